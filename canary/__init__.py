@@ -1,0 +1,1 @@
+"""Lambda canaries that judge each step by evidence and come back by themselves."""

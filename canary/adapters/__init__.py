@@ -1,0 +1,1 @@
+"""The edges of canary: each adapter fulfils one port and holds no policy."""

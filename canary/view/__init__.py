@@ -1,0 +1,1 @@
+"""One view model of a canary, several renderers: terminal, JSON, HTML."""

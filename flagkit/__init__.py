@@ -1,0 +1,1 @@
+"""Feature flags on AWS AppConfig, evaluated inside the process that asks."""

@@ -1,0 +1,1 @@
+"""Changing flags: pure edits, and the control plane that stores them."""

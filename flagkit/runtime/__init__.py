@@ -1,0 +1,1 @@
+"""Time and threads of flagkit live here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Where flag documents come from; each source imports its client when it is built."""
