@@ -1,0 +1,130 @@
+"""A clock that moves only when told, and runs what was planned on the way.
+
+It holds no service behaviour: services ask it for the time and plan callbacks on it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+DEFAULT_START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)  # a Monday morning
+
+
+@dataclass(order=True, slots=True)
+class Planned:
+    """One planned callback; `cancel()` takes it back. Since 0.1."""
+
+    due_s: float
+    number: int
+    callback: Callable[[], object] = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        """Takes the callback back; harmless when it has run."""
+        self.cancelled = True
+
+
+class VirtualClock:
+    """A clock for tests and simulations; fulfils the clock ports of flagkit and canary.
+
+    `sleep` and `advance` move time; callbacks planned by `call_at`, `call_after` and `call_every` run in order of their
+    time, and each sees the clock at its own time. A callback that sleeps moves time for everybody behind it.
+
+    Args:
+        start: aware time at which the clock starts.
+
+    Since 0.1.
+    """
+
+    def __init__(self, start: datetime = DEFAULT_START) -> None:
+        self._start = start.astimezone(UTC)
+        self._elapsed_s = 0.0
+        self._planned: list[Planned] = []
+        self._numbers = itertools.count()
+
+    def now(self) -> datetime:
+        """The virtual time of day, aware, in UTC."""
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def monotonic(self) -> float:
+        """Virtual seconds since the clock was made."""
+        return self._elapsed_s
+
+    def epoch_s(self) -> float:
+        """The virtual time as seconds since 1970."""
+        return self._start.timestamp() + self._elapsed_s
+
+    def sleep(self, seconds: float) -> None:
+        """Moves time by so many seconds without waiting."""
+        self.advance(seconds)
+
+    def advance(self, seconds: float = 0.0) -> None:
+        """Moves time forward and runs every callback that falls due.
+
+        Args:
+            seconds: how far; 0 runs what is due now.
+
+        Raises:
+            ValueError: if seconds is negative.
+        """
+        if not seconds >= 0:
+            message = f"time can't be moved by {seconds} s"
+            raise ValueError(message)
+        self._run_to(self._elapsed_s + seconds)
+
+    def advance_to(self, when: datetime) -> None:
+        """Moves time forward to a moment; a moment in the past only runs what is due."""
+        self._run_to(max(self._elapsed_s, (when - self._start).total_seconds()))
+
+    def call_at(self, when: datetime, callback: Callable[[], object]) -> Planned:
+        """Plans a callback for a moment; a past moment means at the next advance."""
+        return self._plan((when - self._start).total_seconds(), callback)
+
+    def call_after(self, seconds: float, callback: Callable[[], object]) -> Planned:
+        """Plans a callback for so many seconds from now."""
+        return self._plan(self._elapsed_s + seconds, callback)
+
+    def call_every(self, interval_s: float, callback: Callable[[], object]) -> Callable[[], None]:
+        """Plans a callback again and again, first after one interval.
+
+        Returns:
+            a function that ends the repetition.
+        """
+        if not interval_s > 0:
+            message = "a repetition needs an interval above 0 s"
+            raise ValueError(message)
+        current: list[Planned] = []
+        stopped = False
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            current[0].cancel()
+
+        def turn(due_s: float) -> None:
+            callback()
+            if not stopped:
+                current[:] = [self._plan(due_s + interval_s, lambda: turn(due_s + interval_s))]
+
+        first_s = self._elapsed_s + interval_s
+        current.append(self._plan(first_s, lambda: turn(first_s)))
+        return stop
+
+    def _plan(self, due_s: float, callback: Callable[[], object]) -> Planned:
+        planned = Planned(due_s, next(self._numbers), callback)
+        heapq.heappush(self._planned, planned)
+        return planned
+
+    def _run_to(self, target_s: float) -> None:
+        while self._planned and self._planned[0].due_s <= target_s:
+            planned = heapq.heappop(self._planned)
+            if planned.cancelled:
+                continue
+            self._elapsed_s = max(self._elapsed_s, planned.due_s)
+            planned.callback()
+        # A callback may itself have slept beyond the target.
+        self._elapsed_s = max(self._elapsed_s, target_s)

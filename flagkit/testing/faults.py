@@ -1,0 +1,123 @@
+"""Faults on demand: what a call meets instead of, or besides, a proper answer.
+
+It decides which fault a call meets; the wire carries it out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class Fault(StrEnum):
+    """What can go wrong with one AWS call. Since 0.1."""
+
+    THROTTLED = "throttled"
+    """429 or the service's throttling error; the call did not happen."""
+    SERVER_ERROR = "server_error"
+    """500; the call did not happen."""
+    LOST_ANSWER = "lost_answer"
+    """The call happened, the client sees a read timeout."""
+    UNREACHABLE = "unreachable"
+    """No connection; the call did not happen."""
+    DENIED = "denied"
+    """AccessDeniedException; the call did not happen."""
+    SLOW = "slow"
+    """The call happens; its answer takes `delay_s` of virtual time."""
+
+
+@dataclass(slots=True)
+class FaultRule:
+    """Which calls meet which fault.
+
+    Attributes:
+        fault: what happens.
+        calls: pattern over `service.Operation`, e.g. `lambda.*` or `lambda.UpdateAlias`.
+        times: how many more calls meet it; None for all.
+        probability_ratio: chance of each matching call, 0 to 1.
+        skip: how many matching calls pass first.
+        delay_s: virtual seconds, for SLOW.
+
+    Since 0.1.
+    """
+
+    fault: Fault
+    calls: str = "*"
+    times: int | None = None
+    probability_ratio: float = 1.0
+    skip: int = 0
+    delay_s: float = 0.0
+
+
+class Faults:
+    """The faults that are on, asked once per call.
+
+    Args:
+        seed: makes the random ones repeatable.
+
+    Since 0.1.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._rules: list[FaultRule] = []
+
+    def add(
+        self,
+        fault: Fault,
+        calls: str = "*",
+        *,
+        times: int | None = None,
+        probability_ratio: float = 1.0,
+        skip: int = 0,
+        delay_s: float = 0.0,
+    ) -> FaultRule:
+        """Turns a fault on and returns its rule, for `remove`."""
+        rule = FaultRule(fault, calls, times, probability_ratio, skip, delay_s)
+        self._rules.append(rule)
+        return rule
+
+    def add_mix(
+        self,
+        probability_ratio: float,
+        calls: str = "*",
+        *,
+        faults: Sequence[Fault] = (Fault.THROTTLED, Fault.SERVER_ERROR, Fault.LOST_ANSWER, Fault.UNREACHABLE),
+    ) -> None:
+        """Lets a share of all matching calls meet one of several faults, each equally often."""
+        # Rules are asked in turn, so each must be conditional on the earlier ones not having struck.
+        share = probability_ratio / len(faults)
+        left = 1.0
+        for fault in faults:
+            self.add(fault, calls, probability_ratio=share / left)
+            left -= share
+
+    def remove(self, rule: FaultRule) -> None:
+        """Turns one fault off."""
+        self._rules.remove(rule)
+
+    def clear(self) -> None:
+        """Turns all faults off."""
+        self._rules.clear()
+
+    def next_fault(self, call: str) -> FaultRule | None:
+        """The fault that this call meets, if any; counts it.
+
+        Args:
+            call: `service.Operation`, e.g. `lambda.UpdateAlias`.
+        """
+        for rule in self._rules:
+            if rule.times == 0 or not fnmatchcase(call, rule.calls):
+                continue
+            if rule.skip > 0:
+                rule.skip -= 1
+                continue
+            if rule.probability_ratio < 1 and self._random.random() >= rule.probability_ratio:
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+            return rule
+        return None

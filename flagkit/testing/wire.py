@@ -1,0 +1,225 @@
+"""Answers unmodified boto3 clients in process, at the point where botocore would open a socket.
+
+It routes calls to services, carries out faults and keeps the log of calls; it holds no service behaviour.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any, ClassVar
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.handlers import BUILTIN_HANDLERS
+
+from flagkit.testing.clock import VirtualClock
+from flagkit.testing.codec import decode_request, encode_answer, encode_error, header_text, service_model
+from flagkit.testing.faults import Fault, Faults
+
+
+class ServiceError(Exception):
+    """An error answer of a service, e.g. `ServiceError("ConflictException", "…")`.
+
+    Args:
+        code: the error's name in the service model.
+        message: what the service says.
+        status: HTTP status; the modelled one where None.
+        members: further modelled members, e.g. `Details`.
+
+    Since 0.1.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int | None = None, **members: Any) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = members
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call that reached the stand-in.
+
+    Attributes:
+        at: virtual time.
+        call: `service.Operation`.
+        outcome: `ok`, the error's code, or the fault's name.
+
+    Since 0.1.
+    """
+
+    at: datetime
+    call: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a service may want to know besides the parameters. Since 0.1."""
+
+    region: str
+    access_key: str
+    headers: dict[str, str]
+
+
+class Service:
+    """A service of the stand-in: one method per AWS operation, named as the operation.
+
+    A method takes `(params, context)` with the decoded parameters, returns the answer's members, and raises
+    `ServiceError` for the rest. Since 0.1.
+    """
+
+    service: ClassVar[str]
+    """boto3's name of the service, e.g. `lambda`."""
+    throttling_code: ClassVar[str] = "ThrottlingException"
+
+    def handle(self, operation: str, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
+        """Runs one operation."""
+        method = getattr(self, operation, None)
+        if method is None:
+            message = f"the stand-in has no {self.service}.{operation}"
+            raise ServiceError("NotImplementedException", message, status=501)
+        result: dict[str, Any] = method(params, context)
+        return result
+
+
+class _Raw(io.BytesIO):
+    """The part of urllib3's response that botocore reads."""
+
+    def stream(self, amt: int = 65536, **_: Any) -> Iterator[bytes]:
+        while chunk := self.read(amt):
+            yield chunk
+
+
+class Wire:
+    """Routes the calls of all boto3 clients of the process to services while it is installed.
+
+    Args:
+        clock: virtual time, shared with the services.
+        faults: faults on demand.
+    """
+
+    def __init__(self, clock: VirtualClock, faults: Faults) -> None:
+        self.clock = clock
+        self.faults = faults
+        self.calls: list[CallRecord] = []
+        self._services: dict[str, Service] = {}
+        # One call at a time, as if the service were linearisable: services need no locks of their own.
+        self._lock = threading.RLock()
+
+    def add(self, service: Service) -> None:
+        """Puts a service behind the wire."""
+        self._services[service.service] = service
+
+    def install(self) -> None:
+        """Starts answering; the newest installed wire answers first."""
+        _installed.append(self)
+
+    def remove(self) -> None:
+        """Stops answering."""
+        _installed.remove(self)
+
+    def answer(self, service_name: str, operation_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
+        """The answer to a prepared request, or None when no service of this wire is meant."""
+        service = self._services.get(service_name)
+        call = f"{service_name}.{operation_name}"
+        with self._lock:
+            rule = self.faults.next_fault(call)
+            fault = None if rule is None else rule.fault
+            if fault is Fault.UNREACHABLE:
+                self._log(call, fault)
+                raise EndpointConnectionError(endpoint_url=_endpoint(request))
+            if service is None:
+                # Moto answers the rest; only faults that prevent the call can be put on it.
+                return (
+                    None if fault is None else self._prevented(Service(), service_name, operation_name, request, fault)
+                )
+            if fault in {Fault.THROTTLED, Fault.SERVER_ERROR, Fault.DENIED}:
+                return self._prevented(service, service_name, operation_name, request, fault)
+            response = self._run(service, operation_name, request, call, fault)
+            if rule is not None and fault is Fault.SLOW:
+                self.clock.advance(rule.delay_s)
+        if fault is Fault.LOST_ANSWER:
+            raise ReadTimeoutError(endpoint_url=_endpoint(request))
+        return response
+
+    def _run(
+        self, service: Service, operation_name: str, request: AWSPreparedRequest, call: str, fault: Fault | None
+    ) -> AWSResponse:
+        operation = service_model(service.service).operation_model(operation_name)
+        context = _context(request)
+        try:
+            answer = service.handle(operation_name, decode_request(operation, request), context)
+        except ServiceError as error:
+            self._log(call, fault or error.code)
+            return self._respond(
+                request, *encode_error(operation, error.code, error.message, error.status, error.members)
+            )
+        self._log(call, fault or "ok")
+        return self._respond(request, *encode_answer(operation, answer))
+
+    def _prevented(
+        self, service: Service, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault
+    ) -> AWSResponse | None:
+        code, message, status = {
+            Fault.THROTTLED: (service.throttling_code, "Rate exceeded", 429),
+            Fault.SERVER_ERROR: ("InternalServerException", "", 500),
+            Fault.DENIED: (
+                "AccessDeniedException",
+                f"User is not authorized to perform: {service_name}:{operation_name}",
+                403,
+            ),
+        }.get(fault, ("", "", 0))
+        if not status:
+            return None
+        self._log(f"{service_name}.{operation_name}", fault)
+        operation = service_model(service_name).operation_model(operation_name)
+        return self._respond(request, *encode_error(operation, code, message, status, {}))
+
+    def _log(self, call: str, outcome: str) -> None:
+        self.calls.append(CallRecord(self.clock.now(), call, str(outcome)))
+
+    def _respond(self, request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
+        headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
+        headers["Content-Length"] = str(len(body))
+        headers["x-amzn-RequestId"] = str(uuid.uuid4())
+        return AWSResponse(request.url, status, headers, _Raw(body))  # type: ignore[arg-type]
+
+
+_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")
+
+
+def _context(request: AWSPreparedRequest) -> CallContext:
+    headers = {name.lower(): header_text(value) for name, value in request.headers.items()}
+    match = _SCOPE.search(headers.get("authorization", ""))
+    access_key, region = match.groups() if match else ("", "")
+    return CallContext(region=region, access_key=access_key, headers=headers)
+
+
+def _endpoint(request: AWSPreparedRequest) -> str:
+    return "/".join(request.url.split("/", 3)[:3])
+
+
+_installed: list[Wire] = []
+# Events carry service ids; models are found by boto3's names.
+_BOTO_NAMES = {"eventbridge": "events", "cloudwatch-logs": "logs", "sfn": "stepfunctions"}
+
+
+def _before_send(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+    if not _installed:
+        return None
+    # event: before-send.<hyphenised service id>.<Operation>
+    service_id, operation = event_name.split(".")[1:]
+    return _installed[-1].answer(_BOTO_NAMES.get(service_id, service_id), operation, request)
+
+
+# As moto does: every client made after this import asks the wire first.
+BUILTIN_HANDLERS.insert(0, ("before-send", _before_send))
