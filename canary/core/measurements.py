@@ -1,0 +1,208 @@
+"""What was measured: counts per minute, gauges, probes, alarms, and how well each of them is known.
+
+Values only. Nothing here fetches, judges or fills a gap: an unknown minute stays unknown until the verdict names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+MINUTE = timedelta(minutes=1)
+
+
+class DataState(StrEnum):
+    """How well a stream is known. Only COMPLETE is evidence; the others are four different kinds of not knowing.
+
+    Since 0.1.
+    """
+
+    COMPLETE = "complete"
+    """The query answered completely. A minute without a row had no traffic."""
+    NO_DATA = "no_data"
+    """The query answered, and there is nothing: no such series (yet)."""
+    PARTIAL = "partial"
+    """The answer was marked partial or carried a warning (lambda-canary.md §2.4)."""
+    FAILED = "failed"
+    """The query failed: network, throttling, access denied."""
+    UNKNOWN = "unknown"
+    """Nobody could tell: not asked yet, or the numbers contradict each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """Names one stream of a canary: one gate of one function.
+
+    Attributes:
+        function: `FunctionRef.key` ("api:live"); empty for a gate of the whole stage.
+        gate: the gate's name in the plan.
+
+    Since 0.1.
+    """
+
+    function: str
+    gate: str
+
+    def __str__(self) -> str:
+        return f"{self.gate} of {self.function}" if self.function else self.gate
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteCounts:
+    """Counts of one minute, of both versions (canary-statistics.md §4.1).
+
+    For a gate that can't tell versions apart the alias totals are the candidate's numbers and the base's are 0.
+    For a `ratio` gate "requests" is the denominator and "bad" the numerator.
+
+    Attributes:
+        minute: start of the minute, aware UTC.
+
+    Since 0.1.
+    """
+
+    minute: datetime
+    candidate_requests: int = 0
+    candidate_bad: int = 0
+    base_requests: int = 0
+    base_bad: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """All that is known about one counting gate since the canary began.
+
+    `minutes` holds every minute known from a complete answer, oldest first, whatever `state` says about the latest
+    query. `history` holds minutes before the start, in which all traffic was the base's.
+
+    Since 0.1.
+    """
+
+    key: StreamKey
+    minutes: tuple[MinuteCounts, ...] = ()
+    history: tuple[MinuteCounts, ...] = ()
+    state: DataState = DataState.COMPLETE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteValue:
+    """One minute of a gauge. `base` is the old version's value, None where it is absent or not separable. Since 0.1."""
+
+    minute: datetime
+    candidate: float | None
+    base: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """All that is known about one gauge gate (`metric`, `queue`) since the canary began.
+
+    Attributes:
+        before: the last value before the start; what "new messages" are counted from.
+
+    Since 0.1.
+    """
+
+    key: StreamKey
+    minutes: tuple[MinuteValue, ...] = ()
+    before: float | None = None
+    state: DataState = DataState.COMPLETE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMinute:
+    """Requests of one minute counted another way, for the conservation check.
+
+    Attributes:
+        alias_requests: invocations through the alias, both versions (`Resource=f:alias`).
+        function_requests: all invocations of the function however addressed; None when not asked.
+
+    Since 0.1.
+    """
+
+    minute: datetime
+    alias_requests: int
+    function_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasTraffic:
+    """Alias totals of one function since the canary began. Since 0.1."""
+
+    function: str
+    minutes: tuple[AliasMinute, ...] = ()
+    state: DataState = DataState.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One health check that was made.
+
+    Attributes:
+        ok: True passed, False failed on the candidate, None when nobody knows which version answered or whether the
+            checker itself is broken: that counts as "environment broken", never as sick (lambda-canary.md §4).
+
+    Since 0.1.
+    """
+
+    key: StreamKey
+    at: datetime
+    ok: bool | None
+    detail: str = ""
+
+
+class AlarmState(StrEnum):
+    """State of a CloudWatch alarm; UNKNOWN also when it is missing or its evaluation is broken. Since 0.1."""
+
+    OK = "ok"
+    ALARM = "alarm"
+    INSUFFICIENT_DATA = "insufficient_data"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReading:
+    """One alarm as it stands now.
+
+    Attributes:
+        gate: name of the gate that lists the alarm.
+        since: when the alarm went into this state (StateTransitionedTimestamp); None when not told.
+        red_at_start: whether it was already red when the canary began.
+
+    Since 0.1.
+    """
+
+    gate: str
+    name: str
+    state: AlarmState
+    since: datetime | None = None
+    red_at_start: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChange:
+    """A weight that was written to an alias, and when. 100 is the promotion. Since 0.1.
+
+    Attributes:
+        function: `FunctionRef.key`; empty when every function of the stage got it.
+    """
+
+    at: datetime
+    weight_percent: Decimal
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Everything a decision may look at, besides the plan, the weights written so far and the time. Since 0.1."""
+
+    streams: tuple[Stream, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    traffic: tuple[AliasTraffic, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    alarms: tuple[AlarmReading, ...] = ()
+    notes: tuple[str, ...] = field(default=())

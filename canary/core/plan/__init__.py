@@ -1,0 +1,65 @@
+"""What people write in `canary.toml`: stages, steps, gates and policies, as frozen values. No file access."""
+
+from canary.core.plan.document import Plan
+from canary.core.plan.gates import (
+    AlarmsGate,
+    CountingGate,
+    EmfGate,
+    ErrorsGate,
+    Gate,
+    GaugeGate,
+    HealthGate,
+    Http5xxGate,
+    LatencyGate,
+    MetricGate,
+    MetricRef,
+    QueueGate,
+    RatioGate,
+    ThrottlesGate,
+)
+from canary.core.plan.settings import (
+    DeadMan,
+    EventBridgeTarget,
+    Evidence,
+    FlagSwitch,
+    Notification,
+    Rules,
+    SnsTarget,
+    Step,
+    Transition,
+    WebhookTarget,
+)
+from canary.core.plan.stage import StagePlan
+from canary.core.plan.values import FunctionRef, format_duration, parse_duration
+
+__all__ = [
+    "AlarmsGate",
+    "CountingGate",
+    "DeadMan",
+    "EmfGate",
+    "ErrorsGate",
+    "EventBridgeTarget",
+    "Evidence",
+    "FlagSwitch",
+    "FunctionRef",
+    "Gate",
+    "GaugeGate",
+    "HealthGate",
+    "Http5xxGate",
+    "LatencyGate",
+    "MetricGate",
+    "MetricRef",
+    "Notification",
+    "Plan",
+    "QueueGate",
+    "RatioGate",
+    "Rules",
+    "SnsTarget",
+    "StagePlan",
+    "Step",
+    "ThrottlesGate",
+    "Transition",
+    "WebhookTarget",
+    "format_duration",
+    "parse_duration",
+]

@@ -1,0 +1,229 @@
+"""The gates of a plan: what is watched, and which limit it has. Descriptions only; nothing is measured or judged here.
+
+Counting gates (errors, latency, throttles, http_5xx, emf, ratio) give a `Stream`, gauges (queue, metric) a `Gauge`,
+alarms an `AlarmReading` each, health a `Probe` each time.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from canary.core.plan.values import Duration, Model, Percent
+from canary.core.thresholds import snap
+
+HttpSource = Literal["apigateway", "alb", "url"]
+LatencySource = Literal["lambda", "apigateway", "alb", "url"]
+
+
+class ErrorsGate(Model):
+    """Lambda errors per invocation, of both versions. Since 0.1."""
+
+    kind: Literal["errors"] = "errors"
+    limit_percent: Percent = Decimal(5)
+    relative: bool = True
+    """Also judge against the old version in the same minutes."""
+
+
+class LatencyGate(Model):
+    """A latency quantile, judged as "share above the limit <= 1 - quantile". Since 0.1."""
+
+    kind: Literal["latency"] = "latency"
+    quantile: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
+    limit: Duration = timedelta(seconds=2)
+    source: LatencySource = "lambda"
+    target: str | None = None
+    """API name, load balancer target group or nothing (lambda, url): what `source` is dimensioned by."""
+    warm_up: Duration = timedelta(minutes=3)
+    """Latency is not judged for so long after every weight increase (cold starts)."""
+
+    @property
+    def limit_ratio(self) -> float:
+        """p0: the share of requests that may be slower than the limit."""
+        return float(1 - self.quantile)
+
+    @property
+    def edge(self) -> float:
+        """The limit moved to a CloudWatch bin edge, in the unit of the metric: s for alb, ms for the others."""
+        seconds = self.limit.total_seconds()
+        return snap(seconds if self.source == "alb" else seconds * 1000)
+
+    @property
+    def snapped(self) -> timedelta:
+        """The limit that is really judged: `edge` as a duration."""
+        return timedelta(seconds=self.edge if self.source == "alb" else self.edge / 1000)
+
+    @property
+    def by_version(self) -> bool:
+        """Whether both versions are measured apart; only Lambda's own Duration is."""
+        return self.source == "lambda"
+
+
+class ThrottlesGate(Model):
+    """Throttled requests per request, of the whole alias: they never reach a version, so they hold and never blame.
+
+    Since 0.1.
+    """
+
+    kind: Literal["throttles"] = "throttles"
+    limit_percent: Percent = Decimal(1)
+
+
+class Http5xxGate(Model):
+    """HTTP 5xx per request at the API, load balancer or function URL: both versions mixed. Since 0.1."""
+
+    kind: Literal["http_5xx"] = "http_5xx"
+    source: HttpSource
+    target: str | None = None
+    limit_percent: Percent = Decimal(5)
+
+
+class EmfGate(Model):
+    """The counter of `canary.instrument`: warm requests only, separable by version. Since 0.1."""
+
+    kind: Literal["emf"] = "emf"
+    namespace: str = "canary"
+    bad: Literal["errors", "slow"] = "errors"
+    limit_percent: Percent = Decimal(5)
+    relative: bool = True
+
+
+class MetricRef(Model):
+    """One CloudWatch metric. Dimension values may hold {function}, {alias}, {version} and {stage}. Since 0.1."""
+
+    namespace: str
+    name: str
+    dimensions: dict[str, str] = Field(default_factory=dict)
+    stat: str = "Sum"
+
+    @property
+    def by_version(self) -> bool:
+        """Whether the two versions can be told apart."""
+        return any("{version}" in value for value in self.dimensions.values())
+
+    @property
+    def by_function(self) -> bool:
+        """Whether every function of the stage has its own series; otherwise one series serves the stage."""
+        return any("{function}" in value or "{version}" in value for value in self.dimensions.values())
+
+
+class RatioGate(Model):
+    """A business metric of two counts: orders / sessions not below 80 % of the baseline. Since 0.1."""
+
+    kind: Literal["ratio"] = "ratio"
+    numerator: MetricRef
+    denominator: MetricRef
+    bad_when: Literal["lower", "higher"] = "lower"
+    percent_of_base: Decimal = Field(default=Decimal(80), gt=0)
+    """The minimum effect: "lower" is bad below this share of the baseline's ratio, "higher" above it."""
+
+    @property
+    def kappa(self) -> float:
+        """The ratio of rates beyond which the worse side is bad."""
+        share = float(self.percent_of_base) / 100
+        return 1 / share if self.bad_when == "lower" else share
+
+    @model_validator(mode="after")
+    def _check(self) -> RatioGate:
+        lower = self.bad_when == "lower"
+        if lower == (self.percent_of_base >= 100):
+            raise ValueError(
+                f'percent_of_base must be {"below" if lower else "above"} 100 when "{self.bad_when}" is bad'
+            )
+        if not (self.numerator.by_version and self.denominator.by_version):
+            raise ValueError("both metrics need {version} in a dimension: the ratio is compared between the versions")
+        return self
+
+
+class MetricGate(Model):
+    """Any CloudWatch metric as a gauge: each minute is within the limits or not. Since 0.1."""
+
+    kind: Literal["metric"] = "metric"
+    metric: MetricRef
+    max: float | None = None
+    min: float | None = None
+    max_percent_of_base: Decimal | None = Field(default=None, gt=0)
+    min_percent_of_base: Decimal | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> MetricGate:
+        relative = (self.max_percent_of_base, self.min_percent_of_base)
+        if (self.max, self.min, *relative) == (None,) * 4:
+            raise ValueError("give at least one of max, min, max_percent_of_base, min_percent_of_base")
+        if relative != (None, None) and not self.metric.by_version:
+            raise ValueError("a limit relative to the baseline needs {version} in a dimension")
+        return self
+
+
+class QueueGate(Model):
+    """An SQS queue, usually a dead-letter queue: messages that appeared since the start, or the oldest one's age.
+
+    Since 0.1.
+    """
+
+    kind: Literal["queue"] = "queue"
+    queue: str
+    max_new_messages: int | None = Field(default=None, ge=0)
+    max_age: Duration | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> QueueGate:
+        if (self.max_new_messages is None) == (self.max_age is None):
+            raise ValueError("give either max_new_messages or max_age; two gates if both matter")
+        return self
+
+
+class AlarmsGate(Model):
+    """CloudWatch alarms, metric or composite: one that turns red after the start rolls back. Since 0.1."""
+
+    kind: Literal["alarms"] = "alarms"
+    names: tuple[str, ...] = Field(min_length=1)
+    already_red: Literal["refuse", "ignore"] = "refuse"
+
+
+class HealthGate(Model):
+    """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`). Since 0.1."""
+
+    kind: Literal["health"] = "health"
+    url: str | None = None
+    invoke: dict[str, JsonValue] | None = None
+    """Payload the new version is invoked with."""
+    expect_status: int = 200
+    expect_text: str | None = None
+    expect_json: dict[str, JsonValue] | None = None
+    """Keys and values the JSON answer must contain."""
+    version_header: str | None = None
+    """Response header that names the version that answered; without it a failure over a weighted URL only holds."""
+    dedicated: bool = False
+    """The URL reaches only the new version (an alias of its own)."""
+    timeout: Duration = timedelta(seconds=10)
+    failures: int = Field(default=2, ge=1)
+    """So many consecutive failures roll back."""
+
+    @model_validator(mode="after")
+    def _check(self) -> HealthGate:
+        if (self.url is None) == (self.invoke is None):
+            raise ValueError("give either url or invoke")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f'url must begin with http:// or https://, not "{self.url}"')
+        return self
+
+
+Gate = Annotated[
+    ErrorsGate
+    | LatencyGate
+    | ThrottlesGate
+    | Http5xxGate
+    | EmfGate
+    | RatioGate
+    | MetricGate
+    | QueueGate
+    | AlarmsGate
+    | HealthGate,
+    Field(discriminator="kind"),
+]
+CountingGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
+GaugeGate = MetricGate | QueueGate

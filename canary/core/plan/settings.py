@@ -1,0 +1,89 @@
+"""The tables of a stage besides steps and gates: rules, evidence, notifications, switches. Descriptions only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from canary.core.plan.values import Duration, Model, Percent
+
+Transition = Literal[
+    "started", "advanced", "held", "resumed", "incident", "rolled_back", "promoted", "conflict", "failed"
+]
+
+
+class Step(Model):
+    """One weight of the new version, and how long it is watched at most. Since 0.1."""
+
+    weight: Annotated[Decimal, Field(gt=0, lt=100)]
+    """Percent of the alias' traffic."""
+    bake: Duration
+
+
+class Rules(Model):
+    """What must hold before a canary starts. Defaults depend on the stage's name. Since 0.1."""
+
+    branch: str | None = None
+    clean_tree: bool = False
+    confirm: bool = False
+
+
+class Evidence(Model):
+    """Numbers of the statistics (canary-statistics.md §4.15). Since 0.1."""
+
+    alpha_attributed: float = Field(default=0.005, gt=0, lt=0.5)
+    alpha_relative: float = Field(default=0.005, gt=0, lt=0.5)
+    alpha_safe: float = Field(default=0.05, gt=0, lt=0.5)
+    alpha_share: float = Field(default=0.001, gt=0, lt=0.5)
+    worse_than_base: Decimal = Field(default=Decimal("1.5"), ge=1, lt=50)
+    floor_percent: Percent = Decimal(1)
+    history: Duration = timedelta(minutes=180)
+
+
+class SnsTarget(Model):
+    """An SNS topic. Since 0.1."""
+
+    kind: Literal["sns"]
+    topic_arn: str
+    on: tuple[Transition, ...] = ()
+
+
+class WebhookTarget(Model):
+    """An HTTP receiver. The address may be a secret, so it can be named by an environment variable. Since 0.1."""
+
+    kind: Literal["slack", "teams", "pagerduty", "webhook"]
+    url: str | None = None
+    url_env: str | None = None
+    secret_env: str | None = None
+    """Environment variable with the signing secret (webhook) or routing key (pagerduty)."""
+    template: str | None = None
+    on: tuple[Transition, ...] = ()
+
+
+class EventBridgeTarget(Model):
+    """An EventBridge bus. Since 0.1."""
+
+    kind: Literal["eventbridge"]
+    bus: str = "default"
+    on: tuple[Transition, ...] = ()
+
+
+Notification = Annotated[SnsTarget | WebhookTarget | EventBridgeTarget, Field(discriminator="kind")]
+
+
+class FlagSwitch(Model):
+    """A feature flag that is switched off when the canary rolls back. Since 0.1."""
+
+    source: str
+    key: str
+
+
+class DeadMan(Model):
+    """The one-time schedule that rolls back when every driver died (DESIGN D14). Since 0.1."""
+
+    role_arn: str
+    after: Duration = timedelta(minutes=15)
+    group: str = "default"
