@@ -1,0 +1,220 @@
+"""Where the stand-in keeps metrics: per-minute bins, seen by readers only after a delay.
+
+It knows no API and evaluates nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from canary.testing.cloudwatch.bins import VALUE_LIMIT, Bin
+from flagkit.testing.clock import VirtualClock
+
+Dimensions = tuple[tuple[str, str], ...]
+
+_SLOT_S = 5  # samples that arrive within one slot become visible together
+
+
+@dataclass(frozen=True, slots=True)
+class MetricId:
+    """Namespace, name and exact dimensions of a metric. Since 0.1."""
+
+    namespace: str
+    name: str
+    dimensions: Dimensions
+
+    @classmethod
+    def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> MetricId:
+        """The identity; the order of dimensions does not matter."""
+        return cls(namespace, name, tuple(sorted(dimensions.items())))
+
+
+@dataclass(slots=True, eq=False)
+class Series:
+    """The samples of one metric in one unit: minute → arrival slot → bin."""
+
+    metric: MetricId
+    unit: str
+    minutes: dict[int, dict[int, Bin]] = field(default_factory=dict)
+    last_minute: int = -1
+    last_slot: int = -1
+    last_bin: Bin = field(default_factory=Bin)
+    last_arrival_s: float = 0.0
+
+    def bin_for(self, minute: int, slot: int) -> Bin:
+        """The bin for samples of a minute that arrive in a slot."""
+        slots = self.minutes.setdefault(minute, {})
+        found = slots.get(slot)
+        if found is None:
+            found = slots[slot] = Bin()
+        self.last_minute, self.last_slot, self.last_bin = minute, slot, found
+        self.last_arrival_s = slot * _SLOT_S
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silence:
+    """Metrics that stopped arriving; `lift()` on the store ends it. Since 0.1."""
+
+    since_s: float
+    namespace: str | None = None
+    name: str | None = None
+    dimensions: Dimensions | None = None
+
+    def hides(self, metric: MetricId) -> bool:
+        """Is this metric silent?"""
+        return (
+            self.namespace in {None, metric.namespace}
+            and self.name in {None, metric.name}
+            and self.dimensions in {None, metric.dimensions}
+        )
+
+
+class MetricStore:
+    """Metrics of the stand-in, as bins per minute, on virtual time.
+
+    A sample becomes visible `delay_s` to `delay_s + delay_spread_s` virtual seconds after it arrives; where in between
+    differs by series and arrival, but is the same in every run. So the newest minutes are missing or incomplete to a
+    reader, as they are in CloudWatch (lambda-canary.md §2.2).
+
+    Args:
+        clock: virtual time.
+        delay_s: shortest time until a sample is visible; may be changed at any moment.
+        delay_spread_s: how much longer it may take.
+
+    Since 0.1.
+    """
+
+    def __init__(self, clock: VirtualClock, *, delay_s: float = 60.0, delay_spread_s: float = 30.0) -> None:
+        self.clock = clock
+        self.delay_s = delay_s
+        self.delay_spread_s = delay_spread_s
+        self._monotonic = clock.monotonic
+        self._origin_s = clock.epoch_s() - clock.monotonic()
+        self._series: dict[tuple[MetricId, str], Series] = {}
+        self._units: dict[MetricId, list[Series]] = {}
+        # Callers pass the same few dimensions in the same order again and again: no sorting on the hot path.
+        self._by_call: dict[tuple[object, ...], Series] = {}
+        self._silences: list[Silence] = []
+        self._at: datetime | None = None
+        self._at_s = 0.0
+
+    def record(
+        self,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        value: float,
+        at: datetime,
+        unit: str = "None",
+    ) -> None:
+        """Adds one sample.
+
+        Args:
+            namespace: e.g. `AWS/Lambda`.
+            metric: name, e.g. `Duration`.
+            dimensions: the exact dimension set.
+            value: the sample.
+            at: aware time that the sample is dated at.
+            unit: CloudWatch's name of the unit.
+
+        Raises:
+            ValueError: if the value is not finite or beyond 2**360.
+        """
+        if not -VALUE_LIMIT <= value <= VALUE_LIMIT:
+            raise ValueError(f"{value} is no metric value")
+        key = (namespace, metric, unit, *dimensions.items())
+        series = self._by_call.get(key)
+        if series is None:
+            series = self._by_call[key] = self.series(MetricId.of(namespace, metric, dimensions), unit)
+        if at is not self._at:
+            self._at, self._at_s = at, at.timestamp()
+        at_s = self._at_s
+        now_s = self._origin_s + self._monotonic()
+        minute = int(at_s // 60)
+        slot = int(max(now_s, at_s) // _SLOT_S)
+        if series.last_minute == minute and series.last_slot == slot:
+            bin_ = series.last_bin
+        else:
+            bin_ = series.bin_for(minute, slot)
+        bin_.add(value)
+
+    def series(self, metric: MetricId, unit: str) -> Series:
+        """The series of a metric in a unit; a new one where there is none."""
+        found = self._series.get((metric, unit))
+        if found is None:
+            found = self._series[metric, unit] = Series(metric, unit)
+            self._units.setdefault(metric, []).append(found)
+        return found
+
+    def add(self, metric: MetricId, unit: str, at: datetime, put: Callable[[Bin], None]) -> None:
+        """Adds samples by a function that gets the right bin."""
+        at_s = at.timestamp()
+        arrival_s = max(self._origin_s + self._monotonic(), at_s)
+        put(self.series(metric, unit).bin_for(int(at_s // 60), int(arrival_s // _SLOT_S)))
+
+    def metrics(self) -> Sequence[tuple[MetricId, float]]:
+        """Every metric with the time of its newest arrival, in seconds since 1970."""
+        return [(metric, max(one.last_arrival_s for one in many)) for metric, many in self._units.items()]
+
+    def read(
+        self, metric: MetricId, first_minute: int, end_minute: int, unit: str | None = None
+    ) -> dict[str, dict[int, Bin]]:
+        """The visible bins of a metric: unit → minute → bin.
+
+        Args:
+            metric: exact identity.
+            first_minute: minutes since 1970, inclusive.
+            end_minute: exclusive.
+            unit: only this unit; all where None.
+        """
+        found: dict[str, dict[int, Bin]] = {}
+        for series in self._units.get(metric, ()):
+            if unit is None or series.unit == unit:
+                bins = self._visible(series, first_minute, end_minute)
+                if bins:
+                    found[series.unit] = bins
+        return found
+
+    def silence(
+        self,
+        namespace: str | None = None,
+        metric: str | None = None,
+        dimensions: Mapping[str, str] | None = None,
+    ) -> Silence:
+        """Samples that arrive from now on stay invisible until `lift`; None matches everything."""
+        exact = None if dimensions is None else tuple(sorted(dimensions.items()))
+        rule = Silence(self.clock.epoch_s(), namespace, metric, exact)
+        self._silences.append(rule)
+        return rule
+
+    def lift(self, silence: Silence) -> None:
+        """Ends a silence; what arrived meanwhile appears, late."""
+        self._silences.remove(silence)
+
+    def _visible(self, series: Series, first_minute: int, end_minute: int) -> dict[int, Bin]:
+        now_s = self.clock.epoch_s()
+        hidden_from_s = min((rule.since_s for rule in self._silences if rule.hides(series.metric)), default=None)
+        found: dict[int, Bin] = {}
+        span = range(first_minute, end_minute)
+        minutes = span if len(span) < len(series.minutes) else sorted(m for m in series.minutes if m in span)
+        for minute in minutes:
+            parts = [
+                bin_
+                for slot, bin_ in series.minutes.get(minute, {}).items()
+                if (hidden_from_s is None or slot * _SLOT_S < hidden_from_s)
+                and slot * _SLOT_S + self._delay_of(series, slot) <= now_s
+            ]
+            if parts:
+                found[minute] = parts[0] if len(parts) == 1 else Bin.merged(parts)
+        return found
+
+    def _delay_of(self, series: Series, slot: int) -> float:
+        if not self.delay_spread_s:
+            return self.delay_s
+        metric = series.metric
+        share = zlib.crc32(f"{metric.name}{metric.dimensions}{slot}".encode()) / 2**32
+        return self.delay_s + self.delay_spread_s * share
