@@ -1,0 +1,82 @@
+# Every target sets up what it needs: a virtual environment per interpreter, nothing global.
+#   make demo | test | check | docs | bench | examples            (make help lists them)
+#   make test PYTHON=python3.13                                   another interpreter
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv-$(VERSION)
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ARGS ?=
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: help demo test check docs bench examples wheel-smoke generate format constraints clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..., e.g. make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@echo "Setting up $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements/constraints.txt
+	@$(PIP) install -c requirements/constraints.txt -e '.[cli,testing]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/constraints.txt requirements/dev.txt
+	@$(PIP) install -c requirements/constraints.txt -e '.[cli,testing,openfeature,otel]' -r requirements/dev.txt
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## the story: toggle a flag, release a bad version, watch it come back (ARGS="--error-rate 0")
+	@$(BIN)/python -m canary demo $(ARGS)
+
+test: $(VENV)/.dev  ## the whole suite, with the coverage floors (ARGS="-k name" runs a part without them)
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -n auto
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
+	@$(BIN)/python -m coverage report --omit='flagkit/core/*,canary/core/*' --fail-under=90
+else
+	@$(BIN)/python -m pytest $(ARGS)
+endif
+
+check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, public API, docs, wheel
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry flagkit canary
+	@$(BIN)/python docs/generate.py --check
+	@$(MAKE) --no-print-directory docs wheel-smoke
+
+docs: $(VENV)/.dev  ## the documentation site, warnings as errors, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel-smoke: $(VENV)/.dev  ## builds the wheel and tries it in a clean environment
+	@BIN=$(BIN) PYTHON=$(PYTHON) bash requirements/wheel-smoke
+
+examples: $(VENV)/.dev  ## runs every example
+	@$(BIN)/python -m pytest -q tests/examples
+
+bench: $(VENV)/.dev  ## every measurement, tables written to docs/benchmarks (under 10 minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+generate: $(VENV)/.dev  ## writes the generated pages again: public API, error catalogue, command reference
+	@$(BIN)/python docs/generate.py
+
+format: $(VENV)/.dev  ## formats and mends what can be mended
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+constraints: $(VENV)/.dev  ## pins the versions that are installed now
+	@{ echo '# Versions the project was last tested with; regenerate with `make constraints`.'; \
+	   $(PIP) freeze --exclude-editable; } > requirements/constraints.txt
+
+clean:  ## removes what was built
+	@rm -rf .venv-* build dist site .coverage* .mypy_cache .ruff_cache .pytest_cache

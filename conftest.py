@@ -1,0 +1,40 @@
+"""Runs every Python block of README and docs as a test, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+# CI machines are slow and shared: a deadline would be a timing assertion.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("long", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+ROOT = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def documented_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder with the files that the pages speak of (those of `examples/`)."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name in ("flags.json", "flags.toml", "canary.toml"):
+        if (ROOT / "examples" / name).exists():
+            shutil.copy(ROOT / "examples" / name, folder / name)
+    before = Path.cwd()
+    os.chdir(folder)
+    yield
+    os.chdir(before)
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+    fixtures=["documented_world"],
+).pytest()
