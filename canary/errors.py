@@ -9,6 +9,7 @@
     ├── AwsError                 an AWS call failed
     │   ├── NotFoundError        function, version, alias or alarm does not exist
     │   ├── AccessDeniedError    a right or credentials are missing
+    │   ├── StaleRevisionError   somebody else wrote the alias first; nothing was written
     │   └── UnavailableError     network, throttling, 5xx: worth another try
     ├── RecordError              the alias description holds a record that can't be read
     └── UsageError               a command was called with words that don't fit
@@ -99,6 +100,13 @@ class AccessDeniedError(AwsError):
 
     code = "aws_access_denied"
     default_hint = "Set AWS credentials, and grant the action that the message names."
+
+
+class StaleRevisionError(AwsError):
+    """Somebody else wrote the alias first (RevisionId moved, HTTP 412); nothing was written. Since 0.1."""
+
+    code = "aws_stale_revision"
+    default_hint = "Nothing was written; run the command again."
 
 
 class UnavailableError(AwsError):

@@ -1,0 +1,180 @@
+"""What the machine wants done (effects) and what is told about a canary (events): frozen values, no behaviour.
+
+An effect is an order to the runner. An event is history: it goes to the journal, the live view and the notifiers,
+and nothing is ever decided from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from canary.core.measurements import Observations
+from canary.core.phases import Phase
+from canary.core.plan import FunctionRef
+from canary.core.traffic import AliasSpec
+from canary.core.verdict import Judgement
+
+
+class WriteKind(StrEnum):
+    """Why aliases are written; the runner treats the kinds differently. Since 0.1."""
+
+    FORWARD = "forward"
+    """More weight, or the promotion: in the plan's order, bounded retries, never over a foreign change."""
+    ANNOTATE = "annotate"
+    """Only the record changes (pause, deadline): as forward."""
+    TAKE_BACK = "take_back"
+    """Everything to the base: before any other call, all at once, retried for ever, read back."""
+    RESTORE = "restore"
+    """The operator's description comes back: in the given order, bounded retries."""
+
+
+@dataclass(frozen=True, slots=True)
+class AliasWrite:
+    """One alias and what it shall say. Since 0.1."""
+
+    function: FunctionRef
+    spec: AliasSpec
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAliases:
+    """Effect: make each alias say its spec, guarded by its RevisionId, in this order, and read it back. Since 0.1."""
+
+    kind: WriteKind
+    writes: tuple[AliasWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionMove:
+    """One function of a canary: from which version to which. Since 0.1."""
+
+    function: str
+    base: str
+    candidate: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStarted:
+    """A canary claimed its aliases; `description` of each function is the operator's whole text. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    functions: tuple[FunctionMove, ...]
+    steps_bp: tuple[int, ...]
+    fingerprint: str
+    hotfix: bool = False
+    event: Literal["canary_started"] = "canary_started"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficShifted:
+    """The candidate's share changed, on every function. 10,000 basis points is the promotion. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    weight_bp: int
+    why: str
+    event: Literal["traffic_shifted"] = "traffic_shifted"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """The machine went from one phase to another. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    before: Phase
+    after: Phase
+    why: str
+    event: Literal["phase_changed"] = "phase_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A tick looked at the evidence. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    phase: Phase
+    weight_bp: int
+    judgement: Judgement
+    event: Literal["judged"] = "judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a tick saw; minutes already told by the same driver and unchanged are left out. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    observations: Observations
+    event: Literal["measured"] = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryEnded:
+    """The canary is over, or stopped for a conflict.
+
+    Attributes:
+        functions_left: functions that still carry weights of this canary (only after a conflict).
+
+    Since 0.1.
+    """
+
+    canary_id: str
+    stage: str
+    at: datetime
+    outcome: Phase
+    why: str
+    started_at: datetime
+    functions_left: tuple[str, ...] = ()
+    event: Literal["canary_ended"] = "canary_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRetried:
+    """An AWS call failed and is made again. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    action: str
+    attempt: int
+    wait_s: float
+    error: str
+    event: Literal["call_retried"] = "call_retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something a person should know that changes nothing by itself. Since 0.1."""
+
+    canary_id: str
+    stage: str
+    at: datetime
+    text: str
+    event: Literal["noticed"] = "noticed"
+
+
+Event = CanaryStarted | TrafficShifted | PhaseChanged | Judged | Measured | CanaryEnded | CallRetried | Noticed
+"""Everything the journal, the live view and the notifiers may hear. `event` names the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Effect: tell the journal and the observers. Since 0.1."""
+
+    event: Event
+
+
+Effect = WriteAliases | Announce
+"""Everything the machine may order."""

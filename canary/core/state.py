@@ -1,0 +1,125 @@
+"""Where a canary stands, and what each of its aliases has to say for that; values only, no decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from canary.core.measurements import WeightChange
+from canary.core.phases import AFTER_PROMOTION, FORWARD, Phase
+from canary.core.plan import FunctionRef, StagePlan, Step
+from canary.core.record import Record, Shift, encode
+from canary.core.traffic import ALL_BP, AliasSpec, basis_points
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionState:
+    """One function of a canary.
+
+    Attributes:
+        description: the operator's own alias description, to be given back at the end.
+        shortened: True when only a part of it is known (the journal has the whole).
+
+    Since 0.1.
+    """
+
+    function: FunctionRef
+    base: str
+    candidate: str
+    description: str = ""
+    shortened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryState:
+    """Where a canary stands, as its aliases tell it.
+
+    Attributes:
+        stage: the plan it runs under, with the steps and the hotfix mode of this canary.
+        functions: in the order in which they are shifted; the first is the lead, written first and restored last.
+        shifts: every change of the candidate's weight so far, oldest first.
+        deadline: until when the present hold lasts; None while it isn't held.
+        behind: keys of functions whose alias doesn't say yet what this state wants (a write was cut short).
+        draining: keys of functions whose weights AWS itself is draining (provisioned concurrency).
+        foreign: one sentence for each alias that somebody else changed.
+        why: the sentence that brought it here.
+
+    Since 0.1.
+    """
+
+    canary_id: str
+    stage: StagePlan
+    functions: tuple[FunctionState, ...]
+    phase: Phase
+    started_at: datetime
+    fingerprint: str
+    shifts: tuple[Shift, ...] = ()
+    deadline: datetime | None = None
+    behind: tuple[str, ...] = ()
+    draining: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    why: str = ""
+
+    @property
+    def weight_bp(self) -> int:
+        """What the candidate carries, in basis points; 10,000 once promoted."""
+        return self.shifts[-1].weight_bp if self.shifts else 0
+
+    @property
+    def step_number(self) -> int:
+        """Number of the present step, from 1; 0 before the first."""
+        return min(len(self.shifts), len(self.stage.steps))
+
+    @property
+    def step(self) -> Step | None:
+        """The present step of the plan; None before the first."""
+        return self.stage.steps[self.step_number - 1] if self.step_number else None
+
+    @property
+    def planned_bp(self) -> tuple[int, ...]:
+        """Weights of the steps still to come, without the promotion."""
+        if self.phase not in FORWARD and self.phase is not Phase.STARTING:
+            return ()
+        return tuple(basis_points(step.weight) for step in self.stage.steps[len(self.shifts) :])
+
+    @property
+    def weight_changes(self) -> tuple[WeightChange, ...]:
+        """The weights as the verdict wants them."""
+        return tuple(WeightChange(shift.at, Decimal(shift.weight_bp) / 100) for shift in self.shifts)
+
+    @property
+    def is_promoted(self) -> bool:
+        """True when the candidate carries everything."""
+        return self.weight_bp == ALL_BP
+
+    def record(self, function: FunctionState) -> Record:
+        """What one alias has to remember."""
+        return Record(
+            canary_id=self.canary_id,
+            base=function.base,
+            candidate=function.candidate,
+            phase=self.phase,
+            started_at=self.started_at,
+            shifts=self.shifts,
+            deadline=self.deadline,
+            fingerprint=self.fingerprint,
+            description=function.description,
+            planned_bp=self.planned_bp,
+            hotfix=self.stage.hotfix,
+            shortened=function.shortened,
+        )
+
+    def spec(self, function: FunctionState) -> AliasSpec:
+        """What one alias has to say, record included."""
+        return self._routed(function, encode(self.record(function)))
+
+    def restored(self, function: FunctionState) -> AliasSpec:
+        """What one alias has to say once the canary is over: the operator's own description again."""
+        return self._routed(function, function.description)
+
+    def _routed(self, function: FunctionState, description: str) -> AliasSpec:
+        if self.phase in FORWARD:
+            return AliasSpec(function.base, function.candidate, self.weight_bp, description)
+        version = function.candidate if self.phase in AFTER_PROMOTION else function.base
+        return AliasSpec(version, None, 0, description)

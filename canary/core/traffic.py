@@ -1,0 +1,119 @@
+"""What an alias says and should say, in whole basis points; it must not talk to AWS nor decide anything.
+
+Weights are integers everywhere (1 basis point = 0.01 %), so 0.1 + 0.2 never meets a comparison. They become
+AWS's floats in exactly one place, `ratio`, and come back in exactly one place, `from_ratio`
+(lambda-canary.md §9, trap 35).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from canary.core.plan import FunctionRef
+
+ALL_BP = 10_000
+"""The whole traffic of an alias, in basis points."""
+
+DESCRIPTION_LIMIT = 256
+"""AWS's limit for an alias description, in characters (lambda-canary.md §1)."""
+
+UNPUBLISHED = "$LATEST"
+
+
+def basis_points(percent: Decimal | int | float | str) -> int:
+    """Turns a percentage (0-100) into whole basis points.
+
+    Since 0.1.
+    """
+    exact = Decimal(str(percent)) * 100
+    return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+def ratio(weight_bp: int) -> float:
+    """The weight as AWS takes it, 0.0-1.0. The only place where a weight becomes a float. Since 0.1."""
+    return weight_bp / ALL_BP
+
+
+def from_ratio(weight_ratio: float) -> int:
+    """The weight as AWS gave it (0.0-1.0) in basis points, whatever the float's last digits. Since 0.1."""
+    return round(weight_ratio * ALL_BP)
+
+
+def percent_text(weight_bp: int) -> str:
+    """`10`, `12.5` or `0.05`: a weight for people and for the record. Since 0.1."""
+    return f"{Decimal(weight_bp) / 100:f}".rstrip("0").rstrip(".") if weight_bp % 100 else str(weight_bp // 100)
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSpec:
+    """What an alias shall say, all in one `UpdateAlias`.
+
+    Attributes:
+        version: the primary version (`FunctionVersion`).
+        extra_version: the one additional version, or None for "no weights".
+        extra_bp: the additional version's share in basis points.
+        description: the whole description: the canary's record, or the operator's own text.
+
+    Since 0.1.
+    """
+
+    version: str
+    extra_version: str | None
+    extra_bp: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasState:
+    """What an alias says, as read or as answered by a write. Since 0.1."""
+
+    function: FunctionRef
+    version: str
+    extra_version: str | None
+    extra_bp: int
+    description: str
+    revision_id: str
+
+    def says(self, spec: AliasSpec) -> bool:
+        """True when the alias already is what the spec wants."""
+        return self.routes_like(spec) and self.description == spec.description
+
+    def routes_like(self, spec: AliasSpec) -> bool:
+        """True when traffic flows as the spec wants, whatever the description says."""
+        return (self.version, self.extra_version, self.extra_bp) == (spec.version, spec.extra_version, spec.extra_bp)
+
+    def same_content(self, other: AliasState) -> bool:
+        """True when only the RevisionId may differ (AWS moves it on resource-policy changes too)."""
+        return other.says(AliasSpec(self.version, self.extra_version, self.extra_bp, self.description))
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What preflight must know about one published version. Since 0.1."""
+
+    version: str
+    state: str
+    role: str
+    dead_letter_arn: str
+    timeout_s: int
+    code_sha256: str
+    config_sha256: str
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """What preflight must know about a function around its alias.
+
+    Attributes:
+        provisioned_on: qualifiers (alias names or versions) that carry provisioned concurrency.
+        unqualified_url: True when a function URL sits on `$LATEST` and bypasses the alias.
+        unqualified_sources: event sources that call the function without the alias.
+
+    Since 0.1.
+    """
+
+    provisioned_on: tuple[str, ...] = ()
+    unqualified_url: bool = False
+    unqualified_sources: tuple[str, ...] = ()

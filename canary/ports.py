@@ -1,0 +1,193 @@
+"""The seams of canary: what the runner needs from the world, as Protocols; nothing here does anything.
+
+Adapters raise only errors of `canary.errors`. `UnavailableError` is worth another try (and a write may have
+happened all the same), `StaleRevisionError` says that somebody else wrote first, anything else is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from canary.core.events import Event
+from canary.core.measurements import AlarmReading, AliasTraffic, Gauge, Probe, Stream
+from canary.core.plan import FunctionRef, StagePlan
+from canary.core.traffic import AliasSpec, AliasState, FunctionFacts, VersionFacts
+
+
+class Clock(Protocol):
+    """Time. Since 0.1."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits; may come back early when the driver is asked to stop."""
+        ...
+
+
+class Traffic(Protocol):
+    """Aliases and versions of Lambda functions. Since 0.1."""
+
+    def read(self, function: FunctionRef) -> AliasState:
+        """What the alias says now.
+
+        Raises:
+            NotFoundError: no such function or alias.
+            UnavailableError: AWS didn't answer.
+        """
+        ...
+
+    def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
+        """Makes the alias say `spec`, in one `UpdateAlias`, if its RevisionId still is `revision_id`.
+
+        Raises:
+            StaleRevisionError: the RevisionId has moved; nothing was written.
+            UnavailableError: no answer; it may have been written or not.
+            AwsError: AWS refused.
+        """
+        ...
+
+    def publish(self, function: FunctionRef) -> str:
+        """Publishes `$LATEST` and answers the version number once it is active."""
+        ...
+
+    def newest_version(self, function: FunctionRef) -> str | None:
+        """The highest published version number; None when nothing was ever published."""
+        ...
+
+    def version_facts(self, function: FunctionRef, version: str) -> VersionFacts:
+        """What preflight asks about one version.
+
+        Raises:
+            NotFoundError: no such version.
+        """
+        ...
+
+    def function_facts(self, function: FunctionRef) -> FunctionFacts:
+        """What preflight asks about the function around its alias."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One function of a canary: its alias and the two versions. Since 0.1."""
+
+    function: FunctionRef
+    base: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which minutes to measure: whole minutes, `start` included, `end` not.
+
+    Attributes:
+        start: first minute that is scored (the one in which the canary began).
+        end: first minute too young to be settled.
+        history_start: first minute of the base's history before `start`.
+
+    Since 0.1.
+    """
+
+    start: datetime
+    end: datetime
+    history_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What a metric source knows about a window. Since 0.1."""
+
+    streams: tuple[Stream, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    traffic: tuple[AliasTraffic, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class MetricSource(Protocol):
+    """Counts per minute of both versions. Since 0.1."""
+
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
+        """Every counting gate and gauge of the stage over the window, from scratch.
+
+        Never raises for a failed query: the streams it concerns say so in their `state`.
+        """
+        ...
+
+
+class HealthProbe(Protocol):
+    """Health checks: HTTP addresses and direct invocations of a version. Since 0.1."""
+
+    def probe(self, stage: StagePlan, targets: Sequence[Target], now: datetime) -> tuple[Probe, ...]:
+        """Makes every health check of the stage once, against the candidate; a failure is a value, not an error."""
+        ...
+
+
+class AlarmSource(Protocol):
+    """CloudWatch alarms. Since 0.1."""
+
+    def alarms(self, stage: StagePlan, started_at: datetime | None) -> tuple[AlarmReading, ...]:
+        """Every alarm that the stage's gates name; missing ones come back as UNKNOWN with the reason.
+
+        Args:
+            stage: the plan.
+            started_at: start of the canary: an alarm that went red before is `red_at_start`. None before the start:
+                each red alarm is red at start.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """History of canaries: append and read; never truth. Since 0.1."""
+
+    def append(self, event: Event) -> None:
+        """Writes one event durably."""
+        ...
+
+    def events(self, canary_id: str) -> Iterable[Event]:
+        """All events of one canary, oldest first."""
+        ...
+
+    def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
+        """One row per canary, newest first: canary_id, stage, started_at, ended_at, outcome, why."""
+        ...
+
+
+class Observer(Protocol):
+    """Hears every event as it happens: live view, notifier, dead-man switch. Since 0.1."""
+
+    def hear(self, event: Event) -> None:
+        """Takes note; an error raised here is swallowed and noticed, it never stops a canary."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people: SNS, Slack, webhooks. Since 0.1."""
+
+    def notify(self, event: Event) -> None:
+        """Sends one message.
+
+        Raises:
+            CanaryError: it couldn't be sent.
+        """
+        ...
+
+
+class Source(Protocol):
+    """What is known about the code that is released (git); for the stage's rules. Since 0.1."""
+
+    def branch(self) -> str | None:
+        """The checked-out branch, None when detached or no repository."""
+        ...
+
+    def is_clean(self) -> bool:
+        """True when nothing is uncommitted."""
+        ...
+
+    def commit(self) -> str | None:
+        """The commit's hash, None when there is none."""
+        ...
