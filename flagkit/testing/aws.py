@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import boto3
 from moto import mock_aws
 
+from flagkit.testing.appconfig import Accounts, AppConfig, AppConfigData
 from flagkit.testing.clock import VirtualClock
 from flagkit.testing.faults import Faults
 from flagkit.testing.wire import Service, Wire
@@ -55,12 +56,14 @@ class AwsStandIn:
         self.wire = Wire(self.clock, self.faults)
         self._saved: dict[str, str | None] = {}
         self._moto: Any = None
+        self.appconfig = Accounts(self.clock, seed=seed)
+        self.appconfig_data = AppConfigData(self.appconfig)
         for service in self.make_services():
             self.wire.add(service)
 
     def make_services(self) -> list[Service]:
-        """The services behind the wire; subclasses add theirs."""
-        return []
+        """The services behind the wire; subclasses add theirs to these."""
+        return [AppConfig(self.appconfig), self.appconfig_data]
 
     def session(self) -> boto3.Session:
         """A boto3 session with the stand-in's credentials and region."""
