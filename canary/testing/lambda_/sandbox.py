@@ -1,0 +1,247 @@
+"""Runs handlers in the process, with the time, environment and standard output of a Lambda environment.
+
+It knows nothing of aliases or metrics. Code that never sleeps and never returns hangs the test: nothing interrupts it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary.testing.lambda_.code import Code, HandlerNotFound, ImportModuleError, LoadedCode, own_modules
+
+_real_sleep, _real_time, _real_monotonic, _real_perf_counter = (
+    time.sleep,  # noqa: TID251 - outside an invocation the real functions answer
+    time.time,  # noqa: TID251
+    time.monotonic,
+    time.perf_counter,
+)
+
+
+class TimedOut(BaseException):
+    """Ends a handler at its deadline; no `except Exception` of the handler can stop it."""
+
+
+class Stopwatch:
+    """The time of one invocation: it begins at a virtual moment and moves only when the handler sleeps."""
+
+    __slots__ = ("began_monotonic_s", "began_s", "limit_s", "spent_s", "timed_out")
+
+    def __init__(self, began_s: float, began_monotonic_s: float, limit_s: float) -> None:
+        self.began_s = began_s
+        self.began_monotonic_s = began_monotonic_s
+        self.limit_s = limit_s
+        self.spent_s = 0.0
+        self.timed_out = False
+
+    def spend(self, seconds: float) -> None:
+        """Lets time pass for the handler only."""
+        if seconds < 0:
+            message = "sleep length must be non-negative"
+            raise ValueError(message)
+        self.spent_s += seconds
+        if self.spent_s >= self.limit_s:
+            self.spent_s = self.limit_s
+            self.timed_out = True
+            raise TimedOut
+
+
+class _Running(threading.local):
+    watch: Stopwatch | None = None
+
+
+_running = _Running()
+_one_at_a_time = threading.RLock()  # os.environ and sys.stdout belong to the whole process
+
+
+def _sleep(seconds: float) -> None:
+    watch = _running.watch
+    if watch is None:
+        _real_sleep(seconds)
+    else:
+        watch.spend(seconds)
+
+
+def _time() -> float:
+    watch = _running.watch
+    return _real_time() if watch is None else watch.began_s + watch.spent_s
+
+
+def _monotonic() -> float:
+    watch = _running.watch
+    return _real_monotonic() if watch is None else watch.began_monotonic_s + watch.spent_s
+
+
+def _perf_counter() -> float:
+    watch = _running.watch
+    return _real_perf_counter() if watch is None else watch.began_monotonic_s + watch.spent_s
+
+
+_installed = 0
+
+
+def install_time() -> None:
+    """Lets `time.sleep`, `time`, `monotonic` and `perf_counter` mean the invocation's time inside handlers."""
+    global _installed  # noqa: PLW0603 - there is one `time` module
+    _installed += 1
+    if _installed == 1:
+        time.sleep, time.time = _sleep, _time  # type: ignore[assignment] # noqa: TID251 - SupportsIndex
+        time.monotonic, time.perf_counter = _monotonic, _perf_counter
+
+
+def remove_time() -> None:
+    """Takes `install_time` back."""
+    global _installed  # noqa: PLW0603
+    _installed -= 1
+    if _installed == 0:
+        time.sleep, time.time = _real_sleep, _real_time  # noqa: TID251
+        time.monotonic, time.perf_counter = _real_monotonic, _real_perf_counter
+
+
+class LogStream(io.TextIOBase):
+    """Standard output and error of an environment."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Keeps the text."""
+        self.parts.append(text)
+        return len(text)
+
+    def take_lines(self) -> list[str]:
+        """The lines written since the last call."""
+        if not self.parts:
+            return []
+        lines = "".join(self.parts).splitlines()
+        self.parts.clear()
+        return lines
+
+
+@dataclass(slots=True)
+class Result:
+    """What a handler did.
+
+    Attributes:
+        value: what it returned.
+        error: AWS's error document, None on success.
+        spent_s: virtual time it slept.
+    """
+
+    value: Any = None
+    error: dict[str, Any] | None = None
+    spent_s: float = 0.0
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """One imported copy of a version's code; it stands for all environments of the version.
+
+    Attributes:
+        code: what to import.
+        handler: `module.function`.
+        environ: the version's environment variables.
+    """
+
+    code: Code
+    handler: str
+    variables: dict[str, str]
+    loaded: LoadedCode | None = None
+    init_s: float = 0.0
+    output: LogStream = field(default_factory=LogStream)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def initialise(self, began_s: float, began_monotonic_s: float) -> Result | None:
+        """Imports the code, the Init phase; time it sleeps is the Init Duration.
+
+        Returns:
+            None if it worked, else what went wrong.
+        """
+        self.environ = {**os.environ, **self.variables}
+        # The Init phase is limited to 10 s (Lambda developer guide, "Lambda execution environment lifecycle").
+        watch = Stopwatch(began_s, began_monotonic_s, 10.0)
+        failure = None
+        with self._inside(watch):
+            try:
+                self.loaded = self.code.load(self.handler)
+            except TimedOut:
+                failure = Result(timed_out=True)
+            except (ImportModuleError, HandlerNotFound) as error:
+                kind = f"Runtime.{type(error).__name__}"
+                failure = Result(
+                    error={"errorMessage": str(error), "errorType": kind, "requestId": "", "stackTrace": []}
+                )
+            except BaseException as error:  # noqa: BLE001 - whatever user code raises is its error
+                failure = Result(error=error_document(error, ""))
+        self.init_s = watch.spent_s
+        return failure
+
+    def run(self, event: Any, context: Any, watch: Stopwatch) -> Result:
+        """Calls the handler."""
+        loaded = self.loaded
+        if loaded is None:
+            message = "the sandbox was not initialised"
+            raise RuntimeError(message)
+        result = Result()
+        with self._inside(watch):
+            try:
+                if loaded.folder is None:
+                    result.value = loaded.handler(event, context)
+                else:
+                    with own_modules(loaded):
+                        result.value = loaded.handler(event, context)
+            except TimedOut:
+                pass
+            except BaseException as error:  # noqa: BLE001 - whatever user code raises is its error
+                result.error = error_document(error, context.aws_request_id)
+        result.spent_s, result.timed_out = watch.spent_s, watch.timed_out
+        return result
+
+    def close(self) -> None:
+        """Forgets the imported code."""
+        if self.loaded is not None:
+            self.loaded.close()
+            self.loaded = None
+
+    @contextmanager
+    def _inside(self, watch: Stopwatch) -> Iterator[None]:
+        with _one_at_a_time:
+            before, _running.watch = _running.watch, watch
+            stdout, stderr, environ = sys.stdout, sys.stderr, os.environ
+            sys.stdout = sys.stderr = self.output
+            os.environ = self.environ  # type: ignore[assignment] # noqa: B003
+            try:
+                yield
+            finally:
+                _running.watch = before
+                sys.stdout, sys.stderr, os.environ = stdout, stderr, environ
+
+
+def error_document(error: BaseException, request_id: str) -> dict[str, Any]:
+    """The payload with which Python's Lambda runtime reports an exception."""
+    if isinstance(error, SystemExit):
+        text = f"RequestId: {request_id} Error: Runtime exited with error: exit status {error.code or 0}"
+        return {"errorType": "Runtime.ExitError", "errorMessage": text}
+    frames = [
+        f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n    {frame.line}\n'
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
+    ]
+    return {
+        "errorMessage": str(error),
+        "errorType": type(error).__name__,
+        "requestId": request_id,
+        "stackTrace": frames,
+    }

@@ -1,0 +1,196 @@
+"""Users' traffic on the virtual clock: requests that enter Lambda as from API Gateway, past boto3.
+
+It sends and counts; what becomes of a request is Lambda's business.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary.testing.lambda_ import LambdaService, Outcome
+from flagkit.testing import VirtualClock
+from flagkit.testing.clock import Planned
+
+Payloads = Iterable[Mapping[str, Any]] | Callable[[int], Mapping[str, Any]]
+
+
+def http_event(
+    method: str = "GET", path: str = "/", *, body: str = "", headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An event as API Gateway (payload format 2.0) and function URLs send it. Since 0.1."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": dict(headers or {}),
+        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "203.0.113.7"}, "stage": "$default"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+@dataclass(slots=True)
+class TrafficCounts:
+    """What became of the requests so far.
+
+    Attributes:
+        requests: all that were sent.
+        failed: those that ended in a Lambda error.
+        throttled: those that no version ran.
+        server_errors: those answered with a status of 500 or more, which are no Lambda errors.
+        by_version: requests by the version that ran.
+        failed_by_version: Lambda errors and 5xx by version.
+
+    Since 0.1.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    throttled: int = 0
+    server_errors: int = 0
+    by_version: Counter[str] = field(default_factory=Counter)
+    failed_by_version: Counter[str] = field(default_factory=Counter)
+
+
+class Stream:
+    """Steady traffic to one alias; stop it, change its rate, read its counts. Since 0.1."""
+
+    def __init__(
+        self,
+        lambda_: LambdaService,
+        clock: VirtualClock,
+        function: str,
+        alias: str,
+        requests_per_minute: float,
+        payloads: Payloads | None,
+        jitter: random.Random | None,
+    ) -> None:
+        self._lambda = lambda_
+        self._clock = clock
+        self._function = function
+        self._alias = alias
+        self._payload = _payload_source(payloads)
+        self._jitter = jitter
+        self._planned: Planned | None = None
+        self._rate = 0.0
+        self.counts = TrafficCounts()
+        self.requests_per_minute = requests_per_minute
+
+    @property
+    def requests_per_minute(self) -> float:
+        """The rate; assign to change it, 0 pauses."""
+        return self._rate
+
+    @requests_per_minute.setter
+    def requests_per_minute(self, rate: float) -> None:
+        if rate < 0:
+            message = "traffic can't be negative"
+            raise ValueError(message)
+        self._rate = rate
+        self._plan()
+
+    def stop(self) -> TrafficCounts:
+        """Ends the traffic and returns its counts."""
+        self.requests_per_minute = 0.0
+        return self.counts
+
+    def _plan(self) -> None:
+        if self._planned is not None:
+            self._planned.cancel()
+            self._planned = None
+        if self._rate > 0:
+            # A Poisson stream has exponential gaps and no memory, so a change of rate needs no history.
+            rate_per_s = self._rate / 60.0
+            gap_s = 1 / rate_per_s if self._jitter is None else self._jitter.expovariate(rate_per_s)
+            self._planned = self._clock.call_after(gap_s, self._send)
+
+    def _send(self) -> None:
+        self._plan()
+        counts = self.counts
+        outcome = self._lambda.call(self._function, self._alias, self._payload(counts.requests))
+        counts.requests += 1
+        if outcome.error == "Throttled":
+            counts.throttled += 1
+            return
+        counts.by_version[outcome.version] += 1
+        if outcome.error is not None:
+            counts.failed += 1
+            counts.failed_by_version[outcome.version] += 1
+        elif status_of(outcome) >= 500:
+            counts.server_errors += 1
+            counts.failed_by_version[outcome.version] += 1
+
+
+class Traffic:
+    """Starts streams of requests.
+
+    Args:
+        lambda_: the service that takes them.
+        clock: virtual time.
+        seed: makes them repeatable.
+
+    Since 0.1.
+    """
+
+    def __init__(self, lambda_: LambdaService, clock: VirtualClock, seed: int) -> None:
+        self._lambda = lambda_
+        self._clock = clock
+        self._seed = seed
+        self.streams: list[Stream] = []
+
+    def steady(
+        self,
+        function: str,
+        alias: str,
+        requests_per_minute: float,
+        *,
+        payloads: Payloads | None = None,
+        jitter: bool = True,
+    ) -> Stream:
+        """Starts a stream; it runs whenever the clock moves, until it is stopped.
+
+        Args:
+            function: name of the function.
+            alias: alias or version to call.
+            requests_per_minute: the mean rate.
+            payloads: events, sent in turn, or a function from a request's number to its event; a plain GET where None.
+            jitter: arrivals at random moments (Poisson), else evenly spaced.
+
+        Returns:
+            the stream.
+        """
+        jitters = random.Random(f"{self._seed}/traffic/{len(self.streams)}") if jitter else None
+        stream = Stream(self._lambda, self._clock, function, alias, requests_per_minute, payloads, jitters)
+        self.streams.append(stream)
+        return stream
+
+    def stop(self) -> None:
+        """Ends all streams."""
+        for stream in self.streams:
+            stream.stop()
+
+
+def status_of(outcome: Outcome) -> int:
+    """The HTTP status that API Gateway or a function URL makes of an outcome (format 2.0).
+
+    An answer without `statusCode` is a 200; a Lambda error is a 502 at a function URL.
+    """
+    if outcome.error is not None:
+        return 429 if outcome.error == "Throttled" else 502
+    if b"statusCode" not in outcome.payload:
+        return 200
+    answer = json.loads(outcome.payload)
+    return int(answer.get("statusCode", 200)) if isinstance(answer, dict) else 200
+
+
+def _payload_source(payloads: Payloads | None) -> Callable[[int], bytes]:
+    if callable(payloads):
+        return lambda number: json.dumps(payloads(number)).encode()
+    ready = [json.dumps(dict(event)).encode() for event in (payloads or [http_event()])]
+    return lambda number: ready[number % len(ready)]
