@@ -1,0 +1,241 @@
+"""flagkit beside its peers: evaluation, whole user, load, memory, threads, import; one run, interleaved.
+
+    python -m benchmarks flags [--rounds 6] [--only eppo,powertools]
+
+Each peer is installed by its pinned version in an environment of its own (`.venv-bench/`), runs in its own process, and all
+take turns, so that the machine's moods hit everybody alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from benchmarks.peers.world import CASES
+from benchmarks.report import machine, table, write
+
+ROOT = Path(__file__).parents[1]
+WORKER = ROOT / "benchmarks" / "peers" / "worker.py"
+PEERS = {
+    "eppo": ("Eppo 4.4.1 (Rust)", ["eppo-server-sdk==4.4.1"]),
+    "statsig": ("Statsig core 0.24.2 (Rust)", ["statsig-python-core==0.24.2"]),
+    "growthbook": ("GrowthBook 4.0.0", ["growthbook==4.0.0"]),
+    "powertools": ("Powertools 3.37.0, AppConfigStore", ["aws-lambda-powertools==3.37.0", "boto3", "jmespath"]),
+    "flagd": ("flagd core 2.0.0, called directly", ["openfeature-provider-flagd==0.6.1"]),
+    "launchdarkly": ("LaunchDarkly 9.18.2", ["launchdarkly-server-sdk==9.18.2"]),
+    "posthog": ("PostHog 7.91.1, local", ["posthog==7.91.1"]),
+    "unleash": ("Unleash 6.9.1 (Rust over ctypes)", ["UnleashClient==6.9.1"]),
+}
+OURS = {"floor": "floor: look-up + call; one mmh3", "flagkit": "**flagkit**"}
+TITLES = {**OURS, **{name: title for name, (title, _) in PEERS.items()}}
+
+
+class Engine:
+    """One engine in its own process."""
+
+    def __init__(self, name: str, python: Path, flags: int) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [python, WORKER, name, str(flags)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        )
+        self.facts = self._line()
+
+    def _line(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            message = f"{self.name} ended early; run {WORKER.name} {self.name} by hand to see why"
+            raise RuntimeError(message)
+        return json.loads(line)
+
+    def measure(self, case: str, threads: int = 1) -> dict:
+        self.process.stdin.write(f"{case} {threads}\n")
+        return self._line()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def environment(name: str) -> Path:
+    """The interpreter of a peer's own environment, installed on first use."""
+    if name in OURS:
+        return Path(sys.executable)
+    folder = ROOT / ".venv-bench" / name
+    python = folder / "bin" / "python"
+    if not (folder / ".ready").exists():
+        print(f"installing {PEERS[name][0]} …", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS[name][1]], check=True)
+        (folder / ".ready").touch()
+    return python
+
+
+def nanoseconds(values: list[float]) -> str:
+    return f"{min(values):,.0f} ({statistics.median(values):,.0f})"
+
+
+def evaluation(engines: list[Engine], rounds: int) -> tuple[str, dict[str, dict[str, float]]]:
+    """Every case in turns; best and median of the rounds."""
+    taken: dict[str, dict[str, list[float]]] = {engine.name: {} for engine in engines}
+    for case in (*CASES, "user"):
+        for _ in range(rounds):
+            for engine in engines:
+                if case in engine.facts["cases"]:
+                    taken[engine.name].setdefault(case, []).append(engine.measure(case)["ns"])
+        print(f"case {case} done", file=sys.stderr)
+    rows = [
+        [TITLES[name], *(nanoseconds(cases[case]) if case in cases else "–" for case in (*CASES, "user"))]
+        for name, cases in taken.items()
+    ]
+    heads = ["engine", *(f"{case}) {text}" for case, text in CASES.items()), "whole user, per flag"]
+    best = {name: {case: min(values) for case, values in cases.items()} for name, cases in taken.items()}
+    return table(heads, rows), best
+
+
+def verdicts(best: dict[str, dict[str, float]]) -> str:
+    """Ratios against the fastest peer of each case, Powertools and the floor."""
+    peers = [name for name in best if name in PEERS]
+    rows = []
+    for case in CASES:
+        ours = best["flagkit"][case]
+        fastest = min(peers, key=lambda name: best[name].get(case, float("inf")))
+        row = [f"{case}) {CASES[case]}", f"{best[fastest][case] / ours:.1f}× ({TITLES[fastest]})"]
+        row.append(f"{best['powertools'][case] / ours:.0f}×" if "powertools" in best else "–")
+        row.append(f"{ours / best['floor'][case]:.2f}×" if case in best["floor"] else "–")
+        rows.append(row)
+    return table(["case", "faster than the fastest peer", "faster than Powertools", "times the floor"], rows)
+
+
+def threads(engines: list[Engine], rounds: int) -> str:
+    """Total throughput of case b with 1, 2 and 4 threads, thousands a second, best round."""
+    rows = []
+    for engine in engines:
+        if engine.name == "floor":
+            continue
+        cells = []
+        for count in (1, 2, 4):
+            best = min(engine.measure("b", count)["ns"] for _ in range(rounds))
+            cells.append(f"{1e6 / best:,.0f}")
+        rows.append([TITLES[engine.name], *cells])
+    return table(["engine", "1 thread", "2 threads", "4 threads"], rows)
+
+
+def loading(names: list[str]) -> str:
+    """Document to first answer, and the growth of the process, from fresh processes."""
+    rows = []
+    for name in names:
+        if name == "floor":
+            continue
+        cells = []
+        for flags in (1000, 10_000):
+            facts = []
+            for _ in range(3 if name == "flagkit" else 1):
+                engine = Engine(name, environment(name), flags)
+                facts.append(engine.facts)
+                engine.close()
+            cells.append(f"{min(fact['load_ms'] for fact in facts):,.1f}")
+            cells.append(f"{min(fact['memory_kb'] for fact in facts) / 1024:,.1f}")
+        rows.append([TITLES[name], *cells])
+    heads = ["engine", "1,000 flags ms", "1,000 flags MB", "10,000 flags ms", "10,000 flags MB"]
+    return table(heads, rows)
+
+
+FOOTPRINT = """
+import json, sys, time, tracemalloc
+sys.path.insert(0, {peers!r})
+from world import make_world
+import engines.flagkit as engine
+from flagkit import Flags
+import mmh3
+user = make_world(4).users[0]
+for count in (1000, 10000):
+    world = make_world(count); text = engine.document(world)
+    times = []
+    for _ in range(7):
+        t = time.perf_counter(); flags = Flags.from_json(text); flags.is_enabled("b", user.id, user.attributes)
+        times.append((time.perf_counter() - t) * 1e3); flags.close()
+    # Size of a document as most are: without the case c lists of 1,000 ids.
+    world = type(world)(world.users, world.listed[:10], world.flags); text = engine.document(world)
+    tracemalloc.start(); before = tracemalloc.get_traced_memory()[0]
+    flags = Flags.from_json(text)
+    for key, _ in world.flags: flags.is_enabled(key, user.id, user.attributes)
+    memory = (tracemalloc.get_traced_memory()[0] - before) / 2**20; tracemalloc.stop()
+    print(json.dumps([count, min(times), memory, len(text) / 2**20]))
+"""
+
+
+def footprint() -> str:
+    """flagkit alone: the document read into a warm process, and its memory with every flag compiled."""
+    code = FOOTPRINT.format(peers=str(WORKER.parent))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    cells = [[f"{count:,}", f"{ms:.1f}", f"{memory:.1f}", f"{size:.2f}"] for count, ms, memory, size in rows]
+    return table(
+        ["flags", "text to first answer, ms", "memory, every flag compiled, MB", "size of that text, MB"], cells
+    )
+
+
+def imports() -> str:
+    """CPU time of `import flagkit` above bare Python, best of ten."""
+
+    def cpu_ms(code: str) -> float:
+        best = float("inf")
+        for _ in range(10):
+            script = f"import time; {code}; print(time.process_time() * 1e3)"
+            done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+            best = min(best, float(done.stdout))
+        return best
+
+    bare = cpu_ms("pass")
+    rows = [
+        [f"`{code}`", f"{cpu_ms(code) - bare:.1f}"]
+        for code in ("import flagkit", "from flagkit import Flags", "import boto3")
+    ]
+    return table(["statement", "CPU ms above bare Python"], rows)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks flags")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--only", default="", help="peers, by comma")
+    options = parser.parse_args(arguments)
+    names = [*OURS, *(options.only.split(",") if options.only else PEERS)]
+    engines = [Engine(name, environment(name), 1000) for name in names]
+    table_of_cases, best = evaluation(engines, options.rounds)
+    parts = [
+        "# flagkit beside its peers\n",
+        f"Machine: {machine()}. 1,000 flags, 10,000 users, each engine in its own process and environment, taking turns; "
+        f"nanoseconds per evaluation, best (median) of {options.rounds} rounds, the vendor's call with a prepared context in "
+        "a plain loop. `make bench` takes these tables again.\n",
+        "## One evaluation\n",
+        table_of_cases,
+        "## In short\n",
+        verdicts(best),
+        "## Threads\nThousand evaluations a second in total, case b.\n",
+        threads(engines, 3),
+    ]
+    for engine in engines:
+        engine.close()
+    parts += [
+        "## Load\nDocument to first answer in a fresh process, the client's import included; memory is the growth of the process.\n",
+        loading(names),
+        "### flagkit alone, in a warm process\n",
+        footprint(),
+        "## Import\n",
+        imports(),
+    ]
+    write("flags.md", "\n".join(parts))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

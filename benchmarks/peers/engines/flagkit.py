@@ -1,0 +1,80 @@
+"""flagkit itself, through its public API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
+sys.path.append(str(Path(__file__).parents[3]))
+
+
+def document(world):
+    flags, values = {}, {}
+    listed = ", ".join(json.dumps(item) for item in world.listed)
+    for key, shape in world.flags:
+        flags[key] = {"name": key}
+        split = f'(split pct::25 by::$userId seed::"{key}")'
+        if shape == "a":
+            values[key] = {"enabled": True}
+        elif shape == "b":
+            values[key] = {
+                "_variants": [{"name": "on", "enabled": True, "rule": split}, {"name": "off", "enabled": False}]
+            }
+        elif shape == "c":
+            variants = [
+                {"name": "listed", "enabled": True, "rule": f"(in $userId [{listed}])"},
+                {
+                    "name": "target",
+                    "enabled": True,
+                    "rule": f'(and (eq $country "US") (in $plan ["pro", "team"]) {split})',
+                },
+                {"name": "off", "enabled": False},
+            ]
+            values[key] = {"_variants": variants}
+        else:
+            first, second = (f'(split pct::{pct} by::$userId seed::"{key}")' for pct in ("33.3333", "66.6667"))
+            variants = [
+                {"name": "red", "enabled": True, "rule": first, "attributeValues": {"value": "red"}},
+                {"name": "green", "enabled": True, "rule": second, "attributeValues": {"value": "green"}},
+                {"name": "blue", "enabled": True, "attributeValues": {"value": "blue"}},
+            ]
+            flags[key]["attributes"] = {"value": {"constraints": {"type": "string"}}}
+            values[key] = {"_variants": variants}
+    return json.dumps({"version": "1", "flags": flags, "values": values})
+
+
+def load(text, world):
+    from flagkit import Flags
+
+    flags = Flags.from_json(text)
+    flags.is_enabled("a", world.users[0].id, world.users[0].attributes)
+    return flags
+
+
+def cases(flags, world):
+    users = [(user.id, user.attributes) for user in world.users]
+    is_enabled, string = flags.is_enabled, flags.string
+
+    def ask(key):
+        def run():
+            on = 0
+            for user_id, attributes in users:
+                if is_enabled(key, user_id, attributes):
+                    on += 1
+            return on
+
+        return run
+
+    def variants():
+        red = 0
+        for user_id, attributes in users:
+            if string("d", user_id, attributes, default="") == "red":
+                red += 1
+        return red
+
+    def user():
+        return len(flags.all(*users[1]))
+
+    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants, "user": user}

@@ -1,0 +1,64 @@
+"""GrowthBook's Python SDK, features given at the start, hash version 2."""
+
+from __future__ import annotations
+
+import json
+
+
+def document(world):
+    features = {}
+    for key, shape in world.flags:
+        share = {"force": True, "coverage": 0.25, "hashAttribute": "id", "seed": key, "hashVersion": 2}
+        if shape == "a":
+            features[key] = {"defaultValue": True}
+        elif shape == "b":
+            features[key] = {"defaultValue": False, "rules": [share]}
+        elif shape == "c":
+            listed = {"force": True, "condition": {"id": {"$in": world.listed}}}
+            target = {**share, "condition": {"country": "US", "plan": {"$in": ["pro", "team"]}}}
+            features[key] = {"defaultValue": False, "rules": [listed, target]}
+        else:
+            rule = {
+                "variations": ["red", "green", "blue"],
+                "weights": [0.3333, 0.3334, 0.3333],
+                "hashAttribute": "id",
+                "seed": key,
+                "hashVersion": 2,
+                "key": key,
+            }
+            features[key] = {"defaultValue": "blue", "rules": [rule]}
+    return json.dumps(features)
+
+
+def load(text, world):
+    from growthbook import GrowthBook
+
+    client = GrowthBook(attributes={"id": world.users[0].id}, features=json.loads(text))
+    client.is_on("a")
+    return client
+
+
+def cases(client, world):
+    users = [{"id": user.id, **user.attributes} for user in world.users]
+    set_attributes, is_on, value = client.set_attributes, client.is_on, client.get_feature_value
+
+    def ask(key):
+        def run():
+            on = 0
+            for attributes in users:
+                set_attributes(attributes)
+                if is_on(key):
+                    on += 1
+            return on
+
+        return run
+
+    def variants():
+        red = 0
+        for attributes in users:
+            set_attributes(attributes)
+            if value("d", "") == "red":
+                red += 1
+        return red
+
+    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants}

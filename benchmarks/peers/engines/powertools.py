@@ -1,0 +1,88 @@
+"""AWS Lambda Powertools feature flags through AppConfigStore, the way users run it; the client is a fake with the bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+
+
+def document(world):
+    flags = {}
+    for key, shape in world.flags:
+        # Powertools can't hash a string id: a bucket is computed by the caller beforehand (kind to it).
+        share = {"key": "bucket", "action": "MODULO_RANGE", "value": {"BASE": 100, "START": 0, "END": 24}}
+        if shape == "a":
+            flags[key] = {"default": True}
+        elif shape == "b":
+            flags[key] = {"default": False, "rules": {"share": {"when_match": True, "conditions": [share]}}}
+        elif shape == "c":
+            target = [
+                {"key": "country", "action": "EQUALS", "value": "US"},
+                {"key": "plan", "action": "KEY_IN_VALUE", "value": ["pro", "team"]},
+                share,
+            ]
+            listed = [{"key": "user_id", "action": "KEY_IN_VALUE", "value": world.listed}]
+            rules = {
+                "listed": {"when_match": True, "conditions": listed},
+                "target": {"when_match": True, "conditions": target},
+            }
+            flags[key] = {"default": False, "rules": rules}
+        else:
+
+            def band(start, end):
+                value = {"BASE": 100, "START": start, "END": end}
+                return [{"key": "bucket", "action": "MODULO_RANGE", "value": value}]
+
+            rules = {
+                "red": {"when_match": "red", "conditions": band(0, 32)},
+                "green": {"when_match": "green", "conditions": band(33, 65)},
+            }
+            flags[key] = {"default": "blue", "boolean_type": False, "rules": rules}
+    return json.dumps(flags)
+
+
+class Client:
+    """Answers as AppConfig's data plane."""
+
+    def __init__(self, text):
+        self.text = text
+        self.meta = type("meta", (), {"events": type("events", (), {"register": lambda *a, **k: None})()})()
+
+    def start_configuration_session(self, **_):
+        return {"InitialConfigurationToken": "token"}
+
+    def get_latest_configuration(self, **_):
+        body, self.text = self.text, ""
+        return {"Configuration": io.BytesIO(body.encode()), "NextPollConfigurationToken": "token"}
+
+
+def load(text, world):
+    from aws_lambda_powertools.utilities.feature_flags import AppConfigStore, FeatureFlags
+
+    store = AppConfigStore("env", "app", "flags", max_age=3600, boto3_client=Client(text))
+    flags = FeatureFlags(store)
+    flags.evaluate(name="a", context={"user_id": world.users[0].id, "bucket": 1}, default=False)
+    return flags
+
+
+def cases(flags, world):
+    contexts = [
+        {"user_id": user.id, "bucket": number * 2654435761 % 2**32 % 100, **user.attributes}
+        for number, user in enumerate(world.users)
+    ]
+    evaluate = flags.evaluate
+
+    def ask(key, wanted=True):
+        def run():
+            on = 0
+            for context in contexts:
+                if evaluate(name=key, context=context, default=False) == wanted:
+                    on += 1
+            return on
+
+        return run
+
+    def user():
+        return len(flags.get_enabled_features(context=contexts[1]))
+
+    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": ask("d", "red"), "user": user}

@@ -1,0 +1,143 @@
+"""Statsig's Python core (Rust), specs from a data store, exposures off."""
+
+from __future__ import annotations
+
+import json
+
+
+def document(world):
+    conditions = {
+        "everyone": condition("public"),
+        "listed": condition("user_field", "any", "userID", world.listed),
+        "country": condition("user_field", "any", "country", ["US"]),
+        "plan": condition("user_field", "any", "custom_plan", ["pro", "team"]),
+    }
+    gates, configs = {}, {}
+    for key, shape in world.flags:
+        if shape == "a":
+            gates[key] = spec(key, "feature_gate", False, [rule("all", 100, True, ["everyone"])])
+        elif shape == "b":
+            gates[key] = spec(key, "feature_gate", False, [rule("share", 25, True, ["everyone"])])
+        elif shape == "c":
+            rules = [rule("listed", 100, True, ["listed"]), rule("target", 25, True, ["country", "plan"])]
+            gates[key] = spec(key, "feature_gate", False, rules)
+        else:
+            rules = []
+            for name, below in (("red", 333), ("green", 667), ("blue", 1000)):
+                conditions[f"{key}.{name}"] = {
+                    **condition("user_bucket", "lt", None, below),
+                    "additionalValues": {"salt": key},
+                }
+                rules.append({**rule(name, 100, {"value": name}, [f"{key}.{name}"]), "groupName": name})
+            configs[key] = spec(key, "dynamic_config", {}, rules)
+    return json.dumps(
+        {
+            "has_updates": True,
+            "time": 1767225600000,
+            "feature_gates": gates,
+            "dynamic_configs": configs,
+            "layer_configs": {},
+            "condition_map": conditions,
+            "experiment_to_layer": {},
+            "id_lists": {},
+        }
+    )
+
+
+def condition(kind, operator=None, field=None, target=None):
+    return {
+        "type": kind,
+        "operator": operator,
+        "field": field,
+        "targetValue": target,
+        "additionalValues": {},
+        "isDeviceBased": False,
+        "idType": "userID",
+    }
+
+
+def rule(name, share, value, conditions):
+    return {
+        "name": name,
+        "id": name,
+        "salt": name,
+        "groupName": name,
+        "passPercentage": share,
+        "conditions": conditions,
+        "returnValue": value,
+        "idType": "userID",
+    }
+
+
+def spec(key, entity, default, rules):
+    return {
+        "name": key,
+        "type": entity if entity == "feature_gate" else "dynamic_config",
+        "entity": entity,
+        "salt": key,
+        "enabled": True,
+        "defaultValue": default,
+        "rules": rules,
+        "idType": "userID",
+        "isDeviceBased": False,
+    }
+
+
+def load(text, world):
+    from statsig_python_core import DataStore, DataStoreResponse, Statsig, StatsigOptions, StatsigUser
+
+    class Store(DataStore):
+        def get(self, key):
+            return DataStoreResponse(result=text, time=1767225600000)
+
+        def set(self, key, value, time=None):
+            pass
+
+        def support_polling_updates_for(self, key):
+            return False
+
+    options = StatsigOptions()
+    options.data_store = Store()
+    options.disable_all_logging = True
+    options.disable_network = True
+    client = Statsig("secret-none", options)
+    client.initialize().wait()
+    client.check_gate(StatsigUser(world.users[0].id), "a")
+    return client
+
+
+def cases(client, world):
+    from statsig_python_core import DynamicConfigEvaluationOptions, FeatureGateEvaluationOptions, StatsigUser
+
+    users = []
+    for user in world.users:
+        custom = {
+            "custom_plan": user.attributes["plan"],
+            "age": user.attributes["age"],
+            "beta": user.attributes["beta"],
+        }
+        users.append(
+            StatsigUser(user.id, country=user.attributes["country"], email=user.attributes["email"], custom=custom)
+        )
+    silent = FeatureGateEvaluationOptions(disable_exposure_logging=True)
+    silent_config = DynamicConfigEvaluationOptions(disable_exposure_logging=True)
+    check, config = client.check_gate, client.get_dynamic_config
+
+    def ask(key):
+        def run():
+            on = 0
+            for user in users:
+                if check(user, key, silent):
+                    on += 1
+            return on
+
+        return run
+
+    def variants():
+        red = 0
+        for user in users:
+            if config(user, "d", silent_config).value.get("value") == "red":
+                red += 1
+        return red
+
+    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants}

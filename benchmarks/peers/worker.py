@@ -1,0 +1,55 @@
+"""Runs one engine in its own interpreter and answers rounds on request, so that engines can be interleaved.
+
+python worker.py ENGINE FLAGS      then lines `CASE` on standard input; `{"ns": …, "on": …}` on standard output
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def main() -> None:
+    engine_name, flags = sys.argv[1], int(sys.argv[2])
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a client prints must not disturb the protocol
+    from world import make_world
+
+    world = make_world(flags)
+    engine = importlib.import_module(f"engines.{engine_name}")
+    prepared = engine.document(world)
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    client = engine.load(prepared, world)
+    load_ms = (time.perf_counter() - started) * 1e3
+    after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cases = engine.cases(client, world)
+    out.write(json.dumps({"load_ms": load_ms, "memory_kb": after_kb - before_kb, "cases": sorted(cases)}) + "\n")
+    for line in sys.stdin:
+        case, threads = line.split()
+        on = cases[case]()  # warm
+        count = int(threads)
+        started = time.perf_counter_ns()
+        if count == 1:
+            on = cases[case]()
+        else:
+            crew = [threading.Thread(target=cases[case]) for _ in range(count)]
+            for member in crew:
+                member.start()
+            for member in crew:
+                member.join()
+        spent = time.perf_counter_ns() - started
+        per = len(world.flags) if case == "user" else len(world.users)
+        out.write(json.dumps({"ns": spent / per / count, "on": on}) + "\n")
+    os._exit(0)  # some clients' threads don't end
+
+
+main()
