@@ -182,10 +182,8 @@ class Functions(Catalogue):
             raise refusals.invalid("Deletion of aliases is not currently supported.")
         users = [a.name for a in function.aliases.values() if qualifier == a.primary or qualifier in a.weights]
         if users:
-            arn = function.qualified_arn(qualifier)
-            raise refusals.conflict(
-                f"Unable to delete version because the following aliases reference it: [{', '.join(users)}] ({arn})"
-            )
+            names = ", ".join(users)
+            raise refusals.conflict(f"Unable to delete version because the following aliases reference it: [{names}]")
         gone = function.versions.pop(qualifier, None)
         if gone is not None:
             self.invoker.forget(gone)

@@ -1,0 +1,26 @@
+"""pytest fixtures over the stand-in; loaded in every pytest run, so it imports nothing heavy until a fixture is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from canary.testing import AwsStandIn
+
+
+@pytest.fixture
+def canary_aws_seed() -> int:
+    """Seed of `canary_aws`; override it to draw otherwise. Since 0.1."""
+    return 0
+
+
+@pytest.fixture
+def canary_aws(canary_aws_seed: int) -> Iterator[AwsStandIn]:
+    """AWS in process, on a virtual clock, for tests of releases; make boto3 clients inside the test. Since 0.1."""
+    from canary.testing import AwsStandIn
+
+    with AwsStandIn(seed=canary_aws_seed) as aws:
+        yield aws
