@@ -16,6 +16,7 @@ from canary.core.plan.gates import (
     QueueGate,
     RatioGate,
     ThrottlesGate,
+    is_per_function,
 )
 from canary.core.plan.settings import (
     DeadMan,
@@ -61,5 +62,6 @@ __all__ = [
     "Transition",
     "WebhookTarget",
     "format_duration",
+    "is_per_function",
     "parse_duration",
 ]

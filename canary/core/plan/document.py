@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
+from canary.core.plan.faults import plan_error
 from canary.core.plan.stage import StagePlan
 from canary.core.plan.values import Model
-from canary.errors import UnknownStageError
+from canary.errors import PlanError, UnknownStageError
 
 
 class Plan(Model):
-    """All stages of a `canary.toml`. Since 0.1."""
+    """All stages of a `canary.toml`. Every field is described in docs/canary/plan.md. Since 0.1."""
 
     stages: dict[str, StagePlan] = Field(min_length=1)
     journal: str = "file:.canary"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_stages(cls, document: object) -> object:
+        """Every stage learns its name: the defaults of its rules depend on it."""
+        if not isinstance(document, Mapping) or not isinstance(document.get("stages"), Mapping):
+            return document
+        stages = {
+            name: {**table, "name": name} if isinstance(table, Mapping) else table
+            for name, table in document["stages"].items()
+        }
+        return {**document, "stages": stages}
+
     @classmethod
     def parse(cls, text: str) -> Plan:
-        """Read the text of a `canary.toml`.
+        """Read the text of a `canary.toml`. Decimals stay exact.
 
         Raises:
             PlanError: no TOML, an unknown field, a wrong value or a plan that can't work; one line per fault.
         """
-        return cls.model_validate(tomllib.loads(text, parse_float=Decimal))
+        try:
+            raw = tomllib.loads(text, parse_float=Decimal)
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError(f"canary.toml is no TOML: {error}") from error
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise plan_error(raw, error) from error
 
     def stage(self, name: str) -> StagePlan:
         """The stage with this name.

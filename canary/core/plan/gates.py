@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from canary.core.plan.values import Duration, Model, Percent
+from canary.core.plan.values import Duration, LimitPercent, Model
 from canary.core.thresholds import snap
 
 HttpSource = Literal["apigateway", "alb", "url"]
@@ -23,7 +23,7 @@ class ErrorsGate(Model):
     """Lambda errors per invocation, of both versions. Since 0.1."""
 
     kind: Literal["errors"] = "errors"
-    limit_percent: Percent = Decimal(5)
+    limit_percent: LimitPercent = Decimal(5)
     relative: bool = True
     """Also judge against the old version in the same minutes."""
 
@@ -69,7 +69,7 @@ class ThrottlesGate(Model):
     """
 
     kind: Literal["throttles"] = "throttles"
-    limit_percent: Percent = Decimal(1)
+    limit_percent: LimitPercent = Decimal(1)
 
 
 class Http5xxGate(Model):
@@ -78,7 +78,7 @@ class Http5xxGate(Model):
     kind: Literal["http_5xx"] = "http_5xx"
     source: HttpSource
     target: str | None = None
-    limit_percent: Percent = Decimal(5)
+    limit_percent: LimitPercent = Decimal(5)
 
 
 class EmfGate(Model):
@@ -87,7 +87,7 @@ class EmfGate(Model):
     kind: Literal["emf"] = "emf"
     namespace: str = "canary"
     bad: Literal["errors", "slow"] = "errors"
-    limit_percent: Percent = Decimal(5)
+    limit_percent: LimitPercent = Decimal(5)
     relative: bool = True
 
 
@@ -227,3 +227,20 @@ Gate = Annotated[
 ]
 CountingGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
 GaugeGate = MetricGate | QueueGate
+
+
+def is_per_function(gate: Gate) -> bool:
+    """Whether every function of the stage has a stream of its own; otherwise one serves the whole stage."""
+    match gate:
+        case ErrorsGate() | ThrottlesGate() | EmfGate():
+            return True
+        case LatencyGate() | Http5xxGate():
+            return gate.source in ("lambda", "url")
+        case RatioGate():
+            return gate.numerator.by_function
+        case MetricGate():
+            return gate.metric.by_function
+        case HealthGate():
+            return gate.invoke is not None
+        case QueueGate() | AlarmsGate():
+            return False

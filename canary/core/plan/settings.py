@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from canary.core.plan.values import Duration, Model, Percent
 
@@ -15,10 +15,16 @@ Transition = Literal[
 ]
 
 
+def _weight(value: Decimal) -> Decimal:
+    if not 0 < value < 100:
+        raise ValueError(f"a step's weight lies above 0 and below 100 %, not at {value:f}; the promotion needs no step")
+    return value
+
+
 class Step(Model):
     """One weight of the new version, and how long it is watched at most. Since 0.1."""
 
-    weight: Annotated[Decimal, Field(gt=0, lt=100)]
+    weight: Annotated[Decimal, AfterValidator(_weight)]
     """Percent of the alias' traffic."""
     bake: Duration
 
@@ -61,6 +67,14 @@ class WebhookTarget(Model):
     """Environment variable with the signing secret (webhook) or routing key (pagerduty)."""
     template: str | None = None
     on: tuple[Transition, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> WebhookTarget:
+        if self.kind == "pagerduty" and self.secret_env is None:
+            raise ValueError("pagerduty needs secret_env, the environment variable with the routing key")
+        if self.kind != "pagerduty" and (self.url is None) == (self.url_env is None):
+            raise ValueError("give either url or url_env, the environment variable with the address")
+        return self
 
 
 class EventBridgeTarget(Model):

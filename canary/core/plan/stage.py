@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from canary.core.plan.gates import ErrorsGate, Gate, LatencyGate
+from canary.core.measurements import StreamKey
+from canary.core.plan.gates import EmfGate, ErrorsGate, Gate, Http5xxGate, LatencyGate, is_per_function
 from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Notification, Rules, Step
-from canary.core.plan.values import Duration, FunctionRef, Model, Percent
+from canary.core.plan.shorthand import Growth, expand_stage
+from canary.core.plan.values import Duration, FunctionRef, Model, Percent, format_duration
 
-OnInconclusive = Literal["hold", "promote", "rollback"]
+Policy = Literal["hold", "promote", "rollback"]
 SharedIncidentPolicy = Literal["hold", "rollback", "ignore"]
 OnInterrupt = Literal["ask", "rollback", "leave"]
 
@@ -23,40 +27,33 @@ def _function(value: object) -> object:
     return FunctionRef.parse(value) if isinstance(value, str) else value
 
 
-def default_gates() -> dict[str, Gate]:
-    """The operations guide: error rate > 5 %, p95 > 2 s."""
-    return {"errors": ErrorsGate(), "latency": LatencyGate()}
-
-
 class StagePlan(Model):
-    """One stage, with every default filled in. Since 0.1."""
+    """One stage, with every default filled in. Every field is described in docs/canary/plan.md. Since 0.1."""
 
     name: str = ""
     functions: tuple[Annotated[FunctionRef, BeforeValidator(_function)], ...] = Field(min_length=1)
     order: tuple[tuple[str, ...], ...] = ()
-    """Groups of function keys, shifted one after the other within every step; others come last."""
-    steps: tuple[Step, ...]
-    gates: dict[str, Gate] = Field(default_factory=default_gates)
+    steps: tuple[Step, ...] = Field(min_length=1)
+    growth: Growth | None = None
+    bake: Duration | None = None
+    gates: dict[str, Gate]
 
     watch_min: Duration = timedelta(minutes=15)
-    """The steps together are watched at least so long, however clear the evidence."""
     watch_max: Duration = timedelta(minutes=30)
-    """How long the steps together are watched when no `bake` is given."""
     min_bake: Duration = timedelta(minutes=5)
     post_bake: Duration = timedelta(minutes=5)
     settle: Duration = timedelta(seconds=120)
-    tick: Duration = timedelta(seconds=60)
+    tick: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=60)
     hold_max: Duration = timedelta(minutes=30)
 
     promote: Literal["auto", "manual"] = "auto"
-    on_inconclusive: OnInconclusive = "hold"
-    on_no_data: OnInconclusive = "hold"
+    on_inconclusive: Policy = "hold"
+    on_no_data: Policy = "hold"
     unknown_after: Duration = timedelta(minutes=5)
     shared_incident: SharedIncidentPolicy = "hold"
     shared_incident_grace: Duration = timedelta(minutes=3)
     on_interrupt: OnInterrupt = "ask"
     hotfix: bool = False
-    """Start although the old version is already sick."""
 
     harm_cap: int = Field(default=50, ge=0)
     inconclusive_weight_cap: Percent = Decimal(25)
@@ -69,12 +66,62 @@ class StagePlan(Model):
     region: str | None = None
     account: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, table: object) -> object:
+        return expand_stage(table) if isinstance(table, Mapping) else table
+
+    @model_validator(mode="after")
+    def _check(self) -> StagePlan:
+        for problem in (self._function_problem(), self._step_problem(), self._watch_problem(), self._gate_problem()):
+            if problem:
+                raise ValueError(problem)
+        return self
+
+    def _function_problem(self) -> str:
+        keys = Counter(function.key for function in self.functions)
+        ordered = Counter(key for group in self.order for key in group)
+        if twice := sorted(key for key, count in (keys + ordered).items() if count > 2 or keys[key] > 1):
+            return f"{', '.join(twice)} is named twice"
+        if strangers := sorted(set(ordered) - set(keys)):
+            return f"order names {', '.join(strangers)}, but functions has only {', '.join(sorted(keys))}"
+        return ""
+
+    def _step_problem(self) -> str:
+        weights = [step.weight for step in self.steps]
+        if any(later <= earlier for earlier, later in itertools.pairwise(weights)):
+            return f"steps must grow: {', '.join(f'{weight:f}' for weight in weights)} does not"
+        if short := next((step for step in self.steps if step.bake < self.min_bake), None):
+            return (
+                f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than min_bake = "
+                f'"{format_duration(self.min_bake)}"; let it bake longer or lower min_bake'
+            )
+        return ""
+
+    def _watch_problem(self) -> str:
+        total, written = self.total_bake, self.model_fields_set
+        if "watch_min" in written and total < self.watch_min:
+            return (
+                f'all steps together bake {format_duration(total)}, less than watch_min = "'
+                f'{format_duration(self.watch_min)}"; let them bake longer'
+            )
+        if "watch_max" in written and total > self.watch_max:
+            return (
+                f'all steps together bake {format_duration(total)}, more than watch_max = "'
+                f'{format_duration(self.watch_max)}"; let them bake shorter'
+            )
+        return ""
+
+    def _gate_problem(self) -> str:
+        if any(isinstance(gate, (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)) for gate in self.gates.values()):
+            return ""
+        return "no gate counts requests: without errors, latency, emf or http_5xx no step can be shown to be healthy"
+
     @property
     def groups(self) -> tuple[tuple[FunctionRef, ...], ...]:
         """The functions in the order in which they are shifted; one group when no order is given."""
         named = {key for group in self.order for key in group}
-        by_key = {function.key: function for function in self.functions}
-        ordered = tuple(tuple(by_key[key] for key in group) for group in self.order)
+        ordered = tuple(tuple(self.function(key) for key in group) for group in self.order)
         rest = tuple(function for function in self.functions if function.key not in named)
         return (*ordered, rest) if rest else ordered
 
@@ -84,10 +131,25 @@ class StagePlan(Model):
         return sum((step.bake for step in self.steps), timedelta())
 
     @property
+    def minimum_watch(self) -> timedelta:
+        """How long the steps together are watched at least: `watch_min`, unless the steps bake less in all."""
+        return min(self.watch_min, self.total_bake)
+
+    @property
     def horizon_minutes(self) -> int:
         """H of canary-statistics.md §4.6: planned minutes plus the allowed extension, fixed at the start."""
         planned = self.total_bake + self.hold_max + self.post_bake + self.settle
         return max(1, math.ceil(planned.total_seconds() / 60))
+
+    def keys(self, gate: str) -> tuple[StreamKey, ...]:
+        """The streams of one gate: one per function, or one for the stage. Fixed for a run (§4.9).
+
+        Raises:
+            KeyError: the stage has no such gate.
+        """
+        if not is_per_function(self.gates[gate]):
+            return (StreamKey("", gate),)
+        return tuple(StreamKey(function.key, gate) for function in self.functions)
 
     def with_steps(self, weights: Sequence[Decimal]) -> StagePlan:
         """The same stage with other weights, for `canary deploy STAGE 10`: together watched as long as before."""

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?")
-_FUNCTION = re.compile(r"(?P<function>[A-Za-z0-9_.:/-]*[A-Za-z0-9_-]):(?P<alias>[A-Za-z0-9_-]{1,128})")
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 Invoked = Literal["sync", "async", "queue"]
 
@@ -50,6 +50,8 @@ def format_duration(value: timedelta) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 Percent = Annotated[Decimal, Field(ge=0, le=100)]
+LimitPercent = Annotated[Decimal, Field(gt=Decimal("0.0117"), lt=Decimal("97.6"))]
+"""A limit that the statistics can judge: outside there are no alternatives (canary-statistics.md §4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +64,32 @@ class FunctionRef:
         invoked: how it is called; events of "async" and "queue" may fail up to three times each, which the evidence
             is tempered for (canary-statistics.md §4.7).
 
+    Raises:
+        ValueError: no function, or an alias that can't be shifted: a version number or $LATEST.
+
     Since 0.1.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     function: str
     alias: str
     invoked: Invoked = "sync"
 
+    def __post_init__(self) -> None:
+        named = self.function and not self.function.endswith(":function")
+        if not named or _ALIAS.fullmatch(self.alias) is None or self.alias.isdigit():
+            raise ValueError(f'"{self.key}" needs a function and an alias, as in "api:live"; no version, no $LATEST')
+
     @classmethod
     def parse(cls, text: str, invoked: Invoked = "sync") -> FunctionRef:
-        """Read "function:alias".
+        """Read "function:alias"; the function may be an ARN.
 
         Raises:
-            ValueError: the alias is missing, is all digits (a version), or is $LATEST.
+            ValueError: as the class says.
         """
-        match = _FUNCTION.fullmatch(text.strip())
-        if match is None or match["alias"].isdigit():
-            raise ValueError(f'"{text}" needs a function and an alias, as in "api:live"; a version can\'t be shifted')
-        return cls(match["function"], match["alias"], invoked)
+        function, _, alias = text.strip().rpartition(":")
+        return cls(function, alias, invoked)
 
     @property
     def key(self) -> str:

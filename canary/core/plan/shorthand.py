@@ -1,0 +1,118 @@
+"""What a stage may leave out or write shorter, spelled out before it is checked. Rewrites raw tables, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from canary.core.plan.values import Model, parse_duration
+
+DEFAULT_WEIGHTS = (10, 25, 50)
+DEFAULT_GATES = ("errors", "latency")
+"""The operations guide: error rate > 5 %, p95 > 2 s."""
+RULES = {
+    "production": {"branch": "main", "clean_tree": True, "confirm": True},
+    "staging": {"clean_tree": True},
+}
+_ALSO = {"prod": "production", "live": "production", "stage": "staging"}
+
+
+class Growth(Model):
+    """Steps that grow by a rule: linear adds `by`, exponential multiplies by `factor`, up to `up_to`. Since 0.1."""
+
+    rule: Literal["linear", "exponential"]
+    start: Decimal | None = Field(default=None, gt=0, lt=100)
+    by: Decimal = Field(default=Decimal(10), gt=0, lt=100)
+    factor: Decimal = Field(default=Decimal(2), gt=1)
+    up_to: Decimal = Field(default=Decimal(50), gt=0, lt=100)
+
+    @property
+    def weights(self) -> tuple[Decimal, ...]:
+        """The weights in order; `up_to` itself is reached only if the rule hits it."""
+        weight = self.start or (self.by if self.rule == "linear" else Decimal(1))
+        weights: list[Decimal] = []
+        while weight <= self.up_to:
+            weights.append(weight)
+            weight = weight + self.by if self.rule == "linear" else weight * self.factor
+        return tuple(weights)
+
+    @model_validator(mode="after")
+    def _check(self) -> Growth:
+        if not self.weights:
+            raise ValueError(f"no step: the first weight is above up_to = {self.up_to}")
+        return self
+
+
+def _growth(value: object) -> Growth | None:
+    try:
+        return Growth.model_validate(value)
+    except ValidationError:
+        return None  # its own field reports it
+
+
+def _duration(value: object, default: timedelta) -> timedelta:
+    try:
+        parsed = parse_duration(value)
+    except ValueError:
+        return default  # its own field reports it
+    return parsed if isinstance(parsed, timedelta) else default
+
+
+def _default_bake(table: Mapping[str, object], count: int) -> timedelta:
+    watch_max = _duration(table.get("watch_max"), timedelta(minutes=30))
+    return max(_duration(table.get("min_bake"), timedelta(minutes=5)), watch_max / max(1, count))
+
+
+def expand_steps(table: Mapping[str, object]) -> object:
+    """Steps as a list of tables with weight and bake.
+
+    Raises:
+        ValueError: both `steps` and `growth` are given.
+    """
+    if "growth" in table and "steps" in table:
+        raise ValueError("give either steps or growth")
+    growth = _growth(table.get("growth"))
+    steps = growth.weights if growth else table.get("steps", DEFAULT_WEIGHTS)
+    bake = table.get("bake")
+    if not isinstance(steps, (list, tuple)):
+        return steps
+    if bake is None:
+        bake = _default_bake(table, len(steps))
+    return [{"bake": bake, **step} if isinstance(step, Mapping) else {"weight": step, "bake": bake} for step in steps]
+
+
+def expand_gates(gates: object) -> object:
+    """The default gates join the written ones; `false` takes one out; a gate named like a kind is of that kind."""
+    if not isinstance(gates, Mapping):
+        return gates
+    merged: dict[object, object] = dict.fromkeys(DEFAULT_GATES, MappingProxyType({}))
+    merged.update(gates)
+    return {
+        name: {"kind": name} | dict(gate) if isinstance(gate, Mapping) else gate
+        for name, gate in merged.items()
+        if gate is not False
+    }
+
+
+def expand_rules(name: object, rules: object) -> object:
+    """The rules of a stage by its name, overwritten by those that are written; an empty branch means any."""
+    if not isinstance(rules, Mapping):
+        return rules
+    defaults = RULES.get(_ALSO.get(str(name), str(name)), {})
+    merged = {**defaults, **rules}
+    return {key: value for key, value in merged.items() if (key, value) != ("branch", "")}
+
+
+def expand_stage(table: Mapping[str, object]) -> dict[str, object]:
+    """A stage's raw table with everything spelled out."""
+    return {
+        **table,
+        "steps": expand_steps(table),
+        "gates": expand_gates(table.get("gates", {})),
+        "rules": expand_rules(table.get("name"), table.get("rules", {})),
+    }

@@ -1,0 +1,104 @@
+"""The alternatives a process bets on, and their weights (canary-statistics.md §4.2). Constants of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+ALTERNATIVES = 24
+"""Eight are too coarse (canary-statistics.md §3.2)."""
+_GAP = 0.15
+_TOP = 0.98
+_BOTTOM = 0.0001
+_RATIO_TOP = 60.0
+
+
+def logit(p: float) -> float:
+    """ln(p / (1 - p))."""
+    return math.log(p) - math.log1p(-p)
+
+
+def expit(x: float) -> float:
+    """Inverse of `logit`."""
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+def _even(first: float, last: float) -> tuple[float, ...]:
+    step = (last - first) / (ALTERNATIVES - 1)
+    return tuple(first + step * i for i in range(ALTERNATIVES))
+
+
+@lru_cache(maxsize=512)
+def above(limit: float) -> tuple[float, ...]:
+    """Failure probabilities above `limit`, evenly spaced in log-odds up to 0.98.
+
+    Raises:
+        ValueError: nothing lies above: `limit` is 0.976 or more, or not a probability.
+    """
+    if not limit > 0.0 or logit(_TOP) <= (logit(limit) + _GAP if limit < 1.0 else math.inf):
+        raise ValueError(f"a limit must lie above 0 and below 97.6 %, not at {limit:.4%}")
+    return tuple(map(expit, _even(logit(limit) + _GAP, logit(_TOP))))
+
+
+@lru_cache(maxsize=512)
+def below(limit: float) -> tuple[float, ...]:
+    """Failure probabilities below `limit`, evenly spaced in log-odds from 0.0001.
+
+    Raises:
+        ValueError: nothing lies below: `limit` is 0.000117 or less, or not a probability.
+    """
+    if not limit < 1.0 or logit(_BOTTOM) >= (logit(limit) - _GAP if limit > 0.0 else -math.inf):
+        raise ValueError(f"a limit must lie above 0.0117 % and below 100 %, not at {limit:.4%}")
+    return tuple(map(expit, _even(logit(_BOTTOM), logit(limit) - _GAP)))
+
+
+@lru_cache(maxsize=64)
+def ratios(kappa: float) -> tuple[float, ...]:
+    """Ratios of failure probabilities above `kappa`, evenly spaced in logarithm up to 60.
+
+    Raises:
+        ValueError: nothing lies above: `kappa` is 51.6 or more, or not positive.
+    """
+    if not kappa > 0.0 or math.log(kappa) + _GAP >= math.log(_RATIO_TOP):
+        raise ValueError(f"a ratio limit must be positive and below 51.6, not {kappa:g}")
+    return tuple(map(math.exp, _even(math.log(kappa) + _GAP, math.log(_RATIO_TOP))))
+
+
+def _falling() -> tuple[float, ...]:
+    raw = [math.exp(-3.0 * i / ALTERNATIVES) for i in range(ALTERNATIVES)]
+    total = math.fsum(raw)
+    return tuple(value / total for value in raw)
+
+
+FALLING = _falling()
+"""Weights of the absolute, floor and attribution-aware processes."""
+EQUAL = (1.0 / ALTERNATIVES,) * ALTERNATIVES
+"""Weights of the ratio and safe processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BinomialGrid:
+    """Per alternative p the log factor of a bad and of a good request: ln(p/limit), ln((1-p)/(1-limit))."""
+
+    bad: tuple[float, ...]
+    good: tuple[float, ...]
+
+
+def _binomial(limit: float, alternatives: tuple[float, ...]) -> BinomialGrid:
+    return BinomialGrid(
+        bad=tuple(math.log(p / limit) for p in alternatives),
+        good=tuple(math.log1p(-p) - math.log1p(-limit) for p in alternatives),
+    )
+
+
+@lru_cache(maxsize=512)
+def binomial_above(limit: float) -> BinomialGrid:
+    """The log factors of `above(limit)`."""
+    return _binomial(limit, above(limit))
+
+
+@lru_cache(maxsize=512)
+def binomial_below(limit: float) -> BinomialGrid:
+    """The log factors of `below(limit)`."""
+    return _binomial(limit, below(limit))

@@ -1,0 +1,95 @@
+"""From log factors per minute and alternative to one process (canary-statistics.md §4.6, §4.9). Arithmetic only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from operator import mul
+
+Factors = Sequence[float] | None
+"""Log factors of one minute, one per alternative; None is a minute without evidence (all 0)."""
+
+_FIRST = 0.5
+_LARGE = 1e200
+_SMALL = 1e-200
+_LOWEST_LN = -745.0
+"""ln of the smallest float: below it a process is 0 for every purpose."""
+
+
+def ln(value: float) -> float:
+    """Natural logarithm that takes 0: the result is never below -745 and never NaN."""
+    return math.log(value) if value > 0.0 else _LOWEST_LN
+
+
+def onset_weight(minute: int, horizon: int) -> float:
+    """w_t: the share of the mixture that bets on trouble beginning in this minute (1 is the first)."""
+    if minute == 1:
+        return 1.0 if horizon == 1 else _FIRST
+    return (1.0 - _FIRST) / (horizon - 1) if minute <= horizon else 0.0
+
+
+def unspent_weight(minute: int, horizon: int) -> float:
+    """u_t: the share that still waits for a later onset."""
+    return (1.0 - _FIRST) * (horizon - minute) / (horizon - 1) if minute < horizon else 0.0
+
+
+def _exponentials(logs: Sequence[float], scale: float) -> tuple[list[float], float]:
+    """Exp of the log factors, and the scale after what would overflow has gone into it."""
+    top = max(logs)
+    if top <= 300.0:
+        return list(map(math.exp, logs)), scale
+    return [math.exp(value - top) for value in logs], scale + top
+
+
+def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: int) -> tuple[float, ...]:
+    """Ln E_t after every minute of the restart mixture.
+
+    A_i(t) = (A_i(t-1) + w_t) exp(l_i(t)) is kept as a_i exp(scale) with scale >= 0. Small numbers may vanish: next to
+    w_t they don't count. Only onsets inside a stretch where E exceeds 1e200 can be lost, which makes E smaller, hence
+    the statement stays valid.
+
+    Args:
+        minutes: log factors per minute, oldest first.
+        weights: the alternatives' weights, sum 1.
+        horizon: planned minutes H, fixed for the run; later onsets get no weight.
+    """
+    state = [0.0] * len(weights)
+    scale = 0.0
+    path: list[float] = []
+    for minute, logs in enumerate(minutes, start=1):
+        onset = onset_weight(minute, horizon) * math.exp(-scale)
+        if logs is None:
+            state = [value + onset for value in state]
+        else:
+            factors, scale = _exponentials(logs, scale)
+            state = [(value + onset) * factor for value, factor in zip(state, factors, strict=True)]
+        total = sum(map(mul, weights, state))
+        if total > _LARGE or (scale > 0.0 and total < _SMALL):
+            shift = max(ln(total), -scale)
+            state = [value * math.exp(-shift) for value in state]
+            total *= math.exp(-shift)
+            scale += shift
+        path.append(scale + ln(total + unspent_weight(minute, horizon) * math.exp(-scale)))
+    return tuple(path)
+
+
+def ln_sum_exp(values: Sequence[float]) -> float:
+    """Ln of the sum of exponentials, without overflow."""
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(value - top) for value in values))
+
+
+def mean_path(paths: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Ln of the mean of e-values, minute by minute; empty when there is no path (canary-statistics.md §4.9).
+
+    Valid under any dependence between the streams, and never weaker than Bonferroni.
+    """
+    if len(paths) == 1:
+        return tuple(paths[0])
+    count = math.log(len(paths)) if paths else 0.0
+    return tuple(ln_sum_exp(values) - count for values in zip(*paths, strict=True))
+
+
+def first_crossing(path: Sequence[float], ln_bound: float) -> int | None:
+    """Index of the first minute at which the process has reached the bound; None when it never has."""
+    return next((index for index, value in enumerate(path) if value >= ln_bound), None)

@@ -1,0 +1,34 @@
+"""Whether the canary gets the share of traffic its weight promises (canary-statistics.md §4.10). It never blames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+_PRIOR = 100.0
+
+
+def _ln_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def share_ln_e(weight: float, canary_requests: float, base_requests: float) -> float:
+    """Ln E against "every request goes to the canary with probability `weight`", for one weight step.
+
+    Args:
+        weight: nominal share, above 0 and below 1.
+        canary_requests: N_c of the step.
+        base_requests: N_b of the step.
+    """
+    a, b = _PRIOR * weight, _PRIOR * (1.0 - weight)
+    return (
+        _ln_beta(a + canary_requests, b + base_requests)
+        - _ln_beta(a, b)
+        - canary_requests * math.log(weight)
+        - base_requests * math.log1p(-weight)
+    )
+
+
+def share_over_steps(steps: Iterable[tuple[float, float, float]]) -> float:
+    """Ln E over several weight steps (weight, N_c, N_b): a new factor begins at each."""
+    return math.fsum(share_ln_e(*step) for step in steps)
