@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from canary.testing.cloudwatch.metric_api import MetricOperations
 from canary.testing.cloudwatch.store import MetricStore
 from flagkit.testing.clock import VirtualClock
-from flagkit.testing.wire import CallContext, Service
 
 Publish = Callable[[str, str, str], object]
 
 
-class CloudWatchService(Service):
+class CloudWatchService(MetricOperations):
     """CloudWatch on virtual time: metrics, statistics, alarms.
 
     Args:
@@ -27,11 +26,5 @@ class CloudWatchService(Service):
     throttling_code = "Throttling"
 
     def __init__(self, *, clock: VirtualClock, store: MetricStore, publish: Publish) -> None:
-        self.clock = clock
-        self.store = store
+        super().__init__(clock, store)
         self._publish = publish
-
-    def GetMetricData(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:  # noqa: ARG002
-        """Values of several metrics."""
-        results = [{"Id": query["Id"], "Timestamps": [], "Values": []} for query in params["MetricDataQueries"]]
-        return {"MetricDataResults": results, "Messages": []}

@@ -5,6 +5,7 @@ It knows no API and evaluates nothing.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class Series:
     last_minute: int = -1
     last_slot: int = -1
     last_bin: Bin = field(default_factory=Bin)
-    last_arrival_s: float = 0.0
+    first_arrival_s: float = math.inf
+    last_arrival_s: float = -math.inf
 
     def bin_for(self, minute: int, slot: int) -> Bin:
         """The bin for samples of a minute that arrive in a slot."""
@@ -51,7 +53,8 @@ class Series:
         if found is None:
             found = slots[slot] = Bin()
         self.last_minute, self.last_slot, self.last_bin = minute, slot, found
-        self.last_arrival_s = slot * _SLOT_S
+        self.first_arrival_s = min(self.first_arrival_s, slot * _SLOT_S)
+        self.last_arrival_s = max(self.last_arrival_s, slot * _SLOT_S)
         return found
 
 
@@ -156,9 +159,12 @@ class MetricStore:
         arrival_s = max(self._origin_s + self._monotonic(), at_s)
         put(self.series(metric, unit).bin_for(int(at_s // 60), int(arrival_s // _SLOT_S)))
 
-    def metrics(self) -> Sequence[tuple[MetricId, float]]:
-        """Every metric with the time of its newest arrival, in seconds since 1970."""
-        return [(metric, max(one.last_arrival_s for one in many)) for metric, many in self._units.items()]
+    def metrics(self) -> Sequence[tuple[MetricId, float, float]]:
+        """Every metric with the times of its first and its newest arrival, in seconds since 1970."""
+        return [
+            (metric, min(one.first_arrival_s for one in many), max(one.last_arrival_s for one in many))
+            for metric, many in self._units.items()
+        ]
 
     def read(
         self, metric: MetricId, first_minute: int, end_minute: int, unit: str | None = None
