@@ -1,0 +1,106 @@
+"""What a caller's context values mean: text, and from text numbers, instants and booleans. It must not know rules.
+
+AppConfig's context is text: the Agent takes it from HTTP headers (appconfig.md §2.3, §6). So every value a caller gives
+has one text form, and a comparison reads that text as the type of the literal it is compared with (DESIGN.md D6a).
+Whatever has no text form, or isn't the type asked for, is None here and false in a comparison. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+MAX_NUMBER_CHARS = 128
+"""The longest text that is read as a number. Keeps arithmetic on hostile input cheap."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_INSTANT = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d))?)?)?"
+    r"(?(4)|T?)",
+    re.ASCII,
+)
+# The set Go's strconv.ParseBool takes, as the service does for `enabled` (recording of 2026-09-28, "enabled-coercion").
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False),
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
+
+
+def text_of(value: object) -> str | None:
+    """Return the text form of a context value; None if it has none (None, lists, objects, nan, …).
+
+    Strings are themselves, booleans `true` and `false`, numbers what Python prints, times ISO 8601 in UTC (a naive
+    datetime counts as UTC), dates `YYYY-MM-DD`, UUIDs their usual form.
+
+    Since 0.1.
+    """
+    try:
+        return _text_of(value)
+    except Exception:  # noqa: BLE001 - a hostile subclass may raise anything; a read never does
+        return None
+
+
+def _text_of(value: object) -> str | None:  # noqa: PLR0911 - one case per type
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value) if value - value == 0 else None
+    if isinstance(value, Decimal):
+        return Decimal.__str__(value) if value.is_finite() else None
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return f"{aware.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+    if isinstance(value, date):
+        return date.isoformat(value)
+    # By name, because importing uuid costs 3 ms and whoever passes one has paid that already.
+    if type(value).__name__ == "UUID" and type(value).__module__ == "uuid":
+        return str(value)
+    return None
+
+
+def number_of(value: object) -> int | Decimal | None:
+    """Return the exact decimal value of a context value, if its text is a finite number. Since 0.1."""
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    text = text_of(value)
+    if text is None or len(text) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(text):
+        return None
+    return Decimal(text)
+
+
+def instant_of(value: object) -> int | None:
+    """Return nanoseconds since 1970 of a context value, if it is a time or its text a W3C date. Since 0.1."""
+    if isinstance(value, datetime):
+        try:
+            aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            return (aware - _EPOCH) // _MICROSECOND * 1000
+        except Exception:  # noqa: BLE001 - a foreign tzinfo may raise anything
+            return None
+    text = text_of(value)
+    match = None if text is None or len(text) > MAX_NUMBER_CHARS else _INSTANT.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        local = datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    offset_s = 0 if zone in {None, "Z"} else int(zone[0] + "60") * (int(zone[1:3]) * 60 + int(zone[4:6]))
+    seconds = (local - _EPOCH) // _SECOND - offset_s
+    return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+
+
+def boolean_of(value: object) -> bool | None:
+    """Return whether a context value's text says true or false, in one of Go's spellings. Since 0.1."""
+    text = text_of(value)
+    return None if text is None else _BOOLEANS.get(text)

@@ -1,0 +1,210 @@
+"""The tree of a rule: what a rule says, free of how it is written or evaluated. It must not parse, print or evaluate.
+
+Nodes check themselves, so a tree that can be built can be printed, parsed again and evaluated. What a node refuses
+is a RuleError with position 0; the parser, which knows the text, adds position and path.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, NoReturn, TypeAlias, get_args
+
+from flagkit.core.context import MAX_NUMBER_CHARS, instant_of
+from flagkit.errors import RuleError
+
+MAX_RULE_CHARS = 16_384
+"""AWS's limit on the length of a rule (appconfig.md §1.1)."""
+
+MAX_DEPTH = 64
+"""How deep expressions may nest. Bounds every recursion over a tree; AWS documents no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not is_unicode(self.value):
+            _refuse("BadToken", "a string holds half of a surrogate pair", "Write the whole character.")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number: int, Decimal or float as Ion's int, decimal or float. All three compare by their decimal value."""
+
+    value: int | Decimal | float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, bool) or not math.isfinite(self.value):
+            _refuse("BadOperand", "a number must be finite", "nan and inf can't be compared.")
+        if isinstance(self.value, int) and abs(self.value) >= 10**MAX_NUMBER_CHARS:
+            _refuse("TooLong", f"a number has more than {MAX_NUMBER_CHARS} digits")
+        if isinstance(self.value, Decimal) and (
+            len(self.value.as_tuple().digits) > MAX_NUMBER_CHARS or abs(self.value.adjusted()) > MAX_NUMBER_CHARS
+        ):
+            _refuse("TooLong", f"a number has more than {MAX_NUMBER_CHARS} digits")
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """true or false; as an operand of `and`, `or` and `not` also an expression (accepted natively)."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """A point in time, written as in Ion: `2024T`, `2024-01T`, `2024-01-31`, `2024-01-31T10:00:00.5Z`.
+
+    More than nine decimals of a second are refused rather than cut off.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        # W3C's bare year and month are not Ion: they would read as a number and as 2024 minus 1.
+        if len(self.text) in {4, 7} or instant_of(self.text) is None:
+            _refuse(
+                "BadToken",
+                f"{self.text[:40]} is not a timestamp",
+                "Write e.g. 2024-01-31T10:00:00Z; times of day need an offset or Z.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A context key, `$name`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.name or not is_unicode(self.name):
+            _refuse("BadOperand", "a context key has no name", "Write $name.")
+
+
+Constant: TypeAlias = Text | Number | Boolean | Timestamp
+Operand: TypeAlias = Constant | Key
+
+CompareOperator = Literal["eq", "gt", "gte", "lt", "lte"]
+TextOperator = Literal["begins_with", "ends_with", "contains"]
+COMPARE_OPERATORS: tuple[CompareOperator, ...] = get_args(CompareOperator)
+TEXT_OPERATORS: tuple[TextOperator, ...] = get_args(TextOperator)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`(eq $a 1)` and its kin."""
+
+    operator: CompareOperator
+    left: Operand
+    right: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class TextTest:
+    """`(begins_with $a "x")` and its kin."""
+
+    operator: TextOperator
+    left: Text | Key
+    right: Text | Key
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`(in $a ["x", "y"])`."""
+
+    value: Operand
+    items: tuple[Constant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """`(matches in::$a pattern::"h.*y")`."""
+
+    value: Text | Key
+    pattern: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """`(exists key::"a")`."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`(split pct::10 by::$a seed::"s")`; without a seed the flag's key is the seed."""
+
+    percent: Number
+    by: Key
+    seed: Text | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.percent.value <= 100:
+            _refuse("BadOperand", "pct must be from 0 to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`(not e)`."""
+
+    operand: Condition
+    depth: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _set_depth(self, (self.operand,))
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """`(and e e …)`."""
+
+    operands: tuple[Condition, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _set_depth(self, self.operands)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """`(or e e …)`."""
+
+    operands: tuple[Condition, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _set_depth(self, self.operands)
+
+
+Rule: TypeAlias = Compare | TextTest | Membership | Matches | Exists | Split | Not | And | Or
+"""A whole rule: exactly one s-expression (appconfig.md §2.1)."""
+Condition: TypeAlias = Rule | Boolean
+"""What `and`, `or` and `not` take."""
+
+
+def is_unicode(text: str) -> bool:
+    """Whether `text` has a UTF-8 form, i.e. no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _set_depth(node: Not | And | Or, operands: tuple[Condition, ...]) -> None:
+    if not operands:
+        _refuse("TooFewOperands", "needs an operand")
+    depth = 1 + max(getattr(operand, "depth", 0 if isinstance(operand, Boolean) else 1) for operand in operands)
+    if depth > MAX_DEPTH:
+        _refuse("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", "Split the rule over several variants.")
+    object.__setattr__(node, "depth", depth)
+
+
+def _refuse(reason: str, message: str, hint: str | None = None) -> NoReturn:
+    raise RuleError(message, reason=reason, position=0, rule="", hint=hint)

@@ -1,0 +1,144 @@
+r"""A rule's text to tokens: the lexis of Amazon Ion text (appconfig.md §2.1). It must not know operators or nesting.
+
+Every repetition is possessive or can't overlap with its neighbour, so the time is linear in the text. Beyond Ion, a
+comment may follow a number without a space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Literal, NamedTuple, NoReturn, TypeAlias, cast
+
+from flagkit.core.context import MAX_NUMBER_CHARS
+from flagkit.errors import RuleError
+
+Kind: TypeAlias = Literal[
+    "(", ")", "[", "]", ",", "::", "text", "long", "number", "symbol", "quoted", "operator", "end"
+]
+
+
+class Token(NamedTuple):
+    """One token: `value` is a string's or symbol's decoded text, otherwise the text as it stands."""
+
+    kind: Kind
+    value: str
+    position: int
+
+
+_SPACE = r"(?:[ \t\n\r\v\f]++|//[^\n\r]*+|/\*.*?\*/)*+"
+# Control characters must be escaped, but for tab, vertical tab and form feed; a long string may also hold newlines.
+_PLAIN = r"\\\x00-\x08\n\r\x0e-\x1f"
+_TEXT = rf'"[^"{_PLAIN}]*+(?:\\(?:\r\n|.)[^"{_PLAIN}]*+)*+"'
+_LONG = r"'''(?:[^'\\\x00-\x08\x0e-\x1f]++|'(?!'')|\\(?:\r\n|.))*+'''"
+_TOKEN = re.compile(
+    rf"""{_SPACE}(?:
+      (?P<symbol>[A-Za-z_$][A-Za-z0-9_$]*+)
+    | (?P<text>{_TEXT})
+    | (?P<long>{_LONG})
+    | (?P<quoted>{_TEXT.replace('"', "'")})
+    | (?P<number>-?[0-9][0-9A-Za-z_.:+-]*+)(?=[\s{{}}\[\](),"'/]|\Z)
+    | (?P<punctuation>::|[()\[\],])
+    | (?P<operator>/(?![/*])|[!\#%&*+.;<=>?@^`|~-]++)
+    | (?P<end>\Z)
+    )""",
+    re.DOTALL | re.VERBOSE,
+)
+_LEADING_SPACE = re.compile(_SPACE, re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(\r\n|.))", re.DOTALL)
+_ESCAPES = {
+    **dict(zip("0abtnfrv", "\0\a\b\t\n\f\r\v", strict=True)),
+    **dict.fromkeys(("\n", "\r", "\r\n"), ""),
+    **dict(zip("\"'?\\/", "\"'?\\/", strict=True)),
+}
+_INTEGER = re.compile(r"-?(?:0|[1-9](?:_?[0-9])*|0[xX][0-9A-Fa-f](?:_?[0-9A-Fa-f])*|0[bB][01](?:_?[01])*)")
+_REAL = re.compile(r"(-?(?:0|[1-9](?:_?[0-9])*)(?:\.(?:[0-9](?:_?[0-9])*)?)?)(?:([eEdD])([+-]?[0-9]{1,4}))?")
+
+
+def tokenize(text: str) -> Iterator[Token]:
+    """Yield the tokens of `text`, the last of kind `end`; adjacent long strings are joined, as Ion says.
+
+    Raises:
+        RuleError: BadToken, at the character that fits no token.
+
+    Since 0.1.
+    """
+    pending: Token | None = None
+    for token in _scan(text):
+        if pending is not None and token.kind == "long":
+            pending = pending._replace(value=pending.value + token.value)
+            continue
+        if pending is not None:
+            yield pending._replace(kind="text")
+        pending = token if token.kind == "long" else None
+        if pending is None:
+            yield token
+
+
+def number(text: str) -> int | Decimal | float | None:
+    """Return the value of an Ion int, decimal or float; None if `text` is none of them. Since 0.1."""
+    if len(text) > MAX_NUMBER_CHARS:
+        return None
+    if _INTEGER.fullmatch(text):
+        return int(text, 0)
+    real = _REAL.fullmatch(text)
+    if real is None:
+        return None
+    digits, mark, exponent = real.groups(default="")
+    literal = f"{digits.replace('_', '')}e{exponent or '0'}"
+    return float(literal) if mark in {"e", "E"} else Decimal(literal)
+
+
+def _scan(text: str) -> Iterator[Token]:
+    position = 0
+    while True:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            _fail(text, position)
+        group = cast("str", match.lastgroup)
+        value = match[group]
+        start = match.start(group)
+        if group in {"text", "quoted"}:
+            value = _decode(value[1:-1], text, start + 1)
+        elif group == "long":
+            value = _decode(value[3:-3].replace("\r\n", "\n").replace("\r", "\n"), text, start + 3)
+        yield Token(cast("Kind", value if group == "punctuation" else group), value, start)
+        if group == "end":
+            return
+        position = match.end()
+
+
+def _decode(body: str, text: str, position: int) -> str:
+    if "\\" not in body:
+        return body
+
+    def character(match: re.Match[str]) -> str:
+        code = match[1] or match[2] or match[3]
+        if code is None:
+            if (plain := _ESCAPES.get(match[4])) is not None:
+                return plain
+        elif int(code, 16) <= 0x10FFFF:
+            return chr(int(code, 16))
+        _refuse(f"\\{match[4] or match[0][1:]} is no escape", text, position + match.start())
+
+    decoded = _ESCAPE.sub(character, body)
+    # A character beyond U+FFFF may be written as a surrogate pair; half of one is refused by the tree.
+    return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if "\\u" in body else decoded
+
+
+def _fail(text: str, position: int) -> NoReturn:
+    space = _LEADING_SPACE.match(text, position)
+    start = space.end() if space else position
+    rest = text[start : start + 3]
+    if rest[0] in "\"'":
+        _refuse("this string never ends, or holds a raw line break or control character", text, start)
+    if rest.startswith("/*"):
+        _refuse("this comment never ends", text, start)
+    if rest[0] in "{}":
+        _refuse("rules have no structs and no blobs", text, start)
+    _refuse(f"{rest[0]!r} starts nothing that a rule is made of", text, start)
+
+
+def _refuse(message: str, text: str, position: int) -> NoReturn:
+    raise RuleError(message, reason="BadToken", position=position, rule=text)

@@ -1,0 +1,138 @@
+"""The operators of the rule language and the operands they take. It must not parse, and says nothing of their meaning.
+
+The list and the forms are AWS's (appconfig.md §2.3); what they mean is in `predicates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+
+from flagkit.core.rules.ast import (
+    COMPARE_OPERATORS,
+    TEXT_OPERATORS,
+    And,
+    Boolean,
+    Compare,
+    Condition,
+    Exists,
+    Key,
+    Matches,
+    Membership,
+    Not,
+    Number,
+    Or,
+    Rule,
+    Split,
+    Text,
+    TextTest,
+    Timestamp,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OperandKind:
+    """What may stand in one place of an expression.
+
+    Attributes:
+        nodes: the node classes that fit; a list of constants is a tuple.
+        what: how to say it to a person.
+        reason: the reason for refusing anything else.
+
+    Since 0.1.
+    """
+
+    nodes: tuple[type, ...]
+    what: str
+    reason: str = "BadOperand"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The operands of one operator.
+
+    Attributes:
+        build: makes the node of checked operands.
+        example: one correct use, for hints.
+        operands: the operands it needs that have no name.
+        more: what may follow them, any number of times.
+        named: the operands it needs that have a name, as in `pct::10`.
+        optional: the named operands it takes as well.
+
+    Since 0.1.
+    """
+
+    build: Callable[..., Rule]
+    example: str
+    operands: tuple[OperandKind, ...] = ()
+    more: OperandKind | None = None
+    named: Mapping[str, OperandKind] = field(default_factory=dict)
+    optional: Mapping[str, OperandKind] = field(default_factory=dict)
+
+
+_VALUE = OperandKind((Text, Number, Boolean, Timestamp, Key), "a constant or a context key")
+_ORDERED = OperandKind((Text, Number, Timestamp, Key), "a string, number, timestamp or context key")
+_TEXT_OR_KEY = OperandKind((Text, Key), "a string or a context key")
+_TEXT = OperandKind((Text,), "a string")
+_NAME = OperandKind((Text,), 'the name of a context key without $, as a string: key::"plan"')
+_KEY = OperandKind((Key,), "a context key")
+_NUMBER = OperandKind((Number,), "a number")
+_LIST = OperandKind((tuple,), 'a list of constants, e.g. ["a", "b"]')
+_CONDITION = OperandKind(
+    (Compare, TextTest, Membership, Matches, Exists, Split, Not, And, Or, Boolean),
+    "an expression, e.g. (eq $beta true)",
+    "NotAnExpression",  # as natively for a bare key or literal
+)
+
+
+def _and(*operands: Condition) -> And:
+    return And(operands)
+
+
+def _or(*operands: Condition) -> Or:
+    return Or(operands)
+
+
+def _matches(**operands: Text) -> Matches:
+    return Matches(operands["in"], operands["pattern"])
+
+
+def _exists(key: Text) -> Exists:
+    return Exists(Key(key.value))
+
+
+def _split(pct: Number, by: Key, seed: Text | None = None) -> Split:
+    return Split(pct, by, seed)
+
+
+# AWS's guide speaks of "both operands" of `and` and `or`; three are seen natively. One is taken here as well: it can
+# only mean one thing, and a flag shouldn't go off over it.
+OPERATORS: Mapping[str, Signature] = MappingProxyType(
+    {
+        "eq": Signature(partial(Compare, "eq"), '(eq $plan "pro")', (_VALUE, _VALUE)),
+        **{
+            name: Signature(partial(Compare, name), f"({name} $age 17)", (_ORDERED, _ORDERED))
+            for name in COMPARE_OPERATORS[1:]
+        },
+        **{
+            name: Signature(partial(TextTest, name), f'({name} $email "a")', (_TEXT_OR_KEY, _TEXT_OR_KEY))
+            for name in TEXT_OPERATORS
+        },
+        "and": Signature(_and, '(and (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION),
+        "or": Signature(_or, '(or (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION),
+        "not": Signature(Not, '(not (eq $plan "pro"))', (_CONDITION,)),
+        "in": Signature(Membership, '(in $plan ["pro", "team"])', (_VALUE, _LIST)),
+        "matches": Signature(
+            _matches, '(matches in::$email pattern::"^a")', named={"in": _TEXT_OR_KEY, "pattern": _TEXT}
+        ),
+        "exists": Signature(_exists, '(exists key::"plan")', named={"key": _NAME}),
+        "split": Signature(
+            _split,
+            '(split pct::10 by::$userId seed::"a")',
+            named={"pct": _NUMBER, "by": _KEY},
+            optional={"seed": _TEXT},
+        ),
+    }
+)

@@ -1,0 +1,219 @@
+"""Tokens to the tree of a rule, with the service's reasons for refusing one. It must not evaluate or touch documents.
+
+Reasons seen natively: NotAnExpression, UnknownSymbol, TooFewOperands (appconfig.md §2.3). Our own, in the same style:
+TooManyOperands, BadOperand, BadToken, TooDeep, TooLong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from flagkit.core.rules.ast import (
+    MAX_DEPTH,
+    MAX_RULE_CHARS,
+    Boolean,
+    Constant,
+    Key,
+    Number,
+    Operand,
+    Rule,
+    Text,
+    Timestamp,
+)
+from flagkit.core.rules.lexer import Token, number, tokenize
+from flagkit.core.rules.operators import OPERATORS, OperandKind, Signature
+from flagkit.errors import RuleError
+
+_T = TypeVar("_T")
+_Node: TypeAlias = Operand | Rule | tuple[Constant, ...]
+_SYMBOL_ID = re.compile(r"\$[0-9]+")
+_BARE_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
+
+
+def parse_rule(text: str, *, max_chars: int = MAX_RULE_CHARS) -> Rule:
+    """Read one rule.
+
+    Args:
+        text: the rule, in the Ion text that AWS uses.
+        max_chars: the longest text to read. AWS's limit holds for documents that AWS checks; a Freeform document
+            or a file may carry longer lists.
+
+    Raises:
+        RuleError: with the service's reason, the position and the path of operators to the fault.
+
+    Since 0.1.
+    """
+    if len(text) > max_chars:
+        message = f"the rule has {len(text)} characters, more than {max_chars}"
+        hint = "Split it over several variants."
+        raise RuleError(message, reason="TooLong", position=max_chars, rule=text, hint=hint)
+    return _Parser(text).rule()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An operand as it is written: its name, what it is and where it stands."""
+
+    name: str | None
+    node: _Node
+    position: int
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = list(tokenize(text))
+        self.index = 0
+
+    def rule(self) -> Rule:
+        first = self.tokens[0]
+        if first.kind != "(":
+            raise self.error("NotAnExpression", "a rule is one expression in parentheses", first.position)
+        rule = self.expression("", 1)
+        if (after := self.tokens[self.index]).kind != "end":
+            raise self.error("NotAnExpression", "a rule is exactly one expression, and here is more", after.position)
+        return rule
+
+    def expression(self, path: str, depth: int) -> Rule:
+        start = self.next().position
+        if depth > MAX_DEPTH:
+            hint = "Split the rule over several variants."
+            raise self.error("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", start, path, hint=hint)
+        operator = self.operator(path)
+        signature = OPERATORS[operator]
+        path = f"{path}.{operator}" if path else operator
+        given: list[_Given] = []
+        while self.tokens[self.index].kind != ")":
+            # As in AWS's locations: operands of and, or, not are numbered, those of eq are not (`and.1.eq`).
+            place = f"{path}.{len(given)}" if operator in {"and", "or", "not"} else path
+            given.append(self.operand(place, depth))
+        self.next()
+        plain, named = self.sort(operator, signature, given, start, path)
+        return self.at(start, path, lambda: signature.build(*plain, **named))
+
+    def operator(self, path: str) -> str:
+        token = self.next()
+        if token.kind not in {"symbol", "quoted", "operator"}:
+            raise self.error("NotAnExpression", "an expression starts with an operator", token.position, path)
+        if token.value not in OPERATORS:
+            hint = f"The operators are {', '.join(OPERATORS)}."
+            raise self.error("UnknownSymbol", f"{token.value[:40]} is no operator", token.position, path, hint=hint)
+        return token.value
+
+    def operand(self, path: str, depth: int) -> _Given:
+        first = self.tokens[self.index]
+        name = None
+        if first.kind in {"symbol", "quoted"} and self.tokens[self.index + 1].kind == "::":
+            name = first.value
+            self.index += 2
+        match self.tokens[self.index].kind:
+            case "(":
+                return _Given(name, self.expression(path, depth + 1), first.position)
+            case "[":
+                return _Given(name, self.listing(path), first.position)
+            case _:
+                return _Given(name, self.leaf(path), first.position)
+
+    def listing(self, path: str) -> tuple[Constant, ...]:
+        self.next()
+        items: list[Constant] = []
+        while (token := self.tokens[self.index]).kind != "]":
+            item = self.leaf(path)
+            if isinstance(item, Key):
+                raise self.error("BadOperand", "a list holds constants only", token.position, path)
+            items.append(item)
+            separator = self.tokens[self.index]
+            if separator.kind == ",":
+                self.index += 1  # Ion allows a comma after the last item
+            elif separator.kind != "]":
+                raise self.error("BadToken", "a comma or ] is needed here", separator.position, path)
+        self.index += 1
+        return tuple(items)
+
+    def leaf(self, path: str) -> Operand:
+        token = self.next()
+        match token.kind:
+            case "text":
+                return self.at(token.position, path, lambda: Text(token.value))
+            case "number":
+                return self.number(token, path)
+            case "symbol" | "quoted":
+                return self.symbol(token, path)
+            case "end":
+                raise self.error("BadToken", "the rule ends before its last parenthesis", token.position, path)
+            case _:
+                hint = "A context key with other characters than letters, digits and _ is written '$user-id'."
+                raise self.error("BadOperand", f"{token.value[:40]} is no operand", token.position, path, hint=hint)
+
+    def number(self, token: Token, path: str) -> Number | Timestamp:
+        if (value := number(token.value)) is not None:
+            return self.at(token.position, path, lambda: Number(value))
+        if _BARE_MONTH.fullmatch(token.value):
+            # AWS's guide shows this form; the service refuses it, for this reason (appconfig.md §1.1).
+            hint = f"Write {token.value}T or a full timestamp such as {token.value}-01T00:00:00Z."
+            raise self.error("TooFewOperands", f"{token.value} is not a timestamp", token.position, path, hint=hint)
+        return self.at(token.position, path, lambda: Timestamp(token.value))
+
+    def symbol(self, token: Token, path: str) -> Boolean | Key:
+        if token.kind == "symbol" and token.value in {"true", "false"}:
+            return Boolean(token.value == "true")
+        if token.kind == "symbol" and _SYMBOL_ID.fullmatch(token.value):
+            hint = f"Ion numbers its symbols like this. Start the key's name with a letter, or write '{token.value}'."
+            raise self.error("BadToken", f"{token.value[:40]} is no context key", token.position, path, hint=hint)
+        if token.value.startswith("$"):
+            return self.at(token.position, path, lambda: Key(token.value[1:]))
+        hint = f'A context key is ${token.value[:40]}, a string "{token.value[:40]}".'
+        raise self.error("UnknownSymbol", f"{token.value[:40]} means nothing here", token.position, path, hint=hint)
+
+    def sort(
+        self, operator: str, signature: Signature, given: list[_Given], start: int, path: str
+    ) -> tuple[list[_Node], dict[str, _Node]]:
+        """Check the operands against the operator's signature; return those without a name, and those with one."""
+        hint = f"Write e.g. {signature.example}."
+        plain: list[_Node] = []
+        named: dict[str, _Node] = {}
+        names = {**signature.named, **signature.optional}
+        for operand in given:
+            where = operand.position, path
+            if operand.name in named:
+                raise self.error("TooManyOperands", f"{operand.name} is given twice", *where, hint=hint)
+            if operand.name is not None:
+                if operand.name not in names:
+                    raise self.error("BadOperand", f"{operator} has no operand {operand.name[:40]}", *where, hint=hint)
+                named[operand.name] = self.fitting(operand, names[operand.name], path, hint)
+                continue
+            if not signature.operands:
+                raise self.error("BadOperand", f"{operator} names its operands", *where, hint=hint)
+            kind = signature.operands[len(plain)] if len(plain) < len(signature.operands) else signature.more
+            if kind is None:
+                raise self.error("TooManyOperands", f"{operator} has too many operands", *where, hint=hint)
+            plain.append(
+                self.fitting(operand, kind, f"{path}.{len(plain)}" if kind.reason != "BadOperand" else path, hint)
+            )
+        if len(plain) < len(signature.operands) or not named.keys() >= signature.named.keys():
+            raise self.error("TooFewOperands", f"{operator} lacks an operand", start, path, hint=hint)
+        return plain, named
+
+    def fitting(self, operand: _Given, kind: OperandKind, path: str, hint: str) -> _Node:
+        if isinstance(operand.node, kind.nodes):
+            return operand.node
+        raise self.error(kind.reason, f"{kind.what} is needed here", operand.position, path, hint=hint)
+
+    def next(self) -> Token:
+        token = self.tokens[self.index]
+        if token.kind != "end":
+            self.index += 1
+        return token
+
+    def at(self, position: int, path: str, build: Callable[[], _T]) -> _T:
+        """Build a node; what it refuses is refused at `position`."""
+        try:
+            return build()
+        except RuleError as error:
+            raise self.error(error.reason, error.message, position, path, hint=error.hint) from None
+
+    def error(self, reason: str, message: str, position: int, path: str = "", *, hint: str | None = None) -> RuleError:
+        return RuleError(message, reason=reason, position=position, rule=self.text, path=path, hint=hint)
