@@ -65,7 +65,8 @@ def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: 
             state = [(value + onset) * factor for value, factor in zip(state, factors, strict=True)]
         total = sum(map(mul, weights, state))
         if total > _LARGE or (scale > 0.0 and total < _SMALL):
-            shift = max(ln(total), -scale)
+            # exp(700) is the largest that fits: a longer way back takes more than one minute.
+            shift = max(ln(total), -scale, -700.0)
             state = [value * math.exp(-shift) for value in state]
             total *= math.exp(-shift)
             scale += shift

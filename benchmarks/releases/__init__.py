@@ -1,0 +1,1 @@
+"""Releases in invented worlds: how our judge and other tools' rules decide on the same minutes."""
