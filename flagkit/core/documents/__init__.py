@@ -1,0 +1,45 @@
+"""AWS.AppConfig.FeatureFlags documents as people write them: models, AWS's checks, and the forms AWS makes of them.
+
+Authoring only: importing this package imports pydantic, so the read path never does (DESIGN.md D4).
+"""
+
+from flagkit.core.documents.constraints import (
+    ArrayConstraints,
+    BooleanConstraints,
+    Constraints,
+    NumberConstraints,
+    StringConstraints,
+)
+from flagkit.core.documents.document import MAX_BYTES, FlagDocument
+from flagkit.core.documents.models import (
+    MAX_ATTRIBUTES,
+    MAX_RULE_LENGTH,
+    MAX_VARIANTS,
+    AttributeDefinition,
+    Deprecation,
+    FlagDefinition,
+    FlagValue,
+    Variant,
+)
+from flagkit.core.documents.saved import normalise, reduce, serialise
+
+__all__ = [
+    "MAX_ATTRIBUTES",
+    "MAX_BYTES",
+    "MAX_RULE_LENGTH",
+    "MAX_VARIANTS",
+    "ArrayConstraints",
+    "AttributeDefinition",
+    "BooleanConstraints",
+    "Constraints",
+    "Deprecation",
+    "FlagDefinition",
+    "FlagDocument",
+    "FlagValue",
+    "NumberConstraints",
+    "StringConstraints",
+    "Variant",
+    "normalise",
+    "reduce",
+    "serialise",
+]

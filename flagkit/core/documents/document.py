@@ -1,0 +1,162 @@
+"""The whole flag document: reading it, and every question asked of it. The parts are in the neighbouring files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+
+from flagkit.core.documents import checks, saved, schema
+from flagkit.core.documents.constraints import broken, shown
+from flagkit.core.documents.models import DocumentShape
+from flagkit.errors import DocumentError, Violation
+
+# 2,097,153 bytes were answered with 413 and "Limit: 2048.0 KILOBYTES" (appconfig.md §1.1).
+MAX_BYTES = 2_097_152
+
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TAGGED = frozenset({"constraints", "elements"})
+_TAGS = frozenset({"string", "number", "boolean", "array"})
+_SHOWN_IN_MESSAGE = 3
+
+
+class FlagDocument(DocumentShape):
+    """A valid AWS.AppConfig.FeatureFlags document, version "1".
+
+    Build one with `parse`; the constructor checks shapes only.
+
+    Since 0.1.
+    """
+
+    @classmethod
+    def parse(cls, content: bytes | str | Mapping[str, JsonValue]) -> Self:
+        """Read and check a document.
+
+        Args:
+            content: JSON as bytes or text, or the decoded object.
+
+        Returns:
+            The document, with AWS's leniencies applied.
+
+        Raises:
+            DocumentError: with one `Violation` for everything AWS would refuse.
+        """
+        try:
+            document = cls.model_validate(_decode(content))
+        except ValidationError as error:
+            found = tuple(_from_pydantic(details) for details in error.errors(include_url=False))
+            raise _error(found) from None
+        found = tuple(checks.violations(document))
+        if found:
+            raise _error(found)
+        return document
+
+    @staticmethod
+    def json_schema() -> dict[str, JsonValue]:
+        """Return a JSON Schema for the document, usable as an AppConfig validator (≤ 32,768 characters)."""
+        return schema.json_schema()
+
+    @property
+    def warnings(self) -> tuple[Violation, ...]:
+        """What AWS takes although its published schema forbids it."""
+        return tuple(checks.warnings(self))
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the document as decoded JSON: sorted, without unknown keys, without invented timestamps."""
+        return saved.plain(self)
+
+    def to_json(self) -> bytes:
+        """Return the document as readable JSON, indented by two spaces, with a final newline."""
+        return (json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
+    text = _text(content)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        size = len(text.encode("utf-8", "surrogatepass"))
+        raise _error((broken("PayloadTooLarge", "", size, f"{size:,} bytes, more than {MAX_BYTES:,}"),))
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if _LONE_SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise _error((broken("ValidJson", "", text, f"is not JSON: {error}"),)) from None
+    return value
+
+
+def _text(content: bytes | str | Mapping[str, JsonValue]) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, bytes):
+        # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
+        return content.decode("utf-8-sig", "surrogateescape")
+    try:
+        return json.dumps(dict(content))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _error((broken("ValidJson", "", "", f"is not JSON: {error}"),)) from None
+
+
+def _refuse_constant(name: str) -> float:
+    message = f"{name} is not a JSON number"
+    raise ValueError(message)
+
+
+def _error(found: tuple[Violation, ...]) -> DocumentError:
+    sentences = [violation.message for violation in found[:_SHOWN_IN_MESSAGE]]
+    rest = len(found) - len(sentences)
+    if rest:
+        sentences.append(f"and {rest} more")
+    return DocumentError("the flag document is invalid: " + "; ".join(sentences), violations=found)
+
+
+def _from_pydantic(details: ErrorDetails) -> Violation:
+    location = ".".join(_location(details["loc"]))
+    kind, context = details["type"], details.get("ctx", {})
+    value: JsonValue = details["input"]
+    invalid = "NotSatisfied"
+    match kind:
+        case "missing":
+            constraint, value, message = "Required", "", "is missing"
+        case "union_tag_not_found":
+            constraint, value, message, location = "Required", "", "is missing", f"{location}.type"
+        case "literal_error":
+            names = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+            constraint, message = f"OneOf({names})", f"must be {names}"
+        case "union_tag_invalid":
+            names = str(context["expected_tags"]).replace("'", "")
+            constraint, message, location = f"OneOf({names})", f"must be one of {names}", f"{location}.type"
+            value = context["tag"]
+        case "string_pattern_mismatch":
+            constraint, message = f"Regexp({context['pattern']})", f"must match {context['pattern']}"
+        case "string_too_long":
+            limit = context["max_length"]
+            constraint, message = f"MaxLength({limit})", f"has more than {limit:,} characters"
+        case "too_long":
+            limit = context["max_length"]
+            constraint, message, value = f"MaxEntries({limit})", f"has more than {limit} entries", ""
+        case _:
+            invalid = "Invalid"
+            constraint, message = _TYPES.get(kind, kind), details["msg"]
+    return Violation(constraint, location, invalid, shown(value), "", f"{location or 'document'}: {message}")
+
+
+_TYPES = {
+    "string_type": "AttributeType(string)",
+    "dict_type": "AttributeType(object)",
+    "model_type": "AttributeType(object)",
+    "model_attributes_type": "AttributeType(object)",
+    "tuple_type": "AttributeType(array)",
+}
+
+
+def _location(parts: tuple[int | str, ...]) -> Iterator[str]:
+    before: int | str = ""
+    for part in parts:
+        # pydantic adds the branch of a union and a marker for keys; AWS's locations have neither.
+        if part != "[key]" and not (before in _TAGGED and part in _TAGS):
+            yield str(part)
+        before = part
