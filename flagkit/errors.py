@@ -174,10 +174,20 @@ class AccessDeniedError(SourceError):
 
 
 class SourceUnavailableError(SourceError):
-    """Network, throttling or a server error: worth another try later. Since 0.1."""
+    """Network, throttling or a server error: worth another try later.
+
+    Attributes:
+        retry_after_s: how long the other side wants to be left alone; None if it didn't say.
+
+    Since 0.1.
+    """
 
     code = "source_unavailable"
     default_hint = "AWS or the network did not answer; flags keep serving the last good document."
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class UsageError(FlagkitError):

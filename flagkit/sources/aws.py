@@ -1,0 +1,112 @@
+"""boto3 clients as the sources need them, and boto3's errors in flagkit's words. It must not retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from flagkit.errors import (
+    AccessDeniedError,
+    NotDeployedError,
+    SourceError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    SourceUrlError,
+)
+
+if TYPE_CHECKING:
+    import boto3
+
+_DENIED = {
+    "AccessDeniedException",
+    "AccessDenied",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+}
+_TRY_AGAIN = {"ThrottlingException", "TooManyRequestsException", "InternalServerException", "RequestTimeout"}
+_KINDS = {
+    "Application": "application",
+    "ConfigurationProfile": "profile",
+    "Environment": "environment",
+    "Configuration": "configuration",
+}
+
+
+def make_client(service: str, session: boto3.Session | None, region: str | None = None) -> Any:
+    """A client with short timeouts and no retries of its own.
+
+    Raises:
+        SourceUrlError: no region is known.
+        SourceError: the session's configuration is broken.
+    """
+    import boto3
+
+    # Short, and nothing retried inside a request: the refresher retries with backoff. 3 s is the Agent's limit (§6).
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+    try:
+        chosen = boto3.Session() if session is None else session  # never the shared default session: threads
+        # The name is a variable, which boto3-stubs can't type.
+        return chosen.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+    except (BotoCoreError, ValueError) as error:
+        raise translate(error, f"{service}:CreateClient") from error
+
+
+def translate(error: Exception, action: str, *, names: str = "") -> SourceError:
+    """The error of flagkit that says what boto3's error means.
+
+    Args:
+        error: what boto3 raised.
+        action: the IAM action that was tried, e.g. `appconfig:StartConfigurationSession`.
+        names: what was asked for, e.g. `civicforge/staging/flags`.
+    """
+    if isinstance(error, ClientError):
+        return _from_answer(error, action, names)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return AccessDeniedError(
+            f"no usable AWS credentials were found: {error}",
+            hint="Set AWS_PROFILE or log in (aws sso login), or give the process a role.",
+        )
+    if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError | ProfileNotFound):
+        return AccessDeniedError(f"AWS credentials can't be had: {error}", hint="Log in again, or correct AWS_PROFILE.")
+    if isinstance(error, NoRegionError):
+        return SourceUrlError("no AWS region is known", hint="Set AWS_REGION or add ?region=… to the address.")
+    if isinstance(error, HTTPClientError):
+        return SourceUnavailableError(f"{action} got no answer from AWS: {error}")
+    return SourceError(f"{action} failed: {error}", hint="Check the AWS configuration of this process.")
+
+
+def _from_answer(error: ClientError, action: str, names: str) -> SourceError:
+    response: Any = error.response
+    code = response["Error"].get("Code", "")
+    message = response["Error"].get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _DENIED or status in {401, 403}:
+        return AccessDeniedError(
+            f"AWS denied {action}: {message or code}", hint=f"Grant {action} to the caller, or use other credentials."
+        )
+    if code == "ResourceNotFoundException":
+        kind = response.get("ResourceType", "")
+        if kind == "Deployment":
+            return NotDeployedError(f"nothing was deployed to {names} yet")
+        return SourceNotFoundError(f"AWS AppConfig has no such {_KINDS.get(kind, 'thing')}: {names} ({message})")
+    if code in _TRY_AGAIN or status == 429 or status >= 500:
+        return SourceUnavailableError(f"{action} failed for now: {code or status} {message}".rstrip())
+    return SourceError(f"{action} failed: {code} {message}".rstrip())

@@ -1,0 +1,78 @@
+"""What a source is: it fetches the flag document; it must not parse flags, retry, wait or keep time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class DocumentKind(StrEnum):
+    """Which of AWS's two shapes a document has (appconfig.md §1). Since 0.1."""
+
+    FREEFORM = "freeform"
+    """The whole document as people write it, rules included."""
+    FEATURE_FLAGS = "feature_flags"
+    """What a plain client gets of a FeatureFlags profile: default variants only (DESIGN.md D2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A flag document as it arrived.
+
+    Attributes:
+        content: JSON.
+        version: what identifies it: the hosted version's number or label where known, else a hash of the content.
+        label: the hosted version's label, if it has one.
+        kind: its shape.
+        warning: what the operator should know about it, e.g. that rules are missing; else empty.
+
+    Since 0.1.
+    """
+
+    content: bytes
+    version: str | None = None
+    label: str | None = None
+    kind: DocumentKind = DocumentKind.FREEFORM
+    warning: str = ""
+
+
+class Source(Protocol):
+    """Where the flag document comes from.
+
+    A source is used by one caller at a time. It neither retries nor waits: the refresher decides when to ask again.
+    Since 0.1.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address, for people."""
+        ...
+
+    @property
+    def poll_interval_s(self) -> float:
+        """How long to wait between two fetches; a server may change it with any answer."""
+        ...
+
+    def fetch(self) -> Document | None:
+        """The document, or None when it is unchanged since the last fetch.
+
+        Raises:
+            SourceError: it can't be had; the subclass says why.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forgets connections and sessions, for a forked child; the next fetch delivers the whole document."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        ...
+
+
+def content_version(content: bytes) -> str:
+    """A short hash that stands for the version of a document whose number isn't known. Since 0.1."""
+    import hashlib  # loads OpenSSL: not at import time
+
+    return "sha256:" + hashlib.sha256(content).hexdigest()[:12]

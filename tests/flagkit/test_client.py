@@ -1,0 +1,246 @@
+"""What an application may rely on when it asks about flags."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from flagkit import ErrorCode, Flags, Reason, SourceUrlError, State
+from flagkit.errors import SourceUnavailableError
+from flagkit.sources import Document
+from flagkit.sources.static import StaticSource
+from flagkit.testing import VirtualClock
+
+
+class ScriptedSource:
+    """A source that plays back documents and errors."""
+
+    url = "scripted:"
+    poll_interval_s = 60.0
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.fetches = 0
+        self.closed = False
+
+    def fetch(self):
+        self.fetches += 1
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def reset(self):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+def document(values, version="1"):
+    content = {"version": "1", "flags": {key: {"name": key} for key in values}, "values": values}
+    return Document(json.dumps(content).encode(), version)
+
+
+def make_flags(*script, clock=None, **options):
+    return Flags(ScriptedSource(*script), clock=clock or VirtualClock(), **options)
+
+
+def of(**values):
+    return Flags(StaticSource(values), clock=VirtualClock())
+
+
+def test_a_flag_is_on_or_off():
+    flags = of(on=True, off=False)
+    assert flags.is_enabled("on", "42") is True
+    assert flags.is_enabled("off", "42", default=True) is False
+
+
+def test_an_unknown_flag_answers_with_the_default_and_warns_once_with_a_suggestion(caplog):
+    flags = of(checkout_button=True)
+    with caplog.at_level(logging.WARNING, "flagkit"):
+        assert flags.is_enabled("chekout_button", "42") is False
+        assert flags.is_enabled("chekout_button", "43", default=True) is True
+    assert len(caplog.records) == 1
+    assert "did you mean 'checkout_button'" in caplog.text
+
+
+def test_a_warning_names_no_user_and_no_attribute(caplog):
+    flags = of(a=True)
+    with caplog.at_level(logging.WARNING, "flagkit"):
+        flags.is_enabled("b", "user-4711", {"email": "somebody@example.org"})
+    assert "4711" not in caplog.text
+    assert "somebody" not in caplog.text
+
+
+@pytest.mark.parametrize("key", [None, 7, ["list"], object(), ""])
+def test_a_read_never_raises_whatever_the_key(key):
+    flags = of(a=True)
+    assert flags.is_enabled(key, default=True) is True
+    assert flags.evaluate(key).error in {ErrorCode.FLAG_NOT_FOUND, ErrorCode.GENERAL}
+    assert flags.string(key, default="x") == "x"
+
+
+def test_before_the_first_document_defaults_are_served_and_the_reason_says_so():
+    flags = make_flags(SourceUnavailableError("no network"))
+    assert flags.is_enabled("a", default=True) is True
+    assert flags.evaluate("a").error is ErrorCode.PROVIDER_NOT_READY
+    assert flags.status().state is State.ERROR
+    assert flags.status().error.code == "source_unavailable"
+    assert not flags.wait_until_ready(0)
+
+
+def test_a_broken_flag_is_off_and_its_neighbour_serves():
+    flags = make_flags(document({"good": {"enabled": True}, "bad": {"enabled": "perhaps"}}))
+    assert flags.is_enabled("good") is True
+    assert flags.is_enabled("bad") is False
+    assert flags.evaluate("bad").error is ErrorCode.PARSE_ERROR
+    assert list(flags.status().problems) == ["bad"]
+
+
+def test_typed_answers_come_from_the_attribute_value():
+    flags = of(text="red", count=3, ratio=0.5, whole=2.0, items=["a", "b"], switch={"enabled": True, "value": False})
+    assert flags.string("text", default="") == "red"
+    assert flags.integer("count", default=0) == 3
+    assert flags.integer("whole", default=0) == 2
+    assert flags.number("ratio", default=0.0) == 0.5
+    assert flags.number("count", default=0.0) == 3
+    assert flags.object("items", default=None) == ["a", "b"]
+    assert flags.boolean("switch", default=True) is False
+    assert flags.is_enabled("switch", default=True) is False
+
+
+def test_a_wrong_type_answers_with_the_default_and_says_why():
+    flags = of(text="red", plain=True)
+    assert flags.integer("text", default=7) == 7
+    assert flags.string("plain", default="x") == "x"
+    answer = flags.resolve("integer", "text", default=7)
+    assert (answer.reason, answer.error) == (Reason.ERROR, ErrorCode.TYPE_MISMATCH)
+
+
+def test_a_flag_that_is_off_answers_other_questions_with_the_default():
+    flags = of(colour={"enabled": False, "value": "red"})
+    answer = flags.resolve("string", "colour", default="blue")
+    assert (answer.value, answer.reason, answer.error) == ("blue", Reason.DISABLED, None)
+
+
+def test_an_object_question_without_value_gets_all_attributes():
+    flags = of(limits={"enabled": True, "depth": 3, "names": ["a"]})
+    answer = flags.object("limits", default=None)
+    assert answer == {"depth": 3, "names": ["a"]}
+    answer["depth"] = 9
+    assert flags.object("limits", default=None)["depth"] == 3
+
+
+def test_all_flags_of_one_user_in_one_call():
+    flags = of(a=True, b=False)
+    answers = flags.all("42")
+    assert {key: answer.enabled for key, answer in answers.items()} == {"a": True, "b": False}
+    assert set(flags) == {"a", "b"}
+    assert "a" in flags
+
+
+def test_a_new_document_is_served_after_a_refresh():
+    flags = make_flags(document({"a": {"enabled": False}}), document({"a": {"enabled": True}}, "2"))
+    assert not flags.is_enabled("a")
+    assert flags.refresh()
+    assert flags.is_enabled("a")
+    assert flags.evaluate("a").version == "2"
+    assert flags.status().version == "2"
+
+
+def test_an_invalid_document_keeps_the_last_good_one_and_says_stale():
+    clock = VirtualClock()
+    flags = make_flags(document({"a": {"enabled": True}}), Document(b"{oops", "2"), None, clock=clock)
+    assert not flags.refresh()
+    assert flags.is_enabled("a") is True
+    assert flags.evaluate("a").reason is Reason.STALE
+    status = flags.status()
+    assert (status.state, status.version, status.error.code) == (State.STALE, "1", "document_invalid")
+    clock.advance(120)
+    flags.refresh()  # unchanged: the newest document is still the broken one
+    assert flags.status().state is State.STALE
+
+
+def test_a_good_document_after_an_invalid_one_ends_the_staleness():
+    flags = make_flags(
+        document({"a": {"enabled": True}}), Document(b"[]", "2"), document({"a": {"enabled": True}}, "3")
+    )
+    flags.refresh()
+    flags.refresh()
+    assert flags.status().state is State.READY
+    assert flags.evaluate("a").reason is Reason.STATIC
+
+
+def test_an_outage_keeps_the_last_good_document_and_turns_stale_after_three_intervals():
+    clock = VirtualClock()
+    flags = make_flags(document({"a": {"enabled": True}}), *[SourceUnavailableError("down")] * 9, clock=clock)
+    flags.refresh()
+    assert flags.status().state is State.READY
+    clock.advance(181)
+    flags.refresh()
+    assert flags.is_enabled("a") is True
+    assert flags.evaluate("a").reason is Reason.STALE
+    assert flags.status().state is State.STALE
+    assert flags.status().age_s == 181
+    assert flags.status().healthy
+
+
+def test_a_source_that_breaks_in_unexpected_ways_never_reaches_the_caller():
+    flags = make_flags(document({"a": {"enabled": True}}), RuntimeError("a bug"))
+    assert not flags.refresh()
+    assert flags.is_enabled("a") is True
+    assert "RuntimeError" in flags.status().error.message
+
+
+def test_reads_never_fetch():
+    source = ScriptedSource(document({"a": {"enabled": True}}))
+    clock = VirtualClock()
+    flags = Flags(source, clock=clock)
+    clock.advance(10_000)
+    for _ in range(50):
+        flags.is_enabled("a", "42")
+        flags.evaluate("a", "42")
+        flags.all("42")
+    assert source.fetches == 1
+
+
+def test_connect_without_an_address_reads_the_environment(monkeypatch, tmp_path):
+    path = tmp_path / "flags.json"
+    path.write_bytes(document({"a": {"enabled": True}}).content)
+    monkeypatch.setenv("FLAGKIT_SOURCE", f"file:{path}")
+    with Flags.connect(refresh="manual") as flags:
+        assert flags.is_enabled("a")
+
+
+def test_connect_without_any_address_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("FLAGKIT_SOURCE", raising=False)
+    with pytest.raises(SourceUrlError) as caught:
+        Flags.connect()
+    assert "FLAGKIT_SOURCE" in caught.value.hint
+
+
+def test_close_lets_go_of_the_source_and_answers_go_on():
+    source = ScriptedSource(document({"a": {"enabled": True}}))
+    with Flags(source, clock=VirtualClock()) as flags:
+        pass
+    assert source.closed
+    assert flags.is_enabled("a")
+    flags.refresh_if_due()
+    assert source.fetches == 1
+
+
+def test_status_is_json_ready():
+    flags = of(a=True)
+    assert json.loads(json.dumps(flags.status().to_dict()))["state"] == "ready"
+
+
+def test_importing_flagkit_loads_no_client_library():
+    code = "import sys, flagkit; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"boto3", "botocore", "httpx", "pydantic", "asyncio", "ssl", "cachetools", "re2", "moto", "urllib.request"}
+    assert not heavy & set(loaded)
