@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from canary.testing.cloudwatch.alarm_api import AlarmOperations
+from canary.testing.cloudwatch.alarm_book import Publish
 from canary.testing.cloudwatch.metric_api import MetricOperations
 from canary.testing.cloudwatch.store import MetricStore
 from flagkit.testing.clock import VirtualClock
 
-Publish = Callable[[str, str, str], object]
 
-
-class CloudWatchService(MetricOperations):
+class CloudWatchService(MetricOperations, AlarmOperations):
     """CloudWatch on virtual time: metrics, statistics, alarms.
 
     Args:
@@ -26,5 +24,5 @@ class CloudWatchService(MetricOperations):
     throttling_code = "Throttling"
 
     def __init__(self, *, clock: VirtualClock, store: MetricStore, publish: Publish) -> None:
-        super().__init__(clock, store)
-        self._publish = publish
+        MetricOperations.__init__(self, clock, store)
+        AlarmOperations.__init__(self, clock, publish)

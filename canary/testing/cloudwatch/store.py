@@ -17,6 +17,7 @@ from flagkit.testing.clock import VirtualClock
 Dimensions = tuple[tuple[str, str], ...]
 
 _SLOT_S = 5  # samples that arrive within one slot become visible together
+_TURNS = 1000  # how many times silences may begin within one slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +34,34 @@ class MetricId:
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
 
+@dataclass(slots=True)
+class Arrival:
+    """Samples of one minute that arrived together: they become visible together."""
+
+    turn: int
+    visible_s: float
+    data: Bin = field(default_factory=Bin)
+
+
 @dataclass(slots=True, eq=False)
 class Series:
-    """The samples of one metric in one unit: minute → arrival slot → bin."""
+    """The samples of one metric in one unit: minute → arrival slot → samples."""
 
     metric: MetricId
     unit: str
-    minutes: dict[int, dict[int, Bin]] = field(default_factory=dict)
+    minutes: dict[int, dict[int, Arrival]] = field(default_factory=dict)
     last_minute: int = -1
     last_slot: int = -1
     last_bin: Bin = field(default_factory=Bin)
     first_arrival_s: float = math.inf
     last_arrival_s: float = -math.inf
 
-    def bin_for(self, minute: int, slot: int) -> Bin:
-        """The bin for samples of a minute that arrive in a slot."""
-        slots = self.minutes.setdefault(minute, {})
-        found = slots.get(slot)
-        if found is None:
-            found = slots[slot] = Bin()
-        self.last_minute, self.last_slot, self.last_bin = minute, slot, found
-        self.first_arrival_s = min(self.first_arrival_s, slot * _SLOT_S)
-        self.last_arrival_s = max(self.last_arrival_s, slot * _SLOT_S)
-        return found
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silence:
     """Metrics that stopped arriving; `lift()` on the store ends it. Since 0.1."""
 
-    since_s: float
+    turn: int
     namespace: str | None = None
     name: str | None = None
     dimensions: Dimensions | None = None
@@ -85,7 +84,7 @@ class MetricStore:
 
     Args:
         clock: virtual time.
-        delay_s: shortest time until a sample is visible; may be changed at any moment.
+        delay_s: shortest time until a sample is visible; a change concerns what arrives after it.
         delay_spread_s: how much longer it may take.
 
     Since 0.1.
@@ -102,6 +101,7 @@ class MetricStore:
         # Callers pass the same few dimensions in the same order again and again: no sorting on the hot path.
         self._by_call: dict[tuple[object, ...], Series] = {}
         self._silences: list[Silence] = []
+        self._turn = 0
         self._at: datetime | None = None
         self._at_s = 0.0
 
@@ -138,11 +138,11 @@ class MetricStore:
         at_s = self._at_s
         now_s = self._origin_s + self._monotonic()
         minute = int(at_s // 60)
-        slot = int(max(now_s, at_s) // _SLOT_S)
+        slot = int(max(now_s, at_s) // _SLOT_S) * _TURNS + self._turn
         if series.last_minute == minute and series.last_slot == slot:
             bin_ = series.last_bin
         else:
-            bin_ = series.bin_for(minute, slot)
+            bin_ = self._bin_for(series, minute, slot)
         bin_.add(value)
 
     def series(self, metric: MetricId, unit: str) -> Series:
@@ -157,7 +157,8 @@ class MetricStore:
         """Adds samples by a function that gets the right bin."""
         at_s = at.timestamp()
         arrival_s = max(self._origin_s + self._monotonic(), at_s)
-        put(self.series(metric, unit).bin_for(int(at_s // 60), int(arrival_s // _SLOT_S)))
+        slot = int(arrival_s // _SLOT_S) * _TURNS + self._turn
+        put(self._bin_for(self.series(metric, unit), int(at_s // 60), slot))
 
     def metrics(self) -> Sequence[tuple[MetricId, float, float]]:
         """Every metric with the times of its first and its newest arrival, in seconds since 1970."""
@@ -193,7 +194,8 @@ class MetricStore:
     ) -> Silence:
         """Samples that arrive from now on stay invisible until `lift`; None matches everything."""
         exact = None if dimensions is None else tuple(sorted(dimensions.items()))
-        rule = Silence(self.clock.epoch_s(), namespace, metric, exact)
+        self._turn += 1
+        rule = Silence(self._turn, namespace, metric, exact)
         self._silences.append(rule)
         return rule
 
@@ -201,26 +203,29 @@ class MetricStore:
         """Ends a silence; what arrived meanwhile appears, late."""
         self._silences.remove(silence)
 
+    def _bin_for(self, series: Series, minute: int, slot: int) -> Bin:
+        """The bin for samples of a minute that arrive in a slot; its delay is fixed when it is made."""
+        slots = series.minutes.setdefault(minute, {})
+        found = slots.get(slot)
+        if found is None:
+            at_s = float(slot // _TURNS * _SLOT_S)
+            metric = series.metric
+            share = zlib.crc32(f"{metric.name}{metric.dimensions}{slot}".encode()) / 2**32
+            found = slots[slot] = Arrival(self._turn, at_s + self.delay_s + self.delay_spread_s * share)
+            series.first_arrival_s = min(series.first_arrival_s, at_s)
+            series.last_arrival_s = max(series.last_arrival_s, at_s)
+        series.last_minute, series.last_slot, series.last_bin = minute, slot, found.data
+        return found.data
+
     def _visible(self, series: Series, first_minute: int, end_minute: int) -> dict[int, Bin]:
         now_s = self.clock.epoch_s()
-        hidden_from_s = min((rule.since_s for rule in self._silences if rule.hides(series.metric)), default=None)
+        silent_turn = min((rule.turn for rule in self._silences if rule.hides(series.metric)), default=_TURNS)
         found: dict[int, Bin] = {}
         span = range(first_minute, end_minute)
         minutes = span if len(span) < len(series.minutes) else sorted(m for m in series.minutes if m in span)
         for minute in minutes:
-            parts = [
-                bin_
-                for slot, bin_ in series.minutes.get(minute, {}).items()
-                if (hidden_from_s is None or slot * _SLOT_S < hidden_from_s)
-                and slot * _SLOT_S + self._delay_of(series, slot) <= now_s
-            ]
+            arrivals = series.minutes.get(minute, {}).values()
+            parts = [one.data for one in arrivals if one.visible_s <= now_s and one.turn < silent_turn]
             if parts:
                 found[minute] = parts[0] if len(parts) == 1 else Bin.merged(parts)
         return found
-
-    def _delay_of(self, series: Series, slot: int) -> float:
-        if not self.delay_spread_s:
-            return self.delay_s
-        metric = series.metric
-        share = zlib.crc32(f"{metric.name}{metric.dimensions}{slot}".encode()) / 2**32
-        return self.delay_s + self.delay_spread_s * share
