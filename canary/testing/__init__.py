@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from canary.testing.aws import AwsStandIn
-from canary.testing.lambda_ import LambdaService, Outcome
-from canary.testing.traffic import Stream, Traffic, TrafficCounts, http_event
+from canary.testing.firing import Firing
+from canary.testing.foreign import ForeignWrite, ForeignWriter
+from canary.testing.lambda_ import DeadLetter, HttpAnswer, LambdaService, LogLine, Outcome, http_event
+from canary.testing.scheduler import SchedulerService
+from canary.testing.traffic import Stream, Traffic, TrafficCounts
 
-__all__ = ["AwsStandIn", "LambdaService", "Outcome", "Stream", "Traffic", "TrafficCounts", "http_event"]
+__all__ = [
+    "AwsStandIn",
+    "DeadLetter",
+    "Firing",
+    "ForeignWrite",
+    "ForeignWriter",
+    "HttpAnswer",
+    "LambdaService",
+    "LogLine",
+    "Outcome",
+    "SchedulerService",
+    "Stream",
+    "Traffic",
+    "TrafficCounts",
+    "http_event",
+]

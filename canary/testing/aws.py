@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from canary.testing.cloudwatch import CloudWatchService, MetricStore
+from canary.testing.delivery import Delivery
+from canary.testing.firing import Targets
+from canary.testing.foreign import ForeignWriter
 from canary.testing.lambda_ import LambdaService
 from canary.testing.lambda_.sandbox import install_time, remove_time
 from canary.testing.lambda_.telemetry import Telemetry
+from canary.testing.patience import Patience
+from canary.testing.scheduler import SchedulerService
 from canary.testing.traffic import Traffic
 from flagkit.testing import AwsStandIn as BaseStandIn
 from flagkit.testing import Service, VirtualClock
@@ -32,7 +37,9 @@ class AwsStandIn(BaseStandIn):
         lambda_: functions, versions, aliases, invocations.
         cloudwatch: metrics and alarms.
         metrics: the store behind `cloudwatch`.
+        scheduler: schedules, and what they fired.
         traffic: users' requests.
+        foreign: somebody else who moves aliases.
 
     Args:
         clock: virtual time; a new one where None.
@@ -43,30 +50,38 @@ class AwsStandIn(BaseStandIn):
     """
 
     def __init__(self, *, clock: VirtualClock | None = None, seed: int = 0, region: str = "us-east-1") -> None:
-        self._random_state: object = None
+        self._random_state: Any = None
         super().__init__(clock=clock, seed=seed, region=region)
+        self._patience = Patience(self.clock)
+        self.traffic = Traffic(self.lambda_, self.clock, seed)
+        self.foreign = ForeignWriter(self.lambda_, self.wire, self.clock)
 
     def make_services(self) -> list[Service]:
-        """Lambda and CloudWatch behind the wire."""
+        """Lambda, CloudWatch and Scheduler behind the wire."""
+        delivery = Delivery(self.session)
         self.metrics = MetricStore(self.clock)
-        self.cloudwatch = CloudWatchService(clock=self.clock, store=self.metrics, publish=self._publish)
+        self.cloudwatch = CloudWatchService(clock=self.clock, store=self.metrics, publish=delivery.publish)
         self.lambda_ = LambdaService(
             clock=self.clock,
             telemetry=Telemetry(self.metrics),
+            deliver=delivery.deliver,
             seed=self.seed,
             region=self.region,
             account_id=self.account_id,
         )
-        self.traffic = Traffic(self.lambda_, self.clock, self.seed)
-        return [*super().make_services(), self.lambda_, self.cloudwatch]
-
-    def _publish(self, topic_arn: str, subject: str, message: str) -> None:
-        # Through boto3, so that moto's SNS passes it on to queues that subscribe.
-        self.session().client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=message)
+        self.scheduler = SchedulerService(
+            clock=self.clock,
+            targets=Targets(self.clock, self.session, delivery),
+            seed=self.seed,
+            region=self.region,
+            account_id=self.account_id,
+        )
+        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler]
 
     def __enter__(self) -> Self:
         super().__enter__()
         install_time()
+        self._patience.install()
         self._random_state = random.getstate()
         random.seed(self.seed)
         return self
@@ -74,7 +89,8 @@ class AwsStandIn(BaseStandIn):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        random.setstate(self._random_state)  # type: ignore[arg-type] # opaque by design
+        random.setstate(self._random_state)
+        self._patience.remove()
         remove_time()
         self.lambda_.close()
         super().__exit__(kind, error, trace)

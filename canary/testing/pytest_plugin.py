@@ -1,4 +1,4 @@
-"""pytest fixtures over the stand-in; loaded in every pytest run, so it imports nothing heavy until a fixture is used."""
+"""pytest fixtures over the stand-in; every pytest run loads this, so nothing heavy is imported until it is used."""
 
 from __future__ import annotations
 

@@ -12,27 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canary.testing.lambda_ import LambdaService, Outcome
+from canary.testing.lambda_ import LambdaService, http_event
+from canary.testing.lambda_.invoke import status_of
 from flagkit.testing import VirtualClock
 from flagkit.testing.clock import Planned
 
 Payloads = Iterable[Mapping[str, Any]] | Callable[[int], Mapping[str, Any]]
-
-
-def http_event(
-    method: str = "GET", path: str = "/", *, body: str = "", headers: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """An event as API Gateway (payload format 2.0) and function URLs send it. Since 0.1."""
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": dict(headers or {}),
-        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "203.0.113.7"}, "stage": "$default"},
-        "body": body,
-        "isBase64Encoded": False,
-    }
 
 
 @dataclass(slots=True)
@@ -174,19 +159,6 @@ class Traffic:
         """Ends all streams."""
         for stream in self.streams:
             stream.stop()
-
-
-def status_of(outcome: Outcome) -> int:
-    """The HTTP status that API Gateway or a function URL makes of an outcome (format 2.0).
-
-    An answer without `statusCode` is a 200; a Lambda error is a 502 at a function URL.
-    """
-    if outcome.error is not None:
-        return 429 if outcome.error == "Throttled" else 502
-    if b"statusCode" not in outcome.payload:
-        return 200
-    answer = json.loads(outcome.payload)
-    return int(answer.get("statusCode", 200)) if isinstance(answer, dict) else 200
 
 
 def _payload_source(payloads: Payloads | None) -> Callable[[int], bytes]:

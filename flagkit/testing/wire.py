@@ -9,7 +9,7 @@ import io
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -111,6 +111,8 @@ class Wire:
         self.clock = clock
         self.faults = faults
         self.calls: list[CallRecord] = []
+        self.watchers: list[Callable[[CallRecord], object]] = []
+        """Told of each call after it happened and before its caller has the answer."""
         self._services: dict[str, Service] = {}
         # One call at a time, as if the service were linearisable: services need no locks of their own.
         self._lock = threading.RLock()
@@ -185,7 +187,10 @@ class Wire:
         return self._respond(request, *encode_error(operation, code, message, status, {}))
 
     def _log(self, call: str, outcome: str) -> None:
-        self.calls.append(CallRecord(self.clock.now(), call, str(outcome)))
+        record = CallRecord(self.clock.now(), call, str(outcome))
+        self.calls.append(record)
+        for watcher in tuple(self.watchers):
+            watcher(record)
 
     def _respond(self, request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
         headers["Date"] = format_datetime(self.clock.now(), usegmt=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from canary.testing.lambda_.events import DeadLetter
 from canary.testing.lambda_.invocation import Outcome
+from canary.testing.lambda_.invoke import HttpAnswer, http_event
 from canary.testing.lambda_.service import LambdaService
+from canary.testing.lambda_.telemetry import LogLine
 
-__all__ = ["LambdaService", "Outcome"]
+__all__ = ["DeadLetter", "HttpAnswer", "LambdaService", "LogLine", "Outcome", "http_event"]

@@ -99,7 +99,7 @@ class Functions(Catalogue):
         function, _ = self.find(params)
         latest = function.latest
         if params.get("RevisionId") not in {None, latest.revision_id}:
-            raise refusals.precondition(refusals.GET_FUNCTION_AGAIN)
+            raise refusals.precondition(refusals.STALE)
         expected = params.get("CodeSha256")
         if expected not in {None, "", latest.code.sha256}:
             raise refusals.invalid(
@@ -191,7 +191,7 @@ class Functions(Catalogue):
 
     def _check_revision(self, version: Version, params: dict[str, Any]) -> None:
         if params.get("RevisionId") not in {None, version.revision_id}:
-            raise refusals.precondition(refusals.GET_FUNCTION_AGAIN)
+            raise refusals.precondition(refusals.STALE)
 
     def _listed(self, function: Function, version: Version) -> dict[str, Any]:
         return {**self.describe(function, version), "FunctionArn": function.qualified_arn(version.number)}

@@ -25,7 +25,7 @@ class Outcome:
         qualifier: the alias or version that was called, "" for none.
         version: the version that ran, "" if it was throttled.
         payload: the answer, or AWS's error document.
-        error: `Unhandled` if the handler failed, `Throttled` if nothing ran, else None.
+        error: `Unhandled` if the handler failed, `Throttled` or `Pending` if nothing ran, else None.
         duration_ms: as AWS reports it: without Init.
         init_ms: the cold start, 0 for a warm environment.
         request_id: the invocation's id.
@@ -133,6 +133,9 @@ class Invoker:
             raise LookupError(message)
         clock = self.clock
         at, at_s = clock.now(), clock.monotonic()
+        if version.active_at > at:
+            # Routing to a version that is not Active yet answers 409 (lambda-canary.md §1).
+            return Outcome(at, function.name, qualifier, "", b"", "Pending", 0.0, 0.0, self.new_id(), [])
         if self._is_full(function, at_s):
             return self._throttle(function, qualifier, at)
         request_id = self.new_id()
@@ -148,6 +151,8 @@ class Invoker:
         version.environments.occupy(at_s + init_s + duration_s)
         body, error = _answer(result, request_id, limit_s)
         log = sandbox.output.take_lines()
+        if error is not None:
+            log.append(_error_line(result, body))
         outcome = Outcome(
             at, function.name, qualifier, version.number, body, error, duration_s * 1000, init_s * 1000, request_id, log
         )
@@ -219,6 +224,12 @@ class Invoker:
             self.clock.call_after(
                 wait_s, lambda: telemetry.executed(sets, outcome.at, outcome.duration_ms, failed=failed)
             )
+
+
+def _error_line(result: Result, body: bytes) -> str:
+    document = json.loads(body)
+    prefix = "" if result.timed_out else f"[ERROR] {document['errorType']}: "
+    return prefix + str(document["errorMessage"])
 
 
 def _answer(result: Result, request_id: str, limit_s: float) -> tuple[bytes, str | None]:

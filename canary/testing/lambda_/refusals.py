@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from flagkit.testing import ServiceError
 
-GET_ALIAS_AGAIN = (
-    "The Revision Id provided does not match the latest Revision Id. "
-    "Call the GetAlias API to retrieve the latest Revision Id"
+_STALE = (
+    "The Revision Id provided does not match the latest Revision Id. Call the {} API to retrieve the latest Revision Id"
 )
-GET_FUNCTION_AGAIN = (
-    "The Revision Id provided does not match the latest Revision Id. "
-    "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
-)
+STALE = _STALE.format("GetFunction/GetAlias")
+STALE_POLICY = _STALE.format("GetPolicy")
 
 
 def invalid(message: str) -> ServiceError:

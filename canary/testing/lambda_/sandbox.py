@@ -62,12 +62,18 @@ _running = _Running()
 _one_at_a_time = threading.RLock()  # os.environ and sys.stdout belong to the whole process
 
 
-def _sleep(seconds: float) -> None:
+def spend_if_inside(seconds: float) -> bool:
+    """Lets time pass for the handler that runs in this thread; False if none does."""
     watch = _running.watch
     if watch is None:
+        return False
+    watch.spend(seconds)
+    return True
+
+
+def _sleep(seconds: float) -> None:
+    if not spend_if_inside(seconds):
         _real_sleep(seconds)
-    else:
-        watch.spend(seconds)
 
 
 def _time() -> float:
@@ -184,6 +190,8 @@ class Sandbox:
                 failure = Result(
                     error={"errorMessage": str(error), "errorType": kind, "requestId": "", "stackTrace": []}
                 )
+            except SyntaxError as error:
+                failure = Result(error={**error_document(error, ""), "errorType": "Runtime.UserCodeSyntaxError"})
             except BaseException as error:  # noqa: BLE001 - whatever user code raises is its error
                 failure = Result(error=error_document(error, ""))
         self.init_s = watch.spent_s

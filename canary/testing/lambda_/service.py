@@ -7,15 +7,19 @@ from typing import Any
 
 from canary.testing.lambda_.aliases import Aliases
 from canary.testing.lambda_.code import CallableCode, Code, Handler, ZipCode, package
+from canary.testing.lambda_.concurrency import Concurrency
 from canary.testing.lambda_.functions import Functions
 from canary.testing.lambda_.invocation import Outcome
+from canary.testing.lambda_.invoke import Invocations
+from canary.testing.lambda_.permissions import Permissions
 from canary.testing.lambda_.state import Alias, Function
 from canary.testing.lambda_.telemetry import LogLine
+from canary.testing.lambda_.triggers import Triggers
 
 DEFAULT_ROLE = "arn:aws:iam::123456789012:role/app"
 
 
-class LambdaService(Aliases, Functions):
+class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Permissions):
     """AWS Lambda, in process: boto3's operations, and what tests want to do without boto3.
 
     Since 0.1.

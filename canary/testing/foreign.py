@@ -1,0 +1,121 @@
+"""Somebody else who writes to the same account: a pipeline or a person that moves an alias behind the driver's back.
+
+It acts on Lambda's state directly, past faults and the log of calls, at a time or right after a chosen call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from canary.testing.lambda_ import LambdaService
+from flagkit.testing import CallContext, CallRecord, VirtualClock
+from flagkit.testing.wire import Wire
+
+_NOBODY = CallContext(region="", access_key="", headers={})
+
+
+@dataclass(slots=True)
+class ForeignWrite:
+    """One planned act of the foreign writer.
+
+    Attributes:
+        happened_at: when it was done, None before.
+
+    Since 0.1.
+    """
+
+    happened_at: datetime | None = None
+
+
+class ForeignWriter:
+    """Moves aliases without asking.
+
+    Args:
+        lambda_: the service it writes to.
+        wire: tells it of the calls of others.
+        clock: virtual time.
+
+    Since 0.1.
+    """
+
+    def __init__(self, lambda_: LambdaService, wire: Wire, clock: VirtualClock) -> None:
+        self._lambda = lambda_
+        self._wire = wire
+        self._clock = clock
+
+    def move_alias(
+        self,
+        function: str,
+        alias: str,
+        version: str | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        description: str | None = None,
+        at: datetime | None = None,
+        after_call: str | None = None,
+        nth: int = 1,
+    ) -> ForeignWrite:
+        """Updates an alias, without a RevisionId: at once, at a time, or right after a call.
+
+        Args:
+            function: its name.
+            alias: the alias.
+            version: the new primary version; unchanged where None.
+            weights: the new weights, empty to clear them; unchanged where None.
+            description: the new description; unchanged where None.
+            at: do it then.
+            after_call: do it after a call that fits this pattern, e.g. `lambda.UpdateAlias`, before its caller has the
+                answer.
+            nth: after which of these calls, 1 for the next.
+
+        Returns:
+            the act; it tells when it was done.
+        """
+        params: dict[str, Any] = {"FunctionName": function, "Name": alias}
+        if version is not None:
+            params["FunctionVersion"] = version
+        if weights is not None:
+            params["RoutingConfig"] = {"AdditionalVersionWeights": dict(weights)}
+        if description is not None:
+            params["Description"] = description
+        return self.act(lambda: self._lambda.UpdateAlias(params, _NOBODY), at=at, after_call=after_call, nth=nth)
+
+    def act(
+        self,
+        action: Callable[[], object],
+        *,
+        at: datetime | None = None,
+        after_call: str | None = None,
+        nth: int = 1,
+    ) -> ForeignWrite:
+        """Does anything at once, at a time, or right after a call; see `move_alias`."""
+        write = ForeignWrite()
+
+        def do() -> None:
+            write.happened_at = self._clock.now()
+            action()
+
+        if after_call is not None:
+            self._after(after_call, nth, do)
+        elif at is not None:
+            self._clock.call_at(at, do)
+        else:
+            do()
+        return write
+
+    def _after(self, pattern: str, nth: int, do: Callable[[], None]) -> None:
+        left = nth
+
+        def watch(record: CallRecord) -> None:
+            nonlocal left
+            if fnmatchcase(record.call, pattern):
+                left -= 1
+                if left == 0:
+                    self._wire.watchers.remove(watch)
+                    do()
+
+        self._wire.watchers.append(watch)

@@ -1,0 +1,56 @@
+"""Lets botocore wait in virtual time: the pauses of its retries and waiters move the clock, not the wall.
+
+It changes where botocore's modules find `time`; clients stay unmodified. Inside a handler a pause is the handler's.
+"""
+
+from __future__ import annotations
+
+import time
+from types import ModuleType
+from typing import Any
+
+import botocore.endpoint
+import botocore.waiter
+
+from canary.testing.lambda_.sandbox import spend_if_inside
+from flagkit.testing import VirtualClock
+
+
+class VirtualTime:
+    """A stand-in for the module `time` inside botocore's modules."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def sleep(self, seconds: float) -> None:
+        """Moves the clock."""
+        if not spend_if_inside(seconds):
+            self._clock.sleep(seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+class Patience:
+    """Installs virtual waiting and takes it back.
+
+    Args:
+        clock: virtual time.
+    """
+
+    _modules: tuple[ModuleType, ...] = (botocore.endpoint, botocore.waiter)
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._time = VirtualTime(clock)
+        self._before: list[Any] = []
+
+    def install(self) -> None:
+        """Lets botocore wait in virtual time."""
+        self._before = [vars(module)["time"] for module in self._modules]
+        for module in self._modules:
+            vars(module)["time"] = self._time
+
+    def remove(self) -> None:
+        """Lets botocore wait as before."""
+        for module, before in zip(self._modules, self._before, strict=True):
+            vars(module)["time"] = before
