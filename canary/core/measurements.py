@@ -5,7 +5,7 @@ Values only. Nothing here fetches, judges or fills a gap: an unknown minute stay
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -197,6 +197,15 @@ class WeightChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionVersions:
+    """Which versions of a function are compared; only for the words of a verdict. Since 0.1."""
+
+    function: str
+    candidate: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
     """Everything a decision may look at, besides the plan, the weights written so far and the time. Since 0.1."""
 
@@ -205,4 +214,5 @@ class Observations:
     traffic: tuple[AliasTraffic, ...] = ()
     probes: tuple[Probe, ...] = ()
     alarms: tuple[AlarmReading, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    versions: tuple[FunctionVersions, ...] = ()
+    notes: tuple[str, ...] = ()

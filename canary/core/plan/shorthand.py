@@ -15,7 +15,7 @@ from canary.core.plan.values import Model, parse_duration
 DEFAULT_WEIGHTS = (10, 25, 50)
 DEFAULT_GATES = ("errors", "latency")
 """The operations guide: error rate > 5 %, p95 > 2 s."""
-RULES = {
+RULES: dict[str, dict[str, str | bool]] = {
     "production": {"branch": "main", "clean_tree": True, "confirm": True},
     "staging": {"clean_tree": True},
 }
@@ -104,7 +104,9 @@ def expand_rules(name: object, rules: object) -> object:
     if not isinstance(rules, Mapping):
         return rules
     defaults = RULES.get(_ALSO.get(str(name), str(name)), {})
-    merged = {**defaults, **rules}
+    merged: dict[object, object] = {}
+    merged.update(defaults)
+    merged.update(rules)
     return {key: value for key, value in merged.items() if (key, value) != ("branch", "")}
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from canary.core.measurements import DataState, StreamKey
+from canary.core.stats.bounds import Interval, interval
 
 
 class Verdict(StrEnum):
@@ -42,8 +43,16 @@ class StreamEvidence:
     """What one stream says. `ln_*` are natural logs of e-values; None where the process does not apply.
 
     Attributes:
-        limit_ratio: p0; for a `ratio` gate the ratio of rates kappa.
+        limit_ratio: p0; for a `ratio` gate the ratio of rates kappa; for a gauge the share of minutes.
+        candidate_requests: since the start; a gauge counts minutes.
         attributed_by_minute: ln E of the rollback process after each scored minute, for plots.
+        is_safe: whether the stream doesn't stand in the way of going on.
+        requests_needed: how many more requests would show it safe, failing as they do now; None when they never would,
+            or when the gate asks for no proof.
+        minutes_needed: the same in minutes at the expected traffic.
+        dispersion: what its evidence was divided by last (canary-statistics.md §4.7).
+        alpha: error probability of the interval, per side.
+        sentence: its numbers in one line.
 
     Since 0.1.
     """
@@ -62,6 +71,20 @@ class StreamEvidence:
     ln_safe: float | None
     attributed_by_minute: tuple[float, ...]
     sentence: str
+    requests_needed: int | None = None
+    minutes_needed: float | None = None
+    dispersion: float = 1.0
+    alpha: float = 0.005
+
+    @property
+    def interval(self) -> Interval:
+        """Bounds of the candidate's rate; both hold at all times together with 1 - 2 alpha. Computed when asked."""
+        return interval(self.candidate_requests, self.candidate_bad, self.alpha, self.dispersion)
+
+    @property
+    def base_interval(self) -> Interval:
+        """Bounds of the base's rate in the same minutes."""
+        return interval(self.base_requests, self.base_bad, self.alpha, self.dispersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,7 @@ class SharedIncident:
 
     Attributes:
         since: minute in which the literal rule fired.
+        minutes: scored minutes since then.
         still_above: None when the latest minutes hold no requests.
     """
 
@@ -87,10 +111,14 @@ class Judgement:
         deciding: the rule that decided.
         blamed: the streams that decided, worst first.
         reasons: every reason not to go on, one sentence each; empty when healthy.
+        warnings: what people should know although it decides nothing.
         first_seen: first minute at which the deciding rule fired.
+        minutes_scored: settled minutes since the first weight.
         failed_requests: failed requests of the new version so far.
         excess_failures: those beyond what the old version's rate would have given.
         shared_incident: set while the canary is frozen by one.
+        ln_attributed_by_minute: ln of the mean of rollback evidence over all streams, per scored minute.
+        minutes_to_decision: until every stream can be shown safe; None when that can't be told.
     """
 
     verdict: Verdict
@@ -100,6 +128,7 @@ class Judgement:
     evidence: tuple[StreamEvidence, ...] = ()
     blamed: tuple[StreamKey, ...] = ()
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     first_seen: datetime | None = None
     minutes_scored: int = 0
     failed_requests: int = 0

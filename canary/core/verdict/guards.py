@@ -1,0 +1,140 @@
+"""Hard guards: what takes a canary back without any statistics (canary-statistics.md §3.9). Looks, never waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, StreamKey
+from canary.core.plan import AlarmsGate, HealthGate, StagePlan
+from canary.core.verdict.model import Process
+from canary.core.verdict.score import Score, counts_failures
+from canary.core.verdict.timeline import Timeline
+
+CRASH_REQUESTS = 20
+CRASH_RATIO = 0.5
+CRASH_MINUTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a rule found: which rule, in words, whom it blames and since when."""
+
+    process: Process
+    sentence: str
+    first_seen: datetime | None = None
+    blamed: tuple[StreamKey, ...] = ()
+
+
+def _of(probe: Probe) -> str:
+    return f"{probe.key}: {probe.detail}" if probe.detail else str(probe.key)
+
+
+def _probes_by_key(observations: Observations) -> dict[StreamKey, list[Probe]]:
+    ordered = sorted(observations.probes, key=lambda probe: (str(probe.key), probe.at))
+    return {key: list(probes) for key, probes in groupby(ordered, key=lambda probe: probe.key)}
+
+
+def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None:
+    """So many health checks in a row failed on the new version. Those of unknown version are passed over."""
+    for key, probes in _probes_by_key(observations).items():
+        gate = stage.gates.get(key.gate)
+        needed = gate.failures if isinstance(gate, HealthGate) else 1
+        row = 0
+        for probe in probes:
+            row = 0 if probe.ok else row + (probe.ok is False)
+            if row >= needed:
+                times = f"{row} times in a row" if row > 1 else "once"
+                return Finding(Process.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
+    return None
+
+
+def is_new(alarm: AlarmReading, start: datetime | None) -> bool:
+    """Whether the alarm turned red after the start; one that was red before may have been green in between."""
+    if alarm.since is None or start is None:
+        return not alarm.red_at_start
+    return alarm.since >= start
+
+
+def red_alarm(observations: Observations, start: datetime | None) -> Finding | None:
+    """An alarm of the plan went into ALARM after the start; the state at the start does not count (SAM#716)."""
+    for alarm in observations.alarms:
+        if alarm.state is AlarmState.ALARM and is_new(alarm, start):
+            detail = f": {alarm.detail}" if alarm.detail else ""
+            key = StreamKey("", alarm.gate)
+            return Finding(Process.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
+    return None
+
+
+def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
+    """Half of many requests failed in two minutes running, even if the old version fails too."""
+    for score in scores:
+        if not counts_failures(score.gate):
+            continue
+        row = 0
+        for minute, counts in zip(line.minutes, score.counts, strict=True):
+            broken = counts.n_c >= CRASH_REQUESTS and counts.x_c >= CRASH_RATIO * counts.n_c
+            row = row + 1 if broken else 0
+            if row == CRASH_MINUTES:
+                numbers = f"{counts.x_c} of {counts.n_c} requests failed in the second of {CRASH_MINUTES} such minutes"
+                return Finding(Process.CRASH, f"{score.key}: {numbers}", minute, (score.key,))
+    return None
+
+
+def blind(
+    stage: StagePlan, observations: Observations, scores: Sequence[Score], start: datetime | None, now: datetime
+) -> Finding | None:
+    """Metrics unknown for minutes, and the latest health check failed: back to the version known to be good."""
+    failing = [probes[-1] for probes in _probes_by_key(observations).values() if probes[-1].ok is False]
+    if not failing or start is None:
+        return None
+    since = now - stage.unknown_after - stage.settle - timedelta(minutes=1)
+    for score in scores:
+        known = score.last_known or start - timedelta(minutes=1)
+        if score.state not in (DataState.COMPLETE, DataState.NO_DATA) and known < since:
+            sentence = (
+                f"{score.key} has been unknown since {known:%H:%M} UTC and a health check failed, {_of(failing[0])}"
+            )
+            return Finding(Process.BLIND, sentence, failing[0].at, (failing[0].key, score.key))
+    return None
+
+
+def hard_guard(
+    stage: StagePlan,
+    observations: Observations,
+    scores: Sequence[Score],
+    line: Timeline,
+    start: datetime | None,
+    now: datetime,
+) -> Finding | None:
+    """The first hard guard that strikes."""
+    return (
+        failed_probe(stage, observations)
+        or red_alarm(observations, start)
+        or crash(scores, line)
+        or blind(stage, observations, scores, start, now)
+    )
+
+
+def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Finding, ...]:
+    """Alarms and health checks that nobody can read: reasons to hold, never a success."""
+    found: list[Finding] = []
+    readings = {(alarm.gate, alarm.name): alarm for alarm in observations.alarms}
+    for name, gate in stage.gates.items():
+        if not isinstance(gate, AlarmsGate):
+            continue
+        for alarm_name in gate.names:
+            alarm = readings.get((name, alarm_name))
+            if alarm is None or alarm.state is AlarmState.UNKNOWN:
+                detail = f": {alarm.detail}" if alarm is not None and alarm.detail else ""
+                found.append(Finding(Process.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
+            elif alarm.state is AlarmState.ALARM and not is_new(alarm, start) and gate.already_red == "refuse":
+                found.append(Finding(Process.ALARM, f'alarm "{alarm_name}" was red before the start'))
+    for probes in _probes_by_key(observations).values():
+        if probes[-1].ok is None:
+            found.append(Finding(Process.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
+        elif probes[-1].ok is False:
+            found.append(Finding(Process.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
+    return tuple(found)

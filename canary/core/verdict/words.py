@@ -1,0 +1,109 @@
+"""Verdicts in words: rates, intervals, evidence. Sentences only; they decide nothing."""
+
+from __future__ import annotations
+
+import math
+
+from canary.core.measurements import DataState, FunctionVersions, StreamKey
+from canary.core.plan import (
+    CountingGate,
+    EmfGate,
+    GaugeGate,
+    Http5xxGate,
+    LatencyGate,
+    QueueGate,
+    RatioGate,
+    ThrottlesGate,
+)
+from canary.core.stats.bounds import Interval
+
+STATES = {
+    DataState.NO_DATA: "has no data",
+    DataState.PARTIAL: "was answered only in part",
+    DataState.FAILED: "could not be queried",
+    DataState.UNKNOWN: "is unknown",
+}
+
+
+def percent(ratio: float) -> str:
+    """A ratio as percent: one decimal from 1 % on, two digits below."""
+    value = 100.0 * ratio
+    if value == 0.0 or value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.995 else f"{value:.2g}"
+
+
+def limit(ratio: float) -> str:
+    """A limit as percent, the way it was written."""
+    return f"{100.0 * ratio:.4g}"
+
+
+def odds(ln_e: float) -> str:
+    """An e-value as the odds a reader would give: "1:3,400"; a power of ten when it is large."""
+    if ln_e > math.log(1e6):
+        return f"1:10^{ln_e / math.log(10):.0f}"
+    value = math.exp(ln_e)
+    digits = max(0, math.floor(math.log10(value)) - 1) if value >= 1.0 else 0
+    return f"1:{round(value, -digits):,.0f}" if value >= 1.0 else "1:1"
+
+
+def what_is_bad(gate: CountingGate | GaugeGate) -> str:
+    """What a bad request of this gate did."""
+    match gate:
+        case LatencyGate():
+            return f"took longer than {gate.snapped.total_seconds():.3g} s"
+        case Http5xxGate():
+            return "were answered with 5xx"
+        case ThrottlesGate():
+            return "were throttled"
+        case EmfGate(bad="slow"):
+            return "were too slow"
+        case _:
+            return "failed"
+
+
+def of_function(key: StreamKey, *, alone: bool) -> str:
+    """Names the function where the stage has several."""
+    return f" of {key.function}" if key.function and not alone else ""
+
+
+def version_words(versions: FunctionVersions | None) -> tuple[str, str]:
+    """How the candidate and the base are called."""
+    if versions is None:
+        return "the new version", "the old version"
+    return f"version {versions.candidate}", f"version {versions.base}"
+
+
+def counted(
+    gate: CountingGate, where: str, names: tuple[str, str], counts: tuple[int, int, int, int], bounds: Interval | None
+) -> str:
+    """The numbers of a counting gate in one sentence.
+
+    Args:
+        gate: what was counted.
+        where: " of api:live" or nothing.
+        names: how candidate and base are called.
+        counts: candidate requests, bad ones, base requests, bad ones.
+        bounds: 99 % interval of the candidate's rate, when it shall be told.
+    """
+    n_c, x_c, n_b, x_b = counts
+    if isinstance(gate, RatioGate):
+        mine, other = x_c / n_c if n_c else 0.0, x_b / n_b if n_b else 0.0
+        share = f"{100.0 * mine / other:.0f} % of" if other else "nothing to compare with on"
+        what = f"{gate.numerator.name} per {gate.denominator.name}"
+        return f"{what}{where} on {names[0]} ({mine:.3g}) is {share} {names[1]}'s ({other:.3g}) in the same minutes"
+    interval = f" (99 % interval {percent(bounds.lower)}–{percent(bounds.upper)} %)" if bounds else ""
+    apart = n_b > 0 or not isinstance(gate, (Http5xxGate, ThrottlesGate))
+    who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"
+    if n_c == 0:
+        return f"no request counted yet {who}"
+    text = f"{percent(x_c / n_c)} % of {n_c:,} requests {what_is_bad(gate)} {who}{interval}"
+    return f"{text}, {percent(x_b / n_b)} % on {names[1]} in the same minutes" if n_b else text
+
+
+def gauged(gate: GaugeGate, key: StreamKey, minutes: int, broken: int) -> str:
+    """The minutes of a gauge in one sentence."""
+    if isinstance(gate, QueueGate):
+        limit = "held messages that are too old" if gate.max_age is not None else "held new messages"
+        return f"queue {gate.queue} {limit} in {broken} of {minutes} minutes"
+    return f"{gate.metric.name} ({key}) broke its limit in {broken} of {minutes} minutes"
