@@ -6,10 +6,11 @@ serves: it reads one flag's entry of `values`, drops what it doesn't know and re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from flagkit.core.context import boolean_of
 from flagkit.core.evaluator import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
@@ -28,12 +29,24 @@ class VariantDefinition:
 
 @dataclass(frozen=True, slots=True)
 class FlagDefinition:
-    """One flag. With variants, the last one is the default and the flag's own `enabled` says nothing. Since 0.1."""
+    """One flag.
+
+    Attributes:
+        key: the flag's key.
+        enabled: whether it is on; says nothing if there are variants.
+        attributes: its attributes; none if there are variants.
+        variants: its variants, the last one the default; empty for a flag without rules.
+        unseen_variant: the name of the default variant, if the flag has rules that weren't delivered
+            (appconfig.md §3.1).
+
+    Since 0.1.
+    """
 
     key: str
     enabled: bool
     attributes: Mapping[str, Attribute]
-    variants: tuple[VariantDefinition, ...]
+    variants: tuple[VariantDefinition, ...] = ()
+    unseen_variant: str | None = None
 
 
 def read_flag(key: str, entry: object) -> FlagDefinition:
@@ -48,26 +61,49 @@ def read_flag(key: str, entry: object) -> FlagDefinition:
     flag = _mapping(entry, location)
     return FlagDefinition(
         key,
-        read_enabled(flag.get("enabled"), f"{location}.enabled"),
-        read_attributes(flag.items()),
+        _read_enabled(flag.get("enabled"), f"{location}.enabled"),
+        _read_attributes(flag, location),
         _read_variants(flag.get("_variants"), f"{location}._variants"),
     )
 
 
-def read_enabled(value: object, location: str) -> bool:
-    """Decode `enabled` as the service does: "true" and "FALSE" are booleans, null is false (appconfig.md §1.1)."""
-    if isinstance(value, bool):
-        return value
+def read_retrieved(key: str, entry: object) -> FlagDefinition:
+    """Decode one flag of what a plain client gets of a FeatureFlags profile: `{"enabled": …, attributes…}`.
+
+    Raises:
+        DocumentError: the entry can't be evaluated.
+
+    Since 0.1.
+    """
+    flag = _mapping(entry, key)
+    return FlagDefinition(
+        key,
+        _read_enabled(flag.get("enabled"), f"{key}.enabled"),
+        _read_attributes(flag, key),
+        unseen_variant=str(flag["_variant"]) if "_variant" in flag else None,
+    )
+
+
+def _read_enabled(value: object, location: str) -> bool:
+    """`enabled` as the service takes it: text in one of Go's spellings, null is false, a number is neither.
+
+    Source: appconfig.md §1.1 and the recording of 2026-09-28, "enabled-coercion".
+    """
     if value is None:
         return False
-    if isinstance(value, str) and (word := value.lower()) in {"true", "false"}:
-        return word == "true"
-    raise _broken(location, "AttributeType(boolean)", value, "is neither true nor false")
+    enabled = boolean_of(value) if isinstance(value, bool | str) else None
+    if enabled is None:
+        raise _broken(location, "AttributeType(boolean)", value, "is neither true nor false")
+    return enabled
 
 
-def read_attributes(items: Iterable[tuple[str, object]]) -> Mapping[str, Attribute]:
-    """Return the attributes among `items`, unchangeable; without `enabled` and AWS's own underscore keys."""
-    attributes = {name: _freeze(value) for name, value in items if name != "enabled" and name not in _METADATA}
+def _read_attributes(flag: Mapping[str, object], location: str) -> Mapping[str, Attribute]:
+    """The attributes among an entry's members, unchangeable; without `enabled` and AWS's own underscore keys."""
+    attributes = {
+        name: _freeze(value, f"{location}.{name}")
+        for name, value in flag.items()
+        if name != "enabled" and name not in _METADATA
+    }
     return MappingProxyType(attributes) if attributes else NO_ATTRIBUTES
 
 
@@ -80,9 +116,7 @@ def _read_variants(value: object, location: str) -> tuple[VariantDefinition, ...
     last = len(variants) - 1
     for index, variant in enumerate(variants):
         if index == last and variant.rule is not None:
-            raise _broken(
-                f"{location}.{index}.rule", "Empty", variant.rule, "must be empty: the last variant is the default"
-            )
+            raise _broken(f"{location}.{index}.rule", "Empty", "", "must be empty: the last variant is the default")
         if index != last and variant.rule is None:
             raise _broken(
                 f"{location}.{index}.rule", "Required", None, "is missing: only the last variant is the default"
@@ -100,10 +134,12 @@ def _read_variant(entry: object, location: str) -> VariantDefinition:
     rule = variant.get("rule")
     if not (rule is None or isinstance(rule, str)):
         raise _broken(f"{location}.rule", "AttributeType(string)", rule, "is not text")
+    place = f"{location}.attributeValues"
     values = variant.get("attributeValues")
-    attributes = {} if values is None else _mapping(values, f"{location}.attributeValues")
-    enabled = read_enabled(variant.get("enabled"), f"{location}.enabled")
-    return VariantDefinition(name, enabled, rule or None, read_attributes(attributes.items()))
+    attributes = NO_ATTRIBUTES if values is None else _read_attributes(_mapping(values, place), place)
+    return VariantDefinition(
+        name, _read_enabled(variant.get("enabled"), f"{location}.enabled"), rule or None, attributes
+    )
 
 
 def _mapping(value: object, location: str) -> Mapping[str, object]:
@@ -112,14 +148,14 @@ def _mapping(value: object, location: str) -> Mapping[str, object]:
     return value
 
 
-def _freeze(value: object) -> Attribute:
+def _freeze(value: object, location: str) -> Attribute:
     if isinstance(value, list | tuple):
-        return tuple(_freeze(item) for item in value)
+        return tuple(_freeze(item, location) for item in value)
     if isinstance(value, Mapping):
-        return MappingProxyType({str(name): _freeze(item) for name, item in value.items()})
+        return MappingProxyType({str(name): _freeze(item, location) for name, item in value.items()})
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise _broken("", "AttributeType", value, "is no JSON value")
+    raise _broken(location, "AttributeType", value, "is no JSON value")
 
 
 def _broken(location: str, constraint: str, value: object, what: str) -> DocumentError:

@@ -30,7 +30,7 @@ class Reason(StrEnum):
     DEFAULT = "DEFAULT"
     """No rule was true: the default variant."""
     DISABLED = "DISABLED"
-    """The flag, or the variant that was chosen, is off."""
+    """The flag has no rules and is off."""
     STALE = "STALE"
     """The document couldn't be refreshed for too long; the answer is from the last good one."""
     RULES_UNSEEN = "RULES_UNSEEN"
@@ -97,13 +97,11 @@ def answer(
     version: str | None = None,
     message: str = "",
 ) -> Evaluation:
-    """Return the Evaluation of a flag or variant that was chosen for `reason`. Since 0.1."""
-    if not enabled:
-        attributes = NO_ATTRIBUTES
-        reason = Reason.DISABLED if reason is not Reason.RULES_UNSEEN else reason
-    value = attributes.get("value", enabled)
+    """Return the Evaluation of a flag or variant that was chosen for `reason`; off, it has no attributes. Since 0.1."""
+    served = attributes if enabled else NO_ATTRIBUTES
+    value = served.get("value", enabled)
     is_on = value if isinstance(value, bool) else enabled
-    return Evaluation(key, enabled, variant, value, attributes, reason, version, None, message, is_on)
+    return Evaluation(key, enabled, variant, value, served, reason, version, None, message, is_on)
 
 
 def failure(key: str, error: ErrorCode, message: str, *, version: str | None = None) -> Evaluation:

@@ -1,27 +1,225 @@
-"""How a flag's ordered variants become one function. It must not read documents or parse rule text itself."""
+"""How a flag's ordered variants become one function: the first rule that is true wins, otherwise the last variant.
+
+It must not read documents or text. All answers are built before; a read picks one. Consecutive variants that look at
+the same bucket are decided by one hash, and the shapes that most flags have get a function of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from types import MappingProxyType
+from typing import TypeAlias
 
-from flagkit.core.definitions import FlagDefinition
-from flagkit.core.evaluator import Evaluation, FlagFunction, Reason, answer
+from mmh3 import mmh3_32_uintdigest as murmur3
+
+from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, failure
+from flagkit.core.rules.ast import Rule
+from flagkit.core.rules.bands import Bands
+from flagkit.core.rules.compiler import RuleCompiler, bucket_of
+from flagkit.core.rules.predicates import Context, Predicate, Scope
+
+NO_CONTEXT: Mapping[str, object] = MappingProxyType({})
+
+_Pair: TypeAlias = tuple[Predicate, Evaluation]
+_Stage: TypeAlias = Callable[[object, Context], Evaluation | None]
+"""Some consecutive variants: the answer of the first whose rule is true, or None."""
 
 
-def compile_flag(
-    definition: FlagDefinition, *, version: str | None, user_key: str, now: Callable[[], datetime] | None
-) -> FlagFunction:
-    """Return the function that answers for one flag. Since 0.1."""
-    result = answer(
-        definition.key,
-        enabled=definition.enabled,
-        reason=Reason.STATIC,
-        attributes=definition.attributes,
-        version=version,
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A variant with a rule, and its answers.
+
+    Attributes:
+        rule: the tree of its rule.
+        matched: the answer when the rule is true and no percentage decided that.
+        split: the answer when a percentage decided.
+
+    Since 0.1.
+    """
+
+    rule: Rule
+    matched: Evaluation
+    split: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Consecutive variants that look at one bucket: the answer for each stretch of the bucket line, if there is one."""
+
+    by: str
+    seed: str
+    cuts: tuple[int, ...]
+    answers: tuple[Evaluation | None, ...]
+    missing: Evaluation | None
+
+
+def constant(evaluation: Evaluation) -> FlagFunction:
+    """Return a flag that always gives the same answer. Since 0.1."""
+    return lambda _user_id, _context: evaluation
+
+
+def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -> FlagFunction:
+    """Return the function of a flag with variants.
+
+    Raises:
+        RuleError: a rule can't be compiled.
+
+    Since 0.1.
+    """
+    failed = failure(
+        default.key,
+        ErrorCode.INVALID_CONTEXT,
+        "The context can't be read: it must be a mapping of names to values.",
+        version=default.version,
     )
+    match _stages(candidates, RuleCompiler(scope)):
+        case []:
+            return constant(default)
+        case [((test, answer),)]:
+            return _one_rule(test, answer, default, failed)
+        case [((first, first_answer), (second, second_answer))]:
+            return _two_rules(first, first_answer, second, second_answer, default, failed)
+        case [_Table() as table] if table.by == scope.user_key:
+            return _one_bucket(table, default, _in_order([_by_bucket(table, scope)], default, failed))
+        case stages:
+            steps = [_by_bucket(stage, scope) if isinstance(stage, _Table) else _by_rule(stage) for stage in stages]
+            return _in_order(steps, default, failed)
 
-    def flag(_user_id: object, _context: Mapping[str, object] | None) -> Evaluation:
-        return result
+
+def _stages(candidates: Sequence[Candidate], compiler: RuleCompiler) -> list[tuple[_Pair, ...] | _Table]:
+    """Gather consecutive candidates that look at one bucket, and those between them."""
+    banded = [(compiler.bands(candidate.rule), candidate) for candidate in candidates]
+    stages: list[tuple[_Pair, ...] | _Table] = []
+    for bucket, group in groupby(banded, lambda item: None if item[0] is None else (item[0].by, item[0].seed)):
+        members = list(group)
+        if bucket is None:
+            stages.append(tuple(pair for _, candidate in members for pair in _pairs(candidate, compiler)))
+        else:
+            stages.append(_table([(bands, candidate.split) for bands, candidate in members if bands is not None]))
+    return stages
+
+
+def _pairs(candidate: Candidate, compiler: RuleCompiler) -> list[_Pair]:
+    test = compiler.predicate(candidate.rule)
+    decided = compiler.split_decides(candidate.rule)
+    if isinstance(decided, bool):
+        return [(test, candidate.split if decided else candidate.matched)]
+    decide = decided
+    return [
+        (lambda user, context: test(user, context) and decide(user, context), candidate.split),
+        (test, candidate.matched),
+    ]
+
+
+def _table(members: list[tuple[Bands, Evaluation]]) -> _Table:
+    first = members[0][0]
+    cuts = tuple(sorted({cut for bands, _ in members for cut in bands.cuts}))
+    answers = tuple(_first(members, [bands.at(cut) for bands, _ in members]) for cut in (0, *cuts))
+    return _Table(first.by, first.seed, cuts, answers, _first(members, [bands.missing for bands, _ in members]))
+
+
+def _first(members: list[tuple[Bands, Evaluation]], truths: list[bool]) -> Evaluation | None:
+    return next((answer for (_, answer), truth in zip(members, truths, strict=True) if truth), None)
+
+
+def _by_rule(pairs: tuple[_Pair, ...]) -> _Stage:
+    def stage(user_id: object, context: Context) -> Evaluation | None:
+        for test, answer in pairs:
+            if test(user_id, context):
+                return answer
+        return None
+
+    return stage
+
+
+def _by_bucket(table: _Table, scope: Scope) -> _Stage:
+    cuts, answers, missing = table.cuts, table.answers, table.missing
+    locate = bucket_of(table.by, table.seed, scope)
+
+    def stage(user_id: object, context: Context) -> Evaluation | None:
+        bucket = locate(user_id, context)
+        return missing if bucket < 0 else answers[bisect_right(cuts, bucket)]
+
+    return stage
+
+
+# Every function below is the outermost one of a flag, so it stands in for a missing context and lets no error out.
+
+
+def _in_order(stages: Sequence[_Stage], default: Evaluation, failed: Evaluation) -> FlagFunction:
+    def flag(user_id: object, context: Context | None) -> Evaluation:
+        if context is None:
+            context = NO_CONTEXT
+        try:
+            for stage in stages:
+                answer = stage(user_id, context)
+                if answer is not None:
+                    return answer
+        except Exception:  # noqa: BLE001 - reads never raise (DESIGN.md D6)
+            return failed
+        return default
 
     return flag
+
+
+def _one_rule(test: Predicate, answer: Evaluation, default: Evaluation, failed: Evaluation) -> FlagFunction:
+    def flag(user_id: object, context: Context | None) -> Evaluation:
+        try:
+            return answer if test(user_id, NO_CONTEXT if context is None else context) else default
+        except Exception:  # noqa: BLE001 - as above
+            return failed
+
+    return flag
+
+
+def _two_rules(
+    first: Predicate,
+    first_answer: Evaluation,
+    second: Predicate,
+    second_answer: Evaluation,
+    default: Evaluation,
+    failed: Evaluation,
+) -> FlagFunction:
+    def flag(user_id: object, context: Context | None) -> Evaluation:
+        if context is None:
+            context = NO_CONTEXT
+        try:
+            if first(user_id, context):
+                return first_answer
+            return second_answer if second(user_id, context) else default
+        except Exception:  # noqa: BLE001 - as above
+            return failed
+
+    return flag
+
+
+def _one_bucket(table: _Table, default: Evaluation, otherwise: FlagFunction) -> FlagFunction:
+    """A rollout or split by user id; `otherwise` serves user ids that aren't plain strings."""
+    prefix = f"{table.seed}:"
+    cuts = table.cuts
+    answers = tuple(default if answer is None else answer for answer in table.answers)
+    if len(cuts) != 1:
+
+        def split(user_id: object, context: Context | None) -> Evaluation:
+            if type(user_id) is str:
+                try:
+                    return answers[bisect_right(cuts, murmur3((prefix + user_id).encode()))]
+                except UnicodeEncodeError:
+                    return otherwise(user_id, context)
+            return otherwise(user_id, context)
+
+        return split
+    limit, (below, above) = cuts[0], answers
+
+    def rollout(user_id: object, context: Context | None) -> Evaluation:
+        if type(user_id) is str:
+            try:
+                return below if murmur3((prefix + user_id).encode()) < limit else above
+            except UnicodeEncodeError:
+                return otherwise(user_id, context)
+        return otherwise(user_id, context)
+
+    return rollout
