@@ -1,29 +1,44 @@
-"""Feature flags on AWS AppConfig, evaluated inside the process that asks."""
+"""Feature flags on AWS AppConfig, evaluated inside the process that asks.
+
+Names are loaded when asked for, so `from flagkit.errors import …` costs no client.
+"""
 
 from __future__ import annotations
 
-from flagkit.client import Flags
-from flagkit.core.evaluator import ErrorCode, Evaluation, Reason
-from flagkit.errors import (
-    AccessDeniedError,
-    ConflictError,
-    DocumentError,
-    EditError,
-    EvaluationError,
-    FlagkitError,
-    NotDeployedError,
-    RuleError,
-    SourceError,
-    SourceNotFoundError,
-    SourceUnavailableError,
-    SourceUrlError,
-    UnknownFlagError,
-    UsageError,
-    Violation,
-)
-from flagkit.runtime.status import State, Status
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flagkit.client import Flags
+    from flagkit.core.evaluator import ErrorCode, Evaluation, Reason
+    from flagkit.errors import (
+        AccessDeniedError,
+        ConflictError,
+        DocumentError,
+        EditError,
+        EvaluationError,
+        FlagkitError,
+        NotDeployedError,
+        RuleError,
+        SourceError,
+        SourceNotFoundError,
+        SourceUnavailableError,
+        SourceUrlError,
+        UnknownFlagError,
+        UsageError,
+        Violation,
+    )
+    from flagkit.runtime.status import State, Status
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Flags": "client",
+    "ErrorCode": "core.evaluator",
+    "Evaluation": "core.evaluator",
+    "Reason": "core.evaluator",
+    "State": "runtime.status",
+    "Status": "runtime.status",
+}
 
 __all__ = [
     "AccessDeniedError",
@@ -49,3 +64,14 @@ __all__ = [
     "Violation",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value  # asked once
+    return value

@@ -13,11 +13,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar
 
-from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, Reason, failure
+from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import SourceUrlError
 from flagkit.runtime.answers import Kind, resolve
 from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.layers import FlagTable, Layer
 from flagkit.runtime.refresher import Refresher, RefreshMode
 from flagkit.runtime.status import Status
 from flagkit.runtime.store import Store
@@ -68,7 +69,8 @@ class Flags:
         user_key: str = "userId",
         clock: Clock | None = None,
     ) -> None:
-        self._flags: Mapping[str, FlagFunction] = {}
+        self._flags: FlagTable = {}
+        self._layers: tuple[Layer, ...] = ()
         self._clock: Clock = SystemClock() if clock is None else clock
         self._mode = _mode(refresh, self._clock)
         self._warned: set[tuple[str, str | None, str]] = set()
@@ -262,8 +264,21 @@ class Flags:
         else:
             self._refresher.refresh()
 
-    def _install(self, snapshot: Snapshot) -> None:
-        self._flags = snapshot.flags  # the swap: one assignment, readers hold either table
+    def add_layer(self, layer: Layer) -> None:
+        """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
+        self._layers = (*self._layers, layer)
+        self._install(self._store.snapshot)
+
+    def remove_layer(self, layer: Layer) -> None:
+        """Takes a layer away. Since 0.1."""
+        self._layers = tuple(other for other in self._layers if other is not layer)
+        self._install(self._store.snapshot)
+
+    def _install(self, snapshot: Snapshot | None) -> None:
+        table: FlagTable = {} if snapshot is None else snapshot.flags
+        for layer in self._layers:
+            table = layer(table)
+        self._flags = table  # the swap: one assignment, readers hold either table
 
     def _version(self) -> str | None:
         return None if self._store.snapshot is None else self._store.snapshot.version

@@ -1,20 +1,59 @@
-"""An AWS AppConfig stand-in and helpers for tests, on a virtual clock."""
+"""An AWS AppConfig stand-in and helpers for tests, on a virtual clock.
+
+Names are loaded when asked for: pytest imports this package in every run through its plugin.
+"""
 
 from __future__ import annotations
 
-from flagkit.testing.aws import AwsStandIn
-from flagkit.testing.clock import VirtualClock
-from flagkit.testing.faults import Fault, FaultRule, Faults
-from flagkit.testing.wire import CallContext, CallRecord, Service, ServiceError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flagkit.testing.aws import AwsStandIn
+    from flagkit.testing.clock import VirtualClock
+    from flagkit.testing.deploy import AppConfigFlags
+    from flagkit.testing.faults import Fault, FaultRule, Faults
+    from flagkit.testing.overrides import combinations, override
+    from flagkit.testing.sources import ScriptedSource
+    from flagkit.testing.wire import CallContext, CallRecord, Service, ServiceError
+
+_HOMES = {
+    "AppConfigFlags": "deploy",
+    "AwsStandIn": "aws",
+    "CallContext": "wire",
+    "CallRecord": "wire",
+    "Fault": "faults",
+    "FaultRule": "faults",
+    "Faults": "faults",
+    "ScriptedSource": "sources",
+    "Service": "wire",
+    "ServiceError": "wire",
+    "VirtualClock": "clock",
+    "combinations": "overrides",
+    "override": "overrides",
+}
 
 __all__ = [
+    "AppConfigFlags",
     "AwsStandIn",
     "CallContext",
     "CallRecord",
     "Fault",
     "FaultRule",
     "Faults",
+    "ScriptedSource",
     "Service",
     "ServiceError",
     "VirtualClock",
+    "combinations",
+    "override",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)

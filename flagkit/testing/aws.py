@@ -75,7 +75,8 @@ class AwsStandIn:
         os.environ.update(environment)
         for name in _CLEARED:
             os.environ.pop(name, None)
-        passthrough = {"services": ["appconfig", "lambda", "cloudwatch", "scheduler"]}
+        # By URL: moto finds services by patterns in turn, and some paths fit another service's pattern first.
+        passthrough = {"urls": [r"https://(appconfig|appconfigdata|lambda|monitoring|scheduler)\."]}
         config: Any = {"core": {"mock_credentials": False, "passthrough": passthrough}}
         self._moto = mock_aws(config=config)
         self._moto.start()

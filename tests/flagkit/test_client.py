@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 
 import pytest
 
@@ -13,32 +11,7 @@ from flagkit import ErrorCode, Flags, Reason, SourceUrlError, State
 from flagkit.errors import SourceUnavailableError
 from flagkit.sources import Document
 from flagkit.sources.static import StaticSource
-from flagkit.testing import VirtualClock
-
-
-class ScriptedSource:
-    """A source that plays back documents and errors."""
-
-    url = "scripted:"
-    poll_interval_s = 60.0
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.fetches = 0
-        self.closed = False
-
-    def fetch(self):
-        self.fetches += 1
-        step = self.script.pop(0) if self.script else None
-        if isinstance(step, Exception):
-            raise step
-        return step
-
-    def reset(self):
-        pass
-
-    def close(self):
-        self.closed = True
+from flagkit.testing import ScriptedSource, VirtualClock
 
 
 def document(values, version="1"):
@@ -237,10 +210,3 @@ def test_close_lets_go_of_the_source_and_answers_go_on():
 def test_status_is_json_ready():
     flags = of(a=True)
     assert json.loads(json.dumps(flags.status().to_dict()))["state"] == "ready"
-
-
-def test_importing_flagkit_loads_no_client_library():
-    code = "import sys, flagkit; print('\\n'.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"boto3", "botocore", "httpx", "pydantic", "asyncio", "ssl", "cachetools", "re2", "moto", "urllib.request"}
-    assert not heavy & set(loaded)

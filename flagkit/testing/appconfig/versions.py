@@ -81,6 +81,7 @@ class VersionOperations(Operations):
         # Imported here: pydantic is needed by flag profiles only.
         from flagkit.core.documents import FlagDocument, normalise, serialise
 
+        _check_timestamps(content)
         try:
             document = FlagDocument.parse(content)
         except DocumentError as error:
@@ -100,7 +101,6 @@ class VersionOperations(Operations):
                 Reason="InvalidConfiguration",
                 Details={"InvalidConfiguration": details},
             ) from None
-        _check_timestamps(content)
         previous = None if profile.latest is None else json.loads(profile.latest.content)
         return serialise(normalise(document, previous=previous, now=self.now()))
 
@@ -161,9 +161,13 @@ def _check_label(profile: Profile, label: str | None) -> None:
 
 def _check_timestamps(content: bytes) -> None:
     # A client-supplied _createdAt that isn't a full ISO timestamp: 500 with an empty message, natively (§1.1).
-    document = json.loads(content.decode("utf-8-sig"))
-    for side in ("flags", "values"):
-        for entry in document.get(side, {}).values():
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return  # for the document's own check
+    sides = [document.get(side) for side in ("flags", "values")] if isinstance(document, dict) else []
+    for entries in sides:
+        for entry in entries.values() if isinstance(entries, dict) else ():
             created = entry.get("_createdAt") if isinstance(entry, dict) else None
             if created is not None and not (isinstance(created, str) and _FULL_TIMESTAMP.fullmatch(created)):
                 raise ServiceError("InternalServerException", "")

@@ -1,0 +1,76 @@
+"""Flags that answer as a test wants, for the length of a block."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from types import MappingProxyType
+
+from flagkit.client import Flags
+from flagkit.core.evaluator import Evaluation, FlagFunction
+from flagkit.core.snapshot import Snapshot
+from flagkit.runtime.layers import FlagTable, Overlay, fixed
+from flagkit.sources.static import short_form
+
+Forced = Mapping[str, FlagFunction]
+_NOTHING: Forced = MappingProxyType({})
+
+
+@contextmanager
+def override(flags: Flags, /, *, all_threads: bool = False, **values: object) -> Iterator[None]:
+    """Lets flags answer otherwise inside the block.
+
+    ```python
+    with override(flags, new_checkout=True, colour="red"):
+        ...
+    ```
+
+    Overrides belong to the running context: asyncio tasks and tests that run side by side don't see each other's.
+    A thread that the code under test starts by itself doesn't see them either, unless `all_threads` is set.
+
+    Args:
+        flags: the client.
+        all_threads: whether every thread of the process sees them.
+        **values: a boolean switches the flag, anything else is its attribute `value`; a mapping is its whole entry.
+
+    Since 0.1.
+    """
+    if all_threads:
+        everywhere = fixed(values, version="override")
+        flags.add_layer(everywhere)
+        try:
+            yield
+        finally:
+            flags.remove_layer(everywhere)
+        return
+    forced: ContextVar[Forced] = ContextVar("flagkit_override", default=_NOTHING)
+
+    def layer(below: FlagTable) -> FlagTable:
+        return Overlay({key: partial(_answer, forced, below, key) for key in values}, below)
+
+    # Not reset afterwards: the variable dies with this block, and a generator may end in another context.
+    forced.set(Snapshot.from_document(short_form(values), version="override").flags)
+    flags.add_layer(layer)
+    try:
+        yield
+    finally:
+        flags.remove_layer(layer)
+
+
+def _answer(
+    forced: ContextVar[Forced], below: FlagTable, key: str, user_id: object, context: Mapping[str, object] | None
+) -> Evaluation:
+    answer = forced.get().get(key)
+    return (below[key] if answer is None else answer)(user_id, context)
+
+
+def combinations(**values: Sequence[object]) -> list[dict[str, object]]:
+    """All combinations of flags, for `pytest.mark.parametrize`.
+
+    `combinations(checkout=[True, False], colour=["red", "blue"])` has four entries; `override(flags, **entry)`
+    applies one. Since 0.1.
+    """
+    return [dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values())]
