@@ -33,10 +33,19 @@ class WriteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AliasWrite:
-    """One alias and what it shall say. Since 0.1."""
+    """One alias and what it shall say.
+
+    Attributes:
+        versions: base and candidate: the only versions the alias may name now; anything else is somebody else's.
+        canary_id: the canary whose record may be replaced.
+
+    Since 0.1.
+    """
 
     function: FunctionRef
     spec: AliasSpec
+    versions: tuple[str, str]
+    canary_id: str
 
 
 @dataclass(frozen=True, slots=True)

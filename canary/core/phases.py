@@ -97,11 +97,12 @@ def _table() -> dict[Phase, dict[Signal, Phase]]:
         Phase.STARTING: {
             Signal.BEGIN: Phase.BAKING,
             Signal.UNFIT: Phase.ABORTED,
+            Signal.ROLL_BACK: Phase.ABORTED,
             Signal.ABORT: Phase.ABORTED,
             Signal.FOREIGN: Phase.CONFLICT,
         },
         Phase.BAKING: {**by_hand, **onward, Signal.BAKE_OVER: Phase.HOLDING},
-        Phase.HOLDING: {**by_hand, **onward, Signal.EXPIRED: Phase.INCONCLUSIVE, Signal.RESUME: Phase.BAKING},
+        Phase.HOLDING: {**by_hand, **onward, Signal.EXPIRED: Phase.INCONCLUSIVE},
         Phase.INCONCLUSIVE: {**by_hand, **onward, Signal.RESUME: Phase.BAKING},
         Phase.PAUSED: {**by_hand, Signal.RESUME: Phase.BAKING},
         Phase.PROMOTING: {**back_only, Signal.ALIGNED: Phase.POST_BAKE},

@@ -10,7 +10,7 @@ from canary.core.measurements import WeightChange
 from canary.core.phases import AFTER_PROMOTION, FORWARD, Phase
 from canary.core.plan import FunctionRef, StagePlan, Step
 from canary.core.record import Record, Shift, encode
-from canary.core.traffic import ALL_BP, AliasSpec, basis_points
+from canary.core.traffic import AliasSpec, basis_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,14 @@ class FunctionState:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignChange:
+    """An alias that doesn't say what this canary left there. Since 0.1."""
+
+    function: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryState:
     """Where a canary stands, as its aliases tell it.
 
@@ -42,7 +50,8 @@ class CanaryState:
         deadline: until when the present hold lasts; None while it isn't held.
         behind: keys of functions whose alias doesn't say yet what this state wants (a write was cut short).
         draining: keys of functions whose weights AWS itself is draining (provisioned concurrency).
-        foreign: one sentence for each alias that somebody else changed.
+        unclaimed: keys of functions that have no record although the others do (a start was cut short).
+        foreign: the aliases that somebody else changed.
         why: the sentence that brought it here.
 
     Since 0.1.
@@ -58,7 +67,8 @@ class CanaryState:
     deadline: datetime | None = None
     behind: tuple[str, ...] = ()
     draining: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
+    unclaimed: tuple[str, ...] = ()
+    foreign: tuple[ForeignChange, ...] = ()
     why: str = ""
 
     @property
@@ -89,9 +99,10 @@ class CanaryState:
         return tuple(WeightChange(shift.at, Decimal(shift.weight_bp) / 100) for shift in self.shifts)
 
     @property
-    def is_promoted(self) -> bool:
-        """True when the candidate carries everything."""
-        return self.weight_bp == ALL_BP
+    def ours(self) -> tuple[FunctionState, ...]:
+        """The functions whose aliases nobody else changed."""
+        taken = {change.function for change in self.foreign}
+        return tuple(function for function in self.functions if function.function.key not in taken)
 
     def record(self, function: FunctionState) -> Record:
         """What one alias has to remember."""

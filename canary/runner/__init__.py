@@ -6,7 +6,8 @@ keeps anything that a later call would need, so the command line, a Lambda handl
 
 from canary.runner.checks import Check, Level
 from canary.runner.commands import abort, pause, promote, resume, rollback
-from canary.runner.driving import Tick, current, run, tick
+from canary.runner.driving import Tick, run, tick
+from canary.runner.finding import current
 from canary.runner.preflight import preflight
 from canary.runner.setup import Ports
 from canary.runner.starting import start

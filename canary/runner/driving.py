@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from canary.core.events import Announce, Effect, Judged, Measured
+from canary.core.machine import JUDGED, conclude, decide, request
 from canary.core.measurements import Observations
-from canary.core.phases import Phase
+from canary.core.phases import FINAL, RETURNING, Phase, Signal
 from canary.core.plan import StagePlan
+from canary.core.recover import fingerprint
+from canary.core.schedule import next_look
 from canary.core.state import CanaryState
-from canary.core.verdict import Judgement
+from canary.core.verdict import Judgement, Process, Verdict
+from canary.errors import AwsError, StaleRevisionError, UnavailableError
+from canary.runner.effects import carry_out
+from canary.runner.finding import find, found_gone
+from canary.runner.measuring import not_told_yet, observe
+from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
+from canary.runner.telling import Teller
 
 Interrupted = Literal["rollback", "leave"]
 """What to do when the driver is told to stop."""
@@ -20,13 +30,18 @@ Interrupted = Literal["rollback", "leave"]
 RESTING = frozenset({Phase.INCONCLUSIVE})
 """Phases besides the final ones at which `run` comes back by default."""
 
+NAP_S = 1.0
+
+LOOKS = 6
+"""How often one tick may look again at once: other writers, and the end of a take-back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
     """What one tick saw and did.
 
     Attributes:
-        judgement: None when nothing was judged (claiming, taking back, conflict).
+        judgement: None when nothing was judged (taking back, conflict).
         next_at: when to look again; None when the canary is over.
 
     Since 0.1.
@@ -36,19 +51,6 @@ class Tick:
     observations: Observations
     judgement: Judgement | None
     next_at: datetime | None
-
-
-def current(stage: StagePlan, ports: Ports) -> CanaryState | None:
-    """The canary that the stage's aliases tell of; None when there is none.
-
-    Raises:
-        ConflictError: the aliases tell of different canaries.
-        RecordError: a record can't be read.
-        RefusedError: the plan isn't the one the canary began with.
-
-    Since 0.1.
-    """
-    raise NotImplementedError
 
 
 def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Tick:
@@ -62,10 +64,19 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
     Raises:
         NotRunningError: no canary in this stage, and none was known.
         UnavailableError: AWS can't be reached; nothing is lost, call again. (A take-back doesn't raise: it retries.)
+        AwsError: AWS refuses to be read.
 
     Since 0.1.
     """
-    raise NotImplementedError
+    first = _look(stage, ports, known)
+    done = first
+    for _ in range(LOOKS):
+        over = done.state.phase in FINAL
+        if over or (done.state.phase not in RETURNING and not done.again) or done.state.draining:
+            break
+        done = _look(stage, ports, done.state)
+    judged = first if done.judgement is None else done
+    return Tick(done.state, judged.observations, judged.judgement, next_look(done.state, ports.clock.now()))
 
 
 def run(
@@ -73,7 +84,7 @@ def run(
     ports: Ports,
     state: CanaryState,
     *,
-    stop_requested: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], bool] | None = None,
     on_interrupt: Callable[[], Interrupted] = lambda: "rollback",
     stop_at: Collection[Phase] = RESTING,
 ) -> CanaryState:
@@ -83,14 +94,122 @@ def run(
         stage: the plan as it is in the file.
         ports: the world.
         state: from `start`, `resume` or `current`.
-        stop_requested: asked between effects and after each wait; set by a signal handler. A second signal changes
+        stop_requested: asked before each tick and after each wait; set by a signal handler. A second signal changes
             nothing: what was begun is finished.
         on_interrupt: called once when a stop was requested: ask the person, or answer what the plan says.
         stop_at: non-final phases to come back at.
 
+    Returns:
+        The last state. A conflict is the phase CONFLICT with `state.why`, never an error.
+
     Raises:
-        ConflictError: never; a conflict is the final phase CONFLICT with `state.why`.
+        AwsError: AWS refuses to be read; the canary stands as it is.
 
     Since 0.1.
     """
-    raise NotImplementedError
+    asked = False
+    while state.phase not in FINAL and state.phase not in stop_at:
+        if not asked and stop_requested is not None and stop_requested():
+            asked = True
+            if on_interrupt() == "leave":
+                return state
+            state = ask(stage, ports, Signal.ROLL_BACK, "the driver was told to stop", known=state)
+            continue
+        try:
+            done = tick(stage, ports, state)
+        except UnavailableError as error:
+            Teller(ports, state.canary_id, stage.name).notice(f"AWS can't be reached, trying on: {error.message}")
+            ports.clock.sleep(stage.tick.total_seconds() / 4)
+            continue
+        state = done.state
+        if done.next_at is not None and state.phase not in stop_at:
+            _wait(done.next_at, ports, None if asked else stop_requested)
+    return state
+
+
+def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: CanaryState | None = None) -> CanaryState:
+    """Puts what a person asks for into the aliases; looks again when somebody else writes at the same time.
+
+    Raises:
+        NotRunningError: no canary in this stage.
+        RefusedError: it has no meaning in the phase the canary is in.
+        StaleRevisionError: somebody writes the alias all the time.
+        AwsError: AWS refuses or can't be reached.
+    """
+    for look in range(LOOKS):
+        state, seen, retrying = find(stage, ports, known)
+        if state.phase in FINAL:
+            return state
+        after, effects = request(state, signal, why, ports.clock.now())
+        try:
+            return carry_out(effects, after, seen, retrying)
+        except StaleRevisionError:
+            if look == LOOKS - 1:
+                raise
+    raise AssertionError
+
+
+def _wait(until: datetime, ports: Ports, stop_requested: Callable[[], bool] | None) -> None:
+    """Waits, in short naps when somebody may want to stop the driver meanwhile."""
+    while (left_s := (until - ports.clock.now()).total_seconds()) > 0:
+        if stop_requested is None:
+            ports.clock.sleep(left_s)
+        elif stop_requested():
+            return
+        else:
+            ports.clock.sleep(min(NAP_S, left_s))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    state: CanaryState
+    observations: Observations
+    judgement: Judgement | None
+    again: bool = False
+
+
+def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
+    state, seen, retrying = find(stage, ports, known)
+    if state.phase in FINAL and not state.behind:
+        return _Look(found_gone(state, retrying), Observations(), None)
+    _compare_plans(stage, state, retrying)
+    observations = Observations()
+    if state.phase in JUDGED and state.ours:
+        observations = observe(state, retrying)
+        after, effects = decide(state, observations, ports.clock.now())
+    else:
+        now = ports.clock.now()
+        after, effects = conclude(state, Judgement(Verdict.NO_DATA, "not judged", Process.NO_DATA, now), now)
+    look = _Look(after, observations, _judgement(effects))
+    try:
+        carry_out(effects, after, seen, retrying)
+    except StaleRevisionError:
+        look = replace(look, state=state, again=True)
+    except UnavailableError:
+        raise
+    except AwsError as error:
+        look = replace(look, state=_way_back(stage, ports, state, after, error))
+    if observations != Observations():
+        at = ports.clock.now()
+        retrying.teller.tell(Measured(state.canary_id, stage.name, at, not_told_yet(observations, ports)))
+    return look
+
+
+def _way_back(stage: StagePlan, ports: Ports, before: CanaryState, after: CanaryState, error: AwsError) -> CanaryState:
+    """AWS refuses the next step for good (a deleted version, a lost right): what is known to be good comes back."""
+    if after.phase in FINAL:
+        raise error
+    return ask(stage, ports, Signal.ROLL_BACK, f"AWS refused to move on: {error.message}", known=before)
+
+
+def _judgement(effects: tuple[Effect, ...]) -> Judgement | None:
+    told = [effect.event for effect in effects if isinstance(effect, Announce)]
+    return next((event.judgement for event in told if isinstance(event, Judged)), None)
+
+
+def _compare_plans(stage: StagePlan, state: CanaryState, retrying: Retrying) -> None:
+    """A canary that nobody judges is worse than one judged under a newer plan: say so once and go on."""
+    said = retrying.teller.ports.memory.said
+    if fingerprint(stage) != state.fingerprint and state.canary_id not in said:
+        said.add(state.canary_id)
+        retrying.teller.notice("the plan has changed since this canary began; it is judged under the present one")

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canary.ports import AlarmSource, Clock, HealthProbe, Journal, MetricSource, Observer, Traffic
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a driver needn't ask or tell twice; losing it costs a call, never correctness.
+
+    Attributes:
+        timeouts_s: function timeout by (function key, version); a published version never changes.
+        told: rows already in the journal, by stream or gauge.
+        said: ids of canaries about whose plan a word was said already.
+
+    Since 0.1.
+    """
+
+    timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
+    told: dict[str, frozenset[object]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +47,4 @@ class Ports:
     observers: tuple[Observer, ...] = ()
     jitter: Callable[[], float] = random.random
     in_parallel: bool = True
+    memory: Memory = field(default_factory=Memory)

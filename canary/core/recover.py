@@ -1,0 +1,155 @@
+"""From what the aliases say back to where the canary stands: pure; it must not read AWS nor choose what comes next.
+
+How writes cut short by a dead driver are told from foreign changes:
+
+* every alias must route as *its own* record says; if it doesn't, somebody else was there;
+* the lead (first function) is written first, so its record tells the step, and an alias with an older record is
+  merely behind: the step is completed, never undone;
+* one alias that was taken back takes all back;
+* at the end the lead is restored last, so an alias without a record is done when the lead says the canary is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from hashlib import sha256
+
+from canary.core.phases import AFTER_PROMOTION, FORWARD, RETURNING, Phase
+from canary.core.plan import FunctionRef, StagePlan
+from canary.core.record import Record, decode
+from canary.core.state import CanaryState, ForeignChange, FunctionState
+from canary.core.traffic import ALL_BP, AliasState, basis_points, percent_text
+from canary.errors import ConflictError
+
+
+def in_order(stage: StagePlan) -> tuple[FunctionRef, ...]:
+    """The functions in the order in which they are shifted; the first is the lead. Since 0.1."""
+    return tuple(function for group in stage.groups for function in group)
+
+
+def fingerprint(stage: StagePlan) -> str:
+    """Eight hex digits of everything that decides about a canary; not whom it tells nor how it was asked for.
+
+    Since 0.1.
+    """
+    # The weights are in the record itself; together the steps are watched as long as planned, however many there are.
+    text = stage.model_dump_json(exclude={"notifications", "rules", "flags_off", "dead_man", "hotfix", "steps"})
+    watched_s = round(stage.total_bake.total_seconds())
+    return sha256(f"{text} {watched_s}".encode()).hexdigest()[:8]
+
+
+def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | None:
+    """Where the canary stands that these aliases tell of; None when they tell of none.
+
+    Args:
+        stage: the plan as it is in the file.
+        aliases: every alias of the stage, in the order of `in_order`.
+
+    Raises:
+        ConflictError: the aliases tell of different canaries.
+        RecordError: a record can't be read.
+
+    Since 0.1.
+    """
+    records = {alias.function.key: record for alias in aliases if (record := decode(alias.description))}
+    if not records:
+        return None
+    names = sorted({record.canary_id for record in records.values()})
+    if len(names) > 1:
+        raise ConflictError(f"the aliases of {stage.name} belong to different canaries: {', '.join(names)}")
+    leading = _leading(records)
+    state = CanaryState(
+        canary_id=leading.canary_id,
+        stage=_under_way(stage, leading),
+        functions=tuple(
+            FunctionState(alias.function, record.base, record.candidate, record.description, record.shortened)
+            for alias in aliases
+            if (record := records.get(alias.function.key))
+        ),
+        phase=leading.phase,
+        started_at=leading.started_at,
+        fingerprint=leading.fingerprint,
+        shifts=leading.shifts,
+        deadline=leading.deadline,
+    )
+    return _compare(state, aliases, records)
+
+
+def _leading(records: Mapping[str, Record]) -> Record:
+    """The record that counts: one that was taken back if there is any, else the lead's (or the first that is left)."""
+    ranked = sorted(records.values(), key=lambda record: record.phase not in RETURNING)  # stable: False sorts first
+    return ranked[0]
+
+
+def _under_way(stage: StagePlan, record: Record) -> StagePlan:
+    """The plan with the steps and the hotfix mode of this very canary (`canary deploy STAGE 10`)."""
+    done = tuple(shift.weight_bp for shift in record.shifts if 0 < shift.weight_bp < ALL_BP)
+    weights = (*done, *record.planned_bp)
+    planned = tuple(basis_points(step.weight) for step in stage.steps)
+    sharing = record.phase in FORWARD or record.phase is Phase.STARTING
+    if weights != planned and (sharing or weights != planned[: len(weights)]):
+        stage = stage.with_steps([Decimal(weight) / 100 for weight in weights])
+    return stage.model_copy(update={"hotfix": stage.hotfix or record.hotfix})
+
+
+def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping[str, Record]) -> CanaryState:
+    behind: list[str] = []
+    draining: list[str] = []
+    unclaimed: list[str] = []
+    foreign: list[ForeignChange] = []
+    functions = {function.function.key: function for function in state.functions}
+    for alias in aliases:
+        key = alias.function.key
+        record = records.get(key)
+        if record is None:
+            if state.phase is Phase.STARTING:
+                unclaimed.append(key)
+            elif state.phase not in RETURNING and state.phase is not Phase.PROMOTED:
+                foreign.append(
+                    ForeignChange(key, f"{key} lost the record of canary {state.canary_id}: {_found(alias)}")
+                )
+        elif is_draining(alias, record):
+            draining.append(key)
+        elif not _routes(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
+            foreign.append(ForeignChange(key, f"{key} was changed by somebody else: {_found(alias)}"))
+        elif not alias.says(state.spec(functions[key])) or state.phase is Phase.PROMOTED:
+            behind.append(key)  # a promotion that is over still has its descriptions to give back
+    return replace(
+        state,
+        behind=tuple(behind),
+        draining=tuple(draining),
+        unclaimed=tuple(unclaimed),
+        foreign=tuple(foreign),
+    )
+
+
+def is_draining(alias: AliasState, record: Record) -> bool:
+    """True when the weights are AWS's own: an alias with provisioned concurrency that changed its primary version.
+
+    AWS then injects `{old: x}` and lets it run out (lambda-canary.md §9, trap 13).
+
+    Since 0.1.
+    """
+    if record.phase in AFTER_PROMOTION:
+        return (alias.version, alias.extra_version) == (record.candidate, record.base)
+    was_promoted = any(shift.weight_bp == ALL_BP for shift in record.shifts)
+    pair = (alias.version, alias.extra_version) == (record.base, record.candidate)
+    return record.phase in RETURNING and was_promoted and pair
+
+
+def _routes(alias: AliasState, record: Record) -> bool:
+    routes = (alias.version, alias.extra_version, alias.extra_bp)
+    if record.phase in FORWARD:
+        return routes == (record.base, record.candidate, record.shifts[-1].weight_bp)
+    return routes == (record.candidate if record.phase in AFTER_PROMOTION else record.base, None, 0)
+
+
+def _names_only(alias: AliasState, record: Record) -> bool:
+    return {alias.version, alias.extra_version} <= {record.base, record.candidate, None}
+
+
+def _found(alias: AliasState) -> str:
+    extra = f" with {percent_text(alias.extra_bp)} % on {alias.extra_version}" if alias.extra_version else ""
+    return f"it is on version {alias.version}{extra}"
