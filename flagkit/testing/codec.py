@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gzip
 import json
 import re
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ def decode_request(operation: OperationModel, request: AWSPreparedRequest) -> di
     if shape is None:
         return {}
     body = _body_bytes(request)
+    if header_text(request.headers.get("Content-Encoding", "")) == "gzip":  # botocore packs what is larger than 10 KB
+        body = gzip.decompress(body)
     if operation.service_model.resolved_protocol == "json":
         return _read_structure(shape, json.loads(body or b"{}"))
     return _decode_rest(operation, shape, request, body)
