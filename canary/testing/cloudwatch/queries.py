@@ -20,7 +20,7 @@ from flagkit.testing.wire import ServiceError
 MINUTE_S = 60
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 
-_ID = re.compile(r"[a-z][a-zA-Z0-9_]*$")
+_ID = re.compile(r"^[a-z][a-zA-Z0-9_]*$")
 _FORBIDDEN = (
     "Access denied when getting data - please check that this account and the requested metric account are linked"
 )

@@ -17,6 +17,7 @@ from flagkit.testing.clock import VirtualClock
 Dimensions = tuple[tuple[str, str], ...]
 
 _SLOT_S = 5  # samples that arrive within one slot become visible together
+_COMPACT_AFTER = 15  # minutes
 _TURNS = 1000  # how many times silences may begin within one slot
 
 
@@ -205,7 +206,10 @@ class MetricStore:
 
     def _bin_for(self, series: Series, minute: int, slot: int) -> Bin:
         """The bin for samples of a minute that arrive in a slot; its delay is fixed when it is made."""
-        slots = series.minutes.setdefault(minute, {})
+        slots = series.minutes.get(minute)
+        if slots is None:
+            slots = series.minutes[minute] = {}
+            self._compact(series, minute - _COMPACT_AFTER)
         found = slots.get(slot)
         if found is None:
             at_s = float(slot // _TURNS * _SLOT_S)
@@ -216,6 +220,14 @@ class MetricStore:
             series.last_arrival_s = max(series.last_arrival_s, at_s)
         series.last_minute, series.last_slot, series.last_bin = minute, slot, found.data
         return found.data
+
+    def _compact(self, series: Series, minute: int) -> None:
+        """Joins what is visible anyway, so that a simulated day fits into memory."""
+        slots = series.minutes.get(minute, {})
+        now_s = self.clock.epoch_s()
+        if len(slots) > 1 and not self._silences and all(one.visible_s <= now_s for one in slots.values()):
+            joined = Arrival(self._turn, now_s, Bin.merged(one.data for one in slots.values()))
+            series.minutes[minute] = {-1: joined}
 
     def _visible(self, series: Series, first_minute: int, end_minute: int) -> dict[int, Bin]:
         now_s = self.clock.epoch_s()
