@@ -1,5 +1,6 @@
 """What people write in `canary.toml`: stages, steps, gates and policies, as frozen values. No file access."""
 
+from canary.core.plan.arithmetic import Finding, check_feasibility
 from canary.core.plan.document import Plan
 from canary.core.plan.gates import (
     AlarmsGate,
@@ -41,6 +42,7 @@ __all__ = [
     "ErrorsGate",
     "EventBridgeTarget",
     "Evidence",
+    "Finding",
     "FlagSwitch",
     "FunctionRef",
     "Gate",
@@ -61,6 +63,7 @@ __all__ = [
     "ThrottlesGate",
     "Transition",
     "WebhookTarget",
+    "check_feasibility",
     "format_duration",
     "is_per_function",
     "parse_duration",

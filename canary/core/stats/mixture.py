@@ -64,9 +64,11 @@ def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: 
             factors, scale = _exponentials(logs, scale)
             state = [(value + onset) * factor for value, factor in zip(state, factors, strict=True)]
         total = sum(map(mul, weights, state))
-        if total > _LARGE or (scale > 0.0 and total < _SMALL):
+        if total == 0.0:
+            scale = 0.0  # all that was above is lost, which makes E smaller
+        elif total > _LARGE or (scale > 0.0 and total < _SMALL):
             # exp(700) is the largest that fits: a longer way back takes more than one minute.
-            shift = max(ln(total), -scale, -700.0)
+            shift = max(math.log(total), -scale, -700.0)
             state = [value * math.exp(-shift) for value in state]
             total *= math.exp(-shift)
             scale += shift

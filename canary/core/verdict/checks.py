@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from canary.core.measurements import AliasTraffic, Observations
 from canary.core.plan import ErrorsGate, StagePlan, ThrottlesGate
 from canary.core.stats.share import share_ln_e, share_over_steps
-from canary.core.verdict.guards import Finding
+from canary.core.verdict.guards import Ground
 from canary.core.verdict.model import Process
 from canary.core.verdict.score import Score, counts_failures
 from canary.core.verdict.timeline import Timeline
@@ -26,10 +26,10 @@ def counting_scores(scores: Sequence[Score]) -> dict[str, Score]:
     return {score.key.function: score for score in scores if isinstance(score.gate, ErrorsGate)}
 
 
-def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
+def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
     """The candidate's share of requests isn't its weight: wrong weight, provisioned-concurrency spill, retries."""
     bound = -math.log(stage.evidence.alpha_share)
-    found: list[Finding] = []
+    found: list[Ground] = []
     for function, score in counting_scores(scores).items():
         steps = [
             (weight, sum(m.n_c for m in score.counts[a:b]), sum(m.n_b for m in score.counts[a:b]))
@@ -39,7 +39,7 @@ def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...
         if steps and share_over_steps(steps) >= bound:
             weight, n_c, n_b = max(steps, key=lambda step: share_ln_e(*step))
             found.append(
-                Finding(
+                Ground(
                     Process.SHARE,
                     f"{percent(n_c / (n_c + n_b))} % of {n_c + n_b:,} requests of {function} reached the new version, "
                     f"the weight is {percent(weight)} %: wrong weight, provisioned-concurrency spill or retries",
@@ -58,10 +58,10 @@ def _totals(traffic: AliasTraffic, score: Score, line: Timeline) -> tuple[int, i
     return sum(m.n_c + m.n_b for m, _ in pairs), sum(row.alias_requests for _, row in pairs), function
 
 
-def lost_requests(observations: Observations, scores: Sequence[Score], line: Timeline) -> tuple[Finding, ...]:
+def lost_requests(observations: Observations, scores: Sequence[Score], line: Timeline) -> tuple[Ground, ...]:
     """Candidate and base together must be the alias' total: otherwise the canary is judged by a part (trap 6)."""
     counting = counting_scores(scores)
-    found: list[Finding] = []
+    found: list[Ground] = []
     for traffic in observations.traffic:
         score = counting.get(traffic.function)
         if score is None:
@@ -69,7 +69,7 @@ def lost_requests(observations: Observations, scores: Sequence[Score], line: Tim
         apart, alias, _ = _totals(traffic, score, line)
         if abs(alias - apart) > max(LOST_REQUESTS, LOST_RATIO * alias):
             found.append(
-                Finding(
+                Ground(
                     Process.CONSERVATION,
                     f"the two versions of {traffic.function} count {apart:,} requests, the alias {alias:,}: "
                     "the metrics miss or mix something",
@@ -93,15 +93,15 @@ def bypasses(observations: Observations, scores: Sequence[Score], line: Timeline
     return tuple(warnings)
 
 
-def throttled(scores: Sequence[Score]) -> tuple[Finding, ...]:
+def throttled(scores: Sequence[Score]) -> tuple[Ground, ...]:
     """Requests are being throttled: an environment that judges no version fairly (trap 20)."""
-    found: list[Finding] = []
+    found: list[Ground] = []
     for score in scores:
         recent = score.counts[-RECENT_MINUTES:]
         n, x = sum(m.n_c for m in recent), sum(m.x_c for m in recent)
         if isinstance(score.gate, ThrottlesGate) and x > score.limit * n:
             found.append(
-                Finding(
+                Ground(
                     Process.THROTTLED,
                     f"{percent(x / n)} % of {n:,} requests were throttled in the last {len(recent)} minutes "
                     f"({score.key}), limit {limit(score.limit)} %",
@@ -128,7 +128,7 @@ def failures(scores: Sequence[Score]) -> tuple[int, float]:
     return failed, excess
 
 
-def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
+def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
     """Enough requests were harmed: the ramp stops, however thin the evidence is spread."""
     failed, excess = failures(scores)
     if excess <= stage.harm_cap:
@@ -137,4 +137,4 @@ def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
         f"{failed:,} requests failed on the new version, {excess:,.0f} more than the old version's rate explains; "
         f"harm_cap is {stage.harm_cap}"
     )
-    return (Finding(Process.HARM, sentence),)
+    return (Ground(Process.HARM, sentence),)

@@ -19,7 +19,7 @@ CRASH_MINUTES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Ground:
     """Something a rule found: which rule, in words, whom it blames and since when."""
 
     process: Process
@@ -37,7 +37,7 @@ def _probes_by_key(observations: Observations) -> dict[StreamKey, list[Probe]]:
     return {key: list(probes) for key, probes in groupby(ordered, key=lambda probe: probe.key)}
 
 
-def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None:
+def failed_probe(stage: StagePlan, observations: Observations) -> Ground | None:
     """So many health checks in a row failed on the new version. Those of unknown version are passed over."""
     for key, probes in _probes_by_key(observations).items():
         gate = stage.gates.get(key.gate)
@@ -47,7 +47,7 @@ def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None
             row = 0 if probe.ok else row + (probe.ok is False)
             if row >= needed:
                 times = f"{row} times in a row" if row > 1 else "once"
-                return Finding(Process.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
+                return Ground(Process.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
     return None
 
 
@@ -58,17 +58,17 @@ def is_new(alarm: AlarmReading, start: datetime | None) -> bool:
     return alarm.since >= start
 
 
-def red_alarm(observations: Observations, start: datetime | None) -> Finding | None:
+def red_alarm(observations: Observations, start: datetime | None) -> Ground | None:
     """An alarm of the plan went into ALARM after the start; the state at the start does not count (SAM#716)."""
     for alarm in observations.alarms:
         if alarm.state is AlarmState.ALARM and is_new(alarm, start):
             detail = f": {alarm.detail}" if alarm.detail else ""
             key = StreamKey("", alarm.gate)
-            return Finding(Process.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
+            return Ground(Process.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
     return None
 
 
-def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
+def crash(scores: Sequence[Score], line: Timeline) -> Ground | None:
     """Half of many requests failed in two minutes running, even if the old version fails too."""
     for score in scores:
         if not counts_failures(score.gate):
@@ -79,13 +79,13 @@ def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
             row = row + 1 if broken else 0
             if row == CRASH_MINUTES:
                 numbers = f"{counts.x_c} of {counts.n_c} requests failed in the second of {CRASH_MINUTES} such minutes"
-                return Finding(Process.CRASH, f"{score.key}: {numbers}", minute, (score.key,))
+                return Ground(Process.CRASH, f"{score.key}: {numbers}", minute, (score.key,))
     return None
 
 
 def blind(
     stage: StagePlan, observations: Observations, scores: Sequence[Score], start: datetime | None, now: datetime
-) -> Finding | None:
+) -> Ground | None:
     """Metrics unknown for minutes, and the latest health check failed: back to the version known to be good."""
     failing = [probes[-1] for probes in _probes_by_key(observations).values() if probes[-1].ok is False]
     if not failing or start is None:
@@ -97,7 +97,7 @@ def blind(
             sentence = (
                 f"{score.key} has been unknown since {known:%H:%M} UTC and a health check failed, {_of(failing[0])}"
             )
-            return Finding(Process.BLIND, sentence, failing[0].at, (failing[0].key, score.key))
+            return Ground(Process.BLIND, sentence, failing[0].at, (failing[0].key, score.key))
     return None
 
 
@@ -108,7 +108,7 @@ def hard_guard(
     line: Timeline,
     start: datetime | None,
     now: datetime,
-) -> Finding | None:
+) -> Ground | None:
     """The first hard guard that strikes."""
     return (
         failed_probe(stage, observations)
@@ -118,9 +118,9 @@ def hard_guard(
     )
 
 
-def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Finding, ...]:
+def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Ground, ...]:
     """Alarms and health checks that nobody can read: reasons to hold, never a success."""
-    found: list[Finding] = []
+    found: list[Ground] = []
     readings = {(alarm.gate, alarm.name): alarm for alarm in observations.alarms}
     for name, gate in stage.gates.items():
         if not isinstance(gate, AlarmsGate):
@@ -129,12 +129,12 @@ def unclear(stage: StagePlan, observations: Observations, start: datetime | None
             alarm = readings.get((name, alarm_name))
             if alarm is None or alarm.state is AlarmState.UNKNOWN:
                 detail = f": {alarm.detail}" if alarm is not None and alarm.detail else ""
-                found.append(Finding(Process.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
+                found.append(Ground(Process.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
             elif alarm.state is AlarmState.ALARM and not is_new(alarm, start) and gate.already_red == "refuse":
-                found.append(Finding(Process.ALARM, f'alarm "{alarm_name}" was red before the start'))
+                found.append(Ground(Process.ALARM, f'alarm "{alarm_name}" was red before the start'))
     for probes in _probes_by_key(observations).values():
         if probes[-1].ok is None:
-            found.append(Finding(Process.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
+            found.append(Ground(Process.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
         elif probes[-1].ok is False:
-            found.append(Finding(Process.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
+            found.append(Ground(Process.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
     return tuple(found)

@@ -12,7 +12,7 @@ from canary.core.plan import MetricGate, QueueGate, StagePlan, ThrottlesGate
 from canary.core.stats.mixture import first_crossing, mean_path
 from canary.core.verdict import checks
 from canary.core.verdict.evidence import Examiner, asks_for_proof
-from canary.core.verdict.guards import Finding, hard_guard, unclear
+from canary.core.verdict.guards import Ground, hard_guard, unclear
 from canary.core.verdict.incident import Incident, find_incident
 from canary.core.verdict.model import Judgement, Process, SharedIncident, StreamEvidence, Verdict
 from canary.core.verdict.score import Path, Score, is_by_version
@@ -47,7 +47,7 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
 @dataclass(frozen=True, slots=True)
 class _Ruling:
     verdict: Verdict
-    finding: Finding
+    finding: Ground
     incident: SharedIncident | None = None
 
 
@@ -107,14 +107,14 @@ class _Case:
         finding = guard or self._attributed_finding() or self._relative_finding() or self._incident_finding()
         return _Ruling(Verdict.SICK, finding) if finding else None
 
-    def _attributed_finding(self) -> Finding | None:
+    def _attributed_finding(self) -> Ground | None:
         minute = first_crossing(self._attributed, self._bound)
         if minute is None:
             return None
         paths = [(score, score.processes.attributed or ()) for score in self._blaming]
         return self._verdict_of(Process.ATTRIBUTED, minute, paths, self._attributed, self._bound)
 
-    def _relative_finding(self) -> Finding | None:
+    def _relative_finding(self) -> Ground | None:
         """One stream: ratio and floor latched separately; several: mean of the smaller of both (§4.4, §4.9)."""
         bound = -math.log(self._stage.evidence.alpha_relative)
         paths = [(score, path) for score in self._scores if (path := score.processes.relative) is not None]
@@ -125,14 +125,14 @@ class _Case:
 
     def _verdict_of(
         self, process: Process, minute: int, paths: Sequence[tuple[Score, Path]], mean: Path, bound: float
-    ) -> Finding:
+    ) -> Ground:
         ranked = sorted(paths, key=lambda pair: -pair[1][minute])
         blamed = [score for score, path in ranked if path[minute] >= bound] or [ranked[0][0]]
         worst = blamed[0]
         strength = max(mean[minute], bound)
         against = _AGAINST[process].format(odds=odds(strength), base=self._examiner.names(worst)[1])
         numbers = self._examiner.sentence(worst, bounds=True)
-        return Finding(
+        return Ground(
             process,
             f"{numbers}; {against}, seen in minute {minute + 1}",
             self._line.minutes[minute],
@@ -158,13 +158,13 @@ class _Case:
         who = "both versions break it" if is_by_version(worst.gate) else "the versions can't be told apart"
         return f"{self._examiner.sentence(worst)}; the limit is {limit(worst.limit)} %, {who}"
 
-    def _incident_finding(self) -> Finding | None:
+    def _incident_finding(self) -> Ground | None:
         minute = self._incident.persisted
         if minute is None:
             return None
         keys = tuple(score.key for score in self._incident.hot)
         sentence = f"{self._incident_sentence()}, seen in minute {minute + 1}"
-        return Finding(Process.LITERAL, sentence, self._line.minutes[minute], keys)
+        return Ground(Process.LITERAL, sentence, self._line.minutes[minute], keys)
 
     def _frozen(self) -> _Ruling | None:
         incident = self._incident
@@ -175,27 +175,27 @@ class _Case:
         still = "still above" if incident.above else "no requests since"
         sentence = f"frozen since {since:%H:%M} UTC by a shared incident, {still}: {self._incident_sentence()}"
         keys = tuple(score.key for score in incident.hot)
-        return _Ruling(Verdict.INCONCLUSIVE, Finding(Process.LITERAL, sentence, since, keys), shared)
+        return _Ruling(Verdict.INCONCLUSIVE, Ground(Process.LITERAL, sentence, since, keys), shared)
 
     # 4 to 6: not known, not safe, safe
 
-    def _missing(self) -> tuple[Finding, ...]:
+    def _missing(self) -> tuple[Ground, ...]:
         if not any(score.schedule.step_from < len(self._line.minutes) for score in self._scores):
-            return (Finding(Process.NO_DATA, "no whole minute of the present weight is settled yet"),)
-        found: list[Finding] = []
+            return (Ground(Process.NO_DATA, "no whole minute of the present weight is settled yet"),)
+        found: list[Ground] = []
         for score in self._scores:
             if not score.is_shifted:
                 continue
             if score.state is not DataState.COMPLETE:
-                found.append(Finding(Process.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
+                found.append(Ground(Process.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
             elif not score.seen and not isinstance(score.gate, ThrottlesGate):
                 what = "has no value" if isinstance(score.gate, (MetricGate, QueueGate)) else "counted no request"
                 name = self._examiner.names(score)[0]
                 sentence = f"{score.key} {what} for {name} under the present weight"
-                found.append(Finding(Process.NO_DATA, sentence, blamed=(score.key,)))
+                found.append(Ground(Process.NO_DATA, sentence, blamed=(score.key,)))
         return tuple(found)
 
-    def _reasons_to_hold(self) -> tuple[Finding, ...]:
+    def _reasons_to_hold(self) -> tuple[Ground, ...]:
         return (
             *unclear(self._stage, self._observations, self._start),
             *checks.wrong_share(self._stage, self._scores),
@@ -204,9 +204,9 @@ class _Case:
             *checks.harm(self._stage, self._scores),
         )
 
-    def _unproven(self, evidence: Sequence[StreamEvidence]) -> tuple[Finding, ...]:
+    def _unproven(self, evidence: Sequence[StreamEvidence]) -> tuple[Ground, ...]:
         """Streams that don't let the canary go on, the slowest first."""
-        found: list[tuple[float, Finding]] = []
+        found: list[tuple[float, Ground]] = []
         for score, said in zip(self._scores, evidence, strict=True):
             if said.is_safe:
                 continue
@@ -218,15 +218,15 @@ class _Case:
                 more = f"; at this rate it can't be shown to stay below {limit(score.limit)} %"
             slowness = math.inf if said.minutes_needed is None else said.minutes_needed
             sentence = self._examiner.recent(score) + more
-            found.append((slowness, Finding(Process.WAITING, sentence, blamed=(score.key,))))
+            found.append((slowness, Ground(Process.WAITING, sentence, blamed=(score.key,))))
         return tuple(finding for _, finding in sorted(found, key=lambda pair: -pair[0]))
 
-    def _healthy(self, evidence: Sequence[StreamEvidence]) -> Finding:
+    def _healthy(self, evidence: Sequence[StreamEvidence]) -> Ground:
         pairs = zip(evidence, self._scores, strict=True)
         proven = [(said.ln_safe, index, score) for index, (said, score) in enumerate(pairs) if said.ln_safe is not None]
         narrowest = min(proven)[2]
         numbers = self._examiner.recent(narrowest, bounds=True)
-        return Finding(Process.SAFE, f"{numbers}; shown to stay below {limit(narrowest.limit)} %")
+        return Ground(Process.SAFE, f"{numbers}; shown to stay below {limit(narrowest.limit)} %")
 
 
 def _minutes_to_decision(evidence: Sequence[StreamEvidence], scores: Sequence[Score]) -> float | None:
