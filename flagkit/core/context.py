@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from numbers import Integral
 
 MAX_NUMBER_CHARS = 128
 """The longest text that is read as a number. Keeps arithmetic on hostile input cheap."""
@@ -56,14 +57,19 @@ def _text_of(value: object) -> str | None:  # noqa: PLR0911 - one case per type
     if isinstance(value, Decimal):
         return Decimal.__str__(value) if value.is_finite() else None
     if isinstance(value, datetime):
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return f"{aware.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+        return f"{_utc(value).replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, date):
         return date.isoformat(value)
+    if isinstance(value, Integral):  # numpy's integers, which aren't int
+        return int.__repr__(int(value))
     # By name, because importing uuid costs 3 ms and whoever passes one has paid that already.
     if type(value).__name__ == "UUID" and type(value).__module__ == "uuid":
         return str(value)
     return None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def number_of(value: object) -> int | Decimal | None:
@@ -80,8 +86,7 @@ def instant_of(value: object) -> int | None:
     """Return nanoseconds since 1970 of a context value, if it is a time or its text a W3C date. Since 0.1."""
     if isinstance(value, datetime):
         try:
-            aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-            return (aware - _EPOCH) // _MICROSECOND * 1000
+            return (_utc(value) - _EPOCH) // _MICROSECOND * 1000
         except Exception:  # noqa: BLE001 - a foreign tzinfo may raise anything
             return None
     text = text_of(value)

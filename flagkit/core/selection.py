@@ -18,7 +18,7 @@ from mmh3 import mmh3_32_uintdigest as murmur3
 from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, failure
 from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.bands import Bands
-from flagkit.core.rules.compiler import RuleCompiler, bucket_of
+from flagkit.core.rules.compiler import RuleCompiler, bucket_of, bucket_of_value
 from flagkit.core.rules.predicates import Context, Predicate, Scope
 
 NO_CONTEXT: Mapping[str, object] = MappingProxyType({})
@@ -69,24 +69,18 @@ def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -
 
     Since 0.1.
     """
-    failed = failure(
-        default.key,
-        ErrorCode.INVALID_CONTEXT,
-        "The context can't be read: it must be a mapping of names to values.",
-        version=default.version,
-    )
     match _stages(candidates, RuleCompiler(scope)):
         case []:
             return constant(default)
         case [((test, answer),)]:
-            return _one_rule(test, answer, default, failed)
+            return _one_rule(test, answer, default)
         case [((first, first_answer), (second, second_answer))]:
-            return _two_rules(first, first_answer, second, second_answer, default, failed)
+            return _two_rules(first, first_answer, second, second_answer, default)
         case [_Table() as table] if table.by == scope.user_key:
-            return _one_bucket(table, default, _in_order([_by_bucket(table, scope)], default, failed))
+            return _rollout(table, default) if len(table.cuts) == 1 else _by_user(table, default)
         case stages:
             steps = [_by_bucket(stage, scope) if isinstance(stage, _Table) else _by_rule(stage) for stage in stages]
-            return _in_order(steps, default, failed)
+            return _in_order(steps, default)
 
 
 def _stages(candidates: Sequence[Candidate], compiler: RuleCompiler) -> list[tuple[_Pair, ...] | _Table]:
@@ -149,7 +143,7 @@ def _by_bucket(table: _Table, scope: Scope) -> _Stage:
 # Every function below is the outermost one of a flag, so it stands in for a missing context and lets no error out.
 
 
-def _in_order(stages: Sequence[_Stage], default: Evaluation, failed: Evaluation) -> FlagFunction:
+def _in_order(stages: Sequence[_Stage], default: Evaluation) -> FlagFunction:
     def flag(user_id: object, context: Context | None) -> Evaluation:
         if context is None:
             context = NO_CONTEXT
@@ -159,29 +153,24 @@ def _in_order(stages: Sequence[_Stage], default: Evaluation, failed: Evaluation)
                 if answer is not None:
                     return answer
         except Exception:  # noqa: BLE001 - reads never raise (DESIGN.md D6)
-            return failed
+            return _failed(default)
         return default
 
     return flag
 
 
-def _one_rule(test: Predicate, answer: Evaluation, default: Evaluation, failed: Evaluation) -> FlagFunction:
+def _one_rule(test: Predicate, answer: Evaluation, default: Evaluation) -> FlagFunction:
     def flag(user_id: object, context: Context | None) -> Evaluation:
         try:
             return answer if test(user_id, NO_CONTEXT if context is None else context) else default
         except Exception:  # noqa: BLE001 - as above
-            return failed
+            return _failed(default)
 
     return flag
 
 
 def _two_rules(
-    first: Predicate,
-    first_answer: Evaluation,
-    second: Predicate,
-    second_answer: Evaluation,
-    default: Evaluation,
-    failed: Evaluation,
+    first: Predicate, first_answer: Evaluation, second: Predicate, second_answer: Evaluation, default: Evaluation
 ) -> FlagFunction:
     def flag(user_id: object, context: Context | None) -> Evaluation:
         if context is None:
@@ -191,35 +180,51 @@ def _two_rules(
                 return first_answer
             return second_answer if second(user_id, context) else default
         except Exception:  # noqa: BLE001 - as above
-            return failed
+            return _failed(default)
 
     return flag
 
 
-def _one_bucket(table: _Table, default: Evaluation, otherwise: FlagFunction) -> FlagFunction:
-    """A rollout or split by user id; `otherwise` serves user ids that aren't plain strings."""
-    prefix = f"{table.seed}:"
-    cuts = table.cuts
-    answers = tuple(default if answer is None else answer for answer in table.answers)
-    if len(cuts) != 1:
+def _rollout(table: _Table, default: Evaluation) -> FlagFunction:
+    prefix, limit = f"{table.seed}:", table.cuts[0]
+    below, above = (default if answer is None else answer for answer in table.answers)
 
-        def split(user_id: object, context: Context | None) -> Evaluation:
-            if type(user_id) is str:
-                try:
-                    return answers[bisect_right(cuts, murmur3((prefix + user_id).encode()))]
-                except UnicodeEncodeError:
-                    return otherwise(user_id, context)
-            return otherwise(user_id, context)
-
-        return split
-    limit, (below, above) = cuts[0], answers
-
-    def rollout(user_id: object, context: Context | None) -> Evaluation:
+    def flag(user_id: object, context: Context | None) -> Evaluation:
         if type(user_id) is str:
             try:
                 return below if murmur3((prefix + user_id).encode()) < limit else above
-            except UnicodeEncodeError:
-                return otherwise(user_id, context)
-        return otherwise(user_id, context)
+            except UnicodeEncodeError:  # has no bucket, like a missing id
+                return table.missing or default
+        return _by_other_id(table, default, user_id, context)
 
-    return rollout
+    return flag
+
+
+def _by_user(table: _Table, default: Evaluation) -> FlagFunction:
+    prefix, cuts = f"{table.seed}:", table.cuts
+    answers = tuple(default if answer is None else answer for answer in table.answers)
+
+    def flag(user_id: object, context: Context | None) -> Evaluation:
+        if type(user_id) is str:
+            try:
+                return answers[bisect_right(cuts, murmur3((prefix + user_id).encode()))]
+            except UnicodeEncodeError:
+                return table.missing or default
+        return _by_other_id(table, default, user_id, context)
+
+    return flag
+
+
+def _by_other_id(table: _Table, default: Evaluation, user_id: object, context: Context | None) -> Evaluation:
+    """The two above for an id that isn't a plain string: it may be a number, or in the context, or nowhere."""
+    try:
+        value = user_id if user_id is not None or context is None else context.get(table.by)
+    except Exception:  # noqa: BLE001 - as above
+        return _failed(default)
+    bucket = bucket_of_value(f"{table.seed}:", value)
+    return (table.missing if bucket < 0 else table.answers[bisect_right(table.cuts, bucket)]) or default
+
+
+def _failed(default: Evaluation) -> Evaluation:
+    message = "The context can't be read: it must be a mapping of names to values."
+    return failure(default.key, ErrorCode.INVALID_CONTEXT, message, version=default.version)

@@ -146,18 +146,18 @@ def bucket_of(by: str, seed: str, scope: Scope) -> Callable[[object, Context], i
     """Return the function that finds the bucket of a key's value; -1 if it has none. Since 0.1."""
     prefix = f"{seed}:"
     get = getter(Key(by), scope)
+    return lambda user_id, context: bucket_of_value(prefix, get(user_id, context))
 
-    def locate(user_id: object, context: Context) -> int:
-        value = get(user_id, context)
-        text = value if type(value) is str else text_of(value)
-        if text is None:
-            return -1
-        try:
-            return murmur3((prefix + text).encode())
-        except UnicodeEncodeError:  # a lone surrogate has no bytes to hash
-            return -1
 
-    return locate
+def bucket_of_value(prefix: str, value: object) -> int:
+    """Return the bucket of a context value; `prefix` is the seed and a colon. -1 if it has no text. Since 0.1."""
+    text = value if type(value) is str else text_of(value)
+    if text is None:
+        return -1
+    try:
+        return murmur3((prefix + text).encode())
+    except UnicodeEncodeError:  # a lone surrogate has no bytes to hash
+        return -1
 
 
 def _leaf(rule: Condition, scope: Scope) -> Predicate:
