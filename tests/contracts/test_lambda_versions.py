@@ -1,4 +1,7 @@
-"""Functions and versions of the stand-in against AWS's rules; source: lambda-canary.md §1 ("PublishVersion / identity")."""
+"""Functions and versions of the stand-in against AWS's rules.
+
+Source: lambda-canary.md §1, "PublishVersion / identity" (recorded AWS responses).
+"""
 
 from __future__ import annotations
 
@@ -145,7 +148,7 @@ def test_a_new_version_is_pending_for_a_while_and_waiters_wait_in_virtual_time(
     client: Any, canary_aws: AwsStandIn
 ) -> None:
     """Wait for Active before routing (lambda-canary.md §1, "Version not yet Active")."""
-    canary_aws.lambda_.pending_s = 12.0
+    canary_aws.lambda_.settings.pending_s = 12.0
     change(client, 2)
     version = client.publish_version(FunctionName="f")
     assert (version["State"], version["StateReasonCode"]) == ("Pending", "Creating")

@@ -6,6 +6,7 @@ from canary.testing.lambda_.events import DeadLetter
 from canary.testing.lambda_.invocation import Outcome
 from canary.testing.lambda_.invoke import HttpAnswer, http_event
 from canary.testing.lambda_.service import LambdaService
+from canary.testing.lambda_.settings import LambdaSettings
 from canary.testing.lambda_.telemetry import LogLine
 
-__all__ = ["DeadLetter", "HttpAnswer", "LambdaService", "LogLine", "Outcome", "http_event"]
+__all__ = ["DeadLetter", "HttpAnswer", "LambdaService", "LambdaSettings", "LogLine", "Outcome", "http_event"]

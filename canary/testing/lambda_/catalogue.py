@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from canary.testing.lambda_ import refusals
 from canary.testing.lambda_.invocation import Invoker
+from canary.testing.lambda_.settings import LambdaSettings
 from canary.testing.lambda_.state import Function
 from canary.testing.lambda_.telemetry import Telemetry
 from flagkit.testing import Service, VirtualClock
@@ -17,7 +18,7 @@ class Catalogue(Service):
 
     Attributes:
         functions: by name.
-        pending_s: how long a new function or version stays Pending.
+        settings: how long things take.
         invoker: runs invocations.
     """
 
@@ -27,9 +28,9 @@ class Catalogue(Service):
     def __init__(self, *, clock: VirtualClock, telemetry: Telemetry, seed: int, region: str, account_id: str) -> None:
         self.clock = clock
         self.telemetry = telemetry
-        self.invoker = Invoker(clock, telemetry, seed)
+        self.settings = LambdaSettings()
+        self.invoker = Invoker(clock, telemetry, self.settings, seed)
         self.functions: dict[str, Function] = {}
-        self.pending_s = 0.0
         self.arn_prefix = f"arn:aws:lambda:{region}:{account_id}:function:"
 
     def find(self, params: dict[str, Any]) -> tuple[Function, str]:

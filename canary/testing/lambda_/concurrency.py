@@ -15,15 +15,7 @@ from flagkit.testing import CallContext, ServiceError
 
 
 class Concurrency(Catalogue):
-    """The concurrency operations.
-
-    Attributes:
-        provision_s: how long provisioned concurrency takes to be allocated.
-        drain_s: how long AWS drains the old version of an alias with provisioned concurrency.
-    """
-
-    provision_s = 60.0
-    drain_s = 120.0
+    """The concurrency operations."""
 
     def PutFunctionConcurrency(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Reserves concurrency for a function: its share of the account, and its limit."""
@@ -72,7 +64,9 @@ class Concurrency(Catalogue):
             )
         _check_overlap(function, qualifier)
         now = self.clock.now()
-        entry = Provisioned(params["ProvisionedConcurrentExecutions"], now + timedelta(seconds=self.provision_s), now)
+        entry = Provisioned(
+            params["ProvisionedConcurrentExecutions"], now + timedelta(seconds=self.settings.provision_s), now
+        )
         function.provisioned[qualifier] = entry
         self.clock.call_at(entry.ready_at, lambda: self._allocate(function))
         return self._provisioned(entry)
@@ -115,10 +109,12 @@ class Concurrency(Catalogue):
         if entry is None or moved_from is None or alias.weights:
             return
         number = alias.drain_number
-        entry.ready_at = self.clock.now() + timedelta(seconds=self.drain_s)
+        entry.ready_at = self.clock.now() + timedelta(seconds=self.settings.drain_s)
         self._drain(function, alias, {moved_from: 1.0})
-        self.clock.call_after(self.drain_s / 2, lambda: self._drain_on(function, alias, {moved_from: 0.5}, number))
-        self.clock.call_after(self.drain_s, lambda: self._drain_on(function, alias, {}, number))
+        self.clock.call_after(
+            self.settings.drain_s / 2, lambda: self._drain_on(function, alias, {moved_from: 0.5}, number)
+        )
+        self.clock.call_after(self.settings.drain_s, lambda: self._drain_on(function, alias, {}, number))
 
     def _drain_on(self, function: Function, alias: Alias, weights: dict[str, float], number: int) -> None:
         if alias.drain_number == number:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from typing import ClassVar
 
 
 class Environments:
     """Counts environments over virtual time: a request that finds no free one pays a cold start.
 
-    AWS does not say how long an idle environment lives; `idle_s` is a usual observation. The environment that was
-    used last is used first.
+    The environment that was used last is used first.
     """
 
     __slots__ = ("_busy", "_free", "provisioned")
-
-    idle_s: ClassVar[float] = 600.0
 
     def __init__(self) -> None:
         self._busy: list[float] = []
@@ -27,14 +23,18 @@ class Environments:
         self._settle(at_s)
         return len(self._busy)
 
-    def take(self, at_s: float) -> bool:
+    def take(self, at_s: float, idle_s: float) -> bool:
         """Takes an environment for a request.
+
+        Args:
+            at_s: now.
+            idle_s: environments that were idle for longer are gone.
 
         Returns:
             whether it is a new one: a cold start.
         """
         self._settle(at_s)
-        if self._free and self._free[-1] + self.idle_s < at_s:
+        if self._free and self._free[-1] + idle_s < at_s:
             self._free.clear()
         if self._free:
             self._free.pop()

@@ -56,7 +56,7 @@ class Functions(Catalogue):
             config={**_DEFAULTS, **config},
             revision_id=self.invoker.new_id(),
             modified_at=now,
-            active_at=now + timedelta(seconds=self.pending_s),
+            active_at=now + timedelta(seconds=self.settings.pending_s),
         )
         function = Function(name=name, arn=self.arn_prefix + name, latest=latest, tags=dict(tags or {}))
         self.functions[name] = function
@@ -123,7 +123,7 @@ class Functions(Catalogue):
             config=config,
             revision_id=self.invoker.new_id(),
             modified_at=now,
-            active_at=now + timedelta(seconds=self.pending_s),
+            active_at=now + timedelta(seconds=self.settings.pending_s),
         )
         function.versions[version.number] = version
         return version

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from canary.testing.lambda_.sandbox import Result, Sandbox, Stopwatch
+from canary.testing.lambda_.settings import LambdaSettings
 from canary.testing.lambda_.state import LATEST, Alias, Function, Version
 from canary.testing.lambda_.telemetry import Telemetry
 from flagkit.testing import VirtualClock
@@ -78,17 +79,13 @@ class Invoker:
     Args:
         clock: virtual time.
         telemetry: takes metrics and logs.
+        settings: how long things take.
         seed: makes routing and ids repeatable.
     """
 
-    # A handler that never sleeps takes this long, whatever the machine: results must not depend on its load.
-    overhead_s = 0.001
-    init_s = 0.2
-    settle_s = 0.0
-    executed_version_without_weights = True
-
-    def __init__(self, clock: VirtualClock, telemetry: Telemetry, seed: int) -> None:
+    def __init__(self, clock: VirtualClock, telemetry: Telemetry, settings: LambdaSettings, seed: int) -> None:
         self.clock = clock
+        self.settings = settings
         self.telemetry = telemetry
         self.account_concurrency = 1000
         self.recent: deque[Outcome] = deque(maxlen=10_000)
@@ -112,10 +109,11 @@ class Invoker:
         return function.version(primary)
 
     def _routing_of(self, alias: Alias) -> tuple[str, dict[str, float]]:
-        if self.settle_s > 0:
+        settle_s = self.settings.settle_s
+        if settle_s > 0:
             # AWS gives no propagation time (lambda-canary.md §1): front ends learn of the change one after another.
             age_s = (self.clock.now() - alias.changed_at).total_seconds()
-            if age_s < self.settle_s and self._routing.random() >= age_s / self.settle_s:
+            if age_s < settle_s and self._routing.random() >= age_s / settle_s:
                 return alias.earlier
         return alias.primary, alias.weights
 
@@ -147,7 +145,7 @@ class Invoker:
             result = sandbox.run(json.loads(payload or b"null"), context, watch)
         else:
             result = failure
-        duration_s = min(limit_s, result.spent_s + self.overhead_s)
+        duration_s = min(limit_s, result.spent_s + self.settings.overhead_s)
         version.environments.occupy(at_s + init_s + duration_s)
         body, error = _answer(result, request_id, limit_s)
         log = sandbox.output.take_lines()
@@ -184,10 +182,10 @@ class Invoker:
 
     def _environment(self, version: Version, function: Function, at_s: float) -> tuple[Sandbox, float, Result | None]:
         """An environment for a request: its sandbox, the cold start it costs, and what went wrong in it."""
-        cold = version.environments.take(at_s)
+        cold = version.environments.take(at_s, self.settings.idle_s)
         sandbox = self._sandboxes.get(version)
         if sandbox is not None:
-            return sandbox, self.init_s + sandbox.init_s if cold else 0.0, None
+            return sandbox, self.settings.init_s + sandbox.init_s if cold else 0.0, None
         variables = {
             **version.config.get("Environment", {}).get("Variables", {}),
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -201,10 +199,10 @@ class Invoker:
         failure = sandbox.initialise(self.clock.epoch_s(), at_s)
         if failure is None:
             self._sandboxes[version] = sandbox
-            return sandbox, self.init_s + sandbox.init_s, None
+            return sandbox, self.settings.init_s + sandbox.init_s, None
         # A failed Init is tried again by the next request.
         version.environments.clear()
-        return sandbox, self.init_s + sandbox.init_s, failure
+        return sandbox, self.settings.init_s + sandbox.init_s, failure
 
     def _report(self, function: Function, outcome: Outcome, end_s: float) -> None:
         self.recent.append(outcome)
@@ -212,7 +210,7 @@ class Invoker:
         if outcome.log:
             telemetry.lines(outcome.log, function.name, outcome.version, outcome.request_id, outcome.at)
         alias = function.aliases.get(outcome.qualifier)
-        sparse = alias is not None and not alias.weights and not self.executed_version_without_weights
+        sparse = alias is not None and not alias.weights and not self.settings.executed_version_without_weights
         sets = telemetry.dimension_sets(function.name, outcome.qualifier, "" if sparse else outcome.version)
         failed = outcome.error is not None
         # Dated at the start, known at the end: the error of a ten-minute call appears ten minutes back

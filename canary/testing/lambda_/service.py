@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from canary.testing.lambda_.aliases import Aliases
@@ -21,6 +21,10 @@ DEFAULT_ROLE = "arn:aws:iam::123456789012:role/app"
 
 class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Permissions):
     """AWS Lambda, in process: boto3's operations, and what tests want to do without boto3.
+
+    Attributes:
+        settings: how long things take.
+        events: the queue of asynchronous invocations, with its dead letters.
 
     Since 0.1.
     """
@@ -80,6 +84,11 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
             message = f"there is no function {name}"
             raise LookupError(message)
         return found
+
+    @property
+    def recent(self) -> Sequence[Outcome]:
+        """The last 10,000 invocations of all functions, the oldest first."""
+        return self.invoker.recent
 
     def logs(self, name: str) -> list[LogLine]:
         """The lines that a function's handlers wrote, the oldest first."""

@@ -1,0 +1,34 @@
+"""What AWS leaves open about Lambda's timing, in one place, for tests to turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class LambdaSettings:
+    """How the stand-in's Lambda takes its time; change it at any moment.
+
+    Attributes:
+        pending_s: a new version stays Pending for so long.
+        settle_s: for so long after a change of an alias some requests still see the old routing. AWS names no time.
+        init_s: a cold start, besides what the code itself sleeps when it is imported.
+        overhead_s: what an invocation takes besides what the handler sleeps; a constant, so that results don't depend
+            on the machine.
+        idle_s: an environment that was idle for longer is gone.
+        provision_s: allocating provisioned concurrency takes so long.
+        drain_s: AWS drains the old version of an alias with provisioned concurrency for so long.
+        executed_version_without_weights: do metrics carry ExecutedVersion while the alias has no weights? Reports
+            differ (lambda-canary.md §2.1), so a reader must work both ways.
+
+    Since 0.1.
+    """
+
+    pending_s: float = 0.0
+    settle_s: float = 0.0
+    init_s: float = 0.2
+    overhead_s: float = 0.001
+    idle_s: float = 600.0
+    provision_s: float = 60.0
+    drain_s: float = 120.0
+    executed_version_without_weights: bool = True
