@@ -17,6 +17,9 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
 
 from flagkit.errors import (
     AccessDeniedError,
@@ -88,7 +91,7 @@ def translate(error: Exception, action: str, *, names: str = "") -> SourceError:
         return AccessDeniedError(f"AWS credentials can't be had: {error}", hint="Log in again, or correct AWS_PROFILE.")
     if isinstance(error, NoRegionError):
         return SourceUrlError("no AWS region is known", hint="Set AWS_REGION or add ?region=… to the address.")
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | BotoConnectionError):
         return SourceUnavailableError(f"{action} got no answer from AWS: {error}")
     return SourceError(f"{action} failed: {error}", hint="Check the AWS configuration of this process.")
 
