@@ -1,4 +1,4 @@
-"""A wrapper for Lambda handlers that counts what Lambda's own metrics can't: warm requests, HTTP 5xx, slow ones, by version.
+"""A wrapper for Lambda handlers that counts what Lambda's metrics can't: warm requests, HTTP 5xx, slow ones.
 
 It prints one line of CloudWatch's embedded metric format per request and changes nothing else. Standard library only:
 it runs in the function that is released.
@@ -26,8 +26,8 @@ def instrument(*, slow_ms: float = 2000.0, namespace: str = NAMESPACE) -> Callab
     def handler(event, context): ...
     ```
 
-    A request has failed when the handler raised or answered `{"statusCode": 5xx}`: Lambda's own error rate doesn't see the
-    latter. Cold requests are counted apart. Costs one line in the log per request.
+    A request has failed when the handler raised or answered `{"statusCode": 5xx}`, which Lambda's own error rate
+    doesn't see. Cold requests are counted apart. Costs one line in the log per request.
 
     Args:
         slow_ms: longer requests count as slow; the same limit belongs in the plan.
