@@ -207,7 +207,15 @@ class FunctionVersions:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Everything a decision may look at, besides the plan, the weights written so far and the time. Since 0.1."""
+    """Everything a decision may look at, besides the plan, the weights written so far and the time.
+
+    Attributes:
+        settled_until: start of the first minute that is too young to be settled, where that takes longer than the
+            plan's `settle` (a function with a long timeout); None when the plan's settle time is enough.
+        notes: warnings of those who measured.
+
+    Since 0.1.
+    """
 
     streams: tuple[Stream, ...] = ()
     gauges: tuple[Gauge, ...] = ()
@@ -215,4 +223,5 @@ class Observations:
     probes: tuple[Probe, ...] = ()
     alarms: tuple[AlarmReading, ...] = ()
     versions: tuple[FunctionVersions, ...] = ()
+    settled_until: datetime | None = None
     notes: tuple[str, ...] = ()

@@ -27,9 +27,10 @@ def observe(state: CanaryState, retrying: Retrying) -> Observations:
     ports = retrying.teller.ports
     targets = tuple(Target(function.function, function.base, function.candidate) for function in state.functions)
     began = state.shifts[0].at if state.shifts else None
-    measured = Measurements()
+    measured, span = Measurements(), None
     if began is not None:
-        measured = ports.metrics.measure(state.stage, targets, window(state.stage, targets, began, retrying))
+        span = window(state.stage, targets, began, retrying)
+        measured = ports.metrics.measure(state.stage, targets, span)
     return Observations(
         streams=measured.streams,
         gauges=measured.gauges,
@@ -37,6 +38,7 @@ def observe(state: CanaryState, retrying: Retrying) -> Observations:
         probes=probe(state.stage, targets, ports),
         alarms=alarms(state.stage, state.started_at, ports),
         versions=tuple(FunctionVersions(t.function.key, t.candidate, t.base) for t in targets),
+        settled_until=span.end if span else None,
         notes=measured.notes,
     )
 

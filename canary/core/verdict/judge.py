@@ -17,7 +17,7 @@ from canary.core.verdict.incident import Incident, find_incident
 from canary.core.verdict.model import Judgement, Process, SharedIncident, StreamEvidence, Verdict
 from canary.core.verdict.score import Path, Score, is_by_version
 from canary.core.verdict.scoring import score_all
-from canary.core.verdict.timeline import Timeline, timeline
+from canary.core.verdict.timeline import timeline
 from canary.core.verdict.words import limit, odds
 
 _AGAINST = {
@@ -59,7 +59,7 @@ class _Case:
     ) -> None:
         self._stage, self._observations, self._now = stage, observations, now
         self._start = weights[0].at if weights else None
-        self._line: Timeline = timeline(weights, stage.settle, now)
+        self._line = timeline(weights, min(now - stage.settle, observations.settled_until or now))
         self._scores = score_all(stage, observations, weights, self._line)
         self._blaming = [score for score in self._scores if score.processes.attributed is not None]
         self._attributed = mean_path([score.processes.attributed or () for score in self._blaming])

@@ -24,12 +24,12 @@ class Timeline:
         return bisect_left(self.minutes, at)
 
 
-def timeline(weights: Sequence[WeightChange], settle: timedelta, now: datetime) -> Timeline:
-    """The minutes from the first weight to the youngest one that ended `settle` ago."""
+def timeline(weights: Sequence[WeightChange], until: datetime) -> Timeline:
+    """The minutes from the first weight to the last one that had ended at `until`."""
     if not weights:
         return Timeline(())
     start = weights[0].at.replace(second=0, microsecond=0)
-    count = max(0, (now - settle - start) // MINUTE)
+    count = max(0, (until - start) // MINUTE)
     return Timeline(tuple(start + MINUTE * index for index in range(count)))
 
 
