@@ -110,6 +110,7 @@ class FunctionFacts:
         provisioned_on: qualifiers (alias names or versions) that carry provisioned concurrency.
         unqualified_url: True when a function URL sits on `$LATEST` and bypasses the alias.
         unqualified_sources: event sources that call the function without the alias.
+        unknown: actions that are not permitted to us, so that the rest can't tell.
 
     Since 0.1.
     """
@@ -117,3 +118,4 @@ class FunctionFacts:
     provisioned_on: tuple[str, ...] = ()
     unqualified_url: bool = False
     unqualified_sources: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()

@@ -47,6 +47,10 @@ def alias_checks(function: FunctionRef, retrying: Retrying) -> Iterator[Check]:
         key,
         f"Point the event source at alias {function.alias}.",
     )
+    for action in facts.unknown:
+        yield Check(
+            "may_look", Level.WARNING, f"{action} is not permitted, so traffic around the alias can't be seen", key
+        )
     if function.alias in facts.provisioned_on:
         text = (
             f"alias {function.alias} has provisioned concurrency: the new version starts cold, and AWS drains the old"

@@ -1,0 +1,128 @@
+"""The Traffic port on AWS Lambda: aliases, versions and what preflight asks; it decides nothing and retries nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from canary.adapters.aws import Api, Session
+from canary.core.plan import FunctionRef
+from canary.core.traffic import UNPUBLISHED, AliasSpec, AliasState, FunctionFacts, VersionFacts, from_ratio, ratio
+from canary.errors import AccessDeniedError, AwsError, NotFoundError, UnavailableError
+from canary.ports import Clock
+
+ACTIVE_WITHIN_S = 600.0
+"""A published version may stay Pending for minutes (VPC, SnapStart); routing to it before gives errors."""
+
+
+class LambdaTraffic:
+    """Reads and writes aliases through boto3. Since 0.1."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._lambda = Api(session, "lambda")
+        self._clock = clock
+
+    def read(self, function: FunctionRef) -> AliasState:
+        """What the alias says now (`GetAlias`)."""
+        return _state(function, self._lambda.call("GetAlias", FunctionName=function.function, Name=function.alias))
+
+    def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
+        """One `UpdateAlias`: version, weights and description together, guarded by the RevisionId.
+
+        The weights are always sent: left out, AWS keeps the old ones, and a promotion would be refused because the new
+        primary version is still in them (lambda-canary.md §1).
+        """
+        weights = {} if spec.extra_version is None else {spec.extra_version: ratio(spec.extra_bp)}
+        answer = self._lambda.call(
+            "UpdateAlias",
+            FunctionName=function.function,
+            Name=function.alias,
+            FunctionVersion=spec.version,
+            RoutingConfig={"AdditionalVersionWeights": weights},
+            Description=spec.description,
+            RevisionId=revision_id,
+        )
+        return _state(function, answer)
+
+    def publish(self, function: FunctionRef) -> str:
+        """Publishes `$LATEST` and waits until the version is active. Nothing new to publish gives the old number."""
+        version = str(self._lambda.call("PublishVersion", FunctionName=function.function)["Version"])
+        waited_s, nap_s = 0.0, 1.0
+        while (state := self.version_facts(function, version).state) == "Pending":
+            if waited_s >= ACTIVE_WITHIN_S:
+                raise UnavailableError(f"version {version} of {function.function} is still Pending")
+            self._clock.sleep(nap_s)
+            waited_s, nap_s = waited_s + nap_s, min(10.0, nap_s * 1.5)
+        if state == "Failed":
+            raise AwsError(f"version {version} of {function.function} can't become active", hint="See its StateReason.")
+        return version
+
+    def newest_version(self, function: FunctionRef) -> str | None:
+        """The highest number of `ListVersionsByFunction`."""
+        found = self._lambda.pages("ListVersionsByFunction", "Versions", FunctionName=function.function)
+        numbers = [int(version["Version"]) for version in found if version["Version"] != UNPUBLISHED]
+        return str(max(numbers)) if numbers else None
+
+    def version_facts(self, function: FunctionRef, version: str) -> VersionFacts:
+        """`GetFunctionConfiguration` of one version: unlike GetFunction it gives no link to the code."""
+        said = self._lambda.call("GetFunctionConfiguration", FunctionName=function.function, Qualifier=version)
+        return VersionFacts(
+            version=str(said["Version"]),
+            state=str(said.get("State", "Active")),
+            role=str(said.get("Role", "")),
+            dead_letter_arn=str(said.get("DeadLetterConfig", {}).get("TargetArn", "")),
+            timeout_s=int(said.get("Timeout", 3)),
+            code_sha256=str(said.get("CodeSha256", "")),
+            config_sha256=str(said.get("ConfigSha256", "")),
+            durable=bool(said.get("DurableConfig")),
+        )
+
+    def function_facts(self, function: FunctionRef) -> FunctionFacts:
+        """Provisioned concurrency, function URLs and event sources; what may not be asked is named, not fatal."""
+        unknown: list[str] = []
+        provisioned = self._items(
+            "ListProvisionedConcurrencyConfigs", "ProvisionedConcurrencyConfigs", function, unknown
+        )
+        urls = self._items("ListFunctionUrlConfigs", "FunctionUrlConfigs", function, unknown)
+        sources = self._items("ListEventSourceMappings", "EventSourceMappings", function, unknown)
+        return FunctionFacts(
+            provisioned_on=tuple(_qualifier(str(item["FunctionArn"])) for item in provisioned),
+            unqualified_url=any(_qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED} for item in urls),
+            unqualified_sources=tuple(
+                str(item.get("EventSourceArn") or item.get("UUID"))
+                for item in sources
+                if _qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED}
+                and item.get("State") not in {"Disabled", "Deleting"}
+            ),
+            unknown=tuple(unknown),
+        )
+
+    def _items(self, operation: str, key: str, function: FunctionRef, unknown: list[str]) -> list[dict[str, Any]]:
+        try:
+            return list(self._pages(operation, key, function))
+        except AccessDeniedError:
+            unknown.append(f"lambda:{operation}")
+        except NotFoundError:
+            pass  # some listings answer 404 for "none"
+        return []
+
+    def _pages(self, operation: str, key: str, function: FunctionRef) -> Iterator[dict[str, Any]]:
+        return self._lambda.pages(operation, key, FunctionName=function.function)
+
+
+def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
+    weights = dict(said.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
+    extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))  # AWS allows one at most
+    return AliasState(
+        function=function,
+        version=str(said["FunctionVersion"]),
+        extra_version=extra_version,
+        extra_bp=from_ratio(extra_ratio),
+        description=str(said.get("Description", "")),
+        revision_id=str(said.get("RevisionId", "")),
+    )
+
+
+def _qualifier(arn: str) -> str:
+    """What follows the function's name in `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]`."""
+    return arn.split(":", 7)[7] if arn.count(":") > 6 else ""

@@ -1,0 +1,204 @@
+"""boto3 at the edge: sessions, clients that try once, AWS's errors in canary's words; it knows no service's meaning.
+
+The only module of canary that imports boto3 and botocore. Trying again is the caller's business (canary.runner
+through the Clock port, `patiently` for reads that must not raise), so botocore's own retries are off.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
+from canary.ports import Clock
+
+Session = boto3.Session
+"""A boto3 session; other modules take it from here."""
+
+T = TypeVar("T")
+
+_NOT_FOUND: Final = frozenset(
+    {
+        "ResourceNotFoundException",
+        "ResourceNotFound",
+        "NotFoundException",
+        "QueueDoesNotExist",
+        "AWS.SimpleQueueService.NonExistentQueue",
+    }
+)
+_NO_CREDENTIALS: Final = frozenset(
+    {
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "IncompleteSignature",
+    }
+)
+_TRY_AGAIN: Final = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        # An update of the function or the alias is still on its way (lambda-canary.md §1).
+        "ResourceConflictException",
+    }
+)
+
+
+def open_session(region: str | None = None) -> Session:
+    """A session from the environment (credentials, profile), in the plan's region if it names one. Since 0.1."""
+    try:
+        return boto3.Session(region_name=region)
+    except ProfileNotFound as error:
+        raise AccessDeniedError(str(error), hint="Correct AWS_PROFILE.") from error
+
+
+class Api:
+    """One service's client whose errors are canary's own.
+
+    Args:
+        session: the boto3 session.
+        service: botocore's name of the service.
+        read_timeout_s: how long an answer may take.
+
+    Raises:
+        AwsError: no region, or a service that boto3 doesn't know.
+
+    Since 0.1.
+    """
+
+    def __init__(self, session: Session, service: str, *, read_timeout_s: float = 10.0) -> None:
+        self.service = service
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=3.0,
+            read_timeout=read_timeout_s,
+            user_agent_extra="canary",
+        )
+        make: Callable[..., Any] = session.client  # typed by name of service, which is a variable here
+        try:
+            self.client = make(service, config=config)
+        except NoRegionError as error:
+            raise AwsError("no AWS region is set", hint="Set AWS_REGION, or `region` in the stage.") from error
+        except BotoCoreError as error:
+            raise translated(error, service, "") from error
+
+    def call(self, operation: str, **arguments: object) -> dict[str, Any]:
+        """Calls an operation by its API name ("UpdateAlias"), once.
+
+        Raises:
+            AwsError: in one of its kinds; the message names the action as IAM writes it.
+        """
+        method = getattr(self.client, _snake(operation))
+        try:
+            answer: dict[str, Any] = method(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise translated(error, self.service, operation) from error
+        return answer
+
+    def pages(self, operation: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
+        """Every item under `key` over all pages of a listing; the paging words are botocore's own model of it.
+
+        Raises:
+            AwsError: as `call`.
+        """
+        paginator = self.client.get_paginator(_snake(operation))
+        try:
+            for page in paginator.paginate(**arguments):
+                yield from page.get(key, ())
+        except (ClientError, BotoCoreError) as error:
+            raise translated(error, self.service, operation) from error
+
+
+def translated(error: ClientError | BotoCoreError, service: str, operation: str) -> AwsError:
+    """The same fault as an error of canary's tree, decided by code and status, never by text. Since 0.1."""
+    action = f"{service}:{operation}" if operation else service
+    if isinstance(error, ClientError):
+        return _refused(error.response, action)
+    if isinstance(error, _MISSING_CREDENTIALS):
+        return AccessDeniedError(
+            f"{action}: no usable AWS credentials ({error})",
+            hint="Set AWS credentials or AWS_PROFILE, or log in again.",
+        )
+    if isinstance(error, (BotoConnectionError, HTTPClientError)):
+        return UnavailableError(f"{action}: AWS can't be reached ({error})")
+    return AwsError(f"{action}: {error}")
+
+
+def patiently(clock: Clock, call: Callable[[], T], *, attempts: int = 4) -> T:
+    """A read that is tried again on faults that pass; for ports that promise not to raise for one lost answer.
+
+    Raises:
+        AwsError: the last attempt's error.
+
+    Since 0.1.
+    """
+    for attempt in range(attempts - 1):
+        try:
+            return call()
+        except UnavailableError:
+            clock.sleep(random.random() * min(4.0, 0.5 * 2.0**attempt))  # noqa: S311  jitter, not a secret
+    return call()
+
+
+_MISSING_CREDENTIALS: Final = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+    ProfileNotFound,
+)
+
+
+def _refused(response: Mapping[str, Any], action: str) -> AwsError:
+    code = str(response.get("Error", {}).get("Code", ""))
+    said = str(response.get("Error", {}).get("Message", "") or response.get("Message", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    text = f"{action}: {code}: {said}" if said else f"{action}: {code}"
+    if status == 412 or code == "PreconditionFailedException":
+        return StaleRevisionError(text)
+    if code in _NOT_FOUND:
+        return NotFoundError(text)
+    if code in _NO_CREDENTIALS:
+        return AccessDeniedError(text, hint="The credentials are wrong or have expired: log in again.")
+    if code in _TRY_AGAIN or status == 429 or status >= 500:
+        return UnavailableError(text)
+    if code.startswith("AccessDenied") or code == "UnauthorizedOperation" or status == 403:
+        return AccessDeniedError(text, hint=f"Grant {action}.")
+    return AwsError(text)
+
+
+def _snake(operation: str) -> str:
+    """`GetQueueAttributes` -> `get_queue_attributes`, as boto3 names its methods."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
