@@ -47,8 +47,9 @@ def document(world):
 
 def load(text, world):
     from flagkit import Flags
+    from flagkit.sources.static import StaticSource
 
-    flags = Flags.from_json(text)
+    flags = Flags(StaticSource(text), refresh="manual")
     flags.is_enabled("a", world.users[0].id, world.users[0].attributes)
     return flags
 
