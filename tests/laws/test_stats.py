@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.core.stats.bounds import interval
@@ -32,6 +32,7 @@ minutes = st.lists(counts(), min_size=1, max_size=12)
 limits = st.floats(0.001, 0.9)
 
 
+@settings(deadline=None)
 @given(minutes, limits, st.floats(1.0, 20.0), st.integers(1, 100))
 def test_no_counts_break_a_process(rows: list[Counts], limit: float, kappa: float, horizon: int) -> None:
     paths: Paths = all_paths(rows, limit, kappa, 0.01, horizon)
@@ -40,6 +41,7 @@ def test_no_counts_break_a_process(rows: list[Counts], limit: float, kappa: floa
         assert all(math.isfinite(value) for value in path)
 
 
+@settings(deadline=None)
 @given(minutes, limits)
 def test_attribution_never_gives_more_evidence_than_the_literal_rule(rows: list[Counts], limit: float) -> None:
     """Up to 1e200, where a process that has long decided may drop later onsets."""
@@ -50,6 +52,7 @@ def test_attribution_never_gives_more_evidence_than_the_literal_rule(rows: list[
         assert blaming <= literal + 1e-6 + abs(literal) * 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(counts(2000), min_size=1, max_size=8), limits, st.integers(0, 7))
 def test_one_more_bad_request_never_weakens_the_evidence(rows: list[Counts], limit: float, at: int) -> None:
     index = at % len(rows)
@@ -61,6 +64,7 @@ def test_one_more_bad_request_never_weakens_the_evidence(rows: list[Counts], lim
     assert ratio_path(worse, 1.5, H)[-1] >= ratio_path(rows, 1.5, H)[-1] - 1e-9
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.floats(0, 1), st.floats(1, 50))
 def test_tempering_never_speeds_a_decision(requests: int, share: float, dispersion: float) -> None:
     """Above 1 evidence is only ever divided: LR^(1/d) of a mixture is at least the mixture of LR^(1/d)."""
@@ -71,6 +75,7 @@ def test_tempering_never_speeds_a_decision(requests: int, share: float, dispersi
     assert safe_ln_e(0.05, requests, bad, dispersion) <= max(safe_ln_e(0.05, requests, bad) / dispersion, 0.0) + 1e-6
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**5), st.floats(0, 1), st.sampled_from([0.005, 0.05]))
 def test_the_interval_holds_the_observed_rate(requests: int, share: float, alpha: float) -> None:
     bad = round(requests * share)
@@ -81,6 +86,7 @@ def test_the_interval_holds_the_observed_rate(requests: int, share: float, alpha
         assert found.upper >= bad / requests - 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 1)), max_size=70))
 def test_dispersion_is_never_below_binomial(rows: list[tuple[int, float]]) -> None:
     found = estimate_dispersion((n, round(n * share)) for n, share in rows)
@@ -90,6 +96,7 @@ def test_dispersion_is_never_below_binomial(rows: list[tuple[int, float]]) -> No
     assert temper_ratio(found, 100, 900, 1.0) >= 1.0
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 0.999), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_the_share_check_takes_any_counts(weight: float, n_c: int, n_b: int) -> None:
     assert math.isfinite(share_ln_e(weight, n_c, n_b))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -244,3 +244,5 @@ def is_per_function(gate: Gate) -> bool:
             return gate.invoke is not None
         case QueueGate() | AlarmsGate():
             return False
+        case _:
+            assert_never(gate)

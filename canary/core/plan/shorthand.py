@@ -65,7 +65,8 @@ def _duration(value: object, default: timedelta) -> timedelta:
 
 def _default_bake(table: Mapping[str, object], count: int) -> timedelta:
     watch_max = _duration(table.get("watch_max"), timedelta(minutes=30))
-    return max(_duration(table.get("min_bake"), timedelta(minutes=5)), watch_max / max(1, count))
+    share = max(_duration(table.get("min_bake"), timedelta(minutes=5)), watch_max / max(1, count))
+    return _duration(table.get("bake"), share)
 
 
 def expand_steps(table: Mapping[str, object]) -> object:
@@ -78,11 +79,9 @@ def expand_steps(table: Mapping[str, object]) -> object:
         raise ValueError("give either steps or growth")
     growth = _growth(table.get("growth"))
     steps = growth.weights if growth else table.get("steps", DEFAULT_WEIGHTS)
-    bake = table.get("bake")
     if not isinstance(steps, (list, tuple)):
         return steps
-    if bake is None:
-        bake = _default_bake(table, len(steps))
+    bake = _default_bake(table, len(steps))
     return [{"bake": bake, **step} if isinstance(step, Mapping) else {"weight": step, "bake": bake} for step in steps]
 
 
