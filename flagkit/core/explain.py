@@ -97,7 +97,7 @@ class _Tracer:
                 prefix = f"{self.scope.default_seed if seed is None else seed.value}:"
                 bucket = bucket_of_value(prefix, self.value(by))
                 found = None if bucket < 0 else bucket
-                return Step(text, result, self.seen(by), found, split_threshold(percent), print_operand(percent))
+                return Step(text, result, self.seen(by), found, split_threshold(percent), float(percent.value))
             case Compare(_, left, right):
                 return Step(text, result, self.seen(left, right) + self.seen(right, left))
             case TextTest(_, left, right):

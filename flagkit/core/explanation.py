@@ -56,7 +56,7 @@ class Step:
     seen: tuple[Seen, ...] = ()
     bucket: int | None = None
     threshold: int | None = None
-    percent: str = ""
+    percent: float | None = None
     steps: tuple[Step, ...] = ()
 
     def to_text(self) -> str:
@@ -64,7 +64,7 @@ class Step:
         words = [item.to_text() for item in self.seen]
         if self.bucket is not None and self.threshold is not None:
             sign = "<" if self.bucket < self.threshold else ">="
-            words.append(f"bucket {_percent(self.bucket)} {sign} {self.percent} %")
+            words.append(f"bucket {_percent(self.bucket)} {sign} {self.percent:.12g} %")
         return ", ".join(words)
 
 
