@@ -1,0 +1,210 @@
+"""Many invented releases under one plan, and what other tools' rules would have done in the same worlds.
+
+It drives the shipped runner; only the ports are invented. It must not print and must not know a real clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from canary import runner
+from canary.core.measurements import MINUTE
+from canary.core.phases import Phase
+from canary.core.plan import StagePlan
+from canary.simulator.aliases import CANDIDATE, START, SimulatedTraffic
+from canary.simulator.peers import PEERS
+from canary.simulator.scenario import Scenario
+from canary.simulator.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one release ended under one rule.
+
+    Attributes:
+        outcome: `promoted`, `rolled_back` or `inconclusive`.
+        minutes: minutes from the first traffic to the end.
+        failed_requests: requests that failed on the new version until then, of all functions together.
+
+    Since 0.1.
+    """
+
+    outcome: str
+    minutes: float
+    failed_requests: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and 95th percentile; zeros when there is nothing. Since 0.1."""
+
+    mean: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of these values (nearest rank)."""
+        if not values:
+            return cls(0.0, 0.0)
+        ordered = sorted(values)
+        rank = -(-len(ordered) * 95 // 100)
+        return cls(sum(ordered) / len(ordered), ordered[rank - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How often what happened under one rule.
+
+    Attributes:
+        minutes_to_rollback: over the releases that were rolled back.
+        failed_requests: over all releases.
+
+    Since 0.1.
+    """
+
+    runs: int
+    promoted_ratio: float
+    rolled_back_ratio: float
+    inconclusive_ratio: float
+    minutes_to_rollback: Spread
+    failed_requests: Spread
+
+    @classmethod
+    def of(cls, endings: Sequence[Ending]) -> Summary:
+        """The summary of these endings."""
+        runs = len(endings)
+
+        def share(outcome: str) -> float:
+            return sum(ending.outcome == outcome for ending in endings) / runs if runs else 0.0
+
+        return cls(
+            runs=runs,
+            promoted_ratio=share("promoted"),
+            rolled_back_ratio=share("rolled_back"),
+            inconclusive_ratio=share("inconclusive"),
+            minutes_to_rollback=Spread.of([ending.minutes for ending in endings if ending.outcome == "rolled_back"]),
+            failed_requests=Spread.of([ending.failed_requests for ending in endings]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a plan does in a scenario, beside other tools' rules in the same worlds. Since 0.1."""
+
+    stage: str
+    scenario: Scenario
+    seed: int
+    canary: Summary
+    peers: dict[str, Summary]
+    rollback_minutes: tuple[float, ...]
+    """Minutes to rollback of each release that canary rolled back."""
+    healthy_runs: int
+    """Releases played besides, in which the new version is as good as the old one."""
+    false_rollback_ratio: dict[str, float]
+    """Share of those that a rule rolled back all the same; canary's own under `OURS`."""
+
+
+OURS = "canary"
+_OUTCOMES = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled_back"}
+
+
+def compare(
+    stage: StagePlan,
+    scenario: Scenario,
+    *,
+    runs: int,
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda done: None,  # noqa: ARG005
+) -> Comparison:
+    """Plays so many releases.
+
+    Args:
+        stage: the plan; notifications, switches and the dead-man schedule are ignored.
+        scenario: what is assumed.
+        runs: how many releases.
+        seed: the same seed gives the same answer.
+        progress: called with the number of releases played, the healthy ones included (`healthy_count`).
+
+    Since 0.1.
+    """
+    done = itertools.count(1)
+
+    def play(assumed: Scenario, number: int) -> dict[str, Ending]:
+        world = f"{seed}/{number}"
+        endings = {OURS: release(stage, assumed, world), **peer_endings(stage, assumed, world)}
+        progress(next(done))
+        return endings
+
+    played = [play(scenario, number) for number in range(runs)]
+    healthy = [play(scenario.healthy(), number) for number in range(healthy_count(runs))]
+    ours = [endings[OURS] for endings in played]
+    return Comparison(
+        stage=stage.name,
+        scenario=scenario,
+        seed=seed,
+        canary=Summary.of(ours),
+        peers={name: Summary.of([endings[name] for endings in played]) for name in PEERS},
+        rollback_minutes=tuple(ending.minutes for ending in ours if ending.outcome == "rolled_back"),
+        healthy_runs=len(healthy),
+        false_rollback_ratio={
+            name: Summary.of([endings[name] for endings in healthy]).rolled_back_ratio for name in (OURS, *PEERS)
+        },
+    )
+
+
+def healthy_count(runs: int) -> int:
+    """How many healthy releases are played besides so many: a fifth, which keeps the wait short. Since 0.1."""
+    return -(-runs // 5)
+
+
+def release(stage: StagePlan, scenario: Scenario, world: str) -> Ending:
+    """Plays one release with the shipped runner. Since 0.1."""
+    invented = World.invent(stage, scenario, world)
+    state = runner.start(stage, invented.ports, versions={"": CANDIDATE}, canary_id="simulated")
+    state = runner.run(stage, invented.ports, state)
+    until = _traffic_ended(invented.traffic, invented.clock.now(), state.phase)
+    failed = sum(invented.metrics.failed_until(function.key, until) for function in stage.functions)
+    return Ending(_OUTCOMES.get(state.phase, "inconclusive"), (until - START) / MINUTE, failed)
+
+
+def _traffic_ended(traffic: SimulatedTraffic, now: datetime, phase: Phase) -> datetime:
+    """When the new version lost its traffic, or got all of it; now if neither happened.
+
+    What a promoted version does later is no longer the canary's, here as with the other rules.
+    """
+    if phase is Phase.ROLLED_BACK:
+        return max(changes[-1][0] for changes in traffic.shares.values())
+    if phase is Phase.PROMOTED:
+        return max(next(at for at, share in changes if share == 1.0) for changes in traffic.shares.values())
+    return now
+
+
+def peer_endings(stage: StagePlan, scenario: Scenario, world: str) -> dict[str, Ending]:
+    """What other rules do in the same world: the plan's steps at full length, and the same delay of metrics.
+
+    A rule that sees trouble in minute m acts when m has settled, as canary does; until then requests go on failing.
+
+    Since 0.1.
+    """
+    shares: list[float] = []
+    for step in stage.steps:
+        shares += [float(step.weight) / 100] * max(1, round(step.bake / MINUTE))
+    settle_min = max(1, round(stage.settle / MINUTE))
+    metrics = World.invent(stage, scenario, world).metrics
+    drawn = [
+        [metrics.minute_at(function.key, START + index * MINUTE, share)[0] for index, share in enumerate(shares)]
+        for function in stage.functions
+    ]
+    endings = {}
+    for name, rule in PEERS.items():
+        # Each function is a deployment of its own there; the first alarm is what people react to.
+        found = [rule([(row.requests, row.failed) for row in rows]) for rows in drawn]
+        first = min((minute for minute in found if minute is not None), default=None)
+        length = len(shares) if first is None else min(len(shares), first + settle_min)
+        failed = float(sum(row.failed for rows in drawn for row in rows[:length]))
+        outcome = "promoted" if first is None else "rolled_back"
+        endings[name] = Ending(outcome, float(length), failed)
+    return endings

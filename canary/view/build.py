@@ -1,0 +1,275 @@
+"""Builds the one view model from a canary's events; it must not render, fetch, judge or ask for the time.
+
+`Story` is an observer: the live view hears events as they happen, a report hears the same events from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from canary.core.events import (
+    CallRetried,
+    CanaryEnded,
+    CanaryStarted,
+    Event,
+    FunctionMove,
+    Judged,
+    Measured,
+    Noticed,
+    PhaseChanged,
+    TrafficShifted,
+)
+from canary.core.phases import AFTER_PROMOTION, Phase
+from canary.core.plan import StagePlan
+from canary.core.state import CanaryState
+from canary.core.traffic import ALL_BP, basis_points
+from canary.core.verdict import Judgement, Verdict
+from canary.view.model import (
+    CanaryView,
+    FunctionView,
+    Note,
+    StepState,
+    StepView,
+    StreamView,
+    Tone,
+    WeightPoint,
+)
+from canary.view.streams import StreamHistory
+from canary.view.words import PHASE_TONES, as_sentence, headline, phase_name, phase_note
+
+
+@dataclass(slots=True)
+class _Moments:
+    """When the turning points were."""
+
+    started: datetime | None = None
+    latest: datetime | None = None
+    turned_back: datetime | None = None
+    back_at_base: datetime | None = None
+
+
+@dataclass(slots=True)
+class Story:
+    """Hears the events of one canary and shows it at any moment.
+
+    Args:
+        stage: the plan the canary runs under, for bake times and gate titles; a report may lack it.
+
+    Since 0.1.
+    """
+
+    stage: StagePlan | None = None
+    _start: CanaryStarted | None = None
+    _phase: Phase = Phase.STARTING
+    _why: str = ""
+    _judgement: Judgement | None = None
+    _healthy: Judgement | None = None
+    _moments: _Moments = field(default_factory=_Moments)
+    _weights: list[tuple[datetime, int]] = field(default_factory=list)
+    _notes: list[tuple[datetime, Tone, str, str, bool]] = field(default_factory=list)
+    _streams: StreamHistory = field(default_factory=StreamHistory)
+
+    def hear(self, event: Event) -> None:
+        """Takes one event in."""
+        self._moments.latest = event.at
+        match event:
+            case CanaryStarted():
+                self._start = event
+                self._moments.started = event.at
+                self._note(event.at, Tone.PLAIN, "started", _start_words(event))
+            case TrafficShifted():
+                self._shifted(event)
+            case PhaseChanged():
+                self._changed(event)
+            case Judged():
+                self._phase, self._judgement = event.phase, event.judgement
+                if event.judgement.verdict is Verdict.HEALTHY:
+                    self._healthy = event.judgement
+                self._streams.judged(event.judgement)
+            case Measured():
+                self._streams.measured(event.observations)
+            case CanaryEnded():
+                self._ended(event)
+            case CallRetried():
+                text = f"{event.action} failed ({event.error}); attempt {event.attempt + 1} in {event.wait_s:.1f} s"
+                self._note(event.at, Tone.WARN, "retried", text)
+            case Noticed():
+                self._note(event.at, Tone.WARN, "noticed", event.text)
+
+    def begin(self, state: CanaryState) -> Story:
+        """Starts from what the aliases tell, where the events of the beginning aren't at hand; returns itself."""
+        self._start = CanaryStarted(
+            canary_id=state.canary_id,
+            stage=state.stage.name,
+            at=state.started_at,
+            functions=tuple(
+                FunctionMove(item.function.key, item.base, item.candidate, item.description) for item in state.functions
+            ),
+            steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
+            fingerprint=state.fingerprint,
+            hotfix=state.stage.hotfix,
+        )
+        self.stage = state.stage
+        self._moments.started = self._moments.latest = state.started_at
+        self._phase, self._why = state.phase, state.why
+        for shift in state.shifts:
+            self._weights.append((shift.at, shift.weight_bp))
+            self._note(shift.at, Tone.PLAIN, _share(shift.weight_bp), "")
+        return self
+
+    @property
+    def begun(self) -> bool:
+        """True once there is something to show."""
+        return self._start is not None
+
+    def hear_all(self, events: Iterable[Event]) -> Story:
+        """Takes many events in and returns itself."""
+        for event in events:
+            self.hear(event)
+        return self
+
+    @property
+    def phase(self) -> Phase:
+        """Where the canary stands."""
+        return self._phase
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """The last judgement heard."""
+        return self._judgement
+
+    @property
+    def turned_back_min(self) -> float | None:
+        """Minutes from the first traffic to the decision to take everything back; None while there is none."""
+        if self._moments.turned_back is None or not self._weights:
+            return None
+        return _minutes(self._weights[0][0], self._moments.turned_back)
+
+    @property
+    def way_back_s(self) -> float | None:
+        """Seconds from that decision until every alias was read back on the old version."""
+        turned, back = self._moments.turned_back, self._moments.back_at_base
+        return None if turned is None or back is None else (back - turned).total_seconds()
+
+    def view(self, now: datetime | None = None) -> CanaryView:
+        """The canary as it stands after the events heard so far.
+
+        Args:
+            now: shown as the end of the timeline while the canary runs; the last event's time where None.
+        """
+        start = self._start
+        if start is None or self._moments.latest is None:
+            message = "a view needs the event that started the canary"
+            raise ValueError(message)
+        end = self._moments.latest if now is None else max(now, self._moments.latest)
+        weight_bp = self._weights[-1][1] if self._weights else 0
+        streams = self._streams.views(start.at, self.stage)
+        evidence = self._evidence()
+        return CanaryView(
+            stage=start.stage,
+            canary_id=start.canary_id,
+            phase=phase_name(self._phase),
+            tone=PHASE_TONES.get(self._phase, Tone.PLAIN),
+            headline=headline(self._phase, weight_bp, "" if self._why == evidence else self._why),
+            evidence=as_sentence(evidence),
+            started_at=start.at,
+            elapsed_min=_minutes(start.at, end),
+            weight_percent=weight_bp / 100,
+            functions=tuple(
+                FunctionView(*move.function.rpartition(":")[::2], move.base, move.candidate, weight_bp / 100)
+                for move in start.functions
+            ),
+            steps=self._steps(start, weight_bp),
+            weights=tuple(WeightPoint(_minutes(start.at, at), bp / 100) for at, bp in self._weights),
+            streams=streams,
+            notes=tuple(
+                Note(_minutes(start.at, at), at, tone, title, text, marks)
+                for at, tone, title, text, marks in self._notes
+            ),
+            facts=self._facts(streams),
+            bound_log10=self._streams.bound_log10(self.stage),
+            decision_min=self._judgement.minutes_to_decision if self._judgement else None,
+        )
+
+    def _evidence(self) -> str:
+        """The sentence that counts: of a promoted version the last that found it healthy, otherwise the latest."""
+        promoted = self._phase in AFTER_PROMOTION and self._healthy is not None
+        judgement = self._healthy if promoted else self._judgement
+        return judgement.sentence if judgement else ""
+
+    def _note(self, at: datetime, tone: Tone, title: str, text: str, *, marks: bool = False) -> None:
+        self._notes.append((at, tone, title, text, marks))
+
+    def _shifted(self, event: TrafficShifted) -> None:
+        self._weights.append((event.at, event.weight_bp))
+        # A take-back is told by the change of phase; here it is only the share that counts.
+        self._note(event.at, Tone.PLAIN, _share(event.weight_bp), event.why if event.weight_bp else "")
+
+    def _changed(self, event: PhaseChanged) -> None:
+        self._phase, self._why = event.after, event.why
+        if event.after in {Phase.ROLLING_BACK, Phase.ABORTING} and self._moments.turned_back is None:
+            self._moments.turned_back = event.at
+        note = phase_note(event.after)
+        if note is not None:
+            tone, title = note
+            self._note(event.at, tone, title, event.why, marks=event.after not in {Phase.POST_BAKE, Phase.PROMOTING})
+
+    def _ended(self, event: CanaryEnded) -> None:
+        self._phase, self._why = event.outcome, event.why
+        if event.outcome in {Phase.ROLLED_BACK, Phase.ABORTED}:
+            self._moments.back_at_base = event.at
+        tone = PHASE_TONES.get(event.outcome, Tone.PLAIN)
+        known = self._judgement is not None and event.why == self._judgement.sentence
+        self._note(event.at, tone, phase_name(event.outcome), "" if known else event.why, marks=True)
+
+    def _steps(self, start: CanaryStarted, weight_bp: int) -> tuple[StepView, ...]:
+        bakes = [step.bake.total_seconds() / 60 for step in self.stage.steps] if self.stage else []
+        failed = PHASE_TONES.get(self._phase) is Tone.BAD
+        reached = max((bp for _, bp in self._weights), default=0)
+        steps = []
+        for index, step_bp in enumerate(start.steps_bp):
+            if step_bp == reached and weight_bp < ALL_BP:
+                state = StepState.FAILED if failed else StepState.CURRENT
+            else:
+                state = StepState.DONE if step_bp < reached else StepState.AHEAD
+            bake = bakes[index] if len(bakes) == len(start.steps_bp) else 0.0
+            steps.append(StepView(step_bp / 100, bake, state))
+        return tuple(steps)
+
+    def _facts(self, streams: tuple[StreamView, ...]) -> tuple[tuple[str, str], ...]:
+        facts: list[tuple[str, str]] = []
+        start = self._start
+        judgement = self._judgement
+        if start is not None and self.turned_back_min is not None:
+            facts.append(("Turned back", f"minute {self.turned_back_min:.1f}"))
+            if judgement is not None and judgement.first_seen is not None:
+                facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
+        if streams:
+            served = max(stream.candidate.requests for stream in streams)
+            facts.append(("Measured on the new version", f"{served:,} requests"))
+        if judgement is not None:
+            facts.append(("Of these failed", f"{judgement.failed_requests:,}"))
+        if self.way_back_s is not None:
+            facts.append(("Verdict to read-back", f"{self.way_back_s:.1f} s"))
+        return tuple(facts)
+
+
+def story_of(events: Iterable[Event], stage: StagePlan | None = None) -> Story:
+    """The story that recorded events tell. Since 0.1."""
+    return Story(stage).hear_all(events)
+
+
+def _minutes(start: datetime, at: datetime) -> float:
+    return (at - start).total_seconds() / 60
+
+
+def _start_words(event: CanaryStarted) -> str:
+    moves = ", ".join(f"{move.function} {move.base} to {move.candidate}" for move in event.functions)
+    steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
+    return f"{moves}; steps {steps} %"
+
+
+def _share(weight_bp: int) -> str:
+    return "all traffic" if weight_bp == ALL_BP else f"{weight_bp / 100:g} %"

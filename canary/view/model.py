@@ -1,0 +1,264 @@
+"""What every renderer shows: values only; they must not be computed from time, I/O or terminal width.
+
+The builder (`canary.view.build`) fills them from a canary's events, judgements and measurements; terminal, plain
+text, JSON and HTML read nothing else, so the four can't disagree (code-style.md 1.7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """How a line is meant; renderers choose the colour and always add a word or a sign. Since 0.1."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARN = "warn"
+    PLAIN = "plain"
+
+
+class StepState(StrEnum):
+    """Where a step of the plan stands. Since 0.1."""
+
+    DONE = "done"
+    CURRENT = "current"
+    FAILED = "failed"
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of bad requests with the interval that the evidence allows; ratios are 0 to 1. Since 0.1."""
+
+    bad: int
+    requests: int
+    low_ratio: float = 0.0
+    high_ratio: float = 1.0
+
+    @property
+    def ratio(self) -> float | None:
+        """The share itself, or None without a request."""
+        return self.bad / self.requests if self.requests else None
+
+
+@dataclass(frozen=True, slots=True)
+class MinutePoint:
+    """One settled minute of one stream.
+
+    Attributes:
+        at_min: end of the minute, in minutes since the canary began.
+        candidate: that minute's count on the new version (interval unused).
+        base: that minute's count on the old version (interval unused).
+        candidate_so_far: everything so far on the new version, with its interval.
+        base_so_far: everything so far on the old version, with its interval.
+
+    Since 0.1.
+    """
+
+    at_min: float
+    candidate: Rate
+    base: Rate
+    candidate_so_far: Rate
+    base_so_far: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePoint:
+    """What one look at the metrics said against the new version, as log10 of odds; None where a rule can't speak.
+
+    Attributes:
+        at_min: time of the look, in minutes since the canary began.
+        limit_log10: evidence that it is beyond the limit (and not for reasons shared with the old version).
+        relative_log10: evidence that it is worse than the old version.
+
+    Since 0.1.
+    """
+
+    at_min: float
+    limit_log10: float | None
+    relative_log10: float | None
+
+    @property
+    def strongest_log10(self) -> float | None:
+        """The stronger of the two."""
+        return max((value for value in (self.limit_log10, self.relative_log10) if value is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """One gate of one function, as measured on both versions.
+
+    Attributes:
+        function: function name.
+        gate: gate name, e.g. `errors`.
+        title: what a bad request is, e.g. "requests that failed".
+        limit_ratio: the share that is too much.
+        minutes: settled minutes in order.
+        candidate: all judged minutes together, new version.
+        base: all judged minutes together, old version.
+        evidence: one point for each look.
+
+    Since 0.1.
+    """
+
+    function: str
+    gate: str
+    title: str
+    limit_ratio: float
+    minutes: tuple[MinutePoint, ...]
+    candidate: Rate
+    base: Rate
+    evidence: tuple[EvidencePoint, ...] = ()
+
+    @property
+    def against_log10(self) -> float | None:
+        """Evidence against the new version at the last look."""
+        return self.evidence[-1].strongest_log10 if self.evidence else None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPoint:
+    """From this minute on the new version gets this share of the traffic. Since 0.1."""
+
+    at_min: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that happened, for people.
+
+    Attributes:
+        at_min: minutes since the canary began.
+        at: time of day.
+        title: two or three words, e.g. "rolled back".
+        text: one sentence.
+        marks: True when a chart should mark the moment.
+
+    Since 0.1.
+    """
+
+    at_min: float
+    at: datetime
+    tone: Tone
+    title: str
+    text: str
+    marks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step of the plan. Since 0.1."""
+
+    percent: float
+    bake_min: float
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionView:
+    """One function of the stage: where its alias points. Since 0.1."""
+
+    name: str
+    alias: str
+    base_version: str
+    candidate_version: str
+    weight_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryView:
+    """Everything that can be shown about one canary.
+
+    Attributes:
+        phase: one word: `starting`, `baking`, `paused`, `promoted`, `rolled back`, ….
+        tone: how the phase is meant.
+        headline: one sentence for people.
+        evidence: the sentence of the last verdict, with its numbers.
+        bound_log10: evidence at which the canary is rolled back, log10 of odds.
+        elapsed_min: minutes from start to the last tick.
+        decision_min: minutes until the step can end if all stays clean, or None.
+        facts: label and value pairs worth a glance.
+
+    Since 0.1.
+    """
+
+    stage: str
+    canary_id: str
+    phase: str
+    tone: Tone
+    headline: str
+    evidence: str
+    started_at: datetime
+    elapsed_min: float
+    weight_percent: float
+    functions: tuple[FunctionView, ...] = ()
+    steps: tuple[StepView, ...] = ()
+    weights: tuple[WeightPoint, ...] = ()
+    streams: tuple[StreamView, ...] = ()
+    notes: tuple[Note, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    bound_log10: float = 2.301
+    decision_min: float | None = None
+
+    @property
+    def candidate_name(self) -> str:
+        """`version 3`, or `new version` when the functions carry different numbers."""
+        return _version_name({function.candidate_version for function in self.functions}, "new version")
+
+    @property
+    def base_name(self) -> str:
+        """`version 2`, or `old version` when the functions carry different numbers."""
+        return _version_name({function.base_version for function in self.functions}, "old version")
+
+
+def _version_name(versions: set[str], otherwise: str) -> str:
+    return f"version {versions.pop()}" if len(versions) == 1 else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One horizontal bar: a share that was counted, beside the share that was asked for. Since 0.1."""
+
+    label: str
+    share_ratio: float
+    expected_ratio: float | None
+    text: str
+    emphasised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BarsView:
+    """A bar chart with a title and a sentence that says the same in words. Since 0.1."""
+
+    title: str
+    summary: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One section of a report. Since 0.1."""
+
+    heading: str
+    prose: str
+    tone: Tone = Tone.PLAIN
+    verdict: str = ""
+    canary: CanaryView | None = None
+    bars: tuple[BarsView, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole page. Since 0.1."""
+
+    title: str
+    lead: str
+    chapters: tuple[Chapter, ...]
+    footer: str = ""
+    facts: tuple[tuple[str, str], ...] = field(default=())

@@ -1,0 +1,241 @@
+"""The simulator plays the shipped runner in invented worlds, repeatably, beside other tools' rules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from canary import runner
+from canary.core.events import CanaryStarted, Event, Judged
+from canary.core.measurements import DataState
+from canary.core.phases import Phase
+from canary.core.plan import Plan, StagePlan
+from canary.core.traffic import AliasSpec
+from canary.core.verdict import Verdict
+from canary.errors import StaleRevisionError, UsageError
+from canary.ports import Target, Window
+from canary.simulator import Scenario, Spread, Summary, World, compare, healthy_count, peer_endings, release, replay
+from canary.simulator.aliases import CANDIDATE, START
+from canary.simulator.comparison import OURS
+from canary.simulator.peers import argo_failure_limit_3, codedeploy_2_of_3, flagger_threshold_5
+from canary.simulator.sampling import poisson
+from canary.view.simulated import comparison_data, comparison_lines, comparison_report, histogram_lines
+
+PLAN = '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n'
+
+
+@pytest.fixture(scope="module")
+def stage() -> StagePlan:
+    return Plan.parse(PLAN).stage("staging")
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.3, 4.0, 12.0, 60.0, 900.0])
+def test_counts_are_poisson(mean: float) -> None:
+    rng = Random(7)
+    drawn = [poisson(mean, rng) for _ in range(4_000)]
+    average = sum(drawn) / len(drawn)
+    variance = sum((value - average) ** 2 for value in drawn) / len(drawn)
+    assert min(drawn) >= 0
+    assert abs(average - mean) <= 5 * math.sqrt(mean / len(drawn)) + 1e-9
+    assert abs(variance - mean) <= 0.15 * mean + 1e-9
+
+
+def test_a_version_that_fails_comes_back_and_a_healthy_one_is_promoted(stage: StagePlan) -> None:
+    bad = release(stage, Scenario(0.12, 0.01, 10.0), "a")
+    good = release(stage, Scenario(0.01, 0.01, 10.0), "a")
+    assert bad.outcome == "rolled_back"
+    assert bad.minutes < 8
+    assert bad.failed_requests > 0
+    assert good.outcome == "promoted"
+
+
+def test_without_traffic_nothing_is_promoted_and_nothing_rolled_back(stage: StagePlan) -> None:
+    silent = release(stage, Scenario(0.5, 0.01, 0.0), "a")
+    assert silent.outcome == "inconclusive"
+    assert silent.failed_requests == 0
+
+
+def test_trouble_that_begins_later_is_found_later(stage: StagePlan) -> None:
+    assert release(stage, Scenario(0.3, 0.01, 10.0, from_minute=6), "a").minutes > 7
+
+
+def test_slow_requests_bring_it_back_too(stage: StagePlan) -> None:
+    assert release(stage, Scenario(0.01, 0.01, 10.0, candidate_slow=0.3), "a").outcome == "rolled_back"
+
+
+def test_the_same_seed_gives_the_same_answer(stage: StagePlan) -> None:
+    scenario = Scenario(0.08, 0.01, 4.0)
+    assert compare(stage, scenario, runs=3, seed=5) == compare(stage, scenario, runs=3, seed=5)
+    assert compare(stage, scenario, runs=3, seed=5) != compare(stage, scenario, runs=3, seed=6)
+
+
+def test_a_minute_is_drawn_once_whatever_asks(stage: StagePlan) -> None:
+    metrics = World.invent(stage, Scenario(0.1), "x").metrics
+    assert metrics.minute_at("api:live", START, 0.1) == metrics.minute_at("api:live", START, 0.1)
+
+
+def test_progress_counts_every_release(stage: StagePlan) -> None:
+    seen: list[int] = []
+    compare(stage, Scenario(0.5, 0.01, 10.0), runs=6, progress=seen.append)
+    assert seen == list(range(1, 6 + healthy_count(6) + 1))
+
+
+def test_a_stage_of_several_functions_counts_the_harm_of_all() -> None:
+    two = Plan.parse(PLAN.replace('["api:live"]', '["api:live", "web:live"]')).stage("staging")
+    assert release(two, Scenario(0.5, 0.01, 10.0), "a").outcome == "rolled_back"
+    endings = peer_endings(two, Scenario(0.5, 0.01, 10.0), "a")
+    assert {ending.outcome for ending in endings.values()} == {"rolled_back"}
+
+
+# the rules of other tools, as canary-statistics.md §3.11 words them
+
+BAD, GOOD, SILENT = (10, 5), (10, 0), (0, 0)
+
+
+def test_codedeploys_alarm_wants_two_of_the_last_three_minutes() -> None:
+    assert codedeploy_2_of_3([BAD, GOOD, BAD]) == 3
+    assert codedeploy_2_of_3([BAD, GOOD, GOOD, BAD]) is None
+    assert codedeploy_2_of_3([SILENT] * 9) is None
+
+
+def test_argo_aborts_at_the_fourth_failure_ever() -> None:
+    assert argo_failure_limit_3([BAD, GOOD, BAD, SILENT, BAD, GOOD, BAD]) == 7
+    assert argo_failure_limit_3([BAD, BAD, BAD]) is None
+
+
+def test_flagger_counts_silence_as_failure_and_acts_a_tick_later() -> None:
+    assert flagger_threshold_5([SILENT] * 8) == 6
+    assert flagger_threshold_5([BAD] * 5) is None
+    assert flagger_threshold_5([GOOD] * 8) is None
+
+
+# summaries
+
+
+def test_the_95th_percentile_is_the_nearest_rank() -> None:
+    assert Spread.of(range(1, 101)) == Spread(50.5, 95)
+    assert Spread.of([]) == Spread(0.0, 0.0)
+    assert Summary.of([]).promoted_ratio == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"candidate_errors": 1.1}, {"base_slow": -0.1}, {"requests_per_s": -1.0}, {"from_minute": -1.0}],
+)
+def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Scenario(**{"candidate_errors": 0.1, **wrong})
+
+
+# the invented ports keep AWS's rules
+
+
+def test_a_stale_revision_is_refused(stage: StagePlan) -> None:
+    world = World.invent(stage, Scenario(0.1), "x")
+    function = stage.functions[0]
+    spec = AliasSpec("1", "2", 1000, "")
+    world.traffic.write(function, spec, world.traffic.read(function).revision_id)
+    with pytest.raises(StaleRevisionError):
+        world.traffic.write(function, spec, "0")
+
+
+def test_a_change_within_a_minute_is_shared_out_by_time(stage: StagePlan) -> None:
+    world = World.invent(stage, Scenario(0.1), "x")
+    function = stage.functions[0]
+    world.clock.sleep(30)
+    world.traffic.write(function, AliasSpec("1", "2", 1000, ""), world.traffic.read(function).revision_id)
+    assert world.traffic.share_in(function.key, START, START + timedelta(minutes=1)) == pytest.approx(0.05)
+    assert world.traffic.share_in(function.key, START, START) == 0
+    assert world.traffic.publish(function) == CANDIDATE
+    assert world.journal.canaries() == ()
+
+
+def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
+    text = PLAN + '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0\n'
+    plan = Plan.parse(text).stage("staging")
+    world = World.invent(plan, Scenario(0.1), "x")
+    window = Window(START, START + timedelta(minutes=1), START - timedelta(minutes=3))
+    measured = world.metrics.measure(plan, [Target(plan.functions[0], "1", "2")], window)
+    assert [gauge.state for gauge in measured.gauges] == [DataState.NO_DATA]
+    assert len(measured.streams[0].history) == 3
+
+
+# replay
+
+
+@pytest.fixture(scope="module")
+def recorded(stage: StagePlan) -> tuple[Event, ...]:
+    world = World.invent(stage, Scenario(0.12, 0.01, 10.0), "replay")
+    state = runner.start(stage, world.ports, versions={"": "2"}, canary_id="k1")
+    runner.run(stage, world.ports, state)
+    return tuple(world.journal.heard)
+
+
+def test_a_replay_under_the_same_plan_says_the_same(recorded: tuple[Event, ...], stage: StagePlan) -> None:
+    found = replay(recorded, stage)
+    sick = next(e for e in recorded if isinstance(e, Judged) and e.judgement.verdict is Verdict.SICK)
+    assert found.sick_at == sick.at
+    assert found.looks[-1].sentence == sick.judgement.sentence
+    assert found.recorded is Phase.ROLLED_BACK
+    assert found.healthy_at is None
+    assert {event.event for event in found.events} == {event.event for event in recorded}
+
+
+def test_a_replay_under_a_patient_plan_may_say_otherwise(recorded: tuple[Event, ...]) -> None:
+    patient = Plan.parse(
+        PLAN + "[stages.staging.gates.errors]\nlimit_percent = 40\nrelative = false\n"
+        "[stages.staging.evidence]\nalpha_attributed = 0.000001\n"
+    ).stage("staging")
+    assert replay(recorded, patient).sick_at is None
+
+
+def test_a_record_without_its_beginning_or_measurements_is_refused(
+    recorded: tuple[Event, ...], stage: StagePlan
+) -> None:
+    with pytest.raises(UsageError, match="began"):
+        replay(recorded[1:], stage)
+    started = next(event for event in recorded if isinstance(event, CanaryStarted))
+    with pytest.raises(UsageError, match="no measurement"):
+        replay([started], stage)
+
+
+def test_a_record_cut_short_has_no_end(recorded: tuple[Event, ...], stage: StagePlan) -> None:
+    found = replay([event for event in recorded if event.event != "canary_ended"], stage)
+    assert found.recorded is None
+    assert found.recorded_at is None
+
+
+# what people and programs are shown
+
+
+def test_a_comparison_is_told_in_lines_data_and_a_page(stage: StagePlan) -> None:
+    found = compare(stage, Scenario(0.3, 0.01, 10.0, from_minute=2), runs=4)
+    text = "\n".join(comparison_lines(found))
+    assert "4 releases to staging at 10 requests a second: 30 % fail on the new version from minute 2" in text
+    assert "CodeDeploy alarm, 2 of 3" in text
+    shown = comparison_data(found)
+    assert shown["runs"] == 4
+    assert shown["rolled_back_ratio"] == 1.0
+    assert found.false_rollback_ratio[OURS] == 0
+    page = comparison_report(found)
+    assert len(page.chapters[0].bars) == 4
+
+
+def test_a_comparison_without_a_rollback_says_so(stage: StagePlan) -> None:
+    found = compare(stage, Scenario(0.01, 0.01, 10.0), runs=2)
+    assert "No release was rolled back." in "\n".join(comparison_lines(found))
+    assert comparison_report(found).chapters[0].bars[1].bars[0].text == "never"
+
+
+def test_a_wide_histogram_is_binned() -> None:
+    lines = list(histogram_lines(tuple(float(value) for value in range(40))))
+    assert len(lines) <= 14
+    assert "–" in lines[1]
+
+
+def test_the_plan_may_be_a_changed_one(stage: StagePlan) -> None:
+    assert replace(Scenario(0.1), base_errors=0.02).healthy().candidate_errors == 0.02

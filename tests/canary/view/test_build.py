@@ -1,0 +1,133 @@
+"""The view model says what the events say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from canary import runner
+from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged
+from canary.core.phases import Phase
+from canary.core.plan import StagePlan
+from canary.simulator import Scenario, World
+from canary.view.build import Story, story_of
+from canary.view.model import StepState, Tone
+
+NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+
+
+def test_a_promoted_canary_is_shown_with_all_traffic_and_every_step_done(
+    promoted: tuple[Event, ...], stage: StagePlan
+) -> None:
+    view = story_of(promoted, stage).view()
+    assert (view.phase, view.tone, view.weight_percent) == ("promoted", Tone.GOOD, 100)
+    assert [point.percent for point in view.weights] == [10, 50, 100]
+    assert [step.state for step in view.steps] == [StepState.DONE, StepState.DONE]
+    assert "shown to stay below" in view.evidence
+    assert view.headline == "The new version serves all traffic."
+    assert (view.base_name, view.candidate_name) == ("version 1", "version 2")
+
+
+def test_a_rolled_back_canary_tells_when_why_and_how_long(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+    story = story_of(rolled_back, stage)
+    view = story.view()
+    assert (view.phase, view.tone, view.weight_percent) == ("rolled back", Tone.BAD, 0)
+    assert view.steps[0].state is StepState.FAILED
+    assert "evidence 1:" in view.evidence
+    assert story.turned_back_min is not None
+    assert story.way_back_s is not None
+    assert dict(view.facts).keys() >= {"Turned back", "First bad minute", "Of these failed", "Verdict to read-back"}
+    assert [note.title for note in view.notes if note.marks] == ["sick", "rolled back"]
+
+
+def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+    errors = next(stream for stream in story_of(rolled_back, stage).view().streams if stream.gate == "errors")
+    assert errors.title == "requests that failed"
+    assert errors.limit_ratio == 0.05
+    assert [point.at_min for point in errors.minutes] == [1.0, 2.0]
+    last = errors.minutes[-1].candidate_so_far
+    assert last.ratio is not None
+    assert last.low_ratio < last.ratio < last.high_ratio
+    assert errors.against_log10 is not None
+    assert errors.against_log10 >= 2.3
+
+
+def test_a_minute_told_again_replaces_the_earlier_count(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+    once = story_of(rolled_back, stage).view()
+    twice = story_of((*rolled_back, *rolled_back), stage).view()
+    assert [stream.minutes for stream in twice.streams] == [stream.minutes for stream in once.streams]
+
+
+def test_a_canary_that_waits_says_for_whom(held: tuple[Event, ...], stage: StagePlan) -> None:
+    view = story_of(held, stage).view()
+    assert (view.phase, view.tone) == ("inconclusive", Tone.WARN)
+    assert "A person must decide" in view.headline
+    assert StepState.CURRENT in {step.state for step in view.steps}
+
+
+def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:
+    view = story_of(rolled_back).view()
+    assert view.steps[0].bake_min == 0
+    assert {stream.title for stream in view.streams} == {"errors", "latency"}
+
+
+def test_a_driver_that_takes_over_shows_what_the_aliases_tell(stage: StagePlan) -> None:
+    world = World.invent(stage, Scenario(0.01, 0.01, 10.0), "takeover")
+    state = runner.start(stage, world.ports, versions={"": "2"})
+    world.clock.sleep(60)
+    state = runner.tick(stage, world.ports, state).state
+    view = Story(stage).begin(state).view()
+    assert view.phase == "baking"
+    assert view.weight_percent == 10
+    assert view.functions[0].name == "api"
+    assert view.functions[0].alias == "live"
+
+
+def test_there_is_nothing_to_show_before_the_start() -> None:
+    assert not Story().begun
+    with pytest.raises(ValueError, match="needs the event that started"):
+        Story().view()
+
+
+def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
+    story = story_of(rolled_back[:2])
+    story.hear(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
+    story.hear(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
+    story.hear(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
+    titles = {note.title: note.text for note in story.view().notes}
+    assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded); attempt 2 in 0.5 s"
+    assert titles["noticed"] == "the plan has changed"
+    assert story.view().headline == (
+        "Paused at 10 % by a person; still watched, and taken back if it turns out sick. A person said wait."
+    )
+
+
+def test_the_clock_of_a_running_canary_goes_on(rolled_back: tuple[Event, ...]) -> None:
+    story = story_of(rolled_back[:2])
+    began = story.view().started_at
+    assert story.view(began + timedelta(minutes=9)).elapsed_min == 9
+    assert story.view(began - timedelta(minutes=9)).elapsed_min == story.view().elapsed_min
+
+
+def test_several_functions_with_different_versions_have_no_common_name(rolled_back: tuple[Event, ...]) -> None:
+    from dataclasses import replace
+
+    started = rolled_back[0]
+    assert started.event == "canary_started"
+    move = started.functions[0]
+    both = replace(started, functions=(move, replace(move, function="web:live", base="7", candidate="9")))
+    view = story_of((both, *rolled_back[1:])).view()
+    assert (view.base_name, view.candidate_name) == ("old version", "new version")
+
+
+def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:
+    story = story_of(rolled_back[:2])
+    began = story.view().started_at
+    story.hear(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
+    story.hear(
+        CanaryEnded("k", "staging", began + timedelta(minutes=1, seconds=2), Phase.ABORTED, "by hand", started_at=began)
+    )
+    assert story.way_back_s == 2.0
+    assert story.phase is Phase.ABORTED
+    assert story.judgement is None

@@ -1,0 +1,121 @@
+"""A plan in words and as a picture."""
+
+from __future__ import annotations
+
+from canary.core.plan import Plan, StagePlan
+from canary.view.planned import picture, plan_lines
+from canary.view.words import gate_title
+
+EVERYTHING = """
+[stages.prod]
+functions = ["api:live", "worker:live"]
+order = [["worker:live"], ["api:live"]]
+promote = "manual"
+shared_incident = "rollback"
+on_inconclusive = "rollback"
+
+[stages.prod.gates.throttles]
+[stages.prod.gates.http]
+kind = "http_5xx"
+source = "apigateway"
+target = "api"
+[stages.prod.gates.own]
+kind = "emf"
+[stages.prod.gates.slow]
+kind = "emf"
+bad = "slow"
+[stages.prod.gates.orders]
+kind = "ratio"
+numerator = { namespace = "shop", name = "orders", dimensions = { v = "{version}" } }
+denominator = { namespace = "shop", name = "sessions", dimensions = { v = "{version}" } }
+[stages.prod.gates.more]
+kind = "ratio"
+bad_when = "higher"
+percent_of_base = 120
+numerator = { namespace = "shop", name = "refunds", dimensions = { v = "{version}" } }
+denominator = { namespace = "shop", name = "orders", dimensions = { v = "{version}" } }
+[stages.prod.gates.lag]
+kind = "metric"
+metric = { namespace = "AWS/Lambda", name = "IteratorAge" }
+max = 1000
+[stages.prod.gates.letters]
+kind = "queue"
+queue = "dlq"
+max_new_messages = 0
+[stages.prod.gates.age]
+kind = "queue"
+queue = "dlq"
+max_age = "5m"
+[stages.prod.gates.red]
+kind = "alarms"
+names = ["api-5xx"]
+[stages.prod.gates.health]
+url = "https://example.org/health"
+[stages.prod.gates.ping]
+kind = "health"
+invoke = { ping = true }
+"""
+
+
+def test_the_small_plan_is_told_in_words(stage: StagePlan) -> None:
+    text = "\n".join(plan_lines(stage))
+    assert "Stage staging releases api:live." in text
+    assert "1. 10 % for 5m to 5m" in text
+    assert "3. everything; watched 5m more" in text
+    assert "65 clean requests" in text
+    assert "errors: more than 5 % of requests fail, or worse than 1.5 times the old version" in text
+    assert "latency: p95 above 2s (judged at 2.05 s" in text
+    assert "clean tree" in text
+
+
+def test_expected_traffic_tells_whether_a_step_is_long_enough(stage: StagePlan) -> None:
+    text = "\n".join(plan_lines(stage, 1.0))
+    assert "65 clean requests at 6 a minute are 10.8 min: does not fit" in text
+    assert "65 clean requests at 30 a minute are 2.2 min: fits" in text
+
+
+def test_every_kind_of_gate_has_words() -> None:
+    stage = Plan.parse(EVERYTHING).stage("prod")
+    text = "\n".join(plan_lines(stage))
+    for part in (
+        "releases api:live, worker:live together",
+        "Within each step: worker:live, then api:live",
+        "once a person runs `canary promote`",
+        "throttled: holds",
+        "5xx at the apigateway",
+        "by the handler's own counter",
+        "orders / sessions below 80 % of the old version's",
+        "refunds / orders above 120 %",
+        "AWS/Lambda IteratorAge Sum outside its limits",
+        "queue dlq holds more than 0 new messages",
+        "queue dlq holds more than 5m",
+        "an alarm turns red: api-5xx",
+        "2 failed checks in a row of https://example.org/health",
+        "an invocation of the new version",
+        "rolls back at once",
+        "only from branch main, only from a clean tree, a person confirms",
+    ):
+        assert part in text
+    titles = {gate_title(name, gate) for name, gate in stage.gates.items()}
+    assert titles >= {"requests throttled", "requests answered 5xx (apigateway)", "orders per sessions", "lag"}
+    assert gate_title("gone", None) == "gone"
+
+
+def test_the_picture_climbs_from_step_to_step(stage: StagePlan) -> None:
+    lines = list(picture(stage))
+    assert [line.split("%")[0].strip() for line in lines[:3]] == ["100", "50", "10"]
+    assert lines[-1].endswith("min, at most")
+    assert [line.index("┌") for line in lines[:2]] == sorted((line.index("┌") for line in lines[:2]), reverse=True)
+
+
+def test_other_policies_have_words_too() -> None:
+    text = """
+[stages.dev]
+functions = ["api:live"]
+shared_incident = "ignore"
+on_no_data = "promote"
+"""
+    lines = "\n".join(plan_lines(Plan.parse(text).stage("dev")))
+    assert "goes on watching" in lines
+    assert "without data: promotes" in lines
+    assert "Rules:" not in lines

@@ -1,0 +1,182 @@
+"""Terminal, lines, JSON, markdown and page all show the one view model."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from canary.core.events import Event
+from canary.core.plan import StagePlan
+from canary.view import plain, terminal
+from canary.view.build import story_of
+from canary.view.data import data
+from canary.view.model import Bar, BarsView, CanaryView, Chapter, Note, Rate, Report, Tone
+from canary.view.page import canary_report, page
+from canary.view.timeline import describe
+
+
+class Document(HTMLParser):
+    """Notes elements, references and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in {"src", "href", "xlink:href"} and value:
+                self.references.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.fixture
+def bad(rolled_back: tuple[Event, ...], stage: StagePlan) -> CanaryView:
+    return story_of(rolled_back, stage).view()
+
+
+@pytest.fixture
+def good(promoted: tuple[Event, ...], stage: StagePlan) -> CanaryView:
+    return story_of(promoted, stage).view()
+
+
+def screen(view: CanaryView) -> str:
+    console = Console(width=140, no_color=True, record=True, file=__import__("io").StringIO())
+    console.print(terminal.live(view))
+    return console.export_text()
+
+
+def test_the_page_is_well_formed_and_refers_to_nothing_outside(bad: CanaryView) -> None:
+    text = page(canary_report(bad))
+    document = Document(text)
+    assert document.open == []
+    assert document.references == []
+    assert "url(" not in text
+    assert "<script" not in text
+    assert len(document.ids) == len(set(document.ids))
+    assert "prefers-color-scheme:dark" in text
+
+
+def test_every_picture_has_a_title_and_a_description(bad: CanaryView) -> None:
+    text = page(canary_report(bad))
+    assert text.count("<svg") == text.count('role="img"') == text.count("<desc")
+    assert "rolled back" in text
+    words = describe(bad)
+    assert "10 % from minute 0" in words
+    assert "the limit is 5 %" in words
+
+
+def test_names_from_outside_are_escaped() -> None:
+    report = Report("<b>&", "x", (Chapter("<script>alert(1)</script>", "a < b", code="<i>"),))
+    text = page(report)
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert "&lt;i&gt;" in text
+
+
+def test_the_page_of_a_promoted_canary_shows_every_step(good: CanaryView) -> None:
+    text = page(canary_report(good))
+    for label in ("10 %", "50 %", "100 %", "promoted"):
+        assert f">{label}</text>" in text
+
+
+def test_a_canary_that_saw_no_traffic_still_has_a_page(held: tuple[Event, ...], stage: StagePlan) -> None:
+    view = story_of(held[:2], stage).view()
+    document = Document(page(canary_report(view)))
+    assert document.open == []
+    assert "served no request" not in document.text
+
+
+def test_bars_mark_what_was_asked_for() -> None:
+    chart = BarsView("Shares", "two bars", (Bar("off", 0.0, 0.0, "0 of 9"), Bar("on", 1.0, None, "9 of 9", True)))
+    text = page(Report("t", "l", (Chapter("h", "", bars=(chart, chart)),), facts=(("a", "b"),), footer="f"))
+    assert text.count('class="expected"') == 2
+    assert text.count('class="bar strong"') == 2
+    assert "<h3>Shares</h3>" in text
+
+
+def test_the_live_view_shows_both_versions_and_the_reason(bad: CanaryView) -> None:
+    text = screen(bad)
+    for part in (
+        "canary on staging · rolled back",
+        "api:live",
+        "version 1 ──▶ version 2",
+        "✗ 10 %",
+        "○ 50 %",
+        "errors",
+    ):
+        assert part in text
+    assert "evidence 1:" in text
+
+
+def test_the_live_view_of_a_promoted_canary_is_complete(good: CanaryView) -> None:
+    text = screen(good)
+    assert "● 10 % ── ● 50 % ── ● 100 %" in text
+
+
+def test_the_live_view_tells_when_a_decision_may_come(held: tuple[Event, ...], stage: StagePlan) -> None:
+    story = story_of(held[:4], stage)
+    text = screen(story.view())
+    assert "canary on staging" in text
+
+
+def test_lines_say_the_same(bad: CanaryView) -> None:
+    text = "\n".join(plain.status_lines(bad))
+    assert "api:live  version 1 to version 2, 0 %" in text
+    assert "steps 10%:failed 50%:ahead" in text
+    tick = plain.tick_line(bad)
+    assert "errors" in tick
+    assert "base" in tick
+
+
+def test_a_note_is_one_line_with_a_sign_for_those_who_see_no_colour(bad: CanaryView) -> None:
+    note = Note(4.0, bad.started_at, Tone.BAD, "sick", "12 % failed")
+    assert plain.note_line(note) == "   4.0 min ! sick          12 % failed"
+    assert terminal.note(note).plain == "   4.0 min  sick         12 % failed"
+
+
+def test_nothing_counted_is_said_in_words() -> None:
+    assert plain.rate_words(Rate(0, 0)) == "no request"
+
+
+def test_the_summary_for_github_is_a_table(bad: CanaryView) -> None:
+    text = plain.markdown(bad)
+    assert text.startswith("### ⛔ Canary on staging: rolled back")
+    assert "| requests that failed (api:live) | 5 % |" in text
+
+
+def test_json_keeps_every_field(bad: CanaryView) -> None:
+    shown = data(bad)
+    assert isinstance(shown, dict)
+    again = json.loads(json.dumps(shown))
+    assert again["phase"] == "rolled back"
+    assert again["tone"] == "bad"
+    assert again["started_at"] == "2026-01-05T09:00:00+00:00"
+    assert again["streams"][0]["minutes"][0]["candidate"]["requests"] > 0
+
+
+def test_every_event_becomes_json(rolled_back: tuple[Event, ...]) -> None:
+    for event in rolled_back:
+        shown = data(event)
+        assert isinstance(shown, dict)
+        assert json.loads(json.dumps(shown))["event"] == event.event
