@@ -71,7 +71,7 @@ class AwsStandIn(BaseStandIn):
         )
         self.scheduler = SchedulerService(
             clock=self.clock,
-            targets=Targets(self.clock, self.session, delivery),
+            targets=Targets(self.clock, delivery),
             seed=self.seed,
             region=self.region,
             account_id=self.account_id,

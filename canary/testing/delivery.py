@@ -6,24 +6,35 @@ So moto's queues receive them, and faults strike these calls as any others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 
 class Delivery:
-    """Sends messages as an AWS service does.
+    """Calls AWS as an AWS service does: once per attempt, with one client per service.
 
     Args:
-        session: makes boto3 sessions.
+        session: makes a boto3 session when the first call is made.
     """
 
     def __init__(self, session: Callable[[], boto3.Session]) -> None:
-        self._session = session
+        self._make_session = session
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A client that does not retry: whoever calls has retries of its own."""
+        if service not in self._clients:
+            if self._session is None:
+                self._session = self._make_session()
+            self._clients[service] = self._session.client(service, config=Config(retries={"total_max_attempts": 1}))
+        return self._clients[service]
 
     def publish(self, topic_arn: str, subject: str, message: str) -> None:
         """Publishes to a topic."""
-        self._session().client("sns", config=_ONCE).publish(TopicArn=topic_arn, Subject=subject, Message=message)
+        self.client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=message)
 
     def deliver(self, arn: str, body: str, attributes: dict[str, str]) -> None:
         """Sends to a queue, topic or function, by its ARN.
@@ -33,20 +44,14 @@ class Delivery:
         """
         service, name = arn.split(":")[2], arn.split(":", 5)[-1]
         typed = {key: {"DataType": "String", "StringValue": value or "-"} for key, value in attributes.items()}
-        session = self._session()
         if service == "sqs":
-            client = session.client("sqs", config=_ONCE)
-            url = client.get_queue_url(QueueName=name)["QueueUrl"]
-            client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=typed)  # type: ignore[arg-type]
+            queues = self.client("sqs")
+            url = queues.get_queue_url(QueueName=name)["QueueUrl"]
+            queues.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=typed)
         elif service == "sns":
-            topics = session.client("sns", config=_ONCE)
-            topics.publish(TopicArn=arn, Message=body, MessageAttributes=typed)  # type: ignore[arg-type]
+            self.client("sns").publish(TopicArn=arn, Message=body, MessageAttributes=typed)
         elif service == "lambda":
-            functions = session.client("lambda", config=_ONCE)
-            functions.invoke(FunctionName=arn, InvocationType="Event", Payload=body.encode())
+            self.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=body.encode())
         else:
             message = f"nothing can be delivered to {arn}"
             raise ValueError(message)
-
-
-_ONCE = Config(retries={"total_max_attempts": 1})

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
 from botocore.model import ListShape, MapShape, OperationModel, OperationNotFoundError, Shape, StructureShape
 
@@ -60,13 +57,11 @@ class Targets:
 
     Args:
         clock: virtual time.
-        session: makes boto3 sessions.
-        delivery: sends dead letters.
+        delivery: makes the calls and sends dead letters.
     """
 
-    def __init__(self, clock: VirtualClock, session: Callable[[], boto3.Session], delivery: Delivery) -> None:
+    def __init__(self, clock: VirtualClock, delivery: Delivery) -> None:
         self._clock = clock
-        self._session = session
         self._delivery = delivery
 
     def attempt(self, firing: Firing) -> None:
@@ -103,9 +98,7 @@ class Targets:
         name, service = operation.name, operation.service_model.service_name
         given = json.loads(text)
         _check_names(operation.input_shape, given)
-        # The stubs know clients by literal names only.
-        session: Any = self._session()
-        client = session.client(service, config=Config(retries={"total_max_attempts": 1}))
+        client = self._delivery.client(service)
         method = next(method for method, api in client.meta.method_to_api_mapping.items() if api == name)
         getattr(client, method)(**given)
 

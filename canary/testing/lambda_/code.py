@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib
-import inspect
 import io
 import shutil
 import sys
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,5 +183,5 @@ def package(source: str, module: str = "app") -> bytes:
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(f"{module}.py"), inspect.cleandoc(source) + "\n")
+        archive.writestr(zipfile.ZipInfo(f"{module}.py"), textwrap.dedent(source))
     return buffer.getvalue()
