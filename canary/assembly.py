@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from canary.core.plan import Plan
+from canary.adapters.alarms import CloudWatchAlarms
+from canary.adapters.alias import LambdaTraffic
+from canary.adapters.aws import Session, open_session
+from canary.adapters.clock import SystemClock
+from canary.adapters.cloudwatch import CloudWatchMetrics
+from canary.adapters.health import HealthChecks
+from canary.adapters.journal_dynamodb import DynamoJournal
+from canary.adapters.journal_file import FileJournal
+from canary.adapters.notify import Announcer
+from canary.adapters.topics import EventBuses, SnsTopics
+from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
+from canary.errors import PlanError
 from canary.ports import Clock, Journal, Observer
 from canary.runner import Ports
-
-if TYPE_CHECKING:
-    import boto3
 
 
 def load_plan(path: Path) -> Plan:
@@ -22,12 +29,32 @@ def load_plan(path: Path) -> Plan:
 
     Since 0.1.
     """
-    raise NotImplementedError
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"{path} can't be read: {error.strerror or error}", hint="Pass --plan PATH.") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{path} isn't UTF-8 text") from error
+    return Plan.parse(text)
 
 
-def open_journal(plan: Plan, *, base: Path = Path(), session: boto3.Session | None = None) -> Journal:
-    """The journal that the plan names: `file:DIRECTORY` or `dynamodb://TABLE`. Since 0.1."""
-    raise NotImplementedError
+def open_journal(
+    plan: Plan, *, base: Path = Path(), session: Session | None = None, stage: str | None = None
+) -> Journal:
+    """The journal that the plan names: `file:DIRECTORY` or `dynamodb://TABLE`.
+
+    Raises:
+        PlanError: neither of them.
+
+    Since 0.1.
+    """
+    kind, _, where = plan.journal.partition(":")
+    if kind == "file" and where:
+        return FileJournal(base / where)
+    if kind == "dynamodb" and where.strip("/"):
+        region = plan.stages[stage].region if stage in plan.stages else None
+        return DynamoJournal(session or open_session(region), where.strip("/"), stage)
+    raise PlanError(f'journal = "{plan.journal}" is neither "file:DIRECTORY" nor "dynamodb://TABLE"')
 
 
 def assemble(
@@ -35,7 +62,7 @@ def assemble(
     stage: str,
     *,
     base: Path = Path(),
-    session: boto3.Session | None = None,
+    session: Session | None = None,
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
 ) -> Ports:
@@ -47,12 +74,35 @@ def assemble(
         base: directory that relative paths of the plan start from.
         session: the boto3 session to use; made from the environment and the stage's region when None.
         clock: the machine's clock when None; the stand-in hands in its virtual one.
-        observers: hear every event.
+        observers: hear every event, before the plan's notifications are sent.
 
     Raises:
         UnknownStageError: the plan has no such stage.
-        AccessDeniedError: no credentials.
+        PlanError: the plan's journal is none.
+        AwsError: no region is set.
 
     Since 0.1.
     """
-    raise NotImplementedError
+    chosen = plan.stage(stage)
+    clock = clock or SystemClock()
+    session = session or open_session(chosen.region)
+    return Ports(
+        traffic=LambdaTraffic(session, clock),
+        metrics=CloudWatchMetrics(session, clock),
+        probes=HealthChecks(session),
+        alarms=CloudWatchAlarms(session, clock),
+        clock=clock,
+        journal=open_journal(plan, base=base, session=session, stage=stage),
+        observers=(*observers, *_announcers(chosen, session, clock)),
+        # Threads only against the real AWS: a virtual clock must see one call after the other.
+        in_parallel=isinstance(clock, SystemClock),
+    )
+
+
+def _announcers(stage: StagePlan, session: Session, clock: Clock) -> tuple[Observer, ...]:
+    targets = stage.notifications
+    if not targets:
+        return ()
+    topics = SnsTopics(session) if any(isinstance(target, SnsTarget) for target in targets) else None
+    buses = EventBuses(session) if any(isinstance(target, EventBridgeTarget) for target in targets) else None
+    return (Announcer(targets, clock, topics=topics, buses=buses),)

@@ -1,0 +1,192 @@
+"""The MetricSource port on CloudWatch: series become counts per minute of both versions; it judges none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from canary.adapters.aws import Api, Session
+from canary.adapters.gate_series import Needs, Pair, by_alias, by_function, needs, of_metric
+from canary.adapters.queues import Queues
+from canary.adapters.series import Found, Points, Series, SeriesReader
+from canary.core.measurements import (
+    AliasMinute,
+    AliasTraffic,
+    DataState,
+    Gauge,
+    MinuteCounts,
+    MinuteValue,
+    Stream,
+    StreamKey,
+)
+from canary.core.plan import CountingGate, Http5xxGate, LatencyGate, MetricGate, QueueGate, RatioGate, StagePlan
+from canary.ports import Clock, Measurements, Target, Window
+
+_WORST_FIRST = (DataState.FAILED, DataState.PARTIAL)
+
+
+class CloudWatchMetrics:
+    """Counts per minute from CloudWatch, by exact dimensions, over the whole canary at each tick.
+
+    The rows of the last complete answer stay when a later query fails: what was evidence remains evidence.
+
+    Since 0.1.
+    """
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._reader = SeriesReader(Api(session, "cloudwatch"), clock)
+        self._queues = Queues(session, clock, self._reader)
+        self._last: dict[StreamKey, Stream] = {}
+        self._last_gauges: dict[StreamKey, Gauge] = {}
+
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
+        """Every counting gate and gauge of the stage over the window, from scratch."""
+        counting = list(_counting(stage, targets))
+        metrics = list(_metrics(stage, targets))
+        totals = [by_alias(target, "Invocations") for target in targets]
+        totals += [by_function(target, "Invocations") for target in targets]
+        wanted = [series for _, need in counting for series in _all(need)] + totals
+        wanted += [series for _, pair in metrics for series in pair]
+        found = self._reader.fetch(wanted, window.history_start, window.end)
+        gauges = [_gauge(key, pair, found, window) for key, pair in metrics]
+        gauges += [self._queues.gauge(key, gate, window) for key, gate in _queue_gates(stage)]
+        return Measurements(
+            streams=tuple(self._remembered(_stream(key, need, found, window)) for key, need in counting),
+            gauges=tuple(self._remembered_gauge(gauge) for gauge in gauges),
+            traffic=tuple(_traffic(target, found, window) for target in targets),
+        )
+
+    def _remembered(self, stream: Stream) -> Stream:
+        if stream.state in _WORST_FIRST:
+            last = self._last.get(stream.key, Stream(stream.key))
+            return replace(last, state=stream.state, detail=stream.detail)
+        self._last[stream.key] = stream
+        return stream
+
+    def _remembered_gauge(self, gauge: Gauge) -> Gauge:
+        if gauge.state in _WORST_FIRST:
+            last = self._last_gauges.get(gauge.key, Gauge(gauge.key))
+            return replace(last, state=gauge.state, detail=gauge.detail)
+        self._last_gauges[gauge.key] = gauge
+        return gauge
+
+
+def _counting(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, Needs]]:
+    for name, gate in stage.gates.items():
+        if not isinstance(gate, CountingGate):
+            continue
+        for target in targets if _each_function(gate) else targets[:1]:
+            key = StreamKey(target.function.key if _each_function(gate) else "", name)
+            yield key, needs(gate, target, stage.name)
+
+
+def _each_function(gate: CountingGate) -> bool:
+    """API Gateway and load balancers stand before the whole stage; everything else is measured per function."""
+    if isinstance(gate, LatencyGate | Http5xxGate):
+        return gate.source in {"lambda", "url"}
+    return not isinstance(gate, RatioGate) or gate.numerator.by_function or gate.denominator.by_function
+
+
+def _metrics(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, tuple[Series, ...]]]:
+    """Gauges of any metric: the candidate's series, and the base's if the versions can be told apart."""
+    for name, gate in stage.gates.items():
+        if not isinstance(gate, MetricGate):
+            continue
+        for target in targets if gate.metric.by_function else targets[:1]:
+            candidate = of_metric(gate.metric, target, target.candidate, stage.name)
+            base = of_metric(gate.metric, target, target.base, stage.name)
+            key = StreamKey(target.function.key if gate.metric.by_function else "", name)
+            yield key, (candidate, base) if gate.metric.by_version else (candidate,)
+
+
+def _queue_gates(stage: StagePlan) -> Iterator[tuple[StreamKey, QueueGate]]:
+    for name, gate in stage.gates.items():
+        if isinstance(gate, QueueGate):
+            yield StreamKey("", name), gate
+
+
+def _all(need: Needs) -> tuple[Series, ...]:
+    if isinstance(need, Pair):
+        return need.series
+    return (*need.candidate.series, *need.base.series, *(need.both.series if need.both else ()))
+
+
+def _stream(key: StreamKey, need: Needs, found: Found, window: Window) -> Stream:
+    used = [found[series] for series in _all(need)]
+    state, detail = _known(used)
+    rows = [_row(need, found, at) for at in sorted({at for points in used for at in points.values})]
+    return Stream(
+        key,
+        minutes=tuple(counts for counts in rows if counts.minute >= window.start),
+        history=tuple(_as_base(counts) for counts in rows if counts.minute < window.start),
+        state=state,
+        detail=detail,
+    )
+
+
+def _known(used: Iterable[Points]) -> tuple[DataState, str]:
+    used = list(used)
+    for state in _WORST_FIRST:
+        for points in used:
+            if points.state is state:
+                return state, points.detail
+    if not any(points.values for points in used):
+        return DataState.NO_DATA, "CloudWatch has no such series yet, or no traffic in all this time"
+    return DataState.COMPLETE, ""
+
+
+def _row(need: Needs, found: Found, at: datetime) -> MinuteCounts:
+    if isinstance(need, Pair):
+        return MinuteCounts(at, _sum(need.requests, found, at), _sum(need.bad, found, at))
+    requests = _sum(need.candidate.requests, found, at)
+    bad = _sum(need.candidate.bad, found, at)
+    base_requests = _sum(need.base.requests, found, at)
+    base_bad = _sum(need.base.bad, found, at)
+    if need.both is not None and not _has(need.base.requests, found, at):
+        # Whether the base has a series of its own while it is the only version isn't settled (lambda-canary.md §2.1).
+        # Counts add up, so the alias' total minus the candidate is the base; percentiles would not.
+        base_requests = max(0, _sum(need.both.requests, found, at) - requests)
+        base_bad = max(0, _sum(need.both.bad, found, at) - bad)
+    return MinuteCounts(at, requests, bad, base_requests, base_bad)
+
+
+def _as_base(counts: MinuteCounts) -> MinuteCounts:
+    """Before the start all traffic was the base's."""
+    return MinuteCounts(
+        counts.minute,
+        base_requests=counts.base_requests + counts.candidate_requests,
+        base_bad=counts.base_bad + counts.candidate_bad,
+    )
+
+
+def _sum(series: Sequence[Series], found: Found, at: datetime) -> int:
+    """Counts at a bin edge are whole; the rounding only takes the float away."""
+    return sum(round(found[one].values.get(at, 0.0)) for one in series)
+
+
+def _has(series: Sequence[Series], found: Found, at: datetime) -> bool:
+    return any(at in found[one].values for one in series)
+
+
+def _gauge(key: StreamKey, series: Sequence[Series], found: Found, window: Window) -> Gauge:
+    used = [found[one] for one in series]
+    state, detail = _known(used)
+    candidate = used[0].values
+    base: Mapping[datetime, float] = used[1].values if len(used) > 1 else {}
+    before = [value for at, value in sorted((*candidate.items(), *base.items())) if at < window.start]
+    minutes = tuple(
+        MinuteValue(at, candidate.get(at), base.get(at)) for at in sorted({*candidate, *base}) if at >= window.start
+    )
+    return Gauge(key, minutes, before[-1] if before else None, state, detail)
+
+
+def _traffic(target: Target, found: Found, window: Window) -> AliasTraffic:
+    alias, function = found[by_alias(target, "Invocations")], found[by_function(target, "Invocations")]
+    state, _ = _known([alias])
+    minutes = tuple(
+        AliasMinute(at, round(value), round(function.values[at]) if at in function.values else None)
+        for at, value in sorted(alias.values.items())
+        if at >= window.start
+    )
+    return AliasTraffic(target.function.key, minutes, state)
