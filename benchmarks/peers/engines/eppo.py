@@ -23,7 +23,7 @@ def document(world):
         elif shape == "b":
             allocations = [allocation("share", [split("on", key, [(0, 2500)])]), off]
         elif shape == "c":
-            listed = [{"conditions": [{"attribute": "id", "operator": "ONE_OF", "value": world.listed}]}]
+            listed = [{"conditions": [{"attribute": "id", "operator": "ONE_OF", "value": world.listed_for(key)}]}]
             target = [
                 {
                     "conditions": [

@@ -16,7 +16,9 @@ def document(world):
             flag["targeting"] = share
         elif shape == "c":
             target = {"and": [{"==": [{"var": "country"}, "US"]}, {"in": [{"var": "plan"}, ["pro", "team"]]}]}
-            flag["targeting"] = {"if": [{"in": [{"var": "targetingKey"}, world.listed]}, "on", target, share, "off"]}
+            flag["targeting"] = {
+                "if": [{"in": [{"var": "targetingKey"}, world.listed_for(key)]}, "on", target, share, "off"]
+            }
         else:
             flag["variants"] = {"red": "red", "green": "green", "blue": "blue"}
             flag["defaultVariant"] = "blue"

@@ -12,7 +12,6 @@ sys.path.append(str(Path(__file__).parents[3]))
 
 def document(world):
     flags, values = {}, {}
-    listed = ", ".join(json.dumps(item) for item in world.listed)
     for key, shape in world.flags:
         flags[key] = {"name": key}
         split = f'(split pct::25 by::$userId seed::"{key}")'
@@ -23,6 +22,7 @@ def document(world):
                 "_variants": [{"name": "on", "enabled": True, "rule": split}, {"name": "off", "enabled": False}]
             }
         elif shape == "c":
+            listed = ", ".join(json.dumps(item) for item in world.listed_for(key))
             variants = [
                 {"name": "listed", "enabled": True, "rule": f"(in $userId [{listed}])"},
                 {

@@ -14,7 +14,7 @@ def document(world):
         elif shape == "b":
             features[key] = {"defaultValue": False, "rules": [share]}
         elif shape == "c":
-            listed = {"force": True, "condition": {"id": {"$in": world.listed}}}
+            listed = {"force": True, "condition": {"id": {"$in": world.listed_for(key)}}}
             target = {**share, "condition": {"country": "US", "plan": {"$in": ["pro", "team"]}}}
             features[key] = {"defaultValue": False, "rules": [listed, target]}
         else:

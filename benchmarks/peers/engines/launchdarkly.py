@@ -28,7 +28,7 @@ def document(world):
         elif shape == "b":
             flag["fallthrough"] = {"rollout": share}
         elif shape == "c":
-            flag["targets"] = [{"variation": 0, "values": world.listed}]
+            flag["targets"] = [{"variation": 0, "values": world.listed_for(key)}]
             clauses = [
                 {"attribute": "country", "op": "in", "values": ["US"], "negate": False},
                 {"attribute": "plan", "op": "in", "values": ["pro", "team"], "negate": False},

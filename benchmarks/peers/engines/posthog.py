@@ -10,7 +10,7 @@ def document(world):
         if shape == "b":
             groups = [{"properties": [], "rollout_percentage": 25}]
         elif shape == "c":
-            listed = {"key": "id", "value": world.listed, "operator": "exact", "type": "person"}
+            listed = {"key": "id", "value": world.listed_for(key), "operator": "exact", "type": "person"}
             target = [
                 {"key": "country", "value": ["US"], "operator": "exact", "type": "person"},
                 {"key": "plan", "value": ["pro", "team"], "operator": "exact", "type": "person"},

@@ -21,7 +21,7 @@ def document(world):
                 {"key": "plan", "action": "KEY_IN_VALUE", "value": ["pro", "team"]},
                 share,
             ]
-            listed = [{"key": "user_id", "action": "KEY_IN_VALUE", "value": world.listed}]
+            listed = [{"key": "user_id", "action": "KEY_IN_VALUE", "value": world.listed_for(key)}]
             rules = {
                 "listed": {"when_match": True, "conditions": listed},
                 "target": {"when_match": True, "conditions": target},

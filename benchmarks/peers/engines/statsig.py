@@ -8,7 +8,8 @@ import json
 def document(world):
     conditions = {
         "everyone": condition("public"),
-        "listed": condition("user_field", "any", "userID", world.listed),
+        "listed": condition("user_field", "any", "userID", world.listed_for("c")),
+        "few": condition("user_field", "any", "userID", world.listed_for("")),
         "country": condition("user_field", "any", "country", ["US"]),
         "plan": condition("user_field", "any", "custom_plan", ["pro", "team"]),
     }
@@ -19,7 +20,10 @@ def document(world):
         elif shape == "b":
             gates[key] = spec(key, "feature_gate", False, [rule("share", 25, True, ["everyone"])])
         elif shape == "c":
-            rules = [rule("listed", 100, True, ["listed"]), rule("target", 25, True, ["country", "plan"])]
+            rules = [
+                rule("listed", 100, True, ["listed" if key == "c" else "few"]),
+                rule("target", 25, True, ["country", "plan"]),
+            ]
             gates[key] = spec(key, "feature_gate", False, rules)
         else:
             rules = []

@@ -23,7 +23,7 @@ def document(world):
                 {"contextName": "country", "operator": "IN", "values": ["US"]},
                 {"contextName": "plan", "operator": "IN", "values": ["pro", "team"]},
             ]
-            listed = {"name": "userWithId", "parameters": {"userIds": ",".join(world.listed)}}
+            listed = {"name": "userWithId", "parameters": {"userIds": ",".join(world.listed_for(key))}}
             feature["strategies"] = [listed, {**share, "constraints": constraints}]
         elif shape == "d":
             feature["variants"] = [
