@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
 
 from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
-from flagkit.core.snapshot import Snapshot
-from flagkit.errors import SourceUrlError
 from flagkit.runtime.answers import Kind, resolve
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.engine import Engine, Options
 from flagkit.runtime.layers import FlagTable, Layer
-from flagkit.runtime.refresher import Refresher, RefreshMode
+from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
-from flagkit.runtime.store import Store
-from flagkit.sources.addresses import FORMS, connect
+from flagkit.runtime.store import Listener
+from flagkit.sources.addresses import connect, default_url
 from flagkit.sources.base import Source
 
 if TYPE_CHECKING:
@@ -49,50 +46,31 @@ class Flags:
 
     Args:
         source: where the document comes from.
-        refresh: who asks for news: `background`, `on_demand` or `manual`; `auto` takes on_demand in AWS Lambda,
-            manual with a clock that isn't the machine's, and background otherwise.
-        start_wait_s: how long the constructor may wait for the first document.
-        stale_after_s: how long a document counts as fresh without being confirmed; three intervals where None.
-        user_key: the context key that the positional user id stands for.
-        clock: time; the machine's where None.
+        **options: see `Options`.
+
+    Raises:
+        SourceUrlError: FLAGKIT_OVERRIDES can't be read.
 
     Since 0.1.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        refresh: str = "auto",
-        start_wait_s: float = 5.0,
-        stale_after_s: float | None = None,
-        user_key: str = "userId",
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
-        self._layers: tuple[Layer, ...] = ()
-        self._clock: Clock = SystemClock() if clock is None else clock
-        self._mode = _mode(refresh, self._clock)
         self._warned: set[tuple[str, str | None, str]] = set()
-        self._store = Store(
-            source.url,
-            self._clock,
-            user_key=user_key,
-            stale_after_s=3 * source.poll_interval_s if stale_after_s is None else stale_after_s,
-            publish=self._install,
-        )
-        self._refresher = Refresher(source, self._store, self._clock)
-        self._start(start_wait_s)
+        self._engine = Engine(source, self._install, **options)
+        self._store = self._engine.store
 
     @classmethod
-    def connect(cls, url: str | None = None, *, session: boto3.Session | None = None, **options: Any) -> Self:
+    def connect(
+        cls, url: str | None = None, *, session: boto3.Session | None = None, **options: Unpack[Options]
+    ) -> Self:
         """Flags from an address.
 
         Args:
-            url: e.g. `file:flags.json` or `appconfig://shop/production/flags`; the environment variable
-                FLAGKIT_SOURCE where None.
+            url: e.g. `file:flags.json` or `appconfig://shop/production/flags`. Where None: the environment variable
+                FLAGKIT_SOURCE, or in AWS Lambda the first configuration that the AppConfig extension prefetches.
             session: boto3 session for AWS sources.
-            **options: as for `Flags`.
+            **options: see `Options`.
 
         Raises:
             SourceUrlError: there is no address, or it can't be read. A source that doesn't answer raises nothing:
@@ -100,10 +78,7 @@ class Flags:
 
         Since 0.1.
         """
-        address = os.environ.get("FLAGKIT_SOURCE", "") if url is None else url
-        if not address:
-            raise SourceUrlError("no flag source was given", hint="Set FLAGKIT_SOURCE or pass " + " or ".join(FORMS))
-        return cls(connect(address, session=session), **options)
+        return cls(connect(default_url() if url is None else url, session=session), **options)
 
     def is_enabled(
         self, key: str, user_id: UserId = None, context: Context | None = None, *, default: bool = False
@@ -208,7 +183,7 @@ class Flags:
 
     def refresh(self) -> bool:
         """Asks the source now; tells whether it answered properly. Since 0.1."""
-        return self._refresher.refresh()
+        return self._engine.refresher.refresh()
 
     def refresh_if_due(self, budget_s: float | None = None) -> None:
         """Asks the source if it is time to.
@@ -218,10 +193,7 @@ class Flags:
 
         Since 0.1.
         """
-        if budget_s is None:
-            self._refresher.refresh_if_due()
-        else:
-            self._refresher.run_within(budget_s)
+        self._engine.refresh_if_due(budget_s)
 
     def on_invocation(
         self, handler: Callable[Parameters, Result], *, budget_s: float = 0.5
@@ -237,7 +209,7 @@ class Flags:
 
         @functools.wraps(handler)
         def refreshed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-            if self._mode is not RefreshMode.BACKGROUND:
+            if self._engine.mode is not RefreshMode.BACKGROUND:
                 self.refresh_if_due(budget_s)
             return handler(*args, **kwargs)
 
@@ -245,9 +217,19 @@ class Flags:
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Waits until a document has come from the source; tells whether one has. Since 0.1."""
-        if self._mode is not RefreshMode.BACKGROUND and not self._refresher.ready.is_set():
-            self._refresher.run_within(timeout_s)
-        return self._refresher.ready.wait(timeout_s if self._mode is RefreshMode.BACKGROUND else 0)
+        return self._engine.wait_until_ready(timeout_s)
+
+    def on_change(self, listener: Listener) -> Callable[[], None]:
+        """Calls a function with the keys of the flags that changed, whenever another document is put in force.
+
+        It is called by the thread that refreshes, after the change; what it raises is logged.
+
+        Returns:
+            a function that ends it.
+
+        Since 0.1.
+        """
+        return self._engine.on_change(listener)
 
     def status(self) -> Status:
         """What is served and how fresh it is. Since 0.1."""
@@ -255,7 +237,15 @@ class Flags:
 
     def close(self) -> None:
         """Stops refreshing; questions are answered from what is there. Since 0.1."""
-        self._refresher.close()
+        self._engine.refresher.close()
+
+    def add_layer(self, layer: Layer) -> None:
+        """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
+        self._engine.add_layer(layer)
+
+    def remove_layer(self, layer: Layer) -> None:
+        """Takes a layer away. Since 0.1."""
+        self._engine.remove_layer(layer)
 
     def __enter__(self) -> Self:
         return self
@@ -271,29 +261,7 @@ class Flags:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def _start(self, wait_s: float) -> None:
-        if self._mode is RefreshMode.BACKGROUND:
-            self._refresher.start()
-            self._refresher.first_attempt.wait(wait_s)
-        elif self._mode is RefreshMode.ON_DEMAND:
-            self._refresher.run_within(wait_s)
-        else:
-            self._refresher.refresh()
-
-    def add_layer(self, layer: Layer) -> None:
-        """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
-        self._layers = (*self._layers, layer)
-        self._install(self._store.snapshot)
-
-    def remove_layer(self, layer: Layer) -> None:
-        """Takes a layer away. Since 0.1."""
-        self._layers = tuple(other for other in self._layers if other is not layer)
-        self._install(self._store.snapshot)
-
-    def _install(self, snapshot: Snapshot | None) -> None:
-        table: FlagTable = {} if snapshot is None else snapshot.flags
-        for layer in self._layers:
-            table = layer(table)
+    def _install(self, table: FlagTable) -> None:
         self._flags = table  # the swap: one assignment, readers hold either table
 
     def _version(self) -> str | None:
@@ -304,7 +272,7 @@ class Flags:
 
     def _unknown(self, key: str) -> Evaluation:
         if not self._store.ready:
-            message = f"no flag document is loaded yet from {self._store.status().source}"
+            message = f"no flag document is loaded yet from {self._store.source_url}"
             return failure(str(key), ErrorCode.PROVIDER_NOT_READY, message)
         return failure(
             str(key),
@@ -326,11 +294,3 @@ class Flags:
             return
         self._warned.add(seen)
         logger.warning("flagkit: %s; the default is served [%s]", evaluation.message, evaluation.error)
-
-
-def _mode(wanted: str, clock: Clock) -> RefreshMode:
-    if wanted != "auto":
-        return RefreshMode(wanted)
-    if not isinstance(clock, SystemClock):
-        return RefreshMode.MANUAL
-    return RefreshMode.ON_DEMAND if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else RefreshMode.BACKGROUND

@@ -156,6 +156,7 @@ class Refresher:
         self._flight = threading.Lock()
         self._wake = threading.Event()
         self._random = random.Random()  # noqa: S311  (jitter; the parent's state would make twins)
+        self._store.after_fork()
         try:
             self._source.reset()
         except SourceError as error:

@@ -1,19 +1,23 @@
-"""The snapshot in force and the facts about its freshness. It must not fetch, wait or start threads.
+"""What is in force and the facts about its freshness. It must not fetch, wait or start threads.
 
 One writer at a time (the refresher sees to that); readers take what they find and need no lock.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError
+from flagkit.runtime.changes import changed_flags
 from flagkit.runtime.clock import Clock
 from flagkit.runtime.status import State, Status
 from flagkit.sources.base import Document, DocumentKind
 
+logger = logging.getLogger("flagkit")
 Listener = Callable[[frozenset[str]], object]
 
 
@@ -25,7 +29,7 @@ class Store:
         clock: dates what happens.
         user_key: the context key that the positional user id stands for.
         stale_after_s: how long a good document counts as fresh without the source confirming it.
-        publish: called with each new snapshot; makes it the one that is read.
+        publish: called with each new snapshot and its document; makes it the one that is read.
     """
 
     def __init__(
@@ -35,40 +39,49 @@ class Store:
         *,
         user_key: str,
         stale_after_s: float,
-        publish: Callable[[Snapshot], object],
+        publish: Callable[[Snapshot, Document], object],
     ) -> None:
+        self.source_url = source_url
         self.snapshot: Snapshot | None = None
+        self.document: Document | None = None
+        self.origin = ""
         self.stale = False
         self.failures = 0
         self.next_poll_s: float | None = None
-        self._source_url = source_url
+        self.listeners: list[Listener] = []
         self._clock = clock
         self._user_key = user_key
         self._stale_after_s = stale_after_s
         self._publish = publish
-        self._document: Document | None = None
-        self._origin = ""
         self._error: FlagkitError | None = None
         self._invalid: DocumentError | None = None
         self._loaded_at: datetime | None = None
         self._checked_at: datetime | None = None
         self._checked_s: float | None = None
+        # The first document may come from the source and from a stand-by for it at the same moment.
+        self._swap = threading.Lock()
 
-    def accept(self, document: Document, origin: str = "source") -> Snapshot:
-        """Puts a document in force.
+    def accept(self, document: Document, origin: str = "source") -> None:
+        """Puts a document in force; a stand-by for the source (cache, fallback) only if nothing is yet.
 
         Raises:
             DocumentError: it can't be read; what was in force stays.
         """
-        read = Snapshot.from_retrieved if document.kind is DocumentKind.FEATURE_FLAGS else self._read_whole
-        snapshot = read(document.content, version=document.version, label=document.label)
-        self._document, self._origin = document, origin
-        self._loaded_at = self._clock.now()
-        self.snapshot = snapshot
-        if origin == "source":
-            self._invalid = None
-        self._publish(snapshot)
-        return snapshot
+        snapshot = self._read(document)
+        with self._swap:
+            if origin != "source" and self.ready:
+                return
+            before, self.snapshot = self.snapshot, snapshot
+            self.document, self.origin = document, origin
+            self._loaded_at = self._clock.now()
+            if origin == "source":
+                self._invalid = None
+            else:
+                self.stale = True
+            self._publish(snapshot, document)
+        if document.warning:
+            logger.warning("flagkit: %s", document.warning)
+        self._tell(before, snapshot)
 
     def confirm(self) -> None:
         """Notes that the source answered properly: what it delivered is in force, or nothing changed."""
@@ -94,16 +107,20 @@ class Store:
         """Whether a document is in force."""
         return self.snapshot is not None
 
+    def after_fork(self) -> None:
+        """Makes a forked child's copy usable: the lock may have been held by a thread that isn't there any more."""
+        self._swap = threading.Lock()
+
     def status(self) -> Status:
         """The facts, summed up."""
-        snapshot, document = self.snapshot, self._document
+        snapshot, document = self.snapshot, self.document
         age_s = None if self._checked_s is None else self._clock.monotonic() - self._checked_s
         return Status(
             state=self._state(),
-            source=self._source_url,
+            source=self.source_url,
             version=None if document is None else document.version,
             label=None if document is None else document.label,
-            origin=self._origin,
+            origin=self.origin,
             age_s=age_s,
             loaded_at=self._loaded_at,
             checked_at=self._checked_at,
@@ -118,7 +135,7 @@ class Store:
         error = self._error or self._invalid
         if self.snapshot is None:
             return State.INITIALISING if error is None else State.ERROR
-        fresh = self._invalid is None and self._origin == "source" and not self._too_old()
+        fresh = self._invalid is None and self.origin == "source" and not self._too_old()
         return State.READY if fresh else State.STALE
 
     def _too_old(self) -> bool:
@@ -127,9 +144,25 @@ class Store:
     def _next_poll_at(self) -> datetime | None:
         if self.next_poll_s is None:
             return None
-        from datetime import timedelta
-
         return self._clock.now() + timedelta(seconds=self.next_poll_s - self._clock.monotonic())
 
-    def _read_whole(self, content: bytes, *, version: str | None, label: str | None) -> Snapshot:
-        return Snapshot.from_json(content, version=version, label=label, user_key=self._user_key, now=self._clock.now)
+    def _read(self, document: Document) -> Snapshot:
+        if document.kind == DocumentKind.FEATURE_FLAGS:
+            return Snapshot.from_retrieved(document.content, version=document.version, label=document.label)
+        return Snapshot.from_json(
+            document.content,
+            version=document.version,
+            label=document.label,
+            user_key=self._user_key,
+            now=self._clock.now,
+        )
+
+    def _tell(self, before: Snapshot | None, after: Snapshot) -> None:
+        changed = changed_flags(before, after) if self.listeners else frozenset()
+        if not changed:
+            return
+        for listener in tuple(self.listeners):
+            try:
+                listener(changed)
+            except Exception:
+                logger.exception("flagkit: a change listener failed")

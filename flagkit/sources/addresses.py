@@ -5,6 +5,7 @@ It builds; a source's client library is imported only when that source is built 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,25 @@ def parse(url: str) -> Address:
 
     rest, _, query = rest.partition("?")
     return Address(scheme, rest, dict(parse_qsl(query)))
+
+
+def default_url() -> str:
+    """The address that the environment names: FLAGKIT_SOURCE, else what AWS's Lambda extension prefetches first.
+
+    Raises:
+        SourceUrlError: it names none.
+
+    Since 0.1.
+    """
+    url = os.environ.get("FLAGKIT_SOURCE", "")
+    if url:
+        return url
+    # `app:env:profile` or `/applications/app/environments/env/configurations/profile` (appconfig.md §6).
+    first = os.environ.get("AWS_APPCONFIG_EXTENSION_PREFETCH_LIST", "").split(",")[0].strip()
+    names = first.strip("/").split("/")[1::2] if first.startswith("/") else first.split(":")
+    if len(names) == 3 and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        return "agent://" + "/".join(names)
+    raise SourceUrlError("no flag source was given", hint="Set FLAGKIT_SOURCE, or pass " + " or ".join(FORMS) + ".")
 
 
 def connect(url: str, *, session: boto3.Session | None = None) -> Source:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import mmh3
+
 
 class DocumentKind(StrEnum):
     """Which of AWS's two shapes a document has (appconfig.md §1). Since 0.1."""
@@ -73,6 +75,4 @@ class Source(Protocol):
 
 def content_version(content: bytes) -> str:
     """A short hash that stands for the version of a document whose number isn't known. Since 0.1."""
-    import hashlib  # loads OpenSSL: not at import time
-
-    return "sha256:" + hashlib.sha256(content).hexdigest()[:12]
+    return f"content-{mmh3.hash128(content):032x}"[:20]

@@ -1,0 +1,158 @@
+"""Stand-bys, overrides, listeners and modes of a client."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from flagkit import Flags, SourceUrlError, State
+from flagkit.errors import SourceUnavailableError
+from flagkit.runtime.clock import SystemClock
+from flagkit.runtime.refresher import RefreshMode
+from flagkit.sources import Document
+from flagkit.sources.static import StaticSource, short_form
+from flagkit.testing import ScriptedSource, VirtualClock
+
+DOWN = SourceUnavailableError("down")
+
+
+def make(*script, **options):
+    return Flags(ScriptedSource(*script), **{"clock": VirtualClock(), **options})
+
+
+def test_without_source_and_cache_the_fallback_is_served(tmp_path):
+    path = tmp_path / "bundled.json"
+    path.write_text(json.dumps(short_form({"a": True})))
+    for fallback in ({"a": True}, path, str(path)):
+        flags = make(DOWN, fallback=fallback)
+        assert flags.is_enabled("a")
+        assert (flags.status().state, flags.status().origin) == (State.STALE, "fallback")
+
+
+def test_a_fallback_that_can_not_be_used_is_logged_and_defaults_are_served(tmp_path, caplog):
+    (tmp_path / "broken.json").write_text("{oops")
+    for fallback in (tmp_path / "missing.json", tmp_path / "broken.json"):
+        flags = make(DOWN, fallback=fallback)
+        assert flags.is_enabled("a", default=True)
+        assert flags.status().state is State.ERROR
+    assert "fallback" in caplog.text
+
+
+def test_a_stand_by_never_replaces_what_came_from_the_source():
+    flags = make({"a": True})
+    flags._store.accept(Document(json.dumps(short_form({"a": False})).encode()), "cache")
+    assert flags.is_enabled("a")
+
+
+def test_overrides_win_over_the_document_and_the_environment_over_the_argument(monkeypatch):
+    monkeypatch.setenv("FLAGKIT_OVERRIDES", '{"b": true, "colour": "blue"}')
+    flags = make({"a": False, "b": False, "colour": "red"}, overrides={"a": True, "b": False})
+    assert flags.is_enabled("a")
+    assert flags.is_enabled("b")
+    assert flags.string("colour", default="") == "blue"
+    assert flags.evaluate("a").version == "override"
+
+
+def test_overrides_hold_without_any_document():
+    flags = make(DOWN, overrides={"a": True})
+    assert flags.is_enabled("a")
+    assert set(flags) == {"a"}
+
+
+@pytest.mark.parametrize("text", ["{oops", "[1]", '"on"'])
+def test_overrides_that_can_not_be_read_are_refused_at_the_start(monkeypatch, text):
+    monkeypatch.setenv("FLAGKIT_OVERRIDES", text)
+    with pytest.raises(SourceUrlError, match="FLAGKIT_OVERRIDES"):
+        make({})
+
+
+def test_listeners_hear_which_flags_changed():
+    flags = make({"a": True, "b": True, "c": 1}, None, {"a": False, "b": True, "d": True})
+    heard = []
+    stop = flags.on_change(heard.append)
+    flags.refresh()
+    assert heard == []
+    flags.refresh()
+    assert heard == [{"a", "c", "d"}]
+    stop()
+    flags._store.accept(Document(json.dumps(short_form({})).encode()))
+    assert len(heard) == 1
+
+
+def test_a_listener_that_fails_harms_nobody(caplog):
+    flags = make({"a": True}, {"a": False})
+    heard = []
+    flags.on_change(lambda _: 1 / 0)
+    flags.on_change(heard.append)
+    flags.refresh()
+    assert heard == [{"a"}]
+    assert not flags.is_enabled("a")
+    assert "listener" in caplog.text
+
+
+def test_broken_flags_count_as_changed_only_when_their_fault_changes():
+    bad = {"a": {"enabled": "perhaps"}, "b": True}
+    flags = make(bad, {**bad, "b": False}, {"a": {"enabled": 3}, "b": False})
+    heard = []
+    flags.on_change(heard.append)
+    flags.refresh()
+    assert heard == [{"b"}]
+
+
+def test_the_first_document_after_an_outage_names_all_flags():
+    flags = make(DOWN, {"a": True})
+    heard = []
+    flags.on_change(heard.append)
+    flags.refresh()
+    assert heard == [{"a"}]
+
+
+def test_the_mode_is_chosen_by_where_the_process_runs(monkeypatch):
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    assert make({})._engine.mode is RefreshMode.MANUAL
+    with make({}, clock=SystemClock()) as flags:
+        assert flags._engine.mode is RefreshMode.BACKGROUND
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "api")
+    assert make({}, clock=SystemClock())._engine.mode is RefreshMode.ON_DEMAND
+    assert make({}, clock=SystemClock(), refresh="manual")._engine.mode is RefreshMode.MANUAL
+
+
+def test_the_address_comes_from_the_extension_in_lambda(monkeypatch):
+    from flagkit.sources.addresses import default_url
+
+    monkeypatch.delenv("FLAGKIT_SOURCE", raising=False)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "api")
+    monkeypatch.setenv("AWS_APPCONFIG_EXTENSION_PREFETCH_LIST", "shop:prod:flags,shop:prod:other")
+    assert default_url() == "agent://shop/prod/flags"
+    monkeypatch.setenv(
+        "AWS_APPCONFIG_EXTENSION_PREFETCH_LIST", "/applications/shop/environments/prod/configurations/flags"
+    )
+    assert default_url() == "agent://shop/prod/flags"
+
+
+def test_failures_are_told_once_and_then_ever_more_rarely(caplog):
+    source = ScriptedSource({"a": True})
+    flags = Flags(source, clock=VirtualClock())
+    source.failure = DOWN
+    with caplog.at_level(logging.WARNING, "flagkit"):
+        for _ in range(20):
+            flags.refresh()
+    assert len(caplog.records) == 5  # 1, 2, 4, 8, 16
+    source.failure = None
+    with caplog.at_level(logging.INFO, "flagkit"):
+        flags.refresh()
+    assert "answers again after 20 failures" in caplog.text
+
+
+def test_what_the_source_wants_known_is_logged_and_in_the_status(caplog):
+    content = json.dumps({"a": {"enabled": True, "_variant": "default"}}).encode()
+    flags = make(Document(content, "1", None, "feature_flags", "rules are missing"))
+    assert flags.status().warning == "rules are missing"
+    assert flags.evaluate("a").reason == "RULES_UNSEEN"
+    assert "rules are missing" in caplog.text
+
+
+def test_a_static_document_is_served_at_once():
+    assert Flags(StaticSource({"a": True}), refresh="manual").is_enabled("a")
