@@ -29,6 +29,7 @@ from flagkit.core.documents.models import (
     FlagValue,
     Variant,
 )
+from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import RuleError, Violation
 
@@ -92,7 +93,8 @@ def _check_order(variants: tuple[Variant, ...], location: str) -> Iterator[Viola
 
 def _check_rule(rule: str, location: str) -> Iterator[Violation]:
     try:
-        parse_rule(rule)
+        # Compiled, too: a pattern that RE2 doesn't take shows only then.
+        compile_rule(parse_rule(rule), default_seed="")
     except RuleError as error:
         # The service names both: the rule isn't empty, and it isn't valid.
         yield broken("Empty", location, rule, "must be empty or a valid rule")

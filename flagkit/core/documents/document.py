@@ -45,11 +45,13 @@ class FlagDocument(DocumentShape):
         Raises:
             DocumentError: with one `Violation` for everything AWS would refuse.
         """
+        decoded = _decode(content)
         try:
-            document = cls.model_validate(_decode(content))
+            document = cls.model_validate(decoded)
         except ValidationError as error:
-            found = tuple(_from_pydantic(details) for details in error.errors(include_url=False))
-            raise _error(found) from None
+            wrong = error.errors(include_url=False)
+            found = tuple(_from_pydantic(details) for details in wrong)
+            raise _error(found + tuple(_other_faults(decoded, wrong))) from None
         found = tuple(checks.violations(document))
         if found:
             raise _error(found)
@@ -98,6 +100,17 @@ def _text(content: bytes | str | Mapping[str, JsonValue]) -> str:
         return json.dumps(dict(content))
     except (TypeError, ValueError, RecursionError) as error:
         raise _error((broken("ValidJson", "", "", f"is not JSON: {error}"),)) from None
+
+
+def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violation]:
+    """Check the flags whose shape is right, so that one answer names everything that is wrong."""
+    keys = {details["loc"][1] for details in wrong if len(details["loc"]) > 1}
+    if not isinstance(decoded, dict) or any(len(details["loc"]) < 2 for details in wrong):
+        return
+    rest = dict(decoded)
+    for part in ("flags", "values"):
+        rest[part] = {key: entry for key, entry in (rest.get(part) or {}).items() if key not in keys}
+    yield from checks.violations(DocumentShape.model_validate(rest))
 
 
 def _refuse_constant(name: str) -> float:

@@ -44,6 +44,10 @@ def _null_is_empty(value: object) -> object:
     return {} if value is None else value
 
 
+def _null_is_nothing(value: object) -> object:
+    return () if value is None else value
+
+
 FlagKey = Annotated[StrictStr, Field(pattern=KEY_PATTERN)]
 AttributeKey = Annotated[FlagKey, AfterValidator(_not_reserved)]
 Name = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
@@ -70,9 +74,10 @@ class FlagDefinition(Model):
 
     name: OptionalName | None = None
     description: Text | None = None
-    attributes: Annotated[dict[AttributeKey, AttributeDefinition], Field(max_length=MAX_ATTRIBUTES)] = Field(
-        default_factory=dict
-    )
+    attributes: Annotated[
+        Annotated[dict[AttributeKey, AttributeDefinition], Field(max_length=MAX_ATTRIBUTES)],
+        BeforeValidator(_null_is_empty),
+    ] = Field(default_factory=dict)
     deprecation: Deprecation | None = Field(default=None, alias="_deprecation")
     created_at: Timestamp | None = Field(default=None, alias="_createdAt")
     updated_at: Timestamp | None = Field(default=None, alias="_updatedAt")
@@ -96,7 +101,7 @@ class FlagValue(Model):
     __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
 
     enabled: OptionalToggle = None
-    variants: tuple[Variant, ...] = Field(default=(), alias="_variants")
+    variants: Annotated[tuple[Variant, ...], BeforeValidator(_null_is_nothing)] = Field(default=(), alias="_variants")
     created_at: Timestamp | None = Field(default=None, alias="_createdAt")
     updated_at: Timestamp | None = Field(default=None, alias="_updatedAt")
 

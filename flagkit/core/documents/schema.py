@@ -74,7 +74,7 @@ def _flag() -> Json:
         "properties": {
             "name": {"type": ["string", "null"], "pattern": NAME_PATTERN.replace("{1,", "{0,")},
             "description": _ref("text"),
-            "attributes": _map_of("attribute") | {"maxProperties": MAX_ATTRIBUTES},
+            "attributes": _map_of("attribute", optional=True) | {"maxProperties": MAX_ATTRIBUTES},
             "_deprecation": {
                 "type": ["object", "null"],
                 "properties": {
@@ -93,7 +93,7 @@ def _value() -> Json:
         "type": "object",
         "properties": {
             "enabled": _ref("toggle"),
-            "_variants": {"type": "array", "items": _ref("variant")},
+            "_variants": {"type": ["array", "null"], "items": _ref("variant")},
             "_createdAt": _ref("timestamp"),
             "_updatedAt": _ref("timestamp"),
         },

@@ -84,6 +84,18 @@ def test_flag_keys_follow_aws_pattern(key):
     ]
 
 
+def test_faults_of_shape_and_of_meaning_are_named_together():
+    content = document({}, _variants=[ruleless := {"name": "x", "enabled": True}, {**ruleless, "name": "y"}])
+    content["flags"]["g"] = {"name": 7}
+    content["values"]["g"] = {"enabled": 7}
+    assert violations(content) == [
+        ("AttributeType(string)", "flags.g.name"),
+        ("AttributeType(boolean)", "values.g.enabled"),
+        ("NonEmpty", "values.f._variants.variants.x.rule"),
+    ]
+    assert violations({**content, "version": "2"})[0] == ("OneOf(1)", "version")
+
+
 def test_an_attribute_may_not_be_called_enabled():
     assert violations(document({"enabled": {}})) == [("AttributeKey", "flags.f.attributes.enabled")]
 
