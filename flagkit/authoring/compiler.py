@@ -1,0 +1,290 @@
+"""From the readable form to native documents: every word becomes a native rule that AWS's Agent reads too.
+
+A variant's rule is `(and GATES… (or LISTS… (and LIMITS… BANDS)))`. Gates (requires, from, until) hold for everybody.
+Lists (users, groups, segments) are in whatever the percentages say. Limits (among, where, holdout, layer, percent or
+ramp) and bands decide which share of all others takes part. Parts that say nothing are left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from pydantic import JsonValue
+
+from flagkit.authoring.bands import Band, Cut
+from flagkit.authoring.conditions import (
+    GROUP,
+    HOLDOUT,
+    LAYER,
+    REQUIRES,
+    SEGMENT,
+    USER,
+    Share,
+    all_of,
+    any_of,
+    before,
+    named,
+    one_of,
+    outside,
+    ramp_of,
+    share_of,
+    since,
+)
+from flagkit.authoring.cuts import Cuts, fixed_recut
+from flagkit.authoring.native import native_definition, native_variant
+from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
+from flagkit.core.documents import FlagDocument
+from flagkit.core.rules.ast import Boolean, Condition, Not, Or, Rule
+from flagkit.core.rules.parser import parse_rule
+from flagkit.errors import EditError, RuleError, UnknownFlagError
+
+_Entry = TypeVar("_Entry")
+_Ruled: TypeAlias = "tuple[VariantSource, Rule | str | None]"
+
+ON, OFF = "on", "off"
+EXPOSURE = ":exposure"
+
+
+def compile_document(source: AuthoringDocument, *, cuts: Cuts | None = None) -> FlagDocument:
+    """Compile the readable form to a native document.
+
+    Args:
+        source: the readable form.
+        cuts: the bands of the document that is replaced (`read_cuts`); without it bands are cut from 0 %.
+
+    Raises:
+        UnknownFlagError: a prerequisite names no flag.
+        EditError: prerequisites make a circle, a name is unknown, shares add up to more than 100 %.
+        DocumentError: the result breaks AWS's limits, e.g. a rule has more than 16,384 characters.
+
+    Since 0.1.
+    """
+    compiler = Compiler(source, cuts or Cuts())
+    flags: dict[str, JsonValue] = {}
+    values: dict[str, JsonValue] = {}
+    for key, flag in source.flags.items():
+        flags[key] = native_definition(flag)
+        value = compiler.value(key)
+        if value is not None:
+            values[key] = value
+    return FlagDocument.parse({"version": "1", "flags": flags, "values": values})
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Compiles the flags of one document, each once, prerequisites first."""
+
+    source: AuthoringDocument
+    cuts: Cuts
+    _rules: dict[str, list[_Ruled]] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+    _layers: dict[str, Cut] = field(default_factory=dict)
+
+    def value(self, key: str) -> JsonValue:
+        """Return the native `values.<key>`, or None for a flag that is only declared."""
+        flag = self.source.flags[key]
+        variants = self.variants(key)
+        if variants:
+            return {"_variants": [native_variant(variant, rule) for variant, rule in variants]}
+        if flag.enabled is None and not flag.values:
+            return None
+        return {"enabled": bool(flag.enabled), **flag.values}
+
+    def variants(self, key: str) -> list[_Ruled]:
+        """Return the variants of a flag with their rules; the default has none. Native text is kept as it is."""
+        if key not in self._rules:
+            if key in self._open:
+                circle = " → ".join([*self._open[self._open.index(key) :], key])
+                message = f"requires makes a circle: {circle}"
+                raise EditError(message)
+            self._open.append(key)
+            self._rules[key] = self._compile(key, self.source.flags[key])
+            self._open.pop()
+        return self._rules[key]
+
+    def enabling(self, key: str) -> Condition:
+        """Return the condition under which a flag is on for a user."""
+        variants = self.variants(key)
+        if not variants:
+            return Boolean(bool(self.source.flags[key].enabled))
+        *ruled, (default, _) = variants
+        condition: Condition = Boolean(default.enabled)
+        for variant, rule in reversed(ruled):
+            assert rule is not None
+            condition = _first_match(parse_rule(rule) if isinstance(rule, str) else rule, variant.enabled, condition)
+        return condition
+
+    def _compile(self, key: str, flag: FlagSource) -> list[_Ruled]:
+        sources = expanded(flag)
+        if not sources:
+            return []
+        gates = self._gates(key, flag)
+        cut = self._cut(key, flag, sources)
+        compiled: list[_Ruled] = []
+        for variant in sources[:-1]:
+            place = f"flags.{key}.{variant.name}"
+            if variant.rule is not None and not gates:
+                read_native(variant.rule, place)
+                compiled.append((variant, variant.rule))
+                continue
+            choice = self._choice(key, flag, variant, cut.get(variant.name))
+            parts = [*gates, *choice]
+            if not parts:
+                message = f"{place}: who gets it? Give users, groups, segments, a weight or a rule"
+                raise EditError(message)
+            condition = all_of(parts)
+            assert not isinstance(condition, Boolean)
+            compiled.append((variant, condition))
+        compiled.append((sources[-1], None))
+        return compiled
+
+    def _gates(self, key: str, flag: FlagSource) -> list[Condition]:
+        gates: list[Condition] = []
+        for other in flag.requires:
+            if other not in self.source.flags:
+                close = difflib.get_close_matches(other, self.source.flags, 1)
+                hint = f"Did you mean {close[0]}?" if close else None
+                message = f"flags.{key}.requires: there is no flag {other}"
+                raise UnknownFlagError(message, hint=hint)
+            gates.append(named(REQUIRES, other, [self.enabling(other)]))
+        if flag.starts is not None:
+            gates.append(since(flag.starts))
+        if flag.ends is not None:
+            gates.append(before(flag.ends))
+        return gates
+
+    def _cut(self, key: str, flag: FlagSource, sources: Sequence[VariantSource]) -> Cut:
+        seed = flag.seed or key
+        old = self.cuts.flags.get((key, seed, flag.by), {})
+        return fixed_recut({variant.name: (variant.weight, variant.bands) for variant in sources}, old, f"flags.{key}")
+
+    def _choice(
+        self, key: str, flag: FlagSource, variant: VariantSource, bands: tuple[Band, ...] | None
+    ) -> Sequence[Condition]:
+        if variant.rule is not None:
+            return [read_native(variant.rule, f"flags.{key}.{variant.name}")]
+        choices = self._lists(variant, f"flags.{key}.{variant.name}")
+        has_bands = bands is not None
+        if has_bands or takes_share(flag, variant):
+            limits = self._limits(key, flag, has_weights=has_bands)
+            if bands is not None:
+                limits.append(share_of(Share(flag.seed or key, flag.by, bands)))
+            if not choices or not limits:
+                return limits if not choices else [any_of(choices)]
+            choices.append(all_of(limits))
+        return [any_of(choices)]
+
+    def _lists(self, audience: Audience, place: str) -> list[Condition]:
+        lists: list[Condition] = []
+        if audience.users:
+            lists.append(one_of(USER, audience.users))
+        if audience.groups:
+            lists.append(one_of(GROUP, audience.groups))
+        return lists + [self._segment(name, place) for name in audience.segments]
+
+    def _limits(self, key: str, flag: FlagSource, *, has_weights: bool) -> list[Condition]:
+        place, seed = f"flags.{key}", flag.seed or key
+        limits: list[Condition] = []
+        if flag.among:
+            limits.append(any_of([self._segment(name, place) for name in flag.among]))
+        if flag.where is not None:
+            limits.append(read_native(flag.where, f"{place}.where"))
+        if flag.holdout is not None:
+            holdout = _known(self.source.holdouts, flag.holdout, f"{place}.holdout")
+            bands = (Band(0, holdout.percent),) if holdout.percent else ()
+            limits.append(outside(Share(HOLDOUT + flag.holdout, holdout.by, bands)))
+        if flag.layer is not None:
+            layer = _known(self.source.layers, flag.layer.name, f"{place}.layer")
+            limits.append(share_of(Share(LAYER + flag.layer.name, layer.by, self._layer(flag.layer.name)[key])))
+        exposure = seed + EXPOSURE if has_weights else seed
+        if flag.percent is not None:
+            limits.append(share_of(Share(exposure, flag.by, (Band(0, flag.percent),) if flag.percent else ())))
+        if flag.ramp:
+            limits.append(ramp_of(exposure, flag.by, [(step.at, step.percent) for step in flag.ramp]))
+        return limits
+
+    def _layer(self, name: str) -> Cut:
+        if name not in self._layers:
+            members = {
+                key: (flag.layer.share, flag.layer.bands)
+                for key, flag in sorted(self.source.flags.items())
+                if flag.layer is not None and flag.layer.name == name
+            }
+            self._layers[name] = fixed_recut(members, self.cuts.layers.get(name, {}), f"layers.{name}")
+        return self._layers[name]
+
+    def _segment(self, name: str, place: str) -> Condition:
+        segment = _known(self.source.segments, name, f"{place}.segments")
+        return segment_condition(name, segment)
+
+
+def expanded(flag: FlagSource) -> tuple[VariantSource, ...]:
+    """Return the variants of a flag; targeting without variants makes `on` and `off`."""
+    if flag.variants or not flag.is_targeted:
+        return flag.variants
+    on = VariantSource(
+        name=ON,
+        enabled=flag.enabled is not False,
+        values=flag.values,
+        users=flag.users,
+        groups=flag.groups,
+        segments=flag.segments,
+    )
+    return on, VariantSource(name=OFF, enabled=False)
+
+
+def takes_share(flag: FlagSource, variant: VariantSource) -> bool:
+    """Whether a variant without weight is given to everybody that the flag's limits let in."""
+    return variant.is_empty or (flag.has_share and not flag.variants)
+
+
+def segment_condition(name: str, segment: SegmentSource) -> Condition:
+    """Return the condition of a segment, which carries its name."""
+    alternatives: list[Condition] = []
+    if segment.users:
+        alternatives.append(one_of(USER, segment.users))
+    if segment.groups:
+        alternatives.append(one_of(GROUP, segment.groups))
+    if segment.where is not None:
+        alternatives.append(read_native(segment.where, f"segments.{name}.where"))
+    if not alternatives:
+        message = f"segments.{name}: nobody is in it; give users, groups or where"
+        raise EditError(message)
+    return named(SEGMENT, name, alternatives)
+
+
+def read_native(text: str, place: str) -> Rule:
+    """Parse native rule text that somebody wrote at this place."""
+    try:
+        return parse_rule(text)
+    except RuleError as error:
+        message = f"{place}: {error.message}\n{error.caret}"
+        raise EditError(message, hint=error.hint) from error
+
+
+def _first_match(rule: Rule, enabled: bool, otherwise: Condition) -> Condition:
+    """The flag is on if the rule is true and its variant is on, or the rule is false and the flag is on otherwise."""
+    match enabled, otherwise:
+        case True, Boolean(value=False):
+            return rule
+        case False, Boolean(value=True):
+            return Not(rule)
+        case True, Boolean(value=True):
+            return otherwise
+        case False, Boolean(value=False):
+            return otherwise
+        case True, _:
+            return Or((rule, otherwise))
+        case _:
+            return all_of([Not(rule), otherwise])
+
+
+def _known(entries: Mapping[str, _Entry], name: str, place: str) -> _Entry:
+    if name not in entries:
+        close = difflib.get_close_matches(name, entries, 1)
+        message = f"{place}: there is no {name}" + (f"; did you mean {close[0]}?" if close else "")
+        raise EditError(message)
+    return entries[name]

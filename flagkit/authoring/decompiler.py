@@ -1,0 +1,279 @@
+"""From native documents back to the readable form, without losing anything.
+
+Each flag is taken apart, put together again by the compiler and compared with what was there. Only if both are the same
+rule is the readable form kept; otherwise the flag keeps its native rules as text. One difference is allowed: what a
+prerequisite was expanded to, because it is out of date as soon as the other flag is edited elsewhere. Compiling again
+brings it up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flagkit.authoring.bands import STEPS, cut, show_percent
+from flagkit.authoring.compiler import OFF, ON, Compiler
+from flagkit.authoring.conditions import (
+    GROUP,
+    HOLDOUT,
+    LAYER,
+    REQUIRES,
+    USER,
+    Share,
+    any_of,
+    listed,
+    name_of,
+)
+from flagkit.authoring.cuts import Cuts
+from flagkit.authoring.native import read_definition
+from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
+from flagkit.authoring.source import AuthoringDocument, FlagSource
+from flagkit.core.documents import FlagDefinition, FlagDocument, FlagValue, Variant
+from flagkit.core.rules.ast import And, Condition, Not, Or
+from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.printer import print_rule
+from flagkit.errors import EditError
+
+Words = dict[str, object]
+
+
+def decompile(document: FlagDocument) -> AuthoringDocument:
+    """Return the readable form of a native document.
+
+    `compile_document(decompile(document))` has the same rules and values as `document`, except for prerequisites that
+    were out of date.
+
+    Since 0.1.
+    """
+    return _Decompiler(document).run()
+
+
+@dataclass(slots=True)
+class _Decompiler:
+    document: FlagDocument
+    native: set[str] = field(default_factory=set)
+    shapes: dict[str, tuple[VariantShape, ...]] = field(default_factory=dict)
+
+    def run(self) -> AuthoringDocument:
+        self.shapes = {key: read_shapes(value) for key, value in self.document.values.items()}
+        while True:
+            # A flag that stays native leaves its layer, which may change the shares of the others: look again.
+            source = self._source()
+            compiler = Compiler(source, Cuts())
+            failed = {key for key in self._readable() if not self._is_same(compiler, key)}
+            if not failed:
+                return source
+            self.native |= failed
+
+    def _readable(self) -> list[str]:
+        return [key for key, shapes in self.shapes.items() if shapes and key not in self.native]
+
+    def _source(self) -> AuthoringDocument:
+        words: Words = {"segments": self._segments(), "holdouts": {}, "layers": {}}
+        flags: dict[str, FlagSource] = {}
+        for key in sorted({*self.document.flags, *self.document.values}):
+            try:
+                flags[key] = FlagSource.model_validate(self._flag(key))
+            except ValueError:
+                self.native.add(key)
+                flags[key] = FlagSource.model_validate(self._flag(key))
+        for limits in self._all_limits():
+            if limits.holdout is not None:
+                holdout = {"percent": _percent(whole(limits.holdout) or 0), "by": limits.holdout.by}
+                _entry(words, "holdouts").setdefault(limits.holdout.seed.removeprefix(HOLDOUT), holdout)
+            if limits.layer is not None:
+                _entry(words, "layers").setdefault(limits.layer.seed.removeprefix(LAYER), {"by": limits.layer.by})
+        return AuthoringDocument.parse({**words, "flags": flags})
+
+    def _all_limits(self) -> list[Limits]:
+        return [shape.limits for key in self._readable() for shape in self.shapes[key] if shape.limits is not None]
+
+    def _segments(self) -> Words:
+        segments: Words = {}
+        for key in self._readable():
+            for shape in self.shapes[key]:
+                for name, condition in shape.segment_conditions.items():
+                    segments.setdefault(name, _segment(condition))
+        return segments
+
+    def _flag(self, key: str) -> Words:
+        value = self.document.values.get(key)
+        words = read_definition(self.document.flags.get(key, FlagDefinition()))
+        if value is None:
+            return words
+        if not value.variants:
+            return {**words, "enabled": bool(value.enabled), "values": value.attributes}
+        if key in self.native:
+            return {**words, "variants": [_native(variant) for variant in value.variants]}
+        return {**words, **self._targeting(key, value)}
+
+    def _targeting(self, key: str, value: FlagValue) -> Words:
+        shapes = self.shapes[key]
+        words = _gates(shapes[0].gates) if shapes else {}
+        shared = [shape for shape in shapes if _takes_part(shape, alone=_is_switch(value))]
+        limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())
+        words |= self._limits(key, limits)
+        shares = [shape.share for shape in shared if shape.share is not None]
+        ramp = limits.ramp[0] if limits.ramp is not None and not shares else None
+        main = shares[0] if shares else ramp or limits.exposure
+        if main is not None:
+            words |= {"by": main.by} | ({"seed": main.seed} if main.seed != key else {})
+        if _is_switch(value):
+            return words | _switch(shapes[0])
+        bands = {shape.variant.name: shape.share.bands for shape in shared if shape.share is not None}
+        sizes = {name: sum(band.size for band in owned) for name, owned in bands.items()}
+        canonical = sum(sizes.values()) <= STEPS and cut(sizes) == bands
+        variants = [_variant(shape, canonical=canonical, takes_part=shape in shared) for shape in shapes]
+        return words | {"variants": [*variants, _plain(value.variants[-1])]}
+
+    def _limits(self, key: str, limits: Limits) -> Words:
+        words: Words = {"among": limits.among}
+        if limits.where is not None:
+            words["where"] = print_rule(limits.where)
+        if limits.holdout is not None:
+            words["holdout"] = limits.holdout.seed.removeprefix(HOLDOUT)
+        if limits.layer is not None:
+            name = limits.layer.seed.removeprefix(LAYER)
+            words["layer"] = {"name": name, **self._place(key, limits.layer)}
+        if limits.exposure is not None:
+            words["percent"] = _percent(whole(limits.exposure) or 0)
+        if limits.ramp is not None:
+            words["ramp"] = [{"at": at, "percent": _percent(size)} for at, size in limits.ramp[1]]
+        return words
+
+    def _place(self, key: str, layer: Share) -> Words:
+        members = {
+            member: shape.limits.layer.bands
+            for member in sorted(self._readable())
+            for shape in self.shapes[member]
+            if shape.limits is not None and shape.limits.layer is not None and shape.limits.layer.seed == layer.seed
+        }
+        sizes = {member: sum(band.size for band in bands) for member, bands in members.items()}
+        if sum(sizes.values()) <= STEPS and cut(sizes) == members:
+            return {"share": _percent(sizes[key])}
+        return {"bands": _pairs(layer)}
+
+    def _is_same(self, compiler: Compiler, key: str) -> bool:
+        try:
+            compiled = compiler.variants(key)
+        except EditError:
+            return False
+        present = self.document.values[key].variants
+        if [variant.name for variant, _ in compiled] != [variant.name for variant in present]:
+            return False
+        return all(
+            (source.enabled, source.values) == (variant.enabled, variant.attribute_values)
+            and _same_rule(variant.rule, rule)
+            for (source, rule), variant in zip(compiled, present, strict=True)
+        )
+
+
+def _same_rule(present: str | None, rule: Condition | str | None) -> bool:
+    if rule is None or isinstance(rule, str):
+        return rule == (present or None)
+    if not present or (("//" in present or "/*" in present) and present != print_rule(rule)):
+        return False  # A comment would be lost.
+    return _without_expansion(parse_rule(present)) == _without_expansion(rule)
+
+
+def _without_expansion(condition: Condition) -> Condition:
+    """Cut prerequisites down to their names."""
+    match condition:
+        case Or() if name_of(condition, REQUIRES) is not None:
+            return condition.operands[-1]
+        case Or():
+            return Or(tuple(_without_expansion(operand) for operand in condition.operands))
+        case And():
+            return And(tuple(_without_expansion(operand) for operand in condition.operands))
+        case Not():
+            return Not(_without_expansion(condition.operand))
+        case _:
+            return condition
+
+
+def _is_switch(value: FlagValue) -> bool:
+    if len(value.variants) != 2:
+        return False
+    on, off = value.variants
+    return (on.name, off.name) == (ON, OFF) and not off.enabled and not off.attribute_values
+
+
+def _takes_part(shape: VariantShape, *, alone: bool) -> bool:
+    if shape.limits is None:
+        return False
+    # A variant with nothing but a native rule, beside others, keeps it for itself.
+    return alone or shape.rest is None or shape.share is not None or shape.limits.has_share
+
+
+def _gates(gates: Gates) -> Words:
+    words: Words = {"requires": gates.requires}
+    if gates.starts is not None:
+        words["from"] = gates.starts
+    if gates.ends is not None:
+        words["until"] = gates.ends
+    return words
+
+
+def _switch(shape: VariantShape) -> Words:
+    words: Words = {"values": shape.variant.attribute_values, **_lists(shape)}
+    if not shape.variant.enabled:
+        words["enabled"] = False
+    if shape.share is not None:
+        words["percent"] = _percent(whole(shape.share) or 0)
+    return words
+
+
+def _variant(shape: VariantShape, *, canonical: bool, takes_part: bool) -> Words:
+    words = _plain(shape.variant)
+    if not takes_part and shape.limits is not None and shape.rest is not None:
+        gated = shape.gates != Gates()
+        return {**words, "rule": print_rule(shape.rest) if gated else shape.variant.rule}
+    words |= _lists(shape)
+    if shape.share is not None and canonical:
+        words["weight"] = _percent(sum(band.size for band in shape.share.bands))
+    elif shape.share is not None:
+        words["bands"] = _pairs(shape.share)
+    return words
+
+
+def _lists(shape: VariantShape) -> Words:
+    return {"users": shape.users, "groups": shape.groups, "segments": shape.segments}
+
+
+def _native(variant: Variant) -> Words:
+    return _plain(variant) | ({"rule": variant.rule} if variant.rule else {})
+
+
+def _plain(variant: Variant) -> Words:
+    return {"name": variant.name, "enabled": variant.enabled, "values": variant.attribute_values}
+
+
+def _segment(condition: Or) -> Words:
+    alternatives = list(condition.operands[:-1])
+    words: Words = {}
+    readers: tuple[tuple[str, Callable[[Condition], tuple[str, ...] | None]], ...] = (
+        ("users", lambda part: listed(part, USER)),
+        ("groups", lambda part: listed(part, GROUP)),
+    )
+    for word, read in readers:
+        values = read(alternatives[0]) if alternatives else None
+        if values is not None:
+            words[word] = values
+            del alternatives[0]
+    if alternatives:
+        words["where"] = print_rule(any_of(alternatives))
+    return words
+
+
+def _entry(words: Words, name: str) -> Words:
+    entry = words[name]
+    assert isinstance(entry, dict)
+    return entry
+
+
+def _percent(steps: int) -> str:
+    return str(show_percent(steps))
+
+
+def _pairs(share: Share) -> list[list[str]]:
+    return [[_percent(band.start), _percent(band.end)] for band in share.bands]

@@ -1,0 +1,182 @@
+"""What one native flag says, part by part: gates, lists, limits and bands. Recognises; decides nothing.
+
+The counterpart of `compiler`: a rule is taken apart in the order in which it was put together. A part that isn't known
+becomes `where`, so everything is kept; whether the parts mean the same again is for `decompiler` to prove.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from flagkit.authoring.compiler import EXPOSURE
+from flagkit.authoring.conditions import (
+    GROUP,
+    HOLDOUT,
+    LAYER,
+    REQUIRES,
+    SEGMENT,
+    USER,
+    Share,
+    all_of,
+    alternatives_of,
+    listed,
+    name_of,
+    parts_of,
+    read_moment,
+    read_outside,
+    read_ramp,
+    read_share,
+)
+from flagkit.core.documents import FlagValue, Variant
+from flagkit.core.rules.ast import Condition, Or
+from flagkit.core.rules.parser import parse_rule
+
+Steps = tuple[tuple[dt.datetime, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What holds for everybody."""
+
+    requires: tuple[str, ...] = ()
+    starts: dt.datetime | None = None
+    ends: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which users percentages are about."""
+
+    among: tuple[str, ...] = ()
+    where: Condition | None = None
+    holdout: Share | None = None
+    layer: Share | None = None
+    exposure: Share | None = None
+    ramp: tuple[Share, Steps] | None = None
+
+    @property
+    def has_share(self) -> bool:
+        """Whether more than a segment or a native rule limits it."""
+        return any(part is not None for part in (self.holdout, self.layer, self.exposure, self.ramp))
+
+
+@dataclass(frozen=True, slots=True)
+class VariantShape:
+    """One ruled variant, taken apart; `rest` is everything behind the gates, as one condition."""
+
+    variant: Variant
+    gates: Gates
+    rest: Condition | None
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    limits: Limits | None = None
+    share: Share | None = None
+    segment_conditions: dict[str, Or] = field(default_factory=dict)
+
+
+def read_shapes(value: FlagValue) -> tuple[VariantShape, ...]:
+    """Take all ruled variants of a flag apart. Since 0.1."""
+    return tuple(_read_variant(variant) for variant in value.variants[:-1])
+
+
+def _read_variant(variant: Variant) -> VariantShape:
+    rule = parse_rule(variant.rule or "")
+    # A band is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
+    parts: list[Condition] = [rule] if read_share(rule) is not None else list(parts_of(rule))
+    gates = _take_gates(parts)
+    if not parts:
+        return VariantShape(variant, gates, None, limits=Limits())
+    shape = VariantShape(variant, gates, all_of(parts))
+    if len(parts) == 1 and read_share(parts[0]) is None and read_ramp(parts[0]) is None:
+        return _read_choices(shape, parts[0])
+    return _read_limits(shape, parts)
+
+
+def _take_gates(parts: list[Condition]) -> Gates:
+    requires: list[str] = []
+    while parts and (name := name_of(parts[0], REQUIRES)) is not None:
+        requires.append(name)
+        del parts[0]
+    starts = read_moment(parts[0], "gte") if parts else None
+    if starts is not None:
+        del parts[0]
+    ends = read_moment(parts[0], "lt") if parts else None
+    if ends is not None:
+        del parts[0]
+    return Gates(tuple(requires), starts, ends)
+
+
+def _read_choices(shape: VariantShape, choice: Condition) -> VariantShape:
+    named = name_of(choice, SEGMENT) is not None
+    alternatives = list((choice,) if named else alternatives_of(choice))
+    users = _take_list(alternatives, USER)
+    groups = _take_list(alternatives, GROUP)
+    segments: dict[str, Or] = {}
+    while alternatives and (name := name_of(alternatives[0], SEGMENT)) is not None:
+        condition = alternatives.pop(0)
+        assert isinstance(condition, Or)
+        segments[name] = condition
+    if users or groups or segments:
+        shape = replace(shape, users=users, groups=groups, segments=tuple(segments), segment_conditions=segments)
+    if not alternatives:
+        return shape
+    rest = alternatives[0] if len(alternatives) == 1 else Or(tuple(alternatives))
+    alone = read_share(rest) is not None or read_ramp(rest) is not None
+    return _read_limits(shape, [rest] if alone else list(parts_of(rest)))
+
+
+def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
+    values = listed(alternatives[0], key) if alternatives else None
+    if values is None:
+        return ()
+    del alternatives[0]
+    return values
+
+
+def _read_limits(shape: VariantShape, parts: list[Condition]) -> VariantShape:
+    limits, share, segments = Limits(), None, dict(shape.segment_conditions)
+    unknown: list[Condition] = []
+    for part in parts:
+        among = dict(_among(part))
+        outside, ramp, band = read_outside(part), read_ramp(part), read_share(part)
+        if among:
+            limits = replace(limits, among=tuple(among))
+            segments |= among
+        elif outside is not None and outside.seed.startswith(HOLDOUT):
+            limits = replace(limits, holdout=outside)
+        elif ramp is not None:
+            limits = replace(limits, ramp=ramp)
+        elif band is None:
+            unknown.append(part)
+        elif band.seed.startswith(LAYER):
+            limits = replace(limits, layer=band)
+        elif band.seed.endswith(EXPOSURE):
+            limits = replace(limits, exposure=band)
+        else:
+            share = band
+    if unknown:
+        limits = replace(limits, where=all_of(unknown))
+    return replace(shape, limits=limits, share=share, segment_conditions=segments)
+
+
+def _among(part: Condition) -> Iterator[tuple[str, Or]]:
+    if name_of(part, SEGMENT) is not None:
+        alternatives: tuple[Condition, ...] = (part,)
+    else:
+        alternatives = alternatives_of(part)
+    found = [(name_of(condition, SEGMENT), condition) for condition in alternatives]
+    if all(name is not None for name, _ in found):
+        for name, condition in found:
+            assert name is not None
+            assert isinstance(condition, Or)
+            yield name, condition
+
+
+def whole(share: Share | None) -> int | None:
+    """Return the size of a share that starts at 0 % and is one piece, in steps; None for all others."""
+    if share is None or share.bands[1:] or any(band.start for band in share.bands):
+        return None
+    return share.bands[0].end if share.bands else 0

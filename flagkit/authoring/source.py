@@ -1,0 +1,276 @@
+"""The readable form of flags, as people write it in TOML or plain dicts. Shapes only: `compiler` gives them meaning."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+
+from flagkit.authoring.bands import Band, read_percent
+from flagkit.errors import EditError
+
+
+def _steps(value: object) -> int:
+    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
+        try:
+            return read_percent(value)
+        except EditError as error:
+            raise ValueError(error.message) from None
+    message = "must be a percentage"
+    raise ValueError(message)
+
+
+def _bands(value: object) -> tuple[Band, ...]:
+    message = "must be a list of [start, end] in percent"
+    if not isinstance(value, list | tuple):
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueError
+    bands: list[Band] = []
+    for pair in value:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2):
+            raise ValueError(message)
+        try:
+            bands.append(Band(_steps(pair[0]), _steps(pair[1])))
+        except EditError as error:
+            raise ValueError(error.message) from None
+    return tuple(sorted(bands))
+
+
+def _aware(value: dt.datetime) -> dt.datetime:
+    if value.tzinfo is None:
+        message = "needs an offset or Z: 2026-12-01T09:00:00Z"
+        raise ValueError(message)
+    return value.astimezone(dt.UTC)
+
+
+Steps = Annotated[int, BeforeValidator(_steps)]
+"""A percentage, held in steps of 0.0001 %."""
+Bands = Annotated[tuple[Band, ...], BeforeValidator(_bands)]
+Moment = Annotated[dt.datetime, AfterValidator(_aware)]
+"""A point in time, held in UTC."""
+Texts = tuple[StrictStr, ...]
+
+
+class Model(BaseModel):
+    """Base of the readable form: immutable, and a misspelt word is an error here, not dropped as AWS does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SegmentSource(Model):
+    """A named group of users: anybody on one of the lists, or for whom the native rule `where` is true. Since 0.1."""
+
+    users: Texts = ()
+    groups: Texts = ()
+    where: StrictStr | None = None
+
+
+class HoldoutSource(Model):
+    """A share of users that no experiment with this holdout ever touches. Since 0.1."""
+
+    percent: Steps
+    by: StrictStr = "userId"
+
+
+class LayerSource(Model):
+    """An exclusion group: its experiments have disjoint shares of one and the same line of users. Since 0.1."""
+
+    by: StrictStr = "userId"
+
+
+class LayerShare(Model):
+    """The place of a flag in a layer: a share, or exactly these bands. Since 0.1."""
+
+    name: StrictStr
+    share: Steps | None = None
+    bands: Bands | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.share is None) == (self.bands is None):
+            message = "a place in a layer is either a share or bands"
+            raise ValueError(message)
+        return self
+
+
+class RampStep(Model):
+    """From this moment on, this share. Since 0.1."""
+
+    at: Moment
+    percent: Steps
+
+
+class ElementSource(Model):
+    """What each element of a list attribute must be. Since 0.1."""
+
+    type: Literal["string", "number"]
+    enum: Texts | None = None
+    pattern: StrictStr | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+
+
+class AttributeSource(Model):
+    """A declared attribute; without `type` anything AWS can hold is allowed. Since 0.1."""
+
+    type: Literal["string", "number", "boolean", "array"] | None = None
+    description: StrictStr | None = None
+    required: bool = False
+    enum: Texts | None = None
+    pattern: StrictStr | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    elements: ElementSource | None = None
+
+
+class Audience(Model):
+    """Users who are in, whatever the percentages say. Since 0.1."""
+
+    users: Texts = ()
+    groups: Texts = ()
+    segments: Texts = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is named."""
+        return not (self.users or self.groups or self.segments)
+
+
+class VariantSource(Audience):
+    """One variant; the last of a flag is its default and says nothing about users. Since 0.1.
+
+    Attributes:
+        weight: its share of the users, in percent; what is left goes to the default.
+        bands: exactly these pieces of the line instead of a weight.
+        rule: a native rule instead of all of this.
+    """
+
+    name: StrictStr
+    enabled: bool = True
+    values: dict[str, JsonValue] = Field(default_factory=dict)
+    weight: Steps | None = None
+    bands: Bands | None = None
+    rule: StrictStr | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says nothing about who gets it."""
+        return self.is_empty and self.weight is None and self.bands is None and self.rule is None
+
+
+class FlagSource(Audience):
+    """One flag. Without `variants`, anything about users makes it two variants, `on` and `off`. Since 0.1.
+
+    Attributes:
+        requires: flags that must be on for the user, or this one is off.
+        starts: `from` in TOML; before it the flag is off.
+        ends: `until` in TOML; from then on the flag is off.
+        among: segments to which percentages are limited; users in one of them.
+        where: a native rule to which percentages are limited.
+        percent: the share of users that takes part; `ramp` is a share that grows with the clock.
+        by: the context key that percentages split by.
+        seed: what the percentages are drawn with; by default the flag's key.
+    """
+
+    name: StrictStr | None = None
+    description: StrictStr | None = None
+    deprecated: dt.date | Literal[True] | None = None
+    attributes: dict[str, AttributeSource] = Field(default_factory=dict)
+    enabled: bool | None = None
+    values: dict[str, JsonValue] = Field(default_factory=dict)
+    requires: Texts = ()
+    starts: Moment | None = Field(default=None, alias="from")
+    ends: Moment | None = Field(default=None, alias="until")
+    among: Texts = ()
+    where: StrictStr | None = None
+    holdout: StrictStr | None = None
+    layer: LayerShare | None = None
+    percent: Steps | None = None
+    ramp: tuple[RampStep, ...] = ()
+    by: StrictStr = "userId"
+    seed: StrictStr | None = None
+    variants: tuple[VariantSource, ...] = ()
+
+    @property
+    def has_share(self) -> bool:
+        """Whether anything is said about which share of the users takes part."""
+        return bool(self.among or self.where or self.holdout or self.layer or self.ramp) or self.percent is not None
+
+    @property
+    def is_targeted(self) -> bool:
+        """Whether anything is said about who gets it, or when."""
+        gated = bool(self.requires) or self.starts is not None or self.ends is not None
+        return gated or self.has_share or not self.is_empty
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.starts is not None and self.ends is not None and self.starts >= self.ends:
+            yield "from must be before until"
+        if self.percent is not None and self.ramp:
+            yield "give a percent or a ramp, not both"
+        for before, after in zip(self.ramp, self.ramp[1:], strict=False):
+            if not (before.at < after.at and before.percent <= after.percent):
+                yield "a ramp goes forward in time and never down: use until to end it"
+        if self.variants:
+            yield from self._variant_problems()
+
+    def _variant_problems(self) -> Iterator[str]:
+        if self.enabled is not None or self.values or not self.is_empty:
+            yield "enabled, values, users, groups and segments belong into the variants"
+        *ruled, default = self.variants
+        if not default.is_plain:
+            yield f"the last variant, {default.name}, is the default: it has no users, weight or rule"
+        for variant in ruled:
+            if variant.rule is not None and not (variant.is_empty and variant.weight is None and variant.bands is None):
+                yield f"variant {variant.name}: a native rule stands alone"
+            if variant.weight is not None and variant.bands is not None:
+                yield f"variant {variant.name}: give a weight or bands, not both"
+
+
+class AuthoringDocument(Model):
+    """All flags of a document in readable form. Since 0.1."""
+
+    segments: dict[str, SegmentSource] = Field(default_factory=dict)
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
+    holdouts: dict[str, HoldoutSource] = Field(default_factory=dict)
+    flags: dict[str, FlagSource] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, content: Mapping[str, object]) -> Self:
+        """Read the readable form from decoded TOML or JSON.
+
+        Raises:
+            EditError: a word is unknown, or words contradict each other; every place is named.
+
+        Since 0.1.
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            raise EditError("; ".join(_sentences(error))) from None
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for details in error.errors(include_url=False):
+        place = ".".join(str(part) for part in details["loc"])
+        message = details["msg"].removeprefix("Value error, ")
+        if details["type"] == "extra_forbidden":
+            message = "is not a word of this form"
+        yield f"{place}: {message}" if place else message
