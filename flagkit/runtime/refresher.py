@@ -16,7 +16,7 @@ from flagkit.errors import DocumentError, FlagkitError, SourceError, SourceUnava
 from flagkit.runtime.clock import Clock
 from flagkit.runtime.schedule import delay_after_failure, delay_after_success
 from flagkit.runtime.store import Store
-from flagkit.sources.base import Source
+from flagkit.sources.base import Document, Source
 
 logger = logging.getLogger("flagkit")
 
@@ -51,6 +51,7 @@ class Refresher:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._refused: str | None = None
         self.first_attempt = threading.Event()
         self.ready = threading.Event()
         _live.add(self)
@@ -107,6 +108,7 @@ class Refresher:
             self._wake.wait(max(0.05, wait_s))
 
     def _fetch(self) -> bool:
+        document = None
         try:
             document = self._source.fetch()
             if document is not None:
@@ -114,7 +116,7 @@ class Refresher:
             self._recovered()
         except DocumentError as error:
             self._store.refuse(error)
-            logger.warning("flagkit: a new flag document can't be read and was not taken: %s", error.message)
+            self._tell_refused(document, error)
         except SourceError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  (whatever a source does, flags go on being served: D6)
@@ -128,6 +130,12 @@ class Refresher:
             self._schedule(delay_after_success(self._source.poll_interval_s, self._random.random()))
         self.first_attempt.set()
         return False
+
+    def _tell_refused(self, document: Document | None, error: DocumentError) -> None:
+        version = None if document is None else document.version
+        if version != self._refused:  # every new session delivers the same bad document again
+            self._refused = version
+            logger.warning("flagkit: flag document %s can't be read and was not taken: %s", version, error.message)
 
     def _recovered(self) -> None:
         if self._store.failures:
