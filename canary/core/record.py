@@ -165,7 +165,7 @@ def _fields(fields: list[str]) -> Record:
     def when(offset: str) -> datetime:
         return started_at + timedelta(seconds=int(offset, 36))
 
-    steps = [step.split("@") for step in shifts.split(",")]
+    steps = [step.split("@") for step in shifts.split(",") if step]
     return Record(
         canary_id=canary_id,
         base=base,

@@ -1,0 +1,111 @@
+"""The record in the alias description: short, complete, readable by any process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from canary.core.phases import Phase
+from canary.core.record import Record, Shift, base36, decode, encode, is_record, room_for_description
+from canary.errors import RecordError
+
+START = datetime(2026, 1, 5, 9, 5, tzinfo=UTC)
+RECORD = Record(
+    canary_id="k3f9a2c1",
+    base="41",
+    candidate="42",
+    phase=Phase.BAKING,
+    started_at=START,
+    shifts=(Shift(START, 1000), Shift(START + timedelta(seconds=600), 2500)),
+    deadline=None,
+    fingerprint="9f3a2b1c",
+    description="Live traffic of the API",
+    planned_bp=(5000,),
+)
+
+
+def test_the_record_is_one_readable_line_with_the_operators_text_behind_it() -> None:
+    assert encode(RECORD) == "canary1 k3f9a2c1 41>42 b t8dvwc 10@0,25@go,50 - 9f3a2b1c|Live traffic of the API"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD,
+        replace(RECORD, phase=Phase.HOLDING, deadline=START + timedelta(hours=2)),
+        replace(RECORD, phase=Phase.STARTING, shifts=(), planned_bp=(50, 1250)),
+        replace(RECORD, phase=Phase.POST_BAKE, planned_bp=(), hotfix=True),
+        replace(RECORD, shifts=(), planned_bp=(), phase=Phase.ABORTING, description=""),
+        replace(RECORD, description="pipes | and ~ tildes\nand lines"),
+    ],
+)
+def test_a_record_reads_back_as_it_was_written(record: Record) -> None:
+    assert decode(encode(record)) == record
+
+
+def test_the_record_never_outgrows_the_description_and_cuts_only_the_operators_text() -> None:
+    text = encode(replace(RECORD, description="x" * 256))
+    assert len(text) == 256
+    read = decode(text)
+    assert read is not None
+    assert read.shortened
+    assert set(read.description) == {"x"}
+    assert replace(read, description="", shortened=False) == replace(RECORD, description="")
+
+
+def test_a_text_that_was_cut_stays_marked_even_when_it_would_fit_again() -> None:
+    assert encode(replace(RECORD, shortened=True)).endswith("~Live traffic of the API")
+
+
+def test_the_room_for_the_operators_text_is_what_the_record_leaves() -> None:
+    room = room_for_description(RECORD)
+    assert encode(replace(RECORD, description="y" * room)).endswith("|" + "y" * room)
+    assert "~" in encode(replace(RECORD, description="y" * (room + 1)))
+
+
+def test_a_record_with_too_many_steps_is_refused_with_the_arithmetic() -> None:
+    many = replace(RECORD, shifts=tuple(Shift(START + timedelta(minutes=n), n) for n in range(1, 60)))
+    assert room_for_description(many) < 0
+    with pytest.raises(RecordError, match=r"needs \d+ characters, an alias description holds 256"):
+        encode(many)
+
+
+@pytest.mark.parametrize("text", ["", "Live traffic", "canary", "canary deployment of the API", "canaryx y"])
+def test_an_ordinary_description_is_no_record(text: str) -> None:
+    assert decode(text) is None
+    assert not is_record(text)
+
+
+def test_a_record_of_another_format_is_named_and_not_overwritten_as_if_it_were_text() -> None:
+    with pytest.raises(RecordError, match="another format"):
+        decode("canary2 whatever")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "canary1 no bar at all",
+        "canary1 id 1>2 b|too few fields",
+        "canary1 id 1>2 z t8dvwc 10@0 - ffff|unknown phase",
+        "canary1 id 12 b t8dvwc 10@0 - ffff|no versions",
+        "canary1 id 1>2 b t8dvwc ten@0 - ffff|no weight",
+        "canary1 id 1>2 b !! 10@0 - ffff|no start",
+        "canary1 id 1>2 b zzzzzzzzzzzzz 10@0 - ffff|a start beyond all years",
+    ],
+)
+def test_a_damaged_record_is_an_error_and_never_guessed_at(text: str) -> None:
+    with pytest.raises(RecordError, match="damaged"):
+        decode(text)
+
+
+def test_times_before_the_start_count_as_the_start() -> None:
+    early = replace(RECORD, shifts=(Shift(START - timedelta(seconds=5), 1000),))
+    read = decode(encode(early))
+    assert read is not None
+    assert read.shifts[0].at == START
+
+
+def test_numbers_are_written_in_base_36() -> None:
+    assert [base36(number) for number in (0, 35, 36, 600)] == ["0", "z", "10", "go"]
