@@ -76,7 +76,5 @@ def plan_error(raw: object, error: ValidationError) -> PlanError:
         if fault["type"] == "too_short" and any(line.startswith(f"{_path(raw, location)}[") for line in lines):
             continue  # it is short because its items are wrong
         path = _path(raw, location, name_last=fault["type"] in ("missing", *_UNKNOWN))
-        line = f"{path or 'plan'}: {_message(fault)}"
-        if line not in lines:
-            lines.append(line)
+        lines.append(f"{path or 'plan'}: {_message(fault)}")
     return PlanError("\n".join(lines))

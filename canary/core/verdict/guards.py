@@ -78,8 +78,9 @@ def crash(scores: Sequence[Score], line: Timeline) -> Ground | None:
             broken = counts.n_c >= CRASH_REQUESTS and counts.x_c >= CRASH_RATIO * counts.n_c
             row = row + 1 if broken else 0
             if row == CRASH_MINUTES:
-                numbers = f"{counts.x_c} of {counts.n_c} requests failed in the second of {CRASH_MINUTES} such minutes"
-                return Ground(Process.CRASH, f"{score.key}: {numbers}", minute, (score.key,))
+                what = f"at least half of them in each of {CRASH_MINUTES} minutes running"
+                sentence = f"{what}, the second at {minute:%H:%M} UTC"
+                return Ground(Process.CRASH, sentence, minute, (score.key,))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from canary.core.measurements import MINUTE, DataState, Observations, WeightChange
@@ -103,9 +103,15 @@ class _Case:
     # 1 and 2: what takes the canary back
 
     def _sick(self) -> _Ruling | None:
-        guard = hard_guard(self._stage, self._observations, self._scores, self._line, self._start, self._now)
-        finding = guard or self._attributed_finding() or self._relative_finding() or self._incident_finding()
+        finding = self._guard() or self._attributed_finding() or self._relative_finding() or self._incident_finding()
         return _Ruling(Verdict.SICK, finding) if finding else None
+
+    def _guard(self) -> Ground | None:
+        guard = hard_guard(self._stage, self._observations, self._scores, self._line, self._start, self._now)
+        if guard is None or guard.process is not Process.CRASH:
+            return guard
+        crashed = next(score for score in self._scores if score.key in guard.blamed)
+        return replace(guard, sentence=f"{self._examiner.sentence(crashed, bounds=True)}; {guard.sentence}")
 
     def _attributed_finding(self) -> Ground | None:
         minute = first_crossing(self._attributed, self._bound)
@@ -234,6 +240,6 @@ def _minutes_to_decision(evidence: Sequence[StreamEvidence], scores: Sequence[Sc
     waits = [
         0.0 if said.is_safe else said.minutes_needed
         for said, score in zip(evidence, scores, strict=True)
-        if asks_for_proof(score)
+        if asks_for_proof(score) and score.is_shifted
     ]
     return None if None in waits else max((wait for wait in waits if wait is not None), default=None)

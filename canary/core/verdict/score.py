@@ -53,9 +53,8 @@ class Processes:
 
     def relative_crossing(self, ln_bound: float) -> int | None:
         """Where the relative rule of this stream alone fires: ratio and floor are latched separately (§4.4)."""
-        if self.ratio is None:
-            return None
-        return relative_crossing(self.ratio, self.ratio if self.floor is None else self.floor, ln_bound)
+        ratio = self.ratio or ()
+        return relative_crossing(ratio, ratio if self.floor is None else self.floor, ln_bound)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from canary.core.stats.processes import Counts, absolute_path
 from canary.core.verdict.score import Processes, Score, is_by_version, limit_of, processes_of
 from canary.core.verdict.timeline import Schedule, Timeline, schedule
 
-MINUTE_LIMIT = 0.05
-"""A gauge is judged by its minutes: at most this share of them may break the limit. Three of three roll back."""
+MINUTE_LIMIT = 0.01
+"""A gauge is judged by its minutes: at most this share of them may break the limit. Three in a row roll back."""
 
 
 class _Tempers:

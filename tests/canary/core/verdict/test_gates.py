@@ -1,0 +1,195 @@
+"""Gates that are no plain error rate: HTTP 5xx, EMF counters, business ratios, gauges, queues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.core.measurements import DataState, Gauge, MinuteCounts, Observations, StreamKey
+from canary.core.verdict import Process, Verdict
+
+GOOD = (60, 0, 540, 5)
+API = "api:live"
+Make = Callable[..., Any]
+DIM = 'dimensions = { version = "{version}" }'
+ORDERS = f"""
+[stages.staging.gates.orders]
+kind = "ratio"
+numerator = {{ namespace = "Shop", name = "Orders", {DIM} }}
+denominator = {{ namespace = "Shop", name = "Sessions", {DIM} }}
+"""
+LAG = '[stages.staging.gates.lag]\nkind = "metric"\nmetric = { namespace = "Shop", name = "Lag" }\n'
+OWN = f'[stages.staging.gates.lag]\nkind = "metric"\nmetric = {{ namespace = "Shop", name = "Lag", {DIM} }}\n'
+OWN_KEY = {"function": API}
+
+
+def test_orders_below_eighty_percent_of_the_base_are_sick(world: Make, make_stream: Make) -> None:
+    """Both versions take the same share of sessions; the new one sells half as much."""
+    seen = Observations(streams=(make_stream("orders", [(200, 20, 1800, 360)] * 9),))
+    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.RELATIVE)
+    assert found.blamed == (StreamKey(API, "orders"),)
+    assert found.sentence.startswith(
+        "Orders per Sessions on version 3 (0.1) is 50 % of version 2's (0.2) in the same minutes; evidence 1:"
+    )
+
+
+def test_orders_like_the_base_are_healthy_without_proof(world: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("orders", [(20, 4, 180, 36)] * 9),))
+    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    assert found.verdict is Verdict.HEALTHY
+    assert found.evidence[-1].requests_needed is None
+
+
+def test_a_ratio_may_count_more_than_its_denominator(world: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("orders", [(20, 60, 180, 540)] * 9),))
+    assert world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged().verdict is Verdict.HEALTHY
+
+
+def test_a_ratio_may_be_bad_when_higher(world: Make, make_stream: Make) -> None:
+    text = ORDERS + 'bad_when = "higher"\npercent_of_base = 150\n'
+    seen = Observations(streams=(make_stream("orders", [(200, 120, 1800, 360)] * 9),))
+    assert world(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Process.RELATIVE
+
+
+def test_a_ratio_without_orders_has_nothing_to_compare_with(world: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("orders", [(20, 0, 180, 0)] * 9),))
+    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    assert "is nothing to compare with on version 2's (0)" in found.evidence[-1].sentence
+    none = Observations(streams=(make_stream("orders", [(0, 0, 0, 0)] * 9),))
+    assert world(text=ORDERS, errors=[GOOD] * 9, seen=none).judged().verdict is Verdict.NO_DATA
+
+
+def test_http_errors_of_both_versions_blame_nobody_at_first(world: Make, make_stream: Make) -> None:
+    """They can't be told apart, so it is a shared incident: frozen, and back after the grace."""
+    seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 4 + [(600, 120, 0, 0)] * 6),))
+    case = world(text='gates.http_5xx = { source = "url" }', errors=[GOOD] * 10, seen=seen)
+    frozen = case.judged(7)
+    assert (frozen.verdict, frozen.deciding) == (Verdict.INCONCLUSIVE, Process.LITERAL)
+    assert "requests were answered with 5xx through the alias; the limit is 5 %" in frozen.sentence
+    assert frozen.sentence.endswith("the versions can't be told apart")
+    assert case.judged().verdict is Verdict.SICK
+
+
+def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(world: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 9, function=""),))
+    found = world(text='gates.http_5xx = { source = "alb", target = "tg" }', errors=[GOOD] * 9, seen=seen).judged()
+    assert found.verdict is Verdict.HEALTHY
+    http = found.evidence[-1]
+    assert (http.ln_attributed, http.ln_relative) == (None, None)
+    assert http.sentence == "0.5 % of 5,400 requests were answered with 5xx through the alias"
+
+
+def test_http_errors_of_one_function_among_several_name_it(world: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 9),))
+    case = world(text='gates.http_5xx = { source = "url" }', functions='["api:live", "b:live"]', errors=[GOOD] * 9)
+    found = replace(case, seen=seen).judged()
+    (http,) = [said for said in found.evidence if said.key == StreamKey(API, "http_5xx")]
+    assert http.sentence.endswith("through the alias of api:live")
+
+
+def test_emf_counters_judge_warm_requests_by_version(world: Make, make_stream: Make) -> None:
+    rows = [(60, 15, 540, 5)] * 4
+    for bad, words in (("errors", "failed on version 3"), ("slow", "were too slow on version 3")):
+        seen = Observations(streams=(make_stream("emf", rows),))
+        found = world(text=f'gates.emf = {{ bad = "{bad}" }}', errors=[GOOD] * 4, seen=seen).judged()
+        assert found.verdict is Verdict.SICK
+        assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("limits", "values", "base", "verdict"),
+    [
+        ("max = 30", [10] * 8, (), Verdict.HEALTHY),
+        ("max = 30", [10] * 5 + [40] * 3, (), Verdict.SICK),
+        ("max = 30", [40] * 2 + [10] * 6, (), Verdict.SICK),
+        ("max = 30", [10, 40, 10, 10, 10, 10, 40, 10], (), Verdict.HEALTHY),
+        ("min = 5", [10] * 4 + [1] * 4, (), Verdict.SICK),
+        ("max = 30", [10] * 6 + [40, 10], (), Verdict.HEALTHY),
+        ("max = 30", [10] * 7 + [40], (), Verdict.INCONCLUSIVE),
+        ("max = 30", [None] * 8, (), Verdict.NO_DATA),
+        ("max_percent_of_base = 150", [20] * 8, [10] * 8, Verdict.SICK),
+        ("max_percent_of_base = 150", [14] * 8, [10] * 8, Verdict.HEALTHY),
+        ("min_percent_of_base = 80", [5] * 8, [10] * 8, Verdict.SICK),
+        ("max_percent_of_base = 150", [20] * 8, [None] * 8, Verdict.NO_DATA),
+        ("max_percent_of_base = 150", [20] * 8, [0] * 8, Verdict.NO_DATA),
+        ("max = 30\nmax_percent_of_base = 150", [20] * 8, [None] * 8, Verdict.HEALTHY),
+    ],
+)
+def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
+    world: Make,
+    make_gauge: Make,
+    limits: str,
+    values: Sequence[float | None],
+    base: Sequence[float | None],
+    verdict: Verdict,
+) -> None:
+    seen = Observations(gauges=(make_gauge("lag", values, base, function=API),))
+    assert world(text=OWN + limits, errors=[GOOD] * 8, seen=seen).judged().verdict is verdict
+
+
+def test_a_gauge_tells_how_many_minutes_it_broke(world: Make, make_gauge: Make) -> None:
+    seen = Observations(gauges=(make_gauge("lag", [10] * 4 + [40] * 4),))
+    found = world(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
+    assert found.sentence.startswith("Lag (lag) broke its limit in 4 of 8 minutes; evidence 1:")
+    assert (found.deciding, found.blamed) == (Process.ATTRIBUTED, (StreamKey("", "lag"),))
+
+
+def test_a_gauge_that_was_not_measured_or_failed_is_unknown(world: Make) -> None:
+    case = world(text=LAG + "max = 30", errors=[GOOD] * 8)
+    assert case.judged().sentence == "lag is unknown: it was not measured"
+    failed = Gauge(StreamKey("", "lag"), state=DataState.FAILED)
+    assert replace(case, seen=Observations(gauges=(failed,))).judged().sentence == "lag could not be queried"
+
+
+def test_a_gauge_without_values_says_so(world: Make, make_gauge: Make) -> None:
+    seen = Observations(gauges=(make_gauge("lag", [None] * 8),))
+    found = world(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
+    assert found.sentence == "lag has no value for version 3 under the present weight"
+
+
+@pytest.mark.parametrize(
+    ("limit", "values", "before", "verdict"),
+    [
+        ("max_new_messages = 0", [3] * 8, 3.0, Verdict.HEALTHY),
+        ("max_new_messages = 0", [3] * 8, None, Verdict.HEALTHY),
+        ("max_new_messages = 0", [3] * 8, 2.0, Verdict.SICK),
+        ("max_new_messages = 5", [3] * 4 + [9] * 4, 3.0, Verdict.SICK),
+        ('max_age = "5m"', [200] * 8, None, Verdict.HEALTHY),
+        ('max_age = "5m"', [200] * 4 + [400] * 4, None, Verdict.SICK),
+    ],
+)
+def test_a_queue_counts_messages_since_the_start_or_their_age(
+    world: Make, make_gauge: Make, limit: str, values: list[float], before: float | None, verdict: Verdict
+) -> None:
+    text = f'[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "shop-dlq"\n{limit}'
+    seen = Observations(gauges=(replace(make_gauge("dlq", values), before=before),))
+    found = world(text=text, errors=[GOOD] * 8, seen=seen).judged()
+    assert found.verdict is verdict
+    if verdict is Verdict.SICK:
+        assert found.sentence.startswith("queue shop-dlq held ")
+
+
+def test_an_empty_queue_at_the_start_counts_from_nothing(world: Make, make_gauge: Make) -> None:
+    text = '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0'
+    seen = Observations(gauges=(make_gauge("dlq", [None] + [2] * 7),))
+    assert world(text=text, errors=[GOOD] * 8, seen=seen).judged().verdict is Verdict.SICK
+
+
+def test_clustered_history_tempers_the_evidence(world: Make, make_stream: Make) -> None:
+    """The same minutes, with a history whose errors come in bursts: no rollback any more."""
+    rows = [(60, 9, 540, 20)] * 3
+    calm = make_stream("errors", rows, (0, 0, 600, 12))
+    start = calm.minutes[0].minute
+    bursts = tuple(
+        MinuteCounts(start - timedelta(minutes=i), 0, 0, 600, 240 if i % 20 == 0 else 0) for i in range(1, 181)
+    )
+    sick = world(errors=rows, seen=Observations(streams=(calm,))).judged()
+    held = world(errors=rows, seen=Observations(streams=(replace(calm, history=bursts),))).judged()
+    assert sick.verdict is Verdict.SICK
+    assert held.verdict is Verdict.INCONCLUSIVE
+    assert held.evidence[0].dispersion > 10
