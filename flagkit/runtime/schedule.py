@@ -26,11 +26,12 @@ def delay_after_failure(
 
     Args:
         failures: 1 for the first.
-        interval_s: the usual interval, which also caps the backoff: an outage never makes polling slower than usual.
+        interval_s: the usual interval; half of it caps the backoff, so that news come soon after an outage. An outage
+            costs about four times the usual requests.
         chance_ratio: a random number, 0 to below 1.
         retry_after_s: what the other side asked for; obeyed.
     """
     if retry_after_s is not None:
         return delay_after_success(retry_after_s, chance_ratio)
-    ceiling_s = min(interval_s, BACKOFF_BASE_S * 2.0 ** min(failures - 1, 30))
+    ceiling_s = min(interval_s / 2, BACKOFF_BASE_S * 2.0 ** min(failures - 1, 30))
     return ceiling_s * chance_ratio

@@ -124,7 +124,7 @@ class AppConfigSource:
         return token
 
     def _get(self, token: str) -> Any:
-        # The token is spent with the request, whatever comes back: a lost answer means a new session (§4).
+        # The token is spent with the request: a lost answer means a new session (§4).
         self._token = None
         try:
             return self._client.get_latest_configuration(ConfigurationToken=token)
@@ -132,8 +132,11 @@ class AppConfigSource:
             problem = _token_problem(error)
             if problem in {"Expired", "Corrupted"}:
                 raise _TokenRefusedError from error
+            # The request was turned away, so the token isn't spent, as far as is known; if it was, the next answer is
+            # Expired. A new session would cost a whole "received" configuration (§5).
+            if problem == "PollIntervalNotSatisfied" or _turned_away(error):
+                self._token = token
             if problem == "PollIntervalNotSatisfied":
-                self._token = token  # not spent, as far as is known; if it was, the next answer is Expired
                 raise SourceUnavailableError(
                     f"AppConfig was asked too early for {self.names}", retry_after_s=self.poll_interval_s
                 ) from error
@@ -188,6 +191,11 @@ def _token_problem(error: ClientError) -> str | None:
     response: Any = error.response
     invalid = response.get("Details", {}).get("InvalidParameters", {})
     return next((item.get("Problem") for item in invalid.values()), None)
+
+
+def _turned_away(error: ClientError) -> bool:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status == 429 or status >= 500
 
 
 def _decoded(content: bytes) -> dict[str, Any]:

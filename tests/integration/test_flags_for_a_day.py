@@ -26,6 +26,7 @@ def test_a_day_of_faults(aws, virtual_clock, seed):
     flags = Flags.connect(profile.url + f"?interval={INTERVAL_S}", clock=virtual_clock)
     assert flags.integer("n", default=-1) == 0
     chance = random.Random(seed)
+    flags._engine.refresher._random = random.Random(seed)  # the jitter, too, is repeatable
     aws.faults.add_mix(0.3, "appconfigdata.*")
     start = virtual_clock.now()
     outage, worst_age_s, served = None, 0.0, set()
@@ -54,8 +55,8 @@ def test_a_day_of_faults(aws, virtual_clock, seed):
     assert served == set(versions.values()) - {"good-10"}  # came and went during the outage
     # Staleness: the outage and two intervals (with the jitter of a tenth on each).
     assert worst_age_s <= OUTAGE[1] - OUTAGE[0] + 2 * INTERVAL_S * 1.1
-    # Requests: one poll an interval; a failure is retried after at most min(interval, 2^n) s with full jitter, so an
-    # hour of outage costs about twice the usual number, and a new session costs one request more.
+    # Requests: one poll an interval; a failure is retried after at most min(interval / 2, 2^n) s with full jitter, so
+    # an hour of outage costs about four times the usual number, and a new session costs one request more.
     hours = Counter(
         (record.at - start) // timedelta(hours=1) for record in aws.wire.calls if "appconfigdata" in record.call
     )

@@ -91,6 +91,19 @@ def test_a_lost_answer_starts_a_new_session_at_the_next_fetch(profile, aws):
     assert len(calls(aws, "StartConfigurationSession")) == 2
 
 
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.SERVER_ERROR])
+def test_a_poll_that_was_turned_away_keeps_its_session(profile, aws, fault):
+    profile.deploy({"a": True})
+    source = connect(profile.url)
+    source.fetch()
+    aws.clock.advance(60)
+    aws.faults.add(fault, "appconfigdata.GetLatestConfiguration", times=1)
+    with pytest.raises(SourceUnavailableError):
+        source.fetch()
+    assert source.fetch() is None
+    assert len(calls(aws, "StartConfigurationSession")) == 1
+
+
 def test_a_poll_that_came_too_early_keeps_the_token_and_names_the_wait(profile, aws):
     profile.deploy({"a": True})
     source = connect(profile.url)
