@@ -21,6 +21,11 @@ MAX_DEPTH = 64
 """How deep expressions may nest. Bounds every recursion over a tree; AWS documents no limit."""
 
 
+MAX_PATTERN_CHARS = 1024
+"""The longest pattern, as AWS has it for the pattern of an attribute (appconfig.md §1.1). RE2 is linear in the text,
+but a pattern of 16,000 characters makes it slow all the same (seconds for 1,000 characters of text)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A string."""
@@ -127,6 +132,11 @@ class Matches:
 
     value: Text | Key
     pattern: Text
+
+    def __post_init__(self) -> None:
+        if len(self.pattern.value) > MAX_PATTERN_CHARS:
+            hint = "For many fixed words use in with a list."
+            _refuse("TooLong", f"a pattern has more than {MAX_PATTERN_CHARS} characters", hint)
 
 
 @dataclass(frozen=True, slots=True)

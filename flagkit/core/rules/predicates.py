@@ -31,7 +31,7 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
-from flagkit.core.rules.printer import print_rule
+from flagkit.core.rules.printer import print_operand, print_rule
 from flagkit.errors import RuleError
 
 Context: TypeAlias = Mapping[str, object]
@@ -194,22 +194,19 @@ def matches(rule: Matches, scope: Scope) -> Predicate:
     Since 0.1.
     """
     # Here and not above: RE2 costs start-up time and memory, and most documents have no pattern.
-    import re2
-
+    try:
+        import re2
+    except ImportError as error:  # no wheel for this platform: only flags with patterns go off
+        raise _pattern_error(rule, "google-re2 is not installed") from error
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True  # groups cost a factor of 30
     try:
         pattern = re2.compile(rule.pattern.value, options)
     except re2.error as error:
-        text = print_rule(rule)
-        position = text.rindex(" pattern::") + len(" pattern::")
-        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error.args[0]
-        raise RuleError(
-            f"the pattern can't be compiled: {reason}",
-            reason="BadOperand",
-            position=position,
-            rule=text,
-            hint="Patterns are RE2: no backreferences, no lookaround.",
+        message = error.args[0]
+        raise _pattern_error(
+            rule, message.decode(errors="replace") if isinstance(message, bytes) else message
         ) from error
     search, get = pattern.search, getter(rule.value, scope)
 
@@ -221,6 +218,20 @@ def matches(rule: Matches, scope: Scope) -> Predicate:
             return False
 
     return test
+
+
+def _pattern_error(rule: Matches, why: str) -> RuleError:
+    text = print_rule(rule)
+    position = text.rindex(" pattern::") + len(" pattern::")
+    hint = "Patterns are RE2: no backreferences, no lookaround."
+    return RuleError(
+        f"the pattern can't be used: {why}",
+        reason="BadOperand",
+        position=position,
+        rule=text,
+        path="matches",
+        hint=hint,
+    )
 
 
 def exists(rule: Exists, scope: Scope) -> Predicate:

@@ -96,6 +96,6 @@ def _print_number(value: int | Decimal | float) -> str:
         return text if "e" in text else f"{text}e0"
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)  # Number refuses nan and infinity
-    if exponent > 0 or exponent < -20:
+    if exponent >= 0 or exponent < -20:
         return f"{'-' if sign else ''}{''.join(map(str, digits))}d{exponent}"
-    return f"{value:f}" if exponent else f"{value:f}.0"
+    return f"{value:f}"
