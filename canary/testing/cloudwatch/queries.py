@@ -64,6 +64,9 @@ class Result:
 
 def metric_of(metric: Mapping[str, Any]) -> MetricId:
     """The identity of a metric as requests carry it."""
+    for member in ("Namespace", "MetricName"):
+        if member not in metric:
+            raise _invalid(f"The parameter {member} is required.")
     pairs = [(item["Name"], item["Value"]) for item in metric.get("Dimensions", ())]
     if len({name for name, _ in pairs}) < len(pairs):
         raise ServiceError("InvalidParameterValue", "No metric may specify the same dimension name twice.")
@@ -128,7 +131,8 @@ class QueryRunner:
         self._partials = tuple(partials)
         self._account_id = account_id
         self._queries: dict[str, Mapping[str, Any]] = {}
-        self._statistics: dict[str, Statistic] = {}
+        self._metrics: dict[str, tuple[MetricId, Statistic]] = {}
+        self._asked: dict[MetricId, set[str]] = {}
         for number, query in enumerate(queries, 1):
             self._admit(query, f"{parameter}.member.{number}", parameter)
         periods = [query["MetricStat"]["Period"] for query in queries if "MetricStat" in query]
@@ -155,7 +159,9 @@ class QueryRunner:
             statistic = parse_statistic(stat["Stat"])
             if statistic is None:
                 raise _invalid(f"The value for parameter {place}.MetricStat.Stat is not a valid statistic.")
-            self._statistics[name] = statistic
+            metric = metric_of(stat["Metric"])
+            self._metrics[name] = metric, statistic
+            self._asked.setdefault(metric, set()).add(statistic.name)
         period = query.get("Period") if stat is None else stat["Period"]
         if period is not None and not is_period(period):
             raise _invalid(f"The value for parameter {place}.Period must be 1, 5, 10, 20, 30 or a multiple of 60.")
@@ -186,8 +192,10 @@ class QueryRunner:
 
     def _metric(self, name: str, query: Mapping[str, Any]) -> Result:
         stat = query["MetricStat"]
-        metric = metric_of(stat["Metric"])
-        result = Result(query.get("Label") or self._label(name, metric), {})
+        metric, statistic = self._metrics[name]
+        # A metric that is asked in several ways is told apart by the statistic (captured: "Weighted p90").
+        label = metric.name if len(self._asked[metric]) == 1 else f"{metric.name} {statistic.name}"
+        result = Result(query.get("Label") or label, {})
         if query.get("AccountId", self._account_id) != self._account_id:
             result.status = "Forbidden"
             result.messages.append(("Forbidden", _FORBIDDEN))
@@ -200,20 +208,11 @@ class QueryRunner:
         for periods in by_unit.values():
             chosen = periods | chosen
         for time in sorted(chosen):
-            value = compute(self._statistics[name], chosen[time])
+            value = compute(statistic, chosen[time])
             if value is not None:
                 result.points[time] = value
         self._degrade(metric, result)
         return result
-
-    def _label(self, name: str, metric: MetricId) -> str:
-        others = (
-            self._statistics[other].name
-            for other, query in self._queries.items()
-            if other != name and "MetricStat" in query and metric_of(query["MetricStat"]["Metric"]) == metric
-        )
-        own = self._statistics[name].name
-        return f"{metric.name} {own}" if any(other != own for other in others) else metric.name
 
     def _degrade(self, metric: MetricId, result: Result) -> None:
         for rule in self._partials:

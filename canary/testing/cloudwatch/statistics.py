@@ -132,7 +132,7 @@ def _percentile(spans: list[_Span], target: float) -> float | None:
             if span.low in {0.0, span.high}:
                 return span.low
             # Geometric inside a bin, as live percentiles show.
-            return float(span.low * (span.high / span.low) ** ((target - prior) / span.weight))
+            return min(span.high, float(span.low * (span.high / span.low) ** ((target - prior) / span.weight)))
         prior += span.weight
     return spans[-1].high if spans else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -31,9 +32,15 @@ def aws() -> Iterator[CloudWatchStandIn]:
         yield stand_in
 
 
+@functools.cache
+def make_client() -> Any:
+    """One client for all tests: making one takes longer than most tests, and each wire answers it."""
+    return boto3.client("cloudwatch")
+
+
 @pytest.fixture
 def client(aws: CloudWatchStandIn) -> Any:
-    return boto3.client("cloudwatch")
+    return make_client()
 
 
 @pytest.fixture

@@ -189,3 +189,26 @@ def test_a_value_that_is_no_number_is_not_recorded(delayed):
     for value in (float("nan"), float("inf"), 2.0**361):
         with pytest.raises(ValueError, match="no metric value"):
             delayed.store.record("N", "m", {}, value, delayed.clock.now())
+
+
+def test_an_alarm_sees_late_data_too(delayed):
+    """lambda-canary.md §2.4: late data reaches an alarm late, and it goes off all the same."""
+    client = boto3.client("cloudwatch")
+    client.put_metric_alarm(
+        AlarmName="errors",
+        **METRIC,
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+    )
+    invoke(delayed, 1)
+    states = []
+    for _ in range(5):
+        delayed.clock.advance(60)
+        states.append(client.describe_alarms()["MetricAlarms"][0]["StateValue"])
+    assert states[0] == "OK"
+    assert "ALARM" in states[1:3]
+    assert states[-1] == "OK"
