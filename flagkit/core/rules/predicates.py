@@ -222,16 +222,10 @@ def matches(rule: Matches, scope: Scope) -> Predicate:
 
 def _pattern_error(rule: Matches, why: str) -> RuleError:
     text = print_rule(rule)
-    position = text.rindex(" pattern::") + len(" pattern::")
+    position = len(f"(matches in::{print_operand(rule.value)} pattern::")
     hint = "Patterns are RE2: no backreferences, no lookaround."
-    return RuleError(
-        f"the pattern can't be used: {why}",
-        reason="BadOperand",
-        position=position,
-        rule=text,
-        path="matches",
-        hint=hint,
-    )
+    message = f"the pattern can't be used: {why}"
+    return RuleError(message, reason="BadOperand", position=position, rule=text, path="matches", hint=hint)
 
 
 def exists(rule: Exists, scope: Scope) -> Predicate:
