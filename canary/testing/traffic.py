@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canary.testing.lambda_ import LambdaService, http_event
+from canary.testing.lambda_ import LambdaService, Outcome, http_event
 from canary.testing.lambda_.invoke import status_of
 from flagkit.testing import VirtualClock
 from flagkit.testing.clock import Planned
@@ -48,18 +48,14 @@ class Stream:
 
     def __init__(
         self,
-        lambda_: LambdaService,
         clock: VirtualClock,
-        function: str,
-        alias: str,
+        call: Callable[[bytes], Outcome],
         requests_per_minute: float,
         payloads: Payloads | None,
         jitter: random.Random | None,
     ) -> None:
-        self._lambda = lambda_
         self._clock = clock
-        self._function = function
-        self._alias = alias
+        self._call = call
         self._payload = _payload_source(payloads)
         self._jitter = jitter
         self._planned: Planned | None = None
@@ -98,7 +94,7 @@ class Stream:
     def _send(self) -> None:
         self._plan()
         counts = self.counts
-        outcome = self._lambda.call(self._function, self._alias, self._payload(counts.requests))
+        outcome = self._call(self._payload(counts.requests))
         counts.requests += 1
         if outcome.error == "Throttled":
             counts.throttled += 1
@@ -137,6 +133,7 @@ class Traffic:
         *,
         payloads: Payloads | None = None,
         jitter: bool = True,
+        via_url: bool = False,
     ) -> Stream:
         """Starts a stream; it runs whenever the clock moves, until it is stopped.
 
@@ -146,12 +143,18 @@ class Traffic:
             requests_per_minute: the mean rate.
             payloads: events, sent in turn, or a function from a request's number to its event; a plain GET where None.
             jitter: arrivals at random moments (Poisson), else evenly spaced.
+            via_url: through the alias' function URL, which has metrics of its own, instead of API Gateway.
 
         Returns:
             the stream.
+
+        Raises:
+            LookupError: if there is no such function, alias or URL.
         """
+        send = self._lambda.url_call if via_url else self._lambda.call
+        self._lambda.check(function, alias, has_url=via_url)
         jitters = random.Random(f"{self._seed}/traffic/{len(self.streams)}") if jitter else None
-        stream = Stream(self._lambda, self._clock, function, alias, requests_per_minute, payloads, jitters)
+        stream = Stream(self._clock, lambda event: send(function, alias, event), requests_per_minute, payloads, jitters)
         self.streams.append(stream)
         return stream
 

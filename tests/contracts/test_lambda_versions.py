@@ -148,8 +148,8 @@ def test_a_new_version_is_pending_for_a_while_and_waiters_wait_in_virtual_time(
     client: Any, canary_aws: AwsStandIn
 ) -> None:
     """Wait for Active before routing (lambda-canary.md §1, "Version not yet Active")."""
-    canary_aws.lambda_.settings.pending_s = 12.0
     change(client, 2)
+    canary_aws.lambda_.settings.pending_s = 12.0
     version = client.publish_version(FunctionName="f")
     assert (version["State"], version["StateReasonCode"]) == ("Pending", "Creating")
     with pytest.raises(client.exceptions.ResourceConflictException):
@@ -181,3 +181,56 @@ def test_tags_and_reserved_concurrency_are_in_get_function(client: Any) -> None:
     read = client.get_function(FunctionName="f")
     assert read["Tags"] == client.list_tags(Resource=arn)["Tags"] == {"canary": "managed"}
     assert read["Concurrency"] == {"ReservedConcurrentExecutions": 5}
+
+
+def test_an_update_in_progress_refuses_the_next_one(client: Any, canary_aws: AwsStandIn) -> None:
+    """Developer guide, "Lambda function states": wait for LastUpdateStatus Successful."""
+    canary_aws.lambda_.settings.pending_s = 4.0
+    assert change(client, 2)["LastUpdateStatus"] == "InProgress"
+    for refused in (client.publish_version, client.update_function_configuration):
+        with pytest.raises(client.exceptions.ResourceConflictException) as caught:
+            refused(FunctionName="f")
+        assert "An update is in progress" in caught.value.response["Error"]["Message"]
+    client.get_waiter("function_updated_v2").wait(FunctionName="f")
+    assert client.publish_version(FunctionName="f")["Version"] == "1"
+
+
+def test_code_and_settings_are_changed_under_the_revision(client: Any) -> None:
+    old = client.get_function_configuration(FunctionName="f")["RevisionId"]
+    client.update_function_configuration(FunctionName="f", RevisionId=old, MemorySize=256)
+    with pytest.raises(client.exceptions.PreconditionFailedException):
+        client.update_function_configuration(FunctionName="f", RevisionId=old, MemorySize=512)
+    with pytest.raises(client.exceptions.PreconditionFailedException):
+        client.update_function_code(FunctionName="f", RevisionId=old, ZipFile=zipped(""))
+    assert client.get_function_configuration(FunctionName="f")["MemorySize"] == 256
+
+
+def test_publishing_can_be_part_of_creating_and_updating(client: Any) -> None:
+    code = zipped("def handler(e, c):\n    return 9\n")
+    made = client.create_function(FunctionName="g", Role=ROLE, Code={"ZipFile": code}, Publish=True)
+    assert (made["Version"], made["FunctionArn"][-4:]) == ("1", ":g:1")
+    changed = zipped("def handler(e, c):\n    return 10\n")
+    dry = client.update_function_code(FunctionName="g", ZipFile=changed, DryRun=True)
+    assert dry["CodeSha256"] != client.get_function_configuration(FunctionName="g")["CodeSha256"]
+    assert client.update_function_code(FunctionName="g", ZipFile=changed, Publish=True)["Version"] == "2"
+    assert client.publish_version(FunctionName="g", Description="again")["Version"] == "2"
+
+
+def test_functions_are_listed_and_deleted(client: Any) -> None:
+    client.publish_version(FunctionName="f")
+    assert [item["Version"] for item in client.list_functions()["Functions"]] == ["$LATEST"]
+    every = client.list_functions(FunctionVersion="ALL")["Functions"]
+    assert [item["Version"] for item in every] == ["$LATEST", "1"]
+    for qualifier in ("$LATEST", "live"):
+        with pytest.raises(client.exceptions.InvalidParameterValueException):
+            client.delete_function(FunctionName="f", Qualifier=qualifier)
+    client.delete_function(FunctionName="f")
+    assert client.list_functions()["Functions"] == []
+
+
+def test_code_from_elsewhere_is_refused(client: Any) -> None:
+    bucket: Any = {"S3Bucket": "bucket", "S3Key": "key"}
+    with pytest.raises(client.exceptions.InvalidParameterValueException):
+        client.create_function(FunctionName="g", Role=ROLE, Code=bucket)
+    with pytest.raises(client.exceptions.InvalidParameterValueException):
+        client.update_function_code(FunctionName="f", **bucket)

@@ -57,6 +57,7 @@ class Functions(Catalogue):
             revision_id=self.invoker.new_id(),
             modified_at=now,
             active_at=now + timedelta(seconds=self.settings.pending_s),
+            updated_at=now,
         )
         function = Function(name=name, arn=self.arn_prefix + name, latest=latest, tags=dict(tags or {}))
         self.functions[name] = function
@@ -88,11 +89,13 @@ class Functions(Catalogue):
     ) -> None:
         """Changes `$LATEST`; its environments end."""
         latest = function.latest
+        self._check_settled(function)
         self.invoker.forget(latest)
         if code is not None:
             latest.code = code
         latest.config = {**latest.config, **(config or {})}
         latest.revision_id, latest.modified_at = self.invoker.new_id(), self.clock.now()
+        latest.updated_at = self.clock.now() + timedelta(seconds=self.settings.pending_s)
 
     def PublishVersion(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Freezes `$LATEST` as a numbered version."""
@@ -111,6 +114,7 @@ class Functions(Catalogue):
     def publish(self, function: Function, description: str | None = None) -> Version:
         """Publishes `$LATEST`; the last version again if neither code nor settings have changed since."""
         latest = function.latest
+        self._check_settled(function)
         if function.versions:
             last = list(function.versions.values())[-1]
             if (last.code.sha256, last.config_sha256) == (latest.code.sha256, latest.config_sha256):
@@ -124,6 +128,7 @@ class Functions(Catalogue):
             revision_id=self.invoker.new_id(),
             modified_at=now,
             active_at=now + timedelta(seconds=self.settings.pending_s),
+            updated_at=now,
         )
         function.versions[version.number] = version
         return version
@@ -189,6 +194,12 @@ class Functions(Catalogue):
             self.invoker.forget(gone)
         return {"StatusCode": 204}
 
+    def _check_settled(self, function: Function) -> None:
+        if function.latest.updated_at > self.clock.now():
+            raise refusals.conflict(
+                f"The operation cannot be performed at this time. An update is in progress for resource: {function.arn}"
+            )
+
     def _check_revision(self, version: Version, params: dict[str, Any]) -> None:
         if params.get("RevisionId") not in {None, version.revision_id}:
             raise refusals.precondition(refusals.STALE)
@@ -198,7 +209,8 @@ class Functions(Catalogue):
 
     def describe(self, function: Function, version: Version) -> dict[str, Any]:
         """AWS's FunctionConfiguration of a version."""
-        active = version.active_at <= self.clock.now()
+        now = self.clock.now()
+        active, updated = version.active_at <= now, version.updated_at <= now
         answer: dict[str, Any] = {
             "FunctionName": function.name,
             "FunctionArn": function.arn if version.number == LATEST else function.qualified_arn(version.number),
@@ -209,7 +221,7 @@ class Functions(Catalogue):
             "RevisionId": version.revision_id,
             "LastModified": self.stamp(version.modified_at),
             "State": "Active" if active else "Pending",
-            "LastUpdateStatus": "Successful" if active else "InProgress",
+            "LastUpdateStatus": "Successful" if active and updated else "InProgress",
             "PackageType": "Zip",
             "Architectures": ["x86_64"],
             "TracingConfig": {"Mode": "PassThrough"},

@@ -104,15 +104,18 @@ class Invocations(Catalogue):
         Raises:
             LookupError: if it has no URL (CreateFunctionUrlConfig makes one).
         """
+        event = json.dumps(http_event(method, path, body=body, headers=headers)).encode()
+        return http_answer(self.url_call(name, alias, event))
+
+    def url_call(self, name: str, alias: str, event: bytes) -> Outcome:
+        """Sends a ready event to a function URL; see `http`."""
         function = self.functions.get(name)
         if function is None or alias not in function.urls:
             message = f"{name} has no function URL on {alias or 'the unqualified function'}"
             raise LookupError(message)
-        event = json.dumps(http_event(method, path, body=body, headers=headers)).encode()
         outcome = self.invoker.invoke(function, alias, event)
-        answer = http_answer(outcome)
-        self.telemetry.url_request(name, alias, outcome.at, answer.status, answer.latency_ms)
-        return answer
+        self.telemetry.url_request(name, alias, outcome.at, status_of(outcome), outcome.latency_ms)
+        return outcome
 
 
 def http_event(

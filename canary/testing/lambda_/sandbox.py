@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import io
 import os
+import selectors
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from canary.testing.lambda_.code import Code, HandlerNotFound, ImportModuleError, LoadedCode, own_modules
 
-_real_sleep, _real_time, _real_monotonic, _real_perf_counter = (
-    time.sleep,  # noqa: TID251 - outside an invocation the real functions answer
-    time.time,  # noqa: TID251
-    time.monotonic,
-    time.perf_counter,
-)
+_REAL = {
+    name: getattr(time, name)
+    for name in ("sleep", "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+}
+_real_select = selectors.DefaultSelector.select
 
 
 class TimedOut(BaseException):
@@ -73,34 +73,63 @@ def spend_if_inside(seconds: float) -> bool:
 
 def _sleep(seconds: float) -> None:
     if not spend_if_inside(seconds):
-        _real_sleep(seconds)
+        _REAL["sleep"](seconds)
 
 
-def _time() -> float:
+def _clock(name: str) -> Callable[[], float]:
+    """A function of the module `time` that inside a handler tells the invocation's time."""
+    real = _REAL[name]
+    is_wall, in_ns = name.startswith("time"), name.endswith("_ns")
+
+    def read() -> float:
+        watch = _running.watch
+        if watch is None:
+            return float(real()) if not in_ns else int(real())
+        began_s = watch.began_s if is_wall else watch.began_monotonic_s
+        return int((began_s + watch.spent_s) * 1e9) if in_ns else began_s + watch.spent_s
+
+    return read
+
+
+def _select(self: selectors.DefaultSelector, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    # An event loop waits for its next timer here; inside a handler that wait is the invocation's time, too.
     watch = _running.watch
-    return _real_time() if watch is None else watch.began_s + watch.spent_s
+    if watch is None or timeout is None or timeout <= 0:
+        return _real_select(self, timeout)
+    ready = _real_select(self, 0)
+    if not ready:
+        watch.spend(timeout)
+    return ready
 
 
-def _monotonic() -> float:
+def _start(thread: threading.Thread) -> None:
+    """A thread that a handler starts lives in the invocation's time, too."""
     watch = _running.watch
-    return _real_monotonic() if watch is None else watch.began_monotonic_s + watch.spent_s
+    if watch is not None:
+        run = thread.run
+
+        def inside() -> None:
+            _running.watch = watch
+            run()
+
+        thread.run = inside  # type: ignore[method-assign]
+    _real_start(thread)
 
 
-def _perf_counter() -> float:
-    watch = _running.watch
-    return _real_perf_counter() if watch is None else watch.began_monotonic_s + watch.spent_s
-
-
+_real_start = threading.Thread.start
+_VIRTUAL = {name: _sleep if name == "sleep" else _clock(name) for name in _REAL}
 _installed = 0
 
 
 def install_time() -> None:
-    """Lets `time.sleep`, `time`, `monotonic` and `perf_counter` mean the invocation's time inside handlers."""
+    """Lets the clocks and pauses of `time` and of asyncio mean the invocation's time inside handlers."""
     global _installed  # noqa: PLW0603 - there is one `time` module
     _installed += 1
     if _installed == 1:
-        time.sleep, time.time = _sleep, _time  # type: ignore[assignment] # noqa: TID251 - SupportsIndex
-        time.monotonic, time.perf_counter = _monotonic, _perf_counter
+        for name, function in _VIRTUAL.items():
+            setattr(time, name, function)
+        selectors.DefaultSelector.select = _select  # type: ignore[method-assign]
+        threading.Thread.start = _start  # type: ignore[method-assign,assignment]
 
 
 def remove_time() -> None:
@@ -108,8 +137,10 @@ def remove_time() -> None:
     global _installed  # noqa: PLW0603
     _installed -= 1
     if _installed == 0:
-        time.sleep, time.time = _real_sleep, _real_time  # noqa: TID251
-        time.monotonic, time.perf_counter = _real_monotonic, _real_perf_counter
+        for name, function in _REAL.items():
+            setattr(time, name, function)
+        selectors.DefaultSelector.select = _real_select  # type: ignore[method-assign]
+        threading.Thread.start = _real_start  # type: ignore[method-assign]
 
 
 class LogStream(io.TextIOBase):

@@ -68,6 +68,11 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
     def call(self, name: str, qualifier: str = "", payload: bytes = b"{}") -> Outcome:
         """Invokes without boto3, as a service in front of Lambda does: fast, and throttling is an outcome, no error.
 
+        Args:
+            name: the function.
+            qualifier: alias or version, "" for neither.
+            payload: the event as JSON.
+
         Raises:
             LookupError: if there is no such function, version or alias.
         """
@@ -84,6 +89,20 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
             message = f"there is no function {name}"
             raise LookupError(message)
         return found
+
+    def check(self, name: str, qualifier: str = "", *, has_url: bool = False) -> None:
+        """Checks that a function, and its version or alias, can be called.
+
+        Raises:
+            LookupError: if it can't.
+        """
+        function = self.function(name)
+        if qualifier and qualifier not in function.aliases and function.version(qualifier) is None:
+            message = f"{name} has no version or alias {qualifier}"
+            raise LookupError(message)
+        if has_url and qualifier not in function.urls:
+            message = f"{name} has no function URL on {qualifier or 'the unqualified function'}"
+            raise LookupError(message)
 
     @property
     def recent(self) -> Sequence[Outcome]:

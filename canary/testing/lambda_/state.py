@@ -25,6 +25,7 @@ class Version:
         revision_id: changes with every change.
         modified_at: virtual time.
         active_at: until then the version is Pending.
+        updated_at: until then its last update is InProgress.
         environments: its execution environments.
     """
 
@@ -34,6 +35,7 @@ class Version:
     revision_id: str
     modified_at: datetime
     active_at: datetime
+    updated_at: datetime
     environments: Environments = field(default_factory=Environments)
 
     @property

@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import boto3
 import pytest
 
 from canary.testing import AwsStandIn
@@ -137,3 +138,18 @@ def test_an_event_is_not_shared_between_requests(aws: AwsStandIn) -> None:
     aws.traffic.steady("g", "live", 60, payloads=[{"n": 1}], jitter=False)
     aws.clock.advance(3)
     assert [json.loads(outcome.payload) for outcome in aws.lambda_.recent] == [2, 2, 2]
+
+
+def test_traffic_to_nothing_is_refused_at_once(aws: AwsStandIn) -> None:
+    for function, alias, via_url in (("nothing", "live", False), ("f", "nothing", False), ("f", "live", True)):
+        with pytest.raises(LookupError):
+            aws.traffic.steady(function, alias, 60, via_url=via_url)
+
+
+def test_traffic_through_a_function_url_has_its_metrics(aws: AwsStandIn) -> None:
+    boto3.client("lambda").create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")
+    stream = aws.traffic.steady("f", "live", 60, jitter=False, via_url=True)
+    aws.clock.advance(1800)
+    assert stream.stop().requests == 1800
+    listed = boto3.client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="UrlRequestCount")["Metrics"]
+    assert len(listed) == 2
