@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.layers import FlagTable, Layer, fixed
+from flagkit.runtime.layers import FlagTable, Layer, Overlay, fixed
 from flagkit.runtime.refresher import Refresher, RefreshMode, logger
 from flagkit.runtime.store import Listener, Store
 from flagkit.sources.base import Document, Source
@@ -145,6 +145,10 @@ class Engine:
 
     def _lay(self, snapshot: Snapshot | None) -> None:
         table: FlagTable = {} if snapshot is None else snapshot.flags
+        document = self.store.document
+        if snapshot is not None and document is not None and document.remote is not None:
+            flag = document.remote.flag
+            table = Overlay({key: flag(key, snapshot.evaluate(key)) for key in snapshot.rules_unseen}, table)
         for layer in self._layers:
             table = layer(table)
         self._install(table)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMS = (
     "file:PATH",
     "appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…&interval=45]",
+    "agent://APPLICATION/ENVIRONMENT/PROFILE[?port=2772&interval=15]",
     "hosted://APPLICATION/PROFILE[@VERSION][?region=…]",
     "static:JSON",
 )
@@ -54,6 +55,15 @@ class Address:
         if not 0 < value <= 86_400:
             raise _unreadable(f"{name}={text}", "an interval is a number of seconds above 0 and up to 86400")
         return value
+
+    def port(self) -> int | None:
+        """The option `port`."""
+        text = self.options.get("port")
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+            raise _unreadable(f"port={text}", "a port is a number from 1 to 65535")
+        return int(text)
 
 
 def parse(url: str) -> Address:
@@ -121,6 +131,12 @@ def connect(url: str, *, session: boto3.Session | None = None) -> Source:
             return AppConfigSource(
                 application, environment, profile, session=session, region=region, poll_interval_s=interval_s
             )
+        case "agent":
+            from flagkit.sources.agent import AgentSource
+
+            application, environment, profile = address.names(3)
+            interval_s = address.seconds("interval", 15.0)
+            return AgentSource(application, environment, profile, port=address.port(), poll_interval_s=interval_s)
         case "hosted":
             from flagkit.sources.hosted import HostedSource
 

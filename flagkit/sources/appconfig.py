@@ -5,14 +5,13 @@ It follows tokens and asks the control plane for what the data plane hides; it m
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flagkit.errors import AccessDeniedError, SourceError, SourceUnavailableError
 from flagkit.sources.aws import make_client, translate
-from flagkit.sources.base import Document, DocumentKind, content_version
+from flagkit.sources.base import Document, DocumentKind, content_version, is_whole, rules_are_hidden
 from flagkit.sources.hosted import HostedVersions
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ class AppConfigSource:
             return None if self._pending is None else self._complete(self._pending, again=True)
         label = answer.get("VersionLabel") or None
         self._pending = None
-        if not _rules_are_hidden(content):
-            kind = DocumentKind.FREEFORM if _is_whole(content) else DocumentKind.FEATURE_FLAGS
+        if not rules_are_hidden(content):
+            kind = DocumentKind.FREEFORM if is_whole(content) else DocumentKind.FEATURE_FLAGS
             return Document(content, label or content_version(content), label, kind)
         document = Document(content, label or content_version(content), label, DocumentKind.FEATURE_FLAGS)
         return self._complete(document, again=False)
@@ -196,27 +195,3 @@ def _token_problem(error: ClientError) -> str | None:
 def _turned_away(error: ClientError) -> bool:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status == 429 or status >= 500
-
-
-def _decoded(content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _is_whole(content: bytes) -> bool:
-    """Whether this is the document as people write it; a delivered flag called `version` would be an object.
-
-    Text that isn't JSON counts as whole, so that the reader's error names what is wrong with it.
-    """
-    document = _decoded(content)
-    return not document or ("values" in document and not isinstance(document.get("version"), dict))
-
-
-def _rules_are_hidden(content: bytes) -> bool:
-    if b'"_variant"' not in content:  # spares the parsing of nearly every document
-        return False
-    entries = () if _is_whole(content) else _decoded(content).values()
-    return any(isinstance(entry, dict) and "_variant" in entry for entry in entries)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import mmh3
+
+from flagkit.core.evaluator import Evaluation, FlagFunction
 
 
 class DocumentKind(StrEnum):
@@ -16,6 +19,14 @@ class DocumentKind(StrEnum):
     """The whole document as people write it, rules included."""
     FEATURE_FLAGS = "feature_flags"
     """What a plain client gets of a FeatureFlags profile: default variants only (DESIGN.md D2)."""
+
+
+class RemoteFlags(Protocol):
+    """Answers flags whose rules weren't delivered, by asking whoever has them. Since 0.1."""
+
+    def flag(self, key: str, unruled: Evaluation) -> FlagFunction:
+        """The function that answers for one flag; `unruled` is what to answer when nobody can be asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class Document:
         label: the hosted version's label, if it has one.
         kind: its shape.
         warning: what the operator should know about it, e.g. that rules are missing; else empty.
+        remote: answers for flags whose rules somebody else evaluates.
 
     Since 0.1.
     """
@@ -37,6 +49,7 @@ class Document:
     label: str | None = None
     kind: DocumentKind = DocumentKind.FREEFORM
     warning: str = ""
+    remote: RemoteFlags | None = None
 
 
 class Source(Protocol):
@@ -76,3 +89,28 @@ class Source(Protocol):
 def content_version(content: bytes) -> str:
     """A short hash that stands for the version of a document whose number isn't known. Since 0.1."""
     return f"content-{mmh3.hash128(content):032x}"[:20]
+
+
+def _decoded(content: bytes) -> dict[str, object]:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether this is the document as people write it; a delivered flag called `version` would be an object.
+
+    Text that isn't JSON counts as whole, so that the reader's error names what is wrong with it. Since 0.1.
+    """
+    document = _decoded(content)
+    return not document or ("values" in document and not isinstance(document.get("version"), dict))
+
+
+def rules_are_hidden(content: bytes) -> bool:
+    """Whether flags in it have rules that weren't delivered (DESIGN.md D2). Since 0.1."""
+    if b'"_variant"' not in content:  # spares the parsing of nearly every document
+        return False
+    entries = () if is_whole(content) else _decoded(content).values()
+    return any(isinstance(entry, dict) and "_variant" in entry for entry in entries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flagkit.testing.agent import AgentStandIn
     from flagkit.testing.aws import AwsStandIn
     from flagkit.testing.clock import VirtualClock
     from flagkit.testing.deploy import AppConfigFlags
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flagkit.testing.wire import CallContext, CallRecord, Service, ServiceError
 
 _HOMES = {
+    "AgentStandIn": "agent",
     "AppConfigFlags": "deploy",
     "AwsStandIn": "aws",
     "CallContext": "wire",
@@ -33,6 +35,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentStandIn",
     "AppConfigFlags",
     "AwsStandIn",
     "CallContext",
