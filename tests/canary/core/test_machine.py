@@ -1,0 +1,378 @@
+"""The machine: which judgement leads where, and what is ordered in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from canary.core.events import (
+    Announce,
+    CanaryEnded,
+    Effect,
+    Judged,
+    PhaseChanged,
+    TrafficShifted,
+    WriteAliases,
+    WriteKind,
+)
+from canary.core.machine import conclude, decide, ready_to_go_on, request
+from canary.core.measurements import Observations
+from canary.core.moves import claims
+from canary.core.phases import FINAL, Phase, Signal
+from canary.core.plan import FunctionRef, StagePlan
+from canary.core.record import Shift, decode
+from canary.core.recover import fingerprint
+from canary.core.state import CanaryState, ForeignChange, FunctionState
+from canary.core.verdict import Judgement, Process, SharedIncident, Verdict
+from canary.errors import RefusedError
+from tests.canary.fakes import stage_of
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+API, WORKER = FunctionRef("api", "live"), FunctionRef("worker", "live")
+
+
+def canary(
+    phase: Phase = Phase.BAKING, *weights: int, stage: StagePlan | None = None, **changes: object
+) -> CanaryState:
+    """A canary of two functions in this phase; each weight was written ten minutes after the one before."""
+    stage = stage or stage_of("api:live", "worker:live")
+    weights = weights or ((1000,) if phase is not Phase.STARTING else ())
+    state = CanaryState(
+        canary_id="k3f9a2c1",
+        stage=stage,
+        functions=(FunctionState(API, "1", "2", "Live traffic"), FunctionState(WORKER, "7", "9")),
+        phase=phase,
+        started_at=START,
+        fingerprint=fingerprint(stage),
+        shifts=tuple(Shift(START + 10 * number * MINUTE, weight) for number, weight in enumerate(weights)),
+    )
+    return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def said(verdict: Verdict, process: Process = Process.WAITING, **more: object) -> Judgement:
+    return Judgement(verdict, f"it is {verdict.value}", process, START, **more)  # type: ignore[arg-type]
+
+
+HEALTHY = said(Verdict.HEALTHY, Process.SAFE)
+SICK = said(Verdict.SICK, Process.ATTRIBUTED)
+UNSURE = said(Verdict.INCONCLUSIVE)
+NO_DATA = said(Verdict.NO_DATA, Process.NO_DATA)
+
+
+def writes(effects: tuple[Effect, ...]) -> list[WriteAliases]:
+    return [effect for effect in effects if isinstance(effect, WriteAliases)]
+
+
+def told(effects: tuple[Effect, ...]) -> list[type]:
+    return [type(effect.event) for effect in effects if isinstance(effect, Announce)]
+
+
+def after(minutes: float) -> datetime:
+    return START + minutes * MINUTE
+
+
+def test_a_canary_whose_aliases_are_claimed_begins_with_its_first_weight() -> None:
+    state, effects = conclude(canary(Phase.STARTING), NO_DATA, after(0))
+    assert (state.phase, state.weight_bp, state.planned_bp) == (Phase.BAKING, 1000, (2500, 5000))
+    (order,) = writes(effects)
+    assert order.kind is WriteKind.FORWARD
+    assert [(w.function.key, w.spec.version, w.spec.extra_version, w.spec.extra_bp) for w in order.writes] == [
+        ("api:live", "1", "2", 1000),
+        ("worker:live", "7", "9", 1000),
+    ]
+    assert told(effects) == [TrafficShifted, PhaseChanged]
+
+
+def test_claims_put_the_record_on_every_alias_and_no_weight_the_lead_first() -> None:
+    order = claims(canary(Phase.STARTING))
+    assert order.kind is WriteKind.ANNOTATE
+    assert [(w.function.key, w.spec.version, w.spec.extra_version) for w in order.writes] == [
+        ("api:live", "1", None),
+        ("worker:live", "7", None),
+    ]
+
+
+def test_every_write_of_weights_carries_the_record_of_the_state_it_leads_to() -> None:
+    state, effects = conclude(canary(), HEALTHY, after(6))
+    record = decode(writes(effects)[0].writes[0].spec.description)
+    assert record is not None
+    assert (record.phase, record.shifts, record.planned_bp) == (Phase.BAKING, state.shifts, (5000,))
+    assert record.description == "Live traffic"
+
+
+def test_a_sick_candidate_is_stopped_before_it_has_any_traffic() -> None:
+    state, effects = conclude(canary(Phase.STARTING), SICK, after(0))
+    assert state.phase is Phase.ABORTED
+    (order,) = writes(effects)
+    assert order.kind is WriteKind.RESTORE
+    assert [(w.spec.version, w.spec.extra_version, w.spec.description) for w in order.writes] == [
+        ("7", None, ""),
+        ("1", None, "Live traffic"),
+    ]
+
+
+def test_a_start_that_was_cut_short_is_given_up_because_nobody_knows_the_missing_versions() -> None:
+    state, _ = conclude(canary(Phase.STARTING, unclaimed=("worker:live",)), NO_DATA, after(0))
+    assert state.phase is Phase.ABORTED
+    assert "worker:live" in state.why
+
+
+def test_healthy_counts_only_after_the_minimum_bake() -> None:
+    before, effects = conclude(canary(), HEALTHY, after(4.9))
+    assert (before.weight_bp, writes(effects)) == (1000, [])
+    onward, _ = conclude(canary(), HEALTHY, after(5))
+    assert (onward.phase, onward.weight_bp) == (Phase.BAKING, 2500)
+
+
+def test_a_bake_shorter_than_the_minimum_is_what_was_asked_for() -> None:
+    stage = stage_of("api:live", "worker:live").with_steps([Decimal(weight) for weight in range(5, 50, 4)])
+    assert stage.steps[0].bake < stage.min_bake
+    assert ready_to_go_on(canary(stage=stage), after(0)) == stage.steps[0].bake
+
+
+def test_the_last_step_waits_for_the_whole_watch() -> None:
+    last = canary(Phase.BAKING, 1000, 2500, 5000, stage=stage_of("api:live", "worker:live", watch_min="28m"))
+    waiting, _ = conclude(last, HEALTHY, after(27))
+    assert waiting.phase is Phase.BAKING
+    promoting, effects = conclude(last, HEALTHY, after(28))
+    assert (promoting.phase, promoting.weight_bp) == (Phase.PROMOTING, 10_000)
+    assert {(w.spec.version, w.spec.extra_version) for w in writes(effects)[0].writes} == {("2", None), ("9", None)}
+
+
+def test_a_healthy_canary_is_not_held_for_the_watch_it_still_owes() -> None:
+    last = canary(
+        Phase.BAKING, 5000, stage=stage_of("api:live", "worker:live", steps=[{"weight": 50, "bake": 15 * MINUTE}])
+    )
+    state, _ = conclude(last, HEALTHY, after(14))
+    assert state.phase is Phase.BAKING
+
+
+def test_before_its_first_weight_nothing_has_to_be_watched() -> None:
+    assert ready_to_go_on(canary(Phase.STARTING), after(0)) == timedelta()
+
+
+def test_manual_promotion_waits_for_a_person_and_keeps_watching() -> None:
+    stage = stage_of("api:live", "worker:live", promote="manual")
+    state, _ = conclude(canary(Phase.BAKING, 1000, 2500, 5000, stage=stage), HEALTHY, after(40))
+    assert state.phase is Phase.PAUSED
+    assert "canary promote staging" in state.why
+    assert conclude(state, HEALTHY, after(99))[0].phase is Phase.PAUSED
+    assert conclude(state, SICK, after(99))[0].phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize("phase", [Phase.BAKING, Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE])
+def test_a_sick_canary_goes_back_from_every_phase_that_shares_traffic(phase: Phase) -> None:
+    state, effects = conclude(canary(phase), SICK, after(3))
+    assert (state.phase, state.weight_bp, state.why) == (Phase.ROLLING_BACK, 0, "it is sick")
+    assert isinstance(effects[0], WriteAliases), "the way back comes before any other call, telling included"
+    assert effects[0].kind is WriteKind.TAKE_BACK
+    assert {(w.spec.version, w.spec.extra_version, w.versions) for w in effects[0].writes} == {
+        ("1", None, ("1", "2")),
+        ("7", None, ("7", "9")),
+    }
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.POST_BAKE])
+def test_a_sick_canary_goes_back_after_the_promotion_too(phase: Phase) -> None:
+    state, effects = conclude(canary(phase, 1000, 10_000), SICK, after(12))
+    assert (state.phase, state.weight_bp) == (Phase.ROLLING_BACK, 0)
+    assert {w.spec.version for w in writes(effects)[0].writes} == {"1", "7"}
+
+
+def test_an_unsure_canary_holds_when_its_bake_is_over_and_not_before() -> None:
+    assert conclude(canary(), UNSURE, after(9.9))[0].phase is Phase.BAKING
+    state, effects = conclude(canary(), UNSURE, after(10))
+    assert (state.phase, state.deadline, state.weight_bp) == (Phase.HOLDING, after(40), 1000)
+    assert writes(effects)[0].kind is WriteKind.ANNOTATE
+    assert told(effects) == [Judged, PhaseChanged]
+
+
+def test_a_driver_that_was_dead_does_not_hold_twice_as_long() -> None:
+    state, _ = conclude(canary(), UNSURE, after(35))
+    assert state.deadline == after(40)
+
+
+def test_a_holding_canary_goes_on_as_soon_as_it_is_healthy() -> None:
+    state, _ = conclude(canary(Phase.HOLDING, deadline=after(40)), HEALTHY, after(12))
+    assert (state.phase, state.weight_bp, state.deadline) == (Phase.BAKING, 2500, None)
+
+
+def test_a_holding_canary_waits_until_its_deadline() -> None:
+    assert conclude(canary(Phase.HOLDING, deadline=after(40)), UNSURE, after(39))[0].phase is Phase.HOLDING
+    assert conclude(canary(Phase.HOLDING), UNSURE, after(99))[0].phase is Phase.HOLDING
+
+
+@pytest.mark.parametrize(
+    ("judgement", "policies", "phase", "weight_bp"),
+    [
+        (UNSURE, {}, Phase.INCONCLUSIVE, 1000),
+        (NO_DATA, {}, Phase.INCONCLUSIVE, 1000),
+        (UNSURE, {"on_inconclusive": "rollback"}, Phase.ROLLING_BACK, 0),
+        (NO_DATA, {"on_inconclusive": "rollback"}, Phase.INCONCLUSIVE, 1000),
+        (NO_DATA, {"on_no_data": "rollback"}, Phase.ROLLING_BACK, 0),
+        (UNSURE, {"on_inconclusive": "promote"}, Phase.BAKING, 2500),
+        (NO_DATA, {"on_no_data": "promote"}, Phase.BAKING, 2500),
+        (said(Verdict.INCONCLUSIVE, Process.HARM), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
+        (said(Verdict.INCONCLUSIVE, Process.LITERAL), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
+    ],
+)
+def test_a_hold_is_bounded_and_then_the_policy_speaks(
+    judgement: Judgement, policies: dict[str, str], phase: Phase, weight_bp: int
+) -> None:
+    held = canary(Phase.HOLDING, stage=stage_of("api:live", "worker:live", **policies), deadline=after(40))
+    state, _ = conclude(held, judgement, after(40))
+    assert (state.phase, state.weight_bp) == (phase, weight_bp)
+    assert "held for 30m" in state.why
+
+
+def test_the_policy_promotes_from_the_last_step() -> None:
+    stage = stage_of("api:live", "worker:live", on_inconclusive="promote")
+    held = canary(Phase.HOLDING, 1000, 2500, 5000, stage=stage, deadline=after(60))
+    assert conclude(held, UNSURE, after(60))[0].phase is Phase.PROMOTING
+
+
+def test_an_inconclusive_canary_is_still_judged_when_somebody_ticks_it() -> None:
+    assert conclude(canary(Phase.INCONCLUSIVE), UNSURE, after(99))[0].phase is Phase.INCONCLUSIVE
+    assert conclude(canary(Phase.INCONCLUSIVE), HEALTHY, after(99))[0].weight_bp == 2500
+
+
+def test_a_write_that_was_cut_short_is_completed_before_anything_else() -> None:
+    state, effects = conclude(canary(behind=("worker:live",)), HEALTHY, after(9))
+    assert state.weight_bp == 1000
+    (order,) = writes(effects)
+    assert (order.kind, [w.function.key for w in order.writes]) == (WriteKind.FORWARD, ["worker:live"])
+
+
+def test_a_sick_canary_does_not_complete_its_step() -> None:
+    state, effects = conclude(canary(behind=("worker:live",)), SICK, after(9))
+    assert state.phase is Phase.ROLLING_BACK
+    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
+
+
+def test_a_promotion_is_over_only_when_every_alias_is_read_back_and_awss_own_weights_are_gone() -> None:
+    promoting = canary(Phase.PROMOTING, 1000, 10_000)
+    assert conclude(replace(promoting, behind=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
+    assert conclude(replace(promoting, draining=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
+    state, effects = conclude(promoting, UNSURE, after(11))
+    assert state.phase is Phase.POST_BAKE
+    assert writes(effects)[0].kind is WriteKind.ANNOTATE
+
+
+def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None:
+    post = canary(Phase.POST_BAKE, 1000, 10_000)
+    assert conclude(post, UNSURE, after(14.9))[0].phase is Phase.POST_BAKE
+    state, effects = conclude(post, UNSURE, after(15))
+    assert state.phase is Phase.PROMOTED
+    (order,) = writes(effects)
+    assert [w.function.key for w in order.writes] == ["api:live", "worker:live", "api:live"]
+    marked = decode(order.writes[0].spec.description)
+    assert marked is not None
+    assert marked.phase is Phase.PROMOTED
+    assert [w.spec.description for w in order.writes[1:]] == ["", "Live traffic"]
+    assert told(effects) == [Judged, PhaseChanged, CanaryEnded]
+
+
+def test_one_function_alone_needs_no_mark() -> None:
+    alone = replace(canary(Phase.POST_BAKE, 1000, 10_000), functions=(FunctionState(API, "1", "2", "Live traffic"),))
+    _, effects = conclude(alone, UNSURE, after(15))
+    assert [w.spec.description for w in writes(effects)[0].writes] == ["Live traffic"]
+
+
+def test_a_shared_incident_keeps_the_way_back_open_after_the_promotion() -> None:
+    shared = said(Verdict.INCONCLUSIVE, Process.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
+    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44))[0].phase is Phase.POST_BAKE
+    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45))[0].phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize(("going", "gone"), [(Phase.ROLLING_BACK, Phase.ROLLED_BACK), (Phase.ABORTING, Phase.ABORTED)])
+def test_the_way_back_ends_when_every_alias_is_read_back(going: Phase, gone: Phase) -> None:
+    returning = canary(going, 1000, 0)
+    waiting, effects = conclude(replace(returning, behind=("worker:live",)), HEALTHY, after(1))
+    assert waiting.phase is going
+    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
+    assert conclude(replace(returning, draining=("api:live",)), HEALTHY, after(1))[0].phase is going
+    state, effects = conclude(returning, HEALTHY, after(1))
+    assert state.phase is gone
+    assert [w.function.key for w in writes(effects)[0].writes] == ["worker:live", "api:live"]
+    assert told(effects) == [PhaseChanged, CanaryEnded]
+
+
+def test_a_foreign_change_stops_the_canary_without_any_write_and_says_what_is_left() -> None:
+    taken = canary(foreign=(ForeignChange("worker:live", "worker:live is on version 12"),))
+    state, effects = conclude(taken, HEALTHY, after(9))
+    assert (state.phase, state.why, writes(effects)) == (Phase.CONFLICT, "worker:live is on version 12", [])
+    ended = effects[-1]
+    assert isinstance(ended, Announce)
+    assert isinstance(ended.event, CanaryEnded)
+    assert ended.event.functions_left == ("api:live",)
+
+
+def test_a_sick_canary_takes_back_what_is_still_ours_beside_a_foreign_change() -> None:
+    taken = canary(foreign=(ForeignChange("worker:live", "moved"),))
+    state, effects = conclude(taken, SICK, after(9))
+    assert state.phase is Phase.ROLLING_BACK
+    assert isinstance(effects[0], WriteAliases)
+
+
+def test_the_way_back_is_finished_for_what_is_ours_and_names_the_rest() -> None:
+    taken = canary(Phase.ROLLING_BACK, 1000, 0, foreign=(ForeignChange("worker:live", "worker:live moved"),))
+    state, effects = conclude(taken, NO_DATA, after(1))
+    assert (state.phase, [w.function.key for w in writes(effects)[0].writes]) == (Phase.ROLLED_BACK, ["api:live"])
+    assert "worker:live moved" in state.why
+
+
+def test_when_everything_is_somebody_elses_the_way_back_is_a_conflict() -> None:
+    both = (ForeignChange("api:live", "moved"), ForeignChange("worker:live", "moved"))
+    assert conclude(canary(Phase.ROLLING_BACK, 1000, 0, foreign=both), SICK, after(1))[0].phase is Phase.CONFLICT
+
+
+def test_an_end_whose_last_writes_were_cut_short_is_completed_and_told() -> None:
+    state, effects = conclude(canary(Phase.PROMOTED, 1000, 10_000, behind=("api:live",)), NO_DATA, after(20))
+    assert state.phase is Phase.PROMOTED
+    assert writes(effects)[0].kind is WriteKind.RESTORE
+    assert told(effects) == [CanaryEnded]
+
+
+@pytest.mark.parametrize("phase", sorted(FINAL))
+def test_nothing_happens_after_the_end(phase: Phase) -> None:
+    ended = canary(phase, 1000, 0)
+    assert conclude(ended, SICK, after(99)) == (ended, ())
+
+
+def test_a_person_may_pause_and_resume_and_the_hold_counts_from_then_on() -> None:
+    paused, effects = request(canary(), Signal.PAUSE, "coffee", after(8))
+    assert (paused.phase, paused.why, writes(effects)[0].kind) == (Phase.PAUSED, "coffee", WriteKind.ANNOTATE)
+    resumed, _ = request(paused, Signal.RESUME, "go", after(60))
+    assert resumed.phase is Phase.BAKING
+    held, _ = conclude(resumed, UNSURE, after(60))
+    assert (held.phase, held.deadline) == (Phase.HOLDING, after(90))
+
+
+def test_a_resumed_canary_may_still_bake_first() -> None:
+    resumed, _ = request(canary(Phase.PAUSED), Signal.RESUME, "go", after(3))
+    held, _ = conclude(resumed, UNSURE, after(10))
+    assert held.deadline == after(40)
+
+
+def test_a_person_may_promote_abort_or_roll_back() -> None:
+    assert request(canary(), Signal.PROMOTE, "trust me", after(1))[0].phase is Phase.PROMOTING
+    assert request(canary(), Signal.ABORT, "stop", after(1))[0].phase is Phase.ABORTING
+    back, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLL_BACK, "no", after(1))
+    assert (back.phase, writes(effects)[0].kind) == (Phase.ROLLING_BACK, WriteKind.TAKE_BACK)
+
+
+def test_an_illegal_request_changes_nothing() -> None:
+    with pytest.raises(RefusedError):
+        request(canary(Phase.ROLLING_BACK), Signal.PAUSE, "wait", after(1))
+
+
+def test_decide_judges_and_then_concludes() -> None:
+    state, effects = decide(canary(), Observations(), after(1))
+    assert state.phase is Phase.BAKING
+    (event,) = [effect.event for effect in effects if isinstance(effect, Announce)]
+    assert isinstance(event, Judged)
+    assert event.judgement.verdict is Verdict.NO_DATA

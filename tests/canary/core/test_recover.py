@@ -1,0 +1,206 @@
+"""From the aliases back to the state: what a dead driver left is told from what somebody else did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from canary.core.phases import Phase
+from canary.core.plan import FunctionRef, StagePlan
+from canary.core.record import Shift
+from canary.core.recover import fingerprint, in_order, recover
+from canary.core.state import CanaryState, FunctionState
+from canary.core.traffic import AliasSpec, AliasState
+from canary.errors import ConflictError, RecordError
+from tests.canary.fakes import stage_of
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+STAGE = stage_of("api:live", "worker:live")
+API, WORKER = STAGE.functions
+LATER = timedelta(minutes=10)
+
+
+def canary(phase: Phase = Phase.BAKING, *weights: int, stage: StagePlan = STAGE) -> CanaryState:
+    return CanaryState(
+        canary_id="k3f9a2c1",
+        stage=stage,
+        functions=(FunctionState(API, "1", "2", "Live"), FunctionState(WORKER, "7", "9", "Works")),
+        phase=phase,
+        started_at=START,
+        fingerprint=fingerprint(stage),
+        shifts=tuple(Shift(START + number * LATER, weight) for number, weight in enumerate(weights)),
+    )
+
+
+def alias(function: FunctionRef, spec: AliasSpec) -> AliasState:
+    return AliasState(function, spec.version, spec.extra_version, spec.extra_bp, spec.description, "r1")
+
+
+def aliases(*states: CanaryState) -> list[AliasState]:
+    """The lead's alias as the first state wants it, the other's as the last one does."""
+    first, last = states[0], states[-1]
+    return [alias(API, first.spec(first.functions[0])), alias(WORKER, last.spec(last.functions[1]))]
+
+
+def found(seen: Sequence[AliasState], stage: StagePlan = STAGE) -> CanaryState:
+    state = recover(stage, seen)
+    assert state is not None
+    return state
+
+
+def test_aliases_without_a_record_tell_of_no_canary() -> None:
+    plain = AliasState(API, "1", None, 0, "Live", "r1")
+    assert recover(STAGE, [plain, replace(plain, function=WORKER)]) is None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        canary(Phase.STARTING),
+        canary(Phase.BAKING, 1000),
+        canary(Phase.HOLDING, 1000, 2500),
+        canary(Phase.PAUSED, 1000, 2500, 5000),
+        canary(Phase.INCONCLUSIVE, 1000),
+        canary(Phase.PROMOTING, 1000, 2500, 5000, 10_000),
+        canary(Phase.PROMOTING, 1000, 10_000),
+        canary(Phase.POST_BAKE, 1000, 2500, 5000, 10_000),
+        canary(Phase.ROLLING_BACK, 1000, 2500, 0),
+        canary(Phase.ABORTING, 1000, 10_000, 0),
+    ],
+    ids=lambda state: state.phase,
+)
+def test_a_state_comes_back_from_its_aliases_as_it_was(state: CanaryState) -> None:
+    assert found(aliases(state)) == state
+
+
+def test_the_deadline_and_the_hotfix_come_back() -> None:
+    state = replace(canary(Phase.HOLDING, 1000), deadline=START + LATER)
+    hotfix = replace(state, stage=STAGE.model_copy(update={"hotfix": True}))
+    assert found(aliases(hotfix)) == hotfix
+
+
+def test_other_weights_than_the_plans_come_back_from_the_record() -> None:
+    """`canary deploy STAGE 10` under a plan of three steps: there is no second step, not even in the last one."""
+    once = canary(Phase.BAKING, 1000, stage=STAGE.with_steps([Decimal(10)]))
+    state = found(aliases(once))
+    assert [step.weight for step in state.stage.steps] == [Decimal(10)]
+    assert state.planned_bp == ()
+    assert state.fingerprint == fingerprint(STAGE), "the same plan, asked for otherwise"
+
+
+def test_an_operators_text_that_was_cut_is_known_to_be_cut() -> None:
+    state = canary(Phase.BAKING, 1000)
+    long = replace(state, functions=(replace(state.functions[0], description="x" * 256), state.functions[1]))
+    back = found(aliases(long))
+    assert [function.shortened for function in back.functions] == [True, False]
+    assert back.behind == ()
+
+
+def test_an_alias_with_an_older_record_is_behind_and_not_foreign() -> None:
+    state = found(aliases(canary(Phase.BAKING, 1000, 2500), canary(Phase.BAKING, 1000)))
+    assert (state.weight_bp, state.behind, state.foreign) == (2500, ("worker:live",), ())
+
+
+def test_a_pause_that_reached_only_the_lead_counts() -> None:
+    state = found(aliases(canary(Phase.PAUSED, 1000), canary(Phase.BAKING, 1000)))
+    assert (state.phase, state.behind) == (Phase.PAUSED, ("worker:live",))
+
+
+def test_one_alias_that_was_taken_back_takes_all_back() -> None:
+    state = found(aliases(canary(Phase.BAKING, 1000), canary(Phase.ROLLING_BACK, 1000, 0)))
+    assert (state.phase, state.behind) == (Phase.ROLLING_BACK, ("api:live",))
+
+
+def test_a_claim_that_was_cut_short_names_who_is_missing() -> None:
+    first, _ = aliases(canary(Phase.STARTING))
+    state = found([first, AliasState(WORKER, "7", None, 0, "Works", "r1")])
+    assert (state.unclaimed, state.foreign, [f.function.key for f in state.functions]) == (
+        ("worker:live",),
+        (),
+        ["api:live"],
+    )
+
+
+def test_an_alias_that_lost_its_record_is_somebody_elses() -> None:
+    first, second = aliases(canary(Phase.BAKING, 1000))
+    state = found([first, replace(second, description="mine now")])
+    (change,) = state.foreign
+    assert change.text == ("worker:live lost the record of canary k3f9a2c1: it is on version 7 with 10 % on 9")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extra_bp": 5000},
+        {"version": "12", "extra_version": None, "extra_bp": 0},
+        {"version": "2", "extra_version": None, "extra_bp": 0},
+        {"extra_version": "3"},
+    ],
+)
+def test_routes_that_the_record_does_not_tell_of_are_somebody_elses(change: dict[str, object]) -> None:
+    first, second = aliases(canary(Phase.BAKING, 1000))
+    state = found([replace(first, **change), second])  # type: ignore[arg-type]
+    assert [found.function for found in state.foreign] == ["api:live"]
+    assert [function.function.key for function in state.ours] == ["worker:live"]
+
+
+def test_on_the_way_back_any_weights_of_the_two_versions_are_cleared() -> None:
+    first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 0))
+    state = found([replace(first, extra_version="2", extra_bp=700), second])
+    assert (state.behind, state.foreign) == (("api:live",), ())
+
+
+def test_on_the_way_back_another_version_is_left_alone() -> None:
+    first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 0))
+    state = found([first, replace(second, version="12")])
+    assert (state.behind, [change.function for change in state.foreign]) == ((), ["worker:live"])
+
+
+def test_an_alias_without_record_is_done_when_the_lead_says_the_canary_is_over() -> None:
+    done = AliasState(WORKER, "9", None, 0, "Works", "r1")
+    promoted = aliases(canary(Phase.PROMOTED, 1000, 2500, 5000, 10_000))[0]
+    assert found([promoted, done]).foreign == ()
+    assert found([promoted, done]).behind == ("api:live",)
+    back = aliases(canary(Phase.ROLLING_BACK, 1000, 0))[0]
+    assert (found([back, done]).foreign, found([back, done]).behind) == ((), ())
+
+
+def test_weights_that_aws_drains_after_a_promotion_are_not_foreign() -> None:
+    """lambda-canary.md §9, trap 13: provisioned concurrency."""
+    first, second = aliases(canary(Phase.PROMOTING, 1000, 10_000))
+    state = found([replace(first, extra_version="1", extra_bp=10_000), second])
+    assert (state.draining, state.behind, state.foreign) == (("api:live",), (), ())
+
+
+def test_weights_that_aws_drains_on_the_way_back_from_a_promotion_are_not_foreign() -> None:
+    first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 10_000, 0))
+    state = found([replace(first, extra_version="2", extra_bp=300), second])
+    assert (state.draining, state.behind) == (("api:live",), ())
+
+
+def test_aliases_of_different_canaries_are_a_conflict_that_names_both() -> None:
+    other = replace(canary(Phase.BAKING, 1000), canary_id="zzz")
+    with pytest.raises(ConflictError, match="k3f9a2c1, zzz"):
+        recover(STAGE, aliases(canary(Phase.BAKING, 1000), other))
+
+
+def test_a_record_that_cannot_be_read_is_an_error() -> None:
+    first, second = aliases(canary(Phase.BAKING, 1000))
+    with pytest.raises(RecordError):
+        recover(STAGE, [first, replace(second, description="canary9 whatever")])
+
+
+def test_functions_are_shifted_in_the_plans_order() -> None:
+    stage = stage_of("api:live", "worker:live", "db:live", order=[["db:live"], ["worker:live"]])
+    assert [function.key for function in in_order(stage)] == ["db:live", "worker:live", "api:live"]
+
+
+def test_the_fingerprint_is_of_what_decides_and_not_of_whom_it_tells() -> None:
+    assert fingerprint(STAGE) == fingerprint(STAGE.model_copy(update={"hotfix": True}))
+    assert fingerprint(STAGE) == fingerprint(STAGE.with_steps([Decimal(10), Decimal(60)]))
+    assert fingerprint(STAGE) != fingerprint(stage_of("api:live", "worker:live", hold_max="1h"))
+    assert len(fingerprint(STAGE)) == 8

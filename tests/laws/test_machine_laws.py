@@ -1,0 +1,248 @@
+"""Laws of the machine, over any sequence of verdicts, requests, waits, crashes between writes and foreign changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canary.core.events import Effect, WriteAliases
+from canary.core.machine import conclude, request
+from canary.core.moves import claims
+from canary.core.phases import FINAL, FORWARD, RETURNING, TRANSITIONS, Phase, Signal
+from canary.core.plan import StagePlan
+from canary.core.recover import fingerprint, in_order, recover
+from canary.core.state import CanaryState, FunctionState
+from canary.core.traffic import ALL_BP, AliasState
+from canary.core.verdict import Judgement, Process, Verdict
+from canary.errors import RefusedError
+from tests.canary.fakes import stage_of
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+REQUESTS = (Signal.PAUSE, Signal.RESUME, Signal.PROMOTE, Signal.ROLL_BACK, Signal.ABORT)
+POLICIES = st.sampled_from(["hold", "rollback", "promote"])
+
+
+@dataclass
+class Journey:
+    """A canary of two functions whose only memory are its aliases."""
+
+    stage: StagePlan
+    now: datetime = START
+    aliases: dict[str, AliasState] = field(default_factory=dict)
+    weights: list[dict[str, int]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    grew_on: list[tuple[Verdict | None, str]] = field(default_factory=list)
+    is_sick: bool = False
+    was_sick: bool = False
+    state: CanaryState | None = None
+
+    def __post_init__(self) -> None:
+        for function in in_order(self.stage):
+            self.aliases[function.key] = AliasState(function, "1", None, 0, f"text of {function}", "r")
+        first = CanaryState(
+            "id",
+            self.stage,
+            tuple(FunctionState(f, "1", "2", self.aliases[f.key].description) for f in in_order(self.stage)),
+            Phase.STARTING,
+            START,
+            fingerprint(self.stage),
+        )
+        self.state = first
+        self._write((claims(first),), None)
+
+    def weight(self, key: str) -> int:
+        alias = self.aliases[key]
+        return ALL_BP if alias.version == "2" else alias.extra_bp
+
+    def look(self) -> CanaryState | None:
+        seen = recover(self.stage, [self.aliases[function.key] for function in in_order(self.stage)])
+        if seen is not None:
+            self.state = seen
+        return seen
+
+    def tick(self, verdict: Verdict, crash_after: int | None) -> None:
+        seen = self.look()
+        if seen is None:
+            return
+        if self.is_sick:
+            verdict = Verdict.SICK  # the judge recomputes from all rows, so what was sick stays sick
+        before = {key: self.weight(key) for key in self.aliases}
+        written = len(self.weights)
+        process = {Verdict.HEALTHY: Process.SAFE, Verdict.SICK: Process.ATTRIBUTED}.get(verdict, Process.WAITING)
+        after, effects = conclude(seen, Judgement(verdict, verdict.value, process, self.now), self.now)
+        self._write(effects, crash_after)
+        if verdict is Verdict.SICK and seen.phase in FORWARD | {Phase.PROMOTING, Phase.POST_BAKE} and seen.ours:
+            self.is_sick = True
+            self.was_sick |= len(self.weights) > written
+        if any(self.weight(key) > before[key] for key in self.aliases):
+            self.grew_on.append((verdict, after.why if not seen.behind else "completed"))
+        self.state = after
+
+    def ask(self, signal: Signal, crash_after: int | None) -> None:
+        seen = self.look()
+        if seen is None or seen.foreign or seen.unclaimed:
+            return
+        try:
+            after, effects = request(seen, signal, "by hand", self.now)
+        except RefusedError:
+            return
+        before = {key: self.weight(key) for key in self.aliases}
+        self._write(effects, crash_after)
+        if any(self.weight(key) > before[key] for key in self.aliases):
+            self.grew_on.append((None, signal.value))
+        self.state = after
+
+    def _write(self, effects: tuple[Effect, ...], crash_after: int | None) -> None:
+        """Writes as the runner does; a crash leaves the later writes undone."""
+        left = crash_after
+        for effect in effects:
+            if not isinstance(effect, WriteAliases):
+                continue
+            for write in effect.writes:
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                key, spec = write.function.key, write.spec
+                assert len(spec.description) <= 256
+                self.aliases[key] = AliasState(
+                    write.function, spec.version, spec.extra_version, spec.extra_bp, spec.description, "r"
+                )
+                self.weights.append({name: self.weight(name) for name in self.aliases})
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("tick"), st.sampled_from(list(Verdict)), st.sampled_from([None, None, None, 0, 1, 2])),
+        st.tuples(st.just("tick"), st.just(Verdict.HEALTHY), st.sampled_from([None, None, 1])),
+        st.tuples(st.just("ask"), st.sampled_from(REQUESTS), st.sampled_from([None, 1])),
+        st.tuples(st.just("wait"), st.integers(1, 60), st.none()),
+    ),
+    max_size=40,
+)
+
+
+def travel(journey: Journey, steps: list[tuple[str, object, int | None]], check: Callable[[Journey], None]) -> None:
+    for kind, what, crash_after in steps:
+        if kind == "tick":
+            assert isinstance(what, Verdict)
+            journey.tick(what, crash_after)
+        elif kind == "ask":
+            assert isinstance(what, Signal)
+            journey.ask(what, crash_after)
+        else:
+            assert isinstance(what, int)
+            journey.now += timedelta(minutes=what)
+        check(journey)
+
+
+def plan(on_inconclusive: str, on_no_data: str) -> StagePlan:
+    return stage_of("api:live", "worker:live", on_inconclusive=on_inconclusive, on_no_data=on_no_data)
+
+
+@given(STEPS, POLICIES, POLICIES)
+def test_once_sick_only_weight_0_is_ever_written(steps: list, inconclusive: str, no_data: str) -> None:
+    journey = Journey(plan(inconclusive, no_data))
+    sick_from = -1
+
+    def check(now: Journey) -> None:
+        nonlocal sick_from
+        if now.was_sick and sick_from < 0:
+            sick_from = len(now.weights)
+        if sick_from >= 0:
+            for earlier, later in zip(now.weights[sick_from - 1 :], now.weights[sick_from:], strict=False):
+                assert all(later[key] <= earlier[key] for key in later)
+                assert any(later[key] == 0 for key in later)
+
+    travel(journey, steps, check)
+
+
+@given(STEPS, POLICIES, POLICIES)
+def test_rolled_back_means_the_base_has_everything_and_promoted_means_never_sick(
+    steps: list, inconclusive: str, no_data: str
+) -> None:
+    def check(now: Journey) -> None:
+        state = now.state
+        assert state is not None
+        if recover(now.stage, list(now.aliases.values())) is not None:
+            return  # not finished: a crash may have left an end half restored
+        routes = {(alias.version, alias.extra_version) for alias in now.aliases.values()}
+        if state.phase in {Phase.ROLLED_BACK, Phase.ABORTED}:
+            assert routes == {("1", None)}
+        if state.phase is Phase.PROMOTED:
+            assert routes == {("2", None)}
+            assert not now.was_sick
+        if state.phase in FINAL:
+            assert {alias.description for alias in now.aliases.values()} == {
+                f"text of {function}" for function in in_order(now.stage)
+            }
+
+    travel(Journey(plan(inconclusive, no_data)), steps, check)
+
+
+@given(STEPS)
+def test_a_weight_grows_only_on_a_healthy_verdict_or_by_hand(steps: list) -> None:
+    """With policies that don't promote. The first weight is the start itself; completing a step adds no decision."""
+
+    def check(now: Journey) -> None:
+        for verdict, why in now.grew_on:
+            grown = verdict is Verdict.HEALTHY or why in {"every alias is claimed", "completed"} or verdict is None
+            assert grown, (verdict, why)
+
+    travel(Journey(plan("hold", "rollback")), steps, check)
+
+
+@given(STEPS)
+def test_whatever_happened_a_sick_tick_and_quiet_ones_end_with_the_base_or_after_the_end(steps: list) -> None:
+    """Paused, held, inconclusive, half written: the way back is always open, and leads to the end."""
+    journey = Journey(plan("hold", "hold"))
+    travel(journey, steps, lambda now: None)
+    state = journey.look()
+    if state is None or state.phase in RETURNING | {Phase.PROMOTED}:
+        return
+    for _ in range(3):
+        journey.tick(Verdict.SICK, None)
+    assert journey.look() is None
+    assert {(alias.version, alias.extra_version) for alias in journey.aliases.values()} == {("1", None)}
+
+
+@given(STEPS, st.integers(0, 39))
+@settings(max_examples=60)
+def test_a_foreign_change_stops_every_write_until_a_person_or_sickness_takes_ours_back(steps: list, at: int) -> None:
+    journey = Journey(plan("hold", "hold"))
+    travel(journey, steps[:at], lambda now: None)
+    state = journey.look()
+    if state is None or state.phase not in FORWARD:
+        return
+    journey.aliases["worker:live"] = replace(
+        journey.aliases["worker:live"], version="12", extra_version=None, extra_bp=0
+    )
+    before = dict(journey.aliases)
+    for verdict in (Verdict.HEALTHY, Verdict.INCONCLUSIVE, Verdict.NO_DATA):
+        journey.tick(verdict, None)
+        assert journey.state is not None
+        assert journey.state.phase is Phase.CONFLICT
+    assert journey.aliases == before
+    journey.tick(Verdict.SICK, None)
+    assert journey.aliases["worker:live"] != before["worker:live"] or journey.aliases["api:live"] != before["api:live"]
+
+
+@given(st.sampled_from(list(Phase)), st.sampled_from(list(Signal)))
+def test_a_signal_either_follows_the_table_or_changes_nothing(phase: Phase, signal: Signal) -> None:
+    state = replace(Journey(plan("hold", "hold")).state, phase=phase)  # type: ignore[type-var]
+    if phase not in {Phase.STARTING, *FINAL}:
+        state = request(replace(state, phase=Phase.BAKING), Signal.NEXT_STEP, "", START)[0]
+        state = replace(state, phase=phase)
+    if signal not in TRANSITIONS[phase]:
+        try:
+            request(state, signal, "", START)
+        except RefusedError:
+            return
+        raise AssertionError
+    if signal is Signal.NEXT_STEP or (signal is Signal.BEGIN and phase is not Phase.STARTING):
+        return
+    assert request(state, signal, "", START)[0].phase is TRANSITIONS[phase][signal]
