@@ -22,6 +22,7 @@ from flagkit.authoring.source import (
     SegmentSource,
     VariantSource,
 )
+from flagkit.authoring.toml import read_toml, write_toml
 
 __all__ = [
     "AttributeSource",
@@ -49,6 +50,8 @@ __all__ = [
     "movement",
     "read_cuts",
     "read_percent",
+    "read_toml",
     "recut",
     "show_percent",
+    "write_toml",
 ]

@@ -101,8 +101,10 @@ class Compiler:
                 message = f"requires makes a circle: {circle}"
                 raise EditError(message)
             self._open.append(key)
-            self._rules[key] = self._compile(key, self.source.flags[key])
-            self._open.pop()
+            try:
+                self._rules[key] = self._compile(key, self.source.flags[key])
+            finally:
+                self._open.pop()
         return self._rules[key]
 
     def enabling(self, key: str) -> Condition:

@@ -63,7 +63,9 @@ class _Decompiler:
             failed = {key for key in self._readable() if not self._is_same(compiler, key)}
             if not failed:
                 return source
-            self.native |= failed
+            # Who only requires a flag that failed may be right: first make the other one native.
+            causes = {key for key in failed if not failed & {*source.flags[key].requires} - {key}}
+            self.native |= causes or failed
 
     def _readable(self) -> list[str]:
         return [key for key, shapes in self.shapes.items() if shapes and key not in self.native]
@@ -159,8 +161,6 @@ class _Decompiler:
         except EditError:
             return False
         present = self.document.values[key].variants
-        if [variant.name for variant, _ in compiled] != [variant.name for variant in present]:
-            return False
         return all(
             (source.enabled, source.values) == (variant.enabled, variant.attribute_values)
             and _same_rule(variant.rule, rule)

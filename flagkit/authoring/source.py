@@ -14,12 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PlainSerializer,
     StrictStr,
     ValidationError,
     model_validator,
 )
 
-from flagkit.authoring.bands import Band, read_percent
+from flagkit.authoring.bands import Band, read_percent, show_percent
 from flagkit.errors import EditError
 
 
@@ -55,9 +56,18 @@ def _aware(value: dt.datetime) -> dt.datetime:
     return value.astimezone(dt.UTC)
 
 
-Steps = Annotated[int, BeforeValidator(_steps)]
+def _percent(steps: int) -> int | float:
+    percent = show_percent(steps)
+    return int(percent) if percent == percent.to_integral_value() else float(percent)
+
+
+def _pairs(bands: tuple[Band, ...] | None) -> list[list[int | float]] | None:
+    return None if bands is None else [[_percent(band.start), _percent(band.end)] for band in bands]
+
+
+Steps = Annotated[int, BeforeValidator(_steps), PlainSerializer(_percent)]
 """A percentage, held in steps of 0.0001 %."""
-Bands = Annotated[tuple[Band, ...], BeforeValidator(_bands)]
+Bands = Annotated[tuple[Band, ...], BeforeValidator(_bands), PlainSerializer(_pairs)]
 Moment = Annotated[dt.datetime, AfterValidator(_aware)]
 """A point in time, held in UTC."""
 Texts = tuple[StrictStr, ...]
@@ -265,6 +275,10 @@ class AuthoringDocument(Model):
             return cls.model_validate(dict(content))
         except ValidationError as error:
             raise EditError("; ".join(_sentences(error))) from None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the words again, without those that only say what is the default. Since 0.1."""
+        return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

@@ -458,3 +458,33 @@ def test_a_rule_longer_than_aws_allows_is_refused():
 
 def test_a_list_of_a_thousand_ids_fits():
     assert len(rules(native(flags={"f": {"users": [f"{number:08d}" for number in range(1_000)]}}))[0]) < 16_384
+
+
+def test_given_bands_push_former_owners_aside():
+    """A re-cut beside fixed bands moves only who stood there."""
+
+    def words(**b):
+        return AuthoringDocument.parse(
+            {"flags": {"f": {"variants": [{"name": "a", "weight": 50}, {"name": "b", **b}, {"name": "off"}]}}}
+        )
+
+    old = compile_document(words(bands=[[60, 70]]))
+    new = compile_document(words(bands=[[0, 10]]), cuts=read_cuts(old))
+    assert rules(new)[0] == '(and (split pct::60 by::$userId seed::"f") (not (split pct::10 by::$userId seed::"f")))'
+    assert rules(new)[1] == '(split pct::10 by::$userId seed::"f")'
+
+
+def test_values_belong_to_their_variant():
+    declared = {"color": {"type": "string"}}
+    made = snapshot(
+        flags={
+            "switch": {"attributes": declared, "users": ["1"], "values": {"color": "red"}},
+            "f": {
+                "attributes": declared,
+                "variants": [{"name": "a", "users": ["1"], "values": {"color": "red"}}, {"name": "off"}],
+            },
+        }
+    )
+    for key in ("switch", "f"):
+        assert made.evaluate(key, "1").attributes == {"color": "red"}
+        assert made.evaluate(key, "2").attributes == {}

@@ -1,0 +1,74 @@
+"""TOML in, the same TOML out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flagkit.authoring import AuthoringDocument, read_toml, write_toml
+from flagkit.errors import EditError
+
+TEXT = """\
+[segments.staff]
+users = ["1", "2"]
+where = "(ends_with $email \\"@example.com\\")"
+
+[layers.checkout]
+
+[holdouts.q3]
+percent = 2.5
+
+[flags.new_checkout]
+name = "New checkout"
+deprecated = 2027-06-30
+attributes.color = { type = "string", required = true, enum = ["red", "blue"] }
+values.color = "red"
+segments = ["staff"]
+from = 2026-12-07T09:00:00Z
+layer = { name = "checkout", share = 33.3333 }
+ramp = [{ at = 2026-12-07T09:00:00Z, percent = 10 }, { at = 2026-12-09T09:00:00.500000Z, percent = 50 }]
+
+[flags.button]
+deprecated = true
+
+[[flags.button.variants]]
+name = "red"
+values = { "odd key" = [1, 2.5, false] }
+weight = 50
+
+[[flags.button.variants]]
+name = "blue"
+bands = [[50, 75], [80.5, 90]]
+
+[[flags.button.variants]]
+name = "off"
+enabled = false
+"""
+
+
+def test_what_is_written_is_what_was_read():
+    read = read_toml(TEXT)
+    assert read_toml(write_toml(read)) == read
+    assert sorted(write_toml(read).splitlines()) == sorted(TEXT.splitlines())
+
+
+def test_words_are_read_with_their_types():
+    flag = read_toml(TEXT).flags["new_checkout"]
+    assert flag.starts == datetime(2026, 12, 7, 9, tzinfo=UTC)
+    assert flag.layer.share == 333_333
+    assert [step.percent for step in flag.ramp] == [100_000, 500_000]
+
+
+def test_every_text_survives():
+    odd = '\x00\x1f\x7f"\\ é 😀 \u2028\n\ttab'
+    source = AuthoringDocument.parse({"segments": {odd: {"users": [odd]}}, "flags": {"f": {"description": odd}}})
+    assert read_toml(write_toml(source)) == source
+
+
+def test_nothing_is_written_as_nothing():
+    assert write_toml(AuthoringDocument()) == ""
+
+
+@pytest.mark.parametrize("text", ["[flags", "flags = 5", "x = 1"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(EditError):
+        read_toml(text)
