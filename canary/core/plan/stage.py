@@ -16,7 +16,7 @@ from canary.core.measurements import StreamKey
 from canary.core.plan.gates import EmfGate, ErrorsGate, Gate, Http5xxGate, LatencyGate, is_per_function
 from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Notification, Rules, Step
 from canary.core.plan.shorthand import Growth, expand_stage
-from canary.core.plan.values import Duration, FunctionRef, Model, Percent, format_duration
+from canary.core.plan.values import Duration, FunctionRef, Model, format_duration
 
 Policy = Literal["hold", "promote", "rollback"]
 SharedIncidentPolicy = Literal["hold", "rollback", "ignore"]
@@ -56,7 +56,6 @@ class StagePlan(Model):
     hotfix: bool = False
 
     harm_cap: int = Field(default=50, ge=0)
-    inconclusive_weight_cap: Percent = Decimal(25)
 
     rules: Rules = Rules()
     evidence: Evidence = Evidence()
