@@ -44,7 +44,7 @@ def enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> Step:
     phase = next_phase(state.phase, signal)
     shifts = _shifts(state, phase, signal, now)
     moved = shifts != state.shifts
-    after = replace(state, phase=phase, shifts=shifts, deadline=_deadline(state, signal, now), why=why)
+    after = replace(state, phase=phase, shifts=shifts, deadline=_deadline(state, signal, now), behind=(), why=why)
     effects: list[Effect] = [] if phase is Phase.CONFLICT else [_writes(after, _KINDS.get(signal, WriteKind.ANNOTATE))]
     if moved:
         effects.append(Announce(TrafficShifted(state.canary_id, state.stage.name, now, after.weight_bp, why)))
@@ -59,11 +59,12 @@ def finish_writing(state: CanaryState, now: datetime) -> Step:
     """Completes writes that were cut short: the same step again, for the aliases that don't say it yet."""
     if not state.behind:
         return state, ()
+    done = replace(state, behind=())
     if state.phase in FINAL:
-        return state, (_writes(state, WriteKind.RESTORE), _ended(state, state.phase, state.why, now))
+        return done, (_writes(state, WriteKind.RESTORE), _ended(state, state.phase, state.why, now))
     kind = WriteKind.TAKE_BACK if state.phase in RETURNING else WriteKind.FORWARD
     writes = tuple(_write(state, f, state.spec(f)) for f in state.functions if f.function.key in state.behind)
-    return state, (WriteAliases(kind, writes),)
+    return done, (WriteAliases(kind, writes),)
 
 
 def claims(state: CanaryState) -> WriteAliases:

@@ -121,10 +121,10 @@ def _take_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signa
     if state.phase not in RETURNING and state.phase not in FINAL:
         state = ask(stage, ports, signal, why)
     while state.phase not in FINAL or state.behind:
-        state = tick(stage, ports, state).state
-        if state.phase in FINAL:
-            break
-        ports.clock.sleep(NUDGE.total_seconds())
+        done = tick(stage, ports, state)
+        state = done.state
+        if done.next_at is not None:
+            ports.clock.sleep(NUDGE.total_seconds())
     return state
 
 

@@ -108,7 +108,7 @@ def run(
     Since 0.1.
     """
     asked = False
-    while state.phase not in FINAL and state.phase not in stop_at:
+    while state.phase not in {*FINAL, *stop_at} or (state.phase in FINAL and state.behind):
         if not asked and stop_requested is not None and stop_requested():
             asked = True
             if on_interrupt() == "leave":
