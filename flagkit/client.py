@@ -18,7 +18,7 @@ from flagkit.runtime.engine import Engine, Options
 from flagkit.runtime.layers import FlagTable, Layer
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
-from flagkit.runtime.store import Listener
+from flagkit.runtime.store import Listener, StateListener
 from flagkit.sources.addresses import connect, default_url
 from flagkit.sources.base import Source
 
@@ -230,6 +230,21 @@ class Flags:
         Since 0.1.
         """
         return self._engine.on_change(listener)
+
+    def on_state(self, listener: StateListener) -> Callable[[], None]:
+        """Calls a function with the status whenever its `state` has changed; otherwise like `on_change`. Since 0.1."""
+        return self._engine.on_state(listener)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether reads may ask the Agent on this machine (a FeatureFlags profile over `agent://`). Since 0.1."""
+        document = self._store.document
+        return document is not None and document.remote is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called. Since 0.1."""
+        return self._engine.refresher.closed
 
     def status(self) -> Status:
         """What is served and how fresh it is. Since 0.1."""

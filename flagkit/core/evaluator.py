@@ -33,6 +33,8 @@ class Reason(StrEnum):
     """The flag has no rules and is off."""
     STALE = "STALE"
     """The document couldn't be refreshed for too long; the answer is from the last good one."""
+    CACHED = "CACHED"
+    """AWS's Agent evaluated the rules, and its answer for this user is still kept."""
     RULES_UNSEEN = "RULES_UNSEEN"
     """Rules exist, but the source delivered only the default variant (appconfig.md §3.1)."""
     ERROR = "ERROR"

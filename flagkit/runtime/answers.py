@@ -54,12 +54,10 @@ def _typed(evaluation: Evaluation, kind: Kind) -> Any:
 
 
 def _object(evaluation: Evaluation, value: object) -> Any:
-    """Lists and objects as they are; a flag without `value` answers with all its attributes."""
+    """Lists and objects as they are; a flag without `value` answers with all its attributes, be they none."""
     if isinstance(value, Mapping | tuple):
         return _thawed(value)
-    if "value" in evaluation.attributes or not evaluation.attributes:
-        return None
-    return _thawed(evaluation.attributes)
+    return None if "value" in evaluation.attributes else _thawed(evaluation.attributes)
 
 
 def _thawed(value: Any) -> Any:

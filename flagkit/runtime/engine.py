@@ -12,7 +12,7 @@ from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.layers import FlagTable, Layer, Overlay, fixed
 from flagkit.runtime.refresher import Refresher, RefreshMode, logger
-from flagkit.runtime.store import Listener, Store
+from flagkit.runtime.store import Listener, StateListener, Store
 from flagkit.sources.base import Document, Source
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class Engine:
         """Tells a listener of changed flags; returns what ends it."""
         self.store.listeners.append(listener)
         return lambda: self.store.listeners.remove(listener)
+
+    def on_state(self, listener: StateListener) -> Callable[[], None]:
+        """Tells a listener of a changed state; returns what ends it."""
+        self.store.state_listeners.append(listener)
+        return lambda: self.store.state_listeners.remove(listener)
 
     def refresh_if_due(self, budget_s: float | None) -> None:
         """Asks the source if it is time to, keeping the caller no longer than the budget."""

@@ -50,7 +50,7 @@ class Refresher:
         self._flight = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self.closed = False
         self._refused: str | None = None
         self.first_attempt = threading.Event()
         self.ready = threading.Event()
@@ -59,7 +59,9 @@ class Refresher:
     def refresh(self) -> bool:
         """Fetches now, waiting for a fetch that is under way; tells whether the source answered properly."""
         with self._flight:
-            return self._fetch()
+            fetched = self._fetch()
+        self._store.tell_state()
+        return fetched
 
     def refresh_if_due(self) -> bool:
         """Fetches if it is time and nobody else is at it; tells whether it fetched."""
@@ -71,12 +73,13 @@ class Refresher:
             self._fetch()
         finally:
             self._flight.release()
+        self._store.tell_state()
         return True
 
     def due(self) -> bool:
         """Whether it is time to fetch."""
         due_s = self._store.next_poll_s
-        return not self._closed and (due_s is None or self._clock.monotonic() >= due_s)
+        return not self.closed and (due_s is None or self._clock.monotonic() >= due_s)
 
     def run_within(self, budget_s: float) -> None:
         """Fetches if due, but keeps the caller no longer than the budget; a late answer is still taken."""
@@ -93,7 +96,7 @@ class Refresher:
 
     def close(self) -> None:
         """Ends the thread and lets go of the source; what is in force stays."""
-        self._closed = True
+        self.closed = True
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
@@ -101,7 +104,7 @@ class Refresher:
             self._source.close()
 
     def _loop(self) -> None:
-        while not self._closed:
+        while not self.closed:
             self.refresh_if_due()
             due_s = self._store.next_poll_s
             wait_s = 1.0 if due_s is None else due_s - self._clock.monotonic()
@@ -160,7 +163,7 @@ class Refresher:
 
     def after_fork(self) -> None:
         """Makes a forked child's copy usable: fresh locks, fresh session, its own thread and random numbers."""
-        had_thread = self._thread is not None and not self._closed
+        had_thread = self._thread is not None and not self.closed
         self._flight = threading.Lock()
         self._wake = threading.Event()
         self._random = random.Random()  # noqa: S311  (jitter; the parent's state would make twins)

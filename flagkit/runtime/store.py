@@ -19,6 +19,7 @@ from flagkit.sources.base import Document, DocumentKind
 
 logger = logging.getLogger("flagkit")
 Listener = Callable[[frozenset[str]], object]
+StateListener = Callable[[Status], object]
 
 
 class Store:
@@ -49,6 +50,8 @@ class Store:
         self.failures = 0
         self.next_poll_s: float | None = None
         self.listeners: list[Listener] = []
+        self.state_listeners: list[StateListener] = []
+        self._told_state = State.INITIALISING
         self._clock = clock
         self._user_key = user_key
         self._stale_after_s = stale_after_s
@@ -156,6 +159,19 @@ class Store:
             user_key=self._user_key,
             now=self._clock.now,
         )
+
+    def tell_state(self) -> None:
+        """Tells the listeners if the state is another one than they know."""
+        state = self._state()
+        if state is self._told_state:
+            return
+        self._told_state = state
+        status = self.status()
+        for listener in tuple(self.state_listeners):
+            try:
+                listener(status)
+            except Exception:
+                logger.exception("flagkit: a state listener failed")
 
     def _tell(self, before: Snapshot | None, after: Snapshot) -> None:
         changed = changed_flags(before, after) if self.listeners else frozenset()

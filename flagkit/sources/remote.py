@@ -60,7 +60,7 @@ class RemoteEvaluator:
         """The function that answers for one flag; `unruled` is its default variant."""
 
         def ask(user_id: object, context: Mapping[str, object] | None) -> Evaluation:
-            snapshot = self._answers(context_headers(user_id, context))
+            snapshot, kept = self._answers(context_headers(user_id, context))
             if snapshot is None:
                 return unruled
             found = snapshot.evaluate(key)
@@ -68,22 +68,25 @@ class RemoteEvaluator:
                 return found
             # The Agent names the variant, not the rule: another one than without context means that a rule was true.
             reason = Reason.DEFAULT if found.variant == unruled.variant else Reason.TARGETING_MATCH
-            return replace(found, reason=reason if found.enabled else Reason.DISABLED, message="")
+            if not found.enabled:
+                reason = Reason.DISABLED
+            return replace(found, reason=Reason.CACHED if kept else reason, message="")
 
         return ask
 
-    def _answers(self, headers: Headers) -> Snapshot | None:
+    def _answers(self, headers: Headers) -> tuple[Snapshot | None, bool]:
+        """The answers for one user and context, and whether they were kept from an earlier question."""
         with self._lock:
             kept: Snapshot | None = self._kept.get(headers)
         if kept is not None:
-            return kept
+            return kept, True
         try:
             snapshot = Snapshot.from_retrieved(self._get(headers, ASK_TIMEOUT_S).body, version=self._version)
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
-            return None
+            return None, False
         with self._lock:
             self._kept[headers] = snapshot
-        return snapshot
+        return snapshot, False
 
 
 def context_headers(user_id: object, context: Mapping[str, object] | None) -> Headers:
