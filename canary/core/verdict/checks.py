@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from canary.core.measurements import AliasTraffic, Observations
 from canary.core.plan import ErrorsGate, StagePlan, ThrottlesGate
@@ -18,6 +19,8 @@ LOST_RATIO = 0.05
 """So much of the alias' requests may be missing from the two versions' counts before the canary is called blind."""
 LOST_REQUESTS = 20
 BYPASS_RATIO = 1.2
+BY_CHANCE = 3.0
+"""Standard deviations of the excess that chance may explain."""
 RECENT_MINUTES = 5
 
 
@@ -111,30 +114,46 @@ def throttled(scores: Sequence[Score]) -> tuple[Ground, ...]:
     return tuple(found)
 
 
-def failures(scores: Sequence[Score]) -> tuple[int, float]:
-    """Failed requests of the candidate, and how many of them its base's rate doesn't explain.
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed requests of the candidate.
 
-    Where the base is silent its rate in the history stands in.
+    Attributes:
+        excess: those that the base's rate doesn't explain; where it is silent its rate in the history stands in.
+        variance: of `excess`, if the candidate were like its base.
     """
-    failed, excess = 0, 0.0
+
+    failed: int
+    excess: float
+    variance: float
+
+
+def failures(scores: Sequence[Score]) -> Failures:
+    """Failures of all functions, each counted by one gate."""
+    failed, excess, variance = 0, 0.0, 0.0
     seen: set[str] = set()
     for score in scores:
         if not counts_failures(score.gate) or score.key.function in seen:
             continue
         seen.add(score.key.function)
         for m in score.counts:
+            rate = m.x_b / m.n_b if m.n_b else score.dispersion.rate
             failed += m.x_c
-            excess += m.x_c - m.n_c * (m.x_b / m.n_b if m.n_b else score.dispersion.rate)
-    return failed, excess
+            excess += m.x_c - m.n_c * rate
+            variance += m.d_a * m.n_c * rate * (1.0 + (m.n_c / m.n_b if m.n_b else 0.0))
+    return Failures(failed, excess, variance)
 
 
 def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
-    """Enough requests were harmed: the ramp stops, however thin the evidence is spread."""
-    failed, excess = failures(scores)
-    if excess <= stage.harm_cap:
+    """Enough requests were harmed: the ramp stops, however thin the evidence is spread.
+
+    Chance is allowed for: at 6,000 requests a minute it alone makes an excess of 50 in one canary of twenty.
+    """
+    found = failures(scores)
+    if found.excess - BY_CHANCE * math.sqrt(found.variance) <= stage.harm_cap:
         return ()
     sentence = (
-        f"{failed:,} requests failed on the new version, {excess:,.0f} more than the old version's rate explains; "
-        f"harm_cap is {stage.harm_cap}"
+        f"{found.failed:,} requests failed on the new version, {found.excess:,.0f} more than the old version's rate "
+        f"explains; harm_cap is {stage.harm_cap}"
     )
     return (Ground(Process.HARM, sentence),)

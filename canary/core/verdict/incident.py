@@ -10,7 +10,7 @@ from canary.core.stats.mixture import first_crossing, mean_path, restart_path
 from canary.core.verdict.score import Path, Score
 
 WINDOW = 2
-"""Minutes whose pooled rate says whether a limit is still broken; the minute of the crossing soon drops out."""
+"""Minutes whose pooled rates say whether a limit is still broken; the minute of the crossing soon drops out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Incident:
 
     Attributes:
         began: index of the minute in which the literal rule fired; None when none is under way.
-        above: whether the limit is still broken; None when the latest minutes hold no requests.
+        above: whether the limit is still broken; None when the latest minutes don't tell.
         persisted: index of the first minute in which it was still broken after the grace; None when it wasn't.
         recovered: index after the last incident that passed; evidence for health starts anew there.
         hot: the streams that broke their limit.
@@ -32,14 +32,26 @@ class Incident:
     hot: tuple[Score, ...] = ()
 
 
-def _is_above(hot: Sequence[Score], minute: int) -> bool | None:
-    answers: list[bool] = []
-    for score in hot:
-        window = score.counts[max(0, minute - WINDOW + 1) : minute + 1]
-        requests, bad = sum(m.n_c for m in window), sum(m.x_c for m in window)
-        if requests:
-            answers.append(bad > score.limit * requests)
-    return any(answers) if answers else None
+def _is_above(score: Score, minute: int) -> bool | None:
+    """Whether a stream still breaks its limit: both versions together (there is more to count), and the candidate.
+
+    None when only one of them does, or nothing was counted.
+    """
+    window = score.counts[max(0, minute - WINDOW + 1) : minute + 1]
+    n_c, x_c = sum(m.n_c for m in window), sum(m.x_c for m in window)
+    requests, bad = n_c + sum(m.n_b for m in window), x_c + sum(m.x_b for m in window)
+    if requests == 0:
+        return None
+    if bad <= score.limit * requests:
+        return False
+    return True if x_c > score.limit * n_c else None
+
+
+def _any_above(hot: Sequence[Score], minute: int) -> bool | None:
+    answers = [_is_above(score, minute) for score in hot]
+    if True in answers:
+        return True
+    return None if None in answers else False
 
 
 def _fresh_paths(scores: Sequence[Score], begin: int, horizon: int) -> list[Path]:
@@ -74,7 +86,7 @@ def find_incident(scores: Sequence[Score], ln_bound: float, grace_minutes: int, 
         above: bool | None = True
         persisted: int | None = None if grace_minutes else began
         for minute in range(began + 1, count):
-            above = _is_above(hot, minute)
+            above = _any_above(hot, minute)
             if above is False:
                 break
             if above and persisted is None and minute - began >= grace_minutes:

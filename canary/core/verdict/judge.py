@@ -81,7 +81,7 @@ class _Case:
             or _Ruling(Verdict.HEALTHY, self._healthy(evidence))
         )
         reasons = [ruling.finding, *missing, *holds, *unproven] if ruling.verdict is not Verdict.HEALTHY else []
-        failed, excess = checks.failures(self._scores)
+        harm = checks.failures(self._scores)
         return Judgement(
             verdict=ruling.verdict,
             sentence=ruling.finding.sentence,
@@ -93,8 +93,8 @@ class _Case:
             warnings=(*checks.bypasses(self._observations, self._scores, self._line), *self._observations.notes),
             first_seen=ruling.finding.first_seen,
             minutes_scored=len(self._line.minutes),
-            failed_requests=failed,
-            excess_failures=excess,
+            failed_requests=harm.failed,
+            excess_failures=harm.excess,
             shared_incident=ruling.incident,
             ln_attributed_by_minute=self._attributed,
             minutes_to_decision=_minutes_to_decision(evidence, self._scores),
@@ -103,8 +103,13 @@ class _Case:
     # 1 and 2: what takes the canary back
 
     def _sick(self) -> _Ruling | None:
-        finding = self._guard() or self._attributed_finding() or self._relative_finding() or self._incident_finding()
+        finding = self._guard() or self._earlier_rule() or self._incident_finding()
         return _Ruling(Verdict.SICK, finding) if finding else None
+
+    def _earlier_rule(self) -> Ground | None:
+        """Of the two rules the one that fired first: a late tick tells the same story as one in time."""
+        fired = [found for found in (self._attributed_finding(), self._relative_finding()) if found is not None]
+        return min(fired, key=lambda found: found.first_seen or self._now, default=None)
 
     def _guard(self) -> Ground | None:
         guard = hard_guard(self._stage, self._observations, self._scores, self._line, self._start, self._now)
@@ -178,7 +183,7 @@ class _Case:
             return None
         since = self._line.minutes[incident.began]
         shared = SharedIncident(since, len(self._line.minutes) - 1 - incident.began, incident.above)
-        still = "still above" if incident.above else "no requests since"
+        still = "still above" if incident.above else "not clear whether it lasts"
         sentence = f"frozen since {since:%H:%M} UTC by a shared incident, {still}: {self._incident_sentence()}"
         keys = tuple(score.key for score in incident.hot)
         return _Ruling(Verdict.INCONCLUSIVE, Ground(Process.LITERAL, sentence, since, keys), shared)

@@ -94,7 +94,7 @@ class SharedIncident:
     Attributes:
         since: minute in which the literal rule fired.
         minutes: scored minutes since then.
-        still_above: None when the latest minutes hold no requests.
+        still_above: None when the latest minutes don't tell.
     """
 
     since: datetime

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from canary.core.measurements import AliasMinute, AliasTraffic, Observations
 from canary.core.verdict import Process, Verdict
 
@@ -90,14 +92,22 @@ def test_throttles_hold_and_never_blame(world: Make, make_stream: Make) -> None:
 
 def test_enough_harm_stops_the_ramp(world: Make) -> None:
     """A slightly worse rate at much traffic: too little for a rollback, too much to go on."""
-    rows = [(6000, 84, 54000, 540)] * 3
+    rows = [(6000, 84, 54000, 540)] * 12
     found = world(text="harm_cap = 50\ngates.latency = false", errors=rows, history=(0, 0, 60000, 600)).judged()
     assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Process.HARM)
     assert found.sentence == (
-        "252 requests failed on the new version, 72 more than the old version's rate explains; harm_cap is 50"
+        "1,008 requests failed on the new version, 288 more than the old version's rate explains; harm_cap is 50"
     )
-    more = world(text="harm_cap = 100\ngates.latency = false", errors=rows, history=(0, 0, 60000, 600)).judged()
+    more = world(text="harm_cap = 250\ngates.latency = false", errors=rows, history=(0, 0, 60000, 600)).judged()
     assert more.verdict is Verdict.HEALTHY
+
+
+def test_chance_alone_is_no_harm(world: Make) -> None:
+    """60 more failures than expected, where 30 are the standard deviation."""
+    rows = [(6000, 66, 54000, 540)] * 10
+    found = world(text="gates.latency = false", errors=rows, history=(0, 0, 60000, 600)).judged()
+    assert found.excess_failures == pytest.approx(60)
+    assert found.verdict is Verdict.HEALTHY
 
 
 def test_harm_without_a_base_is_measured_against_its_history(world: Make) -> None:

@@ -168,7 +168,30 @@ def test_an_incident_without_traffic_since_is_neither_over_nor_acted_on(world: M
     assert found.shared_incident is not None
     assert found.shared_incident.still_above is None
     assert found.shared_incident.minutes == 6
-    assert "no requests since" in found.sentence
+    assert "not clear whether it lasts" in found.sentence
+
+
+def test_an_outage_that_only_the_old_version_got_over_is_not_shared_any_more(world: Make) -> None:
+    """Both together are back within the limit; what the candidate still does it is blamed for by itself."""
+    alone = (60, 12, 540, 5)
+    case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [alone] * 6)
+    assert case.judged(9).deciding is Process.LITERAL
+    found = case.judged()
+    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.RELATIVE)
+
+
+def test_one_unlucky_request_after_an_incident_is_not_the_incident(world: Make) -> None:
+    """At little traffic: the candidate alone would be above 5 %, both versions together are not."""
+    rows = [(6, 0, 54, 0)] * 5 + [(6, 4, 54, 30)] * 2 + [(6, 1, 54, 0)] + [(6, 0, 54, 0)] * 8
+    case = world(errors=rows, history=(0, 0, 60, 0))
+    assert all(case.judged(minute).verdict is not Verdict.SICK for minute in range(3, 19))
+
+
+def test_the_rule_that_fired_first_is_named_by_a_late_tick_too(world: Make) -> None:
+    case = world(errors=[(60, 6, 540, 5)] * 20)
+    early = next(found for minute in range(3, 23) if (found := case.judged(minute)).verdict is Verdict.SICK)
+    late = case.judged()
+    assert (late.deciding, late.first_seen) == (early.deciding, early.first_seen)
 
 
 def test_a_second_incident_is_seen_as_fresh_as_the_first(world: Make) -> None:
