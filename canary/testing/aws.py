@@ -53,7 +53,7 @@ class AwsStandIn(BaseStandIn):
         self._random_state: Any = None
         super().__init__(clock=clock, seed=seed, region=region)
         self._patience = Patience(self.clock)
-        self.traffic = Traffic(self.lambda_, self.clock, seed)
+        self.traffic = Traffic(self.lambda_, self.clock, self.metrics, seed)
         self.foreign = ForeignWriter(self.lambda_, self.wire, self.clock)
 
     def make_services(self) -> list[Service]:

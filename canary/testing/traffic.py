@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from canary.testing.doors import Door, Via, api_gateway, load_balancer
 from canary.testing.lambda_ import LambdaService, Outcome, http_event
 from canary.testing.lambda_.invoke import status_of
+from canary.testing.lambda_.telemetry import MetricSink
 from flagkit.testing import VirtualClock
 from flagkit.testing.clock import Planned
 
@@ -53,11 +55,13 @@ class Stream:
         requests_per_minute: float,
         payloads: Payloads | None,
         jitter: random.Random | None,
+        door: Door | None,
     ) -> None:
         self._clock = clock
         self._call = call
         self._payload = _payload_source(payloads)
         self._jitter = jitter
+        self._door = door
         self._planned: Planned | None = None
         self._rate = 0.0
         self.counts = TrafficCounts()
@@ -96,6 +100,8 @@ class Stream:
         counts = self.counts
         outcome = self._call(self._payload(counts.requests))
         counts.requests += 1
+        if self._door is not None:
+            self._door(outcome)
         if outcome.error == "Throttled":
             counts.throttled += 1
             return
@@ -114,12 +120,14 @@ class Traffic:
     Args:
         lambda_: the service that takes them.
         clock: virtual time.
+        store: takes the metrics of front doors.
         seed: makes them repeatable.
 
     Since 0.1.
     """
 
-    def __init__(self, lambda_: LambdaService, clock: VirtualClock, seed: int) -> None:
+    def __init__(self, lambda_: LambdaService, clock: VirtualClock, store: MetricSink, seed: int) -> None:
+        self._store = store
         self._lambda = lambda_
         self._clock = clock
         self._seed = seed
@@ -133,7 +141,8 @@ class Traffic:
         *,
         payloads: Payloads | None = None,
         jitter: bool = True,
-        via_url: bool = False,
+        via: Via | None = None,
+        target: str = "",
     ) -> Stream:
         """Starts a stream; it runs whenever the clock moves, until it is stopped.
 
@@ -143,7 +152,9 @@ class Traffic:
             requests_per_minute: the mean rate.
             payloads: events, sent in turn, or a function from a request's number to its event; a plain GET where None.
             jitter: arrivals at random moments (Poisson), else evenly spaced.
-            via_url: through the alias' function URL, which has metrics of its own, instead of API Gateway.
+            via: the front door that reports metrics of its own: the alias' function URL (`url`), a REST API
+                (`apigateway`) or a load balancer (`alb`); one that reports nothing where None.
+            target: the API's name or the balancer's `app/NAME/ID`, written as in a gate of the plan.
 
         Returns:
             the stream.
@@ -151,12 +162,24 @@ class Traffic:
         Raises:
             LookupError: if there is no such function, alias or URL.
         """
-        send = self._lambda.url_call if via_url else self._lambda.call
-        self._lambda.check(function, alias, has_url=via_url)
+        self._lambda.check(function, alias, has_url=via == "url")
+        send = self._lambda.url_call if via == "url" else self._lambda.call
         jitters = random.Random(f"{self._seed}/traffic/{len(self.streams)}") if jitter else None
-        stream = Stream(self._clock, lambda event: send(function, alias, event), requests_per_minute, payloads, jitters)
+        stream = Stream(
+            self._clock,
+            lambda event: send(function, alias, event),
+            requests_per_minute,
+            payloads,
+            jitters,
+            self._door(via, target),
+        )
         self.streams.append(stream)
         return stream
+
+    def _door(self, via: Via | None, target: str) -> Door | None:
+        if via == "apigateway":
+            return api_gateway(self._store, target)
+        return load_balancer(self._store, target) if via == "alb" else None
 
     def stop(self) -> None:
         """Ends all streams."""

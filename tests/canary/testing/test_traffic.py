@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -141,15 +142,78 @@ def test_an_event_is_not_shared_between_requests(aws: AwsStandIn) -> None:
 
 
 def test_traffic_to_nothing_is_refused_at_once(aws: AwsStandIn) -> None:
-    for function, alias, via_url in (("nothing", "live", False), ("f", "nothing", False), ("f", "live", True)):
-        with pytest.raises(LookupError):
-            aws.traffic.steady(function, alias, 60, via_url=via_url)
+    with pytest.raises(LookupError):
+        aws.traffic.steady("nothing", "live", 60)
+    with pytest.raises(LookupError):
+        aws.traffic.steady("f", "nothing", 60)
+    with pytest.raises(LookupError):
+        aws.traffic.steady("f", "live", 60, via="url")
 
 
 def test_traffic_through_a_function_url_has_its_metrics(aws: AwsStandIn) -> None:
     boto3.client("lambda").create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")
-    stream = aws.traffic.steady("f", "live", 60, jitter=False, via_url=True)
+    stream = aws.traffic.steady("f", "live", 60, jitter=False, via="url")
     aws.clock.advance(1800)
     assert stream.stop().requests == 1800
     listed = boto3.client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="UrlRequestCount")["Metrics"]
     assert len(listed) == 2
+
+
+DOOR = (
+    "def handler(e, c):\n    if e['n'] % 4 == 0: raise ValueError\n    return {'statusCode': 200 + e['n'] % 4 * 100}\n"
+)
+
+
+def counted(aws: AwsStandIn, namespace: str, stat: str, metric: str, **dimensions: str) -> float:
+    """The first value of a metric over an hour."""
+    named: Any = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    end = aws.clock.now() + timedelta(hours=1)
+    start = end - timedelta(hours=2)
+    where: Any = {"Namespace": namespace, "MetricName": metric, "Dimensions": named}
+    query: Any = {"Id": "m", "MetricStat": {"Metric": where, "Period": 7200, "Stat": stat}}
+    client = boto3.client("cloudwatch")
+    values = client.get_metric_data(StartTime=start, EndTime=end, MetricDataQueries=[query])["MetricDataResults"]
+    return sum(values[0]["Values"])
+
+
+def test_a_rest_api_reports_every_request(aws: AwsStandIn) -> None:
+    """Lambda errors and statuses of 500 are its 5XXError, whichever version answered."""
+    aws.lambda_.deploy("g", DOOR, alias="live")
+    events = {"payloads": lambda number: {"n": number}, "jitter": False}
+    aws.traffic.steady("g", "live", 60, **events, via="apigateway", target="shop")
+    aws.clock.advance(40)
+    aws.traffic.stop()
+    aws.clock.advance(600)
+    for dimensions in ({"ApiName": "shop"}, {"ApiName": "shop", "Stage": "prod"}):
+        assert counted(aws, "AWS/ApiGateway", "SampleCount", "Count", **dimensions) == 40
+        assert counted(aws, "AWS/ApiGateway", "Sum", "5XXError", **dimensions) == 20
+        assert counted(aws, "AWS/ApiGateway", "Sum", "4XXError", **dimensions) == 10
+        assert counted(aws, "AWS/ApiGateway", "Maximum", "Latency", **dimensions) == pytest.approx(204)
+        assert counted(aws, "AWS/ApiGateway", "Maximum", "IntegrationLatency", **dimensions) == pytest.approx(201)
+
+
+def test_a_load_balancer_tells_its_own_502_from_the_targets(aws: AwsStandIn) -> None:
+    aws.lambda_.deploy("g", DOOR.replace("200 +", "300 +"), alias="live")
+    both = "targetgroup/g/2 app/shop/1"
+    aws.traffic.steady("g", "live", 60, payloads=lambda number: {"n": number}, jitter=False, via="alb", target=both)
+    aws.clock.advance(40)
+    aws.traffic.stop()
+    aws.clock.advance(600)
+    elb, balancer = "AWS/ApplicationELB", {"LoadBalancer": "app/shop/1"}
+    for dimensions in (balancer, {"TargetGroup": "targetgroup/g/2", **balancer}):
+        assert counted(aws, elb, "Sum", "RequestCount", **dimensions) == 40
+        assert counted(aws, elb, "Sum", "HTTPCode_Target_5XX_Count", **dimensions) == 10
+        assert counted(aws, elb, "Sum", "HTTPCode_Target_4XX_Count", **dimensions) == 10
+        assert counted(aws, elb, "Sum", "HTTPCode_Target_2XX_Count", **dimensions) == 0
+        assert counted(aws, elb, "SampleCount", "TargetResponseTime", **dimensions) == 30
+        assert counted(aws, elb, "Maximum", "TargetResponseTime", **dimensions) == pytest.approx(0.001)
+    assert counted(aws, elb, "Sum", "HTTPCode_ELB_5XX_Count", **balancer) == 10
+
+
+def test_a_throttled_request_is_a_5xx_of_the_api(aws: AwsStandIn) -> None:
+    aws.lambda_.function("f").reserved_concurrency = 0
+    aws.traffic.steady("f", "live", 60, jitter=False, via="apigateway", target="shop")
+    aws.clock.advance(10)
+    aws.traffic.stop()
+    aws.clock.advance(600)
+    assert counted(aws, "AWS/ApiGateway", "Sum", "5XXError", ApiName="shop") == 10
