@@ -151,8 +151,12 @@ class StagePlan(Model):
         return tuple(StreamKey(function.key, gate) for function in self.functions)
 
     def with_steps(self, weights: Sequence[Decimal]) -> StagePlan:
-        """The same stage with other weights, for `canary deploy STAGE 10`: together watched as long as before."""
-        bake = self.total_bake / len(weights)
+        """The same stage with other weights, for `canary deploy STAGE 10`: together watched as long as before.
+
+        Args:
+            weights: at least one, above 0 and below 100, growing.
+        """
+        bake = max(self.min_bake, self.total_bake / len(weights))
         steps = tuple(Step(weight=weight, bake=bake) for weight in weights)
         return self.model_copy(update={"steps": steps})
 

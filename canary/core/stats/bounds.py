@@ -45,9 +45,9 @@ def _bisect(is_low: Callable[[float], bool], low: float, high: float) -> float:
 def interval(requests: float, bad: float, alpha: float, dispersion: float = 1.0) -> Interval:
     """The interval of the failure probability after `requests`, `bad` of them bad; `alpha` is per side.
 
-    Returns 0 ... 1 when nothing is known.
+    Returns 0 ... 1 when nothing is known, or the counts are no share of anything (orders per session).
     """
-    if requests <= 0.0:
+    if requests <= 0.0 or bad > requests:
         return Interval(0.0, 1.0)
     bound = -math.log(alpha)
     n, x = requests / dispersion, bad / dispersion

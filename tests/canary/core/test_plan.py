@@ -226,6 +226,8 @@ def test_only_an_alias_can_be_shifted(text: str) -> None:
 def test_other_weights_keep_the_watch() -> None:
     plan = stage().with_steps([Decimal(10)])
     assert [(step.weight, step.bake) for step in plan.steps] == [(10, 30 * MINUTE)]
+    many = stage().with_steps([Decimal(weight) for weight in range(1, 11)])
+    assert {step.bake for step in many.steps} == {5 * MINUTE}
 
 
 def test_notifications_need_an_address() -> None:

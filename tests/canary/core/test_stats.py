@@ -153,7 +153,10 @@ def test_bounds_are_where_the_processes_reach_the_bound() -> None:
         assert math.exp(safe_ln_e(found.upper, requests, bad)) == pytest.approx(20, rel=1e-6)
 
 
-@pytest.mark.parametrize(("requests", "bad", "lower", "upper"), [(0, 0, 0.0, 1.0), (1, 0, 0.0, 1.0), (1, 1, 0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("requests", "bad", "lower", "upper"),
+    [(0, 0, 0.0, 1.0), (1, 0, 0.0, 1.0), (1, 1, 0.0, 1.0), (10, 30, 0.0, 1.0)],
+)
 def test_next_to_nothing_bounds_nothing(requests: int, bad: int, lower: float, upper: float) -> None:
     found = interval(requests, bad, 0.005)
     assert found.lower == pytest.approx(lower, abs=0.01)
