@@ -214,7 +214,7 @@ class Story:
         note = phase_note(event.after)
         if note is not None:
             tone, title = note
-            self._note(event.at, tone, title, event.why, marks=event.after not in {Phase.POST_BAKE, Phase.PROMOTING})
+            self._note(event.at, tone, title, event.why, marks=event.after is not Phase.POST_BAKE)
 
     def _ended(self, event: CanaryEnded) -> None:
         self._phase, self._why = event.outcome, event.why
@@ -252,7 +252,9 @@ class Story:
         if judgement is not None:
             facts.append(("Of these failed", f"{judgement.failed_requests:,}"))
         if self.way_back_s is not None:
-            facts.append(("Verdict to read-back", f"{self.way_back_s:.1f} s"))
+            # Records carry whole seconds.
+            way_back = f"{self.way_back_s:.0f} s" if self.way_back_s >= 1 else "under 1 s"
+            facts.append(("Verdict to read-back", way_back))
         return tuple(facts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1b1f27;--muted:#5d6675;--rule:#e4e2da;--grid:#eceae4;
---candidate:#b97700;--candidate-soft:#f3c54c55;--base:#3f6ea8;--base-soft:#7fa6d633;--limit:#b3261e;--good:#1a7441;
+--candidate:#b36b00;--candidate-soft:#f6c64455;--base:#3f6ea8;--base-soft:#7fa6d633;--limit:#b3261e;--good:#1a7441;
 --bad:#b3261e;--warn:#9a5b00;--good-soft:#e3f3e8;--bad-soft:#fbe9e7;--warn-soft:#fff1d6;--accent:#f5b800}
 @media (prefers-color-scheme:dark){:root{--page:#101318;--card:#171b22;--ink:#e9ecf1;--muted:#9aa5b5;--rule:#2a303a;
 --grid:#232933;--candidate:#ffc93c;--candidate-soft:#ffc93c2b;--base:#7fb0ec;--base-soft:#7fb0ec24;--limit:#ff8a80;
@@ -27,6 +27,7 @@ section{background:var(--card);border:1px solid var(--rule);border-radius:14px;p
 .verdict.warn{color:var(--warn);background:var(--warn-soft)}
 .evidence-text{margin:18px 0 4px;padding:12px 16px;border-left:4px solid var(--accent);background:var(--page);
 border-radius:0 8px 8px 0;max-width:52em}
+section>.facts:first-child{margin-top:0}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:6px 26px;margin:20px 0 0}
 .facts div{border-top:1px solid var(--rule);padding-top:8px}
 dt{font-size:13px;color:var(--muted)}dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums}
@@ -42,6 +43,8 @@ svg .value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
 svg .weight-area{fill:var(--candidate-soft)}svg .weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
 svg .candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
 svg .base-line{fill:none;stroke:var(--base);stroke-width:2;stroke-linejoin:round;stroke-dasharray:7 3}
+svg .candidate-whisker{stroke:var(--candidate);stroke-width:1.4;opacity:.7}
+svg .base-whisker{stroke:var(--base);stroke-width:1.4;opacity:.7}
 svg .candidate-band{fill:var(--candidate-soft)}svg .base-band{fill:var(--base-soft)}
 svg .candidate-dot{fill:var(--candidate);stroke:var(--card);stroke-width:1.2}
 svg .base-dot{fill:var(--card);stroke:var(--base);stroke-width:1.6}
@@ -54,7 +57,7 @@ svg .mark.good{stroke:var(--good)}svg .mark.bad{stroke:var(--bad);stroke-width:1
 svg .mark.warn{stroke:var(--warn)}
 svg .mark-text{font-weight:600;fill:var(--muted)}svg .mark-text.good{fill:var(--good)}
 svg .mark-text.bad{fill:var(--bad)}svg .mark-text.warn{fill:var(--warn)}
-svg .bar-track{fill:var(--grid)}svg .bar{fill:var(--base)}svg .bar.strong{fill:var(--candidate)}
+svg .bar-track{fill:var(--grid)}svg .bar{fill:var(--base)}svg .bar.strong{fill:var(--accent)}
 svg .expected{stroke:var(--ink);stroke-width:2}
 details{margin:16px 0 0;color:var(--muted)}summary{cursor:pointer;font-size:14px}
 table{border-collapse:collapse;margin-top:10px;font-size:14px;font-variant-numeric:tabular-nums;width:100%}

@@ -57,10 +57,12 @@ def timeline(view: CanaryView) -> str:
 
 
 def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
-    """The streams that carry data, the one with the most evidence first, at most three."""
+    """The streams that carry data, those with the most evidence against first, at most three."""
 
     def weight(stream: StreamView) -> float:
-        return max((point.strongest_log10 or -9.0 for point in stream.evidence), default=-9.0)
+        # Weak evidence is no order: the plan's stays.
+        strongest = max((point.strongest_log10 or 0.0 for point in stream.evidence), default=0.0)
+        return strongest if strongest >= 1.0 else 0.0
 
     return tuple(sorted((stream for stream in view.streams if stream.minutes), key=weight, reverse=True)[:3])
 
@@ -144,7 +146,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
             for point in stream.minutes[2:]
         ]
     )
-    y = Scale(0.0, nice_top(highest, _SHARE_TOPS), top + SHARE_PX, top)
+    y = Scale(0.0, nice_top(highest * 1.08, _SHARE_TOPS), top + SHARE_PX, top)
     last = stream.minutes[-1]
     candidate_end = _ended(y, stream.minutes, lambda point: point.candidate_so_far)
     base_end = _ended(y, stream.minutes, lambda point: point.base_so_far)
@@ -185,8 +187,12 @@ def _interval(
     upper = [(at, y(rate.high_ratio)) for at, rate in points]
     lower = [(at, y(rate.low_ratio)) for at, rate in points]
     middle = [(at, y(rate.ratio or 0.0)) for at, rate in points]
-    return element("path", d=band(upper, lower), class_=f"{name}-band") + element(
-        "path", d=path(middle), class_=f"{name}-line"
+    at, last = points[-1]
+    whisker = line((at, y(last.low_ratio)), (at, y(last.high_ratio)), class_=f"{name}-whisker")
+    return (
+        element("path", d=band(upper, lower), class_=f"{name}-band")
+        + whisker
+        + element("path", d=path(middle), class_=f"{name}-line")
     )
 
 
@@ -232,15 +238,17 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
     ]
     labels = [(bound, f"roll back at 1:{10**view.bound_log10:,.0f}", "limit-text")]
     rules: tuple[tuple[str, str, Callable[[EvidencePoint], float | None]], ...] = (
-        ("", "beyond the limit", lambda point: point.limit_log10),
-        (" relative", f"worse than {view.base_name}", lambda point: point.relative_log10),
+        ("", "beyond limit", lambda point: point.limit_log10),
+        (" relative", "worse than base", lambda point: point.relative_log10),
     )
     for stream in streams:
         for style, meaning, pick in rules:
             points = [(x(point.at_min), y(value)) for point in stream.evidence if (value := pick(point)) is not None]
             hint = element("title", f"{stream.gate} of {stream.function}: {meaning}")
             if points:
-                parts.append(element("path", hint, d=path(points), class_=f"evidence{style}"))
+                # It begins as a bet of one against one when traffic moves.
+                whole = [(x(0.0), y(0.0)), *points]
+                parts.append(element("path", hint, d=path(whole), class_=f"evidence{style}"))
                 at, height = points[-1]
                 parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="candidate-dot"))
                 if height <= bound:

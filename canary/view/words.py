@@ -39,8 +39,7 @@ _NOTES: Final = {
     Phase.HOLDING: (Tone.WARN, "holds"),
     Phase.PAUSED: (Tone.WARN, "paused"),
     Phase.INCONCLUSIVE: (Tone.WARN, "inconclusive"),
-    Phase.PROMOTING: (Tone.GOOD, "promoting"),
-    Phase.POST_BAKE: (Tone.GOOD, "all traffic"),
+    Phase.POST_BAKE: (Tone.GOOD, "watched on"),
     Phase.ROLLING_BACK: (Tone.BAD, "sick"),
     Phase.ABORTING: (Tone.BAD, "stopped"),
 }

@@ -1,0 +1,219 @@
+"""Commands that move traffic: deploy, promote, rollback, pause, resume, abort. The runner does it all."""
+
+# ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canary import runner
+from canary.adapters.clock import SystemClock
+from canary.cli.failures import INTERRUPTED
+from canary.cli.outcome import finish
+from canary.cli.rules import check_rules
+from canary.cli.screens import Screen, asking, open_screen
+from canary.cli.session import Session, open_session, weights
+from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
+from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
+from canary.core.plan import StagePlan
+from canary.core.state import CanaryState
+from canary.errors import UsageError
+from canary.runner import Ports
+from canary.view.build import Story
+
+Percents = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PERCENT", help="Weights in percent instead of the plan's, rising: 10, or 10 25 50."),
+]
+Versions = Annotated[
+    list[str] | None,
+    typer.Option("--version", help="Version to release, N for every function or FUNCTION:ALIAS=N.", metavar="N"),
+]
+
+
+def deploy(
+    context: typer.Context,
+    stage: Stage,
+    percents: Percents = None,
+    version: Versions = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish $LATEST first and release that.")] = False,
+    hotfix: Annotated[bool, typer.Option("--hotfix", help="Start although the old version is already sick.")] = False,
+    ignore_alarm: Annotated[
+        list[str] | None, typer.Option("--ignore-alarm", help="An alarm that may be red already.", metavar="NAME")
+    ] = None,
+    plan: PlanPath = DEFAULT_PLAN,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+    report: ReportPath = None,
+) -> int:
+    """Release a version: shift, watch, judge, go on or come back. Ends promoted (0), rolled back (3) or held (4)."""
+    if publish and version:
+        raise UsageError("--publish and --version exclude each other", hint="Publish a version, or name one.")
+    session = open_session(context.obj, plan, stage)
+    planned = session.stage
+    if percents:
+        planned = planned.with_steps(weights(percents))
+    if hotfix:
+        planned = planned.model_copy(update={"hotfix": True})
+    session = session.with_stage(planned)
+    check_rules(session, assume_yes=yes)
+    chosen = _versions(version or [])
+
+    def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
+        return runner.start(
+            stage_plan, ports, versions=chosen, publish=publish, ignore_alarms=tuple(ignore_alarm or ())
+        )
+
+    return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+
+
+def promote(
+    context: typer.Context,
+    stage: Stage,
+    plan: PlanPath = DEFAULT_PLAN,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+    report: ReportPath = None,
+) -> int:
+    """Give the new version all traffic now, whatever the evidence; the watch after promotion follows."""
+    session = open_session(context.obj, plan, stage)
+    check_rules(session, assume_yes=yes, question=f"Give the new version of {stage} all traffic?")
+    return _drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
+
+
+def rollback(
+    context: typer.Context,
+    stage: Stage,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", help="Version to go to when no canary is under way: N, or FUNCTION:ALIAS=N.", metavar="N"),
+    ] = None,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+) -> int:
+    """Take all traffic back to the recorded old version, at once. Never asks."""
+    session = open_session(context.obj, plan, stage)
+    targets = _versions(to or [])
+    return _command(
+        session,
+        lambda stage_plan, ports: runner.rollback(stage_plan, ports, to=targets or None),
+        as_json=as_json,
+        no_color=no_color,
+    )
+
+
+def pause(
+    context: typer.Context,
+    stage: Stage,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+) -> int:
+    """Keep the weight where it is; judging and taking back go on."""
+    return _command(open_session(context.obj, plan, stage), runner.pause, as_json=as_json, no_color=no_color)
+
+
+def resume(
+    context: typer.Context,
+    stage: Stage,
+    accept_plan: Annotated[
+        bool, typer.Option("--accept-plan", help="Go on under the plan as it is now, though it began under another.")
+    ] = False,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+    report: ReportPath = None,
+) -> int:
+    """Go on after a pause, an inconclusive end, or the death of the process that drove the canary."""
+    session = open_session(context.obj, plan, stage)
+
+    def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
+        return runner.resume(stage_plan, ports, accept_plan=accept_plan)
+
+    return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+
+
+def abort(
+    context: typer.Context,
+    stage: Stage,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    no_color: NoColor = False,
+) -> int:
+    """Stop the canary: take all traffic back and end it as aborted."""
+    return _command(open_session(context.obj, plan, stage), runner.abort, as_json=as_json, no_color=no_color)
+
+
+def _drive(
+    session: Session,
+    begin: Callable[[StagePlan, Ports], CanaryState],
+    *,
+    as_json: bool,
+    no_color: bool,
+    report: Path | None,
+) -> int:
+    """Begins or takes over a canary and drives it until it rests."""
+    screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
+    with StopRequest() as stop:
+        ports = session.ports((screen,), StoppableClock(SystemClock(), stop.event))
+        ask = None if session.world.ask is None else asking(screen, session.world.ask)
+        with screen:
+            state = begin(session.stage, ports)
+            _catch_up(screen, state)
+            state = runner.run(
+                session.stage,
+                ports,
+                state,
+                stop_requested=stop.is_set,
+                on_interrupt=interrupt_policy(session.stage, ask),
+            )
+    code = finish(screen, state, report)
+    return INTERRUPTED if stop.is_set() else code
+
+
+def _command(
+    session: Session,
+    command: Callable[[StagePlan, Ports], CanaryState | None],
+    *,
+    as_json: bool,
+    no_color: bool,
+) -> int:
+    """Carries out what a person asked for; success is exit code 0 whatever the canary's phase."""
+    screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
+    ports = session.ports((screen,))
+    with screen:
+        state = command(session.stage, ports)
+    if not as_json:
+        words = "no canary was under way" if state is None else f"{state.phase.value.replace('_', ' ')}: {state.why}"
+        screen.say(f"{session.stage.name}: {words}")
+    return 0
+
+
+def _catch_up(screen: Screen, state: CanaryState) -> None:
+    """A driver that takes a canary over never heard how it began."""
+    if not screen.story.begun:
+        screen.story.begin(state)
+
+
+def _versions(words: list[str]) -> dict[str, str]:
+    """`7` for every function, `api:live=7` for one.
+
+    Raises:
+        UsageError: not a version number.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        key, separator, version = word.rpartition("=")
+        if separator and not key:
+            raise UsageError(f"{word!r} names no function", hint="As in --version api:live=7")
+        if not version.isdigit():
+            raise UsageError(f"{version!r} is no version number", hint="Published versions are 1, 2, 3, …")
+        found[key] = version
+    return found

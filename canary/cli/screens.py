@@ -1,0 +1,186 @@
+"""Where events go: a live view on a terminal, plain lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
+
+from canary.core.events import Event, Judged
+from canary.view import plain
+from canary.view.build import Story
+from canary.view.data import data
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+
+class Screen(Protocol):
+    """Hears every event of one canary (an Observer) and shows it. Since 0.1."""
+
+    story: Story
+
+    def hear(self, event: Event) -> None:
+        """Shows one event."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Shows a line that isn't an event."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Leaves the terminal to a question."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class _Quiet:
+    """The part all screens share."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Leaves the terminal to a question: nothing is in the way."""
+        return nullcontext()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class PlainScreen(_Quiet):
+    """One line per look at the evidence and per thing that happened. Since 0.1."""
+
+    def __init__(self, story: Story, out: TextIO | None = None) -> None:
+        super().__init__(story)
+        self._out = out or sys.stdout
+        self._shown = 0
+
+    def hear(self, event: Event) -> None:
+        """Shows one event."""
+        self.story.hear(event)
+        if not self.story.begun:
+            return
+        view = self.story.view()
+        for note in view.notes[self._shown :]:
+            self.say(plain.note_line(note))
+        self._shown = len(view.notes)
+        if isinstance(event, Judged):
+            self.say(plain.tick_line(view))
+
+    def say(self, text: str) -> None:
+        """Shows a line."""
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+class JsonScreen(_Quiet):
+    """One JSON object per event, on stdout. Since 0.1."""
+
+    def hear(self, event: Event) -> None:
+        """Shows one event."""
+        self.story.hear(event)
+        write_json(data(event))
+
+    def say(self, text: str) -> None:
+        """Sends words to stderr: stdout carries events only."""
+        sys.stderr.write(text + "\n")
+
+
+class LiveScreen(_Quiet):
+    """The live view, redrawn at every event; what happened scrolls above it. Since 0.1."""
+
+    def __init__(self, story: Story, console: Console | None = None) -> None:
+        super().__init__(story)
+        self._console = console or terminal()
+        self._live: Live | None = None
+        self._shown = 0
+
+    def __enter__(self) -> Self:
+        from rich.live import Live
+
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Takes the live view away while a question is asked."""
+        if self._live is not None:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            if self._live is not None:
+                self._live.start()
+
+    def hear(self, event: Event) -> None:
+        """Shows one event."""
+        from canary.view import terminal as view_terminal
+
+        self.story.hear(event)
+        if not self.story.begun:
+            return
+        view = self.story.view()
+        for note in view.notes[self._shown :]:
+            self._console.print(view_terminal.note(note))
+        self._shown = len(view.notes)
+        if self._live is not None:
+            self._live.update(view_terminal.live(view), refresh=True)
+
+    def say(self, text: str) -> None:
+        """Shows a line above the live view."""
+        self._console.print(text, markup=False, highlight=False)
+
+
+def open_screen(story: Story, *, as_json: bool, no_color: bool = False) -> Screen:
+    """The screen that fits: JSON when asked for, live on a terminal, plain lines otherwise. Since 0.1."""
+    if as_json:
+        return JsonScreen(story)
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        return LiveScreen(story, terminal(no_color=no_color))
+    return PlainScreen(story)
+
+
+def asking(screen: Screen, ask: Callable[[str], str]) -> Callable[[str], str]:
+    """`ask`, with the screen out of the way meanwhile. Since 0.1."""
+
+    def asked(question: str) -> str:
+        with screen.aside():
+            return ask(question)
+
+    return asked
+
+
+def terminal(*, no_color: bool = False) -> Console:
+    """A rich console; NO_COLOR is honoured by rich itself (no-color.org). Since 0.1."""
+    from rich.console import Console
+
+    return Console(no_color=no_color or None, highlight=False)
+
+
+def write_json(value: object) -> None:
+    """One JSON value as one line on stdout. Since 0.1."""
+    sys.stdout.write(json.dumps(data(value), ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,133 @@
+"""What a command works with: the plan, one stage, its ports and its screen; it builds them and decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from canary.adapters.git import GitSource
+from canary.assembly import assemble, load_plan
+from canary.core.plan import Plan, StagePlan
+from canary.errors import RefusedError, UsageError
+from canary.ports import Clock, Observer, Source
+from canary.runner import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is around a command; tests and demos bring their own.
+
+    Attributes:
+        clock: the machine's clock where None.
+        source: what is known about the code that is released; git's answers where None.
+        base: directory that relative paths start from.
+        ask: asks a person one question; None: nobody is there.
+
+    Since 0.1.
+    """
+
+    clock: Clock | None = None
+    source: Source | None = None
+    base: Path = field(default_factory=Path)
+    ask: Callable[[str], str] | None = None
+
+
+def real_world() -> World:
+    """The machine's own clock, credentials, directory and, if there is one, terminal. Since 0.1."""
+    return World(ask=input if sys.stdin.isatty() and sys.stderr.isatty() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command at work on one stage. Since 0.1."""
+
+    world: World
+    plan: Plan
+    stage: StagePlan
+
+    @property
+    def source(self) -> Source:
+        """What is known about the code that is released."""
+        return self.world.source or GitSource(self.world.base)
+
+    def ports(self, observers: Sequence[Observer] = (), clock: Clock | None = None) -> Ports:
+        """The stage's ports, with these observers and, where the world has none, this clock."""
+        return assemble(
+            self.plan,
+            self.stage.name,
+            base=self.world.base,
+            clock=self.world.clock or clock,
+            observers=observers,
+        )
+
+    def with_stage(self, stage: StagePlan) -> Session:
+        """The same session under a changed stage (other steps, hotfix)."""
+        return replace(self, stage=stage)
+
+    def confirm(self, question: str, *, assume_yes: bool) -> None:
+        """Asks before something that the stage's rules want confirmed.
+
+        Raises:
+            RefusedError: the answer is no, or nobody is there to ask.
+        """
+        if assume_yes:
+            return
+        if self.world.ask is None:
+            raise RefusedError(
+                f"stage {self.stage.name} wants a confirmation, and nobody is there to ask", hint="Pass --yes."
+            )
+        if not self.world.ask(f"{question} [y/N] ").strip().lower().startswith("y"):
+            raise RefusedError("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
+
+
+def open_session(world: World, plan_path: Path, stage: str) -> Session:
+    """Reads the plan and picks the stage.
+
+    Raises:
+        PlanError: no such file, no such stage, or a faulty plan.
+
+    Since 0.1.
+    """
+    plan = load_plan(world.base / plan_path)
+    return Session(world, plan, plan.stage(stage))
+
+
+def weights(words: Iterable[str]) -> list[Decimal]:
+    """Weights as given on the command line: `10`, `10%`, `2.5`.
+
+    Raises:
+        UsageError: not a number above 0 and below 100, or not rising.
+
+    Since 0.1.
+    """
+    found: list[Decimal] = []
+    for word in words:
+        weight = percentage(word)
+        if not 0 < weight < 100:
+            raise UsageError(
+                f"a weight must be above 0 and below 100, not {word}", hint="As in: canary deploy staging 10"
+            )
+        if found and weight <= found[-1]:
+            raise UsageError(f"weights must rise: {word} comes after {found[-1]}")
+        found.append(weight)
+    return found
+
+
+def percentage(word: str) -> Decimal:
+    """`8`, `8%` or `0.5 %` as percent.
+
+    Raises:
+        UsageError: not a number.
+
+    Since 0.1.
+    """
+    try:
+        value = Decimal(word.strip().removesuffix("%").strip())
+    except InvalidOperation:
+        raise UsageError(f"{word!r} is no percentage", hint="Write it as 8, 8% or 0.5%.") from None
+    if not value.is_finite() or not 0 <= value <= 100:
+        raise UsageError(f"a percentage lies between 0 and 100, not {word}")
+    return value

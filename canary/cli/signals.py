@@ -1,0 +1,102 @@
+"""Ctrl-C and SIGTERM while a canary is driven: the first asks to stop, a second one changes nothing.
+
+The runner finishes what it has begun before it looks here, so no alias is ever left half written.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from types import FrameType, TracebackType
+from typing import Literal, Self
+
+from canary.core.plan import StagePlan
+from canary.ports import Clock
+
+Answer = Literal["rollback", "leave"]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StoppableClock:
+    """The machine's clock, whose wait ends at once when a stop is requested.
+
+    Only the first wait is cut short: the waits between the attempts of a take-back are meant.
+
+    Since 0.1.
+    """
+
+    def __init__(self, clock: Clock, stop: threading.Event) -> None:
+        self._clock = clock
+        self._stop = stop
+
+    def now(self) -> datetime:
+        """The time of day, aware, in UTC."""
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, or comes back when a signal comes."""
+        if self._stop.is_set():
+            self._clock.sleep(seconds)
+        else:
+            self._stop.wait(seconds)
+
+
+class StopRequest:
+    """Notes signals while it is entered; outside the main thread it notes none.
+
+    Since 0.1.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def is_set(self) -> bool:
+        """True once a signal came."""
+        return self.event.is_set()
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        first = not self.event.is_set()
+        self.event.set()
+        words = "finishing the write at hand" if first else "already stopping; what was begun is finished first"
+        sys.stderr.write(f"\n{signal.Signals(number).name}: {words}\n")
+
+
+def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Callable[[], Answer]:
+    """What to do when stopped: what the plan says; "ask" asks on a terminal and rolls back elsewhere.
+
+    Args:
+        stage: the plan (`on_interrupt`).
+        ask: asks a person one question; None when nobody is there.
+
+    Since 0.1.
+    """
+
+    def decide() -> Answer:
+        if stage.on_interrupt != "ask":
+            return stage.on_interrupt
+        if ask is None:
+            return "rollback"
+        try:
+            answer = ask("Stop: take all traffic [b]ack, or [l]eave the canary where it is, to be resumed? [B/l] ")
+        except (EOFError, KeyboardInterrupt):
+            return "rollback"
+        return "leave" if answer.strip().lower().startswith("l") else "rollback"
+
+    return decide

@@ -1,0 +1,189 @@
+"""Commands that play: simulate, replay, demo. None of them touches AWS."""
+
+# ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canary.adapters.event_text import from_text
+from canary.cli.outcome import write_report
+from canary.cli.screens import open_screen, write_json
+from canary.cli.session import World, open_session, percentage
+from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
+from canary.core.events import Event
+from canary.core.plan import StagePlan
+from canary.errors import UsageError
+from canary.simulator import Comparison, Replayed, Scenario, compare, healthy_count
+from canary.simulator import replay as judge_again
+from canary.view.build import story_of
+from canary.view.page import canary_report, page
+from canary.view.plain import note_line
+from canary.view.simulated import comparison_data, comparison_lines, comparison_report
+
+_JOURNAL_HINT = (
+    "Name one canary's journal file; `canary history` lists canaries, files are .canary/ID.jsonl by default."
+)
+
+
+def simulate(
+    context: typer.Context,
+    stage: Stage,
+    candidate_errors: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Share of the new version's requests that fail.")
+    ] = "8%",
+    base_errors: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Share of the old version's requests that fail.")
+    ] = "1%",
+    rps: Annotated[float, typer.Option("--rps", metavar="N", help="Requests a second to each function.")] = 2.0,
+    from_minute: Annotated[float, typer.Option(metavar="N", help="Minute in which the trouble begins.")] = 0.0,
+    candidate_slow: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
+    ] = "1%",
+    base_slow: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
+    ] = "1%",
+    runs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same answer.")] = 0,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    report: ReportPath = None,
+) -> int:
+    """Play a release many times in an invented world: how often it comes back, when, and at what harm."""
+    session = open_session(context.obj, plan, stage)
+    scenario = Scenario(
+        candidate_errors=_ratio(candidate_errors),
+        base_errors=_ratio(base_errors),
+        requests_per_s=rps,
+        from_minute=from_minute,
+        candidate_slow=_ratio(candidate_slow),
+        base_slow=_ratio(base_slow),
+    )
+    found = _compare(session.stage, scenario, runs, seed)
+    if as_json:
+        write_json(comparison_data(found))
+    else:
+        for line in comparison_lines(found):
+            typer.echo(line)
+    if report is not None:
+        write_report(report, page(comparison_report(found)))
+        typer.echo(f"report: {report}", err=as_json)
+    return 0
+
+
+def replay(
+    context: typer.Context,
+    journal: Annotated[Path, typer.Argument(help="Journal file of one canary.", metavar="JOURNAL")],
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="STAGE", help="Judge it as this stage; its own where left out.")
+    ] = None,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+    report: ReportPath = None,
+) -> int:
+    """Judge a recorded canary again, under the plan as it is now."""
+    world: World = context.obj
+    events = _recorded(world.base / journal)
+    session = open_session(world, plan, stage or events[0].stage)
+    found = judge_again(events, session.stage)
+    if as_json:
+        for judgement in found.looks:
+            write_json({"event": "judged", "judgement": judgement})
+        write_json(
+            {
+                "event": "replayed",
+                "sick_at": found.sick_at,
+                "healthy_at": found.healthy_at,
+                "recorded": found.recorded,
+                "recorded_at": found.recorded_at,
+            }
+        )
+    else:
+        for line in _replay_lines(found):
+            typer.echo(line)
+    if report is not None:
+        write_report(report, page(canary_report(story_of(found.events, session.stage).view())))
+        typer.echo(f"report: {report}", err=as_json)
+    return 0
+
+
+def demo(
+    error_rate: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Share of version 3's requests that fail: 12%, or 0.12.")
+    ] = "12%",
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another random world.")] = 1,
+    as_json: AsJson = False,
+    report: Annotated[Path, typer.Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
+        "canary-demo.html"
+    ),
+    no_color: NoColor = False,
+) -> int:
+    """Tell the whole story on a stand-in for AWS: a flag, a good release, a bad one and a slow one."""
+    from canary.cli.story import audience, finish_demo
+    from canary.demo import Options, run_demo
+
+    told = run_demo(
+        Options(error_rate=_demo_ratio(error_rate), seed=seed),
+        audience(
+            lambda story: open_screen(story, as_json=as_json, no_color=no_color), as_json=as_json, no_color=no_color
+        ),
+    )
+    return finish_demo(told, report, as_json=as_json)
+
+
+def _recorded(path: Path) -> list[Event]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise UsageError(f"the journal {path} can't be read: {error.strerror}", hint=_JOURNAL_HINT) from error
+    events = [event for line in lines if (event := from_text(line)) is not None]
+    if not events:
+        raise UsageError(f"{path} holds no event of a canary", hint=_JOURNAL_HINT)
+    return events
+
+
+def _compare(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comparison:
+    if not sys.stderr.isatty():
+        return compare(stage, scenario, runs=runs, seed=seed)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("releases", total=runs + healthy_count(runs))
+        return compare(
+            stage, scenario, runs=runs, seed=seed, progress=lambda done: progress.update(task, completed=done)
+        )
+
+
+def _replay_lines(found: Replayed) -> list[str]:
+    view = story_of(found.events).view()
+    lines = [note_line(note) for note in view.notes]
+    began = found.started.at
+    lines.append("")
+    if found.sick_at is not None:
+        lines.append(f"Under this plan: taken back after {(found.sick_at - began).total_seconds() / 60:.1f} minutes.")
+    else:
+        lines.append("Under this plan: never taken back.")
+    if found.healthy_at is not None:
+        healthy = (found.healthy_at - began).total_seconds() / 60
+        lines.append(f"First shown to be healthy after {healthy:.1f} minutes.")
+    if found.recorded is not None and found.recorded_at is not None:
+        minutes = (found.recorded_at - began).total_seconds() / 60
+        lines.append(f"Recorded: {found.recorded.value.replace('_', ' ')} after {minutes:.1f} minutes.")
+    lines.append(found.looks[-1].sentence)
+    return lines
+
+
+def _ratio(word: str) -> float:
+    return float(percentage(word)) / 100
+
+
+def _demo_ratio(word: str) -> float:
+    """`12%`, `12`; a bare number below 1 such as 0.12 is a ratio: both ways of writing are common."""
+    value = percentage(word)
+    is_ratio = "%" not in word and 0 < value < 1
+    return float(value) if is_ratio else float(value) / 100

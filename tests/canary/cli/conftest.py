@@ -1,0 +1,114 @@
+"""The command line on the stand-in: real boto3 calls, virtual time, a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.cli import run
+from canary.cli.session import World
+from canary.testing import AwsStandIn
+
+PLAN = """\
+[stages.staging]
+functions = ["api:live"]
+steps = [20, 50]
+bake = "5m"
+hold_max = "5m"
+
+[stages.staging.rules]
+clean_tree = false
+
+[stages.prod]
+functions = ["api:live"]
+"""
+
+
+@dataclass
+class FakeSource:
+    """What git would say."""
+
+    on_branch: str | None = "main"
+    clean: bool = True
+
+    def branch(self) -> str | None:
+        return self.on_branch
+
+    def is_clean(self) -> bool:
+        return self.clean
+
+    def commit(self) -> str | None:
+        return "abc"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Desk:
+    """A person at a terminal, with AWS behind it."""
+
+    aws: AwsStandIn
+    base: Path
+    capture: pytest.CaptureFixture[str]
+    source: FakeSource = field(default_factory=FakeSource)
+    answer: str | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, *words: str) -> Done:
+        self.capture.readouterr()
+        ask: Callable[[str], str] | None = None if self.answer is None else self._ask
+        world = World(clock=self.aws.clock, source=self.source, base=self.base, ask=ask)
+        code = run(words, world)
+        caught = self.capture.readouterr()
+        return Done(code, caught.out, caught.err)
+
+    def _ask(self, question: str) -> str:
+        self.asked.append(question)
+        assert self.answer is not None
+        return self.answer
+
+    def write_plan(self, text: str) -> None:
+        (self.base / "canary.toml").write_text(text)
+
+    def release(self, failing_percent: int, number: str = "2") -> str:
+        """Publishes a version that fails so many percent of its requests."""
+        source = f"""
+            import random
+
+            RELEASE = {number}
+
+            def handler(event, context):
+                if random.random() * 100 < {failing_percent}:
+                    raise RuntimeError("no")
+                return {{"statusCode": 200}}
+        """
+        return self.aws.lambda_.deploy("api", source, alias="live")
+
+    def alias(self) -> tuple[str, dict[str, float]]:
+        client: Any = self.aws.session().client("lambda")
+        answer = client.get_alias(FunctionName="api", Name="live")
+        return answer["FunctionVersion"], answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CANARY_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    with AwsStandIn(seed=3) as aws:
+        made = Desk(aws, tmp_path, capsys)
+        made.write_plan(PLAN)
+        made.release(0, "1")
+        aws.traffic.steady("api", "live", requests_per_minute=300)
+        aws.clock.advance(5 * 60)
+        yield made

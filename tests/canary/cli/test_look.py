@@ -1,0 +1,153 @@
+"""Looking from the command line: status, history, doctor, plan, simulate, replay."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from canary import runner
+from canary.cli.checks import show_checks
+from canary.cli.session import World, open_session, real_world
+from canary.runner import Check, Level
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+
+@pytest.fixture
+def running(desk: Desk) -> Desk:
+    """A canary at 20 %, four minutes old."""
+    desk.release(0)
+    session = open_session(World(clock=desk.aws.clock, base=desk.base), Path("canary.toml"), "staging")
+    ports = session.ports()
+    state = runner.start(session.stage, ports)
+    state = runner.tick(session.stage, ports, state).state
+    desk.aws.clock.advance(270)
+    return desk
+
+
+def test_status_shows_where_the_canary_stands(running: Desk) -> None:
+    done = running("status", "staging")
+    assert done.code == 0
+    assert "baking, minute 4.5" in done.out
+    assert "api:live  version 1 to version 2, 20 %" in done.out
+    assert "errors 0 % of" in done.out
+
+
+def test_status_as_json_is_the_whole_view(running: Desk, tmp_path: Path) -> None:
+    done = running("status", "staging", "--json", "--report", str(tmp_path / "r.html"))
+    view = json.loads(done.out)
+    assert view["weight_percent"] == 20
+    assert view["streams"][0]["gate"] == "errors"
+    assert (tmp_path / "r.html").exists()
+
+
+def test_status_changes_nothing(running: Desk) -> None:
+    before = len(running.aws.wire.calls)
+    running("status", "staging")
+    calls = {call.call for call in running.aws.wire.calls[before:]}
+    assert not {call for call in calls if "Update" in call or "Put" in call or "Invoke" in call}
+
+
+def test_without_a_canary_status_says_what_is_live(desk: Desk) -> None:
+    assert desk("status", "staging").out == ("no canary is under way in staging; api:live is on version 1\n")
+    assert json.loads(desk("status", "staging", "--json").out) == {
+        "stage": "staging",
+        "canary": None,
+        "functions": [{"function": "api:live", "version": "1"}],
+    }
+
+
+def test_watching_ends_with_the_canary(running: Desk) -> None:
+    def end() -> None:
+        session = open_session(World(clock=running.aws.clock, base=running.base), Path("canary.toml"), "staging")
+        runner.rollback(session.stage, session.ports())
+
+    running.aws.clock.call_after(90, end)
+    done = running("status", "staging", "--watch")
+    assert done.code == 0
+    assert done.out.count("canary ") >= 3
+    assert done.out.endswith("no canary is under way in staging; api:live is on version 1\n")
+
+
+def test_history_lists_tells_and_writes_again(desk: Desk, tmp_path: Path) -> None:
+    assert desk("history").out == "no canary is in the journal\n"
+    desk.release(40)
+    desk("deploy", "staging")
+    listed = desk("history", "staging")
+    assert "rolled_back" in listed.out
+    row = json.loads(desk("history", "--json").out)
+    told = desk("history", "--id", row["canary_id"], "--report", str(tmp_path / "r.html"))
+    assert "rolled back" in told.out
+    assert (tmp_path / "r.html").exists()
+    events = [
+        json.loads(line)["event"] for line in desk("history", "--id", row["canary_id"], "--json").out.splitlines()
+    ]
+    assert events[0] == "canary_started"
+    assert desk("history", "nowhere").code == 2
+
+    journal = next(Path(desk.base).rglob("*.jsonl"))
+    again = desk("replay", str(journal), "--report", str(tmp_path / "again.html"))
+    assert again.code == 0
+    assert "Under this plan: taken back after" in again.out
+    assert "Recorded: rolled back after" in again.out
+    assert (tmp_path / "again.html").exists()
+    last = json.loads(desk("replay", str(journal), "--json").out.splitlines()[-1])
+    assert last["recorded"] == "rolled_back"
+
+
+def test_doctor_says_what_it_looked_at(desk: Desk) -> None:
+    done = desk("doctor", "staging")
+    assert done.code == 0
+    assert "checks, 0 failed" in done.out
+    assert all(json.loads(line)["level"] for line in desk("doctor", "staging", "--json").out.splitlines())
+
+
+def test_checks_are_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = [
+        Check("role", Level.OK, "same role"),
+        Check("alarm", Level.FAILED, "no such alarm", "api:live", "Correct the name."),
+    ]
+    assert show_checks(checks, as_json=False, failed_code=5) == 5
+    assert capsys.readouterr().out == (
+        "ok    role: same role\nFAIL  alarm (api:live): no such alarm\n      Correct the name.\n2 checks, 1 failed\n"
+    )
+
+
+def test_a_plan_is_printed_in_words_and_as_a_picture(desk: Desk) -> None:
+    done = desk("plan", "staging", "--rps", "1")
+    assert done.code == 0
+    assert "Stage staging releases api:live." in done.out
+    assert "┌" in done.out
+    assert json.loads(desk("plan", "staging", "--json").out)["name"] == "staging"
+
+
+def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -> None:
+    words = ["simulate", "staging", "--candidate-errors", "30%", "--rps", "10", "--runs", "3"]
+    done = desk(*words, "--json", "--report", str(tmp_path / "s.html"))
+    found = json.loads(done.out)
+    assert done.code == 0
+    assert {"runs", "promoted_ratio", "rolled_back_ratio", "inconclusive_ratio"} <= found.keys()
+    assert found["minutes_to_rollback"].keys() == found["failed_requests"].keys() == {"mean", "p95"}
+    assert found["rolled_back_ratio"] == 1.0
+    assert "<svg" in (tmp_path / "s.html").read_text()
+    assert "CodeDeploy alarm, 2 of 3" in desk(*words).out
+
+
+def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert real_world().ask is None
+
+
+def test_the_module_runs_as_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "canary", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    for command in (
+        "deploy", "promote", "rollback", "status", "pause", "resume", "abort",
+        "history", "verify", "doctor", "plan", "simulate", "replay", "demo",
+    ):  # fmt: skip
+        assert f" {command} " in done.stdout

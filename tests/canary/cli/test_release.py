@@ -1,0 +1,228 @@
+"""Releasing from the command line: outcomes, exit codes, JSON, summaries."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+
+pytestmark = pytest.mark.usefixtures("desk")
+
+
+def test_a_healthy_version_is_promoted_with_exit_code_0(desk: Desk, tmp_path: Path) -> None:
+    desk.release(0)
+    done = desk("deploy", "staging", "--report", str(tmp_path / "reports" / "r.html"))
+    assert (done.code, done.err) == (0, "")
+    assert desk.alias() == ("2", {})
+    assert "promoted" in done.out
+    assert "<svg" in (tmp_path / "reports" / "r.html").read_text()
+
+
+def test_a_sick_version_is_rolled_back_with_exit_code_3(desk: Desk) -> None:
+    desk.release(30)
+    done = desk("deploy", "staging")
+    assert done.code == 3
+    assert desk.alias() == ("1", {})
+    assert "requests failed on version 2" in done.out
+
+
+def test_json_puts_one_event_on_each_line_of_stdout(desk: Desk) -> None:
+    desk.release(30)
+    done = desk("deploy", "staging", "10", "--version", "2", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 3
+    assert events[0]["event"] == "canary_started"
+    assert events[0]["steps_bp"] == [1000]
+    assert {"event": "canary_ended", "outcome": "rolled_back"}.items() <= next(
+        event for event in events if event["event"] == "canary_ended"
+    ).items()
+
+
+def test_without_traffic_it_holds_with_exit_code_4(desk: Desk) -> None:
+    desk.release(0)
+    for stream in desk.aws.traffic.streams:
+        stream.stop()
+    done = desk("deploy", "staging")
+    assert done.code == 4
+    assert desk.alias() == ("1", {"2": 0.2})
+    assert "A person must decide" in desk("status", "staging").out
+
+
+def test_the_newest_code_can_be_published_on_the_way(desk: Desk) -> None:
+    client = desk.aws.session().client("lambda")
+    client.update_function_configuration(FunctionName="api", MemorySize=256)
+    done = desk("deploy", "staging", "--publish")
+    assert done.code == 0
+    assert desk.alias() == ("2", {})
+
+
+def test_github_gets_a_summary_and_an_annotation(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    desk.release(30)
+    done = desk("deploy", "staging", "--json")
+    assert done.code == 3
+    assert "::error title=canary on staging%3A rolled back::" in done.err
+    assert "::" not in done.out.split("\n", 1)[0][:2]
+    assert (tmp_path / "summary.md").read_text().startswith("### ⛔ Canary on staging: rolled back")
+
+
+def test_a_summary_that_cannot_be_written_changes_nothing(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    desk.release(30)
+    done = desk("deploy", "staging")
+    assert done.code == 3
+    assert "warning: the step summary was not written" in done.err
+
+
+# what a person asks for meanwhile
+
+
+@pytest.fixture
+def held(desk: Desk) -> Desk:
+    """A canary that waits at 20 %."""
+    desk.release(0)
+    for stream in desk.aws.traffic.streams:
+        stream.stop()
+    assert desk("deploy", "staging").code == 4
+    return desk
+
+
+def test_a_second_release_is_a_conflict(held: Desk) -> None:
+    done = held("deploy", "staging")
+    assert done.code == 6
+    assert done.err.startswith("error[conflict]: canary ")
+    assert "hint: " in done.err
+
+
+def test_promote_gives_everything(held: Desk) -> None:
+    done = held("promote", "staging")
+    assert done.code == 0
+    assert held.alias() == ("2", {})
+
+
+def test_rollback_takes_everything_back(held: Desk) -> None:
+    done = held("rollback", "staging")
+    assert done.code == 0
+    assert held.alias() == ("1", {})
+    assert "rolled back" in done.out
+
+
+def test_abort_takes_everything_back(held: Desk) -> None:
+    done = held("abort", "staging", "--json")
+    assert done.code == 0
+    assert held.alias() == ("1", {})
+    assert json.loads(done.out.splitlines()[-1])["event"] == "canary_ended"
+
+
+def test_pause_and_resume(held: Desk) -> None:
+    assert held("pause", "staging").code == 0
+    assert "Paused at 20 %" in held("status", "staging").out
+    held.aws.traffic.steady("api", "live", requests_per_minute=300)
+    done = held("resume", "staging")
+    assert done.code == 0
+    assert held.alias() == ("2", {})
+
+
+def test_resume_under_another_plan_must_be_accepted(held: Desk) -> None:
+    held.write_plan((held.base / "canary.toml").read_text().replace('bake = "5m"', 'bake = "6m"'))
+    refused = held("resume", "staging")
+    assert refused.code == 5
+    held.aws.traffic.steady("api", "live", requests_per_minute=300)
+    assert held("resume", "staging", "--accept-plan").code == 0
+
+
+def test_rollback_without_a_canary_goes_where_it_is_told(desk: Desk) -> None:
+    desk.release(0)
+    assert desk("deploy", "staging").code == 0
+    done = desk("rollback", "staging", "--to", "1")
+    assert done.code == 0
+    assert desk.alias() == ("1", {})
+    assert "no canary was under way" in done.out
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "abort", "promote"])
+def test_commands_about_a_canary_need_one(desk: Desk, command: str) -> None:
+    done = desk(command, "staging")
+    assert done.code == 5
+    assert done.err.startswith("error[not_running]: no canary is under way in stage staging")
+
+
+# rules of the stage
+
+
+def test_prod_is_released_from_its_branch_only(desk: Desk) -> None:
+    desk.source.on_branch = "topic"
+    done = desk("deploy", "prod")
+    assert done.code == 5
+    assert "released from branch main only, and this is on branch topic" in done.err
+    desk.source.on_branch = None
+    assert "on no branch" in desk("deploy", "prod").err
+    assert desk.alias() == ("1", {})
+
+
+def test_prod_wants_a_clean_tree(desk: Desk) -> None:
+    desk.source.clean = False
+    assert "clean tree only" in desk("deploy", "prod").err
+
+
+def test_prod_wants_a_confirmation(desk: Desk) -> None:
+    desk.release(30)
+    nobody = desk("deploy", "prod")
+    assert (nobody.code, desk.alias()) == (5, ("1", {}))
+    assert "hint: Pass --yes." in nobody.err
+    desk.answer = "n"
+    assert desk("deploy", "prod").code == 5
+    assert desk.asked == ["Release to prod (api:live)? [y/N] "]
+    desk.answer = "y"
+    assert desk("deploy", "prod").code == 3
+    desk.answer = None
+    desk.aws.clock.advance(600)
+    assert desk("deploy", "prod", "--yes", "--version", "api:live=2").code == 3
+
+
+# Ctrl-C and SIGTERM
+
+
+def interrupt(desk: Desk, number: signal.Signals) -> None:
+    desk.release(0)
+    for _ in range(2):
+        desk.aws.clock.call_after(200, lambda: signal.raise_signal(number))
+
+
+def test_ctrl_c_without_a_terminal_rolls_back(desk: Desk) -> None:
+    interrupt(desk, signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+    done = desk("deploy", "staging")
+    assert done.code == 130
+    assert desk.alias() == ("1", {})
+    assert "SIGINT: finishing the write at hand" in done.err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_with_a_person_asks(desk: Desk) -> None:
+    desk.answer = "leave"
+    interrupt(desk, signal.SIGTERM)
+    done = desk("deploy", "staging")
+    assert done.code == 130
+    assert desk.alias() == ("1", {"2": 0.2})
+    assert "already stopping" in done.err
+    desk.answer = "b"
+    assert desk("resume", "staging").code == 0
+
+
+def test_the_plan_may_say_leave_it(desk: Desk) -> None:
+    desk.write_plan((desk.base / "canary.toml").read_text().replace("hold_max", 'on_interrupt = "leave"\nhold_max', 1))
+    interrupt(desk, signal.SIGINT)
+    assert desk("deploy", "staging").code == 130
+    assert desk.alias() == ("1", {"2": 0.2})

@@ -1,0 +1,97 @@
+"""The demo: the shipped code on the stand-in; its outcome follows from the options, and nothing is scripted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from canary.cli import run
+from canary.cli.session import World
+from canary.cli.story import step_words
+from canary.demo import releases
+from canary.demo.flags_story import FlagStep, document
+from canary.demo.handlers import FLAG, backend
+
+
+@pytest.fixture
+def quiet_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the demo's traffic, so that the suite stays quick."""
+    monkeypatch.setattr(releases, "REQUESTS_PER_MINUTE", 300)
+    monkeypatch.setattr("canary.demo.flags_story.USERS", tuple(f"user-{number}" for number in range(1, 401)))
+    monkeypatch.setattr(releases, "USERS", tuple(f"user-{number}" for number in range(1, 401)))
+
+
+@pytest.mark.usefixtures("quiet_traffic")
+def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "demo.html"
+    assert run(["demo", "--json", "--report", str(report)], World(base=tmp_path)) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    steps = [event["step"] for event in events if event["event"] == "flag_step"]
+    assert [step["label"] for step in steps][::3] == ["off", "on"]
+    assert [step["seen"] for step in steps][::3] == [0, 400]
+    assert 70 <= steps[1]["seen"] <= 130
+    assert steps[2]["seen"] == steps[1]["seen"] + 1
+    assert [step["named_sees"] for step in steps][2:] == [True, True]
+    assert len({step["code_sha256"] for step in steps}) == 1
+
+    ended = [event["released"] for event in events if event["event"] == "released"]
+    assert [release["version"] for release in ended] == [2, 3, 4]
+    assert [release["outcome"] for release in ended] == ["promoted", "rolled_back", "rolled_back"]
+    assert {release["alias"] for release in ended} == {"version 2, no weights"}
+    assert "failed on version 3" in ended[1]["sentence"]
+    assert "took longer than" in ended[2]["sentence"]
+    assert 0 < ended[1]["failed"] < ended[1]["served"]
+    assert 0 < ended[1]["way_back_s"] < 5
+
+    page = report.read_text()
+    assert page.count("<svg") == 4
+    assert "src=" not in page
+    assert events[-1]["report"] == str(report)
+
+
+@pytest.mark.usefixtures("quiet_traffic")
+def test_without_its_fault_version_3_is_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["demo", "--error-rate", "0", "--seed", "2", "--no-color", "--report", str(tmp_path / "demo.html")]
+    assert run(words, World(base=tmp_path)) == 0
+    text = capsys.readouterr().out
+    assert "Version 3, without its fault" in text
+    assert "promoted: version 3 served" in text
+    assert "alias: version 3, no weights" in text
+    assert f"report: {tmp_path / 'demo.html'}" in text
+
+
+@pytest.mark.parametrize("rate", ["120%", "lots"])
+def test_an_impossible_error_rate_is_refused(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--error-rate", rate]) == 2
+    assert capsys.readouterr().err.startswith("error[usage]: ")
+
+
+def test_a_flag_without_rules_is_a_basic_flag() -> None:
+    assert json.loads(document({"name": "on", "enabled": True}))["values"] == {FLAG: {"enabled": True}}
+
+
+def test_releases_differ_in_their_faults_only() -> None:
+    assert backend(2, failing=0.01) != backend(3, failing=0.12)
+    compile(backend(4, failing=0.0, slow=0.14), "app.py", "exec")
+
+
+def test_a_share_is_drawn_counted_and_said() -> None:
+    words = step_words(FlagStep("25 % of users", 0.25, 506, 2000, named_sees=False, code_sha256="x"))
+    assert words.split() == [
+        "25",
+        "%",
+        "of",
+        "users",
+        "████████",
+        "506",
+        "of",
+        "2,000",
+        "users",
+        "see",
+        "it",
+        "(25.3",
+        "%)",
+    ]
