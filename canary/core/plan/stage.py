@@ -156,7 +156,7 @@ class StagePlan(Model):
         Args:
             weights: at least one, above 0 and below 100, growing.
         """
-        bake = max(self.min_bake, self.total_bake / len(weights))
+        bake = self.total_bake / len(weights)
         steps = tuple(Step(weight=weight, bake=bake) for weight in weights)
         return self.model_copy(update={"steps": steps})
 
