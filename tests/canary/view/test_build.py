@@ -7,12 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from canary import runner
-from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged
+from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.simulator import Scenario, World
 from canary.view.build import Story, story_of
 from canary.view.model import StepState, Tone
+
+
+def first_traffic(events: tuple[Event, ...]) -> list[Event]:
+    """The start of a canary and its first weight."""
+    shifted = next(event for event in events if isinstance(event, TrafficShifted))
+    return [events[0], shifted]
+
 
 NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 
@@ -91,7 +98,7 @@ def test_there_is_nothing_to_show_before_the_start() -> None:
 
 
 def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(rolled_back[:2])
+    story = story_of(first_traffic(rolled_back))
     story.hear(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
     story.hear(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
     story.hear(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
@@ -104,7 +111,7 @@ def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
 
 
 def test_the_clock_of_a_running_canary_goes_on(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(rolled_back[:2])
+    story = story_of(first_traffic(rolled_back))
     began = story.view().started_at
     assert story.view(began + timedelta(minutes=9)).elapsed_min == 9
     assert story.view(began - timedelta(minutes=9)).elapsed_min == story.view().elapsed_min
@@ -122,7 +129,7 @@ def test_several_functions_with_different_versions_have_no_common_name(rolled_ba
 
 
 def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(rolled_back[:2])
+    story = story_of(first_traffic(rolled_back))
     began = story.view().started_at
     story.hear(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
     story.hear(
