@@ -5,35 +5,32 @@ Reads never raise and never touch the network (DESIGN.md D6). Fetching is the re
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
 from flagkit.runtime.answers import Kind, resolve
 from flagkit.runtime.engine import Engine, Options
-from flagkit.runtime.layers import FlagTable, Layer
-from flagkit.runtime.refresher import RefreshMode
-from flagkit.runtime.status import Status
-from flagkit.runtime.store import Listener, StateListener
+from flagkit.runtime.layers import FlagTable
+from flagkit.runtime.lifecycle import Lifecycle
 from flagkit.sources.addresses import connect, default_url
 from flagkit.sources.base import Source
 
 if TYPE_CHECKING:
     import boto3
 
+    from flagkit.core.explanation import Explanation
+    from flagkit.user import UserFlags
+
 logger = logging.getLogger("flagkit")
 Context = Mapping[str, object]
 UserId: TypeAlias = object  # a name of its own, because the class has a method called `object`
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 _WARNINGS_KEPT = 1_000
 
 
-class Flags:
+class Flags(Lifecycle):
     """Feature flags, evaluated in this process.
 
     ```python
@@ -57,7 +54,7 @@ class Flags:
     def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
         self._warned: set[tuple[str, str | None, str]] = set()
-        self._engine = Engine(source, self._install, **options)
+        super().__init__(Engine(source, self._install, **options))
         self._store = self._engine.store
 
     @classmethod
@@ -173,6 +170,26 @@ class Flags:
             self._warn_once(evaluation)
         return evaluation
 
+    def for_user(self, user_id: UserId, context: Context | None = None) -> UserFlags:
+        """The same questions for one user, without naming them each time. Since 0.1."""
+        from flagkit.user import UserFlags
+
+        return UserFlags(self, user_id, context)
+
+    def explain(self, key: str, user_id: UserId = None, context: Context | None = None) -> Explanation:
+        """Why a flag answers what it does: each rule, each operand, bucket against threshold.
+
+        Since 0.1.
+        """
+        from flagkit.core.explain import explain
+        from flagkit.core.explanation import Explanation
+
+        answer = self.evaluate(key, user_id, context)
+        snapshot = self._store.snapshot
+        if snapshot is None or self._flags.get(key) is not snapshot.flags.get(key):
+            return Explanation(answer, None if user_id is None else str(user_id))  # an override, or the Agent's answer
+        return explain(snapshot, key, user_id, context)
+
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
         """The answers of all flags for one user. Since 0.1."""
         return {key: self.evaluate(key, user_id, context) for key in self.keys()}
@@ -180,95 +197,6 @@ class Flags:
     def keys(self) -> tuple[str, ...]:
         """The keys of all flags. Since 0.1."""
         return tuple(self._flags)
-
-    def refresh(self) -> bool:
-        """Asks the source now; tells whether it answered properly. Since 0.1."""
-        return self._engine.refresher.refresh()
-
-    def refresh_if_due(self, budget_s: float | None = None) -> None:
-        """Asks the source if it is time to.
-
-        Args:
-            budget_s: how long the caller can wait; what comes later is still taken. No limit where None.
-
-        Since 0.1.
-        """
-        self._engine.refresh_if_due(budget_s)
-
-    def on_invocation(
-        self, handler: Callable[Parameters, Result], *, budget_s: float = 0.5
-    ) -> Callable[Parameters, Result]:
-        """Decorator for an AWS Lambda handler: news is asked for at the start of an invocation, if it is time to.
-
-        Args:
-            handler: the function.
-            budget_s: how long an invocation may be held up by it.
-
-        Since 0.1.
-        """
-
-        @functools.wraps(handler)
-        def refreshed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-            if self._engine.mode is not RefreshMode.BACKGROUND:
-                self.refresh_if_due(budget_s)
-            return handler(*args, **kwargs)
-
-        return refreshed
-
-    def wait_until_ready(self, timeout_s: float) -> bool:
-        """Waits until a document has come from the source; tells whether one has. Since 0.1."""
-        return self._engine.wait_until_ready(timeout_s)
-
-    def on_change(self, listener: Listener) -> Callable[[], None]:
-        """Calls a function with the keys of the flags that changed, whenever another document is put in force.
-
-        It is called by the thread that refreshes, after the change; what it raises is logged.
-
-        Returns:
-            a function that ends it.
-
-        Since 0.1.
-        """
-        return self._engine.on_change(listener)
-
-    def on_state(self, listener: StateListener) -> Callable[[], None]:
-        """Calls a function with the status whenever its `state` has changed; otherwise like `on_change`. Since 0.1."""
-        return self._engine.on_state(listener)
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether reads may ask the Agent on this machine (a FeatureFlags profile over `agent://`). Since 0.1."""
-        document = self._store.document
-        return document is not None and document.remote is not None
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called. Since 0.1."""
-        return self._engine.refresher.closed
-
-    def status(self) -> Status:
-        """What is served and how fresh it is. Since 0.1."""
-        return self._store.status()
-
-    def close(self) -> None:
-        """Stops refreshing; questions are answered from what is there. Since 0.1."""
-        self._engine.refresher.close()
-
-    def add_layer(self, layer: Layer) -> None:
-        """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
-        self._engine.add_layer(layer)
-
-    def remove_layer(self, layer: Layer) -> None:
-        """Takes a layer away. Since 0.1."""
-        self._engine.remove_layer(layer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __contains__(self, key: UserId) -> bool:
         return key in self._flags

@@ -210,3 +210,40 @@ def test_close_lets_go_of_the_source_and_answers_go_on():
 def test_status_is_json_ready():
     flags = of(a=True)
     assert json.loads(json.dumps(flags.status().to_dict()))["state"] == "ready"
+
+
+SPLIT = {
+    "a": {
+        "_variants": [
+            {"name": "some", "enabled": True, "rule": '(split pct::50 by::$userId seed::"s")'},
+            {"name": "rest", "enabled": False},
+        ]
+    }
+}
+
+
+def test_an_explanation_says_what_was_decided_and_agrees_with_the_answer():
+    flags = make_flags(document(SPLIT))
+    for user in ("1", "2", "3", "4"):
+        explanation = flags.explain("a", user)
+        assert explanation.evaluation == flags.evaluate("a", user)
+        assert "split" in explanation.to_text()
+    assert flags.explain("missing", "1").evaluation.error is ErrorCode.FLAG_NOT_FOUND
+
+
+def test_an_override_and_a_missing_document_are_explained_by_their_answer():
+    flags = make_flags(document(SPLIT), overrides={"a": True})
+    assert flags.explain("a", "1").evaluation.version == "override"
+    assert make_flags(SourceUnavailableError("x")).explain("a").evaluation.error is ErrorCode.PROVIDER_NOT_READY
+
+
+def test_questions_for_one_user_are_the_same_questions():
+    flags = make_flags(document({**SPLIT, "text": {"enabled": True, "value": "x"}, "n": {"enabled": True, "value": 2}}))
+    for user in ("1", "2", "3"):
+        bound = flags.for_user(user, {"country": "US"})
+        assert bound.is_enabled("a") == bound.boolean("a") == flags.is_enabled("a", user)
+        assert bound.evaluate("a") == flags.evaluate("a", user)
+        assert bound.explain("a") == flags.explain("a", user, {"country": "US"})
+        assert (bound.string("text", default=""), bound.integer("n", default=0)) == ("x", 2)
+        assert (bound.number("n", default=0.5), bound.object("text", default=[])) == (2, [])
+        assert bound.all() == flags.all(user, {"country": "US"})
