@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flagkit.client import Flags
     from flagkit.core.evaluator import ErrorCode, Evaluation, Reason
+    from flagkit.core.explanation import Explanation
     from flagkit.errors import (
         AccessDeniedError,
         ConflictError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Explanation": "core.explanation",
     "Flags": "client",
     "ErrorCode": "core.evaluator",
     "Evaluation": "core.evaluator",
@@ -48,6 +50,7 @@ __all__ = [
     "ErrorCode",
     "Evaluation",
     "EvaluationError",
+    "Explanation",
     "FlagkitError",
     "Flags",
     "NotDeployedError",
