@@ -12,9 +12,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from canary.testing import AwsStandIn
+from flagkit.testing import Fault
 
 CODE = "def handler(event, context):\n    return {number}\n"
 
@@ -240,3 +241,21 @@ def test_a_change_of_the_resource_policy_moves_the_revision(client: Any) -> None
     client.add_permission(FunctionName="f", Qualifier="live", **permission)
     assert client.get_alias(FunctionName="f", Name="live")["RevisionId"] != before
     assert refused(update, client=client, RevisionId=before)[0] == "PreconditionFailedException"
+
+
+def test_an_update_whose_answer_is_lost_has_happened(client: Any, canary_aws: AwsStandIn) -> None:
+    """lambda-canary.md §9, trap 16: did it apply? Read back."""
+    canary_aws.faults.add(Fault.LOST_ANSWER, "lambda.UpdateAlias", times=1)
+    once = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+    with pytest.raises(ReadTimeoutError):
+        update(once, RoutingConfig=weights(v2=0.1))
+    assert client.get_alias(FunctionName="f", Name="live")["RoutingConfig"] == weights(v2=0.1)
+
+
+def test_boto3_itself_meets_412_after_a_lost_answer(client: Any, canary_aws: AwsStandIn) -> None:
+    """Its own retry sends the old RevisionId again, though the first attempt succeeded."""
+    revision = client.get_alias(FunctionName="f", Name="live")["RevisionId"]
+    canary_aws.faults.add(Fault.LOST_ANSWER, "lambda.UpdateAlias", times=1)
+    with pytest.raises(client.exceptions.PreconditionFailedException):
+        update(client, RevisionId=revision, RoutingConfig=weights(v2=0.1))
+    assert client.get_alias(FunctionName="f", Name="live")["RoutingConfig"] == weights(v2=0.1)

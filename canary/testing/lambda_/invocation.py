@@ -63,7 +63,7 @@ class HandlerContext:
         self.memory_limit_in_mb = str(version.config["MemorySize"])
         self.aws_request_id = request_id
         self.log_group_name = f"/aws/lambda/{function.name}"
-        self.log_stream_name = f"2026/01/05/[{version.number}]standin"
+        self.log_stream_name = f"[{version.number}]{version.revision_id.replace('-', '')}"
         self.identity = None
         self.client_context = None
         self._watch = watch

@@ -214,6 +214,8 @@ class Sandbox:
         with self._inside(watch):
             try:
                 self.loaded = self.code.load(self.handler)
+                if self.loaded.folder is not None:
+                    self.environ["LAMBDA_TASK_ROOT"] = str(self.loaded.folder)
             except TimedOut:
                 failure = Result(timed_out=True)
             except (ImportModuleError, HandlerNotFound) as error:
