@@ -183,3 +183,29 @@ def test_an_init_that_takes_too_long_fails(canary_aws: AwsStandIn) -> None:
 def test_a_negative_pause_is_an_error_of_the_handler(canary_aws: AwsStandIn) -> None:
     canary_aws.lambda_.deploy("f", SLEEPY)
     assert b"ValueError" in canary_aws.lambda_.call("f", "", b'{"s": -1}').payload
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, pytest.fail.Exception])
+def test_a_stop_that_is_not_the_handlers_own_reaches_the_test(
+    canary_aws: AwsStandIn, stop: type[BaseException]
+) -> None:
+    def handler(event: Any, context: Any) -> None:
+        raise stop("enough")
+
+    canary_aws.lambda_.deploy("f", handler)
+    with pytest.raises(stop):
+        canary_aws.lambda_.call("f")
+
+
+def test_a_package_may_read_its_own_files(canary_aws: AwsStandIn) -> None:
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        code = "import os, pathlib\n\ndef handler(e, c):\n"
+        code += "    root = pathlib.Path(os.environ['LAMBDA_TASK_ROOT'])\n    return (root / 'data.txt').read_text()\n"
+        archive.writestr("app.py", code)
+        archive.writestr("data.txt", "hello")
+    canary_aws.lambda_.deploy("f", buffer.getvalue())
+    assert canary_aws.lambda_.call("f").payload == b'"hello"'

@@ -225,13 +225,13 @@ class Sandbox:
                 )
             except SyntaxError as error:
                 failure = Result(error={**error_document(error, ""), "errorType": "Runtime.UserCodeSyntaxError"})
-            except BaseException as error:  # noqa: BLE001 - whatever user code raises is its error
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
                 failure = Result(error=error_document(error, ""))
         self.init_s = watch.spent_s
         return failure
 
     def run(self, event: Any, context: Any, watch: Stopwatch) -> Result:
-        """Calls the handler."""
+        """Calls the handler; what isn't its own error (Ctrl-C, a test that fails inside it) goes on to the caller."""
         loaded = self.loaded
         if loaded is None:
             message = "the sandbox was not initialised"
@@ -246,7 +246,7 @@ class Sandbox:
                         result.value = loaded.handler(event, context)
             except TimedOut:
                 pass
-            except BaseException as error:  # noqa: BLE001 - whatever user code raises is its error
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
                 result.error = error_document(error, context.aws_request_id)
         result.spent_s, result.timed_out = watch.spent_s, watch.timed_out
         return result
