@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from random import Random
 
 import pytest
 
@@ -12,14 +11,8 @@ from canary.core.stats.bounds import interval
 from canary.core.stats.dispersion import NOTHING_KNOWN, Dispersion, estimate_dispersion, temper_absolute, temper_ratio
 from canary.core.stats.mixture import (
     first_crossing,
-    ln,
-    ln_sum_exp,
-    mean_path,
-    onset_weight,
-    restart_path,
-    unspent_weight,
 )
-from canary.core.stats.optional import minute_bet_path, spending_boundaries
+from canary.core.stats.optional import minute_bet_path
 from canary.core.stats.processes import (
     Counts,
     absolute_path,
@@ -214,67 +207,12 @@ def test_clustered_history_tempers_more_the_more_requests_a_minute_has() -> None
     assert temper_ratio(clustered, 51, 451, 1.0) == pytest.approx((451 * 1.5 + 51 * 5.5) / 502)
 
 
-def test_onset_weights_spend_the_whole_of_one() -> None:
-    spent = sum(onset_weight(t, 7) for t in range(1, 20))
-    assert spent == pytest.approx(1)
-    assert unspent_weight(7, 7) == unspent_weight(8, 7) == 0.0
-    assert unspent_weight(3, 7) == pytest.approx(1 - sum(onset_weight(t, 7) for t in range(1, 4)))
-    assert (onset_weight(1, 1), onset_weight(2, 1), unspent_weight(1, 1)) == (1.0, 0.0, 0.0)
-
-
-def _by_log_sum_exp(minutes: list[list[float]], weights: tuple[float, ...], horizon: int) -> list[float]:
-    """§4.6 as it is written, in logs: slow and plain."""
-    state = [-math.inf] * len(weights)
-    path = []
-    for t, factors in enumerate(minutes, start=1):
-        w = onset_weight(t, horizon)
-        onset = math.log(w) if w else -math.inf
-        grown = [max(a, onset) + math.log1p(math.exp(-abs(a - onset))) if onset > -math.inf else a for a in state]
-        state = [a + factor for a, factor in zip(grown, factors, strict=True)]
-        terms = [math.log(pi) + a for pi, a in zip(weights, state, strict=True)]
-        unspent = unspent_weight(t, horizon)
-        path.append(ln_sum_exp([*terms, math.log(unspent)] if unspent else terms))
-    return path
-
-
-def test_the_fast_mixture_is_the_one_of_the_specification() -> None:
-    random = Random(7)
-    for horizon in (1, 5, 40):
-        minutes = [[random.gauss(0, 3) for _ in grids.FALLING] for _ in range(12)]
-        fast = restart_path(minutes, grids.FALLING, horizon)
-        assert fast == pytest.approx(_by_log_sum_exp(minutes, grids.FALLING, horizon), rel=1e-9)
-
-
-def test_evidence_beyond_floats_stays_exact() -> None:
-    minutes = [[900.0] * 24, [800.0] * 24, [-400.0] * 24]
-    assert restart_path(minutes, grids.EQUAL, H) == pytest.approx(_by_log_sum_exp(minutes, grids.EQUAL, H), rel=1e-9)
-
-
-def test_evidence_that_collapses_starts_again_from_what_is_unspent() -> None:
-    path = restart_path([[900.0] * 24, [-1e6] * 24, [1.0] * 24], grids.EQUAL, H)
-    assert path[0] == pytest.approx(900 - math.log(2))
-    assert path[1] == pytest.approx(math.log(unspent_weight(2, H)))
-    assert path[2] > path[1]
-
-
 def test_a_minute_without_requests_is_neutral() -> None:
     empty = Counts(0, 0, 540, 5)
     assert absolute_path([empty], 0.05, H) == pytest.approx([0.0])
     assert ratio_path([empty], 1.5, H) == pytest.approx([0.0])
     assert minute_bet_path([empty], 0.05, H) == pytest.approx([0.0])
     assert attributed_path([empty], 0.05, 1.5, H) == pytest.approx([0.0])
-
-
-def test_the_mean_of_streams_is_never_weaker_than_bonferroni() -> None:
-    quiet, loud = (0.0, -1.0), (0.0, 9.0)
-    mean = mean_path([quiet, quiet, loud])
-    assert mean[1] >= 9.0 - math.log(3)
-    assert mean_path([loud]) == loud
-    assert mean_path([]) == ()
-
-
-def test_logarithms_of_nothing_are_finite() -> None:
-    assert ln(0.0) == -745.0
 
 
 def test_requests_needed_counts_on_the_rate_seen() -> None:
@@ -300,23 +238,3 @@ def test_less_is_worse_by_swapping_the_versions() -> None:
     assert swap(minutes) == (Counts(900, 90, 100, 2, 1.0, 2.0),)
     assert ratio_path(swap(minutes * 6), 1.25, H)[-1] > math.log(200)
     assert ratio_path(minutes * 6, 1.25, H)[-1] < 0
-
-
-def test_alpha_spending_spends_exactly_its_share() -> None:
-    """Exact enumeration: at the limit the boundaries stop with probability at most alpha, and nearly so."""
-    boundaries = spending_boundaries([60] * 30, 0.05, 0.01, 30)
-    assert len(boundaries) == 30
-    random = Random(5)
-    stopped = 0
-    for _ in range(2000):
-        total = 0
-        for boundary in boundaries:
-            total += sum(random.random() < 0.05 for _ in range(60))
-            if total >= boundary:
-                stopped += 1
-                break
-    assert 0.003 < stopped / 2000 < 0.018
-
-
-def test_alpha_spending_with_no_traffic_never_stops() -> None:
-    assert spending_boundaries([0, 0], 0.05, 0.01, 2) == (1, 1)

@@ -24,7 +24,6 @@ denominator = {{ namespace = "Shop", name = "Sessions", {DIM} }}
 """
 LAG = '[stages.staging.gates.lag]\nkind = "metric"\nmetric = { namespace = "Shop", name = "Lag" }\n'
 OWN = f'[stages.staging.gates.lag]\nkind = "metric"\nmetric = {{ namespace = "Shop", name = "Lag", {DIM} }}\n'
-OWN_KEY = {"function": API}
 
 
 def test_orders_below_eighty_percent_of_the_base_are_sick(world: Make, make_stream: Make) -> None:
