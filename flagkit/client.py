@@ -5,10 +5,11 @@ Reads never raise and never touch the network (DESIGN.md D6). Fetching is the re
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
 
 from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
 from flagkit.runtime.answers import Kind, resolve
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flagkit")
 Context = Mapping[str, object]
 UserId: TypeAlias = object  # a name of its own, because the class has a method called `object`
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 _WARNINGS_KEPT = 1_000
 
 
@@ -96,7 +99,7 @@ class Flags(Lifecycle):
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6; an unknown key lands here, too)
             on = None
         if on is None:
-            self._explain_default(key, user_id, context)
+            self._unanswered(key, user_id, context)
             return default
         return on
 
@@ -105,15 +108,9 @@ class Flags(Lifecycle):
 
         Since 0.1.
         """
-        try:
-            evaluation = self._flags[key](user_id, context)
-        except KeyError:
-            return self._unknown(key)
-        except Exception as error:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
-            message = f"evaluating flag {key!r} failed: {type(error).__name__}"
-            return failure(str(key), ErrorCode.GENERAL, message, version=self._version())
-        if self._store.stale and evaluation.error is None:
-            return replace(evaluation, reason=Reason.STALE)
+        evaluation = self._answer(self._flags, key, user_id, context)
+        if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
+            self._engine.watch_unknown(evaluation, user_id)
         return evaluation
 
     def boolean(
@@ -131,8 +128,8 @@ class Flags(Lifecycle):
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
             value = None
         if type(value) is not str:
-            value = self.resolve(Kind.STRING, key, user_id, context, default=default).value
-        return value  # type: ignore[return-value]  # resolve keeps the kind
+            value = self._other(Kind.STRING, key, user_id, context, default)
+        return value
 
     def integer(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: int) -> int:
         """The flag's attribute `value` as a whole number. Since 0.1."""
@@ -141,8 +138,8 @@ class Flags(Lifecycle):
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
             value = None
         if type(value) is not int:
-            value = self.resolve(Kind.INTEGER, key, user_id, context, default=default).value
-        return value  # type: ignore[return-value]  # resolve keeps the kind
+            value = self._other(Kind.INTEGER, key, user_id, context, default)
+        return value
 
     def number(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: float) -> float:
         """The flag's attribute `value` as a number. Since 0.1."""
@@ -151,8 +148,8 @@ class Flags(Lifecycle):
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
             value = None
         if type(value) is not float:
-            value = self.resolve(Kind.NUMBER, key, user_id, context, default=default).value
-        return value  # type: ignore[return-value]  # resolve keeps the kind
+            value = self._other(Kind.NUMBER, key, user_id, context, default)
+        return value
 
     def object(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any) -> Any:
         """The flag's attribute `value` if it is a list or object, otherwise all its attributes. Since 0.1."""
@@ -170,6 +167,30 @@ class Flags(Lifecycle):
             self._warn_once(evaluation)
         return evaluation
 
+    def gate(
+        self, key: str, *, default: bool = False, instead: Callable[..., Any] | None = None
+    ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result | Any]]:
+        """Decorator for a kill switch: the function runs only while the flag is on.
+
+        Args:
+            key: a flag that asks for no user.
+            default: whether the function runs when there is no answer.
+            instead: called with the same arguments while the flag is off; None is returned without it.
+
+        Since 0.1.
+        """
+
+        def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result | Any]:
+            @functools.wraps(function)
+            def gated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result | Any:
+                if self.is_enabled(key, default=default):
+                    return function(*args, **kwargs)
+                return None if instead is None else instead(*args, **kwargs)
+
+            return gated
+
+        return decorate
+
     def for_user(self, user_id: UserId, context: Context | None = None) -> UserFlags:
         """The same questions for one user, without naming them each time. Since 0.1."""
         from flagkit.user import UserFlags
@@ -184,15 +205,17 @@ class Flags(Lifecycle):
         from flagkit.core.explain import explain
         from flagkit.core.explanation import Explanation
 
-        answer = self.evaluate(key, user_id, context)
+        table = self._engine.unwatched  # an explanation is no exposure
+        answer = self._answer(table, key, user_id, context)
         snapshot = self._store.snapshot
-        if snapshot is None or self._flags.get(key) is not snapshot.flags.get(key):
+        if snapshot is None or key not in snapshot.flags or table[key] is not snapshot.flags[key]:
             return Explanation(answer, None if user_id is None else str(user_id))  # an override, or the Agent's answer
         return explain(snapshot, key, user_id, context)
 
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
-        """The answers of all flags for one user. Since 0.1."""
-        return {key: self.evaluate(key, user_id, context) for key in self.keys()}
+        """The answers of all flags for one user; watchers aren't told of these. Since 0.1."""
+        table = self._engine.unwatched
+        return {key: self._answer(table, key, user_id, context) for key in table}
 
     def keys(self) -> tuple[str, ...]:
         """The keys of all flags. Since 0.1."""
@@ -210,8 +233,32 @@ class Flags(Lifecycle):
     def _version(self) -> str | None:
         return None if self._store.snapshot is None else self._store.snapshot.version
 
-    def _explain_default(self, key: str, user_id: UserId, context: Context | None) -> None:
-        self._warn_once(self.evaluate(key, user_id, context))
+    def _answer(self, table: FlagTable, key: str, user_id: UserId, context: Context | None) -> Evaluation:
+        try:
+            evaluation = table[key](user_id, context)
+        except KeyError:
+            return self._unknown(key)
+        except Exception as error:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+            message = f"evaluating flag {key!r} failed: {type(error).__name__}"
+            return failure(str(key), ErrorCode.GENERAL, message, version=self._version())
+        if self._store.stale and evaluation.error is None:
+            return replace(evaluation, reason=Reason.STALE)
+        return evaluation
+
+    def _other(self, kind: Kind, key: str, user_id: UserId, context: Context | None, default: Any) -> Any:
+        """The slow way of a typed question; watchers were told by the fast one, except of a flag that isn't there."""
+        evaluation = resolve(self._unanswered(key, user_id, context), kind, default)
+        if evaluation.error is not None:
+            self._warn_once(evaluation)
+        return evaluation.value
+
+    def _unanswered(self, key: str, user_id: UserId, context: Context | None) -> Evaluation:
+        evaluation = self._answer(self._engine.unwatched, key, user_id, context)
+        if evaluation.error is not None:
+            self._warn_once(evaluation)
+        if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
+            self._engine.watch_unknown(evaluation, user_id)
+        return evaluation
 
     def _unknown(self, key: str) -> Evaluation:
         if not self._store.ready:
@@ -227,7 +274,7 @@ class Flags(Lifecycle):
     def _suggestion(self, key: str) -> str:
         from difflib import get_close_matches
 
-        close = get_close_matches(str(key)[:64], self._flags.keys(), n=1)
+        close = get_close_matches(str(key)[:64], tuple(self._flags), n=1)
         return f"; did you mean {close[0]!r}?" if close else ""
 
     def _warn_once(self, evaluation: Evaluation) -> None:

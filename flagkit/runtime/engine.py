@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from flagkit.core.evaluator import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.layers import FlagTable, Layer, Overlay, fixed
+from flagkit.runtime.layers import FlagTable, Layer, Overlay, Watched, Watcher, fixed, tell
 from flagkit.runtime.refresher import Refresher, RefreshMode, logger
 from flagkit.runtime.store import Listener, StateListener, Store
 from flagkit.sources.base import Document, Source
@@ -60,6 +61,8 @@ class Engine:
         self.clock: Clock = options.get("clock") or SystemClock()
         self.mode = _mode(options.get("refresh", "auto"), self.clock)
         self._install = install
+        self.unwatched: FlagTable = {}
+        self._watchers: tuple[Watcher, ...] = ()
         self._layers: tuple[Layer, ...] = tuple(_overriding(options.get("overrides")))
         self._cache = _cache(options.get("cache_dir"), source)
         self._fallback = options.get("fallback")
@@ -83,6 +86,21 @@ class Engine:
         """Takes a layer away."""
         self._layers = tuple(other for other in self._layers if other is not layer)
         self._lay(self.store.snapshot)
+
+    def add_watcher(self, watcher: Watcher) -> Callable[[], None]:
+        """Tells a watcher of each answer; returns what ends it."""
+        self._watchers = (*self._watchers, watcher)
+        self._lay(self.store.snapshot)
+
+        def stop() -> None:
+            self._watchers = tuple(other for other in self._watchers if other is not watcher)
+            self._lay(self.store.snapshot)
+
+        return stop
+
+    def watch_unknown(self, evaluation: Evaluation, user_id: object) -> None:
+        """Tells the watchers of a flag that was asked for and isn't there."""
+        tell(self._watchers, evaluation, user_id)
 
     def on_change(self, listener: Listener) -> Callable[[], None]:
         """Tells a listener of changed flags; returns what ends it."""
@@ -156,7 +174,8 @@ class Engine:
             table = Overlay({key: flag(key, snapshot.evaluate(key)) for key in snapshot.rules_unseen}, table)
         for layer in self._layers:
             table = layer(table)
-        self._install(table)
+        self.unwatched = table
+        self._install(Watched(table, self._watchers) if self._watchers else table)
 
 
 def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCache | None:

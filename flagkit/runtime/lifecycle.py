@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from flagkit.runtime.engine import Engine
-from flagkit.runtime.layers import Layer
+from flagkit.runtime.layers import Layer, Watcher
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
 from flagkit.runtime.store import Listener, StateListener
@@ -102,6 +102,19 @@ class Lifecycle:
     def close(self) -> None:
         """Stops refreshing; questions are answered from what is there. Since 0.1."""
         self._engine.refresher.close()
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Tells a function of each answer that is given, `(evaluation, user_id)`, in the thread that asks.
+
+        For exposures and telemetry: see `flagkit.exposures` and `flagkit.telemetry`. Without watchers, reads cost
+        nothing more.
+
+        Returns:
+            a function that ends it.
+
+        Since 0.1.
+        """
+        return self._engine.add_watcher(watcher)
 
     def add_layer(self, layer: Layer) -> None:
         """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
