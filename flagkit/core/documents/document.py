@@ -77,29 +77,27 @@ class FlagDocument(DocumentShape):
 
 
 def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
-    text = _text(content)
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        size = len(text.encode("utf-8", "surrogatepass"))
-        raise _error((broken("PayloadTooLarge", "", size, f"{size:,} bytes, more than {MAX_BYTES:,}"),))
     try:
+        data = _bytes(content)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _error((broken("ValidJson", "", "", f"is not JSON: {error}"),)) from None
+    if len(data) > MAX_BYTES:
+        raise _error((broken("PayloadTooLarge", "", len(data), f"{len(data):,} bytes, more than {MAX_BYTES:,}"),))
+    try:
+        # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
+        text = data.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_refuse_constant)
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _error((broken("ValidJson", "", text, f"is not JSON: {error}"),)) from None
+        raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not JSON: {error}"),)) from None
     return value
 
 
-def _text(content: bytes | str | Mapping[str, JsonValue]) -> str:
-    if isinstance(content, str):
-        return content
+def _bytes(content: bytes | str | Mapping[str, JsonValue]) -> bytes:
     if isinstance(content, bytes):
-        # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
-        return content.decode("utf-8-sig", "surrogateescape")
-    try:
-        return json.dumps(dict(content))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _error((broken("ValidJson", "", "", f"is not JSON: {error}"),)) from None
+        return content
+    return content.encode() if isinstance(content, str) else json.dumps(dict(content)).encode()
 
 
 def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violation]:

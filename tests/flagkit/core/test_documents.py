@@ -43,6 +43,8 @@ def test_the_largest_document_is_two_mebibytes():
     [
         "not json!!",
         b"\xff\xfe",
+        b'{"version": "1", "flags": {"a\xed": {}}, "values": {"b": 5}}',
+        '{"version": "1", "x": "\ud800"}',
         '{"version": NaN}',
         '{"version": "1", "x": Infinity}',
         '{"version": "1", "x": "\\ud800"}',
