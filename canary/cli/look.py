@@ -61,7 +61,7 @@ def history(
     whole = load_plan(world.base / plan)
     if stage is not None:
         whole.stage(stage)
-    journal = open_journal(whole, base=world.base)
+    journal = open_journal(whole, base=world.base, stage=stage)
     if canary_id is not None:
         return _tell(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
     rows = journal.canaries(stage)
