@@ -10,6 +10,7 @@ from canary.adapters.alias import LambdaTraffic
 from canary.adapters.aws import Session, open_session
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
+from canary.adapters.deadman import DeadManSwitch
 from canary.adapters.health import HealthChecks
 from canary.adapters.journal_dynamodb import DynamoJournal
 from canary.adapters.journal_file import FileJournal
@@ -86,14 +87,17 @@ def assemble(
     chosen = plan.stage(stage)
     clock = clock or SystemClock()
     session = session or open_session(chosen.region)
+    traffic = LambdaTraffic(session, clock)
+    settings = chosen.dead_man
+    switch = () if settings is None else (DeadManSwitch(chosen, settings, session, traffic, clock),)
     return Ports(
-        traffic=LambdaTraffic(session, clock),
+        traffic=traffic,
         metrics=CloudWatchMetrics(session, clock),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
         clock=clock,
         journal=open_journal(plan, base=base, session=session, stage=stage),
-        observers=(*observers, *_announcers(chosen, session, clock)),
+        observers=(*observers, *switch, *_announcers(chosen, session, clock)),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

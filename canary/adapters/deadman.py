@@ -1,0 +1,120 @@
+"""The dead-man switch: one-time EventBridge schedules that give the traffic back when every driver has died.
+
+It needs no compute: Scheduler itself calls `lambda:UpdateAlias` with the RevisionId of the last write, so it rolls back
+exactly what this canary left behind, and does nothing (412) once anybody else has moved the alias. Each sign of life of
+a driver pushes it forward. It decides nothing, and a failure here never stops a canary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+from canary.adapters.aws import Api, Session
+from canary.core.events import CanaryEnded, Event, Judged, TrafficShifted
+from canary.core.plan import DeadMan, FunctionRef, StagePlan
+from canary.core.record import decode
+from canary.core.traffic import AliasState
+from canary.errors import AwsError, CanaryError, NotFoundError
+from canary.ports import Clock, Traffic
+
+logger = logging.getLogger("canary.deadman")
+
+TARGET: Final = "arn:aws:scheduler:::aws-sdk:lambda:updateAlias"
+"""Scheduler's universal target: any AWS call (docs.aws.amazon.com/scheduler, "managing-targets-universal")."""
+
+
+class DeadManSwitch:
+    """An observer that keeps one schedule per function of the stage while a canary carries traffic.
+
+    Args:
+        stage: the plan; `dead_man` must be set.
+        session: the boto3 session.
+        traffic: reads the aliases: base version and RevisionId come from there.
+        clock: now.
+
+    Since 0.1.
+    """
+
+    def __init__(self, stage: StagePlan, settings: DeadMan, session: Session, traffic: Traffic, clock: Clock) -> None:
+        self._stage = stage
+        self._settings = settings
+        self._traffic = traffic
+        self._clock = clock
+        self._scheduler = Api(session, "scheduler")
+
+    def hear(self, event: Event) -> None:
+        """Pushes the schedules forward, or takes them away at the end; never raises."""
+        if not isinstance(event, (TrafficShifted, Judged, CanaryEnded)):
+            return
+        for function in self._stage.functions:
+            try:
+                if isinstance(event, CanaryEnded):
+                    self._disarm(function)
+                else:
+                    self._arm(function, event.canary_id)
+            except CanaryError as error:
+                logger.warning("canary %s: the dead-man switch of %s: %s", event.canary_id, function, error.message)
+
+    def _arm(self, function: FunctionRef, canary_id: str) -> None:
+        alias = self._traffic.read(function)
+        record = decode(alias.description)
+        if record is None or record.canary_id != canary_id or (alias.version == record.base and not alias.extra_bp):
+            self._disarm(function)
+            return
+        due = self._clock.now() + self._settings.after
+        schedule = self._schedule(alias, record.base, record.description, due)
+        try:
+            self._scheduler.call("UpdateSchedule", **schedule)
+        except NotFoundError:
+            self._scheduler.call("CreateSchedule", **schedule)
+
+    def _schedule(self, alias: AliasState, base: str, description: str, due: datetime) -> dict[str, object]:
+        function = alias.function
+        call = {
+            "FunctionName": function.function,
+            "Name": function.alias,
+            "FunctionVersion": base,
+            "RoutingConfig": {"AdditionalVersionWeights": {}},
+            "Description": description,
+            "RevisionId": alias.revision_id,
+        }
+        # at() has whole minutes in effect and takes seconds; round up so that it never comes early.
+        moment = due.replace(microsecond=0) + timedelta(seconds=1)
+        return {
+            "Name": schedule_name(self._stage.name, function),
+            "GroupName": self._settings.group,
+            "ScheduleExpression": f"at({moment.strftime('%Y-%m-%dT%H:%M:%S')})",
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Description": f"Gives {function} back to version {base} if nobody drives its canary",
+            "Target": {
+                "Arn": TARGET,
+                "RoleArn": self._settings.role_arn,
+                "Input": json.dumps(call),
+                # A refused call (412) is final; the default of 185 retries over 24 h would fight later releases.
+                "RetryPolicy": {"MaximumRetryAttempts": 5, "MaximumEventAgeInSeconds": 600},
+            },
+        }
+
+    def _disarm(self, function: FunctionRef) -> None:
+        try:
+            self._scheduler.call(
+                "DeleteSchedule", Name=schedule_name(self._stage.name, function), GroupName=self._settings.group
+            )
+        except NotFoundError:
+            return
+        except AwsError as error:
+            logger.warning("the dead-man switch of %s couldn't be taken away: %s", function, error.message)
+
+
+def schedule_name(stage: str, function: FunctionRef) -> str:
+    """The schedule's name: at most 64 characters of what Scheduler allows, unique by a hash. Since 0.1."""
+    plain = re.sub(r"[^0-9A-Za-z_.-]", "-", f"canary-{stage}-{function.key}")
+    mark = hashlib.sha256(f"{stage}/{function.key}".encode()).hexdigest()[:8]
+    return f"{plain[:55]}-{mark}"

@@ -1,0 +1,96 @@
+"""A driver in a Lambda function: each invocation is one tick. For EventBridge Scheduler or Step Functions.
+
+Truth is in the alias, so invocations share nothing, may overlap (RevisionId lets one win) and may be lost. Set the
+handler to `canary.lambda_handler.handler`, put `canary.toml` into the package or name it with CANARY_PLAN. Journals in
+files don't outlive the function: use `journal = "dynamodb://TABLE"`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from canary.assembly import assemble, load_plan
+from canary.core.phases import FINAL
+from canary.core.plan import StagePlan
+from canary.core.state import CanaryState
+from canary.errors import NotRunningError, UsageError
+from canary.runner import Ports, rollback, start, tick
+
+if TYPE_CHECKING:
+    from canary.adapters.aws import Session
+    from canary.ports import Clock
+
+ACTIONS = ("tick", "start", "rollback")
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
+    """Lambda's entry point.
+
+    Args:
+        event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all), and
+            `rollback` takes everything back. Action defaults to `tick`.
+        context: unused.
+
+    Returns:
+        `stage`, `canary_id`, `phase`, `done`, `wait_s` (until the next look), `weight_percent` and `why`.
+
+    Raises:
+        CanaryError: what can't be done; Lambda reports it, and the next tick tries again.
+
+    Since 0.1.
+    """
+    del context
+    return act(event, plan_path=Path(os.environ.get("CANARY_PLAN", "canary.toml")))
+
+
+def act(
+    event: Mapping[str, Any], *, plan_path: Path, session: Session | None = None, clock: Clock | None = None
+) -> dict[str, object]:
+    """What `handler` does, with its surroundings given: for other drivers and for tests. Since 0.1."""
+    name, action = str(event.get("stage", "")), str(event.get("action", "tick"))
+    if action not in ACTIONS:
+        raise UsageError(f'"{action}" is no action', hint=f"Use one of {', '.join(ACTIONS)}.")
+    plan = load_plan(plan_path)
+    stage = plan.stage(name)
+    ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
+    try:
+        return _act(action, event, stage, ports)
+    except NotRunningError:
+        return {
+            "stage": name,
+            "canary_id": None,
+            "phase": "idle",
+            "done": True,
+            "wait_s": 0,
+            "weight_percent": None,
+            "why": "",
+        }
+
+
+def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) -> dict[str, object]:
+    if action == "start":
+        return _summary(start(stage, ports, versions=event.get("versions")), 0)
+    if action == "rollback":
+        state = rollback(stage, ports)
+        if state is None:
+            raise NotRunningError(f"no canary is under way in stage {stage.name}")
+        return _summary(state, 0)
+    done = tick(stage, ports)
+    wait_s = 0.0 if done.next_at is None else (done.next_at - ports.clock.now()).total_seconds()
+    return _summary(done.state, max(1, round(wait_s)))
+
+
+def _summary(state: CanaryState, wait_s: int) -> dict[str, object]:
+    return {
+        "stage": state.stage.name,
+        "canary_id": state.canary_id,
+        "phase": state.phase.value,
+        "done": state.phase in FINAL,
+        "wait_s": wait_s,
+        "weight_percent": state.weight_bp / 100,
+        "why": state.why,
+    }

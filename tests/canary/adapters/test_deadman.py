@@ -1,0 +1,137 @@
+"""The dead-man switch through real boto3 against the stand-in: a driver that dies is survived without compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+from canary.adapters.deadman import DeadManSwitch, schedule_name
+from canary.assembly import assemble
+from canary.core.plan import FunctionRef, Plan, StagePlan
+from canary.core.state import CanaryState
+from canary.runner import Ports, run, start, tick
+from canary.testing import AwsStandIn
+from flagkit.testing import Fault
+
+SOURCE = "def handler(event, context):\n    return {'statusCode': 200}\n"
+NAME = schedule_name("dev", FunctionRef("api", "live"))
+BROKEN = "def handler(event, context):\n    raise RuntimeError('broken')\n"
+PLAN = """
+[stages.dev]
+functions = ["api:live"]
+steps = [10, 50]
+bake = "10m"
+[stages.dev.dead_man]
+role_arn = "arn:aws:iam::123456789012:role/canary-deadman-dev"
+after = "15m"
+"""
+
+
+@pytest.fixture
+def aws() -> Iterator[AwsStandIn]:
+    with AwsStandIn() as aws:
+        aws.lambda_.deploy("api", SOURCE, alias="live")
+        aws.traffic.steady("api", "live", 600)
+        aws.clock.advance(15 * 60)
+        boto3.client("lambda").update_alias(FunctionName="api", Name="live", Description="The operator's words")
+        yield aws
+
+
+@pytest.fixture
+def stage() -> StagePlan:
+    return Plan.parse(PLAN).stage("dev")
+
+
+@pytest.fixture
+def ports(aws: AwsStandIn, tmp_path: Path) -> Ports:
+    return assemble(Plan.parse(PLAN), "dev", base=tmp_path, clock=aws.clock)
+
+
+def alias() -> tuple[str, object, str]:
+    answer = boto3.client("lambda").get_alias(FunctionName="api", Name="live")
+    return answer["FunctionVersion"], answer.get("RoutingConfig"), answer["Description"]
+
+
+def schedules() -> list[str]:
+    return [row["Name"] for row in boto3.client("scheduler").list_schedules()["Schedules"]]
+
+
+def at_ten_percent(stage: StagePlan, ports: Ports, aws: AwsStandIn, code: str = SOURCE) -> CanaryState:
+    aws.lambda_.deploy("api", code.replace("200", "201"))
+    state = tick(stage, ports, start(stage, ports)).state
+    assert alias()[1] == {"AdditionalVersionWeights": {"2": 0.1}}
+    return state
+
+
+def test_when_the_driver_dies_aws_itself_gives_the_traffic_back(
+    aws: AwsStandIn, stage: StagePlan, ports: Ports
+) -> None:
+    at_ten_percent(stage, ports, aws)
+    assert schedules() == [NAME]
+    aws.clock.advance(14 * 60)
+    assert alias()[1] is not None
+    aws.clock.advance(2 * 60)  # nobody ticked
+    assert alias() == ("1", None, "The operator's words")
+    assert schedules() == []
+
+
+def test_a_living_driver_pushes_it_forward_and_takes_it_away_at_the_end(
+    aws: AwsStandIn, stage: StagePlan, ports: Ports
+) -> None:
+    state = at_ten_percent(stage, ports, aws)
+    assert run(stage, ports, state).phase == "promoted"
+    assert alias() == ("2", None, "The operator's words")
+    assert schedules() == []
+    aws.clock.advance(3600)
+    assert alias()[0] == "2"
+
+
+def test_it_never_fights_somebody_who_moved_the_alias_since(aws: AwsStandIn, stage: StagePlan, ports: Ports) -> None:
+    at_ten_percent(stage, ports, aws)
+    client = boto3.client("lambda")
+    client.update_alias(
+        FunctionName="api", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    aws.clock.advance(3600)
+    assert alias()[0] == "2"
+
+
+def test_a_scheduler_that_fails_never_stops_a_canary(aws: AwsStandIn, stage: StagePlan, ports: Ports) -> None:
+    aws.faults.add(Fault.SERVER_ERROR, "scheduler.*")
+    state = at_ten_percent(stage, ports, aws, BROKEN)
+    assert run(stage, ports, state).phase == "rolled_back"
+    assert alias() == ("1", None, "The operator's words")
+
+
+def test_the_call_names_the_base_and_the_revision_of_the_last_write(
+    aws: AwsStandIn, stage: StagePlan, ports: Ports
+) -> None:
+    at_ten_percent(stage, ports, aws)
+    found = boto3.client("scheduler").get_schedule(Name=NAME)
+    call = json.loads(found["Target"]["Input"])
+    revision = boto3.client("lambda").get_alias(FunctionName="api", Name="live")["RevisionId"]
+    assert (call["FunctionVersion"], call["RevisionId"]) == ("1", revision)
+    assert found["Target"]["Arn"] == "arn:aws:scheduler:::aws-sdk:lambda:updateAlias"
+    assert found["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 5
+
+
+def test_an_alias_without_this_canary_is_left_alone(aws: AwsStandIn, stage: StagePlan, ports: Ports) -> None:
+    from canary.core.events import TrafficShifted
+
+    assert stage.dead_man is not None
+    switch = DeadManSwitch(stage, stage.dead_man, aws.session(), ports.traffic, aws.clock)
+    switch.hear(TrafficShifted("other", "dev", aws.clock.now() + timedelta(), 1000, "x"))
+    assert schedules() == []
+
+
+def test_schedule_names_fit_scheduler_s_limits() -> None:
+    assert NAME.startswith("canary-dev-api-live-")
+    long = schedule_name("staging", FunctionRef("arn:aws:lambda:us-east-1:123456789012:function:" + "a" * 64, "live"))
+    assert len(long) <= 64
+    assert ":" not in long
+    assert schedule_name("a", FunctionRef("b-c", "d")) != schedule_name("a-b", FunctionRef("c", "d"))

@@ -1,0 +1,105 @@
+"""The Lambda driver and the state machine: the same runner, one tick an invocation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from canary import lambda_handler
+from canary.errors import UnknownStageError, UsageError
+from canary.lambda_handler import act, handler
+from canary.stepfunctions import definition
+from canary.testing import AwsStandIn
+
+PLAN = '[stages.dev]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\njournal = ""\n'.replace(
+    'journal = ""\n', ""
+)
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+BAD = "def handler(event, context):\n    raise RuntimeError('broken')\n"
+
+
+@pytest.fixture
+def aws() -> Iterator[AwsStandIn]:
+    with AwsStandIn() as aws:
+        aws.lambda_.deploy("api", GOOD, alias="live")
+        aws.traffic.steady("api", "live", 600)
+        aws.clock.advance(15 * 60)
+        yield aws
+
+
+@pytest.fixture
+def drive(aws: AwsStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    plan = tmp_path / "canary.toml"
+    plan.write_text(PLAN)
+    monkeypatch.setattr(lambda_handler.tempfile, "gettempdir", lambda: str(tmp_path))
+    return lambda event: act(event, plan_path=plan, clock=aws.clock)
+
+
+def play(drive: Any, aws: AwsStandIn, event: dict[str, Any]) -> dict[str, Any]:
+    """What the state machine does: start, then tick and wait until done."""
+    answer = drive({**event, "action": "start"})
+    for _ in range(100):
+        if answer["done"]:
+            return answer
+        aws.clock.advance(answer["wait_s"])
+        answer = drive({"stage": event["stage"]})
+    raise AssertionError("never done")
+
+
+@pytest.mark.parametrize(("code", "phase", "version"), [(GOOD + "\n", "promoted", "2"), (BAD, "rolled_back", "1")])
+def test_ticks_from_separate_invocations_carry_a_canary_to_its_end(
+    code: str, phase: str, version: str, drive: Any, aws: AwsStandIn
+) -> None:
+    aws.lambda_.deploy("api", code)
+    answer = play(drive, aws, {"stage": "dev", "versions": {"": "2"}})
+    assert (answer["phase"], answer["done"]) == (phase, True)
+    alias = boto3.client("lambda").get_alias(FunctionName="api", Name="live")
+    assert (alias["FunctionVersion"], alias.get("RoutingConfig")) == (version, None)
+
+
+def test_a_tick_without_a_canary_is_idle_and_done(drive: Any) -> None:
+    answer = drive({"stage": "dev"})
+    assert (answer["phase"], answer["done"], answer["canary_id"]) == ("idle", True, None)
+    assert drive({"stage": "dev", "action": "rollback"})["phase"] == "idle"
+
+
+def test_a_rollback_takes_everything_back(drive: Any, aws: AwsStandIn) -> None:
+    aws.lambda_.deploy("api", GOOD + "\n")
+    drive({"stage": "dev", "action": "start", "versions": {"": "2"}})
+    drive({"stage": "dev"})
+    assert drive({"stage": "dev", "action": "rollback"})["done"]
+    alias = boto3.client("lambda").get_alias(FunctionName="api", Name="live")
+    assert (alias["FunctionVersion"], alias.get("RoutingConfig")) == ("1", None)
+
+
+def test_words_that_mean_nothing_are_refused(drive: Any) -> None:
+    with pytest.raises(UsageError, match="no action"):
+        drive({"stage": "dev", "action": "explode"})
+    with pytest.raises(UnknownStageError):
+        drive({"stage": "production"})
+
+
+def test_the_entry_point_reads_the_plan_that_the_environment_names(
+    aws: AwsStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.toml").write_text(PLAN)
+    monkeypatch.setenv("CANARY_PLAN", str(tmp_path / "other.toml"))
+    monkeypatch.setattr(lambda_handler.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert handler({"stage": "dev"}, None)["phase"] == "idle"
+
+
+def test_the_state_machine_is_whole_and_every_way_leads_to_an_end() -> None:
+    machine: Any = json.loads(json.dumps(definition("arn:aws:lambda:us-east-1:123456789012:function:canary-driver")))
+    states = machine["States"]
+    for state in states.values():
+        ways = [state.get("Next"), state.get("Default"), *(catch["Next"] for catch in state.get("Catch", ()))]
+        ways += [choice["Next"] for choice in state.get("Choices", ())]
+        targets = [way for way in ways if way]
+        assert all(way in states for way in targets)
+        assert targets or state["Type"] in {"Succeed", "Fail"}
+    assert states["TakeBack"]["Retry"][0]["MaxAttempts"] > states["Tick"]["Retry"][0]["MaxAttempts"]
