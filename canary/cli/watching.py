@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import typer
 
 from canary import runner
+from canary.adapters.clock import SystemClock
+from canary.cli.failures import INTERRUPTED
 from canary.cli.screens import terminal, write_json
 from canary.cli.session import Session
-from canary.cli.signals import StopRequest
+from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import Judged, Measured
 from canary.core.plan import HealthGate
 from canary.core.state import CanaryState
@@ -21,18 +25,17 @@ from canary.runner.retrying import Retrying
 from canary.runner.telling import Teller
 from canary.view.build import Story
 from canary.view.data import data
+from canary.view.model import CanaryView
 from canary.view.plain import status_lines
 from canary.view.terminal import live
 
 
 def show_status(session: Session, *, as_json: bool, no_color: bool) -> Story | None:
     """Shows the canary of the stage; None when there is none. Since 0.1."""
-    ports = session.ports()
-    state = runner.current(session.stage, ports)
-    if state is None:
-        return None
-    story = story_now(state, ports)
-    _show(story, as_json=as_json, no_color=no_color)
+    story = _look(session, session.ports())
+    if story is not None:
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            draw(story.view())
     return story
 
 
@@ -51,16 +54,16 @@ def story_now(state: CanaryState, ports: Ports) -> Story:
 
 def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
     """Shows the canary every tick until it is over or the person has seen enough. Since 0.1."""
-    seen = False
     with StopRequest() as stop:
-        while not stop.is_set():
-            if show_status(session, as_json=as_json, no_color=no_color) is None:
-                break
-            seen = True
-            session.ports().clock.sleep(session.stage.tick.total_seconds())
-    if not stop.is_set():
-        nobody(session, as_json=as_json)
-    return 0 if seen or not stop.is_set() else 130
+        ports = session.ports(clock=StoppableClock(SystemClock(), stop.event))
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            while not stop.is_set() and (story := _look(session, ports)) is not None:
+                draw(story.view())
+                ports.clock.sleep(session.stage.tick.total_seconds())
+    if stop.is_set():
+        return INTERRUPTED
+    nobody(session, as_json=as_json)
+    return 0
 
 
 def nobody(session: Session, *, as_json: bool) -> None:
@@ -75,12 +78,20 @@ def nobody(session: Session, *, as_json: bool) -> None:
     typer.echo(f"no canary is under way in {session.stage.name}; {live_now}")
 
 
-def _show(story: Story, *, as_json: bool, no_color: bool) -> None:
-    view = story.view()
+def _look(session: Session, ports: Ports) -> Story | None:
+    state = runner.current(session.stage, ports)
+    return None if state is None else story_now(state, ports)
+
+
+@contextmanager
+def _canvas(*, as_json: bool, no_color: bool) -> Iterator[Callable[[CanaryView], None]]:
+    """Where views are drawn: one line of JSON each, in place on a terminal, or one block of lines each."""
     if as_json:
-        write_json(data(view))
+        yield lambda view: write_json(data(view))
     elif sys.stdout.isatty():
-        terminal(no_color=no_color).print(live(view))
+        from rich.live import Live
+
+        with Live(console=terminal(no_color=no_color), auto_refresh=False) as canvas:
+            yield lambda view: canvas.update(live(view), refresh=True)
     else:
-        for line in status_lines(view):
-            typer.echo(line)
+        yield lambda view: typer.echo("\n".join(status_lines(view)))

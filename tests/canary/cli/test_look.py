@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,17 @@ def test_the_module_runs_as_a_command() -> None:
         "history", "verify", "doctor", "plan", "simulate", "replay", "demo",
     ):  # fmt: skip
         assert f" {command} " in done.stdout
+
+
+def test_watching_ends_when_the_person_has_seen_enough(running: Desk) -> None:
+    running.aws.clock.call_after(90, lambda: signal.raise_signal(signal.SIGINT))
+    done = running("status", "staging", "--watch", "--json")
+    assert done.code == 130
+    assert [json.loads(line)["phase"] for line in done.out.splitlines()] == ["baking", "baking"]
+
+
+def test_on_a_terminal_the_view_is_drawn_in_place(running: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    done = running("status", "staging", "--no-color")
+    assert done.code == 0
+    assert "canary on staging · baking" in done.out
