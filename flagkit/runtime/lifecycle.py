@@ -106,8 +106,8 @@ class Lifecycle:
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tells a function of each answer that is given, `(evaluation, user_id)`, in the thread that asks.
 
-        For exposures and telemetry: see `flagkit.exposures` and `flagkit.telemetry`. Without watchers, reads cost
-        nothing more.
+        For exposures and telemetry: see `flagkit.runtime.exposures` and `flagkit.telemetry`. Without watchers, reads
+        cost nothing more.
 
         Returns:
             a function that ends it.

@@ -6,13 +6,12 @@ Threads of flagkit live here. It must not evaluate flags.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
-import weakref
 from enum import StrEnum
 
 from flagkit.errors import DocumentError, FlagkitError, SourceError, SourceUnavailableError
+from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock
 from flagkit.runtime.schedule import delay_after_failure, delay_after_success
 from flagkit.runtime.store import Store
@@ -54,7 +53,7 @@ class Refresher:
         self._refused: str | None = None
         self.first_attempt = threading.Event()
         self.ready = threading.Event()
-        _live.add(self)
+        forks.register(self)
 
     def refresh(self) -> bool:
         """Fetches now, waiting for a fetch that is under way; tells whether the source answered properly."""
@@ -175,15 +174,3 @@ class Refresher:
         self._store.next_poll_s = None
         if had_thread:
             self.start()
-
-
-_live: weakref.WeakSet[Refresher] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for refresher in list(_live):
-        refresher.after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)
