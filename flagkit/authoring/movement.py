@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -62,12 +63,17 @@ def movement(old: Cut, new: Cut, *, same_seed: bool = True) -> Movement:
             else:
                 overlap = Fraction(first.size * second.size, STEPS)
             shares[source, target] += overlap
+    return moved(shares, is_exact=same_seed)
+
+
+def moved(shares: Mapping[tuple[str | None, str | None], Fraction], *, is_exact: bool) -> Movement:
+    """Gather who goes from where to where, in steps, into a movement; who stays is left out."""
     moves = [
         Move(source, target, _percent(share))
         for (source, target), share in shares.items()
-        if source != target and share
+        if source != target and _percent(share)
     ]
-    return Movement(tuple(sorted(moves, key=_order)), same_seed)
+    return Movement(tuple(sorted(moves, key=_order)), is_exact)
 
 
 def _order(move: Move) -> tuple[Decimal, str, str]:

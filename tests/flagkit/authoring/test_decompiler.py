@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, decompile, flag_cut, flag_movement, read_cuts
+from flagkit.authoring import AuthoringDocument, compile_document, decompile, flag_cut, read_cuts
 from flagkit.authoring.bands import sizes
 from flagkit.core.documents import FlagDocument
-from flagkit.errors import UnknownFlagError
 
 WHEN = datetime(2026, 12, 7, 9, 30, 15, 250_000, tzinfo=UTC)
 EVERYTHING = {
@@ -231,29 +230,3 @@ def test_cuts_are_read_from_rules_that_rely_on_their_order():
     assert (found.seed, found.by, found.default) == ("s", "userId", "off")
     assert sizes(found.cut) == {"a": 200_000, "b": 50_000}
     assert read_cuts(document).flags == {("f", "s", "userId"): found.cut}
-
-
-def test_movement_between_documents():
-    def weights(**shares):
-        variants = [{"name": name, "weight": share} for name, share in shares.items()]
-        return {"flags": {"f": {"variants": [*variants, {"name": "off"}]}}}
-
-    old = compile_document(AuthoringDocument.parse(weights(a=50, b=50)))
-    new = compile_document(AuthoringDocument.parse(weights(a=50, b=25, c=25)), cuts=read_cuts(old))
-    assert flag_movement(old, new, "f").percent == 25
-    plain = native({"name": "only", "enabled": True})
-    assert flag_movement(plain, new, "f").percent == 100
-    two_seeds = native(
-        ruled('(split pct::20 by::$userId seed::"s")', "a"), ruled('(split pct::25 by::$userId seed::"t")', "b"), OFF
-    )
-    assert flag_cut(two_seeds, "f") is None
-    assert flag_movement(old, two_seeds, "f") is None
-    other_seed = compile_document(
-        AuthoringDocument.parse(
-            {"flags": {"f": {"seed": "x", "variants": [{"name": "a", "weight": 50}, {"name": "off"}]}}}
-        )
-    )
-    assert not flag_movement(old, other_seed, "f").is_exact
-    assert flag_cut(FlagDocument.parse({"version": "1", "values": {"p": {"enabled": True}}}), "p").default is None
-    with pytest.raises(UnknownFlagError):
-        flag_cut(old, "nobody")
