@@ -5,11 +5,7 @@ Nothing is sent in the thread that asks. It must not decide answers.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
-import os
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +17,7 @@ from cachetools import TTLCache
 from flagkit.core.evaluator import Evaluation
 from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.pseudonyms import Pseudonyms
 
 logger = logging.getLogger("flagkit")
 PAIRS_KEPT = 100_000
@@ -91,8 +88,7 @@ class Exposures:
         self._sink = sink
         self._clock = SystemClock() if clock is None else clock
         self._capacity = capacity
-        self._hash_users = hash_users
-        self._salt = _salt(salt)
+        self._pseudonyms = Pseudonyms(salt) if hash_users else None
         self._waiting: deque[Exposure] = deque()
         self._seen: TTLCache[tuple[str, str, str | None], bool] = TTLCache(
             PAIRS_KEPT, ttl=window_s, timer=self._clock.monotonic
@@ -119,7 +115,7 @@ class Exposures:
             if self._closed or len(self._waiting) >= self._capacity:
                 self.dropped += 1
                 return
-            user = self._hashed(plain) if self._hash_users and plain is not None else plain
+            user = plain if plain is None or self._pseudonyms is None else self._pseudonyms.of(plain)
             self._waiting.append(
                 Exposure(self._clock.now(), evaluation.key, variant, user, str(evaluation.reason), evaluation.version)
             )
@@ -168,11 +164,3 @@ class Exposures:
     def _loop(self) -> None:
         while not self._wake.wait(self._flush_interval_s):
             self.flush()
-
-    def _hashed(self, user: str) -> str:
-        return hmac.new(self._salt, user.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
-
-
-def _salt(given: str | None) -> bytes:
-    text = os.environ.get("FLAGKIT_SALT") if given is None else given
-    return secrets.token_bytes(16) if text is None else text.encode()
