@@ -2,9 +2,6 @@
 
 import json
 import random
-import time
-
-import pytest
 
 from flagkit.authoring import compile_document, decompile
 from flagkit.core.documents import FlagDocument
@@ -81,10 +78,9 @@ def damaged(random_source):
 
 def run(count, seed):
     random_source = random.Random(seed)
-    counts = {"taken": 0, "refused": 0, "isolated": 0, "unnamed": 0, "slowest_s": 0.0}
+    counts = {"taken": 0, "refused": 0, "isolated": 0, "unnamed": 0}
     for _ in range(count):
         content = damaged(random_source)
-        started_s = time.perf_counter()
         try:
             document = FlagDocument.parse(content)
         except DocumentError as error:
@@ -101,7 +97,6 @@ def run(count, seed):
         if document is not None:
             counts["taken"] += 1
             compile_document(decompile(document))
-        counts["slowest_s"] = max(counts["slowest_s"], time.perf_counter() - started_s)
     return counts
 
 
@@ -111,10 +106,3 @@ def test_damaged_documents_raise_only_declared_errors():
     assert counts["refused"] > 1_000
     assert counts["isolated"] > 20
     assert counts["unnamed"] == 0
-    assert counts["slowest_s"] < 1
-
-
-@pytest.mark.slow
-def test_many_damaged_documents_raise_only_declared_errors():
-    counts = run(100_000, seed=2)
-    assert counts["slowest_s"] < 1

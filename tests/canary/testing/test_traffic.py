@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -119,13 +118,11 @@ def test_latencies_of_handlers_are_drawn_from_the_seed(aws: AwsStandIn) -> None:
     assert 80 < sum(durations) / len(durations) < 125
 
 
-def test_traffic_is_fast_enough_for_whole_canaries(aws: AwsStandIn) -> None:
-    """Call counts, not seconds, are what CI may judge; this only guards against a path through boto3."""
+def test_traffic_takes_no_detour_through_boto3(aws: AwsStandIn) -> None:
+    """Whole canaries are tens of thousands of requests."""
     stream = aws.traffic.steady("f", "live", 6_000)
     calls = len(aws.wire.calls)
-    started = time.perf_counter()
     aws.clock.advance(60)
-    assert time.perf_counter() - started < 20
     assert stream.counts.requests > 5_500
     assert len(aws.wire.calls) == calls
 
