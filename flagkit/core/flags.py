@@ -10,7 +10,8 @@ from flagkit.core.evaluator import FlagFunction, Reason, answer
 from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.predicates import Scope
-from flagkit.core.selection import Candidate, constant, select
+from flagkit.core.selection import Candidate, constant, in_variant, select
+from flagkit.errors import RuleError
 
 MAX_READ_CHARS = 262_144
 """The longest rule that is read: room for 10,000 ids. AWS's limit of 16,384 holds only where AWS checks documents, and
@@ -50,7 +51,10 @@ def compile_flag(
     *ruled, last = definition.variants
     candidates = []
     for variant in ruled:
-        rule = read_rule(variant)
+        try:
+            rule = read_rule(variant)
+        except RuleError as error:
+            raise in_variant(error, variant.name) from error
         matched, split = (
             answer(
                 definition.key,

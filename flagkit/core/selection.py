@@ -20,6 +20,7 @@ from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.bands import Bands
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of, bucket_of_value
 from flagkit.core.rules.predicates import Context, Predicate, Scope
+from flagkit.errors import RuleError
 
 NO_CONTEXT: Mapping[str, object] = MappingProxyType({})
 
@@ -96,8 +97,19 @@ def _stages(candidates: Sequence[Candidate], compiler: RuleCompiler) -> list[tup
     return stages
 
 
+def in_variant(error: RuleError, variant: str) -> RuleError:
+    """Return the same error with the variant and the character named in its message. Since 0.1."""
+    message = f"variant {variant}: {error.message} (character {error.position + 1})"
+    return RuleError(
+        message, reason=error.reason, position=error.position, rule=error.rule, path=error.path, hint=error.hint
+    )
+
+
 def _pairs(candidate: Candidate, compiler: RuleCompiler) -> list[_Pair]:
-    test = compiler.predicate(candidate.rule)
+    try:
+        test = compiler.predicate(candidate.rule)
+    except RuleError as error:
+        raise in_variant(error, candidate.matched.variant or "") from error
     decided = compiler.split_decides(candidate.rule)
     if isinstance(decided, bool):
         return [(test, candidate.split if decided else candidate.matched)]
