@@ -29,8 +29,6 @@ Tracker = Callable[[str, str | None, Mapping[str, Any], float | None], object]
 
 __all__ = ["FlagkitProvider"]
 
-_DEPLOYED = ("appconfig://", "agent://", "hosted://")
-
 
 class FlagkitProvider(AbstractProvider):
     """An OpenFeature provider over flagkit.
@@ -47,7 +45,7 @@ class FlagkitProvider(AbstractProvider):
         flags: the client; closed with the provider.
         ready_timeout_s: how long `initialize` waits for the first document.
         tracker: told of tracking events: `(event, targeting_key, attributes, value)`.
-        hooks: provider hooks, e.g. `flagkit.telemetry.TelemetryHook()`.
+        hooks: provider hooks of OpenFeature.
 
     Since 0.1.
     """
@@ -66,8 +64,7 @@ class FlagkitProvider(AbstractProvider):
         self._tracker = tracker
         self._hooks = list(hooks)
         self._unsubscribe: list[Callable[[], None]] = []
-        source = flags.status().source
-        self._set_id = source.split("://", 1)[1] if source.startswith(_DEPLOYED) else None
+        self._set_id = flags.status().flag_set
 
     def get_metadata(self) -> Metadata:
         """The provider's name."""

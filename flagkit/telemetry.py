@@ -18,7 +18,6 @@ from flagkit.runtime.pseudonyms import Pseudonyms
 
 EVENT = "feature_flag.evaluation"
 _NAME = "flagkit"
-_DEPLOYED = ("appconfig://", "agent://", "hosted://")
 
 __all__ = ["instrument"]
 
@@ -54,7 +53,7 @@ def instrument(
     """
     return flags.watch(
         _Telemetry(
-            flags.status().source,
+            flags.status().flag_set,
             get_logger(_NAME) if logger is None else logger,
             get_meter(_NAME) if meter is None else meter,
             record_value=record_value,
@@ -67,7 +66,7 @@ def instrument(
 class _Telemetry:
     def __init__(
         self,
-        source: str,
+        set_id: str | None,
         logger: Logger,
         meter: Meter,
         *,
@@ -82,7 +81,7 @@ class _Telemetry:
         self._record_value = record_value
         self._record_user = record_user
         self._pseudonyms = pseudonyms
-        self._set_id = source.split("://", 1)[1] if source.startswith(_DEPLOYED) else None
+        self._set_id = set_id
 
     def __call__(self, evaluation: Evaluation, user_id: object) -> None:
         attributes = self._common(evaluation)

@@ -64,6 +64,12 @@ class Status:
         """Whether a health check should pass: some document is served, fresh or not."""
         return self.version is not None or self.state is State.READY
 
+    @property
+    def flag_set(self) -> str | None:
+        """What telemetry calls the flag set: `application/environment/profile`; None for files and memory."""
+        scheme, _, names = self.source.partition("://")
+        return names if scheme in {"appconfig", "agent", "hosted"} else None
+
     def to_dict(self) -> dict[str, object]:
         """The status as JSON-ready data, for a health endpoint."""
         times = {"loaded_at": self.loaded_at, "checked_at": self.checked_at, "next_poll_at": self.next_poll_at}
