@@ -163,6 +163,7 @@ def test_an_outdated_prerequisite_is_brought_up_to_date():
         ['(or (split pct::20 by::$userId seed::"f") (split pct::10 by::$userId seed::"g"))'],
         ['(split pct::20 by::$userId seed::"f")', '(split pct::20 by::$userId seed::"g")'],
         ['(and (split pct::20 by::$userId seed::"f") (split pct::20 by::$userId seed::"g"))'],
+        ['(and (split pct::35 by::$userId seed::"f") (not (split pct::10 by::$userId seed::"f")))'],
         ['(or (in $userId ["1", 2]) (eq $a 1))'],
         ['(in $userId [])'],
         ['(or (eq $a 1))'],
