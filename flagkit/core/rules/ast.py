@@ -6,9 +6,9 @@ is a RuleError with position 0; the parser, which knows the text, adds position 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import Literal, NoReturn, TypeAlias, get_args
 
 from flagkit.core.context import MAX_NUMBER_CHARS, instant_of
@@ -44,13 +44,14 @@ class Number:
     value: int | Decimal | float
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, bool) or not math.isfinite(self.value):
+        value = self.value
+        finite = value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or isfinite(value)
+        if isinstance(value, bool) or not finite:
             _refuse("BadOperand", "a number must be finite", "nan and inf can't be compared.")
-        if isinstance(self.value, int) and abs(self.value) >= 10**MAX_NUMBER_CHARS:
-            _refuse("TooLong", f"a number has more than {MAX_NUMBER_CHARS} digits")
-        if isinstance(self.value, Decimal) and (
-            len(self.value.as_tuple().digits) > MAX_NUMBER_CHARS or abs(self.value.adjusted()) > MAX_NUMBER_CHARS
-        ):
+        too_long = isinstance(value, int) and abs(value) >= 10**MAX_NUMBER_CHARS
+        if isinstance(value, Decimal):
+            too_long = len(value.as_tuple().digits) > MAX_NUMBER_CHARS or abs(value.adjusted()) > MAX_NUMBER_CHARS
+        if too_long:
             _refuse("TooLong", f"a number has more than {MAX_NUMBER_CHARS} digits")
 
 

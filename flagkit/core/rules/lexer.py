@@ -37,7 +37,7 @@ _TOKEN = re.compile(
       (?P<symbol>[A-Za-z_$][A-Za-z0-9_$]*+)
     | (?P<text>{_TEXT})
     | (?P<long>{_LONG})
-    | (?P<quoted>{_TEXT.replace('"', "'")})
+    | (?P<quoted>(?!'''){_TEXT.replace('"', "'")})
     | (?P<number>-?[0-9][0-9A-Za-z_.:+-]*+)(?=[\s{{}}\[\](),"'/]|\Z)
     | (?P<punctuation>::|[()\[\],])
     | (?P<operator>/(?![/*])|[!\#%&*+.;<=>?@^`|~-]++)
