@@ -30,7 +30,7 @@ bake = "10m"
 clean_tree = false
 """
 
-REQUESTS_PER_MINUTE = 600
+REQUESTS_PER_MINUTE = 300
 
 CALL_S = 0.12
 """Virtual seconds that each call about an alias takes, so that the way back takes a time."""
@@ -122,7 +122,7 @@ def alias_words(aws: AwsStandIn) -> str:
 
 
 def start_traffic(aws: AwsStandIn) -> Stream:
-    """Users' requests, 600 a minute at random moments, from now on. Since 0.1."""
+    """Users' requests, 300 a minute at random moments, from now on. Since 0.1."""
     return aws.traffic.steady(
         FUNCTION, ALIAS, REQUESTS_PER_MINUTE, payloads=lambda number: request(USERS[number * 7 % len(USERS)])
     )

@@ -13,7 +13,7 @@ from canary.view.svg import Point, Scale, band, element, line, minute_ticks, nic
 
 WIDTH = 960
 LEFT = 66
-RIGHT = 164
+RIGHT = 178
 TOP = 46
 WEIGHT_PX = 74
 SHARE_PX = 168
@@ -259,6 +259,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
 def _marks(notes: Sequence[Note], x: Scale, bottom: float) -> str:
     parts = []
     free_px = [-100.0, -100.0]  # right end of the last label on each of two rows
+    drawn = -100.0
     for note in notes:
         if not note.marks:
             continue
@@ -267,7 +268,9 @@ def _marks(notes: Sequence[Note], x: Scale, bottom: float) -> str:
         row = 0 if at > free_px[0] else 1
         anchored_left = at + width < x.to_px + RIGHT - 10
         free_px[row] = at + width if anchored_left else at
-        parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"mark {note.tone}"))
+        if at - drawn > 6:
+            parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"mark {note.tone}"))
+            drawn = at
         parts.append(
             words(
                 at + 5 if anchored_left else at - 5,
