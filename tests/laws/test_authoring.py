@@ -104,7 +104,6 @@ def answers(document, now):
 
 
 @given(sources())
-@settings(deadline=None)
 def test_reading_back_loses_nothing(words):
     made = compiled(words)
     if made is None:
@@ -117,7 +116,7 @@ def test_reading_back_loses_nothing(words):
 
 
 @given(sources())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_reading_back_changes_no_answer(words):
     made = compiled(words)
     if made is None:
@@ -128,7 +127,7 @@ def test_reading_back_changes_no_answer(words):
 
 
 @given(sources(), st.integers(0, 3))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_compiled_rules_mean_what_the_words_say(words, moment):
     """An independent reading of the words, user by user."""
     made = compiled(words)
@@ -258,7 +257,7 @@ native_rules = st.recursive(
 
 
 @given(st.lists(native_rules, min_size=1, max_size=3), st.booleans(), st.booleans())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_native_documents_of_any_shape_keep_their_rules_or_their_meaning(rules, switch, on):
     """Built from our own shapes in wrong places: the likeliest to be mistaken for something else."""
     names = ["on"] if switch else [f"v{index}" for index in range(len(rules))]

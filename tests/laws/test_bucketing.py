@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flagkit.core.bucketing import BUCKETS, bucket, threshold
@@ -66,7 +66,6 @@ def test_the_vectors_hold_hard_inputs():
 
 
 @given(texts, texts)
-@settings(deadline=None)
 def test_any_text_has_the_documented_bucket(seed, value):
     assert bucket(seed, value) == murmur3(f"{seed}:{value}".encode())
 
@@ -82,7 +81,6 @@ def test_a_share_is_within_binomial_bounds(percent):
 
 
 @given(percents, percents, st.sampled_from(SEEDS), st.lists(texts, max_size=30))
-@settings(deadline=None)
 def test_growing_never_takes_anybody_out(one, other, seed, users):
     low, high = sorted((one, other))
     assert threshold(low) <= threshold(high)
@@ -108,7 +106,6 @@ def test_thresholds_are_exact_to_a_ten_thousandth_of_a_percent():
 
 
 @given(st.decimals(0, 100, places=30))
-@settings(deadline=None)
 def test_no_share_is_off_by_a_whole_bucket(percent):
     """No modulo, so no bias: a share of the buckets is the percentage, rounded down to one bucket."""
     error = Fraction(percent) / 100 - Fraction(threshold(percent), BUCKETS)

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flagkit.authoring import Cut, cut, movement, recut
@@ -31,7 +31,6 @@ def histories(draw, grain=1):
 
 
 @given(histories(), shares())
-@settings(deadline=None)
 def test_a_recut_gives_everybody_exactly_the_wanted_share(old, wanted):
     new = recut(old, wanted)
     assert sizes(new) == wanted
@@ -40,7 +39,6 @@ def test_a_recut_gives_everybody_exactly_the_wanted_share(old, wanted):
 
 
 @given(histories(), shares())
-@settings(deadline=None)
 def test_a_recut_moves_only_what_shares_lose(old, wanted):
     """No cut with these shares can move fewer users: whoever has too much must give it up."""
     before = sizes(old)
@@ -51,7 +49,6 @@ def test_a_recut_moves_only_what_shares_lose(old, wanted):
 
 
 @given(histories(grain=GRAIN), histories(grain=GRAIN))
-@settings(deadline=None)
 def test_the_movement_is_what_counting_step_by_step_finds(old, new):
     counted: dict[tuple[str | None, str | None], int] = {}
     for position in range(0, STEPS, GRAIN):
@@ -63,7 +60,6 @@ def test_the_movement_is_what_counting_step_by_step_finds(old, new):
 
 
 @given(histories(), shares())
-@settings(deadline=None)
 def test_users_move_as_computed(old, wanted):
     """Real buckets of real user ids: nobody moves along a pair that the movement doesn't name."""
     new = recut(old, wanted)
@@ -75,7 +71,6 @@ def test_users_move_as_computed(old, wanted):
 
 
 @given(shares())
-@settings(deadline=None)
 def test_thresholds_lose_less_than_a_bucket_for_each_edge(wanted):
     """In buckets a share is what it is in percent, up to the one bucket that an edge falls into."""
     for bands in cut(wanted).values():

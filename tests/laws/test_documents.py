@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flagkit.core.documents import FlagDocument, normalise, reduce, serialise
@@ -156,7 +156,6 @@ def parsed(content):
 
 
 @given(documents())
-@settings(deadline=None)
 def test_a_valid_document_is_taken_by_both_readers(content):
     document = FlagDocument.parse(json.dumps(content))
     snapshot = Snapshot.from_json(json.dumps(content))
@@ -166,7 +165,6 @@ def test_a_valid_document_is_taken_by_both_readers(content):
 
 
 @given(broken())
-@settings(deadline=None)
 def test_what_the_authoring_reader_takes_is_served_without_a_problem(content):
     """Broken on purpose, but sometimes not enough to matter."""
     document = parsed(content)
@@ -176,7 +174,6 @@ def test_what_the_authoring_reader_takes_is_served_without_a_problem(content):
 
 
 @given(broken())
-@settings(deadline=None)
 def test_what_is_refused_is_isolated_to_the_flags_at_fault(content):
     """The read path never raises but for a document that is none; flags without a fault are served."""
     document = parsed(content)
@@ -196,7 +193,6 @@ def test_what_is_refused_is_isolated_to_the_flags_at_fault(content):
 
 
 @given(documents(), st.sampled_from([{}, {"tier": "premium", "age": "70"}, {"x": "1"}]), texts)
-@settings(deadline=None)
 def test_the_stored_form_means_the_same(content, context, user):
     """Normalising changes no answer, and neither does storing twice."""
     saved = normalise(FlagDocument.parse(content), previous=None, now=NOW)
@@ -209,7 +205,6 @@ def test_the_stored_form_means_the_same(content, context, user):
 
 
 @given(documents())
-@settings(deadline=None)
 def test_the_retrieval_form_is_the_default_answer(content):
     """What a plain client gets is what the rules answer when none is true, minus the knowledge that rules exist."""
     document = FlagDocument.parse(content)
@@ -227,7 +222,6 @@ def test_the_retrieval_form_is_the_default_answer(content):
 
 
 @given(documents())
-@settings(deadline=None)
 def test_the_readable_json_is_the_same_document(content):
     document = FlagDocument.parse(content)
     assert FlagDocument.parse(document.to_json()).to_dict() == document.to_dict()
