@@ -125,6 +125,7 @@ class RuleCompiler:
             case Or(operands):
                 return _any(self._merged(operands, any))
             case _:
+                assert not isinstance(rule, Split)  # a split is always a band
                 return _leaf(rule, self.scope)
 
     def _merged(self, operands: tuple[Condition, ...], rule: Callable[[Iterable[bool]], bool]) -> list[Predicate]:
@@ -160,7 +161,7 @@ def bucket_of_value(prefix: str, value: object) -> int:
         return -1
 
 
-def _leaf(rule: Condition, scope: Scope) -> Predicate:
+def _leaf(rule: Boolean | Compare | TextTest | Membership | Matches | Exists, scope: Scope) -> Predicate:
     match rule:
         case Boolean(value):
             return lambda _user_id, _context: value
@@ -174,8 +175,6 @@ def _leaf(rule: Condition, scope: Scope) -> Predicate:
             return matches(rule, scope)
         case Exists():
             return exists(rule, scope)
-        case Split() | Not() | And() | Or():
-            raise AssertionError("compiled as bands or as a combination")
         case _:
             assert_never(rule)
 
@@ -255,10 +254,8 @@ def _first_true(predicates: list[Predicate], deciders: list[Decider]) -> Predica
     pairs = list(zip(predicates, deciders, strict=True))
 
     def decide(user_id: object, context: Context) -> bool:
-        for predicate, decider in pairs:
-            if predicate(user_id, context):
-                return decider if isinstance(decider, bool) else decider(user_id, context)
-        return False
+        decider = next((decider for predicate, decider in pairs if predicate(user_id, context)), False)
+        return decider if isinstance(decider, bool) else decider(user_id, context)
 
     return decide
 

@@ -293,7 +293,9 @@ def test_a_document_too_large_is_refused_before_it_is_decoded():
         Snapshot.from_json(b"x" * (MAX_CONTENT_BYTES + 1))
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\xff", b"\x80", "{", "[]", "5", '{"version":"2"}'])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\xff", b"\x80", "{", "[]", "5", '{"version":"1","values":{"a":{"x":NaN}}}', '{"version":"2"}']
+)
 def test_what_is_no_document_is_a_document_error(content):
     with pytest.raises(DocumentError) as caught:
         Snapshot.from_json(content)
