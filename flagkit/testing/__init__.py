@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from flagkit.testing.faults import Fault, FaultRule, Faults
     from flagkit.testing.overrides import combinations, override
     from flagkit.testing.sources import ScriptedSource
+    from flagkit.testing.watching import Answer, answers_of
     from flagkit.testing.wire import CallContext, CallRecord, Service, ServiceError
 
 _HOMES = {
     "AgentStandIn": "agent",
+    "Answer": "watching",
     "AppConfigFlags": "deploy",
     "AwsStandIn": "aws",
     "CallContext": "wire",
@@ -30,12 +32,14 @@ _HOMES = {
     "Service": "wire",
     "ServiceError": "wire",
     "VirtualClock": "clock",
+    "answers_of": "watching",
     "combinations": "overrides",
     "override": "overrides",
 }
 
 __all__ = [
     "AgentStandIn",
+    "Answer",
     "AppConfigFlags",
     "AwsStandIn",
     "CallContext",
@@ -47,6 +51,7 @@ __all__ = [
     "Service",
     "ServiceError",
     "VirtualClock",
+    "answers_of",
     "combinations",
     "override",
 ]

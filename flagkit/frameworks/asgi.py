@@ -1,0 +1,48 @@
+"""The caller of ASGI requests: Starlette, FastAPI, Django under ASGI, Quart. It imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from flagkit.frameworks.caller import Caller, caller_is
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class FlagsASGIMiddleware:
+    """Puts the caller of each request in place: `app.add_middleware(FlagsASGIMiddleware, read=my_caller)`.
+
+    Args:
+        app: the application.
+        read: from the scope to the caller, called when a flag first needs it, so that what inner middleware has put
+            into the scope (`scope["user"]`, `scope["state"]`) is there; `caller_from_scope` where None.
+
+    Since 0.1.
+    """
+
+    def __init__(self, app: App, read: Callable[[Scope], Caller] | None = None) -> None:
+        self._app = app
+        self._read = caller_from_scope if read is None else read
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        with caller_is(lambda: self._read(scope)):
+            await self._app(scope, receive, send)
+
+
+def caller_from_scope(scope: Scope) -> Caller:
+    """The user of Starlette's AuthenticationMiddleware, the path, the method, and CloudFront's country. Since 0.1."""
+    user = scope.get("user")
+    known = user is not None and getattr(user, "is_authenticated", False)
+    context: dict[str, object] = {"path": scope.get("path"), "method": scope.get("method")}
+    for name, value in scope.get("headers", ()):
+        if name == b"cloudfront-viewer-country":
+            context["country"] = value.decode("latin-1")
+    return Caller(str(user.identity) if known and user is not None else None, context)

@@ -1,0 +1,59 @@
+"""The caller of Django requests, sync and async: `MIDDLEWARE = […, "flagkit.frameworks.django.flags_middleware"]`.
+
+It doesn't import Django.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from flagkit.frameworks.caller import Caller, caller_is
+
+GetResponse = Callable[[Any], Any]
+Middleware = Callable[[GetResponse], GetResponse]
+
+
+def caller_from_request(request: Any) -> Caller:
+    """The authenticated user's key, the path, the method, and CloudFront's country. Since 0.1."""
+    user = getattr(request, "user", None)
+    known = user is not None and user.is_authenticated
+    context: dict[str, object] = {"path": request.path, "method": request.method}
+    country = request.headers.get("CloudFront-Viewer-Country")
+    if country:
+        context["country"] = country
+    return Caller(str(user.pk) if known and user is not None else None, context)
+
+
+def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
+    """A middleware that reads another caller: name the result in MIDDLEWARE.
+
+    Args:
+        read: from the request to the caller, called when a flag first needs it.
+
+    Since 0.1.
+    """
+
+    def factory(get_response: GetResponse) -> GetResponse:
+        # Django marks its own async chain in either way, depending on the Python.
+        if inspect.iscoroutinefunction(get_response) or hasattr(get_response, "_is_coroutine"):
+
+            async def answer_async(request: Any) -> Any:
+                with caller_is(lambda: read(request)):
+                    return await get_response(request)
+
+            return answer_async
+
+        def answer(request: Any) -> Any:
+            with caller_is(lambda: read(request)):
+                return get_response(request)
+
+        return answer
+
+    factory.sync_capable = True  # type: ignore[attr-defined]  # how Django asks
+    factory.async_capable = True  # type: ignore[attr-defined]
+    return factory
+
+
+flags_middleware = middleware_for(caller_from_request)

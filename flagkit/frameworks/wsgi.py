@@ -1,0 +1,65 @@
+"""The caller of WSGI requests: Flask, Django, Bottle. It imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
+from typing import Any
+
+from flagkit.frameworks.caller import Caller, caller_is
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class FlagsWSGIMiddleware:
+    """Puts the caller of each request in place: `app.wsgi_app = FlagsWSGIMiddleware(app.wsgi_app, read=my_caller)`.
+
+    Args:
+        app: the application.
+        read: from the environ to the caller, called when a flag first needs it, inside the request: `flask.g` and
+            `flask.session` are there; `caller_from_environ` where None.
+
+    Since 0.1.
+    """
+
+    def __init__(self, app: App, read: Callable[[Environ], Caller] | None = None) -> None:
+        self._app = app
+        self._read = caller_from_environ if read is None else read
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answers one request."""
+        with caller_is(lambda: self._read(environ)):
+            return _Body(self._app(environ, start_response), copy_context())
+
+
+class _Body:
+    """A response body that is produced with the caller still in place: a view may be a generator."""
+
+    def __init__(self, body: Iterable[bytes], context: Context) -> None:
+        self._body = body
+        self._context = context
+
+    def __iter__(self) -> Iterator[bytes]:
+        parts = self._context.run(iter, self._body)
+        while True:
+            try:
+                yield self._context.run(next, parts)
+            except StopIteration:
+                return
+
+    def close(self) -> None:
+        """Closes the body, as WSGI servers ask for."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            self._context.run(close)
+
+
+def caller_from_environ(environ: Environ) -> Caller:
+    """The server's REMOTE_USER, the path, the method, and CloudFront's country. Since 0.1."""
+    context = {
+        "path": environ.get("PATH_INFO"),
+        "method": environ.get("REQUEST_METHOD"),
+        "country": environ.get("HTTP_CLOUDFRONT_VIEWER_COUNTRY"),
+    }
+    return Caller(environ.get("REMOTE_USER") or None, {name: value for name, value in context.items() if value})
