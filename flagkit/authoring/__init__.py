@@ -8,6 +8,7 @@ from flagkit.authoring.bands import Band, Cut, cut, equal_weights, read_percent,
 from flagkit.authoring.compiler import compile_document
 from flagkit.authoring.cuts import Cuts
 from flagkit.authoring.decompiler import decompile
+from flagkit.authoring.edit import apply_source, edit_flag
 from flagkit.authoring.flag_cuts import FlagCut, flag_cut, flag_movement, read_cuts
 from flagkit.authoring.movement import Move, Movement, movement
 from flagkit.authoring.source import (
@@ -41,9 +42,11 @@ __all__ = [
     "RampStep",
     "SegmentSource",
     "VariantSource",
+    "apply_source",
     "compile_document",
     "cut",
     "decompile",
+    "edit_flag",
     "equal_weights",
     "flag_cut",
     "flag_movement",

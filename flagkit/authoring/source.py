@@ -213,6 +213,20 @@ class FlagSource(Audience):
     seed: StrictStr | None = None
     variants: tuple[VariantSource, ...] = ()
 
+    @classmethod
+    def parse(cls, words: Mapping[str, object], place: str = "") -> Self:
+        """Read one flag from decoded TOML or JSON.
+
+        Raises:
+            EditError: a word is unknown, or words contradict each other; places start with `place`.
+
+        Since 0.1.
+        """
+        try:
+            return cls.model_validate(dict(words))
+        except ValidationError as error:
+            raise EditError("; ".join(_sentences(error, place))) from None
+
     @property
     def has_share(self) -> bool:
         """Whether anything is said about which share of the users takes part."""
@@ -281,9 +295,9 @@ class AuthoringDocument(Model):
         return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
+def _sentences(error: ValidationError, root: str = "") -> Iterator[str]:
     for details in error.errors(include_url=False):
-        place = ".".join(str(part) for part in details["loc"])
+        place = ".".join(str(part) for part in (root, *details["loc"]) if part != "")
         message = details["msg"].removeprefix("Value error, ")
         if details["type"] == "extra_forbidden":
             message = "is not a word of this form"
