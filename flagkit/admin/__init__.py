@@ -21,17 +21,18 @@ With effects, behind one Protocol `FlagStore` (stores.base) for files and AppCon
 
     stores.open_store(url, *, session=None, clock=None, caller=None) -> FlagStore
     store.read(version=None, *, missing_ok=False) -> Stored(version: Version, document, content)
-    store.save(base, document, note) -> Receipt(version, is_new, merged_with)   # Note(reason="", author=None, edit_id=…)
+    store.save(base, document, note) -> Receipt(version, is_new, document)   # Note(reason="", author=None, edit_id=…)
     store.versions() -> Iterator[Version(number, label, author, reason, at, edit_id)]   # newest first
     store.deployments -> Deployments | None (None: a file, saved is served)
     deployments.status() -> DeploymentStatus(newest, served, running, last, is_pending).to_text()
-    deployments.deploy(version, *, pace="guarded"|"immediate"|"<strategy id>", when_busy="wait"|"replace"|"queue"|"refuse")
-        -> Deployment, or None where it was queued
+    deployments.deploy(version, *, pace="guarded"|"immediate"|"<strategy id>",
+        when_busy="wait"|"replace"|"queue"|"refuse") -> Deployment, or None where it was queued
     deployments.finish(...) · follow(number) -> Iterator[Deployment] · stop(number) · revert(number)
 
     history.history(store, key=None, *, limit=None) -> Iterator[Entry(version, diff)]   # newest first
     history.revert_document(store, key=None, *, to=None) -> (Stored, FlagDocument)   # to=None: undo the last change
-    code.pull(document) -> TOML · code.plan(document, toml) -> Plan(document, diff) (apply: store.save(base, plan.document, note))
+    code.pull(document) -> TOML · code.plan(document, toml) -> Plan(document, diff); apply is
+        store.save(base, plan.document, note)
     agent_local.export_agent_local(document, application, environment, profile) -> {file name: bytes}
     powertools.read_powertools(schema) -> Imported(document, problems)
     stale.scan(path, text) -> References · stale.find_stale(document, references, histories, now=…, days=…)

@@ -1,0 +1,138 @@
+"""One flag's part of a native document: taking it out, comparing it, putting it into stored content.
+
+What AWS injects (`_createdAt`, `_updatedAt`) never counts as a difference (appconfig.md §10, pain 4). No rules here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+from flagkit.core.documents import MAX_BYTES, FlagDocument
+from flagkit.errors import DocumentError, UnknownFlagError
+
+Entry: TypeAlias = "tuple[JsonValue, JsonValue]"
+"""`flags.<key>` and `values.<key>` without what AWS injects; None where one is missing."""
+
+EMPTY = FlagDocument.parse({"version": "1"})
+
+_INJECTED = ("_createdAt", "_updatedAt")
+_KNOWN = frozenset({"name", "description", "attributes", "_deprecation", *_INJECTED})
+
+
+def keys_of(document: FlagDocument) -> tuple[str, ...]:
+    """Return the keys of all flags, sorted."""
+    return tuple(sorted({*document.flags, *document.values}))
+
+
+def entries_of(document: FlagDocument) -> dict[str, Entry]:
+    """Return every flag's entry, by key."""
+    plain = document.to_dict()
+    flags, values = _object(plain.get("flags")), _object(plain.get("values"))
+    return {key: (_bare(flags.get(key)), _bare(values.get(key))) for key in sorted({*flags, *values})}
+
+
+def is_same(first: FlagDocument, second: FlagDocument) -> bool:
+    """Tell whether two documents say the same; what AWS injects doesn't count. Since 0.1."""
+    return entries_of(first) == entries_of(second)
+
+
+def with_entries(document: FlagDocument, entries: Mapping[str, Entry | None]) -> FlagDocument:
+    """Return the document with these flags replaced, or taken out where None.
+
+    Raises:
+        DocumentError: the result breaks AWS's format.
+    """
+    content = splice(document.to_dict(), entries)
+    return FlagDocument.parse(content)
+
+
+def splice(content: Mapping[str, JsonValue], entries: Mapping[str, Entry | None]) -> dict[str, JsonValue]:
+    """Put entries into decoded content; everything else stays exactly as it is, unknown keys and order included."""
+    result: dict[str, JsonValue] = {"version": "1", **content}
+    for side, part in enumerate(("flags", "values")):
+        present = dict(_object(result.get(part)))
+        for key, entry in entries.items():
+            old = _object(present.get(key))
+            new = None if entry is None else entry[side]
+            if new is None:
+                present.pop(key, None)
+            else:
+                present[key] = {**_kept(old, part), **_object(new)}
+        result[part] = present
+    return result
+
+
+def changed_entries(before: FlagDocument, after: FlagDocument) -> dict[str, Entry | None]:
+    """Return the entries that make `after` of `before`: None where a flag goes."""
+    old, new = entries_of(before), entries_of(after)
+    return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def rewritten(content: bytes | None, before: FlagDocument, after: FlagDocument) -> bytes:
+    """Return stored content with exactly the flags changed in which `after` differs from `before`.
+
+    Args:
+        content: what is stored; None for a new document.
+        before: `content`, read.
+        after: what it is to say.
+
+    Raises:
+        DocumentError: the content gets larger than AWS takes.
+    """
+    if content is None:
+        decoded: dict[str, JsonValue] = {}
+        indented = True
+    else:
+        text = content.decode("utf-8-sig")
+        decoded, indented = json.loads(text), "\n" in text.strip()
+    new = splice(decoded, changed_entries(before, after))
+    written = (json.dumps(new, ensure_ascii=False, indent=2) + "\n").encode() if indented else _compact(new)
+    if len(written) > MAX_BYTES:
+        written = _compact(new)
+    if len(written) > MAX_BYTES:
+        message = f"the document would have {len(written):,} bytes; AWS takes at most {MAX_BYTES:,}"
+        raise DocumentError(message, hint="Delete flags that nobody needs (`flagkit stale`), or use a second profile.")
+    return written
+
+
+def require(document: FlagDocument, key: str) -> None:
+    """Refuse a key that no flag has.
+
+    Raises:
+        UnknownFlagError: with the nearest key as hint.
+    """
+    if key not in document.flags and key not in document.values:
+        raise unknown(key, keys_of(document))
+
+
+def unknown(key: str, keys: Iterable[str]) -> UnknownFlagError:
+    """The error for a key that no flag has."""
+    close = difflib.get_close_matches(key, list(keys), 1, 0.5)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return UnknownFlagError(f"there is no flag {key}", hint=hint + UnknownFlagError.default_hint)
+
+
+def _compact(content: Mapping[str, JsonValue]) -> bytes:
+    return json.dumps(dict(content), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _kept(old: Mapping[str, JsonValue], part: str) -> dict[str, JsonValue]:
+    # A valid _createdAt is kept by the service, _updatedAt is its own to write (appconfig.md §1.1).
+    return {
+        name: value for name, value in old.items() if name == "_createdAt" or (part == "flags" and name not in _KNOWN)
+    }
+
+
+def _bare(entry: JsonValue) -> JsonValue:
+    if not isinstance(entry, dict):
+        return entry
+    return {name: value for name, value in entry.items() if name not in _INJECTED}
+
+
+def _object(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
