@@ -14,6 +14,9 @@ from flagkit.core.context import boolean_of
 from flagkit.core.evaluator import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
+_MAX_DEPTH = 64
+"""How deep an attribute may nest. AppConfig itself has only flat lists."""
+
 _METADATA = frozenset({"_createdAt", "_updatedAt", "_variants", "_variant"})
 
 
@@ -148,11 +151,13 @@ def _mapping(value: object, location: str) -> Mapping[str, object]:
     return value
 
 
-def _freeze(value: object, location: str) -> Attribute:
+def _freeze(value: object, location: str, depth: int = 1) -> Attribute:
+    if depth > _MAX_DEPTH:
+        raise _broken(location, "AttributeType", value, f"is nested deeper than {_MAX_DEPTH}")
     if isinstance(value, list | tuple):
-        return tuple(_freeze(item, location) for item in value)
+        return tuple(_freeze(item, location, depth + 1) for item in value)
     if isinstance(value, Mapping):
-        return MappingProxyType({str(name): _freeze(item, location) for name, item in value.items()})
+        return MappingProxyType({str(name): _freeze(item, location, depth + 1) for name, item in value.items()})
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise _broken(location, "AttributeType", value, "is no JSON value")
@@ -160,5 +165,10 @@ def _freeze(value: object, location: str) -> Attribute:
 
 def _broken(location: str, constraint: str, value: object, what: str) -> DocumentError:
     message = f"{location} {what}"
-    violation = Violation(constraint, location, value=repr(value)[:80], message=message)
+    shown = type(value).__name__
+    if isinstance(value, str):
+        shown = repr(value[:80])
+    elif isinstance(value, bool | int | float):
+        shown = repr(value)[:80]
+    violation = Violation(constraint, location, value=shown, message=message)
     return DocumentError(message, violations=(violation,))

@@ -102,7 +102,11 @@ class Snapshot:
 
         Since 0.1.
         """
-        return cls(deepcopy(_values(document)), version=version, label=label, user_key=user_key, now=now)
+        try:
+            values = deepcopy(_values(document))
+        except RecursionError:
+            _refuse("values", "AttributeType", "The document is nested too deeply.")
+        return cls(values, version=version, label=label, user_key=user_key, now=now)
 
     @classmethod
     def from_retrieved(cls, content: bytes | str, *, version: str | None = None, label: str | None = None) -> Self:
