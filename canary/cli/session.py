@@ -37,7 +37,13 @@ class World:
 
 def real_world() -> World:
     """The machine's own clock, credentials, directory and, if there is one, terminal. Since 0.1."""
-    return World(ask=input if sys.stdin.isatty() and sys.stderr.isatty() else None)
+    return World(ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)  # stdout may be JSON
+    sys.stderr.flush()
+    return input()
 
 
 @dataclass(frozen=True, slots=True)

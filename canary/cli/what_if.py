@@ -43,10 +43,10 @@ def simulate(
     from_minute: Annotated[float, typer.Option(metavar="N", help="Minute in which the trouble begins.")] = 0.0,
     candidate_slow: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
-    ] = "1%",
+    ] = "0.1%",
     base_slow: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
-    ] = "1%",
+    ] = "0.1%",
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same answer.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,

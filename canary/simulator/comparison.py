@@ -13,7 +13,7 @@ from datetime import datetime
 from canary import runner
 from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
-from canary.core.plan import StagePlan
+from canary.core.plan import CountingGate, RatioGate, StagePlan
 from canary.simulator.aliases import CANDIDATE, START, SimulatedTraffic
 from canary.simulator.peers import PEERS
 from canary.simulator.scenario import Scenario
@@ -105,6 +105,8 @@ class Comparison:
     """Releases played besides, in which the new version is as good as the old one."""
     false_rollback_ratio: dict[str, float]
     """Share of those that a rule rolled back all the same; canary's own under `OURS`."""
+    left_out: tuple[str, ...] = ()
+    """Gates that the invented world can't feed; they were taken to be content."""
 
 
 OURS = "canary"
@@ -130,6 +132,7 @@ def compare(
 
     Since 0.1.
     """
+    stage, left_out = playable(stage)
     done = itertools.count(1)
 
     def play(assumed: Scenario, number: int) -> dict[str, Ending]:
@@ -152,7 +155,24 @@ def compare(
         false_rollback_ratio={
             name: Summary.of([endings[name] for endings in healthy]).rolled_back_ratio for name in (OURS, *PEERS)
         },
+        left_out=left_out,
     )
+
+
+def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
+    """The stage with the gates that count requests, and the names of the others.
+
+    An invented world has no queues, alarms, health checks or business metrics, and a gate without data holds.
+
+    Since 0.1.
+    """
+    counted = {
+        name: gate
+        for name, gate in stage.gates.items()
+        if isinstance(gate, CountingGate) and not isinstance(gate, RatioGate)
+    }
+    left_out = tuple(name for name in stage.gates if name not in counted)
+    return stage.model_copy(update={"gates": counted}), left_out
 
 
 def healthy_count(runs: int) -> int:

@@ -25,6 +25,7 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import CountingGate, GaugeGate, StagePlan
+from canary.core.verdict.score import is_by_version
 from canary.ports import Measurements, Target, Window
 from canary.simulator.sampling import poisson
 from canary.simulator.scenario import Scenario
@@ -93,20 +94,25 @@ class SimulatedMetrics:
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
         """Every counting gate and the alias totals; gauges answer that there is nothing."""
+        keys = [target.function.key for target in targets]
+        rows = {
+            key: [(minute, *self.minute(key, minute)) for minute in _minutes(window.start, window.end)] for key in keys
+        }
         streams: list[Stream] = []
         gauges: list[Gauge] = []
-        totals: list[AliasTraffic] = []
-        for target in targets:
-            key = target.function.key
-            rows = [(minute, *self.minute(key, minute)) for minute in _minutes(window.start, window.end)]
-            for name, gate in stage.gates.items():
+        for name, gate in stage.gates.items():
+            for key in stage.keys(name):
+                served = [key.function] if key.function else keys
                 if isinstance(gate, CountingGate):
-                    streams.append(self._stream(StreamKey(key, name), gate.kind, rows, window))
+                    parts = [self._stream(StreamKey(each, name), gate.kind, rows[each], window) for each in served]
+                    streams.append(parts[0] if is_by_version(gate) else _mixed(key, parts))
                 elif isinstance(gate, GaugeGate):
-                    gauges.append(Gauge(StreamKey(key, name), state=DataState.NO_DATA))
-            sums = tuple(AliasMinute(minute, new.requests + old.requests) for minute, new, old in rows)
-            totals.append(AliasTraffic(key, sums))
-        return Measurements(tuple(streams), tuple(gauges), tuple(totals))
+                    gauges.append(Gauge(key, state=DataState.NO_DATA))
+        totals = tuple(
+            AliasTraffic(key, tuple(AliasMinute(minute, new.requests + old.requests) for minute, new, old in seen))
+            for key, seen in rows.items()
+        )
+        return Measurements(tuple(streams), tuple(gauges), totals)
 
     def minute(self, key: str, minute: datetime) -> tuple[Requests, Requests]:
         """One minute of both versions, new and old, as traffic was really split."""
@@ -155,6 +161,18 @@ class SimulatedMetrics:
                 (minute, draw(mean, *mix, rng)) for minute in _minutes(window.history_start, window.start)
             )
         return self._past[key]
+
+
+def _mixed(key: StreamKey, parts: Sequence[Stream]) -> Stream:
+    """The same minutes seen where versions, or even functions, can't be told apart: totals stand as the candidate's."""
+
+    def total(rows: tuple[MinuteCounts, ...]) -> MinuteCounts:
+        requests = sum(row.candidate_requests + row.base_requests for row in rows)
+        bad = sum(row.candidate_bad + row.base_bad for row in rows)
+        return MinuteCounts(rows[0].minute, requests, bad)
+
+    minutes = tuple(map(total, zip(*(part.minutes for part in parts), strict=True)))
+    return Stream(key, minutes, tuple(map(total, zip(*(part.history for part in parts), strict=True))))
 
 
 def _minutes(start: datetime, end: datetime) -> list[datetime]:

@@ -26,8 +26,8 @@ class Scenario:
     base_errors: float = 0.01
     requests_per_s: float = 2.0
     from_minute: float = 0.0
-    candidate_slow: float = 0.01
-    base_slow: float = 0.01
+    candidate_slow: float = 0.001
+    base_slow: float = 0.001
 
     def __post_init__(self) -> None:
         for name in ("candidate_errors", "base_errors", "candidate_slow", "base_slow"):

@@ -20,6 +20,7 @@ def comparison_data(found: Comparison) -> dict[str, object]:
         "seed": found.seed,
         "scenario": found.scenario,
         **_data(found.canary),
+        "left_out": found.left_out,
         "healthy_runs": found.healthy_runs,
         "false_rollback_ratio": found.false_rollback_ratio[OURS],
         "peers": {
@@ -140,11 +141,12 @@ def comparison_report(found: Comparison) -> Report:
 def scenario_words(found: Comparison) -> str:
     """What was assumed, in one sentence. Since 0.1."""
     assumed = found.scenario
+    left_out = f" Gates taken to be content: {', '.join(found.left_out)}." if found.left_out else ""
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""
     return (
         f"{found.canary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests a second: "
         f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
-        f"{percent(assumed.base_errors)} on the old one."
+        f"{percent(assumed.base_errors)} on the old one.{left_out}"
     )
 
 

@@ -239,3 +239,17 @@ def test_a_wide_histogram_is_binned() -> None:
 
 def test_the_plan_may_be_a_changed_one(stage: StagePlan) -> None:
     assert replace(Scenario(0.1), base_errors=0.02).healthy().candidate_errors == 0.02
+
+
+def test_gates_that_an_invented_world_cannot_feed_are_named_and_left_out() -> None:
+    text = PLAN + (
+        '[stages.staging.gates.http]\nkind = "http_5xx"\nsource = "apigateway"\n'
+        "[stages.staging.gates.throttles]\n"
+        '[stages.staging.gates.red]\nkind = "alarms"\nnames = ["api"]\n'
+        '[stages.staging.gates.health]\nurl = "https://example.org"\n'
+        '[stages.staging.gates.edge]\nkind = "latency"\nsource = "url"\n'
+    )
+    found = compare(Plan.parse(text).stage("staging"), Scenario(0.01, 0.01, 10.0), runs=2)
+    assert found.left_out == ("red", "health")
+    assert found.canary.promoted_ratio == 1.0
+    assert "Gates taken to be content: red, health." in "\n".join(comparison_lines(found))
