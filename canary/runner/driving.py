@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from canary.core.events import Announce, Effect, Judged, Measured
+from canary.core.events import Announce, Effect, Judged, Measured, WriteAliases
 from canary.core.machine import JUDGED, conclude, decide, request
 from canary.core.measurements import Observations
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
@@ -177,6 +177,7 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     if state.phase in JUDGED and state.ours:
         observations = observe(state, retrying)
         after, effects = decide(state, observations, ports.clock.now())
+        effects = _with_measured(effects, observations, state, ports)
     else:
         now = ports.clock.now()
         after, effects = conclude(state, Judgement(Verdict.NO_DATA, "not judged", Process.NO_DATA, now), now)
@@ -189,10 +190,17 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
         raise
     except AwsError as error:
         look = replace(look, state=_way_back(stage, ports, state, after, error))
-    if observations != Observations():
-        at = ports.clock.now()
-        retrying.teller.tell(Measured(state.canary_id, stage.name, at, not_told_yet(observations, ports)))
     return look
+
+
+def _with_measured(
+    effects: tuple[Effect, ...], observations: Observations, state: CanaryState, ports: Ports
+) -> tuple[Effect, ...]:
+    """What was measured is told before what follows from it, but never before a way back."""
+    now = ports.clock.now()
+    measured = Measured(state.canary_id, state.stage.name, now, not_told_yet(observations, ports))
+    first = 1 if effects and isinstance(effects[0], WriteAliases) else 0
+    return (*effects[:first], Announce(measured), *effects[first:])
 
 
 def _way_back(stage: StagePlan, ports: Ports, before: CanaryState, after: CanaryState, error: AwsError) -> CanaryState:

@@ -1,0 +1,264 @@
+"""Somebody else writes too: another driver, a person, a pipeline, AWS itself."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from canary import runner
+from canary.core.events import CanaryEnded
+from canary.core.phases import Phase
+from canary.core.state import CanaryState
+from canary.errors import ConflictError, NotRunningError, RecordError
+from tests.canary.fakes import World, stage_of
+
+ALONE = {("1", None, 0)}
+
+
+def begun(world: World) -> CanaryState:
+    ports = world.ports()
+    return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
+
+
+def fleet(**settings: object) -> World:
+    return World(stage_of("api:live", "worker:live", **settings))
+
+
+class Once:
+    """Does something just before (or after) the n-th call of one kind."""
+
+    def __init__(self, moment: str, call: str, at: int, act: object) -> None:
+        self.wanted, self.at, self.act, self.count, self.active = (moment, call), at, act, 0, False
+
+    def __call__(self, moment: str, call: str, key: str) -> None:
+        if (moment, call) != self.wanted or self.active:
+            return
+        self.count += 1
+        if self.count == self.at:
+            self.active = True
+            self.act()  # type: ignore[operator]
+            self.active = False
+
+
+def test_a_second_deploy_is_told_which_canary_is_under_way() -> None:
+    world = fleet()
+    state = begun(world)
+    before = list(world.traffic.writes)
+    with pytest.raises(ConflictError, match=f"canary {state.canary_id} is under way in stage staging"):
+        runner.start(world.stage, world.ports())
+    assert world.traffic.writes == before
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_of_two_drivers_that_start_at_once_one_wins_and_the_other_says_who(at: int) -> None:
+    """Between the loser's checks and its first write (or its second) the winner claims everything."""
+    world = fleet()
+
+    def winner() -> None:
+        # The winner of the second alias alone: somebody who runs another plan with that function.
+        stage = world.stage if at == 1 else stage_of("worker:live")
+        runner.start(stage, world.ports(), canary_id="winner")
+
+    world.traffic.trouble = Once("before", "write", at, winner)
+    with pytest.raises(ConflictError, match="winner"):
+        runner.start(world.stage, world.ports(), canary_id="loser")
+    world.traffic.trouble = lambda moment, call, key: None
+    assert set(world.routes().values()) == ALONE
+    assert not any("loser" in description for description in world.descriptions())
+    ended = [event for event in world.journal.written if isinstance(event, CanaryEnded)]
+    assert [(event.canary_id, event.outcome) for event in ended] == [("loser", Phase.CONFLICT)]
+
+
+def test_two_drivers_of_one_canary_help_each_other() -> None:
+    world = fleet()
+    state = begun(world)
+    mine, other = world.ports(), world.ports()
+    for _ in range(80):
+        if state.phase in {Phase.PROMOTED, Phase.CONFLICT}:
+            break
+        state = runner.tick(world.stage, mine, state).state
+        try:
+            theirs = runner.tick(world.stage, other).state
+            assert theirs.phase is not Phase.CONFLICT
+        except NotRunningError:
+            pass
+        world.clock.sleep(60)
+    assert state.phase is Phase.PROMOTED
+    assert set(world.routes().values()) == {("2", None, 0)}
+    assert len(set(world.traffic.writes)) == len(world.traffic.writes), "nothing is written twice"
+
+
+def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
+    world = fleet()
+    state = begun(world)
+    runner.rollback(world.stage, world.ports())
+    done = runner.tick(world.stage, world.ports(), state)
+    assert (done.state.phase, done.state.why, done.next_at) == (
+        Phase.ROLLED_BACK,
+        "rolled back by another driver",
+        None,
+    )
+
+
+def test_a_driver_finds_that_an_ally_has_promoted_the_canary() -> None:
+    world = fleet(post_bake="0s")
+    state = begun(world)
+    ally = world.ports()
+    runner.run(world.stage, ally, runner.promote(world.stage, ally))
+    assert runner.tick(world.stage, world.ports(), state).state.phase is Phase.PROMOTED
+
+
+CHANGES = [
+    {"version": "9", "extra_version": None, "extra_bp": 0},
+    {"extra_bp": 9000},
+    {"extra_version": "3"},
+    {"version": "9", "extra_version": None, "extra_bp": 0, "description": "deployed by hand"},
+    {"description": "who put this record here?"},
+    {"extra_version": None, "extra_bp": 0},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("key", ["api:live", "worker:live"])
+def test_a_foreign_change_between_ticks_stops_the_canary_without_any_write(change: dict[str, object], key: str) -> None:
+    world = fleet()
+    state = begun(world)
+    world.traffic.foreign(key, **change)
+    before, writes = dict(world.traffic.aliases), list(world.traffic.writes)
+    world.clock.sleep(900)
+    ports = world.ports()
+    state = runner.run(world.stage, ports, state)
+    assert state.phase is Phase.CONFLICT
+    assert key in state.why
+    assert (world.traffic.aliases, world.traffic.writes) == (before, writes)
+    assert isinstance(world.journal.written[-1], CanaryEnded)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_foreign_change_at_every_write_of_a_run_is_never_written_over(change: dict[str, object], moment: str) -> None:
+    """Everything from the first weight to the last restored description."""
+    calm = fleet()
+    runner.run(calm.stage, calm.ports(), begun(calm))
+    for at in range(1, len(calm.traffic.writes) + 1, 2):
+        world = fleet()
+        struck: list[tuple[str, object]] = []
+
+        def strike(world: World = world, struck: list[tuple[str, object]] = struck) -> None:
+            world.traffic.foreign("worker:live", **{**change, "version": "9"})
+            struck.append(("worker:live", world.traffic.aliases["worker:live"]))
+
+        world.traffic.trouble = Once(moment, "write", at, strike)
+        ports = world.ports()
+        with suppress(ConflictError):  # struck while claiming
+            runner.run(world.stage, ports, runner.start(world.stage, ports))
+        assert struck, at
+        assert world.traffic.aliases["worker:live"] == struck[0][1], f"write {at} went over a foreign change"
+
+
+def test_a_new_revision_with_the_same_content_is_not_a_foreign_change() -> None:
+    """RevisionId moves on resource-policy changes too (lambda-canary.md §1)."""
+    world = fleet()
+    world.traffic.trouble = Once("before", "write", 3, lambda: world.traffic.foreign("api:live"))
+    ports = world.ports()
+    state = runner.run(world.stage, ports, runner.start(world.stage, ports))
+    assert state.phase is Phase.PROMOTED
+
+
+def test_a_canary_of_another_stage_that_took_the_aliases_is_named() -> None:
+    world = fleet()
+    state = begun(world)
+    runner.rollback(world.stage, world.ports())
+    runner.start(world.stage, world.ports(), canary_id="newone")
+    done = runner.tick(world.stage, world.ports(), state)
+    assert (done.state.phase, done.state.why) == (Phase.CONFLICT, "canary newone holds the aliases now")
+
+
+def test_aliases_of_two_canaries_are_a_conflict_for_who_knew_one_of_them() -> None:
+    world = fleet()
+    state = begun(world)
+    world.traffic.foreign("worker:live", description=world.alias().description.replace(state.canary_id, "other"))
+    assert runner.tick(world.stage, world.ports(), state).state.phase is Phase.CONFLICT
+    with pytest.raises(ConflictError):
+        runner.tick(world.stage, world.ports())
+
+
+def test_moved_aliases_without_any_record_are_a_conflict_that_says_where_they_are() -> None:
+    world = fleet()
+    state = begun(world)
+    for key in ("api:live", "worker:live"):
+        world.traffic.foreign(key, version="9", extra_version=None, extra_bp=0, description="")
+    done = runner.tick(world.stage, world.ports(), state)
+    assert (done.state.phase, done.judgement) == (Phase.CONFLICT, None)
+    assert "api:live is on version 9" in done.state.why
+
+
+def test_a_record_of_another_format_stops_everything() -> None:
+    world = fleet()
+    world.traffic.foreign("api:live", description="canary2 from the future")
+    with pytest.raises(RecordError):
+        runner.start(world.stage, world.ports())
+
+
+def test_after_a_conflict_a_rollback_takes_back_what_is_ours_and_leaves_the_rest() -> None:
+    world = fleet()
+    begun(world)
+    world.traffic.foreign("worker:live", version="9", extra_version=None, extra_bp=0)
+    foreign = world.traffic.aliases["worker:live"]
+    state = runner.rollback(world.stage, world.ports())
+    assert state is not None
+    assert state.phase is Phase.ROLLED_BACK
+    assert world.routes()["api:live"] == ("1", None, 0)
+    assert world.alias().description == "Live traffic"
+    assert world.traffic.aliases["worker:live"] == foreign
+
+
+def test_weights_changed_by_hand_can_still_be_rolled_back() -> None:
+    world = World(stage_of("api:live"))
+    begun(world)
+    world.traffic.foreign("api:live", extra_bp=9000)
+    state = runner.rollback(world.stage, world.ports())
+    assert state is not None
+    assert state.phase is Phase.ROLLED_BACK
+    assert world.routes() == {"api:live": ("1", None, 0)}
+
+
+def test_what_somebody_else_moved_during_the_way_back_is_left_alone_and_noticed() -> None:
+    world = fleet()
+    state = begun(world)
+    world.metrics.failing["2"] = 1.0
+    world.clock.sleep(300)
+    world.traffic.trouble = Once(
+        "before", "write", 1, lambda: world.traffic.foreign("worker:live", version="9", extra_version=None, extra_bp=0)
+    )
+    state = runner.run(world.stage, world.ports(), state)
+    assert state.phase is Phase.ROLLED_BACK
+    assert "worker:live" in state.why
+    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("9", None, 0)}
+
+
+def test_awss_own_draining_weights_after_the_promotion_are_waited_for() -> None:
+    """lambda-canary.md §9, trap 13: provisioned concurrency on the alias."""
+    world = fleet()
+    ports = world.ports()
+    begun(world)
+    drained: list[Phase] = []
+
+    def inject(moment: str, call: str, key: str) -> None:
+        alias = world.traffic.aliases[key]
+        if (moment, call) == ("after", "write") and alias.version == "2" and " p " in alias.description:
+            world.traffic.foreign(key, extra_version="1", extra_bp=10_000)
+
+    world.traffic.trouble = inject
+    state = runner.promote(world.stage, ports)
+    world.traffic.trouble = lambda moment, call, key: None
+    for share in (5000, 1000):
+        done = runner.tick(world.stage, ports, state)
+        drained.append(done.state.phase)
+        for key in world.routes():
+            world.traffic.foreign(key, extra_bp=share)
+    for key in world.routes():
+        world.traffic.foreign(key, extra_version=None, extra_bp=0)
+    assert drained == [Phase.PROMOTING, Phase.PROMOTING]
+    assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
