@@ -52,7 +52,7 @@ def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Eve
     errors = next(stream for stream in story_of(rolled_back, stage).view().streams if stream.gate == "errors")
     assert errors.title == "requests that failed"
     assert errors.limit_ratio == 0.05
-    assert [point.at_min for point in errors.minutes] == [1.0, 2.0]
+    assert [point.at_min for point in errors.minutes] == [float(n + 1) for n in range(len(errors.minutes))]
     last = errors.minutes[-1].candidate_so_far
     assert last.ratio is not None
     assert last.low_ratio < last.ratio < last.high_ratio
