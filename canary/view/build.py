@@ -247,8 +247,10 @@ class Story:
             if judgement is not None and judgement.first_seen is not None:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
         if streams:
-            served = max(stream.candidate.requests for stream in streams)
-            facts.append(("Measured on the new version", f"{served:,} requests"))
+            served: dict[str, int] = {}
+            for stream in streams:
+                served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
+            facts.append(("Measured on the new version", f"{sum(served.values()):,} requests"))
         if judgement is not None:
             facts.append(("Of these failed", f"{judgement.failed_requests:,}"))
         if self.way_back_s is not None:
