@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flagkit.core.context import bound
 from flagkit.core.evaluator import Evaluation
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ class UserFlags:
 
     def __init__(self, flags: Flags, user_id: Any, context: Mapping[str, Any] | None) -> None:
         self._flags = flags
-        self.user_id = user_id
-        self.context = context
+        self.user_id, self.context = bound(user_id, context)
 
     def is_enabled(self, key: str, *, default: bool = False) -> bool:
         """Whether a flag is on. Since 0.1."""

@@ -8,6 +8,7 @@ Whatever has no text form, or isn't the type asked for, is None here and false i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral
@@ -26,6 +27,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
     **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False),
 }
+_PLAIN = (str, int, bool, float, datetime)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
@@ -109,3 +111,26 @@ def boolean_of(value: object) -> bool | None:
     """Return whether a context value's text says true or false, in one of Go's spellings. Since 0.1."""
     text = text_of(value)
     return None if text is None else _BOOLEANS.get(text)
+
+
+def bound(user_id: object, context: Mapping[str, object] | None) -> tuple[object, Mapping[str, object] | None]:
+    """Convert once what every question about one user would convert again; the answers are the same.
+
+    Values that aren't plain text, numbers or times (enumerations, UUIDs, other libraries' integers) become their text.
+    The context is copied, so a later change of the caller's dictionary isn't seen.
+
+    Since 0.1.
+    """
+    if context is None:
+        return _converted(user_id), None
+    try:
+        return _converted(user_id), {name: _converted(value) for name, value in context.items()}
+    except Exception:  # noqa: BLE001 - no mapping, or a hostile one: each question will say so
+        return user_id, context
+
+
+def _converted(value: object) -> object:
+    if value is None or type(value) in _PLAIN:
+        return value
+    text = text_of(value)
+    return value if text is None else text

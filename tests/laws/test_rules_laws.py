@@ -13,6 +13,7 @@ from naive_evaluator import Question, holds, murmur3_32
 from rule_generator import NOW, Generator
 
 from flagkit.core.bucketing import bucket
+from flagkit.core.context import bound
 from flagkit.core.evaluator import Evaluation, Reason
 from flagkit.core.explain import explain
 from flagkit.core.rules import ast
@@ -95,6 +96,14 @@ def test_merged_splits_answer_as_each_one_by_itself(seed):
     user_id, context = generator.user_id(), generator.context() or {}
     question = Question(user_id, context, "flag", now=NOW)
     assert compile_rule(rule, default_seed="flag", now=lambda: NOW)(user_id, context) == holds(rule, question)
+
+
+@given(st.integers(0, 2**32))
+def test_a_bound_user_gets_the_same_answers(seed):
+    generator = Generator(seed)
+    test = compile_rule(generator.rule(4), default_seed="flag", now=lambda: NOW)
+    user_id, context = generator.user_id(), generator.context() or {}
+    assert test(*bound(user_id, context)) == test(user_id, context)
 
 
 @given(st.integers(0, 2**32))

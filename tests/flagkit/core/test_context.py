@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from flagkit.core.context import boolean_of, instant_of, number_of, text_of
+from flagkit.core.context import boolean_of, bound, instant_of, number_of, text_of
 
 
 class Plan(StrEnum):
@@ -192,3 +192,34 @@ def test_gos_spellings_of_false(value):
 @pytest.mark.parametrize("value", ["", "yes", "tRuE", "on", " true", "1.0", 1.0, 2])
 def test_other_spellings_are_neither(value):
     assert boolean_of(value) is None
+
+
+def test_a_bound_user_is_converted_once():
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    context = {
+        "plan": Plan.PRO,
+        "id": UUID(int=1),
+        "age": 3,
+        "ratio": 0.5,
+        "beta": True,
+        "at": moment,
+        "none": None,
+        "list": [1],
+    }
+    user_id, found = bound(UUID(int=2), context)
+    assert user_id == str(UUID(int=2))
+    assert found == {**context, "plan": "pro", "id": str(UUID(int=1))}
+    assert type(found["plan"]) is str
+    assert found["list"] is context["list"], "what has no text stays, because it exists"
+
+
+def test_binding_copies_the_context_and_leaves_alone_what_is_none():
+    context = {"a": 1}
+    _, found = bound("u", context)
+    context["a"] = 2
+    assert found == {"a": 1}
+    assert bound("u", None) == ("u", None)
+
+
+def test_binding_never_raises():
+    assert bound("u", [1]) == ("u", [1])

@@ -189,6 +189,15 @@ def test_a_problem_names_the_variant():
     assert snapshot(a=variants("(eq $a 1)", pattern, None)).check()["a"].startswith("variant v1: the pattern")
 
 
+def test_a_list_longer_than_awss_limit_is_served_where_aws_does_not_check():
+    ids = [f"user-{number:015}" for number in range(10_000)]
+    flags = snapshot(
+        a=variants(f"(in $userId {json.dumps(ids)})", None), b=variants(f'(eq $a "{"x" * 300_000}")', None)
+    )
+    assert [flags.evaluate("a", user_id).variant for user_id in (ids[-1], "user-0")] == ["v0", "v1"]
+    assert flags.evaluate("b").error is ErrorCode.PARSE_ERROR
+
+
 def test_an_unknown_flag_is_not_found():
     found = snapshot().evaluate("nowhere")
     assert (found.error, found.is_on, found.key, found.version) == (ErrorCode.FLAG_NOT_FOUND, None, "nowhere", "7")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flagkit.core.context import MAX_NUMBER_CHARS
+from flagkit.core.flags import MAX_READ_CHARS
 from flagkit.core.rules.ast import MAX_DEPTH, MAX_PATTERN_CHARS, MAX_RULE_CHARS
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
@@ -73,5 +75,5 @@ def test_every_form_of_an_operator_in_the_table_is_accepted(row: list[str]) -> N
 
 def test_the_limits_are_those_of_the_page() -> None:
     limits = " ".join(cell for row in PAGE.split("## Limits")[1].splitlines() for cell in row.split("|"))
-    for number in (MAX_RULE_CHARS, MAX_DEPTH, MAX_PATTERN_CHARS):
+    for number in (MAX_RULE_CHARS, MAX_READ_CHARS, MAX_DEPTH, MAX_PATTERN_CHARS, MAX_NUMBER_CHARS):
         assert f"{number:,}" in limits
