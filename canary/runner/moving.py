@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from canary.core.events import AliasWrite
 from canary.core.plan import FunctionRef
 from canary.core.record import decode
+from canary.core.recover import is_draining
 from canary.core.traffic import AliasSpec, AliasState
 from canary.errors import AwsError, NotFoundError, RecordError, StaleRevisionError, UnavailableError
 from canary.runner.retrying import ATTEMPTS, Retrying
@@ -101,9 +102,10 @@ def _write(write: AliasWrite, seen: AliasState, retrying: Retrying) -> AliasStat
 
 def _drains(found: AliasState, write: AliasWrite) -> bool:
     """Our write took, and AWS put draining weights of its own beside it (provisioned concurrency, trap 13)."""
-    spec = write.spec
-    ours = (found.version, found.description) == (spec.version, spec.description)
-    return ours and spec.extra_version is None and found.extra_version in write.versions
+    if found.description != write.spec.description:
+        return False
+    record = decode(found.description)
+    return record is not None and is_draining(found, record)
 
 
 def _take_back_once(write: AliasWrite, retrying: Retrying) -> bool | AwsError:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
-from canary.core.plan import StagePlan
-from canary.runner.checks import Check
+from canary.core.measurements import AlarmState, DataState, Gauge, Stream
+from canary.core.plan import ErrorsGate, Gate, HealthGate, LatencyGate, QueueGate, StagePlan, format_duration
+from canary.core.recover import in_order
+from canary.core.schedule import settle, settled_until
+from canary.ports import Target, Window
+from canary.runner.checks import Check, Level
+from canary.runner.measuring import alarms, timeout_s
+from canary.runner.moving import read_all
+from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
+from canary.runner.telling import Teller
+
+_ALARM_LEVELS = {AlarmState.OK: Level.OK, AlarmState.INSUFFICIENT_DATA: Level.WARNING}
 
 
 def verify(
@@ -18,5 +30,86 @@ def verify(
     max_errors_percent: Decimal = Decimal(1),
     p99: timedelta = timedelta(seconds=1),
 ) -> tuple[Check, ...]:
-    """Errors < 1 %, p99 < 1 s, dead-letter queues empty, alarms OK, over the last settled minutes. Since 0.1."""
-    raise NotImplementedError
+    """Errors < 1 %, p99 < 1 s, dead-letter queues empty, alarms OK, over the last settled minutes.
+
+    Plain shares, no test: this says how it is, not whether a version is to blame. Without traffic nothing is verified,
+    which is a warning; a query that fails is a failed check.
+
+    Args:
+        stage: the plan; its queues, alarms and health checks are looked at.
+        ports: the world.
+        window: how far back.
+        max_errors_percent: more failed requests than this fail the check.
+        p99: the latency that 99 % of the requests must keep.
+
+    Raises:
+        AwsError: an alias can't be read.
+
+    Since 0.1.
+    """
+    retrying = Retrying(Teller(ports, "", stage.name))
+    live = [
+        Target(alias.function, alias.version, alias.version) for alias in read_all(in_order(stage), retrying).values()
+    ]
+    gates = _gates(stage, live, p99, retrying)
+    asked = stage.model_copy(update={"gates": gates})
+    longest_s = max(timeout_s(target.function, target.base, retrying) for target in live)
+    end = settled_until(ports.clock.now(), settle(stage.settle, longest_s))
+    measured = ports.metrics.measure(asked, live, Window(end - window, end, end - window))
+    return (
+        *(_share(stream, gates[stream.key.gate], max_errors_percent, window) for stream in measured.streams),
+        *(_depth(gauge) for gauge in measured.gauges),
+        *_alarms(stage, ports),
+        *_health(stage, ports, live),
+    )
+
+
+def _gates(stage: StagePlan, live: Sequence[Target], p99: timedelta, retrying: Retrying) -> dict[str, Gate]:
+    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
+    read = retrying.teller.ports.traffic.version_facts
+    for target in live:
+        facts = retrying.call(f"read version {target.base}", partial(read, target.function, target.base))
+        queues |= {facts.dead_letter_arn} if ":sqs:" in facts.dead_letter_arn else set()
+    gates: dict[str, Gate] = {"errors": ErrorsGate(), "p99": LatencyGate(quantile=Decimal("0.99"), limit=p99)}
+    return gates | {f"queue {queue}": QueueGate(queue=queue, max_new_messages=0) for queue in sorted(queues)}
+
+
+def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: timedelta) -> Check:
+    # One version is live, so its series and the alias' total tell the same; either may be missing (§2.1).
+    requests = sum(max(row.candidate_requests, row.base_requests) for row in stream.minutes)
+    bad = sum(max(row.candidate_bad, row.base_bad) for row in stream.minutes)
+    name, key = stream.key.gate, stream.key.function
+    if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
+        return Check(name, Level.FAILED, f"CloudWatch can't tell: {stream.detail or stream.state.value}", key)
+    if not requests:
+        return Check(name, Level.WARNING, f"no request in {format_duration(window)}: nothing is verified", key)
+    limit, what = float(max_errors_percent) / 100, "failed"
+    if isinstance(gate, LatencyGate):
+        limit, what = gate.limit_ratio, f"took longer than {format_duration(gate.snapped)}"
+    level = Level.OK if bad / requests <= limit else Level.FAILED
+    return Check(name, level, f"{bad} of {requests} requests ({bad / requests:.2%}) {what}, limit {limit:.2%}", key)
+
+
+def _depth(gauge: Gauge) -> Check:
+    values = [row.candidate for row in gauge.minutes if row.candidate is not None]
+    latest = values[-1] if values else gauge.before
+    if gauge.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN} or latest is None:
+        return Check("queue", Level.FAILED, f"{gauge.key.gate}: can't tell: {gauge.detail or gauge.state.value}")
+    level = Level.OK if latest == 0 else Level.FAILED
+    return Check("queue", level, f"{gauge.key.gate} holds {latest:.0f} messages")
+
+
+def _alarms(stage: StagePlan, ports: Ports) -> Iterator[Check]:
+    for reading in alarms(stage, None, ports):
+        level = _ALARM_LEVELS.get(reading.state, Level.FAILED)
+        detail = f": {reading.detail}" if reading.detail and level is not Level.OK else ""
+        yield Check("alarm", level, f"alarm {reading.name} is {reading.state.value.replace('_', ' ')}{detail}")
+
+
+def _health(stage: StagePlan, ports: Ports, live: Sequence[Target]) -> Iterator[Check]:
+    checked = {name: gate for name, gate in stage.gates.items() if isinstance(gate, HealthGate) and not gate.dedicated}
+    if not checked:
+        return
+    for probe in ports.probes.probe(stage.model_copy(update={"gates": checked}), live, ports.clock.now()):
+        level = {True: Level.OK, False: Level.FAILED, None: Level.WARNING}[probe.ok]
+        yield Check("health", level, f"{probe.key}: {probe.detail or 'answers'}", probe.key.function)
