@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from pydantic import JsonValue
 
 from flagkit.authoring.source import AttributeSource, FlagSource, VariantSource
@@ -30,7 +28,7 @@ def native_definition(flag: FlagSource) -> JsonValue:
     if flag.description is not None:
         native["description"] = flag.description
     if flag.deprecated is not None:
-        date = {} if flag.deprecated is True else {"date": flag.deprecated.isoformat()}
+        date = {} if flag.deprecated is True else {"date": str(flag.deprecated)}
         native["_deprecation"] = {"status": "planned", **date}
     if flag.attributes:
         native["attributes"] = {
@@ -54,17 +52,9 @@ def read_definition(definition: FlagDefinition) -> dict[str, object]:
     words: dict[str, object] = {"name": definition.name, "description": definition.description}
     if definition.deprecation is not None:
         date = definition.deprecation.date
-        words["deprecated"] = True if date is None else _date(date)
+        words["deprecated"] = True if date is None else date
     words["attributes"] = {key: _read_attribute(attribute) for key, attribute in definition.attributes.items()}
     return {word: value for word, value in words.items() if value is not None}
-
-
-def _date(text: str) -> dt.date | bool:
-    # The format takes any digits; a day that doesn't exist stays a plan without a date.
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return True
 
 
 def _read_attribute(attribute: AttributeDefinition) -> AttributeSource:

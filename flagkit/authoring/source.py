@@ -70,6 +70,11 @@ Steps = Annotated[int, BeforeValidator(_steps), PlainSerializer(_percent)]
 Bands = Annotated[tuple[Band, ...], BeforeValidator(_bands), PlainSerializer(_pairs)]
 Moment = Annotated[dt.datetime, AfterValidator(_aware)]
 """A point in time, held in UTC."""
+Removal = Annotated[
+    # The last form keeps a day that the format takes and the calendar doesn't.
+    Literal[True] | dt.date | Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")],
+    Field(union_mode="left_to_right"),
+]
 Texts = tuple[StrictStr, ...]
 
 
@@ -196,7 +201,7 @@ class FlagSource(Audience):
 
     name: StrictStr | None = None
     description: StrictStr | None = None
-    deprecated: dt.date | Literal[True] | None = None
+    deprecated: Removal | None = None
     attributes: dict[str, AttributeSource] = Field(default_factory=dict)
     enabled: bool | None = None
     values: dict[str, JsonValue] = Field(default_factory=dict)

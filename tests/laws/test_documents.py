@@ -12,6 +12,7 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flagkit.authoring import apply_source, decompile, read_toml, write_toml
 from flagkit.core.documents import FlagDocument, normalise, reduce, serialise
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
@@ -225,3 +226,13 @@ def test_the_retrieval_form_is_the_default_answer(content):
 def test_the_readable_json_is_the_same_document(content):
     document = FlagDocument.parse(content)
     assert FlagDocument.parse(document.to_json()).to_dict() == document.to_dict()
+
+
+@given(documents() | broken())
+def test_the_readable_form_put_over_its_own_document_changes_nothing(content):
+    """Not a byte, whatever the document holds, by way of TOML, too."""
+    document = parsed(content)
+    if isinstance(document, FlagDocument):
+        source = decompile(document)
+        assert apply_source(document, source).to_json() == document.to_json()
+        assert read_toml(write_toml(source)) == source
