@@ -1,0 +1,9 @@
+"""Lint of flag documents: what AWS refuses, and what it takes although it was hardly meant. Pure.
+
+Authoring only: it reads documents through `flagkit.core.documents` and so imports pydantic (DESIGN.md D4).
+"""
+
+from flagkit.core.lint.document import lint
+from flagkit.core.lint.findings import Finding, Severity
+
+__all__ = ["Finding", "Severity", "lint"]

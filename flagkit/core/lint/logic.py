@@ -1,0 +1,228 @@
+"""Whether one rule implies another, and what time has settled already: sound, not complete. It must not evaluate users.
+
+Every "yes" is certain; a "no" only says that it wasn't shown. Splits are compared exactly, as stretches of the bucket
+line (`flagkit.core.rules.bands`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from flagkit.core.context import instant_of
+from flagkit.core.rules.ast import (
+    And,
+    Boolean,
+    Compare,
+    Condition,
+    Constant,
+    Key,
+    Matches,
+    Membership,
+    Not,
+    Or,
+    Split,
+    TextTest,
+    Timestamp,
+)
+from flagkit.core.rules.bands import Bands, bands_of, combine
+
+TRUE, FALSE = Boolean(True), Boolean(False)
+# flagkit provides both from its clock (context `$now`, `$currentTime`).
+CLOCK_KEYS = frozenset({"now", "currentTime"})
+_FLIPPED = {"lt": "gt", "gt": "lt", "lte": "gte", "gte": "lte"}
+
+
+def walk(node: Condition) -> Iterator[Condition]:
+    """Yield a condition and everything in it. Since 0.1."""
+    yield node
+    match node:
+        case Not(operand):
+            yield from walk(operand)
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from walk(operand)
+        case _:
+            pass
+
+
+def keys_of(node: Condition) -> Iterator[str]:
+    """Yield the context keys that one expression itself looks at. Since 0.1."""
+    match node:
+        case Compare(_, left, right) | TextTest(_, left, right):
+            yield from (operand.name for operand in (left, right) if isinstance(operand, Key))
+        case Membership(value) | Matches(value):
+            yield from (operand.name for operand in (value,) if isinstance(operand, Key))
+        case Split(_, by):
+            yield by.name
+        case _:
+            pass
+
+
+def settle(node: Condition, now: datetime) -> Condition:
+    """Return a condition without what the clock has decided for good. Since 0.1."""
+    match node:
+        case Compare():
+            return _settled_time(node, now)
+        case Not(operand):
+            inner = settle(operand, now)
+            return Boolean(not inner.value) if isinstance(inner, Boolean) else Not(inner)
+        case And(operands):
+            return _joined(And, [settle(operand, now) for operand in operands], neutral=TRUE, ruling=FALSE)
+        case Or(operands):
+            return _joined(Or, [settle(operand, now) for operand in operands], neutral=FALSE, ruling=TRUE)
+        case _:
+            return node
+
+
+def _joined(join: type[And] | type[Or], parts: list[Condition], *, neutral: Boolean, ruling: Boolean) -> Condition:
+    left = tuple(part for part in parts if part != neutral)
+    if ruling in left or not left:
+        return ruling if left else neutral
+    return left[0] if len(left) == 1 else join(left)
+
+
+def _settled_time(node: Compare, now: datetime) -> Condition:
+    key, moment, operator = node.left, node.right, str(node.operator)
+    if isinstance(moment, Key):
+        key, moment, operator = moment, key, _FLIPPED.get(operator, operator)
+    if not (isinstance(key, Key) and key.name in CLOCK_KEYS and isinstance(moment, Timestamp)):
+        return node
+    past = instant_of(now), instant_of(moment.text)
+    if past[0] is None or past[1] is None or past[0] <= past[1] or operator not in _FLIPPED:
+        return node
+    return Boolean(operator in {"gt", "gte"})
+
+
+class Logic:
+    """Implication between the rules of one flag; remembers what it has shown. Since 0.1.
+
+    Args:
+        default_seed: the seed of a `split` without one: the flag's key.
+    """
+
+    def __init__(self, default_seed: str) -> None:
+        self._seed = default_seed
+        self._bands: dict[int, Bands | None] = {}
+        self._shown: dict[tuple[int, int], bool] = {}
+        self._parts: dict[int, tuple[Condition, ...]] = {}
+        self._kept: list[Condition] = []  # everything above remembers by identity
+
+    def bands(self, node: Condition) -> Bands | None:
+        """Return the stretches of a condition that depends on one bucket only; None for any other."""
+        self._kept.append(node)
+        return bands_of(node, self._seed, self._bands)
+
+    def is_never(self, node: Condition) -> bool:
+        """Whether a condition is true for nobody, shown from its splits alone: 0 %, or stretches that don't meet."""
+        bands = self.bands(node)
+        if bands is not None:
+            return not (any(bands.truths) or bands.missing)
+        match node:
+            case And(operands):
+                return any(self.is_never(part) for part in self.parts(node)) or _contradicts(operands)
+            case Or():
+                return all(self.is_never(part) for part in self.parts(node))
+            case _:
+                return node == FALSE
+
+    def is_nobody(self, node: Condition) -> bool:
+        """Whether a condition is `is_never` because it says so: it holds a 0 % where it counts. Since 0.1."""
+        match node:
+            case Split():
+                return self.is_never(node)
+            case And(operands):
+                return any(self.is_nobody(part) for part in operands)
+            case Or(operands):
+                return all(self.is_nobody(part) for part in operands)
+            case _:
+                return node == FALSE
+
+    def implies(self, node: Condition, other: Condition) -> bool:
+        """Whether everybody for whom `node` is true is certainly somebody for whom `other` is true."""
+        place = id(node), id(other)
+        if place not in self._shown:
+            self._kept += (node, other)
+            self._shown[place] = self._implies(node, other)
+        return self._shown[place]
+
+    def parts(self, node: And | Or) -> tuple[Condition, ...]:
+        """Return the operands, those on one bucket line joined to one, so that stretches add up."""
+        if id(node) not in self._parts:
+            self._kept.append(node)
+            self._parts[id(node)] = tuple(self._grouped(node))
+        return self._parts[id(node)]
+
+    def _grouped(self, node: And | Or) -> Iterator[Condition]:
+        lines: dict[tuple[str, str], list[Condition]] = defaultdict(list)
+        for operand in node.operands:
+            bands = self.bands(operand)
+            if bands is None:
+                yield operand
+            else:
+                lines[bands.by, bands.seed].append(operand)
+        for group in lines.values():
+            if len(group) == len(node.operands):  # joined they would be the node itself, again and again
+                yield from group
+            else:
+                yield group[0] if len(group) == 1 else type(node)(tuple(group))
+
+    def _implies(self, node: Condition, other: Condition) -> bool:
+        if node in (other, FALSE) or other == TRUE:
+            return True
+        first, second = self.bands(node), self.bands(other)
+        if first is not None and second is not None and (first.by, first.seed) == (second.by, second.seed):
+            return _is_within(first, second)
+        return self._by_parts(node, other)
+
+    def _by_parts(self, node: Condition, other: Condition) -> bool:
+        if isinstance(node, Or):
+            return all(self.implies(part, other) for part in self.parts(node))
+        if isinstance(other, And):
+            return all(self.implies(node, part) for part in self.parts(other))
+        if isinstance(other, Or) and any(self.implies(node, part) for part in self.parts(other)):
+            return True
+        if isinstance(node, And):
+            return any(self.implies(part, other) for part in self.parts(node))
+        if isinstance(node, Not) and isinstance(other, Not):
+            return self.implies(other.operand, node.operand)
+        narrow, wide = _choices(node), _choices(other)
+        return narrow is not None and wide is not None and narrow[0] == wide[0] and narrow[1] <= wide[1]
+
+
+def _is_within(first: Bands, second: Bands) -> bool:
+    outside = combine((first, _negation(second)), all)
+    return not (any(outside.truths) or outside.missing)
+
+
+def _negation(bands: Bands) -> Bands:
+    return Bands(bands.by, bands.seed, bands.cuts, tuple(not truth for truth in bands.truths), not bands.missing)
+
+
+def _contradicts(operands: tuple[Condition, ...]) -> bool:
+    """Whether one context key must be two different constants at once."""
+    allowed: dict[Key, frozenset[Constant]] = {}
+    for operand in operands:
+        choice = _choices(operand)
+        if choice is None:
+            continue
+        key, items = choice
+        # Constants of different types may be equal after all: "1" and 1 (DESIGN.md D6a).
+        if key in allowed and not items & allowed[key] and len({type(item) for item in items | allowed[key]}) == 1:
+            return True
+        allowed[key] = items & allowed[key] if key in allowed else items
+    return False
+
+
+def _choices(node: Condition) -> tuple[Key, frozenset[Constant]] | None:
+    """Return the constants among which a key must be."""
+    match node:
+        case Compare("eq", Key() as key, right) if not isinstance(right, Key):
+            return key, frozenset((right,))
+        case Compare("eq", left, Key() as key) if not isinstance(left, Key):
+            return key, frozenset((left,))
+        case Membership(Key() as key, items):
+            return key, frozenset(items)
+        case _:
+            return None

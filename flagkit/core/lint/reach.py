@@ -1,0 +1,159 @@
+"""Which variants nobody can reach, and percentages that don't mean what they seem to. It must not read documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import pairwise
+
+from flagkit.core.bucketing import BUCKETS
+from flagkit.core.lint.findings import Finding, Severity
+from flagkit.core.lint.logic import FALSE, Logic, settle, walk
+from flagkit.core.rules.ast import Condition, Or, Rule, Split
+from flagkit.core.rules.bands import Bands
+
+# Draws that aren't about variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
+_MARKS = ("layer:", "holdout:", "segment:", "requires:")
+_EXPOSURE = ":exposure"
+
+
+@dataclass(frozen=True, slots=True)
+class RuledVariant:
+    """One variant with a rule that can be read: its name, location, text and tree. Since 0.1."""
+
+    name: str
+    location: str
+    text: str
+    rule: Rule
+
+
+def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator[Finding]:
+    """Yield what is wrong with who gets which variant of one flag. Since 0.1."""
+    logic = Logic(key)
+    earlier: list[tuple[RuledVariant, Condition]] = []
+    shadowed = False
+    for variant in variants:
+        settled = settle(variant.rule, now)
+        found = _own(logic, variant, settled)
+        if found is None and not logic.is_never(settled):
+            found = _shadow(logic, variant, settled, earlier)
+            shadowed = shadowed or found is not None
+        if found is not None:
+            yield found
+        earlier.append((variant, settled))
+    if not shadowed:
+        yield from _weights(key, logic, variants)
+    yield from _mixed(key, variants)
+
+
+def draws(key: str, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
+    """Return by what and with which seed some rules draw users for their variants. Since 0.1."""
+    return frozenset(
+        (part.by.name, seed)
+        for rule in rules
+        for part in walk(rule)
+        if isinstance(part, Split) and 0 < part.percent.value < 100
+        for seed in [key if part.seed is None else part.seed.value]
+        if not seed.startswith(_MARKS) and not seed.endswith(_EXPOSURE)
+    )
+
+
+def _own(logic: Logic, variant: RuledVariant, settled: Condition) -> Finding | None:
+    """Report a rule that can't be true whatever the other variants say."""
+    if settled == FALSE and not logic.is_nobody(variant.rule):
+        message = f"variant {variant.name} has expired: its rule can't become true any more"
+        return _warning("expired", variant, message, "Remove the variant, or move its end.")
+    if logic.is_never(settled) and not logic.is_nobody(settled):
+        message = f"variant {variant.name} is unreachable: parts of its rule exclude each other"
+        return _warning("unreachable", variant, message, "`flagkit explain KEY --user ID` shows which part fails.")
+    return None
+
+
+def _shadow(
+    logic: Logic, variant: RuledVariant, settled: Condition, earlier: Sequence[tuple[RuledVariant, Condition]]
+) -> Finding | None:
+    """Report a variant that gets nobody, because those before it have taken them all."""
+    before = [(other, rule) for other, rule in earlier if not logic.is_never(rule)]
+    if not before:
+        return None
+    taken = before[0][1] if len(before) == 1 else Or(tuple(rule for _, rule in before))
+    if not logic.implies(settled, taken):
+        return None
+    names = " and ".join(other.name for other, rule in before if len(before) == 1 or _overlaps(logic, settled, rule))
+    names = names or " and ".join(other.name for other, _ in before)
+    if isinstance(variant.rule, Split):
+        message = f"variant {variant.name} gets 0 %, not {_shown(variant.rule)} %: those users already get {names}"
+        hint = f"`flagkit split KEY …` cuts shares that don't overlap; by hand, {variant.name} needs the sum of both."
+        return _warning("shadowed-split", variant, message, hint)
+    message = f"variant {variant.name} is unreachable: whoever it is for already gets {names}"
+    return _warning("unreachable", variant, message, "Variants are asked in order: put the narrower one first.")
+
+
+def _overlaps(logic: Logic, settled: Condition, other: Condition) -> bool:
+    first, second = logic.bands(settled), logic.bands(other)
+    if first is None or second is None:
+        return logic.implies(settled, other)
+    return any(first.at(cut) and second.at(cut) for cut in (0, *first.cuts, *second.cuts) if cut < BUCKETS)
+
+
+def _weights(key: str, logic: Logic, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
+    plain = [variant for variant in variants if isinstance(variant.rule, Split)]
+    lines = [bands for variant in variants if (bands := logic.bands(variant.rule)) is not None]
+    if len(lines) < 2 or len({(bands.by, bands.seed) for bands in lines}) > 1 or len(lines) < len(variants):
+        return
+    owned = _owned(variants, lines)
+    left = BUCKETS - sum(owned.values())
+    first = variants[0]
+    if len(plain) == len(variants) and sum(_percent(variant.rule) for variant in plain) == 100 and left:
+        shares = ", ".join(f"{name} {_ratio(size)} %" for name, size in owned.items())
+        wanted = " ".join(f"{variant.name}={_shown(variant.rule)}" for variant in plain)
+        message = f"the percentages read like weights, but give {shares} and the default {_ratio(left)} %"
+        yield _warning("weights", first, message, f"`flagkit split {key} {wanted}` gives these weights.")
+    elif 0 < left <= BUCKETS // 100 and len(plain) < len(variants):
+        message = f"the shares add up to {_ratio(BUCKETS - left)} %; the default gets the other {_ratio(left)} %"
+        yield _warning("weights", first, message, f"`flagkit split {key} …` shares all users out, if that is meant.")
+
+
+def _owned(variants: Sequence[RuledVariant], lines: Sequence[Bands]) -> Mapping[str, int]:
+    """Return how many buckets each variant gets: the first that matches wins."""
+    edges = sorted({0, BUCKETS, *(cut for bands in lines for cut in bands.cuts)})
+    owned = dict.fromkeys((variant.name for variant in variants), 0)
+    for start, end in pairwise(edges):
+        winner = next((variant.name for variant, bands in zip(variants, lines, strict=True) if bands.at(start)), None)
+        if winner is not None:
+            owned[winner] += end - start
+    return owned
+
+
+def _mixed(key: str, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
+    known: tuple[RuledVariant, frozenset[tuple[str, str]]] | None = None
+    for variant in variants:
+        drawn = draws(key, [variant.rule])
+        if drawn and known is not None and not drawn & known[1]:
+            message = (
+                f"variant {variant.name} draws its users anew, by another seed or key than {known[0].name}: "
+                f"its percentage is one of those whom {known[0].name} leaves"
+            )
+            yield _warning("mixed-draws", variant, message, "Give all splits of a flag one seed and one key.")
+            return
+        known = (variant, drawn) if drawn and known is None else known
+
+
+def _warning(code: str, variant: RuledVariant, message: str, hint: str) -> Finding:
+    return Finding(code, Severity.WARNING, variant.location, message, hint)
+
+
+def _percent(rule: Rule) -> Decimal:
+    assert isinstance(rule, Split)
+    return Decimal(str(rule.percent.value))
+
+
+def _shown(rule: Rule) -> str:
+    return f"{_percent(rule).normalize():f}"
+
+
+def _ratio(buckets: int) -> str:
+    # Thresholds are cut off to whole buckets, so four decimals are what a percentage can say.
+    return f"{(Decimal(buckets) * 100 / BUCKETS).quantize(Decimal('0.0001')).normalize():f}"
