@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import datetime
-from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import NoReturn, Self
 
 from flagkit.core.definitions import FlagDefinition, read_flag, read_retrieved
@@ -57,9 +56,10 @@ class Snapshot:
         self.label = label
         self.user_key = user_key
         self.now = now
-        # Until a flag is asked for, a stub stands in its place; the first call replaces it. An exact dict of stubs
-        # costs 0.1 ms per 1,000 flags and looks up 11 ns faster than a dict with __missing__.
-        self.flags: dict[str, FlagFunction] = {key: partial(self._first_call, key) for key in entries}
+        # Until a flag is asked for, a stub stands in its place; its first call replaces it. An exact dict of stubs is
+        # 11 ns faster to ask than a dict with __missing__, and a key bound as `self` is the smallest stub there is.
+        first_call = self._first_call
+        self.flags: dict[str, FlagFunction] = {key: MethodType(first_call, key) for key in entries}
 
     @classmethod
     def from_json(
@@ -160,7 +160,7 @@ class Snapshot:
 
     def _compiled(self, key: str) -> FlagFunction:
         known = self.flags[key]
-        if type(known) is not partial:  # whoever copied the table may hold a stub for long
+        if type(known) is not MethodType:  # whoever copied the table may hold a stub for long
             return known
         try:
             definition = self.definition(key)
