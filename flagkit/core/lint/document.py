@@ -120,7 +120,8 @@ def _doubts(document: FlagDocument, now: datetime, known_keys: Collection[str] |
         yield Finding(warning.constraint, Severity.WARNING, warning.location, warning.message)
     ruled = {key: _ruled(key, value) for key, value in document.values.items()}
     for key, value in document.values.items():
-        yield from reach(key, ruled[key], now)
+        if any(variant.enabled for variant in value.variants):
+            yield from reach(key, ruled[key], now)
         for variant in ruled[key]:
             yield from rule_slips(variant, key, now)
         yield from value_slips(value.attributes, f"values.{key}")

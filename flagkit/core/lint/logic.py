@@ -127,6 +127,11 @@ class Logic:
             case _:
                 return node == FALSE
 
+    def is_everybody(self, node: Condition) -> bool:
+        """Whether a condition says by its splits alone that it is true for everybody: not among 0 %."""
+        bands = self.bands(node)
+        return bands is not None and all(bands.truths) and bands.missing
+
     def is_nobody(self, node: Condition) -> bool:
         """Whether a condition is `is_never` because it says so: it holds a 0 % where it counts. Since 0.1."""
         match node:

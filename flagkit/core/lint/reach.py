@@ -32,6 +32,8 @@ class RuledVariant:
 def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator[Finding]:
     """Yield what is wrong with who gets which variant of one flag. Since 0.1."""
     logic = Logic(key)
+    # A rule that is true for everybody, key or not, is how a flag with variants is switched off (flagkit.admin.edits).
+    variants = [variant for variant in variants if not logic.is_everybody(variant.rule)]
     earlier: list[tuple[RuledVariant, Condition]] = []
     shadowed = False
     for variant in variants:

@@ -380,3 +380,16 @@ def test_a_split_shadowed_by_several_names_them_and_nobody_else() -> None:
     second, third = f"(and {split(60)} (not {split(30)}))", f"(and {split(90)} (not {split(60)}))"
     (finding,) = found(document({"f": flag(split(30), second, third, split(50))}))
     assert finding.message == "variant d gets 0 %, not 50 %: those users already get a and b"
+
+
+def test_a_flag_that_is_switched_off_in_front_of_its_variants_is_judged_without_that() -> None:
+    off = '(not (split pct::0 by::$userId seed::"switched off"))'
+    assert codes(off, split(20)) == []
+    assert codes(off, split(20), split(20)) == ["shadowed-split"]
+
+
+def test_variants_that_are_all_off_shadow_nothing() -> None:
+    rules = flag(split(20), split(20))
+    for variant in rules["_variants"]:
+        variant["enabled"] = False
+    assert found(document({"f": rules})) == ()
