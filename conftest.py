@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 # CI machines are slow and shared: a deadline would be a timing assertion.
@@ -38,3 +39,11 @@ pytest_collect_file = Sybil(
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
     fixtures=["documented_world"],
 ).pytest()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the blocks of a page in their order, however the rest is shuffled: each goes on from the one before."""
+    pages = (item for item in items if isinstance(item, SybilItem))
+    in_order = iter(sorted(pages, key=lambda item: (str(item.path), item.example.start)))
+    items[:] = [next(in_order) if isinstance(item, SybilItem) else item for item in items]
