@@ -118,7 +118,7 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another random world.")] = 1,
     as_json: AsJson = False,
     report: Annotated[Path, typer.Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
-        "canary-demo.html"
+        "demo-report.html"
     ),
     no_color: NoColor = False,
 ) -> int:
