@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Literal, NamedTuple, NoReturn, TypeAlias, cast
+from typing import NamedTuple, NoReturn
 
 from flagkit.core.context import MAX_NUMBER_CHARS
 from flagkit.errors import RuleError
 
-Kind: TypeAlias = Literal[
-    "(", ")", "[", "]", ",", "::", "text", "long", "number", "symbol", "quoted", "operator", "end"
-]
-
 
 class Token(NamedTuple):
-    """One token: `value` is a string's or symbol's decoded text, otherwise the text as it stands."""
+    """One token.
 
-    kind: Kind
+    Its kind is one of `( ) [ ] , ::` or text, number, symbol, quoted (a symbol), operator, end; inside this module
+    also long. Its value is a string's or symbol's decoded text, otherwise the text as it stands.
+    """
+
+    kind: str
     value: str
     position: int
 
@@ -96,14 +96,13 @@ def _scan(text: str) -> Iterator[Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             _fail(text, position)
-        group = cast("str", match.lastgroup)
-        value = match[group]
-        start = match.start(group)
+        group = match.lastgroup or "end"
+        value, start = match[group], match.start(group)
         if group in {"text", "quoted"}:
             value = _decode(value[1:-1], text, start + 1)
         elif group == "long":
             value = _decode(value[3:-3].replace("\r\n", "\n").replace("\r", "\n"), text, start + 3)
-        yield Token(cast("Kind", value if group == "punctuation" else group), value, start)
+        yield Token(value if group == "punctuation" else group, value, start)
         if group == "end":
             return
         position = match.end()
