@@ -166,3 +166,16 @@ def test_on_a_terminal_the_view_is_drawn_in_place(running: Desk, monkeypatch: py
     done = running("status", "staging", "--no-color")
     assert done.code == 0
     assert "canary on staging · baking" in done.out
+
+
+def test_verify_is_content_with_what_is_healthy_and_exits_1_where_it_is_not(desk: Desk) -> None:
+    desk.aws.clock.advance(10 * 60)
+    done = desk("verify", "staging")
+    assert done.code == 0, done.out
+    assert "checks, 0 failed" in done.out
+    version = desk.release(30)
+    desk.aws.session().client("lambda").update_alias(FunctionName="api", Name="live", FunctionVersion=version)
+    desk.aws.clock.advance(15 * 60)
+    strict = desk("verify", "staging", "--json")
+    assert strict.code == 1
+    assert "failed" in {json.loads(line)["level"] for line in strict.out.splitlines()}
