@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from datetime import datetime
 from types import MappingProxyType, MethodType
 from typing import NoReturn, Self
 
 from flagkit.core.definitions import FlagDefinition, read_flag, read_retrieved
-from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, failure
+from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.flags import compile_flag
-from flagkit.core.selection import constant
 from flagkit.errors import DocumentError, RuleError, Violation
 
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
@@ -100,13 +98,16 @@ class Snapshot:
     ) -> Self:
         """Read a deployment-time document that is decoded already; it is copied. Arguments as for `from_json`.
 
+        Raises:
+            DocumentError: not JSON data, or not a flag document at all.
+
         Since 0.1.
         """
         try:
-            values = deepcopy(_values(document))
-        except RecursionError:
-            _refuse("values", "AttributeType", "The document is nested too deeply.")
-        return cls(values, version=version, label=label, user_key=user_key, now=now)
+            content = json.dumps(document, default=_as_dict)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _not_json(error) from error
+        return cls.from_json(content, version=version, label=label, user_key=user_key, now=now)
 
     @classmethod
     def from_retrieved(cls, content: bytes | str, *, version: str | None = None, label: str | None = None) -> Self:
@@ -198,8 +199,18 @@ def _decode(content: bytes | str) -> object:
     try:
         return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        message = f"The document is not JSON: {error}"
-        raise DocumentError(message, violations=(Violation("JSON", "", message=message),)) from error
+        raise _not_json(error) from error
+
+
+def _not_json(error: Exception) -> DocumentError:
+    message = f"The document is not JSON: {error}"
+    return DocumentError(message, violations=(Violation("JSON", "", message=message),))
+
+
+def _as_dict(value: object) -> dict[object, object]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _refuse_constant(name: str) -> NoReturn:
