@@ -12,52 +12,26 @@ from statistics import NormalDist
 
 from benchmarks.releases.worlds import MINUTES, Minute
 from canary.core.stats.optional import spending_boundaries
+from canary.simulator.peers import PEERS
+from canary.simulator.peers import Rule as PeerRule
 
 LIMIT = 0.05
 Rule = Callable[[Sequence[Minute]], int | None]
 
 
-def alarm(m: int, n: int) -> Rule:
-    """CloudWatch: more than 5 % in at least M of the last N minutes; a minute without traffic does not breach."""
+def shipped(rule: PeerRule) -> Rule:
+    """A rule that `canary simulate` compares with, too."""
 
-    def rule(minutes: Sequence[Minute]) -> int | None:
-        breaches = [n_c > 0 and x_c / n_c > LIMIT for n_c, x_c, _, _ in minutes]
-        return next((t for t in range(len(minutes)) if sum(breaches[max(0, t - n + 1) : t + 1]) >= m), None)
+    def by_index(minutes: Sequence[Minute]) -> int | None:
+        number = rule([(n_c, x_c) for n_c, x_c, _, _ in minutes])
+        return None if number is None else number - 1
 
-    return rule
+    return by_index
 
 
 def sam(minutes: Sequence[Minute]) -> int | None:
     """The SAM documentation's alarm: any error in two consecutive minutes."""
     return next((t for t in range(1, len(minutes)) if minutes[t][1] and minutes[t - 1][1]), None)
-
-
-def argo(limit: int) -> Rule:
-    """Argo Rollouts: abort when failed measurements exceed failureLimit, cumulatively; no traffic counts as success."""
-
-    def rule(minutes: Sequence[Minute]) -> int | None:
-        failed = 0
-        for t, (n_c, x_c, _, _) in enumerate(minutes):
-            failed += n_c > 0 and x_c / n_c > LIMIT
-            if failed > limit:
-                return t
-        return None
-
-    return rule
-
-
-def flagger(threshold: int) -> Rule:
-    """Flagger: a minute above the limit or without traffic fails; at the tick after the K-th failure it rolls back."""
-
-    def rule(minutes: Sequence[Minute]) -> int | None:
-        failed = 0
-        for t, (n_c, x_c, _, _) in enumerate(minutes):
-            if failed >= threshold:
-                return t
-            failed += n_c == 0 or x_c / n_c > LIMIT
-        return None
-
-    return rule
 
 
 @lru_cache(maxsize=100_000)
@@ -158,10 +132,8 @@ def spending(expected: tuple[int, ...]) -> Rule:
 
 
 RIVALS: dict[str, Rule] = {
-    "CodeDeploy: alarm 2 of 3": alarm(2, 3),
+    **{name: shipped(rule) for name, rule in PEERS.items()},
     "SAM documentation's alarm": sam,
-    "Argo: failureLimit 3": argo(3),
-    "Flagger: threshold 5": flagger(5),
     "PipeCD: Mann-Whitney": pipecd,
     "Kayenta: judge": kayenta,
     "Bayes: 99 %": bayes(0.99),
