@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, Session, patiently
@@ -70,6 +70,7 @@ def _reading(gate: str, name: str, said: Mapping[str, Any] | None, started_at: d
         state, detail = AlarmState.UNKNOWN, f"its evaluation is {evaluation}"
     # The level may be older than the canary: what counts is when it changed.
     since = said.get("StateTransitionedTimestamp") or said.get("StateUpdatedTimestamp")
+    since = since and since.astimezone(UTC)
     red = state is AlarmState.ALARM
     before = red and (started_at is None or (since is not None and since <= started_at))
     return AlarmReading(gate, name, state, since, red_at_start=before, detail=detail)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, patiently
@@ -98,7 +98,8 @@ _STATES: Final = {"Complete": DataState.COMPLETE, "PartialData": DataState.PARTI
 
 def _take(points: Points, result: Mapping[str, Any]) -> None:
     """Adds one page's part of a result. Its status counts anew: PartialData means "more pages" until the last one."""
-    points.values.update(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True))
+    times = [at.astimezone(UTC) for at in result.get("Timestamps", ())]  # botocore gives the machine's time zone
+    points.values.update(zip(times, result.get("Values", ()), strict=True))
     status = str(result.get("StatusCode", ""))
     points.state = _STATES.get(status, DataState.FAILED)
     said = "; ".join(str(message.get("Value", message)) for message in result.get("Messages", ()))

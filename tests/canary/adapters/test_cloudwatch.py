@@ -1,0 +1,342 @@
+"""CloudWatchMetrics over the wire: exact dimensions, counts per minute of both versions, and what isn't evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from canary.adapters import series as series_module
+from canary.adapters.aws import open_session
+from canary.adapters.cloudwatch import CloudWatchMetrics
+from canary.core.measurements import DataState, Stream
+from canary.core.plan import FunctionRef, StagePlan
+from canary.core.schedule import whole_minute
+from canary.ports import Measurements, Target, Window
+from canary.testing import AwsStandIn
+from flagkit.testing import Fault
+from tests.canary.fakes import stage_of
+
+API = FunctionRef("api", "live")
+TARGET = Target(API, "1", "2")
+MINUTE = timedelta(minutes=1)
+
+
+def steady(event: object, context: object) -> dict[str, object]:
+    return {"ok": True}
+
+
+def failing(event: object, context: object) -> dict[str, object]:
+    raise RuntimeError("no")
+
+
+@pytest.fixture
+def aws(canary_aws: AwsStandIn) -> AwsStandIn:
+    canary_aws.lambda_.deploy("api", steady, alias="live")
+    canary_aws.lambda_.deploy("api", failing)
+    return canary_aws
+
+
+def shift(aws: AwsStandIn, weights: dict[str, float]) -> None:
+    aws.session().client("lambda").update_alias(
+        FunctionName="api", Name="live", RoutingConfig={"AdditionalVersionWeights": weights}
+    )
+
+
+def call(aws: AwsStandIn, times: int, qualifier: str = "live") -> list[str]:
+    return [aws.lambda_.call("api", qualifier).version for _ in range(times)]
+
+
+def window(aws: AwsStandIn, start: datetime, history: int = 0) -> Window:
+    return Window(start, whole_minute(aws.clock.now()), start - history * MINUTE)
+
+
+def measured(aws: AwsStandIn, stage: StagePlan, span: Window, metrics: CloudWatchMetrics | None = None) -> Measurements:
+    metrics = metrics or CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    return metrics.measure(stage, [TARGET], span)
+
+
+def stream(found: Measurements, gate: str) -> Stream:
+    return next(one for one in found.streams if one.key.gate == gate)
+
+
+def test_both_versions_are_counted_apart_minute_by_minute(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    shift(aws, {"2": 0.5})
+    ran = call(aws, 40)
+    aws.clock.advance(60)
+    later = call(aws, 20)
+    aws.clock.advance(300)
+    found = measured(aws, stage_of("api:live"), window(aws, start))
+    rows = stream(found, "errors").minutes
+    assert [(r.candidate_requests, r.candidate_bad, r.base_requests, r.base_bad) for r in rows] == [
+        (ran.count("2"), ran.count("2"), ran.count("1"), 0),
+        (later.count("2"), later.count("2"), later.count("1"), 0),
+    ]
+    assert rows[0].minute == start
+    (alias,) = found.traffic
+    assert [row.alias_requests for row in alias.minutes] == [40, 20]
+
+
+def test_calls_of_a_version_by_its_number_are_not_among_the_users_of_the_alias(aws: AwsStandIn) -> None:
+    """lambda-canary.md §9, trap 34; the function's own total has them, which shows traffic that bypasses the alias."""
+    start = aws.clock.now()
+    call(aws, 5)
+    call(aws, 30, "2")
+    aws.clock.advance(300)
+    found = measured(aws, stage_of("api:live"), window(aws, start))
+    assert [r.candidate_requests for r in stream(found, "errors").minutes] == [0]
+    assert [(r.alias_requests, r.function_requests) for r in found.traffic[0].minutes] == [(5, 35)]
+
+
+def test_minutes_before_the_start_are_the_bases_history(aws: AwsStandIn) -> None:
+    call(aws, 7)
+    aws.clock.advance(120)
+    start = aws.clock.now()
+    call(aws, 3)
+    aws.clock.advance(300)
+    rows = stream(measured(aws, stage_of("api:live"), window(aws, start, history=10)), "errors")
+    assert [(r.minute, r.base_requests, r.base_bad, r.candidate_requests) for r in rows.history] == [
+        (start - 2 * MINUTE, 7, 0, 0)
+    ]
+    assert [r.base_requests for r in rows.minutes] == [3]
+
+
+def test_without_a_series_of_its_own_the_base_is_the_total_minus_the_candidate(
+    aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lambda-canary.md §2.1: whether ExecutedVersion of the primary always exists isn't settled."""
+    start = aws.clock.now()
+    shift(aws, {"2": 0.5})
+    ran = call(aws, 40)
+    aws.clock.advance(300)
+    original = series_module._query
+
+    def hide_base(name: str, one: series_module.Series) -> dict[str, Any]:
+        renamed = tuple((k, "gone" if (k, v) == ("ExecutedVersion", "1") else v) for k, v in one.dimensions)
+        return original(name, series_module.Series(one.namespace, one.name, renamed, one.stat))
+
+    monkeypatch.setattr(series_module, "_query", hide_base)
+    (row,) = stream(measured(aws, stage_of("api:live"), window(aws, start)), "errors").minutes
+    assert (row.base_requests, row.base_bad) == (ran.count("1"), 0)
+    assert (row.candidate_requests, row.candidate_bad) == (ran.count("2"), ran.count("2"))
+
+
+def test_slow_requests_are_counted_at_a_bin_edge_exactly(aws: AwsStandIn) -> None:
+    """lambda-canary.md §2.3: `TC(2048.4:)` is exact where `TC(2000:)` is not."""
+    slow = iter([1900.0, 2040.0, 2049.0, 5000.0, 100.0])
+    start = aws.clock.now()
+    sets = [{"FunctionName": "api", "Resource": "api:live", "ExecutedVersion": "2"}]
+    for value in slow:
+        for dimensions in sets:
+            aws.metrics.record("AWS/Lambda", "Duration", dimensions, value, start, unit="Milliseconds")
+    aws.clock.advance(300)
+    (row,) = stream(measured(aws, stage_of("api:live"), window(aws, start)), "latency").minutes
+    assert (row.candidate_requests, row.candidate_bad) == (5, 2)
+
+
+def test_no_series_at_all_is_no_data_and_not_health(aws: AwsStandIn) -> None:
+    aws.clock.advance(300)
+    found = measured(aws, stage_of("api:live"), window(aws, aws.clock.now() - 4 * MINUTE))
+    assert {one.state for one in found.streams} == {DataState.NO_DATA}
+
+
+def test_a_young_window_asks_for_nothing_it_may_not_score(aws: AwsStandIn) -> None:
+    call(aws, 5)
+    now = whole_minute(aws.clock.now())
+    found = measured(aws, stage_of("api:live"), Window(now, now, now))
+    assert all(not one.minutes and not one.history for one in found.streams)
+
+
+def partial(result: dict[str, Any]) -> None:
+    result["MetricDataResults"][0]["StatusCode"] = "PartialData"
+
+
+def internal(result: dict[str, Any]) -> None:
+    result["MetricDataResults"][0]["StatusCode"] = "InternalError"
+
+
+def forbidden(result: dict[str, Any]) -> None:
+    result["MetricDataResults"][0].update(StatusCode="Forbidden", Messages=[{"Code": "x", "Value": "not yours"}])
+
+
+def message(result: dict[str, Any]) -> None:
+    result["MetricDataResults"][0]["Messages"] = [{"Code": "Warning", "Value": "some bins were left out"}]
+
+
+def warning(result: dict[str, Any]) -> None:
+    result["Messages"] = [{"Code": "MaxMetricsExceeded", "Value": "not all metrics"}]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "state"),
+    [
+        (partial, DataState.PARTIAL),
+        (internal, DataState.FAILED),
+        (forbidden, DataState.FAILED),
+        (message, DataState.PARTIAL),
+        (warning, DataState.PARTIAL),
+    ],
+)
+def test_anything_but_a_complete_answer_is_no_evidence_and_keeps_what_was_known(
+    aws: AwsStandIn, spoil: Callable[[dict[str, Any]], None], state: DataState
+) -> None:
+    """lambda-canary.md §9, trap 33."""
+    start = aws.clock.now()
+    call(aws, 10)
+    aws.clock.advance(300)
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    good = stream(measured(aws, stage_of("api:live"), window(aws, start), metrics), "errors")
+    original = metrics._reader._cloudwatch.call
+
+    def spoiled(operation: str, **arguments: object) -> dict[str, Any]:
+        answer = original(operation, **arguments)
+        spoil(answer)
+        return answer
+
+    metrics._reader._cloudwatch.call = spoiled  # type: ignore[method-assign]
+    bad = stream(measured(aws, stage_of("api:live"), window(aws, start), metrics), "errors")
+    assert bad.state is state
+    assert bad.detail or spoil in (partial, internal)
+    assert bad.minutes == good.minutes
+
+
+def test_a_failed_query_is_told_in_the_state_and_never_raised(aws: AwsStandIn) -> None:
+    aws.clock.advance(300)
+    aws.faults.add(Fault.DENIED, "cloudwatch.GetMetricData")
+    found = measured(aws, stage_of("api:live"), window(aws, aws.clock.now() - 4 * MINUTE))
+    assert {one.state for one in found.streams} == {DataState.FAILED}
+    assert "cloudwatch:GetMetricData" in found.streams[0].detail
+    assert found.traffic[0].state is DataState.FAILED
+
+
+def test_a_fault_that_passes_is_waited_out_within_the_tick(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    call(aws, 5)
+    aws.clock.advance(300)
+    aws.faults.add(Fault.THROTTLED, "cloudwatch.GetMetricData", times=2)
+    assert stream(measured(aws, stage_of("api:live"), window(aws, start)), "errors").state is DataState.COMPLETE
+
+
+def test_many_queries_are_asked_in_several_calls_and_all_pages_are_read(
+    aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GetMetricData takes 500 queries (lambda-canary.md §2.2); here five, so that one function needs several calls."""
+    start = aws.clock.now()
+    call(aws, 9)
+    aws.clock.advance(300)
+    whole = measured(aws, stage_of("api:live"), window(aws, start))
+    before = len(aws.wire.calls)
+    monkeypatch.setattr(series_module, "QUERIES_PER_CALL", 5)
+    assert measured(aws, stage_of("api:live"), window(aws, start)) == whole
+    assert [record.call for record in aws.wire.calls[before:]].count("cloudwatch.GetMetricData") > 1
+
+
+def test_pages_are_put_together_and_a_partial_page_in_the_middle_is_no_fault(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    call(aws, 6)
+    aws.clock.advance(60)
+    call(aws, 4)
+    aws.clock.advance(300)
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    whole = measured(aws, stage_of("api:live"), window(aws, start), metrics)
+    original = metrics._reader._cloudwatch.call
+
+    def paged(operation: str, **arguments: Any) -> dict[str, Any]:
+        second = arguments.pop("NextToken", None) is not None
+        answer = original(operation, **arguments)
+        for result in answer["MetricDataResults"]:
+            keep = slice(1, None) if second else slice(0, 1)
+            result["Timestamps"], result["Values"] = result["Timestamps"][keep], result["Values"][keep]
+            result["StatusCode"] = "Complete" if second else "PartialData"
+        return answer if second else {**answer, "NextToken": "more"}
+
+    metrics._reader._cloudwatch.call = paged  # type: ignore[method-assign]
+    assert measured(aws, stage_of("api:live"), window(aws, start), metrics) == whole
+
+
+def test_throttled_requests_are_the_aliass_and_have_no_version(aws: AwsStandIn) -> None:
+    """lambda-canary.md §2.1: nothing ran, so they are in neither Invocations nor Errors."""
+    start = aws.clock.now()
+    call(aws, 8)
+    for dimensions in ({"FunctionName": "api", "Resource": "api:live"},):
+        aws.metrics.record("AWS/Lambda", "Throttles", dimensions, 1.0, start, unit="Count")
+        aws.metrics.record("AWS/Lambda", "Throttles", dimensions, 1.0, start, unit="Count")
+    aws.clock.advance(300)
+    stage = stage_of("api:live", gates={"throttles": {"kind": "throttles"}})
+    (row,) = stream(measured(aws, stage, window(aws, start)), "throttles").minutes
+    assert (row.candidate_requests, row.candidate_bad) == (10, 2)
+
+
+def test_a_gauge_has_both_versions_where_the_metric_can_tell_them(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    for version, value in (("1", 10.0), ("2", 30.0)):
+        aws.metrics.record("Shop", "Basket", {"version": version, "stage": "staging"}, value, start)
+    aws.metrics.record("Shop", "Load", {"stage": "staging"}, 5.0, start - MINUTE)
+    aws.metrics.record("Shop", "Load", {"stage": "staging"}, 7.0, start)
+    aws.clock.advance(300)
+    basket = {"namespace": "Shop", "name": "Basket", "dimensions": {"version": "{version}", "stage": "{stage}"}}
+    load = {"namespace": "Shop", "name": "Load", "dimensions": {"stage": "{stage}"}, "stat": "Maximum"}
+    gates = {
+        "basket": {"kind": "metric", "metric": basket, "min": 1},
+        "load": {"kind": "metric", "metric": load, "max": 9},
+    }
+    found = {g.key.gate: g for g in measured(aws, stage_of("api:live", gates=gates), window(aws, start, 5)).gauges}
+    assert [(row.candidate, row.base) for row in found["basket"].minutes] == [(30.0, 10.0)]
+    assert ([row.candidate for row in found["load"].minutes], found["load"].before) == ([7.0], 5.0)
+    assert (found["basket"].key.function, found["load"].key.function) == ("api:live", "")
+
+
+def test_a_ratio_is_made_of_two_counts_of_each_version(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    for version, orders, sessions in (("1", 50, 100), ("2", 30, 100)):
+        for name, count in (("Orders", orders), ("Sessions", sessions)):
+            aws.metrics.record("Shop", name, {"version": version}, float(count), start)
+    aws.clock.advance(300)
+
+    def metric(name: str) -> dict[str, object]:
+        return {"namespace": "Shop", "name": name, "dimensions": {"version": "{version}"}}
+
+    gates = {"orders": {"kind": "ratio", "numerator": metric("Orders"), "denominator": metric("Sessions")}}
+    (row,) = stream(measured(aws, stage_of("api:live", gates=gates), window(aws, start)), "orders").minutes
+    assert (row.candidate_requests, row.candidate_bad, row.base_requests, row.base_bad) == (100, 30, 100, 50)
+
+
+QUEUE = {"dlq": {"kind": "queue", "queue": "dead", "max_new_messages": 0}}
+
+
+def test_a_queues_depth_comes_from_sqs_itself_and_is_remembered_from_tick_to_tick(aws: AwsStandIn) -> None:
+    sqs = aws.session().client("sqs")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    stage = stage_of("api:live", gates=QUEUE)
+    aws.clock.advance(60)
+    measured(aws, stage, window(aws, aws.clock.now()), metrics)
+    aws.clock.advance(60)
+    start = whole_minute(aws.clock.now())
+    sqs.send_message(QueueUrl=url, MessageBody="dead")
+    measured(aws, stage, window(aws, start), metrics)
+    aws.clock.advance(180)
+    (gauge,) = measured(aws, stage, window(aws, start), metrics).gauges
+    assert gauge.before == 0.0
+    assert [row.candidate for row in gauge.minutes] == [1.0, 1.0]
+
+
+def test_a_queue_that_does_not_exist_is_not_an_empty_one(aws: AwsStandIn) -> None:
+    (gauge,) = measured(aws, stage_of("api:live", gates=QUEUE), window(aws, aws.clock.now())).gauges
+    assert gauge.state is DataState.FAILED
+    assert "sqs:" in gauge.detail
+
+
+def test_a_queues_age_comes_from_cloudwatch(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    aws.metrics.record("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "jobs"}, 42.0, start)
+    aws.clock.advance(300)
+    gates = {"age": {"kind": "queue", "queue": "arn:aws:sqs:us-east-1:1:jobs", "max_age": "1m"}}
+    (gauge,) = measured(aws, stage_of("api:live", gates=gates), window(aws, start)).gauges
+    assert [row.candidate for row in gauge.minutes] == [42.0]
+    aws.faults.add(Fault.DENIED, "cloudwatch.GetMetricData")
+    (gauge,) = measured(aws, stage_of("api:live", gates=gates), window(aws, start)).gauges
+    assert gauge.state is DataState.FAILED

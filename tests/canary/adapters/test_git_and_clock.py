@@ -1,0 +1,58 @@
+"""What git and the machine's clock say."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from canary.adapters import git
+from canary.adapters.clock import SystemClock
+from canary.adapters.git import GitSource
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    def run(*words: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, "-C", str(tmp_path), *words], check=True, capture_output=True)
+
+    run("init", "-b", "main")
+    (tmp_path / "code.py").write_text("1\n")
+    run("add", "code.py")
+    run("commit", "-m", "Begin")
+    return tmp_path
+
+
+def test_a_clean_tree_on_a_branch(repository: Path) -> None:
+    source = GitSource(repository)
+    assert (source.branch(), source.is_clean()) == ("main", True)
+    assert len(source.commit() or "") == 40
+
+
+def test_an_uncommitted_change_is_not_clean(repository: Path) -> None:
+    (repository / "new.py").write_text("2\n")
+    assert not GitSource(repository).is_clean()
+
+
+def test_without_a_repository_nothing_is_known_and_nothing_is_clean(tmp_path: Path) -> None:
+    source = GitSource(tmp_path / "nowhere")
+    assert (source.branch(), source.commit(), source.is_clean()) == (None, None, False)
+
+
+def test_without_git_nothing_is_known(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr(git.subprocess, "run", missing)
+    assert GitSource(repository).branch() is None
+
+
+def test_the_machines_clock_is_in_utc_and_can_wait() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    clock.sleep(0)
+    assert before.tzinfo is UTC
+    assert clock.now() >= before

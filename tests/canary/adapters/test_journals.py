@@ -1,0 +1,190 @@
+"""The journals: every event comes back as it went in; what a crash tore or a later version wrote is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from canary import runner
+from canary.adapters import event_text, journal_dynamodb
+from canary.adapters.aws import open_session
+from canary.adapters.event_text import from_text, to_text
+from canary.adapters.journal_dynamodb import DynamoJournal
+from canary.adapters.journal_file import FileJournal
+from canary.core.events import (
+    CallRetried,
+    CanaryEnded,
+    CanaryStarted,
+    Event,
+    FunctionMove,
+    Judged,
+    Measured,
+    Noticed,
+    PhaseChanged,
+    TrafficShifted,
+)
+from canary.core.phases import Phase
+from canary.errors import AwsError
+from canary.ports import Journal
+from canary.testing import AwsStandIn
+from tests.canary.fakes import World, stage_of
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+STARTED = CanaryStarted(
+    "k3f9", "staging", START, (FunctionMove("api:live", "1", "2", "Live – «text»\n"),), (1000,), "ffff"
+)
+ENDED = CanaryEnded("k3f9", "staging", START + timedelta(hours=1), Phase.ROLLED_BACK, "12 % failed", START)
+
+
+def lived() -> list[Event]:
+    """All events of a canary that saw everything: incidents, probes, gauges."""
+    gates = {"ping": {"kind": "health", "invoke": {}}, "errors": {"kind": "errors"}}
+    world = World(stage_of("api:live", gates=gates))
+    world.metrics.failing["2"] = 0.06
+    ports = world.ports()
+    runner.run(world.stage, ports, runner.start(world.stage, ports, canary_id="k3f9"))
+    extra = [
+        CallRetried("k3f9", "staging", START, "UpdateAlias api:live", 3, 0.25, "throttled"),
+        Noticed("k3f9", "staging", START, "nothing much"),
+        replace(ENDED, functions_left=("api:live",)),
+    ]
+    return [*world.journal.written, *extra]
+
+
+@pytest.mark.parametrize("event", lived(), ids=lambda event: event.event)
+def test_every_event_comes_back_as_it_went_in(event: Event) -> None:
+    text = to_text(event)
+    assert "\n" not in text
+    assert from_text(text) == event
+
+
+def test_every_kind_of_event_was_among_them() -> None:
+    kinds = {type(event) for event in lived()}
+    assert kinds == {
+        CallRetried, CanaryEnded, CanaryStarted, Judged, Measured, Noticed, PhaseChanged, TrafficShifted,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"event": "unheard_of"}', '{"event": "noticed"}', to_text(STARTED)[:-9]],
+)
+def test_torn_lines_and_unknown_kinds_are_no_events(text: str) -> None:
+    assert from_text(text) is None
+
+
+def test_fields_of_a_later_version_are_dropped_and_missing_ones_get_their_defaults() -> None:
+    text = to_text(Noticed("k3f9", "staging", START, "hm")).replace("{", '{"colour":"red",', 1)
+    assert from_text(text) == Noticed("k3f9", "staging", START, "hm")
+    shorter = to_text(STARTED).replace('"hotfix":false,', "")
+    assert "hotfix" not in shorter
+    assert from_text(shorter) == STARTED
+
+
+def test_decimals_and_mappings_keep_their_value() -> None:
+    assert event_text._plain({"a": Decimal("0.10"), 1: frozenset({2})}) == {"a": "0.10", "1": [2]}
+    assert event_text._built(Decimal, "0.10") == Decimal("0.10")
+
+
+@pytest.fixture(params=["file", "dynamodb"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    if request.param == "file":
+        yield FileJournal(tmp_path / "deep" / "journal")
+        return
+    with AwsStandIn() as aws:
+        make_table(aws)
+        yield DynamoJournal(open_session("us-east-1"), "canary", "staging")
+
+
+def make_table(aws: AwsStandIn) -> None:
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    aws.session().client("dynamodb").create_table(
+        TableName="canary",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def test_a_journal_gives_back_the_events_of_one_canary_in_order(journal: Journal) -> None:
+    events = sorted(lived(), key=lambda event: event.at)
+    for event in events:
+        journal.append(event)
+        journal.append(replace(event, canary_id="other"))
+    assert sorted(map(to_text, journal.events("k3f9"))) == sorted(map(to_text, events))
+    times = [event.at for event in journal.events("k3f9")]
+    assert times == sorted(times)
+    assert list(journal.events("nobody")) == []
+
+
+def test_a_journal_lists_canaries_newest_first_with_their_ends(journal: Journal) -> None:
+    assert list(journal.canaries()) == []
+    journal.append(STARTED)
+    (row,) = journal.canaries("staging")
+    assert (row["outcome"], row["ended_at"], row["versions"]) == ("", "", "api:live 1 → 2")
+    journal.append(ENDED)
+    journal.append(replace(STARTED, canary_id="later", at=START + timedelta(days=1)))
+    rows = journal.canaries("staging")
+    assert [row["canary_id"] for row in rows] == ["later", "k3f9"]
+    assert (rows[1]["outcome"], rows[1]["why"]) == ("rolled_back", "12 % failed")
+    assert list(journal.canaries("prod")) == []
+
+
+def test_a_torn_last_line_costs_that_line_only(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append(STARTED)
+    with (tmp_path / "k3f9.jsonl").open("a") as file:
+        file.write('{"event":"noti')
+    assert list(journal.events("k3f9")) == [STARTED]
+
+
+def test_a_canarys_name_cannot_leave_the_directory(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path / "journal")
+    journal.append(replace(STARTED, canary_id="../../evil"))
+    assert [path.parent for path in tmp_path.rglob("*.jsonl")] == [tmp_path / "journal"]
+    assert list(journal.events("../../evil"))
+
+
+def test_a_line_without_a_start_is_no_canary(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    journal.append(Noticed("", "staging", START, "moved by hand"))
+    assert list(journal.canaries()) == []
+
+
+def test_long_events_are_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_dynamodb, "COMPRESS_ABOVE", 50)
+    with AwsStandIn() as aws:
+        make_table(aws)
+        journal = DynamoJournal(open_session("us-east-1"), "canary", "staging")
+        journal.append(STARTED)
+        (item,) = (
+            aws.session()
+            .client("dynamodb")
+            .query(
+                TableName="canary",
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": "staging#k3f9"}},
+            )["Items"]
+        )
+        assert "B" in item["event"]
+        assert list(journal.events("k3f9")) == [STARTED]
+
+
+def test_all_stages_are_listed_without_naming_one() -> None:
+    with AwsStandIn() as aws:
+        make_table(aws)
+        for stage in ("staging", "prod"):
+            DynamoJournal(open_session("us-east-1"), "canary", stage).append(replace(STARTED, stage=stage))
+        journal = DynamoJournal(open_session("us-east-1"), "canary")
+        assert {row["stage"] for row in journal.canaries()} == {"staging", "prod"}
+        assert len(list(journal.events("k3f9"))) == 2
+
+
+def test_a_missing_table_is_an_error_that_names_the_action() -> None:
+    with AwsStandIn(), pytest.raises(AwsError, match="dynamodb:PutItem"):
+        DynamoJournal(open_session("us-east-1"), "nothing", "staging").append(STARTED)
