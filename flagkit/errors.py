@@ -12,7 +12,10 @@
     │   ├── SourceNotFoundError    nothing with that name exists
     │   ├── NotDeployedError       the profile exists, but nothing was deployed yet
     │   ├── AccessDeniedError      the caller lacks a right, or credentials are missing
-    │   └── SourceUnavailableError network, throttling, 5xx: try again later
+    │   ├── SourceUnavailableError network, throttling, 5xx: try again later
+    │   └── SourceBusyError        others keep changing the same place
+    ├── DeploymentError            a deployment didn't do what was asked
+    │   └── DeploymentBusyError    another deployment runs
     └── UsageError                 a command was called with words that don't fit
 
 Every error has a stable `code`, a message that names the thing, and a `hint` that says what to do.
@@ -188,6 +191,27 @@ class SourceUnavailableError(SourceError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class SourceBusyError(SourceError):
+    """Others keep changing the same place, or hold its lock. Nothing was saved. Since 0.1."""
+
+    code = "source_busy"
+    default_hint = "Nothing was saved. Try again in a moment."
+
+
+class DeploymentError(FlagkitError):
+    """A deployment didn't do what was asked, e.g. nothing runs that could be stopped. Since 0.1."""
+
+    code = "deployment_failed"
+    default_hint = "`flagkit deploy --status` shows what is saved and what is served."
+
+
+class DeploymentBusyError(DeploymentError):
+    """Another deployment runs; AppConfig runs one at a time in an environment. Since 0.1."""
+
+    code = "deployment_busy"
+    default_hint = "Your change is saved. Wait, stop the running deployment, or deploy later."
 
 
 class UsageError(FlagkitError):

@@ -53,7 +53,8 @@ def with_entries(document: FlagDocument, entries: Mapping[str, Entry | None]) ->
 
 def splice(content: Mapping[str, JsonValue], entries: Mapping[str, Entry | None]) -> dict[str, JsonValue]:
     """Put entries into decoded content; everything else stays exactly as it is, unknown keys and order included."""
-    result: dict[str, JsonValue] = {"version": "1", **content}
+    result = dict(content)
+    result.setdefault("version", "1")
     for side, part in enumerate(("flags", "values")):
         present = dict(_object(result.get(part)))
         for key, entry in entries.items():

@@ -107,7 +107,8 @@ def change_flag(
     source = decompile(bare)
     words = change(source.flags[key])
     if words is None:
-        return document if keep_guard else bare
+        # What it requires may have changed while it was off.
+        return rebuilt(bare, source, {key}) if guarded and not keep_guard else document
     flag = read_words(key, words)
     changed = rebuilt(bare, source.model_copy(update={"flags": {**source.flags, key: flag}}), {key})
     if guarded and keep_guard and changed.values[key].variants:
@@ -125,7 +126,7 @@ def rebuilt(document: FlagDocument, source: AuthoringDocument, keys: Iterable[st
     entries: dict[str, Entry | None] = {key: None for key in wanted if key not in source.flags}
     compiled = entries_of(compile_document(source, cuts=read_cuts(document)))
     for key in (*wanted, SEGMENTS_FLAG):
-        if key in compiled and not is_guarded(document.values.get(key)):
+        if key in compiled:
             entries[key] = compiled[key]
     if SEGMENTS_FLAG not in compiled:
         entries[SEGMENTS_FLAG] = None

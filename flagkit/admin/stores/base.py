@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
@@ -187,6 +187,9 @@ class DeploymentStatus:
         return f"version {self.newest} is saved but not deployed; {served}"
 
 
+OnWait: TypeAlias = Callable[[Deployment], object]
+
+
 class Deployments(Protocol):
     """How saved versions reach the clients of one environment. Since 0.1."""
 
@@ -195,9 +198,22 @@ class Deployments(Protocol):
         ...
 
     def deploy(
-        self, version: int, *, pace: Pace = "guarded", when_busy: WhenBusy = "wait", reason: str = ""
+        self,
+        version: int,
+        *,
+        pace: Pace = "guarded",
+        when_busy: WhenBusy = "wait",
+        reason: str = "",
+        on_wait: OnWait | None = None,
     ) -> Deployment | None:
         """Deploy a version, unless it or a newer one that contains it is deployed already.
+
+        Args:
+            version: its number.
+            pace: how fast.
+            when_busy: what to do while another deployment runs.
+            reason: the deployment's description.
+            on_wait: told of the deployment that is waited for, each time it was looked at.
 
         Returns:
             The deployment that brings the version, or None if it was queued.

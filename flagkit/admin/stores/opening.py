@@ -19,7 +19,7 @@ def open_store(
     """Open the place that keeps the flags; nothing is read yet.
 
     Args:
-        url: `file:flags.json` or `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`; `$FLAGKIT_SOURCE` where None.
+        url: `file:PATH` or `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`; `$FLAGKIT_SOURCE` where None.
         session: boto3 session; the usual chain of credentials and region where None.
         clock: the machine's where None.
 

@@ -1,0 +1,51 @@
+"""Who changes flags: the AWS caller, or the local user. It must not fail an edit: what can't be found is `unknown`."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import boto3
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An AWS caller.
+
+    Attributes:
+        arn: e.g. `arn:aws:sts::123456789012:assumed-role/product/alice`; `unknown` if AWS didn't say.
+        account: the account's number, `*` if AWS didn't say.
+        partition: `aws`, `aws-cn`, `aws-us-gov`.
+
+    Since 0.1.
+    """
+
+    arn: str
+    account: str = "*"
+    partition: str = "aws"
+
+
+def aws_caller(session: boto3.Session, region: str | None = None) -> Caller:
+    """Ask AWS who the caller is; needs no permission. Since 0.1."""
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+    try:
+        answer = session.client("sts", region_name=region, config=config).get_caller_identity()
+    except (BotoCoreError, ClientError, ValueError):
+        return Caller(UNKNOWN)
+    arn = answer["Arn"]
+    return Caller(arn, answer["Account"], arn.split(":")[1])
+
+
+def local_user() -> str:
+    """Return the name of the local user. Since 0.1."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return UNKNOWN

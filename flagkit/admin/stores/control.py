@@ -1,0 +1,224 @@
+"""Calls to AppConfig's control plane: names to ids, retries, and AWS's refusals in flagkit's words.
+
+It knows no flags. Only calls that may be repeated are retried here; a write that may have happened is its caller's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from flagkit.admin.identity import Caller, aws_caller
+from flagkit.errors import (
+    AccessDeniedError,
+    DocumentError,
+    SourceBusyError,
+    SourceError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    Violation,
+)
+from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.schedule import delay_after_failure
+from flagkit.sources.aws import translate
+
+if TYPE_CHECKING:
+    import boto3
+
+TRIES = 6
+
+# What a right must be granted on (appconfig.md §8); the last one is named in errors.
+_RESOURCES = {
+    "CreateHostedConfigurationVersion": "profile",
+    "GetHostedConfigurationVersion": "profile",
+    "ListHostedConfigurationVersions": "profile",
+    "GetConfigurationProfile": "profile",
+    "ListConfigurationProfiles": "application",
+    "ListEnvironments": "application",
+    "StartDeployment": "strategy",
+    "GetDeployment": "environment",
+    "ListDeployments": "environment",
+    "StopDeployment": "environment",
+}
+
+
+class Control:
+    """One profile, and one environment, of an application.
+
+    Args:
+        application: id or name.
+        profile: id or name.
+        environment: id or name.
+        session: boto3 session; the usual chain where None.
+        region: AWS region; the session's where None.
+        clock: to wait between tries.
+        chance: a random number from 0 to below 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        application: str,
+        profile: str,
+        environment: str,
+        *,
+        session: boto3.Session | None = None,
+        region: str | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.names = f"{application}/{environment}/{profile}"
+        self.clock = SystemClock() if clock is None else clock
+        self._wanted = {"application": application, "profile": profile, "environment": environment}
+        self._ids: dict[str, str] = {}
+        self._chance = chance
+        self._session, self._client = make_control_client(session, region)
+        self._region = region
+        self._caller: Caller | None = None
+
+    def caller(self) -> Caller:
+        """Who calls; asked once."""
+        if self._caller is None:
+            self._caller = aws_caller(self._session, self._region)
+        return self._caller
+
+    def application(self) -> dict[str, str]:
+        """The parameter that names the application."""
+        return {"ApplicationId": self._id("application", "ListApplications")}
+
+    def profile(self) -> dict[str, str]:
+        """The parameters that name the profile."""
+        application = self.application()
+        found = self._id("profile", "ListConfigurationProfiles", **application)
+        return {**application, "ConfigurationProfileId": found}
+
+    def environment(self) -> dict[str, str]:
+        """The parameters that name the environment."""
+        application = self.application()
+        return {**application, "EnvironmentId": self._id("environment", "ListEnvironments", **application)}
+
+    def call(self, operation: str, **params: Any) -> Any:
+        """Call what may be repeated: reads, and writes that a lock protects from happening twice.
+
+        Raises:
+            SourceError: AWS refused, or gave no answer in some tries.
+        """
+        failures = 0
+        while True:
+            try:
+                return self.once(operation, **params)
+            except SourceUnavailableError as error:
+                failures += 1
+                if failures >= TRIES:
+                    raise
+                self.pause(failures, error.retry_after_s)
+
+    def pages(self, operation: str, **params: Any) -> Iterator[Any]:
+        """Yield the items of all pages of a list."""
+        token: dict[str, str] = {}
+        while True:
+            answer = self.call(operation, **params, **token)
+            yield from answer["Items"]
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+    def once(self, operation: str, **params: Any) -> Any:
+        """Call without a second try.
+
+        Raises:
+            SourceBusyError: AWS's 409: a lock didn't fit, or a deployment runs.
+            SourceUnavailableError: no answer; the call may have happened.
+            DocumentError: AWS refused the content.
+            SourceError: everything else.
+        """
+        try:
+            return getattr(self._client, xform_name(operation))(**params)
+        except (BotoCoreError, ClientError) as error:
+            raise self._translated(error, operation, params) from error
+
+    def pause(self, failures: int, retry_after_s: float | None = None) -> None:
+        """Wait before the next try: exponentially longer, with jitter."""
+        self.clock.sleep(delay_after_failure(failures, 16.0, self._chance(), retry_after_s=retry_after_s))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def arn(self, kind: str, name: str = "*") -> str:
+        """The ARN of a part of this application; `*` stands for what isn't known."""
+        caller, region = self.caller(), self._client.meta.region_name
+        start = f"arn:{caller.partition}:appconfig:{region}:{caller.account}:"
+        application = f"application/{self._ids.get('application', '*')}"
+        return start + {
+            "profile": f"{application}/configurationprofile/{self._ids.get('profile', '*')}",
+            "environment": f"{application}/environment/{self._ids.get('environment', '*')}",
+            "strategy": f"deploymentstrategy/{name}",
+        }.get(kind, application)
+
+    def _id(self, kind: str, operation: str, **params: str) -> str:
+        if kind not in self._ids:
+            wanted = self._wanted[kind]
+            found = {item["Id"]: item["Name"] for item in self.pages(operation, **params)}
+            match = wanted if wanted in found else next((key for key, name in found.items() if name == wanted), None)
+            if match is None:
+                known = ", ".join(sorted(found.values())) or "none"
+                message = f"AWS AppConfig has no {kind} called {wanted}"
+                hint = f"There are: {known}. Check the spelling, the region and the account, or run `flagkit init`."
+                raise SourceNotFoundError(message, hint=hint)
+            self._ids[kind] = match
+        return self._ids[kind]
+
+    def _translated(self, error: Exception, operation: str, params: dict[str, Any]) -> SourceError | DocumentError:
+        response: Any = getattr(error, "response", {})
+        code = response.get("Error", {}).get("Code", "")
+        message = response.get("Error", {}).get("Message", "")
+        if code == "ConflictException":
+            return SourceBusyError(f"appconfig:{operation}: {message}")
+        if code == "PayloadTooLargeException":
+            return DocumentError(f"AWS refused the document: it is larger than {response.get('Limit', 2048):.0f} KB")
+        invalid = (response.get("Details") or {}).get("InvalidConfiguration")
+        if invalid:
+            return DocumentError("AWS refused the document: " + message, violations=tuple(map(_violation, invalid)))
+        known = translate(error, f"appconfig:{operation}", names=self.names)
+        if isinstance(known, AccessDeniedError) and code:
+            arn = self.arn(_RESOURCES.get(operation, "application"), params.get("DeploymentStrategyId", "*"))
+            action = f"appconfig:{operation}"
+            return AccessDeniedError(
+                f"AWS denied {action} on {arn}", hint=f"Grant {action} on {arn} to the caller (see `flagkit iam`)."
+            )
+        return known
+
+
+def make_control_client(session: boto3.Session | None, region: str | None) -> tuple[boto3.Session, Any]:
+    """Make a session and a control-plane client that doesn't retry by itself.
+
+    Raises:
+        SourceUrlError: no region is known.
+        SourceError: the session's configuration is broken.
+    """
+    import boto3
+
+    # A document of 2 MB needs longer than a poll; a second try inside would hide whether the first one happened.
+    config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1})
+    try:
+        chosen = boto3.Session() if session is None else session
+        return chosen, chosen.client("appconfig", region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise translate(error, "appconfig:CreateClient") from error
+
+
+def _violation(details: dict[str, Any]) -> Violation:
+    reason = details.get("Reason") or ""
+    return Violation(
+        details.get("Constraint", ""),
+        details.get("Location", ""),
+        details.get("Type", ""),
+        str(details.get("Value", ""))[:200],
+        reason,
+        f"{details.get('Location', 'document')}: {reason or details.get('Constraint', '')}",
+    )
