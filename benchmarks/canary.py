@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
+from benchmarks.plot import scatter
 from benchmarks.releases.rules import RIVALS, Rule, oracle, spending
 from benchmarks.releases.worlds import (
     COLD,
@@ -33,7 +34,7 @@ from benchmarks.releases.worlds import (
     run,
     weight,
 )
-from benchmarks.report import machine, table, write
+from benchmarks.report import DOCS, machine, table, write
 from canary.core.measurements import MINUTE, MinuteCounts, Observations, Stream, StreamKey, WeightChange
 from canary.core.plan import Plan
 from canary.core.stats.dispersion import estimate_dispersion, temper_absolute, temper_ratio
@@ -135,6 +136,27 @@ def upper_bound(events: int, runs: int) -> float:
     return 100 * high
 
 
+def picture(results: dict[tuple[int, str], dict[str, Tally]], level: str) -> str:
+    """The worst share of false rollbacks against the minutes to find a candidate that fails 10 %."""
+    bad = next(index for index, scenario in enumerate(SCENARIOS) if scenario.name == "bad 10 %")
+    points = []
+    for name, tally in results[bad, level].items():
+        if name not in results[0, level] or not tally.stopped:
+            continue
+        healthy = [results[index, level][name] for index, scenario in enumerate(SCENARIOS) if scenario.is_healthy]
+        worst = max(100 * (len(one.stopped) + one.early) / one.runs for one in healthy)
+        if not name.startswith("oracle"):
+            points.append((name, statistics.mean(tally.stopped), worst))
+    title = f"{level} requests per second: lower and further left is better"
+    return scatter(
+        title,
+        "minutes to find a candidate that fails 10 %",
+        "worst share of healthy releases rolled back",
+        points,
+        OURS,
+    )
+
+
 def cold_starts(runs: int, seed: int) -> list[list[str]]:
     """The latency stream of a healthy version with cold starts after every step: with and without the warm-up rule."""
     rows = []
@@ -207,7 +229,7 @@ def main(arguments: list[str]) -> None:
     parts = [
         "# canary beside other rules\n",
         f"Machine: {machine()}. Steps 10, 25 and 50 %, ten minutes each; seed {options.seed}; {options.runs:,} runs of our judge in each healthy scenario, "
-        "2,000 in the others and of the other rules. Healthy scenarios show the share of **false** rollbacks; the others the mean minutes from the onset to "
+        f"{min(options.runs, 2000):,} in the others and of the other rules. Healthy scenarios show the share of **false** rollbacks; the others the mean minutes from the onset to "
         "the rollback and the failed candidate requests (f) until then. CloudWatch's delay comes on top, for every rule alike. The other rules are emulated "
         "from their documentation and source, at their tick of one minute.\n",
     ]
@@ -229,7 +251,14 @@ def main(arguments: list[str]) -> None:
             table(["rule", *(scenario.name for scenario in SCENARIOS)], rows),
         ]
         worst = max(worst, *(len(results[i, level][OURS].stopped) for i, s in enumerate(SCENARIOS) if s.is_healthy))
+    for level in TRAFFIC:
+        (DOCS / f"canary-{level}.svg").write_text(picture(results, level), "utf-8")
     parts += [
+        "## At a glance\n",
+        *(
+            f"![At {level} requests per second: worst false rollback against minutes to detection](canary-{level}.svg)\n"
+            for level in TRAFFIC
+        ),
         f"The worst healthy scenario of ours: {worst} of {options.runs:,} runs rolled back "
         f"({100 * worst / options.runs:.3f} %, 95 % upper bound {upper_bound(worst, options.runs):.3f} %).\n",
         "**Where we lose**: at 1 request per second a moderately bad candidate (3–10 %) is found later than by trigger-happy rules, which pay for it with the "
