@@ -109,3 +109,8 @@ def answer(
 def failure(key: str, error: ErrorCode, message: str, *, version: str | None = None) -> Evaluation:
     """Return the Evaluation that says there is no answer, and why. Since 0.1."""
     return Evaluation(key, False, None, None, NO_ATTRIBUTES, Reason.ERROR, version, error, message, None)
+
+
+def constant(evaluation: Evaluation) -> FlagFunction:
+    """Return a flag that always gives the same answer. Since 0.1."""
+    return lambda _user_id, _context: evaluation

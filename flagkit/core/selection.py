@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from mmh3 import mmh3_32_uintdigest as murmur3
 
-from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, failure
+from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.bands import Bands
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of, bucket_of_value
@@ -55,11 +55,6 @@ class _Table:
     cuts: tuple[int, ...]
     answers: tuple[Evaluation | None, ...]
     missing: Evaluation | None
-
-
-def constant(evaluation: Evaluation) -> FlagFunction:
-    """Return a flag that always gives the same answer. Since 0.1."""
-    return lambda _user_id, _context: evaluation
 
 
 def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -> FlagFunction:
