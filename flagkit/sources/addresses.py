@@ -38,9 +38,11 @@ class Address:
         Raises:
             SourceUrlError: there are more or fewer, or one is empty.
         """
-        from urllib.parse import unquote
+        names = self.rest.removeprefix("//").strip("/").split("/")
+        if "%" in self.rest:
+            from urllib.parse import unquote  # 2 ms of a cold start, for the few who need it
 
-        names = [unquote(name) for name in self.rest.removeprefix("//").strip("/").split("/")]
+            names = [unquote(name) for name in names]
         if len(names) != count or not all(names):
             raise _unreadable(f"{self.scheme}:{self.rest}", f"it needs {count} names separated by /")
         return names
@@ -79,9 +81,11 @@ def parse(url: str) -> Address:
         raise _unreadable(url, "it has no scheme such as file: or appconfig:")
     if scheme in {"file", "static"}:  # paths and JSON may hold question marks
         return Address(scheme, rest)
+    rest, _, query = rest.partition("?")
+    if not query:
+        return Address(scheme, rest)
     from urllib.parse import parse_qsl
 
-    rest, _, query = rest.partition("?")
     return Address(scheme, rest, dict(parse_qsl(query)))
 
 

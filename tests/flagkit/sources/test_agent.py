@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ from flagkit.core.evaluator import failure
 from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError, SourceUrlError
 from flagkit.sources import DocumentKind, connect
 from flagkit.sources.agent import AgentSource, Reply
-from flagkit.sources.local_http import LocalHttp
+from flagkit.sources.local_http import MAX_REPLY_BYTES, LocalHttp
 from flagkit.sources.remote import RemoteEvaluator, context_headers
 from flagkit.testing import AgentStandIn, VirtualClock
 
@@ -163,7 +164,6 @@ def test_the_port_comes_from_the_address_or_the_environment(monkeypatch):
 @pytest.fixture
 def server():
     agent = AgentStandIn(RULED, feature_flags=True, token="secret")
-    closing = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -172,8 +172,6 @@ def server():
             reply = agent(self.path, tuple(self.headers.items()), 0.0)
             self.send_response(reply.status)
             self.send_header("Content-Length", str(len(reply.body)))
-            if closing:
-                self.close_connection = True
             self.end_headers()
             self.wfile.write(reply.body)
 
@@ -183,32 +181,85 @@ def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
-        yield http.server_address[1], agent, closing
+        yield http.server_address[1]
         http.shutdown()
         thread.join()
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.mark.enable_socket
-def test_over_real_http_with_a_token_on_kept_and_on_lost_connections(server):
-    port, _, closing = server
-    http = LocalHttp("127.0.0.1", port, "secret")
+def test_over_real_http_with_a_token(server):
     path = "/applications/shop/environments/prod/configurations/flags"
     headers = context_headers("42", {"tier": "premium", "name": "Zoë"})
+    http = LocalHttp("127.0.0.1", server, "secret")
     assert b"gold" in http(path, headers, 5.0).body
-    first = http._kept.connection
-    assert http(path, (), 5.0).status == 200
-    assert http._kept.connection is first
-    first.sock.close()  # as when the other side has gone away
-    first.sock = None
-    closing.append(True)
-    assert http(path, (), 5.0).status == 200
-    assert http(path, (), 5.0).status == 200
-    http.close()
-    stranger = LocalHttp("127.0.0.1", port, None)
-    stranger.close()
-    assert stranger(path, (), 5.0).status == 401
-    stranger.close()
+    assert b"grey" in http(path, (), 5.0).body
+    assert LocalHttp("127.0.0.1", server, None)(path, (), 5.0).status == 401
+
+
+class Line:
+    """The other end of a connection that was never made: it has its say in pieces."""
+
+    def __init__(self, *pieces):
+        self.pieces, self.sent = [*pieces, b""], b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def sendall(self, content):
+        self.sent += content
+
+    def recv(self, _):
+        return self.pieces.pop(0)
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    def with_pieces(*pieces):
+        line = Line(*pieces)
+        monkeypatch.setattr(socket, "create_connection", lambda *_: line)
+        return line
+
+    return with_pieces
+
+
+def test_an_answer_may_come_in_any_pieces_and_end_with_the_connection(answering):
+    line = answering(b"HTTP/1.0 200 OK\r\nConfiguration-Ver", b"sion:  7 \r\n\r", b'\n{"a"', b": 1}")
+    reply = LocalHttp("localhost", 2772, "secret")("/a", (("Context", "city=Zürich"),), 1.0)
+    assert reply == Reply(200, b'{"a": 1}', {"configuration-version": "7"})
+    first, *headers = line.sent.decode().split("\r\n")
+    assert first == "GET /a HTTP/1.0"
+    own = ["Host: localhost:2772", "Connection: close", "Authorization: Bearer secret"]
+    assert headers == [*own, "Context: city=Zürich", "", ""]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 \xb2\xb2\xb2 odd\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n" + bytes(MAX_REPLY_BYTES),
+    ],
+    ids=["nothing", "no http", "no status", "cut in the head", "cut in the body", "chunks", "too long"],
+)
+def test_an_answer_that_cannot_be_read_is_an_os_error(answering, answer):
+    answering(answer)
+    with pytest.raises(OSError, match="the answer"):
+        LocalHttp("localhost", 2772, None)("/", (), 1.0)
+
+
+def test_a_value_cannot_write_headers_of_its_own(answering):
+    line = answering(b"HTTP/1.0 200 OK\r\n\r\n")
+    with pytest.raises(ValueError, match="line break"):
+        LocalHttp("localhost", 2772, None)("/", (("Context", "a=b\r\nX: y"),), 1.0)
+    assert line.sent == b""
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
