@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-SUITES = ("flags", "canary")
+SUITES = ("flags", "coldstart", "swaps", "canary")
 
 
 def main() -> None:
