@@ -56,6 +56,7 @@ class Flags(Lifecycle):
 
     def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
+        self._absent: dict[str, Evaluation] = {}
         self._warned: set[tuple[str, str | None, str]] = set()
         super().__init__(Engine(source, self._install, **options))
         self._store = self._engine.store
@@ -229,6 +230,7 @@ class Flags(Lifecycle):
 
     def _install(self, table: FlagTable) -> None:
         self._flags = table  # the swap: one assignment, readers hold either table
+        self._absent = {}
 
     def _version(self) -> str | None:
         return None if self._store.snapshot is None else self._store.snapshot.version
@@ -264,12 +266,16 @@ class Flags(Lifecycle):
         if not self._store.ready:
             message = f"no flag document is loaded yet from {self._store.source_url}"
             return failure(str(key), ErrorCode.PROVIDER_NOT_READY, message)
-        return failure(
-            str(key),
-            ErrorCode.FLAG_NOT_FOUND,
-            f"there is no flag {key!r}{self._suggestion(key)}",
-            version=self._version(),
-        )
+        # Code may ask for a deleted flag at every request, and the search for a name like it takes milliseconds.
+        absent = self._absent
+        if (known := absent.get(key)) is not None:
+            return known
+        suggestion = self._suggestion(key) if len(absent) < _WARNINGS_KEPT else ""
+        message = f"there is no flag {key!r}{suggestion}"
+        unknown = failure(str(key), ErrorCode.FLAG_NOT_FOUND, message, version=self._version())
+        if len(absent) < _WARNINGS_KEPT:
+            absent[key] = unknown
+        return unknown
 
     def _suggestion(self, key: str) -> str:
         from difflib import get_close_matches

@@ -42,6 +42,29 @@ def test_an_unknown_flag_answers_with_the_default_and_warns_once_with_a_suggesti
     assert "did you mean 'checkout_button'" in caplog.text
 
 
+def test_a_name_like_an_unknown_one_is_searched_once_per_key_and_document(monkeypatch):
+    searched = []
+    monkeypatch.setattr("difflib.get_close_matches", lambda key, keys, n: searched.append((key, *keys)) or [])
+    flags = make_flags(document({"a": {"enabled": True}}), document({"b": {"enabled": True}}, "2"))
+    for _ in range(3):
+        assert flags.is_enabled("gone") is False
+        assert flags.evaluate("gone").version == "1"
+        assert flags.string("gone", default="x") == "x"
+    assert searched == [("gone", "a")]
+    flags.refresh()
+    assert flags.evaluate("gone").version == "2"
+    assert searched == [("gone", "a"), ("gone", "b")]
+
+
+def test_names_made_up_at_run_time_are_neither_searched_nor_kept_for_ever(monkeypatch):
+    searched = []
+    monkeypatch.setattr("difflib.get_close_matches", lambda key, keys, n: searched.append(key) or [])
+    flags = of(a=True)
+    for number in range(1_500):
+        assert flags.evaluate(f"made-up-{number}").error is ErrorCode.FLAG_NOT_FOUND
+    assert len(searched) == 1_000
+
+
 def test_a_warning_names_no_user_and_no_attribute(caplog):
     flags = of(a=True)
     with caplog.at_level(logging.WARNING, "flagkit"):
