@@ -28,39 +28,59 @@ if TYPE_CHECKING:
         UsageError,
         Violation,
     )
+    from flagkit.runtime.exposures import Exposure, Exposures
+    from flagkit.runtime.sinks import EmfSink, FirehoseSink, LogSink
     from flagkit.runtime.status import State, Status
+    from flagkit.sources.base import Document, Source
+    from flagkit.sources.static import StaticSource
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Explanation": "core.explanation",
-    "Flags": "client",
+    "Document": "sources.base",
+    "EmfSink": "runtime.sinks",
     "ErrorCode": "core.evaluator",
     "Evaluation": "core.evaluator",
+    "Explanation": "core.explanation",
+    "Exposure": "runtime.exposures",
+    "Exposures": "runtime.exposures",
+    "FirehoseSink": "runtime.sinks",
+    "Flags": "client",
+    "LogSink": "runtime.sinks",
     "Reason": "core.evaluator",
+    "Source": "sources.base",
     "State": "runtime.status",
+    "StaticSource": "sources.static",
     "Status": "runtime.status",
 }
 
 __all__ = [
     "AccessDeniedError",
     "ConflictError",
+    "Document",
     "DocumentError",
     "EditError",
+    "EmfSink",
     "ErrorCode",
     "Evaluation",
     "EvaluationError",
     "Explanation",
+    "Exposure",
+    "Exposures",
+    "FirehoseSink",
     "FlagkitError",
     "Flags",
+    "LogSink",
     "NotDeployedError",
     "Reason",
     "RuleError",
+    "Source",
     "SourceError",
     "SourceNotFoundError",
     "SourceUnavailableError",
     "SourceUrlError",
     "State",
+    "StaticSource",
     "Status",
     "UnknownFlagError",
     "UsageError",

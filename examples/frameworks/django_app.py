@@ -10,10 +10,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
 
-from flagkit import Flags
+from flagkit import Flags, StaticSource
 from flagkit.frameworks import Caller, for_request
 from flagkit.frameworks.django import middleware_for
-from flagkit.sources.static import StaticSource
 
 GERMANY = {
     "_variants": [
@@ -21,7 +20,7 @@ GERMANY = {
         {"name": "elsewhere", "enabled": False},
     ]
 }
-flags = Flags(StaticSource({"new_search": GERMANY}), refresh="manual")
+flags = Flags(StaticSource({"new_search": GERMANY}))
 
 
 def read_caller(request):

@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
-from flagkit import Flags
+from flagkit import Flags, StaticSource
 from flagkit.frameworks import Caller, FlagsASGIMiddleware, for_request
-from flagkit.sources.static import StaticSource
 from flagkit.user import UserFlags
 
 BETA = {
@@ -18,7 +17,7 @@ BETA = {
         {"name": "everybody", "enabled": False},
     ]
 }
-flags = Flags(StaticSource({"new_search": BETA}), refresh="manual")  # Flags.connect("appconfig://…") in production
+flags = Flags(StaticSource({"new_search": BETA}))  # Flags.connect("appconfig://…") in production
 
 
 def read_caller(scope):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, session
 
-from flagkit import Flags
+from flagkit import Flags, StaticSource
 from flagkit.frameworks import Caller, FlagsWSGIMiddleware, for_request
-from flagkit.sources.static import StaticSource
 
 ROLLOUT = {
     "_variants": [
@@ -14,7 +13,7 @@ ROLLOUT = {
         {"name": "rest", "enabled": False},
     ]
 }
-flags = Flags(StaticSource({"new_search": ROLLOUT, "maintenance": False}), refresh="manual")
+flags = Flags(StaticSource({"new_search": ROLLOUT, "maintenance": False}))
 
 app = Flask(__name__)
 app.secret_key = "only-for-this-example"

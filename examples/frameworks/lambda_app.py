@@ -5,11 +5,8 @@ Run it: `python examples/frameworks/lambda_app.py`.
 
 from __future__ import annotations
 
-from flagkit import Flags
+from flagkit import EmfSink, Exposures, Flags, StaticSource
 from flagkit.frameworks import for_events, for_request
-from flagkit.runtime.exposures import Exposures
-from flagkit.runtime.sinks import EmfSink
-from flagkit.sources.static import StaticSource
 
 STAFF = {
     "_variants": [

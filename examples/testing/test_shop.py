@@ -9,8 +9,7 @@ import boto3
 import pytest
 from shop import Shop
 
-from flagkit import Flags, State
-from flagkit.sources.static import StaticSource
+from flagkit import Flags, State, StaticSource
 from flagkit.testing import AppConfigFlags, Fault, combinations, override
 
 # 1. Flags given in the test: the fastest way, no AWS at all.
@@ -18,7 +17,7 @@ from flagkit.testing import AppConfigFlags, Fault, combinations, override
 
 @pytest.fixture
 def shop():
-    return Shop(Flags(StaticSource({"new_checkout": False, "button_colour": "red"}), refresh="manual"))
+    return Shop(Flags(StaticSource({"new_checkout": False, "button_colour": "red"})))
 
 
 def test_the_old_page_is_shown_while_the_flag_is_off(shop):

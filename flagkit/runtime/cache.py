@@ -67,6 +67,10 @@ class DiskCache:
         """The kept document, or None if there is none or it is damaged."""
         try:
             with open(self.path, "rb") as file:  # noqa: PTH123
+                # In a shared directory anybody could have put a file of that name in place beforehand.
+                if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                    logger.warning("flagkit: %s belongs to somebody else and is not used", self.path)
+                    return None
                 head_line, _, content = file.read().partition(b"\n")
             head = json.loads(head_line)
             whole = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -25,7 +26,8 @@ class Options(TypedDict, total=False):
 
     Attributes:
         refresh: who asks for news: `background`, `on_demand` or `manual`; `auto` (default) takes `on_demand` in AWS
-            Lambda, `manual` with a clock that isn't the machine's, and `background` otherwise.
+            Lambda, `manual` with a clock that isn't the machine's or a source that never changes by itself, and
+            `background` otherwise.
         start_wait_s: how long the constructor may wait for the first document; 5 by default.
         stale_after_s: how long a document counts as fresh without being confirmed; three intervals by default.
         user_key: the context key that the positional user id stands for; `userId` by default.
@@ -59,7 +61,7 @@ class Engine:
 
     def __init__(self, source: Source, install: Callable[[FlagTable], object], **options: Unpack[Options]) -> None:
         self.clock: Clock = options.get("clock") or SystemClock()
-        self.mode = _mode(options.get("refresh", "auto"), self.clock)
+        self.mode = _mode(options.get("refresh", "auto"), self.clock, source)
         self._install = install
         self.unwatched: FlagTable = {}
         self._watchers: tuple[Watcher, ...] = ()
@@ -186,10 +188,10 @@ def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCach
     return DiskCache(directory, source.url)
 
 
-def _mode(wanted: str, clock: Clock) -> RefreshMode:
+def _mode(wanted: str, clock: Clock, source: Source) -> RefreshMode:
     if wanted != "auto":
         return RefreshMode(wanted)
-    if not isinstance(clock, SystemClock):
+    if not isinstance(clock, SystemClock) or math.isinf(source.poll_interval_s):
         return RefreshMode.MANUAL
     return RefreshMode.ON_DEMAND if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else RefreshMode.BACKGROUND
 

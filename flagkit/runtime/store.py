@@ -6,6 +6,7 @@ One writer at a time (the refresher sees to that); readers take what they find a
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -145,7 +146,7 @@ class Store:
         return self._checked_s is None or self._clock.monotonic() - self._checked_s > self._stale_after_s
 
     def _next_poll_at(self) -> datetime | None:
-        if self.next_poll_s is None:
+        if self.next_poll_s is None or math.isinf(self.next_poll_s):
             return None
         return self._clock.now() + timedelta(seconds=self.next_poll_s - self._clock.monotonic())
 

@@ -66,7 +66,7 @@ class Source(Protocol):
 
     @property
     def poll_interval_s(self) -> float:
-        """How long to wait between two fetches; a server may change it with any answer."""
+        """How long to wait between two fetches, infinite for never; a server may change it with any answer."""
         ...
 
     def fetch(self) -> Document | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 from flagkit.sources.base import Document, content_version
 
 
 class StaticSource:
-    """A document from memory; `replace` swaps it, as a deployment would.
+    """A document from memory; `replace` and `flags.refresh()` swap it, as a deployment would.
 
     Args:
         document: JSON, the decoded document, or a short form `{"flag": True}`.
@@ -18,7 +19,7 @@ class StaticSource:
     Since 0.1.
     """
 
-    poll_interval_s = 60.0
+    poll_interval_s = math.inf  # nothing to ask for: `replace` is followed by `flags.refresh()`
 
     def __init__(self, document: bytes | str | Mapping[str, object], *, url: str = "static:") -> None:
         self.url = url
