@@ -92,3 +92,11 @@ def test_a_process_that_is_killed_while_writing_leaves_a_whole_document(tmp_path
         writer.communicate()
         document = DiskCache(tmp_path, "x:").load()
         assert document.content == b"x" * 200_000
+
+
+def test_a_file_of_somebody_else_is_not_served(tmp_path, monkeypatch, caplog):
+    cache = DiskCache(tmp_path, "x:")
+    cache.save(DOCUMENT)
+    monkeypatch.setattr("os.getuid", lambda: 987_654)
+    assert cache.load() is None
+    assert "somebody else" in caplog.text

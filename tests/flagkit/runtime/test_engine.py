@@ -154,5 +154,13 @@ def test_what_the_source_wants_known_is_logged_and_in_the_status(caplog):
     assert "rules are missing" in caplog.text
 
 
-def test_a_static_document_is_served_at_once():
-    assert Flags(StaticSource({"a": True}), refresh="manual").is_enabled("a")
+def test_a_source_that_never_changes_by_itself_is_not_asked_by_itself():
+    source = StaticSource({"a": True})
+    flags = Flags(source)
+    assert flags._engine.mode is RefreshMode.MANUAL
+    assert flags.is_enabled("a")
+    assert flags.status().next_poll_at is None
+    assert flags.status().state is State.READY
+    source.replace({"a": False})
+    flags.refresh()
+    assert not flags.is_enabled("a")
