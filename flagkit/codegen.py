@@ -228,5 +228,6 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    flat = " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)  # source code holds no NUL
+    flat = " ".join(printable.split()).replace("\\", "\\\\").replace('"', "'")
     return flat if flat.endswith((".", "!", "?")) else f"{flat}."

@@ -147,7 +147,7 @@ def test_odd_module_names_fall_back(name):
 
 def test_any_text_is_safe_in_the_module(load):
     """Names and descriptions from documents never become code."""
-    odd = ['"""', "\\", "'", '"', "é😀", "\u2028", "\x7f", "'''\\"]
+    odd = ['"""', "\\", "'", '"', "é😀", "\u2028", "\x7f", "\x00", "'''\\"]
     flags = {
         f"f{index}": {
             "name": text,
