@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help demo test check docs bench examples wheel-smoke generate format constraints clean
+.PHONY: help demo test check docs bench fuzz examples wheel-smoke generate format constraints clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,10 @@ examples: $(VENV)/.dev  ## runs every example
 
 bench: $(VENV)/.dev  ## every measurement, tables written to docs/benchmarks (under 10 minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.dev  ## a million hostile inputs, and a million questions to two evaluators (minutes)
+	@$(BIN)/python benchmarks/fuzz.py $(ARGS)
+	@$(BIN)/python benchmarks/differential.py $(ARGS)
 
 generate: $(VENV)/.dev  ## writes the generated pages again: public API, error catalogue, command reference
 	@$(BIN)/python docs/generate.py
