@@ -5,7 +5,6 @@ Reads never raise and never touch the network (DESIGN.md D6). Fetching is the re
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -169,28 +168,30 @@ class Flags(Lifecycle):
         return evaluation
 
     def gate(
-        self, key: str, *, default: bool = False, instead: Callable[..., Any] | None = None
+        self, key: str, *, when: bool = True, default: bool = False, instead: Any = None
     ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result | Any]]:
-        """Decorator for a kill switch: the function runs only while the flag is on.
+        """Decorator for a kill switch: the function, or coroutine function, runs only while the flag is on.
+
+        ```python
+        @flags.gate("maintenance_mode", when=False, instead=HTTPException(503))
+        async def checkout(): ...
+        ```
 
         Args:
             key: a flag that asks for no user.
-            default: whether the function runs when there is no answer.
-            instead: called with the same arguments while the flag is off; None is returned without it.
+            when: the answer of the flag with which the function runs.
+            default: the answer where the flag has none.
+            instead: what happens otherwise: a function is called with the same arguments, an exception is raised,
+                anything else is returned.
 
         Since 0.1.
         """
+        from flagkit.runtime.gates import gated
 
-        def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result | Any]:
-            @functools.wraps(function)
-            def gated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result | Any:
-                if self.is_enabled(key, default=default):
-                    return function(*args, **kwargs)
-                return None if instead is None else instead(*args, **kwargs)
+        def is_open() -> bool:
+            return self.is_enabled(key, default=default) is when
 
-            return gated
-
-        return decorate
+        return lambda function: gated(function, is_open, instead)
 
     def for_user(self, user_id: UserId, context: Context | None = None) -> UserFlags:
         """The same questions for one user, without naming them each time. Since 0.1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 
+import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
-from fastapi.testclient import TestClient
 
 from flagkit import Flags
 from flagkit.sources.static import StaticSource
@@ -40,6 +40,8 @@ def test_instead_is_called_raised_or_returned(flags):
     called = flags.gate("unknown", instead=lambda a, *, b: (a, b))(lambda a, *, b: None)
     raised = flags.gate("unknown", instead=failure)(lambda: None)
     returned = flags.gate("unknown", instead=closed)(lambda event, context: None)
+    with pytest.raises(LookupError):
+        flags.gate("unknown", instead=LookupError)(lambda: None)()
     assert called(1, b=2) == (1, 2)
     assert returned({}, None) is closed
     depths = []
@@ -87,9 +89,12 @@ def test_a_web_handler_keeps_its_signature(flags):
     async def show(item: int):
         return {"item": item}
 
-    client = TestClient(app)
-    assert client.get("/items/7").json() == {"item": 7}
-    assert client.get("/items/seven").status_code == 422
-    with override(flags, all_threads=True, maintenance_mode=True):
-        answer = client.get("/items/7")
+    async def get(path):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            return await client.get(path)
+
+    assert asyncio.run(get("/items/7")).json() == {"item": 7}
+    assert asyncio.run(get("/items/seven")).status_code == 422
+    with override(flags, maintenance_mode=True):
+        answer = asyncio.run(get("/items/7"))
     assert (answer.status_code, answer.json()) == (503, {"detail": "back soon"})
