@@ -6,8 +6,10 @@ Threads of flagkit live here. It must not evaluate flags.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flagkit.errors import DocumentError, FlagkitError, SourceError, SourceUnavailableError
@@ -18,6 +20,7 @@ from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source
 
 logger = logging.getLogger("flagkit")
+_LONGEST_WAIT_S = 3600.0
 
 
 class RefreshMode(StrEnum):
@@ -51,6 +54,7 @@ class Refresher:
         self._thread: threading.Thread | None = None
         self.closed = False
         self._refused: str | None = None
+        self._due_at: datetime | None = None
         self.first_attempt = threading.Event()
         self.ready = threading.Event()
         forks.register(self)
@@ -77,8 +81,12 @@ class Refresher:
 
     def due(self) -> bool:
         """Whether it is time to fetch."""
-        due_s = self._store.next_poll_s
-        return not self.closed and (due_s is None or self._clock.monotonic() >= due_s)
+        if self.closed:
+            return False
+        due_s, due_at = self._store.next_poll_s, self._due_at
+        # By either clock: the monotonic one may stand still while a machine sleeps or a sandbox is frozen, and the
+        # other one may be set back.
+        return due_s is None or self._clock.monotonic() >= due_s or (due_at is not None and self._clock.now() >= due_at)
 
     def run_within(self, budget_s: float) -> None:
         """Fetches if due, but keeps the caller no longer than the budget; a late answer is still taken."""
@@ -107,7 +115,7 @@ class Refresher:
             self.refresh_if_due()
             due_s = self._store.next_poll_s
             wait_s = 1.0 if due_s is None else due_s - self._clock.monotonic()
-            self._wake.wait(max(0.05, wait_s))
+            self._wake.wait(min(max(0.05, wait_s), _LONGEST_WAIT_S))
 
     def _fetch(self) -> bool:
         document = None
@@ -159,6 +167,8 @@ class Refresher:
 
     def _schedule(self, delay_s: float) -> None:
         self._store.next_poll_s = self._clock.monotonic() + delay_s
+        # An infinite delay, of a source that never changes, is no date.
+        self._due_at = None if math.isinf(delay_s) else self._clock.now() + timedelta(seconds=delay_s)
 
     def after_fork(self) -> None:
         """Makes a forked child's copy usable: fresh locks, fresh session, its own thread and random numbers."""
@@ -171,6 +181,6 @@ class Refresher:
             self._source.reset()
         except SourceError as error:
             self._store.fail(error)
-        self._store.next_poll_s = None
+        self._store.next_poll_s = self._due_at = None
         if had_thread:
             self.start()

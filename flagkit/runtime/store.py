@@ -118,14 +118,13 @@ class Store:
     def status(self) -> Status:
         """The facts, summed up."""
         snapshot, document = self.snapshot, self.document
-        age_s = None if self._checked_s is None else self._clock.monotonic() - self._checked_s
         return Status(
             state=self._state(),
             source=self.source_url,
             version=None if document is None else document.version,
             label=None if document is None else document.label,
             origin=self.origin,
-            age_s=age_s,
+            age_s=self._age_s(),
             loaded_at=self._loaded_at,
             checked_at=self._checked_at,
             next_poll_at=self._next_poll_at(),
@@ -143,7 +142,15 @@ class Store:
         return State.READY if fresh else State.STALE
 
     def _too_old(self) -> bool:
-        return self._checked_s is None or self._clock.monotonic() - self._checked_s > self._stale_after_s
+        age_s = self._age_s()
+        return age_s is None or age_s > self._stale_after_s
+
+    def _age_s(self) -> float | None:
+        if self._checked_s is None or self._checked_at is None:
+            return None
+        # By the clock that saw more: the monotonic one may stand still while a machine sleeps or a sandbox is frozen.
+        by_date_s = (self._clock.now() - self._checked_at).total_seconds()
+        return max(self._clock.monotonic() - self._checked_s, by_date_s)
 
     def _next_poll_at(self) -> datetime | None:
         if self.next_poll_s is None or math.isinf(self.next_poll_s):

@@ -10,6 +10,7 @@ import pytest
 from flagkit import Flags
 from flagkit.errors import SourceUnavailableError
 from flagkit.runtime.clock import SystemClock
+from flagkit.sources.static import StaticSource
 from flagkit.testing import ScriptedSource, VirtualClock
 
 
@@ -187,3 +188,36 @@ def test_a_source_that_can_not_be_reset_in_the_child_is_noted():
     flags._engine.refresher.after_fork()
     assert flags.status().error.message == "no region"
     assert flags.is_enabled("a")
+
+
+class SleepyClock(VirtualClock):
+    """A machine whose monotonic clock stands still while it sleeps."""
+
+    def __init__(self):
+        super().__init__()
+        self.slept_s = 0.0
+
+    def fall_asleep(self, seconds):
+        self.slept_s += seconds
+        self.advance(seconds)
+
+    def monotonic(self):
+        return super().monotonic() - self.slept_s
+
+
+def test_time_counts_while_the_machine_sleeps():
+    clock = SleepyClock()
+    source = ScriptedSource({"a": False}, {"a": True})
+    flags = Flags(source, clock=clock)
+    clock.fall_asleep(3_600)
+    assert flags.status().age_s == 3_600
+    assert flags.status().state == "stale"
+    flags.refresh_if_due()
+    assert flags.is_enabled("a")
+    assert flags.status().age_s == 0
+
+
+def test_a_background_thread_over_a_source_that_never_changes_just_waits():
+    with Flags(StaticSource({"a": True}), refresh="background") as flags:
+        assert flags.is_enabled("a")
+        assert flags._engine.refresher._thread.is_alive()
