@@ -67,10 +67,20 @@ def _answer(
     return (below[key] if answer is None else answer)(user_id, context)
 
 
-def combinations(**values: Sequence[object]) -> list[dict[str, object]]:
+def combinations(*keys: str, **values: Sequence[object]) -> list[dict[str, object]]:
     """All combinations of flags, for `pytest.mark.parametrize`.
 
-    `combinations(checkout=[True, False], colour=["red", "blue"])` has four entries; `override(flags, **entry)`
-    applies one. Since 0.1.
+    ```python
+    @pytest.mark.parametrize("state", combinations("new_checkout", "dark_mode", colour=["red", "blue"]), ids=str)
+    def test_every_state_sells(flags, state):
+        with override(flags, **state): ...
+    ```
+
+    Args:
+        *keys: flags that are on or off.
+        **values: flags with other values.
+
+    Since 0.1.
     """
-    return [dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values())]
+    choices: dict[str, Sequence[object]] = {**dict.fromkeys(keys, (True, False)), **values}
+    return [dict(zip(choices, choice, strict=True)) for choice in itertools.product(*choices.values())]

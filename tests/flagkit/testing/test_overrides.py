@@ -75,6 +75,9 @@ def test_combinations_are_all_of_them():
         {"a": False, "b": "x"},
         {"a": False, "b": "y"},
     ]
+    assert combinations("a") == [{"a": True}, {"a": False}]
+    assert combinations("a", "b", c=[3])[1] == {"a": True, "b": False, "c": 3}
+    assert combinations() == [{}]
 
 
 def test_the_fixture_overrides_until_the_test_ends(flags, override_flags):
