@@ -91,26 +91,33 @@ def content_version(content: bytes) -> str:
     return f"content-{mmh3.hash128(content):032x}"[:20]
 
 
-def _decoded(content: bytes) -> dict[str, object]:
+def _decoded(content: bytes) -> dict[str, object] | None:
     try:
         document = json.loads(content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def is_whole(content: bytes) -> bool:
     """Whether this is the document as people write it; a delivered flag called `version` would be an object.
 
-    Text that isn't JSON counts as whole, so that the reader's error names what is wrong with it. Since 0.1.
+    An empty object is what is delivered of a profile without flags. Text that isn't a JSON object counts as whole, so
+    that the reader's error names what is wrong with it. Since 0.1.
     """
     document = _decoded(content)
-    return not document or ("values" in document and not isinstance(document.get("version"), dict))
+    if document is None:
+        return True
+    if "version" in document:
+        return not isinstance(document["version"], dict)
+    values = document.get("values", {"enabled": False})
+    delivered = isinstance(values, dict) and isinstance(values.get("enabled"), bool)  # a flag called `values`
+    return not delivered
 
 
 def rules_are_hidden(content: bytes) -> bool:
     """Whether flags in it have rules that weren't delivered (DESIGN.md D2). Since 0.1."""
     if b'"_variant"' not in content:  # spares the parsing of nearly every document
         return False
-    entries = () if is_whole(content) else _decoded(content).values()
+    entries = () if is_whole(content) else (_decoded(content) or {}).values()
     return any(isinstance(entry, dict) and "_variant" in entry for entry in entries)

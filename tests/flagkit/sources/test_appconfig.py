@@ -7,6 +7,7 @@ import json
 import boto3
 import pytest
 
+from flagkit import Flags
 from flagkit.errors import AccessDeniedError, NotDeployedError, SourceUnavailableError
 from flagkit.sources import DocumentKind, connect
 from flagkit.testing import AppConfigFlags, Fault
@@ -44,6 +45,43 @@ def test_a_freeform_document_arrives_byte_by_byte(profile):
     document = connect(profile.url).fetch()
     assert document.content == b'{"version": "1",   "values": {}}'
     assert (document.version, document.label, document.kind) == ("v1.0", "v1.0", DocumentKind.FREEFORM)
+
+
+def test_a_flag_profile_whose_last_flag_was_deleted_has_no_flags(flag_profile, aws):
+    flag_profile.deploy({"a": True})
+    flags = Flags.connect(flag_profile.url, clock=aws.clock)
+    assert flags.is_enabled("a")
+    flag_profile.deploy({"version": "1", "flags": {}, "values": {}})
+    aws.clock.advance(60)
+    assert flags.refresh()
+    assert (flags.keys(), flags.status().error) == ((), None)
+
+
+@pytest.mark.parametrize("key", ["values", "version", "flags", "enabled"])
+def test_a_flag_may_be_called_like_a_part_of_the_document(flag_profile, aws, key):
+    flag_profile.deploy({"version": "1", "flags": {key: {"name": key}}, "values": {key: {"enabled": True}}})
+    flags = Flags.connect(flag_profile.url, clock=aws.clock)
+    assert flags.is_enabled(key)
+    assert flags.status().error is None
+
+
+@pytest.mark.parametrize("content", [b"[]", b"[" * 100_000, b'{"values": {"enabled": {"enabled": true}}}', b"{", b"1"])
+def test_what_is_no_document_stays_refused_while_the_source_says_unchanged(profile, aws, content):
+    profile.deploy({"a": True})
+    flags = Flags.connect(profile.url, clock=aws.clock)
+    profile.deploy(content)
+    for _ in range(2):
+        aws.clock.advance(60)
+        flags.refresh()
+        status = flags.status()
+        assert (str(status.state), status.error.code) == ("stale", "document_invalid")
+    assert flags.is_enabled("a")
+
+
+def test_a_document_without_values_is_whole(profile, aws):
+    profile.deploy(b'{"version": "1"}')
+    flags = Flags.connect(profile.url, clock=aws.clock)
+    assert (flags.keys(), str(flags.status().state)) == ((), "ready")
 
 
 def test_one_session_serves_many_polls(profile, aws):
