@@ -9,6 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from flagkit.core.snapshot import MAX_CONTENT_BYTES
 from flagkit.errors import SourceError, SourceNotFoundError
 from flagkit.sources import DocumentKind, connect
 from flagkit.sources.static import StaticSource, short_form
@@ -148,6 +149,22 @@ def test_nothing_there_is_a_source_error_and_no_other(tmp_path, aws):
             connect(url).fetch()
         assert isinstance(caught.value, SourceError)
         assert caught.value.hint
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(SourceNotFoundError, match="no regular file"):
+        connect(f"file:{path}").fetch()
+    with pytest.raises(SourceNotFoundError, match="no regular file"):
+        connect("file:/dev/zero").fetch()
+
+
+def test_no_more_is_read_of_a_file_than_a_document_may_have(tmp_path):
+    path = tmp_path / "flags.json"
+    with path.open("wb") as file:
+        file.truncate(10 * MAX_CONTENT_BYTES)
+    assert len(connect(f"file:{path}").fetch().content) == MAX_CONTENT_BYTES + 1
 
 
 def test_a_file_that_was_only_touched_is_unchanged(tmp_path):
