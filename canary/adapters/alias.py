@@ -8,7 +8,7 @@ from typing import Any
 from canary.adapters.aws import Api, Session
 from canary.core.plan import FunctionRef
 from canary.core.traffic import UNPUBLISHED, AliasSpec, AliasState, FunctionFacts, VersionFacts, from_ratio, ratio
-from canary.errors import AccessDeniedError, AwsError, NotFoundError, UnavailableError
+from canary.errors import AwsError, NotFoundError, UnavailableError
 from canary.ports import Clock
 
 ACTIVE_WITHIN_S = 600.0
@@ -100,10 +100,12 @@ class LambdaTraffic:
     def _items(self, operation: str, key: str, function: FunctionRef, unknown: list[str]) -> list[dict[str, Any]]:
         try:
             return list(self._pages(operation, key, function))
-        except AccessDeniedError:
-            unknown.append(f"lambda:{operation}")
+        except UnavailableError:
+            raise
         except NotFoundError:
             pass  # some listings answer 404 for "none"
+        except AwsError:  # no right to ask, or a service (an emulator, a partition) that doesn't have the call
+            unknown.append(f"lambda:{operation}")
         return []
 
     def _pages(self, operation: str, key: str, function: FunctionRef) -> Iterator[dict[str, Any]]:
@@ -111,7 +113,7 @@ class LambdaTraffic:
 
 
 def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
-    weights = dict(said.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
+    weights = dict((said.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})
     extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))  # AWS allows one at most
     return AliasState(
         function=function,

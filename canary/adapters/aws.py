@@ -192,7 +192,7 @@ def _refused(response: Mapping[str, Any], action: str) -> AwsError:
         return NotFoundError(text)
     if code in _NO_CREDENTIALS:
         return AccessDeniedError(text, hint="The credentials are wrong or have expired: log in again.")
-    if code in _TRY_AGAIN or status == 429 or status >= 500:
+    if code in _TRY_AGAIN or status == 429 or (status >= 500 and status != 501):  # 501: never will
         return UnavailableError(text)
     if code.startswith("AccessDenied") or code == "UnauthorizedOperation" or status == 403:
         return AccessDeniedError(text, hint=f"Grant {action}.")
