@@ -1,6 +1,6 @@
 """canary against plain moto, as against any emulator that lacks calls and checks: it says what it can't see, and works.
 
-moto ignores RevisionId, answers 404 or 501 for what it doesn't have, and keeps empty weights as `{}` (lambda-canary.md §7).
+moto ignores RevisionId, answers 404 or 501 for what it doesn't have, and keeps empty weights (lambda-canary.md §7).
 """
 
 from __future__ import annotations
