@@ -76,6 +76,7 @@ class AwsStandIn(BaseStandIn):
             region=self.region,
             account_id=self.account_id,
         )
+        self.appconfig.alarm_state = self.cloudwatch.alarm_state  # what monitors of AppConfig environments watch
         return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler]
 
     def __enter__(self) -> Self:

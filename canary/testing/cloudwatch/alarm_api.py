@@ -42,6 +42,11 @@ class AlarmOperations(Service):
     def __init__(self, clock: VirtualClock, publish: Publish) -> None:
         self._book = AlarmBook(clock, publish, ACCOUNT_ID)
 
+    def alarm_state(self, arn: str) -> str:
+        """An alarm's state, for the services that watch alarms; INSUFFICIENT_DATA where there is none."""
+        alarm = self._book.find(arn)
+        return INSUFFICIENT_DATA if alarm is None else alarm.state.value
+
     def PutMetricAlarm(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Creates or overwrites a metric alarm."""
         arn = self._admit(params, METRIC_ALARM, context.region)
