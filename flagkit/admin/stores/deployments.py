@@ -148,8 +148,7 @@ class AppConfigDeployments:
     def _start(self, version: int, strategy: str, latest: int, reason: str) -> Deployment:
         answer = self._control.once(
             "StartDeployment",
-            **self._control.environment(),
-            **self._control.profile(),
+            **(self._control.environment() | self._control.profile()),
             ConfigurationVersion=str(version),
             DeploymentStrategyId=strategy,
             Description=(reason or f"version {version}")[:1024],
