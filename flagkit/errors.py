@@ -23,7 +23,9 @@ Every error has a stable `code`, a message that names the thing, and a `hint` th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 
@@ -103,6 +105,11 @@ class RuleError(FlagkitError):
         self.position = position
         self.rule = rule
         self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., RuleError], tuple[str], dict[str, object]]:
+        """Lets a pool of processes hand the error over: an exception is made anew of its arguments alone."""
+        made = partial(type(self), reason=self.reason, position=self.position, rule=self.rule)
+        return made, (self.message,), self.__dict__
 
     @property
     def caret(self) -> str:

@@ -7,7 +7,7 @@ flag is compiled; a read only picks one of them, so it allocates nothing (DESIGN
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
@@ -84,6 +84,14 @@ class Evaluation:
     message: str = ""
     is_on: bool | None = None
 
+    # For copy and pickle, which know nothing of read-only views.
+    def __getstate__(self) -> list[Attribute]:
+        return [_plain(getattr(self, item.name)) for item in fields(self)]
+
+    def __setstate__(self, state: list[Attribute]) -> None:
+        for item, value in zip(fields(self), state, strict=True):
+            object.__setattr__(self, item.name, _frozen(value))
+
 
 FlagFunction: TypeAlias = Callable[[object, Mapping[str, object] | None], Evaluation]
 """A compiled flag: `(user_id, context) -> Evaluation`. It never raises."""
@@ -114,3 +122,15 @@ def failure(key: str, error: ErrorCode, message: str, *, version: str | None = N
 def constant(evaluation: Evaluation) -> FlagFunction:
     """Return a flag that always gives the same answer. Since 0.1."""
     return lambda _user_id, _context: evaluation
+
+
+def _plain(value: Attribute) -> Attribute:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
+
+
+def _frozen(value: Attribute) -> Attribute:
+    if isinstance(value, Mapping):
+        return MappingProxyType({name: _frozen(item) for name, item in value.items()})
+    return tuple(_frozen(item) for item in value) if isinstance(value, tuple) else value

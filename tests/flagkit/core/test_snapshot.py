@@ -1,6 +1,8 @@
 """Snapshots: lazy, immutable, one flag as the unit of failure (DESIGN.md D5)."""
 
+import copy
 import json
+import pickle
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -251,3 +253,20 @@ def test_an_evaluation_cannot_be_changed():
     found = snapshot(a={"enabled": True}).evaluate("a")
     with pytest.raises(AttributeError):
         found.enabled = False
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
+def test_an_evaluation_can_be_copied_and_pickled_and_stays_unchangeable(copied):
+    flags = snapshot(a={"enabled": True, "value": {"sizes": [1, {"x": None}]}, "colour": "red"}, off={"enabled": False})
+    for key in ("a", "off", "nothing"):
+        found = flags.evaluate(key)
+        other = copied(found)
+        assert other == found
+        assert (type(other.reason), type(other.attributes)) == (type(found.reason), type(found.attributes))
+    other = copied(flags.evaluate("a"))
+    with pytest.raises(TypeError):
+        other.attributes["colour"] = "blue"
+    with pytest.raises(TypeError):
+        other.value["sizes"][1]["x"] = 1
+    with pytest.raises(AttributeError):
+        other.enabled = False
