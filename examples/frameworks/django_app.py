@@ -24,27 +24,36 @@ flags = Flags(StaticSource({"new_search": GERMANY}))
 
 
 def read_caller(request):
-    return Caller(request.headers.get("x-user"), {"country": request.headers.get("x-country", "")})
+    """From the session, which the server wrote; a header or plain cookie would be the visitor's word."""
+    return Caller(request.session.get("customer"), {"country": request.session.get("country", "")})
 
 
-flags_middleware = middleware_for(read_caller)  # or name "flagkit.frameworks.django.flags_middleware"
+# For the users of django.contrib.auth, name "flagkit.frameworks.django.flags_middleware" instead.
+flags_middleware = middleware_for(read_caller)
+
+
+def login(request, customer, country):
+    request.session.update({"customer": customer, "country": country})
+    return HttpResponse("ok")
 
 
 def search(request):
     return HttpResponse("new" if for_request(flags).is_enabled("new_search") else "old")
 
 
-urlpatterns = [path("search", search)]
+urlpatterns = [path("login/<customer>/<country>", login), path("search", search)]
 
 if __name__ == "__main__":
     settings.configure(
         ALLOWED_HOSTS=["testserver"],
-        MIDDLEWARE=["django_app.flags_middleware"],
+        MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware", "django_app.flags_middleware"],
         ROOT_URLCONF="django_app",
         SECRET_KEY="only-for-this-example",
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     )
     sys.modules["django_app"] = sys.modules["__main__"]
     django.setup()
-    for country in ("DE", "FR"):
-        answer = Client().get("/search", headers={"x-user": "amira", "x-country": country})
-        print(country, answer.content.decode())
+    for customer, country in (("amira", "DE"), ("zoe", "FR")):
+        client = Client()
+        client.get(f"/login/{customer}/{country}")
+        print(customer, country, client.get("/search").content.decode())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.middleware.authentication import AuthenticationMiddleware
 
 from flagkit import Flags, StaticSource
-from flagkit.frameworks import Caller, FlagsASGIMiddleware, for_request
+from flagkit.frameworks import FlagsASGIMiddleware, for_request
+from flagkit.testing import override
 from flagkit.user import UserFlags
 
 BETA = {
@@ -17,13 +20,19 @@ BETA = {
         {"name": "everybody", "enabled": False},
     ]
 }
-flags = Flags(StaticSource({"new_search": BETA}))  # Flags.connect("appconfig://…") in production
+flags = Flags(StaticSource({"new_search": BETA, "maintenance": False}))  # Flags.connect("appconfig://…") in production
 
 
-def read_caller(scope):
-    """Who is asking; a real service would read a session or a token."""
-    headers = dict(scope["headers"])
-    return Caller(headers.get(b"x-user", b"").decode() or None, {"path": scope["path"]})
+TOKENS = {"Bearer token-of-amira": "amira", "Bearer token-of-zoe": "zoe"}
+
+
+class Tokens(AuthenticationBackend):
+    """Stands for your login: flags go by the user it found, never by a header that anybody can write."""
+
+    async def authenticate(self, conn):
+        """Who sent the request."""
+        user = TOKENS.get(conn.headers.get("authorization", ""))
+        return None if user is None else (AuthCredentials(["authenticated"]), SimpleUser(user))
 
 
 def flags_of_caller() -> UserFlags:
@@ -31,15 +40,19 @@ def flags_of_caller() -> UserFlags:
 
 
 app = FastAPI()
-app.add_middleware(FlagsASGIMiddleware, read=read_caller)
+app.add_middleware(AuthenticationMiddleware, backend=Tokens())
+app.add_middleware(FlagsASGIMiddleware)
 
 
 @app.get("/search")
-async def search(flags: Annotated[UserFlags, Depends(flags_of_caller)]):
-    return {"engine": "new" if flags.is_enabled("new_search") else "old"}
+@flags.gate("maintenance", when=False, instead=HTTPException(503, "back soon"))
+async def search(mine: Annotated[UserFlags, Depends(flags_of_caller)]):
+    return {"engine": "new" if mine.is_enabled("new_search") else "old"}
 
 
 if __name__ == "__main__":
     client = TestClient(app)
     for user in ("amira", "zoe"):
-        print(user, client.get("/search", headers={"x-user": user}).json())
+        print(user, client.get("/search", headers={"authorization": f"Bearer token-of-{user}"}).json())
+    with override(flags, all_threads=True, maintenance=True):
+        print("during maintenance", client.get("/search").status_code)

@@ -10,7 +10,7 @@ from flagkit.frameworks import for_events, for_request
 
 STAFF = {
     "_variants": [
-        {"name": "staff", "enabled": True, "rule": '(contains $groups "staff")'},
+        {"name": "staff", "enabled": True, "rule": '(contains $groups ",staff,")'},
         {"name": "gold", "enabled": True, "rule": '(eq $tier "gold")'},
         {"name": "everybody", "enabled": False},
     ]
@@ -20,7 +20,9 @@ exposures = Exposures(EmfSink("shop"), flush_interval_s=None)
 flags.watch(exposures.watch)
 
 
-@for_events(flags, afterwards=exposures.flush)  # fresh flags at the start, metrics at the end
+# Fresh flags at the start, metrics at the end. A custom attribute has to be named: see that the app client's settings
+# keep users from writing it.
+@for_events(flags, claims=("cognito:groups", "custom:tier"), afterwards=exposures.flush)
 def handler(event, context):
     user = for_request(flags)
     return {"statusCode": 200, "body": "new" if user.is_enabled("new_search") else "old"}
@@ -34,4 +36,4 @@ def event_for(sub, **claims):
 if __name__ == "__main__":
     print(handler(event_for("1", **{"cognito:groups": "[staff admin]"}), None))
     print(handler(event_for("2", **{"custom:tier": "gold"}), None))
-    print(handler(event_for("3"), None))
+    print(handler(event_for("3", **{"cognito:groups": "[nonstaff]"}), None))

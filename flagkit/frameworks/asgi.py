@@ -38,11 +38,12 @@ class FlagsASGIMiddleware:
 
 
 def caller_from_scope(scope: Scope) -> Caller:
-    """The user of Starlette's AuthenticationMiddleware, the path, the method, and CloudFront's country. Since 0.1."""
+    """The user of Starlette's AuthenticationMiddleware, the path and the method; nothing of the headers. Since 0.1."""
     user = scope.get("user")
-    known = user is not None and getattr(user, "is_authenticated", False)
     context: dict[str, object] = {"path": scope.get("path"), "method": scope.get("method")}
-    for name, value in scope.get("headers", ()):
-        if name == b"cloudfront-viewer-country":
-            context["country"] = value.decode("latin-1")
-    return Caller(str(user.identity) if known and user is not None else None, context)
+    if user is None or not getattr(user, "is_authenticated", False):
+        return Caller(None, context)
+    try:
+        return Caller(str(user.identity), context)
+    except NotImplementedError:  # Starlette's SimpleUser has a name, but no identity
+        return Caller(None, context)

@@ -1,9 +1,12 @@
-"""The caller of AWS Lambda events behind API Gateway or a function URL, with Cognito's claims in the context."""
+"""The caller of AWS Lambda events, with Cognito's claims in the context: API Gateway, function URLs, load balancers.
+
+Only what AWS has verified is read, never a header: whoever sends the request writes those. Nothing is logged.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from flagkit.client import Flags
@@ -11,11 +14,17 @@ from flagkit.frameworks.caller import Caller, caller_is
 
 Result = TypeVar("Result")
 Event = Mapping[str, Any]
+CLAIMS: Collection[str] = ("cognito:groups", "email")
+"""The claims that become context unless others are named. Custom attributes aren't among them: unless the app client
+forbids it, users write their own (Cognito's UpdateUserAttributes)."""
+_RESERVED = frozenset({"email", "groups", "method", "path", "phone_number", "userId", "username"})
+_UNVERIFIED = {"email": "email_verified", "phone_number": "phone_number_verified"}
 
 
 def for_events(
     flags: Flags,
     *,
+    claims: Collection[str] = CLAIMS,
     read: Callable[[Event], Caller] | None = None,
     budget_s: float = 0.5,
     afterwards: Callable[[], object] | None = None,
@@ -30,13 +39,14 @@ def for_events(
 
     Args:
         flags: the client; asked for news at the start of an invocation, if it is time to.
+        claims: see `caller_from_event`.
         read: from the event to the caller; `caller_from_event` where None.
         budget_s: how long an invocation may be held up by asking for news.
         afterwards: called at the end of each invocation, whatever the handler did.
 
     Since 0.1.
     """
-    reader = caller_from_event if read is None else read
+    reader = functools.partial(caller_from_event, claims=claims) if read is None else read
 
     def decorate(handler: Callable[[Any, Any], Result]) -> Callable[[Any, Any], Result]:
         @functools.wraps(handler)
@@ -53,43 +63,64 @@ def for_events(
     return decorate
 
 
-def caller_from_event(event: Event) -> Caller:
-    """The caller of an API Gateway event (REST, HTTP API, Lambda authorizer).
+def caller_from_event(event: Event, claims: Collection[str] = CLAIMS) -> Caller:
+    """The caller of an event of API Gateway (REST, HTTP API) or a function URL; nobody for a load balancer's.
 
-    The user is Cognito's `sub` (or the authorizer's `principalId`). Claims become context: `custom:tier` as `tier`,
-    `cognito:groups` as `groups`, comma-separated; path, method, and CloudFront's country besides.
+    The user is Cognito's `sub`, a Lambda authorizer's `sub` or `principalId`, or the id of an IAM caller. The context
+    has path and method, the claims that are asked for, and whatever a Lambda authorizer returned.
+
+    Args:
+        event: as Lambda gets it.
+        claims: which claims become context: `custom:tier` as `tier`, `cognito:groups` as `groups` with a comma on
+            either side of each, so that `(contains $groups ",staff,")` meets the whole name. `custom:*` takes all of
+            them. `email` and `phone_number` count only once Cognito has verified them.
 
     Since 0.1.
     """
+    event = _mapping(event)  # a schedule or a test may send anything
     request = _mapping(event.get("requestContext"))
-    claims = _claims(_mapping(request.get("authorizer")))
-    context: dict[str, object] = {}
-    for name, value in claims.items():
-        if name == "cognito:groups":
-            context["groups"] = _groups(value)
-        elif isinstance(value, str | int | float | bool):
-            context[name.removeprefix("custom:")] = value
+    authorizer = _mapping(request.get("authorizer"))
+    token = _mapping(_mapping(authorizer.get("jwt")).get("claims")) or _mapping(authorizer.get("claims"))
+    own = {} if token else _mapping(authorizer.get("lambda")) or authorizer  # what a Lambda authorizer returned
+    context = {**_plain(own), **_from_token(token, claims)}
+    if "cognito:groups" in own:
+        context["groups"] = _groups(own["cognito:groups"])
     http = _mapping(request.get("http"))
-    path = event.get("rawPath") or event.get("path")
-    method = http.get("method") or event.get("httpMethod")
-    headers = {str(name).lower(): value for name, value in _mapping(event.get("headers")).items()}
-    known = {"path": path, "method": method, "country": headers.get("cloudfront-viewer-country")}
+    known = {"path": event.get("rawPath") or event.get("path"), "method": http.get("method") or event.get("httpMethod")}
     context.update((name, value) for name, value in known.items() if value)
-    user = claims.get("sub") or claims.get("principalId")
+    user = token.get("sub") or own.get("sub") or own.get("principalId") or _mapping(authorizer.get("iam")).get("userId")
     return Caller(None if user is None else str(user), context)
 
 
-def _claims(authorizer: Mapping[str, Any]) -> Mapping[str, Any]:
-    jwt = _mapping(_mapping(authorizer.get("jwt")).get("claims"))  # HTTP API, JWT authorizer
-    own = _mapping(authorizer.get("lambda"))  # HTTP API, Lambda authorizer
-    return jwt or _mapping(authorizer.get("claims")) or own or authorizer  # REST: Cognito, then Lambda authorizer
+def _from_token(token: Mapping[str, Any], wanted: Collection[str]) -> dict[str, object]:
+    context = _plain(
+        {
+            name: value
+            for name, value in token.items()
+            if (name in wanted or (name.startswith("custom:") and "custom:*" in wanted))
+            and (name not in _UNVERIFIED or str(token.get(_UNVERIFIED[name])).lower() == "true")
+        }
+    )
+    if "cognito:groups" in token and "cognito:groups" in wanted:
+        context["groups"] = _groups(token["cognito:groups"])
+    return context
+
+
+def _plain(claims: Mapping[str, Any]) -> dict[str, object]:
+    """Claims by their bare names; a custom attribute, which users may write, never takes the name of another fact."""
+    return {
+        name.rpartition(":")[2]: value
+        for name, value in claims.items()
+        if isinstance(value, str | int | float | bool)
+        and not (name.startswith("custom:") and name.removeprefix("custom:") in _RESERVED)
+        and name != "cognito:groups"
+    }
 
 
 def _groups(value: object) -> str:
     # A list in the token; API Gateway's HTTP API writes it as text: "[admin beta]", its REST API "admin,beta".
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return ",".join(str(value).strip("[]").replace(",", " ").split())
+    names = value if isinstance(value, list | tuple) else str(value).strip("[]").replace(",", " ").split()
+    return f",{','.join(map(str, names))}," if names else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -46,8 +46,11 @@ class _Lazy:
         if self._caller is None:
             try:
                 self._caller = self._read()
-            except Exception:
-                logger.exception("flagkit: the request's caller can't be read; flags answer as for nobody")
+            except Exception as error:
+                # The kind only: an error's text may quote the request.
+                name = type(error).__name__
+                logger.warning("flagkit: the request's caller can't be read (%s); flags answer as for nobody", name)
+                logger.debug("flagkit: reading the caller failed", exc_info=True)
                 self._caller = NOBODY
         return self._caller
 

@@ -16,14 +16,12 @@ Middleware = Callable[[GetResponse], GetResponse]
 
 
 def caller_from_request(request: Any) -> Caller:
-    """The authenticated user's key, the path, the method, and CloudFront's country. Since 0.1."""
+    """The authenticated user's key, the path and the method; nothing of the headers. Since 0.1."""
     user = getattr(request, "user", None)
     known = user is not None and user.is_authenticated
-    context: dict[str, object] = {"path": request.path, "method": request.method}
-    country = request.headers.get("CloudFront-Viewer-Country")
-    if country:
-        context["country"] = country
-    return Caller(str(user.pk) if known and user is not None else None, context)
+    return Caller(
+        str(user.pk) if known and user is not None else None, {"path": request.path, "method": request.method}
+    )
 
 
 def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
@@ -40,6 +38,8 @@ def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
         if inspect.iscoroutinefunction(get_response) or hasattr(get_response, "_is_coroutine"):
 
             async def answer_async(request: Any) -> Any:
+                if hasattr(request, "auser"):  # a coroutine can't load the lazy `request.user` later
+                    request.user = await request.auser()
                 with caller_is(lambda: read(request)):
                     return await get_response(request)
 

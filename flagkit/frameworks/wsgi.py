@@ -56,10 +56,6 @@ class _Body:
 
 
 def caller_from_environ(environ: Environ) -> Caller:
-    """The server's REMOTE_USER, the path, the method, and CloudFront's country. Since 0.1."""
-    context = {
-        "path": environ.get("PATH_INFO"),
-        "method": environ.get("REQUEST_METHOD"),
-        "country": environ.get("HTTP_CLOUDFRONT_VIEWER_COUNTRY"),
-    }
+    """The server's REMOTE_USER, the path and the method; nothing of the headers. Since 0.1."""
+    context = {"path": environ.get("PATH_INFO"), "method": environ.get("REQUEST_METHOD")}
     return Caller(environ.get("REMOTE_USER") or None, {name: value for name, value in context.items() if value})

@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from starlette.authentication import BaseUser
 
 from flagkit import Flags
 from flagkit.frameworks import (
@@ -55,9 +56,13 @@ def test_a_caller_is_read_when_first_needed_and_once(flags):
 
 
 def test_a_caller_that_can_not_be_read_is_nobody(flags, caplog):
-    with caller_is(lambda: 1 / 0):
+    def read():
+        raise ValueError("token of amira")
+
+    with caller_is(read):
         assert not for_request(flags).is_enabled("a")
-    assert "can't be read" in caplog.text
+    assert "can't be read (ValueError)" in caplog.text
+    assert "amira" not in caplog.text
 
 
 def asgi(app, **scope):
@@ -70,6 +75,12 @@ def asgi(app, **scope):
     return sent
 
 
+class Named(BaseUser):
+    """A user as Starlette's own once was: known by name, without an identity."""
+
+    is_authenticated = True
+
+
 def test_asgi_requests_have_their_caller(flags):
     async def app(scope, receive, send):
         await asyncio.sleep(0)
@@ -77,9 +88,10 @@ def test_asgi_requests_have_their_caller(flags):
 
     wrapped = FlagsASGIMiddleware(app)
     user = SimpleNamespace(is_authenticated=True, identity="amira")
-    headers = [(b"cloudfront-viewer-country", b"DE"), (b"accept", b"*/*")]
-    assert asgi(wrapped, user=user, headers=headers) == [(True, {"path": "/", "method": "GET", "country": "DE"})]
+    headers = [(b"cloudfront-viewer-country", b"DE"), (b"x-user", b"ben")]
+    assert asgi(wrapped, user=user, headers=headers) == [(True, {"path": "/", "method": "GET"})]
     assert asgi(wrapped, user=SimpleNamespace(is_authenticated=False))[0][0] is False
+    assert asgi(wrapped, user=Named())[0][0] is False
     assert asgi(wrapped)[0][0] is False
     assert asgi(FlagsASGIMiddleware(app, read=lambda scope: Caller(scope["who"])), who="amira")[0][0] is True
     assert asgi(wrapped, type="lifespan")[0][1] == {}
@@ -105,7 +117,7 @@ def test_wsgi_requests_have_their_caller_while_the_body_is_produced(flags):
     class Body:
         def __iter__(self):
             yield str(for_request(flags).is_enabled("a")).encode()
-            yield str(current_caller().context.get("country")).encode()
+            yield str(current_caller().context).encode()
 
         def close(self):
             closed.append(current_caller().user_id)
@@ -114,7 +126,7 @@ def test_wsgi_requests_have_their_caller_while_the_body_is_produced(flags):
     environ = {"REMOTE_USER": "amira", "PATH_INFO": "/", "HTTP_CLOUDFRONT_VIEWER_COUNTRY": "DE"}
     body = wrapped(environ, None)
     assert current_caller().user_id is None
-    assert list(body) == [b"True", b"DE"]
+    assert list(body) == [b"True", b"{'path': '/'}"]
     body.close()
     assert closed == ["amira"]
     other = FlagsWSGIMiddleware(lambda environ, start: [current_caller().user_id.encode()], lambda _: Caller("ben"))
@@ -131,73 +143,117 @@ def test_django_requests_have_their_caller_sync_and_async(flags):
     known = SimpleNamespace(is_authenticated=True, pk="amira")
 
     def view(_):
-        return for_request(flags).is_enabled("a"), current_caller().context.get("country")
+        return for_request(flags).is_enabled("a"), current_caller().context
 
     async def async_view(_):
         return view(_)
 
     answer = flags_middleware(view)
-    assert answer(request(known, **{"CloudFront-Viewer-Country": "DE"})) == (True, "DE")
-    assert answer(request(SimpleNamespace(is_authenticated=False, pk=None))) == (False, None)
-    assert answer(request()) == (False, None)
-    assert asyncio.run(flags_middleware(async_view)(request(known))) == (True, None)
+    facts = {"path": "/x", "method": "GET"}
+    assert answer(request(known, **{"CloudFront-Viewer-Country": "DE"})) == (True, facts)
+    assert answer(request(SimpleNamespace(is_authenticated=False, pk=None))) == (False, facts)
+    assert answer(request()) == (False, facts)
+    assert asyncio.run(flags_middleware(async_view)(request(known))) == (True, facts)
+
+    async def load_user():
+        return known
+
+    lazy = request()
+    lazy.auser = load_user
+    assert asyncio.run(flags_middleware(async_view)(lazy)) == (True, facts)
     assert flags_middleware.sync_capable
     assert flags_middleware.async_capable
 
 
+CLAIMS = {"sub": "amira", "custom:tier": "gold", "custom:groups": "admin", "email": "a@x.org", "aud": "app"}
 EVENTS = {
     "REST API with Cognito": {
         "path": "/x",
         "httpMethod": "GET",
-        "headers": {"CloudFront-Viewer-Country": "DE"},
-        "requestContext": {
-            "authorizer": {"claims": {"sub": "amira", "cognito:groups": "staff,admin", "custom:tier": "gold"}}
-        },
+        "requestContext": {"authorizer": {"claims": {**CLAIMS, "cognito:groups": "staff,beta"}}},
     },
     "HTTP API with JWT": {
         "rawPath": "/x",
-        "headers": {"cloudfront-viewer-country": "DE"},
         "requestContext": {
             "http": {"method": "GET"},
-            "authorizer": {
-                "jwt": {"claims": {"sub": "amira", "cognito:groups": "[staff admin]", "custom:tier": "gold"}}
-            },
+            "authorizer": {"jwt": {"claims": {**CLAIMS, "cognito:groups": "[staff beta]"}}},
         },
     },
-    "HTTP API with a Lambda authorizer": {
+    "HTTP API with a token's own types": {
         "rawPath": "/x",
-        "headers": {"cloudfront-viewer-country": "DE"},
         "requestContext": {
             "http": {"method": "GET"},
-            "authorizer": {
-                "lambda": {"sub": "amira", "cognito:groups": ["staff", "admin"], "custom:tier": "gold", "list": []}
-            },
+            "authorizer": {"jwt": {"claims": {**CLAIMS, "cognito:groups": ["staff", "beta"], "aud": ["x"]}}},
         },
     },
 }
+FACTS = {"path": "/x", "method": "GET"}
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_claims_of_api_gateway_become_user_and_context(name):
-    caller = caller_from_event(EVENTS[name])
-    assert caller.user_id == "amira"
-    assert {key: caller.context[key] for key in ("groups", "tier", "path", "method", "country")} == {
-        "groups": "staff,admin",
-        "tier": "gold",
-        "path": "/x",
-        "method": "GET",
-        "country": "DE",
+    event = {**EVENTS[name], "headers": {"cloudfront-viewer-country": "DE", "x-amzn-oidc-identity": "ben"}}
+    assert caller_from_event(event) == Caller("amira", {**FACTS, "groups": ",staff,beta,"})
+    assert caller_from_event(event, ()) == Caller("amira", FACTS)
+    assert caller_from_event(event, ["custom:tier"]).context == {**FACTS, "tier": "gold"}
+
+
+def with_claims(**claims):
+    return {"requestContext": {"authorizer": {"claims": {"sub": "amira", **claims}}}}
+
+
+def test_a_custom_attribute_never_stands_for_another_fact():
+    event = with_claims(**{"custom:tier": "gold", "custom:groups": "admin", "custom:email": "x", "custom:userId": "b"})
+    assert caller_from_event(event, ("custom:*", "cognito:groups", "email")).context == {"tier": "gold"}
+    assert caller_from_event(event).context == {}
+
+
+@pytest.mark.parametrize(("verified", "known"), [("true", True), (True, True), ("false", False), (None, False)])
+def test_an_address_counts_once_it_is_verified(verified, known):
+    event = with_claims(email="a@x.org", email_verified=verified)
+    assert ("email" in caller_from_event(event).context) is known
+
+
+def test_a_rule_meets_the_whole_name_of_a_group():
+    rule = {
+        "_variants": [
+            {"name": "hit", "enabled": True, "rule": '(contains $groups ",staff,")'},
+            {"name": "miss", "enabled": False},
+        ]
     }
+    flags = Flags(StaticSource({"a": rule}), clock=VirtualClock())
+    asked = for_events(flags)(lambda event, context: for_request(flags).is_enabled("a"))
+    assert asked(with_claims(**{"cognito:groups": "beta,staff"}), None)
+    assert not asked(with_claims(**{"cognito:groups": "nonstaff"}), None)
+    assert not asked(with_claims(**{"cognito:groups": ""}), None)
+    assert not asked(with_claims(), None)
 
 
-@pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": {"authorizer": "x"}, "headers": 3}])
-def test_an_event_without_claims_has_nobody(event):
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        [],
+        {"requestContext": None},
+        {"requestContext": {"authorizer": "x"}, "headers": 3},
+        {"requestContext": {"elb": {"targetGroupArn": "…"}}, "headers": {"x-amzn-oidc-identity": "amira"}},
+    ],
+)
+def test_an_event_without_verified_claims_has_nobody(event):
     assert caller_from_event(event) == Caller()
 
 
-def test_a_lambda_authorizer_of_a_rest_api_names_its_principal():
-    caller = caller_from_event({"requestContext": {"authorizer": {"principalId": 7, "plan": "pro"}}})
-    assert (caller.user_id, caller.context["plan"]) == ("7", "pro")
+def test_what_a_lambda_authorizer_returned_is_context():
+    rest = caller_from_event({"requestContext": {"authorizer": {"principalId": 7, "plan": "pro"}}})
+    assert (rest.user_id, rest.context["plan"]) == ("7", "pro")
+    own = {"sub": "amira", "plan": "pro", "cognito:groups": ["staff"], "list": []}
+    http = caller_from_event({"requestContext": {"authorizer": {"lambda": own}}})
+    assert http == Caller("amira", {"sub": "amira", "plan": "pro", "groups": ",staff,"})
+
+
+def test_an_iam_caller_of_a_function_url_is_its_id():
+    event = {"rawPath": "/x", "requestContext": {"http": {"method": "GET"}, "authorizer": {"iam": {"userId": "AIDA1"}}}}
+    assert caller_from_event(event) == Caller("AIDA1", FACTS)
 
 
 def test_a_lambda_handler_has_its_caller_and_afterwards_is_called_whatever_happens(flags):
