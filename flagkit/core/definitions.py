@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import MappingProxyType
 
 from flagkit.core.context import boolean_of
@@ -158,6 +159,8 @@ def _freeze(value: object, location: str, depth: int = 1) -> Attribute:
         return tuple(_freeze(item, location, depth + 1) for item in value)
     if isinstance(value, Mapping):
         return MappingProxyType({str(name): _freeze(item, location, depth + 1) for name, item in value.items()})
+    if isinstance(value, float) and not isfinite(value):  # 1e400; AWS refuses it, and JSON has no way to write it
+        raise _broken(location, "AttributeType(number)", value, "is too large a number")
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise _broken(location, "AttributeType", value, "is no JSON value")

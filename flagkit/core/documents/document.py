@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Self
 
 from pydantic import JsonValue, ValidationError
@@ -86,7 +87,7 @@ def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
     try:
         # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
         text = data.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -114,6 +115,11 @@ def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violat
 def _refuse_constant(name: str) -> float:
     message = f"{name} is not a JSON number"
     raise ValueError(message)
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    return value if isfinite(value) else _refuse_constant(text)  # 1e400
 
 
 def _error(found: tuple[Violation, ...]) -> DocumentError:

@@ -91,6 +91,7 @@ RULED = {"name": "on", "enabled": True, "rule": "(x)"}
         ),
         ({"_variants": [{"name": "x", "enabled": 1}]}, "AttributeType(boolean)", "values.a._variants.0.enabled"),
         ({"_variants": [RULED]}, "Empty", "values.a._variants.0.rule"),
+        ({"enabled": True, "x": [1.5, -1e400]}, "AttributeType(number)", "values.a.x"),
         ({"_variants": [DEFAULT, RULED, DEFAULT]}, "Required", "values.a._variants.0.rule"),
         ({"_variants": [RULED, {**DEFAULT, "name": "on"}]}, "UniqueVariantNames", "values.a._variants"),
     ],
