@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
 
+from flagkit.core.context import text_of
 from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
 from flagkit.runtime.answers import Kind, resolve
 from flagkit.runtime.engine import Engine, Options
@@ -210,9 +211,13 @@ class Flags(Lifecycle):
         table = self._engine.unwatched  # an explanation is no exposure
         answer = self._answer(table, key, user_id, context)
         snapshot = self._store.snapshot
-        if snapshot is None or key not in snapshot.flags or table[key] is not snapshot.flags[key]:
-            return Explanation(answer, None if user_id is None else str(user_id))  # an override, or the Agent's answer
-        return explain(snapshot, key, user_id, context)
+        own = snapshot is not None and answer.error is None and snapshot.flags.get(key) is table[key]
+        if snapshot is None or not own:
+            return Explanation(answer, text_of(user_id))  # no answer, an override, or the Agent's answer
+        explanation = explain(snapshot, key, user_id, context)
+        if answer.reason is not Reason.STALE:
+            return explanation
+        return replace(explanation, evaluation=replace(explanation.evaluation, reason=Reason.STALE))
 
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
         """The answers of all flags for one user; watchers aren't told of these. Since 0.1."""

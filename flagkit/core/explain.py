@@ -60,7 +60,10 @@ def explain(
     if evaluation.error is not None:
         return Explanation(evaluation, user)
     tracer = _Tracer(Scope(key, snapshot.user_key, now), user_id, NO_CONTEXT if context is None else context)
-    return Explanation(evaluation, user, tuple(tracer.variants(definition.variants)))
+    try:
+        return Explanation(evaluation, user, tuple(tracer.variants(definition.variants)))
+    except Exception:  # noqa: BLE001 - a context may refuse the keys that the answer could do without
+        return Explanation(evaluation, user)
 
 
 class _Tracer:

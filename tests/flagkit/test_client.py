@@ -254,6 +254,27 @@ def test_an_explanation_says_what_was_decided_and_agrees_with_the_answer():
     assert flags.explain("missing", "1").evaluation.error is ErrorCode.FLAG_NOT_FOUND
 
 
+@pytest.mark.parametrize("key", [None, 7, ["list"], "gone", "", "broken"])
+def test_an_explanation_is_given_whatever_the_key_and_the_user(key):
+    class Unprintable:
+        def __str__(self):
+            raise ValueError
+
+    flags = of(a=True, broken={"enabled": 7})
+    found = flags.explain(key, Unprintable())
+    assert found.evaluation == flags.evaluate(key)
+    assert found.to_dict()["user_id"] is None
+
+
+def test_an_explanation_says_when_the_document_is_stale():
+    clock = VirtualClock()
+    flags = make_flags(document({"a": {"enabled": True}}), SourceUnavailableError("away"), clock=clock)
+    clock.advance(3600)
+    flags.refresh()
+    assert flags.evaluate("a").reason is Reason.STALE
+    assert flags.explain("a").evaluation == flags.evaluate("a")
+
+
 def test_an_override_and_a_missing_document_are_explained_by_their_answer():
     flags = make_flags(document(SPLIT), overrides={"a": True})
     assert flags.explain("a", "1").evaluation.version == "override"

@@ -165,6 +165,15 @@ def test_an_error_is_explained_by_its_message(key, rule, context, error):
     assert found.to_dict()["error"] == error.value
 
 
+def test_a_context_that_refuses_what_the_answer_could_do_without_is_explained_by_the_answer():
+    class Refusing(dict):
+        def get(self, name, default=None):
+            return {"a": "1"}[name]
+
+    found = explain(snapshot('(or (eq $a "1") (eq $b "1"))'), "flag", None, Refusing())
+    assert (found.evaluation.variant, found.rules) == ("on", ())
+
+
 def test_answer_and_explanation_see_the_same_time():
     times = iter(START + timedelta(seconds=second) for second in range(10))
     found = explain(
