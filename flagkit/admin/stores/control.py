@@ -174,7 +174,7 @@ class Control:
         return self._ids[kind]
 
     def _translated(self, error: Exception, operation: str, params: dict[str, Any]) -> SourceError | DocumentError:
-        response: Any = getattr(error, "response", {})
+        response: Any = error.response if isinstance(error, ClientError) else {}
         code = response.get("Error", {}).get("Code", "")
         message = response.get("Error", {}).get("Message", "")
         if code == "ConflictException":

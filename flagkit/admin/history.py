@@ -1,0 +1,121 @@
+"""Looking back and undoing: who changed what, when and why, and the document that brings an earlier state back.
+
+Reads versions; saving is the caller's, as a new version, so nothing of the history is ever rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flagkit.admin.diff import DocumentDiff, compare
+from flagkit.admin.edits import restore, restore_all
+from flagkit.admin.entries import EMPTY, keys_of, unknown
+from flagkit.admin.stores.base import FlagStore, Stored, Version
+from flagkit.core.documents import FlagDocument
+from flagkit.errors import DocumentError, EditError, SourceNotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step of the history.
+
+    Attributes:
+        version: the version that was made; author, time and reason are its.
+        diff: what it changed; with a key, only what it changed of that flag.
+        problem: why the difference can't be told, e.g. the version isn't a flag document; empty otherwise.
+
+    Since 0.1.
+    """
+
+    version: Version
+    diff: DocumentDiff
+    problem: str = ""
+
+
+def history(store: FlagStore, key: str | None = None, *, limit: int | None = None) -> Iterator[Entry]:
+    """Yield what was changed, newest first; versions are read as they are needed.
+
+    Args:
+        store: where the flags are kept.
+        key: only what concerns this flag (or `segment NAME`).
+        limit: how many entries at most.
+
+    Raises:
+        SourceError: a version can't be read.
+
+    Since 0.1.
+    """
+    left = limit
+    for version, before, after in _steps(store):
+        if left == 0:
+            return
+        if isinstance(before, str) or isinstance(after, str):
+            problem = after if isinstance(after, str) else str(before)
+            entry = Entry(version, DocumentDiff(), problem)
+        else:
+            diff = compare(before, after)
+            found = diff if key is None else DocumentDiff(tuple(flag for flag in diff.flags if flag.key == key))
+            if key is not None and not found:
+                continue
+            entry = Entry(version, found)
+        left = None if left is None else left - 1
+        yield entry
+
+
+def revert_document(store: FlagStore, key: str | None = None, *, to: int | None = None) -> tuple[Stored, FlagDocument]:
+    """Return the newest version, and the document that brings an earlier state back, to be saved on it.
+
+    Args:
+        store: where the flags are kept.
+        key: only this flag; everything where None.
+        to: the version to go back to; where None, the last change (of the flag) is undone.
+
+    Raises:
+        UnknownFlagError: the flag was never there.
+        EditError: there is nothing to undo.
+        SourceNotFoundError: there is no such version.
+
+    Since 0.1.
+    """
+    newest = store.read()
+    earlier = _before_last(store, key, newest) if to is None else store.read(to).document
+    if key is None:
+        return newest, restore_all(newest.document, earlier)
+    return newest, restore(newest.document, key, earlier)
+
+
+def _before_last(store: FlagStore, key: str | None, newest: Stored) -> FlagDocument:
+    seen = set(keys_of(newest.document))
+    for _, before, after in _steps(store):
+        if isinstance(before, str) or isinstance(after, str):
+            continue
+        seen |= {*keys_of(before)}
+        diff = compare(before, after)
+        if (key is None and diff) or (key is not None and diff.of(key) is not None):
+            return before
+    if key is not None and key not in seen:
+        raise unknown(key, seen)
+    message = f"nothing of {key} was ever changed" if key else "nothing was ever changed"
+    raise EditError(message)
+
+
+def _steps(store: FlagStore) -> Iterator[tuple[Version, FlagDocument | str, FlagDocument | str]]:
+    """Yield each version with the document before it and its own; text says why one can't be had."""
+    current: tuple[Version, FlagDocument | str] | None = None
+    for version in store.versions():
+        document = _document(store, version.number)
+        if current is not None:
+            yield current[0], document, current[1]
+        current = version, document
+    if current is not None:
+        yield current[0], EMPTY, current[1]
+
+
+def _document(store: FlagStore, number: int) -> FlagDocument | str:
+    try:
+        return store.read(number).document
+    except DocumentError as error:
+        return error.message
+    except SourceNotFoundError:
+        return "the version was deleted"

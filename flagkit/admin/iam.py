@@ -1,0 +1,123 @@
+"""The least rights that each role needs, for one actual application. Pure: ARNs in, a policy document out.
+
+AWS has no right for a single flag (appconfig.md §8). What can be restricted is the application, the profile, the
+environment, and who may use which deployment strategy: product people the guarded one, whoever is on call both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flagkit.errors import EditError
+
+Role = Literal["reader", "toggler", "admin"]
+ROLES: tuple[Role, ...] = ("reader", "toggler", "admin")
+
+_READ_DATA = ("GetLatestConfiguration", "StartConfigurationSession")
+_LOOK = ("GetHostedConfigurationVersion", "ListHostedConfigurationVersions")
+_LOOK_AT_DEPLOYMENTS = ("GetDeployment", "ListDeployments")
+_FIND = ("ListConfigurationProfiles", "ListEnvironments")
+# These name no resource in AWS's service authorization reference.
+_FIND_ANYWHERE = ("ListApplications", "ListDeploymentStrategies")
+_SET_UP = (
+    "CreateApplication",
+    "CreateConfigurationProfile",
+    "CreateDeploymentStrategy",
+    "CreateEnvironment",
+    "TagResource",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a policy is about; ids, not names, because ARNs are made of ids.
+
+    Attributes:
+        region: e.g. `eu-west-1`.
+        account: the account's number.
+        application: id.
+        environment: id.
+        profile: id.
+        strategies: ids that the role may deploy with.
+        partition: `aws`, `aws-cn` or `aws-us-gov`.
+
+    Since 0.1.
+    """
+
+    region: str
+    account: str
+    application: str
+    environment: str
+    profile: str
+    strategies: Sequence[str] = ()
+    partition: str = "aws"
+
+    def arn(self, path: str) -> str:
+        """Return the ARN of a part of AppConfig."""
+        return f"arn:{self.partition}:appconfig:{self.region}:{self.account}:{path}"
+
+
+def policy(role: Role, resources: Resources) -> dict[str, object]:
+    """Return the policy document of a role.
+
+    `reader`: a service that reads flags, and people who look. `toggler`: also edits, and deploys with exactly the named
+    strategies. `admin`: also sets up, and deletes versions.
+
+    Args:
+        role: which one.
+        resources: the actual application. A toggler without strategies could deploy nothing, so that is refused.
+
+    Raises:
+        EditError: no such role, or no strategy for a toggler.
+
+    Since 0.1.
+    """
+    if role not in ROLES:
+        raise EditError(f"there is no role {role}", hint=f"Roles are {', '.join(ROLES)}.")
+    application = resources.arn(f"application/{resources.application}")
+    profile = f"{application}/configurationprofile/{resources.profile}"
+    environment = f"{application}/environment/{resources.environment}"
+    deployments = f"{environment}/deployment/*"
+    statements = [
+        _allow("ReadFlags", _READ_DATA, [f"{environment}/configuration/{resources.profile}"]),
+        _allow("LookAtVersions", _LOOK, [application, profile]),
+        _allow("LookAtDeployments", _LOOK_AT_DEPLOYMENTS, [application, environment, deployments]),
+        _allow("FindParts", _FIND, [application]),
+        _allow("FindApplications", _FIND_ANYWHERE, ["*"]),
+    ]
+    if role == "reader":
+        return _document(statements)
+    if role == "toggler" and not resources.strategies:
+        raise EditError(
+            "a toggler needs a strategy to deploy with", hint="`flagkit init` makes them; name the guarded one."
+        )
+    named = [resources.arn(f"deploymentstrategy/{name}") for name in resources.strategies]
+    strategies = named if role == "toggler" else [resources.arn("deploymentstrategy/*")]
+    statements += [
+        _allow("SaveVersions", ("CreateHostedConfigurationVersion",), [application, profile]),
+        _allow("Deploy", ("StartDeployment",), [application, profile, environment, *strategies]),
+        _allow("StopDeployments", ("StopDeployment",), [application, environment, deployments]),
+    ]
+    if role == "admin":
+        statements += [
+            _allow("DeleteVersions", ("DeleteHostedConfigurationVersion",), [application, profile]),
+            _allow("ChangeParts", ("UpdateConfigurationProfile",), [application, profile]),
+            _allow("ChangeEnvironment", ("UpdateEnvironment",), [application, environment]),
+            _allow("SetUp", _SET_UP, ["*"]),
+        ]
+    return _document(statements)
+
+
+def _allow(name: str, actions: Sequence[str], resources: Sequence[str]) -> dict[str, object]:
+    return {
+        "Sid": name,
+        "Effect": "Allow",
+        "Action": [f"appconfig:{action}" for action in actions],
+        "Resource": list(resources),
+    }
+
+
+def _document(statements: Sequence[dict[str, object]]) -> dict[str, object]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -1,0 +1,200 @@
+"""From saved to served: start, wait, replace, follow, stop, take back, and what was forgotten in between."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from flagkit.admin import edits
+from flagkit.admin.setup import init
+from flagkit.admin.stores import Note, open_store
+from flagkit.errors import AccessDeniedError, DeploymentBusyError, DeploymentError, SourceUnavailableError
+from flagkit.testing import Fault
+
+URL = "appconfig://shop/prod/flags"
+
+
+@pytest.fixture
+def store(aws, virtual_clock):
+    init(URL, clock=virtual_clock)
+    return open_store(URL, clock=virtual_clock)
+
+
+def save(store, key="f"):
+    """One more version; returns its number."""
+    base = store.read(missing_ok=True)
+    known = key in base.document.values
+    if not known:
+        document = edits.create(base.document, key)
+    elif base.document.values[key].enabled:
+        document = edits.switch_off(base.document, key)
+    else:
+        document = edits.switch_on(base.document, key)
+    return store.save(base, document, Note()).version.number
+
+
+def text(store):
+    return store.deployments.status().to_text()
+
+
+def test_nothing_is_saved_then_saved_then_deployed(store):
+    assert text(store) == "nothing is saved yet"
+    number = save(store)
+    assert text(store) == "version 1 is saved but not deployed; nothing is deployed"
+    assert store.deployments.deploy(number, pace="immediate").state == "COMPLETE"
+    assert text(store) == "version 1 is deployed"
+
+
+def test_a_process_that_died_between_saving_and_deploying_is_noticed_and_finished(store, virtual_clock):
+    store.deployments.deploy(save(store), pace="immediate")
+    save(store)
+    later = open_store(URL, clock=virtual_clock)
+    assert text(later) == "version 2 is saved but not deployed; version 1 is served"
+    assert later.deployments.finish(pace="immediate").version == 2
+    assert later.deployments.finish() is None
+
+
+def test_a_guarded_deployment_bakes_and_is_followed_to_its_end(store):
+    deployment = store.deployments.deploy(save(store))
+    states = [(item.state, item.percent) for item in store.deployments.follow(deployment.number)]
+    assert states[-1] == ("COMPLETE", 100.0)
+    assert "BAKING" in {state for state, _ in states}
+    final = list(store.deployments.follow(deployment.number))[-1]
+    assert [event.kind for event in final.events][-1] == "DEPLOYMENT_COMPLETED"
+
+
+def test_a_version_that_a_newer_deployment_contains_is_not_deployed_again(store):
+    first, second = save(store), save(store)
+    done = store.deployments.deploy(second, pace="immediate")
+    assert store.deployments.deploy(first, pace="immediate").number == done.number
+
+
+class TestBusy:
+    @pytest.fixture
+    def busy(self, store):
+        store.deployments.deploy(save(store))
+        save(store)
+        return store
+
+    def test_wait(self, busy, virtual_clock):
+        seen, start = [], virtual_clock.monotonic()
+        assert busy.deployments.deploy(2, pace="immediate", on_wait=seen.append).version == 2
+        assert virtual_clock.monotonic() - start >= 600
+        assert {item.state for item in seen} == {"BAKING"}
+
+    def test_replace(self, busy, virtual_clock):
+        start = virtual_clock.monotonic()
+        assert busy.deployments.deploy(2, pace="immediate", when_busy="replace").state == "COMPLETE"
+        assert virtual_clock.monotonic() == start
+
+    def test_queue(self, busy):
+        assert busy.deployments.deploy(2, when_busy="queue") is None
+        assert busy.deployments.status().is_pending
+
+    def test_refuse(self, busy):
+        with pytest.raises(DeploymentBusyError, match="deployment 1 runs"):
+            busy.deployments.deploy(2, when_busy="refuse")
+
+    def test_waiting_has_an_end(self, busy):
+        busy.deployments._wait_limit_s = 60
+        with pytest.raises(DeploymentBusyError, match="still runs"):
+            busy.deployments.deploy(2)
+
+    def test_the_deployment_of_another_profile_is_never_replaced(self, busy, virtual_clock):
+        init("appconfig://shop/prod/other", clock=virtual_clock)
+        other = open_store("appconfig://shop/prod/other", clock=virtual_clock)
+        with pytest.raises(DeploymentBusyError, match="of another profile"):
+            other.deployments.deploy(save(other), when_busy="replace")
+        assert other.deployments.status().running.number == 1
+        assert other.deployments.deploy(1).version == 1
+
+
+def test_an_alarm_takes_a_version_back_and_it_is_not_deployed_again_by_itself(aws, virtual_clock):
+    alarm, role = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a", "arn:aws:iam::123456789012:role/r"
+    init(URL, alarms={role: alarm}, clock=virtual_clock)
+    store = open_store(URL, clock=virtual_clock)
+    store.deployments.deploy(save(store), pace="immediate")
+    running = store.deployments.deploy(save(store))
+    aws.appconfig.alarm_state = lambda _arn: "ALARM"
+    assert list(store.deployments.follow(running.number))[-1].state == "ROLLED_BACK"
+    assert text(store) == "version 2 was deployed and taken back; version 1 is served"
+    with pytest.raises(DeploymentError, match="taken back"):
+        store.deployments.finish()
+    aws.appconfig.alarm_state = lambda _arn: "OK"
+    assert store.deployments.finish(again=True, pace="immediate").state == "COMPLETE"
+
+
+def test_stop_and_revert(store):
+    store.deployments.deploy(save(store), pace="immediate")
+    store.deployments.deploy(save(store))
+    assert store.deployments.stop().state == "ROLLED_BACK"
+    with pytest.raises(DeploymentError, match="no deployment runs"):
+        store.deployments.stop()
+    with pytest.raises(DeploymentError, match="doesn't run"):
+        store.deployments.stop(1)
+    assert store.deployments.revert().state == "REVERTED"
+    with pytest.raises(DeploymentError, match="no finished deployment"):
+        store.deployments.revert()
+    assert store.deployments.status().served is None
+
+
+def test_a_revert_after_72_hours_is_refused(store, virtual_clock):
+    store.deployments.deploy(save(store), pace="immediate")
+    virtual_clock.advance(73 * 3600)
+    with pytest.raises(DeploymentError, match="can't be stopped"):
+        store.deployments.revert()
+
+
+@pytest.mark.parametrize("call", ["StartDeployment", "StopDeployment"])
+def test_a_lost_answer_never_acts_twice(store, aws, call):
+    number = save(store)
+    aws.faults.add(Fault.LOST_ANSWER, f"appconfig.{call}", times=1)
+    deployment = store.deployments.deploy(number)
+    assert deployment.number == 1
+    assert store.deployments.stop().state == "ROLLED_BACK"
+    assert [item.number for item in store.deployments._list()] == [1]
+
+
+def test_without_strategies_of_its_own_flagkit_uses_those_of_aws(aws, virtual_clock):
+    from flagkit.testing import AppConfigFlags
+
+    profile = AppConfigFlags(boto3.Session())
+    store = open_store(profile.url, clock=virtual_clock)
+    running = store.deployments.deploy(save(store), pace="immediate")
+    assert running.state in {"BAKING", "DEPLOYING"}
+    save(store)
+    assert store.deployments.deploy(2, pace=profile.strategy_id).state == "COMPLETE"
+
+
+def test_a_missing_right_is_named_with_its_strategy(store, aws):
+    """Issue 6, bad input: no rights (which action on which ARN is missing)."""
+    number = save(store)
+    aws.faults.add(Fault.DENIED, "appconfig.StartDeployment")
+    with pytest.raises(AccessDeniedError) as error:
+        store.deployments.deploy(number, pace="immediate")
+    assert "appconfig:StartDeployment" in error.value.message
+    assert ":123456789012:deploymentstrategy/" in error.value.message
+    assert store.deployments.status().is_pending
+
+
+def test_no_answer_at_all_is_an_error_in_the_end(store, aws):
+    number = save(store)
+    aws.faults.add(Fault.UNREACHABLE, "appconfig.StartDeployment")
+    with pytest.raises(SourceUnavailableError):
+        store.deployments.deploy(number)
+    aws.faults.clear()
+    assert store.deployments.status().is_pending
+
+
+def test_a_deployment_that_is_on_its_way_says_so(store):
+    number = save(store)
+    strategy = store.control.once(
+        "CreateDeploymentStrategy",
+        Name="slow",
+        DeploymentDurationInMinutes=10,
+        FinalBakeTimeInMinutes=0,
+        GrowthFactor=20,
+        ReplicateTo="NONE",
+    )["Id"]
+    store.deployments.deploy(number, pace=strategy)
+    assert text(store) == "version 1 is being deployed (1 %)"
