@@ -94,7 +94,7 @@ def ready_to_go_on(state: CanaryState, now: datetime) -> timedelta:
     step = state.step
     if step is None:
         return timedelta()
-    waits = [state.shifts[-1].at + min(state.stage.min_bake, step.bake) - now]
+    waits = [state.step_at + min(state.stage.min_bake, step.bake) - now]
     if not state.planned_bp:
         waits.append(state.shifts[0].at + min(state.stage.watch_min, state.stage.total_bake) - now)
     return max(timedelta(), *waits)
@@ -111,7 +111,7 @@ def _baking(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | 
     assert step is not None
     if judgement.verdict is Verdict.HEALTHY:
         return _onward(state, judgement.sentence, now)
-    return (Signal.BAKE_OVER, judgement.sentence) if now >= state.shifts[-1].at + step.bake else None
+    return (Signal.BAKE_OVER, judgement.sentence) if now >= state.step_at + step.bake else None
 
 
 def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
@@ -140,10 +140,10 @@ def _promoting(state: CanaryState, _judgement: Judgement, _now: datetime) -> Hea
 
 
 def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
-    over = state.shifts[-1].at + state.stage.post_bake
+    over = state.step_at + state.stage.post_bake
     if judgement.shared_incident is not None:
         over += state.stage.hold_max  # somebody may still want the one-call way back
-    watched = format_duration(now - state.shifts[-1].at)
+    watched = format_duration(now - state.step_at)
     return (Signal.POST_BAKE_OVER, f"watched {watched} at 100 %: no reason to come back") if now >= over else None
 
 

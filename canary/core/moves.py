@@ -44,7 +44,15 @@ def enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> Step:
     phase = next_phase(state.phase, signal)
     shifts = _shifts(state, phase, signal, now)
     moved = shifts != state.shifts
-    after = replace(state, phase=phase, shifts=shifts, deadline=_deadline(state, signal, now), behind=(), why=why)
+    after = replace(
+        state,
+        functions=tuple(_with_shifts(function, shifts[len(state.shifts) :]) for function in state.functions),
+        phase=phase,
+        shifts=shifts,
+        deadline=_deadline(state, signal, now),
+        behind=(),
+        why=why,
+    )
     effects: list[Effect] = [] if phase is Phase.CONFLICT else [_writes(after, _KINDS.get(signal, WriteKind.ANNOTATE))]
     if moved:
         effects.append(Announce(TrafficShifted(state.canary_id, state.stage.name, now, after.weight_bp, why)))
@@ -63,7 +71,8 @@ def finish_writing(state: CanaryState, now: datetime) -> Step:
     if state.phase in FINAL:
         return done, (_writes(state, WriteKind.RESTORE), _ended(state, state.phase, state.why, now))
     kind = WriteKind.TAKE_BACK if state.phase in RETURNING else WriteKind.FORWARD
-    writes = tuple(_write(state, f, state.spec(f)) for f in state.functions if f.function.key in state.behind)
+    done = replace(done, functions=tuple(_caught_up(state, function, now) for function in state.functions))
+    writes = tuple(_write(done, f, done.spec(f)) for f in done.functions if f.function.key in state.behind)
     return done, (WriteAliases(kind, writes),)
 
 
@@ -87,11 +96,23 @@ def _shifts(state: CanaryState, phase: Phase, signal: Signal, now: datetime) -> 
     return state.shifts
 
 
+def _with_shifts(function: FunctionState, added: tuple[Shift, ...]) -> FunctionState:
+    return function if function.shifts is None else replace(function, shifts=(*function.shifts, *added))
+
+
+def _caught_up(state: CanaryState, function: FunctionState, now: datetime) -> FunctionState:
+    """A function that gets the present weight only now: the verdict must not expect its traffic to have had it."""
+    own = function.shifts
+    if own is None or (own and own[-1].weight_bp == state.weight_bp):
+        return function
+    return replace(function, shifts=(*own, Shift(now, state.weight_bp)))
+
+
 def _deadline(state: CanaryState, signal: Signal, now: datetime) -> datetime | None:
     if signal is Signal.BAKE_OVER:
         # Counted from the end of the bake, so that a driver that was dead meanwhile doesn't hold twice as long.
         assert state.step is not None
-        bake_over = state.shifts[-1].at + state.step.bake
+        bake_over = state.step_at + state.step.bake
         return max(bake_over, state.deadline or bake_over) + state.stage.hold_max
     return now if signal is Signal.RESUME else None
 

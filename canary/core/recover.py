@@ -64,9 +64,7 @@ def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | No
         canary_id=leading.canary_id,
         stage=_under_way(stage, leading),
         functions=tuple(
-            FunctionState(alias.function, record.base, record.candidate, record.description, record.shortened)
-            for alias in aliases
-            if (record := records.get(alias.function.key))
+            _function(alias, record, leading) for alias in aliases if (record := records.get(alias.function.key))
         ),
         phase=leading.phase,
         started_at=leading.started_at,
@@ -75,6 +73,11 @@ def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | No
         deadline=leading.deadline,
     )
     return _compare(state, aliases, records)
+
+
+def _function(alias: AliasState, record: Record, leading: Record) -> FunctionState:
+    own = None if record.shifts == leading.shifts else record.shifts
+    return FunctionState(alias.function, record.base, record.candidate, record.description, record.shortened, own)
 
 
 def _leading(records: Mapping[str, Record]) -> Record:

@@ -20,6 +20,8 @@ class FunctionState:
     Attributes:
         description: the operator's own alias description, to be given back at the end.
         shortened: True when only a part of it is known (the journal has the whole).
+        shifts: when this alias really got its weights, where that differs from the others: a step that a dead driver
+            had begun and a later one completed. None: with all the others.
 
     Since 0.1.
     """
@@ -29,6 +31,7 @@ class FunctionState:
     candidate: str
     description: str = ""
     shortened: bool = False
+    shifts: tuple[Shift, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,25 @@ class CanaryState:
         return tuple(basis_points(step.weight) for step in self.stage.steps[len(self.shifts) :])
 
     @property
+    def step_at(self) -> datetime:
+        """When the last alias got the present weight. There must have been a first weight."""
+        return max(self.shifts_of(function)[-1].at for function in self.functions if self.shifts_of(function))
+
+    def shifts_of(self, function: FunctionState) -> tuple[Shift, ...]:
+        """Every change of this function's weight, at its true time."""
+        return self.shifts if function.shifts is None else function.shifts
+
+    @property
     def weight_changes(self) -> tuple[WeightChange, ...]:
-        """The weights as the verdict wants them."""
-        return tuple(WeightChange(shift.at, Decimal(shift.weight_bp) / 100) for shift in self.shifts)
+        """The weights as the verdict wants them: by function where they didn't get them together."""
+        if all(function.shifts is None for function in self.functions):
+            return tuple(WeightChange(shift.at, Decimal(shift.weight_bp) / 100) for shift in self.shifts)
+        changes = [
+            WeightChange(shift.at, Decimal(shift.weight_bp) / 100, function.function.key)
+            for function in self.functions
+            for shift in self.shifts_of(function)
+        ]
+        return tuple(sorted(changes, key=lambda change: change.at))
 
     @property
     def ours(self) -> tuple[FunctionState, ...]:
@@ -112,7 +131,7 @@ class CanaryState:
             candidate=function.candidate,
             phase=self.phase,
             started_at=self.started_at,
-            shifts=self.shifts,
+            shifts=self.shifts_of(function),
             deadline=self.deadline,
             fingerprint=self.fingerprint,
             description=function.description,

@@ -123,7 +123,7 @@ def record_checks(stage: StagePlan, targets: Sequence[Target], retrying: Retryin
 def _longest(stage: StagePlan, target: Target, retrying: Retrying) -> Record:
     now = retrying.teller.ports.clock.now()
     end = now + len(stage.steps) * stage.hold_max + stage.total_bake + stage.post_bake + timedelta(days=7)
-    weights = (*(basis_points(step.weight) for step in stage.steps), ALL_BP, 0)
+    weights = (*(basis_points(step.weight) for step in stage.steps), ALL_BP, ALL_BP, 0)
     return Record(
         canary_id="x" * 8,
         base=target.base,

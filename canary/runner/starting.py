@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 
 from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove
@@ -24,6 +25,9 @@ from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
 from canary.runner.telling import Teller
 
+CLAIM_LASTS = timedelta(minutes=2)
+"""So long a claim belongs to the driver that is just starting; after that its driver must have died."""
+
 
 def start(
     stage: StagePlan,
@@ -36,8 +40,8 @@ def start(
 ) -> CanaryState:
     """Checks everything, then claims every alias of the stage with the canary's record.
 
-    Hand the answer to `run`, or let a tick driver find it. If a driver died while claiming, calling this again with
-    the same versions takes the claim over.
+    Hand the answer to `run`, or let a tick driver find it. If a driver died while claiming, calling this again two
+    minutes later with the same versions takes the claim over.
 
     Args:
         stage: the plan; steps already replaced (`StagePlan.with_steps`) and `hotfix` set as asked for.
@@ -57,7 +61,7 @@ def start(
     retrying = Retrying(Teller(ports, canary_id or "", stage.name))
     seen = read_all(in_order(stage), retrying)
     found = recover(stage, list(seen.values()))
-    if found is not None and not _is_cut_short(found):
+    if found is not None and not _is_cut_short(found, ports.clock.now()):
         raise _taken(stage, found)
     candidates = _choose(in_order(stage), versions or {}, retrying, publish=publish)
     bases = {key: alias.version for key, alias in seen.items()}
@@ -76,8 +80,8 @@ def new_id() -> str:
     return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(8))
 
 
-def _is_cut_short(found: CanaryState) -> bool:
-    return found.phase is Phase.STARTING and not found.foreign
+def _is_cut_short(found: CanaryState, now: datetime) -> bool:
+    return found.phase is Phase.STARTING and not found.foreign and now - found.started_at >= CLAIM_LASTS
 
 
 def _taken(stage: StagePlan, found: CanaryState) -> ConflictError:

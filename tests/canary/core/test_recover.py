@@ -9,12 +9,15 @@ from decimal import Decimal
 
 import pytest
 
-from canary.core.phases import Phase
+from canary.core.events import WriteAliases
+from canary.core.machine import conclude, request
+from canary.core.phases import Phase, Signal
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
 from canary.core.traffic import AliasSpec, AliasState
+from canary.core.verdict import Judgement, Process, Verdict
 from canary.errors import ConflictError, RecordError
 from tests.canary.fakes import stage_of
 
@@ -103,6 +106,26 @@ def test_an_operators_text_that_was_cut_is_known_to_be_cut() -> None:
 def test_an_alias_with_an_older_record_is_behind_and_not_foreign() -> None:
     state = found(aliases(canary(Phase.BAKING, 1000, 2500), canary(Phase.BAKING, 1000)))
     assert (state.weight_bp, state.behind, state.foreign) == (2500, ("worker:live",), ())
+
+
+def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
+    """Else the verdict expects traffic of a weight that wasn't there, and calls the share wrong."""
+    state = found(aliases(canary(Phase.BAKING, 1000), canary(Phase.STARTING)))
+    judgement = Judgement(Verdict.NO_DATA, "", Process.NO_DATA, START)
+    later = START + timedelta(minutes=4)
+    after, effects = conclude(state, judgement, later)
+    (order,) = [effect for effect in effects if isinstance(effect, WriteAliases)]
+    lead, _ = aliases(canary(Phase.BAKING, 1000))
+    again = found([lead, alias(WORKER, order.writes[0].spec)])
+    assert again.behind == ()
+    assert again == replace(after, why="")
+    assert again.step_at == later
+    assert [(change.function, change.at) for change in again.weight_changes] == [
+        ("api:live", START),
+        ("worker:live", later),
+    ]
+    back, _ = request(again, Signal.ROLL_BACK, "no", later + LATER)
+    assert [shift.weight_bp for shift in back.shifts_of(back.functions[1])] == [1000, 0]
 
 
 def test_a_pause_that_reached_only_the_lead_counts() -> None:

@@ -88,7 +88,7 @@ def test_killed_at_every_call_and_restarted_it_ends_as_an_uninterrupted_run_woul
         world.traffic.trouble = KillAt(at)
         with pytest.raises(Killed):
             drive(world)
-        world.clock.sleep(90)
+        world.clock.sleep(150)
         world.traffic.trouble = KillAt(at=-1)
         if not world.traffic.writes or runner.current(world.stage, world.ports()) is not None:
             drive(world)
@@ -106,6 +106,7 @@ def test_no_write_is_ever_repeated_because_of_a_kill() -> None:
             drive(world)
         if not world.traffic.writes:
             continue
+        world.clock.sleep(150)
         world.traffic.trouble = KillAt(at=-1)
         if runner.current(world.stage, world.ports()) is not None:
             drive(world)

@@ -249,6 +249,9 @@ def test_a_claim_that_was_cut_short_is_taken_over_by_the_same_deploy() -> None:
     world = World(stage_of("api:live", "worker:live"))
     first = runner.start(world.stage, world.ports())
     world.traffic.foreign("worker:live", description="Live traffic")
+    with pytest.raises(ConflictError, match=first.canary_id):
+        runner.start(world.stage, world.ports())  # its driver may be alive
+    world.clock.sleep(120)
     again = runner.start(world.stage, world.ports())
     assert again.canary_id == first.canary_id
     assert all(function.description == "Live traffic" for function in again.functions)
