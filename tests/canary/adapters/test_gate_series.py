@@ -1,0 +1,119 @@
+"""Which series each gate asks for: names and dimensions exactly as AWS publishes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from canary.adapters.gate_series import Apart, Pair, bare_name, by_function, needs, over
+from canary.adapters.queues import queue_name
+from canary.adapters.series import Series
+from canary.core.plan import CountingGate, EmfGate, ErrorsGate, FunctionRef, Http5xxGate, LatencyGate, ThrottlesGate
+from canary.ports import Target
+
+TARGET = Target(FunctionRef("api", "live"), "1", "2")
+ALIAS = (("FunctionName", "api"), ("Resource", "api:live"))
+BALANCER = "targetgroup/shop/11 app/front/22"
+
+
+def test_versions_are_told_apart_by_exactly_three_dimensions() -> None:
+    """lambda-canary.md §2.1: one dimension more or less gives no data."""
+    need = needs(ErrorsGate(), TARGET, "staging")
+    assert isinstance(need, Apart)
+    assert need.candidate.requests == (Series("AWS/Lambda", "Invocations", (*ALIAS, ("ExecutedVersion", "2"))),)
+    assert need.base.bad == (Series("AWS/Lambda", "Errors", (*ALIAS, ("ExecutedVersion", "1"))),)
+    assert need.both is not None
+    assert need.both.requests == (Series("AWS/Lambda", "Invocations", ALIAS),)
+
+
+def test_an_arn_becomes_the_bare_name_in_dimensions() -> None:
+    """A full ARN in Resource never matches (aws/serverless-application-model#518)."""
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:api"
+    assert bare_name(arn) == bare_name("api") == "api"
+    assert by_function(Target(FunctionRef(arn, "live"), "1", "2"), "Errors").dimensions == (("FunctionName", "api"),)
+
+
+def test_latency_counts_above_a_bin_edge_with_at_most_ten_decimals() -> None:
+    need = needs(LatencyGate(), TARGET, "staging")
+    assert isinstance(need, Apart)
+    assert [series.stat for series in need.candidate.series] == ["SampleCount", "TC(2048.4002146:)"]
+    assert over(1.1**8) == "TC(2.1435888:)"
+
+
+@pytest.mark.parametrize(
+    ("gate", "requests", "bad"),
+    [
+        (
+            ThrottlesGate(),
+            [("AWS/Lambda", "Invocations", ALIAS, "Sum"), ("AWS/Lambda", "Throttles", ALIAS, "Sum")],
+            [("AWS/Lambda", "Throttles", ALIAS, "Sum")],
+        ),
+        (
+            Http5xxGate(source="url"),
+            [("AWS/Lambda", "UrlRequestCount", ALIAS, "Sum")],
+            [("AWS/Lambda", "Url5xxCount", ALIAS, "Sum")],
+        ),
+        (
+            Http5xxGate(source="apigateway", target="shop"),
+            [("AWS/ApiGateway", "Count", (("ApiName", "shop"),), "SampleCount")],
+            [("AWS/ApiGateway", "5XXError", (("ApiName", "shop"),), "Sum")],
+        ),
+        (
+            Http5xxGate(source="alb", target=BALANCER),
+            [
+                (
+                    "AWS/ApplicationELB",
+                    "RequestCount",
+                    (("TargetGroup", "targetgroup/shop/11"), ("LoadBalancer", "app/front/22")),
+                    "Sum",
+                )
+            ],
+            [
+                (
+                    "AWS/ApplicationELB",
+                    "HTTPCode_Target_5XX_Count",
+                    (("TargetGroup", "targetgroup/shop/11"), ("LoadBalancer", "app/front/22")),
+                    "Sum",
+                )
+            ],
+        ),
+        (
+            LatencyGate(source="url"),
+            [("AWS/Lambda", "UrlRequestLatency", ALIAS, "SampleCount")],
+            [("AWS/Lambda", "UrlRequestLatency", ALIAS, "TC(2048.4002146:)")],
+        ),
+        (
+            LatencyGate(source="apigateway", target="shop"),
+            [("AWS/ApiGateway", "Latency", (("ApiName", "shop"),), "SampleCount")],
+            [("AWS/ApiGateway", "Latency", (("ApiName", "shop"),), "TC(2048.4002146:)")],
+        ),
+        (
+            LatencyGate(source="alb", target="app/front/22"),  # seconds, not milliseconds
+            [("AWS/ApplicationELB", "TargetResponseTime", (("LoadBalancer", "app/front/22"),), "SampleCount")],
+            [("AWS/ApplicationELB", "TargetResponseTime", (("LoadBalancer", "app/front/22"),), "TC(1.9487171:)")],
+        ),
+    ],
+)
+def test_what_cannot_tell_versions_apart_is_one_pair_of_counts(
+    gate: CountingGate, requests: list[tuple[object, ...]], bad: list[tuple[object, ...]]
+) -> None:
+    need = needs(gate, TARGET, "staging")
+    assert isinstance(need, Pair)
+    assert need == Pair(tuple(Series(*one) for one in requests), tuple(Series(*one) for one in bad))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("bad", "metric"), [("errors", "WarmErrors"), ("slow", "WarmSlow")])
+def test_the_wrappers_own_counter_is_told_apart_by_its_version(bad: str, metric: str) -> None:
+    need = needs(EmfGate(bad=bad), TARGET, "staging")  # type: ignore[arg-type]
+    assert isinstance(need, Apart)
+    dimensions = (("FunctionName", "api"), ("Version", "2"))
+    assert need.candidate == Pair(
+        (Series("canary", "WarmRequests", dimensions),), (Series("canary", metric, dimensions),)
+    )
+    assert need.both is None
+
+
+@pytest.mark.parametrize(
+    "queue", ["dead", "arn:aws:sqs:eu-west-1:1:dead", "https://sqs.eu-west-1.amazonaws.com/1/dead"]
+)
+def test_a_queue_is_named_by_name_arn_or_url(queue: str) -> None:
+    assert queue_name(queue) == "dead"
