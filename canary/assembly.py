@@ -87,7 +87,8 @@ def assemble(
     chosen = plan.stage(stage)
     clock = clock or SystemClock()
     session = session or open_session(chosen.region)
-    traffic = LambdaTraffic(session, clock)
+    on_date = clock.aws_says if isinstance(clock, SystemClock) else None
+    traffic = LambdaTraffic(session, clock, on_date=on_date)
     settings = chosen.dead_man
     switch = () if settings is None else (DeadManSwitch(chosen, settings, session, traffic, clock),)
     return Ports(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from canary.adapters.aws import Api, Session
@@ -16,10 +17,18 @@ ACTIVE_WITHIN_S = 600.0
 
 
 class LambdaTraffic:
-    """Reads and writes aliases through boto3. Since 0.1."""
+    """Reads and writes aliases through boto3.
 
-    def __init__(self, session: Session, clock: Clock) -> None:
-        self._lambda = Api(session, "lambda")
+    Args:
+        session: the boto3 session.
+        clock: for the wait until a published version is active.
+        on_date: hears AWS's time with each answer.
+
+    Since 0.1.
+    """
+
+    def __init__(self, session: Session, clock: Clock, *, on_date: Callable[[datetime], None] | None = None) -> None:
+        self._lambda = Api(session, "lambda", on_date=on_date)
         self._clock = clock
 
     def read(self, function: FunctionRef) -> AliasState:

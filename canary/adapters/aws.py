@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import boto3
@@ -90,6 +92,7 @@ class Api:
         session: the boto3 session.
         service: botocore's name of the service.
         read_timeout_s: how long an answer may take.
+        on_date: hears the `Date` of each answer.
 
     Raises:
         AwsError: no region, or a service that boto3 doesn't know.
@@ -97,8 +100,16 @@ class Api:
     Since 0.1.
     """
 
-    def __init__(self, session: Session, service: str, *, read_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        service: str,
+        *,
+        read_timeout_s: float = 10.0,
+        on_date: Callable[[datetime], None] | None = None,
+    ) -> None:
         self.service = service
+        self._on_date = on_date
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
             connect_timeout=3.0,
@@ -124,6 +135,7 @@ class Api:
             answer: dict[str, Any] = method(**arguments)
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.service, operation) from error
+        self._tell_date(answer)
         return answer
 
     def pages(self, operation: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
@@ -138,6 +150,15 @@ class Api:
                 yield from page.get(key, ())
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.service, operation) from error
+
+    def _tell_date(self, answer: Mapping[str, Any]) -> None:
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if self._on_date is None or said is None:
+            return
+        try:
+            self._on_date(parsedate_to_datetime(said))
+        except (TypeError, ValueError):
+            return  # a proxy's odd header is no reason to stop
 
 
 def translated(error: ClientError | BotoCoreError, service: str, operation: str) -> AwsError:

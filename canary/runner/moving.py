@@ -109,18 +109,22 @@ def _drains(found: AliasState, write: AliasWrite) -> bool:
 
 
 def _take_back_once(write: AliasWrite, retrying: Retrying) -> bool | AwsError:
-    """One attempt: True done and read back, False somebody else's, an error to be tried again."""
+    """One attempt: True done and read back, False somebody else's or gone, an error to be tried again."""
     traffic = retrying.teller.ports.traffic
     try:
         seen = traffic.read(write.function)
-        if seen.says(write.spec) or _drains(seen, write):
-            return True
-        if not _is_ours(seen, write):
-            return False
-        traffic.write(write.function, write.spec, seen.revision_id)
-        found = traffic.read(write.function)
     except NotFoundError:
         return False
+    except AwsError as error:
+        return error
+    if seen.says(write.spec) or _drains(seen, write):
+        return True
+    if not _is_ours(seen, write):
+        return False
+    try:
+        # A base version that was deleted is an error like any other: it is told at each attempt until somebody helps.
+        traffic.write(write.function, write.spec, seen.revision_id)
+        found = traffic.read(write.function)
     except AwsError as error:
         return error
     if found.says(write.spec) or _drains(found, write):

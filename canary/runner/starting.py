@@ -63,6 +63,8 @@ def start(
     found = recover(stage, list(seen.values()))
     if found is not None and not _is_cut_short(found, ports.clock.now()):
         raise _taken(stage, found)
+    if publish:  # a version that is published stays, so everything else is checked before
+        _refuse_unless_ready(stage, ports, (), ignore_alarms)
     candidates = _choose(in_order(stage), versions or {}, retrying, publish=publish)
     bases = {key: alias.version for key, alias in seen.items()}
     targets = [Target(function, bases[function.key], candidates[function.key]) for function in in_order(stage)]

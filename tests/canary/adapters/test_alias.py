@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -170,3 +170,45 @@ def test_the_wait_for_an_active_version_is_on_the_clock(aws: AwsStandIn, traffic
     before = aws.clock.now()
     traffic.publish(API)
     assert aws.clock.now() - before < timedelta(seconds=60)
+
+
+def test_a_version_that_is_still_pending_is_waited_for_and_a_failed_one_is_an_error(
+    aws: AwsStandIn, traffic: LambdaTraffic
+) -> None:
+    """lambda-canary.md §1: routing to a version that isn't Active gives intermittent errors."""
+    states = ["Pending", "Pending", "Active"]
+    original = traffic._lambda.call
+
+    def slow(operation: str, **arguments: object) -> dict[str, object]:
+        answer = original(operation, **arguments)
+        if operation == "GetFunctionConfiguration":
+            answer["State"] = states.pop(0) if len(states) > 1 else states[0]
+        return answer
+
+    traffic._lambda.call = slow  # type: ignore[method-assign]
+    before = aws.clock.now()
+    assert traffic.publish(API) == "2"
+    assert aws.clock.now() - before == timedelta(seconds=2.5)
+    states[:] = ["Failed"]
+    with pytest.raises(AwsError, match="can't become active"):
+        traffic.publish(API)
+    states[:] = ["Pending"]
+    with pytest.raises(UnavailableError, match="still Pending"):
+        traffic.publish(API)
+
+
+def test_aws_time_is_heard_with_each_answer_if_it_can_be_read(aws: AwsStandIn) -> None:
+    heard: list[datetime] = []
+    traffic = LambdaTraffic(open_session("us-east-1"), aws.clock, on_date=heard.append)
+    for header in ("Mon, 05 Jan 2026 09:00:07 GMT", "yesterday", None):
+        traffic._lambda._tell_date({"ResponseMetadata": {"HTTPHeaders": {"date": header} if header else {}}})
+    assert heard == [datetime(2026, 1, 5, 9, 0, 7, tzinfo=UTC)]
+    traffic.read(API)
+
+
+def test_a_listing_that_answers_not_found_has_nothing_in_it(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+    def missing(operation: str, key: str, **arguments: object) -> list[dict[str, object]]:
+        raise NotFoundError(operation)
+
+    traffic._lambda.pages = missing  # type: ignore[assignment,method-assign]
+    assert traffic.function_facts(API) == FunctionFacts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,3 +56,13 @@ def test_the_machines_clock_is_in_utc_and_can_wait() -> None:
     clock.sleep(0)
     assert before.tzinfo is UTC
     assert clock.now() >= before
+
+
+def test_a_clock_that_is_minutes_off_follows_aws_and_a_small_difference_is_left_alone() -> None:
+    """lambda-canary.md §9, trap 32."""
+    clock = SystemClock()
+    real = clock.now()
+    clock.aws_says(real + timedelta(minutes=7))
+    assert timedelta(minutes=6) < clock.now() - real < timedelta(minutes=8)
+    clock.aws_says(real + timedelta(seconds=1))
+    assert clock.now() - real < timedelta(minutes=1)

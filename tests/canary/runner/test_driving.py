@@ -13,7 +13,14 @@ from canary.core.measurements import Probe, StreamKey
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.core.verdict import Process, Verdict
-from canary.errors import AccessDeniedError, NotFoundError, NotRunningError, RefusedError, UnavailableError
+from canary.errors import (
+    AccessDeniedError,
+    NotFoundError,
+    NotRunningError,
+    RecordError,
+    RefusedError,
+    UnavailableError,
+)
 from canary.runner import Ports
 from tests.canary.fakes import World, stage_of
 
@@ -516,3 +523,76 @@ def test_every_judgement_is_told() -> None:
     runner.run(world.stage, ports, runner.start(world.stage, ports))
     judged = [event for event in world.journal.written if isinstance(event, Judged)]
     assert {event.weight_bp for event in judged} == {1000, 2500, 5000, 10_000}
+
+
+def test_a_base_version_that_was_deleted_is_told_until_somebody_helps() -> None:
+    """lambda-canary.md §9, trap 18. The other function is back at once; this one is tried for ever."""
+    world = fleet()
+    ports = world.ports()
+    state = runner.promote(world.stage, ports) if begun(world, ports) else None
+    assert state is not None
+    refused = 0
+
+    def deleted(moment: str, call: str, key: str) -> None:
+        nonlocal refused
+        if (moment, call, key) == ("before", "write", "api:live"):
+            refused += 1
+            if refused == 20:
+                world.traffic.foreign("api:live", version="3")
+            raise NotFoundError("lambda:UpdateAlias: Function not found: api:1")
+
+    world.traffic.trouble = deleted
+    back = runner.rollback(world.stage, ports)
+    assert back is not None
+    assert back.phase is Phase.ROLLED_BACK
+    assert world.routes() == {"api:live": ("3", None, 0), "worker:live": ("1", None, 0)}
+    assert any("Function not found" in e.error for e in world.journal.written if isinstance(e, CallRetried))
+
+
+def test_an_alias_that_does_not_read_back_as_written_is_written_again() -> None:
+    world = fleet()
+    ports = world.ports()
+    begun(world, ports)
+    torn = 0
+
+    def tear(moment: str, call: str, key: str) -> None:
+        nonlocal torn
+        if (moment, call, key) == ("after", "write", "worker:live") and torn < 2:
+            torn += 1
+            world.traffic.foreign("worker:live", extra_version="2", extra_bp=100)
+
+    world.traffic.trouble = tear
+    state = runner.rollback(world.stage, ports)
+    assert state is not None
+    assert (torn, state.phase) == (2, Phase.ROLLED_BACK)
+    assert set(world.routes().values()) == {("1", None, 0)}
+
+
+def struck_on_the_way_back(description: str) -> tuple[World, Ports, CanaryState]:
+    """A sick canary whose second alias gets another record just after the first one came back."""
+    world = fleet()
+    ports = world.ports()
+    state = begun(world, ports)
+    world.metrics.failing["2"] = 1.0
+    world.clock.sleep(300)
+
+    def strike(moment: str, call: str, key: str) -> None:
+        if (moment, call, key) == ("after", "write", "api:live"):
+            text = description or world.alias("worker:live").description.replace(state.canary_id, "other")
+            world.traffic.foreign("worker:live", description=text)
+
+    world.traffic.trouble = strike
+    return world, ports, state
+
+
+def test_another_canarys_record_is_left_alone_on_the_way_back() -> None:
+    world, ports, state = struck_on_the_way_back("")
+    assert runner.run(world.stage, ports, state).phase is Phase.CONFLICT
+    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
+
+
+def test_a_record_that_cannot_be_read_is_left_alone_on_the_way_back() -> None:
+    world, ports, state = struck_on_the_way_back("canary9 of the future")
+    with pytest.raises(RecordError):
+        runner.run(world.stage, ports, state)
+    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
