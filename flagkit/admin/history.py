@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.edits import restore, restore_all
@@ -61,6 +62,22 @@ def history(store: FlagStore, key: str | None = None, *, limit: int | None = Non
             entry = Entry(version, found)
         left = None if left is None else left - 1
         yield entry
+
+
+def last_changes(store: FlagStore) -> dict[str, datetime | None]:
+    """Return when each flag last changed what it answers, for `find_stale`; None where no time is known.
+
+    Raises:
+        SourceError: a version can't be read.
+
+    Since 0.1.
+    """
+    found: dict[str, datetime | None] = {}
+    for entry in history(store):
+        for flag in entry.diff.flags:
+            if flag.audience or flag.kind == "follows":
+                found.setdefault(flag.key, entry.version.at)
+    return found
 
 
 def revert_document(store: FlagStore, key: str | None = None, *, to: int | None = None) -> tuple[Stored, FlagDocument]:

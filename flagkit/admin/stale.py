@@ -1,0 +1,194 @@
+"""Flags that nobody needs any more: code against document, and flags that never change. Pure: texts and times in.
+
+Finds what is certain and says how sure it is: a flag whose key only appears as some text is `mentioned`, not used.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from flagkit.admin.audience import who
+from flagkit.admin.edits.workbench import is_guarded, visible_keys
+from flagkit.authoring import decompile
+from flagkit.core.documents import FlagDocument
+
+Finding = Literal["missing", "unused", "always_on", "always_off", "overdue"]
+
+# Names under which code asks for a flag: flagkit's own, OpenFeature's, Powertools'.
+_CALLS = frozenset(
+    {
+        *("is_enabled", "evaluate", "boolean", "string", "integer", "number", "object", "explain"),
+        *("get_boolean_value", "get_string_value", "get_integer_value", "get_float_value", "get_object_value"),
+        *(
+            "get_boolean_details",
+            "get_string_details",
+            "get_integer_details",
+            "get_float_details",
+            "get_object_details",
+        ),
+        *("isEnabled", "getBooleanValue", "getStringValue", "getNumberValue", "getObjectValue", "useFlag"),
+        *("useBooleanFlagValue", "useStringFlagValue", "useNumberFlagValue", "useObjectFlagValue"),
+    }
+)
+_CALL_TEXT = re.compile(
+    rf"""\b({"|".join(sorted(_CALLS))})\s*(?:<[^<>()]*>)?\(\s*(["'`])([a-z][A-Za-z0-9_-]{{0,63}})\2"""
+)
+_QUOTED = re.compile(r"""(["'`])([a-z][A-Za-z0-9_-]{0,63})\1""")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place in code that names a flag.
+
+    Attributes:
+        key: the key.
+        path: the file.
+        line: from 1.
+        is_call: whether it is asked for there; otherwise the text merely appears.
+
+    Since 0.1.
+    """
+
+    key: str
+    path: str
+    line: int
+    is_call: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """One finding.
+
+    Attributes:
+        key: the flag.
+        finding: `missing` (in code, not in the document), `unused` (the other way round), `always_on`, `always_off`
+            (nothing changed for so many days), `overdue` (past its removal date).
+        reason: one sentence.
+        places: where the code names it.
+
+    Since 0.1.
+    """
+
+    key: str
+    finding: Finding
+    reason: str
+    places: tuple[Reference, ...] = ()
+
+
+def scan(path: str, text: str) -> tuple[Reference, ...]:
+    """Find the flags that a source text names.
+
+    Args:
+        path: the file's name; `.py` is parsed, everything else is searched.
+        text: its content.
+
+    Since 0.1.
+    """
+    if path.endswith(".py"):
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            return tuple(_searched(path, text))
+        return tuple(_walked(path, tree))
+    return tuple(_searched(path, text))
+
+
+def find_stale(
+    document: FlagDocument,
+    references: Iterable[Reference],
+    last_changed: Mapping[str, dt.datetime | None],
+    *,
+    now: dt.datetime,
+    days: int = 90,
+) -> tuple[Stale, ...]:
+    """Find flags that can go, or that code asks for in vain.
+
+    Args:
+        document: the flags.
+        references: what `scan` found in all files; if empty, code isn't compared.
+        last_changed: when each flag last changed what it answers; flags without a known time are never called stale.
+        now: the present.
+        days: after how many days without a change a flag that is on (or off) for everybody is stale.
+
+    Since 0.1.
+    """
+    places: dict[str, list[Reference]] = {}
+    for reference in references:
+        places.setdefault(reference.key, []).append(reference)
+    found = [*_in_code(document, places)] if places else []
+    return (*found, *_settled(document, places, last_changed, now, days), *_overdue(document, places, now))
+
+
+def _in_code(document: FlagDocument, places: Mapping[str, list[Reference]]) -> Iterator[Stale]:
+    keys = visible_keys(document)
+    for key, found in sorted(places.items()):
+        calls = tuple(reference for reference in found if reference.is_call)
+        if key not in keys and calls:
+            first = calls[0]
+            reason = f"{first.path}:{first.line} asks for it, but the document has no such flag"
+            yield Stale(key, "missing", reason, calls)
+    source = decompile(document)
+    required = {other for flag in source.flags.values() for other in flag.requires}
+    for key in keys:
+        if key not in places and key not in required:
+            yield Stale(key, "unused", "no file that was searched names it")
+
+
+def _settled(
+    document: FlagDocument,
+    places: Mapping[str, list[Reference]],
+    last_changed: Mapping[str, dt.datetime | None],
+    now: dt.datetime,
+    days: int,
+) -> Iterator[Stale]:
+    source = decompile(document)
+    for key in visible_keys(document):
+        changed = last_changed.get(key)
+        if changed is None or now - changed < dt.timedelta(days=days):
+            continue
+        since = f"since {changed:%Y-%m-%d} ({(now - changed).days} days)"
+        text = who((source.flags[key], is_guarded(document.values.get(key))))
+        where = tuple(places.get(key, ()))
+        if text == "everybody":
+            yield Stale(key, "always_on", f"on for everybody {since}", where)
+        elif text.startswith("nobody"):
+            yield Stale(key, "always_off", f"off for everybody {since}", where)
+
+
+def _overdue(document: FlagDocument, places: Mapping[str, list[Reference]], now: dt.datetime) -> Iterator[Stale]:
+    for key, definition in sorted(document.flags.items()):
+        date = None if definition.deprecation is None else definition.deprecation.date
+        if date is not None and date < now.date().isoformat():
+            yield Stale(key, "overdue", f"it was to be removed by {date}", tuple(places.get(key, ())))
+
+
+def _walked(path: str, tree: ast.AST) -> Iterator[Reference]:
+    asked: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in _CALLS:
+            keywords = [keyword.value for keyword in node.keywords if keyword.arg in {"key", "flag_key"}]
+            for argument in (*node.args[:1], *keywords):
+                asked.add(id(argument))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            match = _QUOTED.fullmatch(f'"{node.value}"')
+            if match is not None:
+                yield Reference(node.value, path, node.lineno, id(node) in asked)
+
+
+def _name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _searched(path: str, text: str) -> Iterator[Reference]:
+    asked = {match.start(3): match for match in _CALL_TEXT.finditer(text)}
+    for match in _QUOTED.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        yield Reference(match[2], path, line, match.start(2) in asked)
