@@ -9,18 +9,26 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and ends the process with its exit code: 0 done, 1 error, 2 words that don't fit. Since 0.1."""
+    """Runs one command and ends the process with its exit code (docs/flagkit-cli.md). Since 0.1."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command and answers its exit code. Since 0.1."""
+def run(arguments: Sequence[str], world: object | None = None) -> int:
+    """Runs one command and answers its exit code.
+
+    Args:
+        arguments: the words behind `flagkit`.
+        world: a `flagkit.cli.world.World`, for tests and demos; the real one where None.
+
+    Since 0.1.
+    """
     try:
-        import typer as _typer  # noqa: F401 -- it comes with the extra
+        import rich as _rich  # noqa: F401 -- both come with the extra
+        import typer as _typer  # noqa: F401
     except ModuleNotFoundError as error:  # pragma: no cover - needs an installation without the extra
         sys.stderr.write(f"error[usage]: the command line needs {error.name}\n")
         sys.stderr.write("hint: pip install 'flagkit-canary[cli]'\n")
         return 2
     from flagkit.cli.app import run_app
 
-    return run_app(arguments)
+    return run_app(arguments, world)

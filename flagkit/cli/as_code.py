@@ -1,0 +1,205 @@
+"""Flags as code: pull, plan, apply, diff, export, import. From files to edits; what they mean is flagkit.admin's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flagkit.admin.diff import DocumentDiff, compare
+from flagkit.admin.stores import FlagStore
+from flagkit.cli import words
+from flagkit.cli.changing import Bench, Change
+from flagkit.cli.failures import FOUND
+from flagkit.cli.loading import fetch, read_text, write_text
+from flagkit.cli.screen import changes as show_changes
+from flagkit.cli.screen import print_json, say
+from flagkit.cli.world import world_of
+from flagkit.core.documents import FlagDocument
+from flagkit.errors import UsageError
+from flagkit.sources.addresses import parse
+
+if TYPE_CHECKING:
+    from flagkit.admin.powertools import Imported
+
+TomlFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Flags as TOML; see docs/authoring.md.", show_default=False)
+]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit code 1 if there is a difference, for CI.")]
+
+
+def pull(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file; stdout if left out.")
+    ] = None,
+    source: words.Source = None,
+    version: words.VersionNumber = None,
+) -> int:
+    """Write the saved flags as readable TOML.
+
+    Example: flagkit pull -o flags.toml
+    """
+    from flagkit.admin import code
+
+    with world_of(context).store(source) as store:
+        text = code.pull(store.read(version).document)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        say(f"written: {output}")
+    return 0
+
+
+def plan(
+    context: typer.Context,
+    file: TomlFile,
+    source: words.Source = None,
+    as_json: words.AsJson = False,
+    exit_code: ExitCode = False,
+) -> int:
+    """Show what `apply` would change, and what somebody changed elsewhere.
+
+    Example: flagkit plan flags.toml --exit-code
+    """
+    from flagkit.admin import code
+
+    text = read_text(file)
+    with world_of(context).store(source, may_create=True) as store:
+        diff = code.plan(store.read(missing_ok=True).document, text).diff
+    return _show(diff, as_json=as_json, exit_code=exit_code)
+
+
+def apply(file: TomlFile) -> Change:
+    """Make the saved flags exactly what a TOML file says.
+
+    Example: flagkit apply flags.toml -m "release 12"
+    """
+    from flagkit.admin import code
+
+    text = read_text(file)
+    return Change(lambda bench: code.plan(bench.document, text).document, may_create=True)
+
+
+def diff(
+    context: typer.Context,
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="A file or an address to compare with.", show_default=False)
+    ] = None,
+    first: Annotated[int | None, typer.Option("--from", metavar="N", min=1, help="An older version.")] = None,
+    second: Annotated[int | None, typer.Option("--to", metavar="N", min=1, help="A newer version; the newest.")] = None,
+    source: words.Source = None,
+    as_json: words.AsJson = False,
+    exit_code: ExitCode = False,
+) -> int:
+    """Show what is different, flag by flag: saved against served, two versions, or two places.
+
+    Example: flagkit diff --from 3 --to 5
+    """
+    world = world_of(context)
+    if other is not None and (first is not None or second is not None):
+        raise UsageError("another place or versions, not both")
+    with world.store(source) as store:
+        newest = store.read(second)
+        if other is not None:
+            before, after = newest.document, FlagDocument.parse(fetch(world, other).content)
+        else:
+            before, after = _older(store, first, newest.version.number), newest.document
+    return _show(compare(before, after), as_json=as_json, exit_code=exit_code)
+
+
+def export(
+    context: typer.Context,
+    agent_local: Annotated[
+        Path | None,
+        typer.Option("--agent-local", metavar="DIR", help="Files for the Agent's local development mode, into DIR."),
+    ] = None,
+    source: words.Source = None,
+) -> int:
+    """Write the saved flags for another program, e.g. AWS's Agent on a laptop.
+
+    Example: flagkit export --agent-local ./agent
+    """
+    from flagkit.admin.agent_local import export_agent_local
+
+    if agent_local is None:
+        raise UsageError("export to what?", hint="Give --agent-local DIR.")
+    with world_of(context).store(source) as store:
+        files = export_agent_local(store.read().document, *_names(store.url))
+    try:
+        agent_local.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{agent_local} can't be made: {error.strerror}", hint="Name another directory.") from error
+    for name, content in sorted(files.items()):
+        write_text(agent_local / name, content.decode())
+        say(f"written: {agent_local / name}")
+    return 0
+
+
+def import_flags(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Feature flags of Powertools, as JSON.", show_default=False)
+    ],
+) -> Change:
+    """Add the flags of a Powertools document. What can't be expressed is listed and left out.
+
+    Example: flagkit import features.json --source flags.json
+    """
+    imported = _imported(file)
+
+    def edit(bench: Bench) -> FlagDocument:
+        return _merged(bench.document, imported.document)
+
+    remarks = tuple(f"left out: {problem.place}: {problem.reason}" for problem in imported.problems)
+    return Change(edit, may_create=True, remarks=remarks)
+
+
+def _imported(file: Path) -> Imported:
+    from flagkit.admin.powertools import read_powertools
+
+    try:
+        schema = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is no JSON: {error}", hint="Export the Powertools document as JSON.") from None
+    return read_powertools(schema)
+
+
+def _merged(document: FlagDocument, other: FlagDocument) -> FlagDocument:
+    taken = sorted({*document.flags, *document.values} & {*other.flags, *other.values})
+    if taken:
+        raise UsageError(
+            f"there is a flag {', '.join(taken)} already", hint="Import into an empty file, then `flagkit diff`."
+        )
+    flags, values = {**document.flags, **other.flags}, {**document.values, **other.values}
+    return document.model_copy(update={"flags": flags, "values": values})
+
+
+def _older(store: FlagStore, number: int | None, newest: int) -> FlagDocument:
+    if number is not None:
+        return store.read(number).document
+    if store.deployments is not None:
+        served = store.deployments.status().served
+        return FlagDocument.parse({"version": "1"}) if served is None else store.read(served).document
+    earlier = next((version.number for version in store.versions() if version.number < newest), None)
+    return FlagDocument.parse({"version": "1"}) if earlier is None else store.read(earlier).document
+
+
+def _show(found: DocumentDiff, *, as_json: bool, exit_code: bool) -> int:
+    if as_json:
+        print_json({"different": bool(found.flags), "changes": found.to_dict()})
+    elif found.flags:
+        show_changes(found.to_text())
+    else:
+        typer.echo("no difference")
+    return FOUND if exit_code and found.flags else 0
+
+
+def _names(url: str) -> tuple[str, str, str]:
+    address = parse(url)
+    if address.scheme == "file":
+        return "application", "local", Path(address.rest).stem or "flags"
+    application, environment, profile = address.names(3)
+    return application, environment, profile

@@ -1,0 +1,200 @@
+"""One command for each thing people want, the same on a file and on AppConfig; shown first, then done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flagkit.core.snapshot import Snapshot
+
+
+def test_off_and_on_bring_back_who_it_was_for(terminal) -> None:
+    before = terminal.flag("new_flow")
+    done = terminal.good("off", "new_flow", "-m", "too slow")
+    assert "nobody (off)" in done.out
+    assert "saved as version" in done.out
+    assert terminal.flag("new_flow") != before
+    terminal.good("on", "new_flow")
+    assert terminal.flag("new_flow") == before
+
+
+def test_a_change_on_appconfig_is_deployed_and_served(on_aws) -> None:
+    done = on_aws.good("on", "plain")
+    assert "deployed: version 2 is served" in done.out
+    assert on_aws.good("show", "plain", "--json").json["enabled"] is True
+    assert "version 2 is deployed" in on_aws.good("status").out
+
+
+def test_rollout_says_for_whom_before_it_does(terminal) -> None:
+    dry = terminal.good("rollout", "new_flow", "40", "--dry-run")
+    assert "25 % → 40 %: about 15 % of users" in dry.out
+    assert "nobody is removed" in dry.out.replace("\n", " ").replace("    ", " ")
+    assert "dry run: nothing was changed" in dry.out
+    assert "pct::25" in str(terminal.flag("new_flow"))
+    terminal.good("rollout", "new_flow", "40%")
+    assert "pct::40" in str(terminal.flag("new_flow"))
+
+
+def test_a_new_seed_is_said_to_reshuffle(terminal) -> None:
+    done = terminal.good("rollout", "new_flow", "25", "--seed", "again", "--dry-run")
+    assert "reshuffles everyone" in done.out.replace("\n", " ")
+
+
+def test_rollout_takes_decimals_a_limit_and_another_key(terminal) -> None:
+    terminal.good("rollout", "plain", "12.5", "--where", "country in US,CA and plan = pro", "--by", "accountId")
+    rule = terminal.flag("plain")["variants"][0]["rule"]
+    assert '(in $country ["US", "CA"])' in rule
+    assert "pct::12.5 by::$accountId" in rule
+    terminal.good("rollout", "plain", "50", "--where", "")
+    assert "country" not in str(terminal.flag("plain"))
+
+
+def test_target_adds_and_removes_users_groups_and_segments(terminal) -> None:
+    terminal.good("segment", "put", "testers", "--user", "7", "--where", "plan = pro")
+    terminal.good("target", "plain", "--user", "42", "--group", "qa", "--segment", "testers")
+    text = str(terminal.flag("plain"))
+    assert "42" in text
+    assert "qa" in text
+    assert "testers" in text
+    terminal.good("target", "plain", "-u", "42", "-g", "qa", "--remove")
+    assert "42" not in str(terminal.flag("plain"))
+
+
+def test_split_gives_disjoint_shares(terminal) -> None:
+    terminal.good("split", "plain", "red=50", "blue=50%")
+    variants = terminal.flag("plain")["variants"]
+    values = {"name": "plain", "enabled": True}
+    document = {
+        "version": "1",
+        "flags": {},
+        "values": {
+            "plain": {
+                "_variants": [
+                    {key: value for key, value in it.items() if key in {*values, "rule"} and value is not None}
+                    for it in variants
+                ]
+            }
+        },
+    }
+    snapshot = Snapshot.from_document(document)
+    answers = [snapshot.evaluate("plain", str(user)).variant for user in range(2000)]
+    assert set(answers) == {"red", "blue"}
+    assert 900 < answers.count("red") < 1100
+
+
+def test_attr_reads_values_by_their_declared_type(terminal) -> None:
+    terminal.good("attr", "button", "color=blue", "size=5")
+    assert terminal.flag("button")["attributes"] == {"color": "blue", "size": 5}
+    terminal.good("attr", "button", "size=")
+    assert terminal.flag("button")["attributes"] == {"color": "blue"}
+
+
+def test_schedule_opens_and_closes_and_clears(terminal) -> None:
+    terminal.good("schedule", "plain", "--from", "2027-01-01T09:00", "--until", "2027-02-01T00:00+01:00")
+    assert "2027-01-01T09:00:00Z" in str(terminal.flag("plain"))
+    assert "2027-01-31T23:00:00Z" in str(terminal.flag("plain"))
+    terminal.good("schedule", "plain", "--clear")
+    assert "2027" not in str(terminal.flag("plain"))
+
+
+def test_create_describe_delete(terminal) -> None:
+    terminal.good("create", "banner", "--name", "Banner", "--attr", "text=Hello", "--attr", "size=3", "--on")
+    made = terminal.flag("banner")
+    assert (made["enabled"], made["attributes"], made["name"]) == (True, {"text": "Hello", "size": 3}, "Banner")
+    terminal.good("describe", "banner", "--description", "On top of each page", "--remove-by", "2027-03-01")
+    shown = terminal.good("show", "banner", "--saved").out
+    assert "On top of each page" in shown
+    assert "to be removed by 2027-03-01" in shown
+    terminal.good("describe", "banner", "--remove-by", "")
+    assert "to be removed" not in terminal.good("show", "banner", "--saved").out
+    terminal.good("delete", "banner")
+    assert terminal("show", "banner", "--saved").code == 3
+
+
+def test_create_makes_a_file_that_does_not_exist(on_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGKIT_SOURCE")
+    assert on_file.file is not None
+    on_file.file.unlink()
+    assert on_file("on", "first").code == 2
+    on_file.good("create", "first", "--description", "The first one")
+    assert "first" in on_file.good("list").out
+    on_file.good("create", "other", "-s", "other.json")
+    assert (tmp_path / "other.json").exists()
+
+
+def test_segments_are_listed_with_the_flags_that_name_them(terminal) -> None:
+    assert "no segments yet" in terminal.good("segment").out
+    terminal.good("segment", "put", "testers", "--user", "7", "--user", "8")
+    terminal.good("target", "plain", "--segment", "testers")
+    assert terminal.good("segment").out.splitlines()[1].split() == ["testers", "plain", "7,", "8"]
+    terminal.good("segment", "add", "testers", "--group", "qa")
+    terminal.good("segment", "remove", "testers", "--user", "8")
+    assert terminal.good("segment", "--json").json == {
+        "testers": {"users": ["7"], "groups": ["qa"], "flags": ["plain"]}
+    }
+    assert "qa" in str(terminal.flag("plain"))
+    terminal.good("target", "plain", "--segment", "testers", "--remove")
+    terminal.good("segment", "delete", "testers")
+    assert "no segments yet" in terminal.good("segment").out
+
+
+def test_a_change_that_changes_nothing_makes_no_version(terminal) -> None:
+    before = terminal.saved()
+    done = terminal.good("off", "plain")
+    assert done.out == "nothing to change: it is so already\n"
+    assert terminal.good("off", "plain", "--json").json == {"changed": False}
+    assert terminal.saved() == before
+
+
+def test_json_says_what_was_done_and_nothing_else(terminal) -> None:
+    done = terminal.good("on", "plain", "--json", "-m", "why not")
+    assert done.json["changed"] is True
+    assert done.json["version"] >= 1
+    assert done.json["changes"]["plain"]["kind"] == "changed"
+    dry = terminal.good("off", "plain", "--json", "--dry-run").json
+    assert (dry["changed"], dry["dry_run"]) == (False, True)
+
+
+# Protected places
+
+
+@pytest.fixture
+def protected(on_aws, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FLAGKIT_PROTECTED", "te*")
+    return on_aws
+
+
+def test_a_protected_environment_asks_for_its_name(protected) -> None:
+    done = protected.good("on", "plain", answers=["test"])
+    assert "test is protected" in protected.asked[0]
+    assert "deployed" in done.out
+
+
+@pytest.mark.parametrize("answers", [["yes"], [""], None])
+def test_without_its_name_nothing_is_changed(protected, answers: list[str] | None) -> None:
+    before = protected.saved()
+    done = protected("on", "plain", answers=answers)
+    assert done.code == 5
+    assert done.err.splitlines()[-2].startswith("error[not_confirmed]: ")
+    assert protected.saved() == before
+
+
+def test_yes_asks_nothing(protected) -> None:
+    protected.good("on", "plain", "--yes")
+    assert protected.asked == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "protects"),
+    [(None, {"prod", "Production", "live-eu"}), ("", set()), ("staging, qa*", {"staging", "qa1"})],
+)
+def test_what_is_protected_is_production_or_what_the_variable_says(
+    monkeypatch: pytest.MonkeyPatch, patterns: str | None, protects: set[str]
+) -> None:
+    from flagkit.cli.world import is_protected
+
+    if patterns is not None:
+        monkeypatch.setenv("FLAGKIT_PROTECTED", patterns)
+    names = {"prod", "Production", "live-eu", "staging", "qa1", "dev", "test"}
+    assert {name for name in names if is_protected(name)} == protects

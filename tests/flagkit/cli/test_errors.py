@@ -1,0 +1,282 @@
+"""Every wrong word or failing call: one line, one hint, its own exit code, no traceback, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flagkit.cli import main
+from flagkit.cli.failures import EXIT_CODES, MEANINGS, exit_code
+from flagkit.errors import FlagkitError
+from flagkit.testing import Fault
+
+
+def refused(done, code: int, kind: str) -> str:
+    """Checks the form of an error and returns its two lines."""
+    assert done.code == code, done
+    lines = done.err.splitlines()
+    (at,) = [index for index, line in enumerate(lines) if line.startswith("error[")]
+    assert lines[at].startswith(f"error[{kind}]: "), done
+    assert lines[at + 1].startswith("hint: "), done
+    assert "Traceback" not in done.err
+    return "\n".join(lines[at : at + 2])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("on", "new_folw"), "Did you mean new_flow?"),
+        (("off", "zzz"), "`flagkit list`"),
+        (("rollout", "new_folw", "40"), "Did you mean new_flow?"),
+        (("show", "buton", "--saved"), "Did you mean button?"),
+        (("explain", "buton"), "Did you mean button?"),
+        (("revert", "never", "--to", "1"), "there is no flag never"),
+        (("kill", "buton", "--yes"), "Did you mean button?"),
+    ],
+)
+def test_an_unknown_flag_names_the_nearest(terminal, words: tuple[str, ...], said: str) -> None:
+    terminal.good("describe", "plain", "--name", "P", "--save-only")
+    before = terminal.saved()
+    assert said in refused(terminal(*words), 3, "flag_unknown")
+    assert terminal.saved() == before
+
+
+@pytest.mark.parametrize("share", ["140", "-1", "abc", "12.34567", "nan", ""])
+def test_an_invalid_percentage_changes_nothing(terminal, share: str) -> None:
+    before = terminal.saved()
+    refused(terminal("rollout", "new_flow", "--", share), 3, "edit_invalid")
+    refused(terminal("split", "plain", f"red={share}", "blue=1"), 3, "edit_invalid")
+    assert terminal.saved() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (("attr", "button", "size=large"), "edit_invalid"),
+        (("attr", "button", "size=12"), "document_invalid"),
+        (("attr", "button", "color=green"), "document_invalid"),
+        (("create", "Bad-Key"), "document_invalid"),
+        (("create", "plain"), "edit_invalid"),
+        (("split", "plain", "red=70", "blue=70"), "edit_invalid"),
+        (("target", "button", "--user", "1"), "edit_invalid"),
+        (("target", "plain", "--user", "1", "--remove"), "edit_invalid"),
+        (("target", "plain", "--segment", "nobody"), "edit_invalid"),
+        (("rollout", "plain", "10", "--where", "country inside US"), "edit_invalid"),
+        (("schedule", "plain", "--until", "2001-01-01"), "edit_invalid"),
+        (("schedule", "plain"), "edit_invalid"),
+        (("segment", "put", "empty"), "edit_invalid"),
+        (("segment", "delete", "nothing"), "edit_invalid"),
+        (("create", "long", "--description", "x" * 2000), "document_invalid"),
+        (("target", "plain", *(word for i in range(3000) for word in ("--user", f"user-{i:06}"))), "document_invalid"),
+    ],
+)
+def test_a_change_that_aws_or_sense_refuses_changes_nothing(terminal, words: tuple[str, ...], kind: str) -> None:
+    before = terminal.saved()
+    refused(terminal(*words, "--yes"), 3, kind)
+    assert terminal.saved() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fly",),
+        ("show",),
+        ("rollout", "plain"),
+        ("list", "--nonsense"),
+        ("list", "--state", "perhaps"),
+        ("target", "plain"),
+        ("split", "plain", "red"),
+        ("attr", "button", "size=1", "size=2"),
+        ("describe", "plain"),
+        ("describe", "plain", "--remove-by", "tomorrow"),
+        ("schedule", "plain", "--from", "soon"),
+        ("explain", "button", "-c", "country"),
+        ("what-if", "1"),
+        ("codegen", "-o", "my-flags.py"),
+        ("history", "--limit", "0"),
+        ("list", "-s", "gopher://x"),
+        ("on", "plain", "-s", "agent://a/b/c"),
+    ],
+)
+def test_words_that_do_not_fit_change_nothing(terminal, words: tuple[str, ...]) -> None:
+    before = terminal.saved()
+    done = terminal(*words)
+    kind = "source_url_invalid" if "-s" in words else "usage"
+    refused(done, 2, kind)
+    assert terminal.saved() == before
+
+
+@pytest.mark.parametrize("content", ["not json", "[]", '{"version": "2"}', b"\xff"])
+def test_a_document_that_is_none_is_said_and_left_alone(on_file, content: str | bytes) -> None:
+    on_file.file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = on_file.saved()
+    for words in (("on", "plain"), ("status",), ("pull",), ("diff",)):
+        refused(on_file(*words), 3, "document_invalid")
+    assert on_file.saved() == before
+
+
+def test_a_flag_that_breaks_the_format_is_named_with_its_place(on_file) -> None:
+    content = json.loads(on_file.file.read_text())
+    content["values"]["new_flow"]["_variants"][0]["rule"] = "(eq $country)"
+    on_file.file.write_text(json.dumps(content))
+    said = refused(on_file("on", "plain"), 3, "document_invalid")
+    assert "values.new_flow._variants.0.rule" in said
+    assert "flagkit lint" in said
+
+
+def test_no_source_at_all_is_said(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGKIT_SOURCE")
+    assert on_file.file is not None
+    on_file.file.unlink()
+    assert "no flag source was given" in refused(on_file("list"), 2, "source_url_invalid")
+    refused(on_file("list", "-s", "nowhere.json"), 6, "source_not_found")
+    refused(on_file("on", "plain", "-s", "nowhere.json"), 6, "source_not_found")
+    refused(on_file("list", "--saved", "-s", "nowhere.json"), 6, "source_not_found")
+
+
+def test_a_version_that_never_was_is_said(terminal) -> None:
+    terminal.good("describe", "plain", "--name", "P")
+    refused(terminal("show", "plain", "--version", "99"), 6, "source_not_found")
+    refused(terminal("revert", "--to", "99"), 6, "source_not_found")
+
+
+# AppConfig
+
+
+@pytest.mark.parametrize(
+    ("operation", "saves"),
+    [
+        ("ListApplications", False),
+        ("ListHostedConfigurationVersions", False),
+        ("GetHostedConfigurationVersion", False),
+        ("CreateHostedConfigurationVersion", False),
+        ("StartDeployment", True),
+    ],
+)
+def test_a_missing_right_is_named_with_what_it_is_missing_on(on_aws, operation: str, saves: bool) -> None:
+    versions, deployments = on_aws.saved()
+    rule = on_aws.aws.faults.add(Fault.DENIED, f"appconfig.{operation}")
+    said = refused(on_aws("on", "plain"), 6, "source_access_denied")
+    assert f"appconfig:{operation}" in said
+    assert "arn:aws:appconfig:" in said
+    on_aws.aws.faults.remove(rule)
+    assert on_aws.saved() == (versions + saves, deployments)
+    if saves:
+        assert on_aws("status").code == 8
+        on_aws.good("deploy")
+
+
+def test_without_a_network_nothing_is_changed_and_it_is_said(on_aws) -> None:
+    before = on_aws.saved()
+    on_aws.aws.faults.add(Fault.UNREACHABLE, "*")
+    refused(on_aws("on", "plain"), 7, "source_unavailable")
+    refused(on_aws("list"), 7, "source_unavailable")
+    on_aws.aws.faults.clear()
+    assert on_aws.saved() == before
+
+
+@pytest.mark.parametrize(
+    "url", ["appconfig://nope/test/flags", "appconfig://shop/nope/flags", "appconfig://shop/test/x"]
+)
+def test_a_place_that_does_not_exist_is_named(on_aws, url: str) -> None:
+    assert "There are: " in refused(on_aws("on", "plain", "-s", url), 6, "source_not_found")
+
+
+def test_a_profile_that_was_never_deployed_is_said(on_aws) -> None:
+    url = "appconfig://new/staging/flags"
+    on_aws.good("init", "-s", url)
+    refused(on_aws("list", "-s", url), 6, "source_not_deployed")
+    on_aws.good("create", "first", "-s", url)
+    assert "first" in on_aws.good("list", "-s", url).out
+
+
+def test_a_conflict_on_the_same_flag_is_said_and_on_another_one_is_merged(terminal) -> None:
+    from dataclasses import replace
+
+    def meanwhile(*words: str):
+        def ask(_: str) -> str:
+            terminal.good(*words, "--save-only")
+            return "test"
+
+        return ask
+
+    if terminal.aws is None:
+        return
+    import os
+
+    os.environ["FLAGKIT_PROTECTED"] = "test"
+    try:
+        terminal.world = replace(terminal.world, ask=meanwhile("rollout", "new_flow", "30", "--yes"))
+        refused(terminal("rollout", "new_flow", "40"), 4, "edit_conflict")
+        assert "pct::30" in str(terminal.flag("new_flow"))
+        terminal.world = replace(terminal.world, ask=meanwhile("attr", "button", "size=1", "--yes"))
+        terminal.good("on", "plain")
+    finally:
+        del os.environ["FLAGKIT_PROTECTED"]
+    assert terminal.flag("plain")["enabled"] is True
+    assert terminal.flag("button")["attributes"]["size"] == 1
+
+
+# The command itself
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 1), (ZeroDivisionError, 70)])
+def test_whatever_happens_there_is_no_traceback(
+    on_file, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], code: int
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("flagkit.cli.look.fetch", broken)
+    done = on_file("list")
+    assert (done.code, "Traceback" in done.err) == (code, False)
+    if raised is ZeroDivisionError:
+        monkeypatch.setenv("FLAGKIT_TRACEBACK", "1")
+        with pytest.raises(ZeroDivisionError):
+            on_file("list")
+
+
+def test_every_error_has_an_exit_code_that_is_explained() -> None:
+    def tree(cls: type[FlagkitError]) -> list[type[FlagkitError]]:
+        return [cls, *(found for child in cls.__subclasses__() for found in tree(child))]
+
+    from flagkit.errors import DocumentError, RuleError
+
+    for kind in tree(FlagkitError):
+        if kind is RuleError:
+            error: FlagkitError = RuleError("x", reason="", position=0, rule="(x)")
+        else:
+            error = DocumentError("x") if kind is DocumentError else kind("x")
+        assert exit_code(error) in MEANINGS
+    assert {code for _, code in EXIT_CODES} <= set(MEANINGS)
+
+
+def test_a_rule_that_is_none_is_shown_with_a_caret(on_file) -> None:
+    done = on_file("rollout", "plain", "10", "--where", "(eq $a)")
+    assert done.code == 3
+    assert "(eq $a)" in done.err
+
+
+def test_main_ends_the_process_with_the_exit_code(on_file, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["show"])
+    assert ended.value.code == 2
+    assert "Missing argument" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "flagkit", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "rollout" in done.stdout
+    assert Path(sys.executable).exists()
+
+
+def test_help_fits_80_columns_and_shows_examples(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = on_file("rollout", "--help").out
+    assert "Example: flagkit rollout new_checkout 12.5" in " ".join(shown.split())
+    assert all(len(line) <= 80 for line in shown.splitlines())

@@ -1,0 +1,243 @@
+"""Looking changes nothing: list, show, explain over one user or many, what-if, lint, codegen, completion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flagkit.cli.screen import shortened
+
+
+def test_list_shows_every_flag_with_state_and_audience(terminal) -> None:
+    lines = terminal.good("list").out.splitlines()
+    assert lines[0].split() == ["FLAG", "STATE", "WHO"]
+    assert [line.split()[:2] for line in lines[1:]] == [["button", "on"], ["new_flow", "part"], ["plain", "off"]]
+    assert lines[1].endswith("everybody")
+    assert "25 % of users" in lines[2]
+
+
+def test_list_searches_key_name_and_description(terminal) -> None:
+    for text in ("new_f", "New fl", "instead of FOUR"):
+        assert [row["key"] for row in terminal.good("list", text, "--json").json] == ["new_flow"]
+    assert "no flag fits" in terminal.good("list", "nothing").out
+
+
+def test_list_filters_by_state(terminal) -> None:
+    for state, key in (("on", "button"), ("part", "new_flow"), ("off", "plain")):
+        assert [row["key"] for row in terminal.good("list", "--state", state, "--json").json] == [key]
+
+
+def test_tables_fit_80_columns(on_file) -> None:
+    key = "a" + "b" * 63
+    on_file.good("create", key)
+    on_file.good("rollout", key, "12.5", "--where", "country in " + ",".join(f"C{i}" for i in range(60)))
+    on_file.good("segment", "put", "s" * 60, *(word for i in range(40) for word in ("--user", str(i))))
+    for words in (["list"], ["segment"], ["history"], ["diff"], ["explain", key, "--users", "u.csv"]):
+        Path("u.csv").write_text("1\n2\n")
+        assert all(len(line) <= 80 for line in on_file.good(*words).out.splitlines()), words
+    assert shortened("abc", 2) == "a…"
+
+
+def test_a_broken_flag_is_listed_beside_its_neighbours(on_file) -> None:
+    content = json.loads(on_file.file.read_text())
+    content["values"]["plain"] = {"enabled": "maybe"}
+    on_file.file.write_text(json.dumps(content))
+    out = on_file.good("list").out
+    assert "plain     broken" in out
+    assert "button    on" in out
+    assert [row["key"] for row in on_file.good("list", "--json").json] == ["button", "new_flow"]
+    assert "values.plain.enabled" in on_file("show", "plain").err
+
+
+def test_an_empty_document_has_no_flags(on_file) -> None:
+    on_file.file.write_text('{"version": "1"}')
+    assert on_file.good("list").out == "no flags\n"
+    on_file.file.write_text('{"version": "1", "flags": {"g": {}}}')
+    assert "g     off    nobody" in on_file.good("list").out
+
+
+def test_show_says_what_it_is_for_and_who_gets_it(terminal) -> None:
+    lines = terminal.good("show", "new_flow").out.splitlines()
+    assert lines[:3] == ["new_flow", "  New flow", "  One page instead of four"]
+    assert lines[3].startswith("  part: 25 % of users")
+    assert terminal.good("show", "new_flow", "--json").json["description"] == "One page instead of four"
+
+
+def test_a_flag_profile_without_its_rules_is_shown_with_a_warning(on_aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flagkit.testing import AppConfigFlags
+
+    document = json.loads(json.dumps(on_aws.good("list", "--json").json))
+    assert document
+    profile = AppConfigFlags(on_aws.aws.session(), application="other", feature_flags=True)
+    ruled = {"_variants": [{"name": "a", "enabled": True, "rule": '(eq $x "1")'}, {"name": "b", "enabled": False}]}
+    profile.deploy({"version": "1", "flags": {"f": {"name": "F"}}, "values": {"f": ruled}})
+    on_aws.aws.clock.advance(700)
+    monkeypatch.setenv("FLAGKIT_SOURCE", profile.url)
+    listed = on_aws.good("list")
+    assert "warning: " in listed.err
+    assert on_aws("lint").code == 2
+    assert on_aws.good("lint", "--saved").out.endswith("ok\n")
+    assert "f     off" in listed.out
+
+
+def test_what_is_saved_and_old_versions_can_be_shown(terminal) -> None:
+    terminal.good("on", "plain", "--save-only")
+    terminal.good("on", "plain", "--save-only")
+    assert terminal.good("show", "plain", "--saved", "--json").json["enabled"] is True
+    number = terminal.good("off", "plain", "--save-only", "--json").json["version"]
+    assert terminal.good("show", "plain", "--version", str(number - 1), "--json").json["enabled"] is True
+
+
+def test_explain_says_which_rule_and_why(terminal) -> None:
+    out = terminal.good("explain", "new_flow", "--user", "7", "-c", "country=US").out
+    assert "bucket" in out
+    assert '$country is "US"' in out
+    assert terminal.good("explain", "new_flow", "--json").json["key"] == "new_flow"
+
+
+def test_explain_counts_the_answers_of_many_users(terminal, tmp_path: Path) -> None:
+    rows = ["userId,country", *(f"{user},{'US' if user % 2 else 'DE'}" for user in range(200))]
+    (tmp_path / "users.csv").write_text("\n".join(rows))
+    answers = terminal.good("explain", "new_flow", "--users", "users.csv", "--json").json["answers"]
+    assert answers["off"] + answers["on"] == 200
+    assert 10 < answers["on"] < 40
+    assert "ANSWER" in terminal.good("explain", "new_flow", "--users", "users.csv").out
+    (tmp_path / "ids.txt").write_text("1\n2\n3\n\n")
+    everybody = terminal.good("explain", "button", "--users", "ids.txt", "-c", "country=US").out
+    assert everybody.splitlines()[1].split() == ["3", "100.0", "%", "on"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there are no users"),
+        ("name,country\nx,y\n", "no column userId"),
+        (None, "can't be read"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_a_file_of_users_that_is_none_is_said(on_file, tmp_path: Path, text: str | bytes | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "u.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = on_file("explain", "new_flow", "--users", "u.csv")
+    assert (done.code, said in done.err) == (2, True)
+
+
+def test_one_user_or_many_not_both(on_file) -> None:
+    assert on_file("explain", "plain", "--user", "1", "--users", "u.csv").code == 2
+
+
+def test_what_if_names_who_would_get_another_answer(terminal, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("userId,country\n" + "".join(f"{user},US\n" for user in range(400)))
+    draft = json.loads(json.dumps(DRAFT))
+    (tmp_path / "draft.json").write_text(json.dumps(draft))
+    same = terminal.good("what-if", "draft.json", "--users", "users.csv")
+    assert "button" not in same.out
+    found = terminal.good("what-if", "draft.json", "new_flow", "--users", "users.csv", "--json").json
+    assert [move["before"] for move in found["moves"]] == ["off"]
+    assert 20 < found["moves"][0]["users"] < 100
+    assert "off → on" in same.out
+
+
+DRAFT = {
+    "version": "1",
+    "values": {
+        "new_flow": {
+            "_variants": [
+                {
+                    "name": "on",
+                    "enabled": True,
+                    "rule": '(and (eq $country "US") (split pct::40 by::$userId seed::"new_flow"))',
+                },
+                {"name": "off", "enabled": False},
+            ]
+        },
+        "button": {"enabled": True},
+        "plain": {"enabled": False},
+    },
+}
+
+
+def test_what_if_takes_a_version_and_says_when_nobody_moves(terminal, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("1\n2\n")
+    number = terminal.good("describe", "plain", "--name", "P", "--json").json["version"]
+    assert "nobody of 2 users" in terminal.good("what-if", str(number), "--users", "ids", "--saved").out
+    assert terminal("what-if", str(number)).code == 2
+    assert terminal("what-if", str(number), "nope", "--users", "ids").code == 3
+
+
+# Lint
+
+
+def test_lint_is_content_with_a_good_document(terminal) -> None:
+    assert terminal.good("lint").out == "ok\n"
+    assert terminal.good("lint", "--json", "--strict").json == {"ok": True, "findings": []}
+
+
+def test_lint_points_at_the_place_and_fails(on_file) -> None:
+    content = json.loads(on_file.file.read_text())
+    content["values"]["new_flow"]["_variants"][0]["rule"] = "(eq $country)"
+    on_file.file.write_text(json.dumps(content, indent=2))
+    done = on_file("lint", "flags.json")
+    assert done.code == 1
+    assert "error[RuleIsValid]: values.new_flow._variants.0.rule" in done.out
+    assert done.out.startswith("flags.json:")
+    assert "\n    (eq $country)\n" in done.out
+    assert done.out.endswith("1 error\n")
+    assert on_file("lint", "--json").json["findings"][0]["severity"] == "error"
+
+
+def test_warnings_fail_only_where_it_is_strict(on_file, tmp_path: Path) -> None:
+    half = '(split pct::20 by::$userId seed::"f")'
+    variants = [{"name": "a", "enabled": True, "rule": half}, {"name": "b", "enabled": True, "rule": half}]
+    value = {"_variants": [*variants, {"name": "c", "enabled": False}]}
+    old = {"version": "1", "flags": {"f": {}}, "values": {"f": value}}
+    Path("old.json").write_text(json.dumps(old))
+    done = on_file("lint", "old.json")
+    assert (done.code, "shadowed-split" in done.out, done.out.endswith("1 warning\n")) == (0, True, True)
+    assert on_file("lint", "old.json", "--strict").code == 1
+    Path("new.json").write_text(json.dumps(old).replace('seed::\\"f\\"', 'seed::\\"g\\"'))
+    assert "reshuffle" in on_file("lint", "new.json", "--against", "old.json").out
+    assert "unknown-key" in on_file("lint", "--context-key", "plan").out
+
+
+# The rest
+
+
+def test_codegen_writes_a_module_that_compiles(terminal, tmp_path: Path) -> None:
+    terminal.good("codegen", "-o", "my_flags.py")
+    source = (tmp_path / "my_flags.py").read_text()
+    compile(source, "my_flags.py", "exec")
+    assert "new_flow" in source
+    assert terminal.good("codegen", "--name", "my_flags").out == source
+    assert terminal("codegen", "-o", "my-flags.py").code == 2
+    assert terminal("codegen", "-o", "no/such/place.py").code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(on_file, shell: str) -> None:
+    assert "_FLAGKIT_COMPLETE" in on_file.good("completion", shell).out
+
+
+def test_commands_and_flags_complete(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_FLAGKIT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "flagkit ro")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert set(on_file().out.split()) == {"rollback", "rollout"}
+    monkeypatch.setenv("COMP_WORDS", "flagkit show ne")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert on_file().out.split() == ["new_flow"]
+    monkeypatch.setenv("FLAGKIT_SOURCE", "nowhere.json")
+    assert on_file().out.split() == []
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    import typer
+
+    from flagkit.cli.app import app
+
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert "Example: " in (command.help or ""), name
