@@ -107,15 +107,17 @@ def run(
 
     Since 0.1.
     """
-    asked = False
+    asked = stopping = False
     while state.phase not in {*FINAL, *stop_at} or (state.phase in FINAL and state.behind):
         if not asked and stop_requested is not None and stop_requested():
             asked = True
             if on_interrupt() == "leave":
                 return state
-            state = ask(stage, ports, Signal.ROLL_BACK, "the driver was told to stop", known=state)
-            continue
+            stopping = True
         try:
+            if stopping and state.phase not in RETURNING:
+                state = ask(stage, ports, Signal.ROLL_BACK, "the driver was told to stop", known=state)
+                continue
             done = tick(stage, ports, state)
         except UnavailableError as error:
             Teller(ports, state.canary_id, stage.name).notice(f"AWS can't be reached, trying on: {error.message}")
@@ -138,8 +140,8 @@ def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: Cana
     """
     for look in range(LOOKS):
         state, seen, retrying = find(stage, ports, known)
-        if state.phase in FINAL:
-            return state
+        if state.phase in FINAL or (signal is Signal.ROLL_BACK and state.phase in RETURNING):
+            return state  # there already, or on the way
         after, effects = request(state, signal, why, ports.clock.now())
         try:
             return carry_out(effects, after, seen, retrying)

@@ -157,6 +157,8 @@ def test_before_its_first_weight_nothing_has_to_be_watched() -> None:
 
 def test_manual_promotion_waits_for_a_person_and_keeps_watching() -> None:
     stage = stage_of("api:live", "worker:live", promote="manual")
+    onward, _ = conclude(canary(stage=stage), HEALTHY, after(9))
+    assert onward.weight_bp == 2500, "only the promotion waits"
     state, _ = conclude(canary(Phase.BAKING, 1000, 2500, 5000, stage=stage), HEALTHY, after(40))
     assert state.phase is Phase.PAUSED
     assert "canary promote staging" in state.why
@@ -227,6 +229,7 @@ def test_a_hold_is_bounded_and_then_the_policy_speaks(
     state, _ = conclude(held, judgement, after(40))
     assert (state.phase, state.weight_bp) == (phase, weight_bp)
     assert "held for 30m" in state.why
+    assert f"on_{'no_data' if judgement is NO_DATA else 'inconclusive'} = " in state.why
 
 
 def test_the_policy_promotes_from_the_last_step() -> None:

@@ -361,6 +361,46 @@ def test_a_stop_request_asks_once_and_does_as_answered(answer: str, phase: Phase
         assert world.descriptions() == {"Live traffic"}
 
 
+def test_a_stop_request_while_aws_is_down_is_carried_out_when_it_is_back() -> None:
+    world = fleet()
+    ports = world.ports()
+    state = begun(world, ports)
+    until = world.clock.now() + timedelta(minutes=10)
+
+    def down(moment: str, call: str, key: str) -> None:
+        if world.clock.now() < until:
+            raise UnavailableError("no network")
+
+    world.traffic.trouble = down
+    state = runner.run(world.stage, ports, state, stop_requested=lambda: True)
+    assert state.phase is Phase.ROLLED_BACK
+    assert world.clock.now() < until + timedelta(minutes=1)
+
+
+def test_a_stop_request_before_any_traffic_gives_the_claims_back() -> None:
+    world = fleet()
+    ports = world.ports()
+    state = runner.run(world.stage, ports, runner.start(world.stage, ports), stop_requested=lambda: True)
+    assert state.phase is Phase.ABORTED
+    assert world.descriptions() == {"Live traffic"}
+
+
+def test_a_stop_request_for_a_canary_on_its_way_back_lets_it_arrive() -> None:
+    world = fleet()
+    ports = world.ports()
+    state = begun(world, ports)
+
+    def die(moment: str, call: str, key: str) -> None:
+        if (moment, call, key) == ("after", "write", "api:live"):
+            raise KeyboardInterrupt
+
+    world.traffic.trouble = die
+    with pytest.raises(KeyboardInterrupt):
+        runner.rollback(world.stage, world.ports())
+    world.traffic.trouble = lambda moment, call, key: None
+    assert runner.run(world.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
+
+
 def test_a_stop_request_for_a_canary_that_ended_elsewhere_finds_its_end() -> None:
     world = fleet()
     ports = world.ports()
