@@ -88,6 +88,7 @@ class FileStore:
         self._clock = SystemClock() if clock is None else clock
         self._disk = Disk() if disk is None else disk
         self._lock_wait_s = lock_wait_s
+        self._known: tuple[list[Line], bytes] = ([], b"")
 
     def read(self, version: int | None = None, *, missing_ok: bool = False) -> Stored:
         """Read the newest version, or that one."""
@@ -171,7 +172,8 @@ class FileStore:
     def _state(self) -> _State:
         history = self._disk.read(self._history()) or b""
         content = self._disk.read(self.path)
-        lines, good = read_lines(history)
+        lines, good = read_lines(history, self._known)
+        self._known = (lines, history[:good])
         # An empty file is what `touch` makes, or an editor before its first save.
         document = EMPTY if content is None or not content.strip() else FlagDocument.parse(content)
         return _State(None if content is not None and not content.strip() else content, document, lines, good)

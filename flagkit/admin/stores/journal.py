@@ -59,8 +59,12 @@ def encode(line: Line) -> bytes:
     return json.dumps({word: value for word, value in words.items() if value is not None}).encode() + b"\n"
 
 
-def read_lines(content: bytes) -> tuple[list[Line], int]:
+def read_lines(content: bytes, known: tuple[Sequence[Line], bytes] = ((), b"")) -> tuple[list[Line], int]:
     """Read a history.
+
+    Args:
+        content: its bytes.
+        known: lines that were read before, and their bytes: if the content begins with these, only the rest is read.
 
     Returns:
         The lines, and how many bytes of the content they are: a crash can leave half a line behind them.
@@ -68,14 +72,17 @@ def read_lines(content: bytes) -> tuple[list[Line], int]:
     Raises:
         SourceError: a line before the last one is damaged.
     """
-    lines: list[Line] = []
-    good = 0
-    rows = content.splitlines(keepends=True)
+    grown = content.startswith(known[1])
+    lines: list[Line] = list(known[0]) if grown else []
+    good = len(known[1]) if grown else 0
+    rows = content[good:].split(b"\n")
+    rows = [row + b"\n" for row in rows[:-1]] + ([rows[-1]] if rows[-1] else [])
+    first = len(lines)
     for index, row in enumerate(rows):
         line = _read_line(row) if row.endswith(b"\n") else None
         if line is None:
             if index < len(rows) - 1:
-                message = f"the history is damaged at line {index + 1}"
+                message = f"the history is damaged at line {first + index + 1}"
                 raise SourceError(message, hint="Move the history file away; a new one is begun.")
             break
         lines.append(line)
