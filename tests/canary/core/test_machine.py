@@ -277,6 +277,10 @@ def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None
     assert marked.phase is Phase.PROMOTED
     assert [w.spec.description for w in order.writes[1:]] == ["", "Live traffic"]
     assert told(effects) == [Judged, PhaseChanged, CanaryEnded]
+    ended = effects[-1]
+    assert isinstance(ended, Announce)
+    assert isinstance(ended.event, CanaryEnded)
+    assert ended.event.functions_left == ()
 
 
 def test_one_function_alone_needs_no_mark() -> None:

@@ -65,6 +65,13 @@ def test_the_room_for_the_operators_text_is_what_the_record_leaves() -> None:
     assert "~" in encode(replace(RECORD, description="y" * (room + 1)))
 
 
+def test_a_record_that_fills_the_description_to_the_last_character_fits() -> None:
+    exact = replace(RECORD, canary_id="x" * (len(RECORD.canary_id) + room_for_description(RECORD)))
+    assert room_for_description(exact) == 0
+    assert encode(replace(exact, description="")) == encode(exact).replace("~", "|")
+    assert len(encode(exact)) == 256
+
+
 def test_a_record_with_too_many_steps_is_refused_with_the_arithmetic() -> None:
     many = replace(RECORD, shifts=tuple(Shift(START + timedelta(minutes=n), n) for n in range(1, 60)))
     assert room_for_description(many) < 0

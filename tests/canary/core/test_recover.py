@@ -124,6 +124,11 @@ def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
         ("api:live", START),
         ("worker:live", later),
     ]
+    paused, _ = request(again, Signal.PAUSE, "wait", later)
+    half = found([alias(API, paused.spec(paused.functions[0])), alias(WORKER, order.writes[0].spec)])
+    assert half.behind == ("worker:live",)
+    finished, _ = conclude(half, judgement, later + LATER)
+    assert finished.step_at == later, "only the record was behind, the weight was there"
     back, _ = request(again, Signal.ROLL_BACK, "no", later + LATER)
     assert [shift.weight_bp for shift in back.shifts_of(back.functions[1])] == [1000, 0]
 
