@@ -26,6 +26,7 @@ from flagkit.sources.addresses import connect
 EDITS = 500
 KEYS = tuple(f"flag_{number}" for number in range(10))
 URL = "appconfig://shop/prod/flags"
+CREATE = "appconfig.CreateHostedConfigurationVersion"
 
 
 class FlakyDisk(Disk):
@@ -102,6 +103,22 @@ def play(people, clock, chance, deploy):
             deploy(person)
 
 
+def cut_in(aws, carol, chance):
+    """Lets a third one look and save in the middle of a save: after its write and before its answer."""
+    numbers = iter(range(10_000, 20_000))
+
+    def watcher(record):
+        if record.call == CREATE and chance.random() < 0.4:
+            aws.wire.watchers.remove(watcher)
+            carol.look(chance.choice(KEYS), next(numbers))
+            if carol.pending:
+                carol.save()
+            carol.pending = None
+            aws.wire.watchers.append(watcher)
+
+    aws.wire.watchers.append(watcher)
+
+
 def check(people, store):
     """Every acknowledged edit is there once, and nothing else is."""
     entries = list(reversed(list(history(store))))
@@ -160,9 +177,13 @@ def test_an_hour_on_appconfig(aws, virtual_clock, feature_flags):
             person.failures += 1
 
     aws.faults.add_mix(0.2, "appconfig.*")
+    carol = Person("carol", stores[2])
+    cut_in(aws, carol, chance)
     play(people, virtual_clock, chance, deploy)
+    aws.wire.watchers.clear()
     aws.faults.clear()
-    check(people, stores[2])
+    check([*people, carol], stores[2])
+    assert len(carol.acknowledged) > 100
     outcomes = Counter(record.outcome for record in aws.wire.calls if record.call.endswith("ConfigurationVersion"))
     assert outcomes["lost_answer"] > 20
     assert outcomes["ConflictException"] > 50
