@@ -13,7 +13,7 @@ from flagkit.cli.failures import NOT_SERVED
 from flagkit.cli.progress import watch
 from flagkit.cli.screen import say
 from flagkit.cli.world import World
-from flagkit.errors import DeploymentBusyError, UsageError
+from flagkit.errors import DeploymentBusyError, FlagkitError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def deploy(
             started = deployments.finish(pace=how.pace, when_busy=how.busy(), again=again)
         else:
             started = deployments.deploy(version, pace=how.pace, when_busy=how.busy(), reason=reason)
-    except DeploymentBusyError:
+    except FlagkitError:
         if version is not None:
             say(f"version {version} is saved but not deployed")
         raise

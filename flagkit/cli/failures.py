@@ -36,7 +36,7 @@ MEANINGS: Final = {
     INVALID: "no such flag, a change that makes no sense, or a document that AWS would refuse; nothing was changed",
     CONFLICT: "somebody else changed the same flag, or another deployment runs",
     REFUSED: "not confirmed; nothing was changed",
-    DENIED: "a right is missing, or there is no such place; nothing was changed",
+    DENIED: "a right is missing, or there is no such place",
     UNAVAILABLE: "AWS or the network gave no answer",
     NOT_SERVED: "saved, but not served: not deployed, or the deployment was rolled back",
     BUG: "a bug in flagkit",

@@ -38,7 +38,8 @@ def list_flags(
         str | None, typer.Argument(metavar="[TEXT]", help="Only flags with this in key, name or description.")
     ] = None,
     state: Annotated[
-        State | None, typer.Option("--state", help="Only flags that are on, off, or on for part of the users.")
+        State | None,
+        typer.Option("--state", metavar="STATE", help="Only flags that are on, off, or on for part of the users."),
     ] = None,
     source: words.Source = None,
     saved: words.Saved = False,
@@ -104,9 +105,10 @@ def show(
             typer.echo(f"  to be removed{f' by {written.deprecation.date}' if written.deprecation.date else ''}")
     if flags is not None:
         state, who = summaries(flags)[key]
-        paragraph(f"{state}: {who}", "  ")
+        paragraph("off" if state == "off" else f"on for {who}", "  ")
     for line in lines:
-        typer.echo(line)
+        if flags is None or definition.variants or definition.attributes:
+            typer.echo(line)
     _warn(document)
     return 0
 

@@ -113,7 +113,7 @@ def init(
 
 def iam(
     context: typer.Context,
-    role: Annotated[Role, typer.Option("--role", help="Who reads, who toggles, who sets up.", show_default=False)],
+    role: Annotated[Role, typer.Option("--role", metavar="ROLE", help="reader, toggler or admin.", show_default=False)],
     immediate: Annotated[
         bool, typer.Option("--immediate", help="A toggler who may also deploy at once, as `flagkit kill` does.")
     ] = False,

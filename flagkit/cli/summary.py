@@ -19,6 +19,7 @@ def summaries(document: FlagDocument) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for key, flag in decompile(bare).flags.items():
         audience = who((flag, key in switched_off))
+        audience = audience.removesuffix(" (off)")
         state = "off" if audience.startswith("nobody") else "part" if _is_partial(flag) else "on"
         found[key] = state, audience
     return found

@@ -160,7 +160,9 @@ def test_a_version_that_never_was_is_said(terminal) -> None:
 def test_a_missing_right_is_named_with_what_it_is_missing_on(on_aws, operation: str, saves: bool) -> None:
     versions, deployments = on_aws.saved()
     rule = on_aws.aws.faults.add(Fault.DENIED, f"appconfig.{operation}")
-    said = refused(on_aws("on", "plain"), 6, "source_access_denied")
+    done = on_aws("on", "plain")
+    said = refused(done, 6, "source_access_denied")
+    assert ("version 2 is saved but not deployed" in done.err) == saves
     assert f"appconfig:{operation}" in said
     assert "arn:aws:appconfig:" in said
     on_aws.aws.faults.remove(rule)

@@ -34,6 +34,13 @@ def test_revert_undoes_the_last_change_of_one_flag_only(terminal) -> None:
     assert "oops" in terminal.good("history", "plain").out
 
 
+def test_revert_of_a_flag_keeps_the_segment_that_it_alone_named(terminal) -> None:
+    terminal.good("segment", "put", "testers", "--user", "7")
+    terminal.good("target", "plain", "--segment", "testers")
+    terminal.good("revert", "plain", "--last")
+    assert terminal.good("segment", "--json").json == {"testers": {"users": ["7"], "flags": []}}
+
+
 def test_revert_brings_everything_back_to_a_version(terminal) -> None:
     first = terminal.good("describe", "plain", "--name", "P", "--json").json["version"]
     terminal.good("on", "plain")

@@ -61,7 +61,7 @@ def test_an_empty_document_has_no_flags(on_file) -> None:
 def test_show_says_what_it_is_for_and_who_gets_it(terminal) -> None:
     lines = terminal.good("show", "new_flow").out.splitlines()
     assert lines[:3] == ["new_flow", "  New flow", "  One page instead of four"]
-    assert lines[3].startswith("  part: 25 % of users")
+    assert lines[3].startswith("  on for 25 % of users")
     assert terminal.good("show", "new_flow", "--json").json["description"] == "One page instead of four"
 
 

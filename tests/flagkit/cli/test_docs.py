@@ -1,0 +1,96 @@
+"""The pages say what the commands do: the reference is generated, and every command on the others is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flagkit.cli.reference import lint_codes, reference
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "product-teams.md"
+EXAMPLE = ROOT / "examples" / "flags_as_code"
+# AWS's words, which the page for product people does without.
+AWS_WORDS = re.compile(
+    r"\bAWS|AppConfig|deploy|environment|profile|JSON|s-expression|variant|boto|\bARN\b|\bIAM\b", re.IGNORECASE
+)
+
+
+def console(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each command on a page with what the page says it prints."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
+        command: str | None = None
+        shown: list[str] = []
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                if command is not None:
+                    yield command, shown
+                command, shown = line.removeprefix("$ flagkit "), []
+            else:
+                shown.append(line)
+        if command is not None:
+            yield command, shown
+
+
+def users() -> str:
+    return "userId,country\n" + "".join(f"{user},{'US' if user % 4 else 'DE'}\n" for user in range(1000))
+
+
+def wanted_code(command: str) -> int:
+    return 3 if "chekout" in command or " 130" in command else 0
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    assert (ROOT / "docs" / "flagkit-cli.md").read_text() == reference(), "run: python -m flagkit.cli.reference"
+
+
+def test_the_reference_explains_every_finding_of_lint() -> None:
+    found: set[str] = set()
+    for path in (ROOT / "flagkit" / "core" / "lint").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Finding", "_warning", "_at"}:
+                texts = [argument for argument in node.args[:3] if isinstance(argument, ast.Constant)]
+                found |= {text.value for text in texts if isinstance(text.value, str) and text.value}
+    assert {code for code in found if code[0].islower()} <= lint_codes()
+
+
+def test_the_page_for_product_teams_is_true_on_a_file(on_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGKIT_SOURCE")
+    monkeypatch.setenv("LOGNAME", "alice")
+    assert on_file.file is not None
+    on_file.file.unlink()
+    (tmp_path / "users.csv").write_text(users())
+    for command, shown in console(PAGE):
+        done = on_file(*shlex.split(command))
+        assert done.code == wanted_code(command), (command, done)
+        assert (done.out + done.err).splitlines() == shown, command
+
+
+def test_the_page_for_product_teams_is_true_on_appconfig(on_aws, tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text(users())
+    on_aws.good("delete", "button", "--pace", "immediate")
+    for command, _ in console(PAGE):
+        on_aws.aws.clock.advance(700)  # the watch by alarms is over
+        done = on_aws(*shlex.split(command))
+        assert done.code == wanted_code(command), (command, done)
+
+
+def test_the_page_for_product_teams_has_no_aws_words() -> None:
+    prose = re.sub(r"```.*?```|`[^`]*`|\(flagkit-cli\.md\)", "", PAGE.read_text(), flags=re.DOTALL)
+    assert AWS_WORDS.findall(prose) == []
+
+
+def test_the_example_of_flags_as_code_runs(terminal, tmp_path: Path) -> None:
+    (tmp_path / "flags.toml").write_text((EXAMPLE / "flags.toml").read_text())
+    for command, _ in console(EXAMPLE / "README.md"):
+        words = shlex.split(command)
+        if terminal.aws is not None:
+            terminal.aws.clock.advance(700)
+            words = [word for word in words if word != "flags.json"]
+        terminal.good(*words)
+    compile((tmp_path / "shop_flags.py").read_text(), "shop_flags.py", "exec")
