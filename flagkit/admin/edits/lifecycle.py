@@ -124,7 +124,12 @@ def restore(document: FlagDocument, key: str, other: FlagDocument) -> FlagDocume
         message = f"{key} wasn't there, but is required by {', '.join(sorted(needing))}"
         raise EditError(message, hint="Take the prerequisite away there first.")
     restored = with_entries(document, {key: entries_of(other).get(key)})
-    return rebuilt(restored, decompile(restored), needing) if needing else restored
+    source = decompile(restored)
+    # A segment that only this flag named stays, though no flag names it any more.
+    segments = {**decompile(document).segments, **source.segments}
+    if needing or len(segments) > len(source.segments):
+        return rebuilt(restored, source.model_copy(update={"segments": segments}), needing)
+    return restored
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:
