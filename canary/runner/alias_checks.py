@@ -101,6 +101,10 @@ def version_checks(target: Target, retrying: Retrying) -> Iterator[Check]:
 
 def record_checks(stage: StagePlan, targets: Sequence[Target], retrying: Retrying) -> Iterator[Check]:
     """The record must fit into 256 characters at its longest; the operator's text may be cut, and is told so."""
+    uneven = [step.weight for step in stage.steps if basis_points(step.weight) != step.weight * 100]
+    if uneven:
+        text = f"a weight of {uneven[0]} % isn't a whole number of basis points"
+        yield Check("weights_whole", Level.FAILED, text, hint="Round the weights of the steps to 0.01 %.")
     read = retrying.teller.ports.traffic.read
     for target in targets:
         alias = retrying.call(f"GetAlias {target.function}", partial(read, target.function))
