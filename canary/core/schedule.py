@@ -11,9 +11,6 @@ from canary.core.state import CanaryState
 LAG_BEHIND_TIMEOUT = timedelta(seconds=60)
 """An error is dated at its invocation's start and comes at its end, so a minute can grow until the timeout is over."""
 
-AT_ONCE = frozenset({Phase.STARTING})
-"""Phases that have nothing to wait for."""
-
 NUDGE = timedelta(seconds=5)
 """How soon to look again at an alias that is on its way (read-back, AWS draining weights)."""
 
@@ -42,7 +39,7 @@ def next_look(state: CanaryState, now: datetime) -> datetime | None:
     """When the next tick is due; None when the canary is over. Since 0.1."""
     if state.phase in FINAL:
         return None
-    if state.phase in AT_ONCE:
+    if state.phase is Phase.STARTING:
         return now
     if state.behind or state.draining or state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.ABORTING}:
         return now + min(NUDGE, state.stage.tick)
