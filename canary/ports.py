@@ -163,3 +163,19 @@ class Observer(Protocol):
     def hear(self, event: Event) -> None:
         """Takes note; an error raised here is swallowed and noticed, it never stops a canary."""
         ...
+
+
+class Source(Protocol):
+    """What is known about the code that is released (git); for the stage's rules. Since 0.1."""
+
+    def branch(self) -> str | None:
+        """The checked-out branch, None when detached or no repository."""
+        ...
+
+    def is_clean(self) -> bool:
+        """True when nothing is uncommitted."""
+        ...
+
+    def commit(self) -> str | None:
+        """The commit's hash, None when there is none."""
+        ...
