@@ -76,27 +76,27 @@ class Engine:
             publish=self._publish,
         )
         self.refresher = Refresher(source, self.store, self.clock)
-        self._lay(None)
+        self._lay()
         self._start(options.get("start_wait_s", 5.0))
 
     def add_layer(self, layer: Layer) -> None:
         """Lays answers over those of the document."""
         self._layers = (*self._layers, layer)
-        self._lay(self.store.snapshot)
+        self._lay()
 
     def remove_layer(self, layer: Layer) -> None:
         """Takes a layer away."""
         self._layers = tuple(other for other in self._layers if other is not layer)
-        self._lay(self.store.snapshot)
+        self._lay()
 
     def add_watcher(self, watcher: Watcher) -> Callable[[], None]:
         """Tells a watcher of each answer; returns what ends it."""
         self._watchers = (*self._watchers, watcher)
-        self._lay(self.store.snapshot)
+        self._lay()
 
         def stop() -> None:
             self._watchers = tuple(other for other in self._watchers if other is not watcher)
-            self._lay(self.store.snapshot)
+            self._lay()
 
         return stop
 
@@ -163,21 +163,28 @@ class Engine:
         logger.warning("flagkit: the source is away; serving version %s of the %s", document.version, origin)
         return True
 
-    def _publish(self, snapshot: Snapshot, document: Document) -> None:
-        self._lay(snapshot)
+    def _publish(self, _snapshot: Snapshot, document: Document) -> None:
+        self._lay()
         if self._cache is not None and self.store.origin == "source":
             self._cache.save(document)
 
-    def _lay(self, snapshot: Snapshot | None) -> None:
-        table: FlagTable = {} if snapshot is None else snapshot.flags
-        document = self.store.document
-        if snapshot is not None and document is not None and document.remote is not None:
-            flag = document.remote.flag
-            table = Overlay({key: flag(key, snapshot.evaluate(key)) for key in snapshot.rules_unseen}, table)
-        for layer in self._layers:
-            table = layer(table)
-        self.unwatched = table
-        self._install(Watched(table, self._watchers) if self._watchers else table)
+    def _lay(self) -> None:
+        """Installs the table of what is in force; again if that changed meanwhile, since threads share no lock here."""
+        laid: tuple[object, ...] | None = None
+        while laid is None or any(old is not new for old, new in zip(laid, self._ingredients(), strict=True)):
+            laid = snapshot, layers, watchers = self._ingredients()
+            table: FlagTable = {} if snapshot is None else snapshot.flags
+            document = self.store.document
+            if snapshot is not None and document is not None and document.remote is not None:
+                flag = document.remote.flag
+                table = Overlay({key: flag(key, snapshot.evaluate(key)) for key in snapshot.rules_unseen}, table)
+            for layer in layers:
+                table = layer(table)
+            self.unwatched = table
+            self._install(Watched(table, watchers) if watchers else table)
+
+    def _ingredients(self) -> tuple[Snapshot | None, tuple[Layer, ...], tuple[Watcher, ...]]:
+        return self.store.snapshot, self._layers, self._watchers
 
 
 def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCache | None:

@@ -97,3 +97,19 @@ def test_an_explanation_beside_an_override_is_still_one(flags):
     with override(flags, text="y"):
         assert flags.explain("a", "1").evaluation.version == flags.status().version
         assert flags.explain("text", "1").evaluation.version == "override"
+
+
+def test_a_document_that_arrives_while_a_layer_is_laid_is_the_one_served():
+    source = StaticSource({"a": 1})
+    flags = Flags(source, clock=VirtualClock())
+    source.replace({"a": 2})
+    refresh = iter([flags.refresh])
+
+    def slow(below):
+        # As another thread may, between the look at the document and the installation of the table.
+        next(refresh, bool)()
+        return below
+
+    flags.add_layer(slow)
+    assert flags.integer("a", default=0) == 2
+    assert flags.evaluate("a").version == flags.status().version
