@@ -136,7 +136,7 @@ def test_a_segment_is_one_change_and_its_flags_follow():
 
 def test_changes_are_named_word_by_word():
     diff = compare(share(25), share(40, where=US))
-    assert {change.to_text() for change in diff.of("f").changes} == {"percent: 25 → 40", f"where: {US}"}
+    assert {change.to_text() for change in diff.of("f").changes} == {"percent: 25 → 40", "where: country = US"}
     split = compare(weights(red=50, blue=50), edits.set_attributes(weights(red=40), "f", {"c": [1]}, variant="red"))
     texts = [change.to_text() for change in split.of("f").changes]
     assert "variant red weight: 50 → 40" in texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flagkit.admin.where import read_where
+from flagkit.admin.where import read_where, say_where
 from flagkit.errors import EditError
 
 
@@ -48,3 +48,44 @@ def test_what_can_not_be_read_is_refused(text):
     with pytest.raises(EditError) as error:
         read_where(text)
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "country in US, CA",
+        'city in "Paris, Texas", Rome',
+        "country not in US",
+        "plan = pro",
+        "plan != pro",
+        "age >= 18",
+        "age < 65.5",
+        "beta = true",
+        'zip = "01234"',
+        "email ends with @example.com",
+        'name contains "and more"',
+        "country exists",
+        "country is missing",
+        "a = 1 and b = 2",
+        "a = 1 or b = 2 and c = 3",
+    ],
+)
+def test_a_rule_is_said_in_the_words_that_make_it(text):
+    assert say_where(read_where(text)) == text
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "(and (or (eq $a 1) (eq $b 2)) (eq $c 3))",
+        "(not (and (eq $a 1) (eq $b 2)))",
+        "(in $a [1, 2])",
+        '(split pct::5 by::$userId seed::"x")',
+        "(eq 1 $a)",
+        '(eq $a "x\\ny")',
+        "(not (gt $a 1))",
+        "(broken",
+    ],
+)
+def test_a_rule_that_has_no_words_stays_as_it_is(rule):
+    assert say_where(rule) == rule
