@@ -18,7 +18,7 @@ from canary.core.traffic import AliasSpec, AliasState
 from canary.errors import NotRunningError, RefusedError
 from canary.runner.driving import ask, tick
 from canary.runner.finding import current, find
-from canary.runner.moving import read_all, write_spec
+from canary.runner.moving import read_all, refuse_strangers, write_spec
 from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
 from canary.runner.telling import Teller
@@ -132,6 +132,7 @@ def _move_all(stage: StagePlan, ports: Ports, to: Mapping[str, str] | None) -> N
     retrying = Retrying(Teller(ports, "", stage.name))
     seen = read_all(in_order(stage), retrying)
     versions = to if to is not None else _last_bases(stage, ports, seen)
+    refuse_strangers(in_order(stage), versions)
     for function in in_order(stage):
         version = versions.get(function.key) or versions.get("")
         if version is None:

@@ -12,7 +12,7 @@ What can go wrong with one `UpdateAlias`, and what is done (lambda-canary.md §9
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from canary.core.events import AliasWrite
@@ -20,7 +20,7 @@ from canary.core.plan import FunctionRef
 from canary.core.record import decode
 from canary.core.recover import is_draining
 from canary.core.traffic import AliasSpec, AliasState
-from canary.errors import AwsError, NotFoundError, RecordError, StaleRevisionError, UnavailableError
+from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
 from canary.runner.retrying import ATTEMPTS, Retrying
 
 
@@ -32,6 +32,20 @@ def read_all(functions: Sequence[FunctionRef], retrying: Retrying) -> dict[str, 
         return retrying.call(f"GetAlias {function}", lambda: traffic.read(function))
 
     return {function.key: read(function) for function in functions}
+
+
+def refuse_strangers(functions: Sequence[FunctionRef], versions: Mapping[str, str]) -> None:
+    """A version for a function that the stage doesn't have is a slip: the one that was meant would get another.
+
+    Raises:
+        RefusedError: names the stranger and what the stage has.
+    """
+    keys = [function.key for function in functions]
+    if strangers := sorted(versions.keys() - {"", *keys}):
+        raise RefusedError(
+            f"no function {', '.join(strangers)} in this stage; it has {', '.join(keys)}",
+            hint="As in --version api:live=7",
+        )
 
 
 def write_in_order(writes: Sequence[AliasWrite], seen: dict[str, AliasState], retrying: Retrying) -> None:

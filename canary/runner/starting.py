@@ -19,7 +19,7 @@ from canary.core.traffic import AliasState, basis_points
 from canary.errors import AwsError, CanaryError, ConflictError, RefusedError, StaleRevisionError
 from canary.ports import Target
 from canary.runner.checks import Level
-from canary.runner.moving import read_all, write_in_order
+from canary.runner.moving import read_all, refuse_strangers, write_in_order
 from canary.runner.preflight import preflight
 from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
@@ -97,6 +97,7 @@ def _choose(
     functions: Sequence[FunctionRef], versions: Mapping[str, str], retrying: Retrying, *, publish: bool
 ) -> dict[str, str]:
     traffic = retrying.teller.ports.traffic
+    refuse_strangers(functions, versions)
     chosen: dict[str, str] = {}
     for function in functions:
         named = versions.get(function.key) or versions.get("")

@@ -329,6 +329,13 @@ def test_a_rollback_to_a_named_version_moves_what_is_named() -> None:
         runner.rollback(world.stage, world.ports(), to={"": "77"})
 
 
+def test_a_rollback_of_a_function_that_the_stage_lacks_is_refused_not_ignored() -> None:
+    world = fleet()
+    with pytest.raises(RefusedError, match="no function apii:live"):
+        runner.rollback(world.stage, world.ports(), to={"apii:live": "2"})
+    assert world.traffic.writes == []
+
+
 def test_a_canary_under_way_goes_back_to_its_own_base_only() -> None:
     world = fleet()
     begun(world)

@@ -316,3 +316,10 @@ def test_an_unreachable_aws_ends_the_start_with_nothing_changed() -> None:
     with pytest.raises(UnavailableError):
         runner.start(world.stage, world.ports())
     assert world.traffic.writes == []
+
+
+def test_a_version_for_a_function_that_the_stage_lacks_is_refused_not_ignored() -> None:
+    world = World(stage_of("api:live", "worker:live"))
+    with pytest.raises(RefusedError, match="no function apii:live in this stage; it has api:live, worker:live"):
+        runner.start(world.stage, world.ports(), versions={"apii:live": "2"})
+    assert world.traffic.writes == []
