@@ -137,6 +137,12 @@ class Snapshot:
             self._compiled(key)
         return self.problems
 
+    def prepare(self, before: Snapshot) -> None:
+        """Compile the flags that were in use in `before`, so that whoever asks next doesn't have to. Since 0.1."""
+        for key, flag in before.flags.items():
+            if type(flag) is not MethodType and key in self.flags:
+                self._compiled(key)
+
     def definition(self, key: str) -> FlagDefinition:
         """Return the decoded flag.
 

@@ -72,6 +72,8 @@ class Store:
             DocumentError: it can't be read; what was in force stays.
         """
         snapshot = self._read(document)
+        if self.snapshot is not None:
+            snapshot.prepare(self.snapshot)  # here in the background, or requests would compile after every swap
         with self._swap:
             if origin != "source" and self.ready:
                 return

@@ -90,6 +90,19 @@ def test_flags_are_compiled_when_first_asked_for_and_then_once(monkeypatch):
     assert compiled == ["a", "b"]
 
 
+def test_flags_in_use_are_compiled_before_the_next_version_is_put_in_force(monkeypatch):
+    values = {"used": variants("(eq $a 1)", None), "gone": {"enabled": True}, "idle": variants("(eq $a 1)", None)}
+    before = snapshot(**values)
+    before.evaluate("used")
+    before.evaluate("gone")
+    del values["gone"]
+    after = snapshot(**values, broken=5)
+    after.prepare(before)
+    stub = type(after.flags["idle"])
+    assert {key for key, flag in after.flags.items() if type(flag) is not stub} == {"used"}
+    assert not after.problems
+
+
 def test_a_flag_first_asked_for_deep_in_the_stack_is_tried_again(monkeypatch):
     """The error is feigned: a real one would also end the measuring of coverage."""
     import flagkit.core.snapshot as module

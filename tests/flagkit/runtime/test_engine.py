@@ -164,3 +164,14 @@ def test_a_source_that_never_changes_by_itself_is_not_asked_by_itself():
     source.replace({"a": False})
     flags.refresh()
     assert not flags.is_enabled("a")
+
+
+def test_a_swap_leaves_nothing_to_compile_to_whoever_asks_next():
+    flags = Flags(ScriptedSource({"a": True, "b": True}, {"a": False, "b": False}), clock=VirtualClock())
+    flags.is_enabled("a")
+    assert flags.refresh()
+    used, idle = flags._flags["a"], flags._flags["b"]
+    assert not flags.is_enabled("a")
+    assert not flags.is_enabled("b")
+    assert flags._flags["a"] is used
+    assert flags._flags["b"] is not idle
