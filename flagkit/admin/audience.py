@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
 
+from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, VariantSource, flag_movement, show_percent
 from flagkit.authoring.bands import STEPS
 from flagkit.core.documents import FlagDocument
@@ -154,7 +155,7 @@ def _conditions(flag: FlagSource) -> tuple[str, ...]:
     if flag.among:
         found.append(f"in segment {' or '.join(flag.among)}")
     if flag.where is not None:
-        found.append(f"where {flag.where}")
+        found.append(f"where {say_where(flag.where)}")
     if flag.holdout is not None:
         found.append(f"outside holdout {flag.holdout}")
     if flag.layer is not None:

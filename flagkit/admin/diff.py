@@ -15,6 +15,7 @@ from typing import Literal
 from flagkit.admin.audience import audience, who
 from flagkit.admin.edits.workbench import SEGMENTS_FLAG, is_guarded, without_guard, words_of
 from flagkit.admin.entries import EMPTY, changed_entries
+from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, SegmentSource, decompile
 from flagkit.core.documents import FlagDocument
 
@@ -178,7 +179,7 @@ def _flat(flag: FlagSource | None, *, off: bool) -> dict[str, str]:
             kind = "attribute" if word == "attributes" else "value"
             flat |= {f"{kind} {name}": _text(item) for name, item in value.items()}
         else:
-            flat[word] = _text(value)
+            flat[word] = say_where(value) if word == "where" and isinstance(value, str) else _text(value)
     order = [variant.name for variant in flag.variants]
     if order:
         flat["variants"] = ", ".join(order)

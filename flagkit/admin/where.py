@@ -7,6 +7,7 @@ from decimal import Decimal, DecimalException
 
 from flagkit.authoring.conditions import all_of, any_of
 from flagkit.core.rules.ast import (
+    And,
     Boolean,
     Compare,
     CompareOperator,
@@ -18,13 +19,14 @@ from flagkit.core.rules.ast import (
     Not,
     Number,
     Operand,
+    Or,
     Rule,
     Text,
     TextOperator,
     TextTest,
 )
 from flagkit.core.rules.parser import parse_rule
-from flagkit.core.rules.printer import print_rule
+from flagkit.core.rules.printer import print_operand, print_rule
 from flagkit.errors import EditError, RuleError
 
 _COMPARE: dict[str, CompareOperator] = {
@@ -37,6 +39,10 @@ _COMPARE: dict[str, CompareOperator] = {
     "<=": "lte",
 }
 _TEXT: dict[str, TextOperator] = {"starts with": "begins_with", "ends with": "ends_with", "contains": "contains"}
+_SIGNS: dict[str, str] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_PHRASES: dict[str, str] = {operator: words for words, operator in _TEXT.items()}
+# What needs no quotes; numbers and truths without them would be read as such.
+_PLAIN = re.compile(r"(?!true$|false$)[A-Za-z@._][A-Za-z0-9@._-]*")
 _WORDS = "not in|in|starts with|ends with|contains|matches|exists|is missing|is not|is|==|=|!=|>=|<=|>|<"
 _PHRASE = re.compile(
     rf"\s*(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<word>\b(?:{_WORDS})(?![A-Za-z])|[=!<>]=?)\s*(?P<rest>.*)", re.DOTALL
@@ -74,6 +80,46 @@ def read_where(text: str) -> str:
     assert not isinstance(condition, Boolean)
     rule: Rule = condition
     return print_rule(rule)
+
+
+def say_where(rule: str) -> str:
+    """Return a native rule as people say it, where `read_where` reads the same rule from that; otherwise as it is.
+
+    Since 0.1.
+    """
+    try:
+        tree = parse_rule(rule)
+        said = _said(tree)
+        return said if said and read_where(said) == print_rule(tree) else rule
+    except (EditError, RuleError):
+        return rule
+
+
+def _said(node: Condition) -> str:
+    """Return the phrases of a tree; empty where a part has none."""
+    if isinstance(node, And | Or):
+        parts = [_said(operand) for operand in node.operands]
+        return (" and " if isinstance(node, And) else " or ").join(parts) if all(parts) else ""
+    negated = isinstance(node, Not)
+    match node.operand if isinstance(node, Not) else node:
+        case Exists(key):
+            return f"{key.name} {'is missing' if negated else 'exists'}"
+        case Membership(Key(name), items) if all(isinstance(item, Text) for item in items):
+            return f"{name} {'not in' if negated else 'in'} {', '.join(_spelt(item) for item in items)}"
+        case Compare("eq", Key(name), value):
+            return f"{name} {'!=' if negated else '='} {_spelt(value)}"
+        case Compare(operator, Key(name), value) if not negated:
+            return f"{name} {_SIGNS[operator]} {_spelt(value)}"
+        case TextTest(operator, Key(name), value) if not negated:
+            return f"{name} {_PHRASES[operator]} {_spelt(value)}"
+        case _:
+            return ""
+
+
+def _spelt(operand: Operand) -> str:
+    if isinstance(operand, Text) and _PLAIN.fullmatch(operand.value):
+        return operand.value
+    return print_operand(operand)
 
 
 def _phrase(text: str) -> Condition:

@@ -42,18 +42,18 @@ SENTENCES = [
     (share(40), share(12.5), "40 % → 12.5 %: about 27.5 % of users are removed, nobody is added"),
     (share(25), share(40, seed="new"), "25 % → 40 % reshuffles everyone: about 30 % of users are added, about 15 % are removed"),
     (share(50), share(50, by="accountId"), "50 % → 50 % reshuffles everyone: about 25 % of users are added, about 25 % are removed"),
-    (share(10, where=US), share(20, where=US), f"10 % → 20 %: about 10 % of users (where {US}) are added, nobody is removed"),
+    (share(10, where=US), share(20, where=US), f"10 % → 20 %: about 10 % of users (where country = US) are added, nobody is removed"),
     (PLAIN, ON, "nobody (off) → everybody"),
     (ON, PLAIN, "everybody → nobody (off)"),
     (PLAIN, share(25), "nobody (off) → 25 % of users"),
     (share(25), edits.switch_off(share(25), "f"), "25 % of users → nobody (off)"),
     (ON, share(25), "100 % → 25 %: about 75 % of users are removed, nobody is added"),
-    (ON, share(25, where=US), f"everybody → 25 % of users (where {US}); nobody is added"),
-    (share(25, where=US), ON, f"25 % of users (where {US}) → everybody; nobody is removed"),
+    (ON, share(25, where=US), f"everybody → 25 % of users (where country = US); nobody is added"),
+    (share(25, where=US), ON, f"25 % of users (where country = US) → everybody; nobody is removed"),
     (
         share(25),
         share(25, where=US),
-        f"25 % of users → 25 % of users (where {US}); "
+        f"25 % of users → 25 % of users (where country = US); "
         "how many users that concerns can't be computed from percentages; try it on a list of users",
     ),
     (share(0), edits.target(share(0), "f", users=["42"]), "nobody (off) → user 42"),
