@@ -131,6 +131,7 @@ def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
         extra_bp=from_ratio(extra_ratio),
         description=str(said.get("Description", "")),
         revision_id=str(said.get("RevisionId", "")),
+        arn=str(said.get("AliasArn", "")),
     )
 
 

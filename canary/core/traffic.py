@@ -74,6 +74,12 @@ class AliasState:
     extra_bp: int
     description: str
     revision_id: str
+    arn: str = ""
+
+    @property
+    def account(self) -> str:
+        """The AWS account it lives in, from its ARN; empty when the ARN isn't known."""
+        return self.arn.split(":")[4] if self.arn.count(":") > 4 else ""
 
     def says(self, spec: AliasSpec) -> bool:
         """True when the alias already is what the spec wants."""

@@ -16,7 +16,7 @@ from canary.runner.checks import Check, Level
 from canary.runner.retrying import Retrying
 
 
-def alias_checks(function: FunctionRef, retrying: Retrying) -> Iterator[Check]:
+def alias_checks(stage: StagePlan, function: FunctionRef, retrying: Retrying) -> Iterator[Check]:
     """The alias stands still on a published version, nobody works on it, and all traffic goes through it."""
     key = function.key
     traffic = retrying.teller.ports.traffic
@@ -28,6 +28,10 @@ def alias_checks(function: FunctionRef, retrying: Retrying) -> Iterator[Check]:
         key,
         f"Point alias {function.alias} at a published version.",
     )
+    if stage.account is not None:
+        text = f"{key} lives in account {alias.account or 'unknown'}, the plan says {stage.account}"
+        hint = "Use the credentials of the stage's account, or correct `account` in the plan."
+        yield _check("account", alias.account == stage.account, text, key, hint)
     yield _free(alias)
     facts = retrying.call(f"ask about {function.function}", partial(traffic.function_facts, function))
     yield _check(

@@ -41,7 +41,7 @@ def preflight(
     bases: list[Target] = []
     for function in in_order(stage):
         target = next((target for target in targets if target.function == function), None)
-        found = _guarded("alias_readable", function.key, partial(alias_checks, function, retrying))
+        found = _guarded("alias_readable", function.key, partial(alias_checks, stage, function, retrying))
         checks += found
         if target is not None:
             bases.append(Target(function, target.base, target.base))

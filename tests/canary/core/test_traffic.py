@@ -35,3 +35,9 @@ def test_an_alias_is_compared_by_routes_and_text_and_not_by_revision() -> None:
     assert not alias.same_content(replace(alias, extra_bp=2000))
     assert not alias.says(replace(spec, description="other"))
     assert alias.routes_like(replace(spec, description="other"))
+
+
+def test_the_account_is_read_from_the_arn() -> None:
+    alias = AliasState(FunctionRef("api", "live"), "1", None, 0, "", "r1")
+    assert alias.account == ""
+    assert replace(alias, arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live").account == "111122223333"

@@ -103,6 +103,15 @@ def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Wo
     assert name in warned(world)
 
 
+def test_another_account_than_the_plans_is_refused() -> None:
+    world = one(account="111122223333")
+    assert "unknown" in failed(world)["account"]
+    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
+    assert "999999999999" in failed(world)["account"]
+    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
+    assert failed(world) == {}
+
+
 def test_a_sick_base_may_be_left_by_a_hotfix() -> None:
     world = one(hotfix=True)
     world.metrics.failing["1"] = 0.2
