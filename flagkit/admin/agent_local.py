@@ -1,6 +1,7 @@
 """Files for the local development mode of AWS's own Agent, from the same document. Pure: names and bytes.
 
-Source of names and shapes: appconfig.md §3.2 and §6. The Agent reads them once, when it starts.
+Source of names and shapes: appconfig.md §6 and the samples of AWS's guide ([LOCALDEV]): a flag with variants is a list
+of pairs of rule and answer, ending in the default's answer. The Agent reads the files once, when it starts.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _flag(value: FlagValue) -> str:
         answer = _string({"_variant": variant.name, "enabled": variant.enabled, **attributes})
         if variant.rule:
             # Printed anew: comments and white space aside, Ion text is what rules are written in (appconfig.md §2.1).
-            answer = f"{_symbol(variant.name)}::[{print_rule(parse_rule(variant.rule))}, {answer}]"
+            answer = f"[{print_rule(parse_rule(variant.rule))}, {answer}]"
         parts.append(answer)
     return "[\n  " + ",\n  ".join(parts) + "\n]"
 

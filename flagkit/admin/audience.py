@@ -236,49 +236,50 @@ def _resized(old: _Reach, new: _Reach) -> str:
 def _variants(
     old: FlagSource, new: FlagSource, documents: tuple[FlagDocument, FlagDocument], key: str
 ) -> Iterator[str]:
+    first, second = (STEPS if flag.percent is None else flag.percent for flag in (old, new))
+    if old.variants and new.variants and first != second:
+        yield _participation(first, second)
     movement = flag_movement(documents[0], documents[1], key)
     default = new.variants[-1].name if new.variants else "off"
     if movement is None:
         yield f"its variants are drawn in several ways; {_UNKNOWN}"
     elif movement.moves:
-        if not movement.is_exact:
+        about = "" if movement.is_exact else "about "
+        if (old.seed, old.by) != (new.seed, new.by):
             yield f"reshuffles everyone: about {movement.percent} % of users get another variant"
         moves = [
-            f"{move.percent} % of users move from {move.source or default} to {move.target or default}"
+            f"{about}{move.percent} % of users move from {move.source or default} to {move.target or default}"
             for move in movement.moves
         ]
-        about = "" if movement.is_exact else "about "
-        yield "; ".join(about + move for move in moves) + ("; nobody else moves" if movement.is_exact else "")
-    if old.percent != new.percent:
-        yield from _participants(old, new)
+        yield "; ".join([*moves, "nobody else moves"] if movement.is_exact else moves)
     if _rest(old) != _rest(new):
         yield f"conditions, lists or rules change: {_UNKNOWN}"
-    if _values(old) != _values(new):
+    if _values(old, new):
         yield "everybody who gets a changed variant gets its new values"
 
 
-def _participants(old: FlagSource, new: FlagSource) -> Iterator[str]:
-    first, second = (STEPS if flag.percent is None else flag.percent for flag in (old, new))
-    word = "join" if second > first else "leave"
-    other = "leaves" if second > first else "joins"
+def _participation(first: int, second: int) -> str:
+    word, other = ("join", "leaves") if second > first else ("leave", "joins")
     change = show_percent(abs(second - first))
-    yield (
-        f"those who take part: {show_percent(first)} % → {show_percent(second)} %: "
-        f"about {change} % of users {word}, nobody {other}"
-    )
+    start = f"those who take part: {show_percent(first)} % → {show_percent(second)} %"
+    return f"{start}: about {change} % of users {word}, nobody {other}"
 
 
 def _rest(flag: FlagSource) -> tuple[object, ...]:
     lists = tuple(
-        (variant.name, variant.users, variant.groups, variant.segments, variant.rule) for variant in flag.variants
+        (variant.name, variant.users, variant.groups, variant.segments, variant.rule)
+        for variant in flag.variants
+        if variant.rule is not None or not variant.is_empty
     )
     return _conditions(flag), lists
 
 
-def _values(flag: FlagSource) -> dict[str, object]:
-    return {variant.name: (variant.enabled, variant.values) for variant in flag.variants} or {
-        "": (flag.enabled, flag.values)
-    }
+def _values(old: FlagSource, new: FlagSource) -> bool:
+    """Tell whether a variant that stays answers differently."""
+    before = {variant.name: (variant.enabled, variant.values) for variant in old.variants}
+    return any(
+        before.get(each.name, (each.enabled, each.values)) != (each.enabled, each.values) for each in new.variants
+    )
 
 
 def _percent(steps: Fraction) -> Decimal:

@@ -204,10 +204,9 @@ def _on_key(place: str, action: str, key: Key, value: object) -> Condition | Non
 
 
 def _among(place: str, key: Key, value: object) -> Condition:
-    items = value if isinstance(value, list) else [value]
-    if not items:
-        raise _Untranslatable(place, "an empty list matches nobody")
-    return Membership(key, tuple(_constant(place, item) for item in items))
+    if not isinstance(value, list) or not value:
+        raise _Untranslatable(place, "AWS's `in` needs a list with something in it")
+    return Membership(key, tuple(_constant(place, item) for item in value))
 
 
 def _between(place: str, value: object) -> Condition:

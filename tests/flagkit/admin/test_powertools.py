@@ -67,7 +67,7 @@ def condition(action, value, key="k"):
         (condition("NOT_EQUALS", 1), "(not (eq $k 1))"),
         (condition("KEY_LESS_THAN_VALUE", 3), "(lt $k 3)"),
         (condition("KEY_IN_VALUE", ["a", "b"]), '(in $k ["a", "b"])'),
-        (condition("IN", "a"), '(in $k ["a"])'),
+        (condition("IN", ["a"]), '(in $k ["a"])'),
         (condition("ENDSWITH", "x"), '(ends_with $k "x")'),
         (
             condition(
@@ -94,7 +94,8 @@ def test_an_action_becomes_a_rule(given, rule):
         (condition("SCHEDULE_BETWEEN_DATETIME_RANGE", {"START": "soon"}), "START isn't a time"),
         (condition("STARTSWITH", 3), "nothing like STARTSWITH"),
         (condition("EQUALS", {"a": 1}), "neither text"),
-        (condition("IN", []), "empty list"),
+        (condition("IN", []), "needs a list"),
+        (condition("IN", "part of a text"), "needs a list"),
         (condition("EQUALS", "x", key="user.id"), "context key"),
         (condition("EQUALS", "\ud800"), "surrogate"),
         ("nonsense", "isn't an object"),
