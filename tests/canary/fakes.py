@@ -274,3 +274,45 @@ def stage_of(*functions: str, **settings: object) -> StagePlan:
 def unavailable(*_: object) -> None:
     """A trouble that always strikes."""
     raise UnavailableError("AWS doesn't answer")
+
+
+class Once:
+    """Trouble that does something at the n-th moment of one kind, and lets everything else pass.
+
+    Args:
+        moment: "before" or "after" the call.
+        call: "read", "write" or "version".
+        at: which of those moments, from 1.
+        act: what happens; calls that it makes itself pass.
+        key: only calls about this function; every function where empty.
+    """
+
+    def __init__(self, moment: str, call: str, at: int, act: Callable[[], object], key: str = "") -> None:
+        self.wanted, self.at, self.act, self.key = (moment, call), at, act, key
+        self.count, self.active = 0, False
+
+    def __call__(self, moment: str, call: str, key: str) -> None:
+        if (moment, call) != self.wanted or self.active or self.key not in {"", key}:
+            return
+        self.count += 1
+        if self.count == self.at:
+            self.active = True
+            try:
+                self.act()
+            finally:
+                self.active = False
+
+
+def interrupt() -> None:
+    """The process gets Ctrl-C with no handler installed."""
+    raise KeyboardInterrupt
+
+
+def down_until(world: World, until: datetime) -> Callable[[str, str, str], None]:
+    """Trouble on every call until then."""
+
+    def trouble(moment: str, call: str, key: str) -> None:
+        if world.clock.now() < until:
+            raise UnavailableError("no network")
+
+    return trouble

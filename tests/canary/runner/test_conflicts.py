@@ -11,7 +11,7 @@ from canary.core.events import CanaryEnded
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import ConflictError, NotRunningError, RecordError
-from tests.canary.fakes import World, stage_of
+from tests.canary.fakes import Once, World, stage_of
 
 ALONE = {("1", None, 0)}
 
@@ -23,22 +23,6 @@ def begun(world: World) -> CanaryState:
 
 def fleet(**settings: object) -> World:
     return World(stage_of("api:live", "worker:live", **settings))
-
-
-class Once:
-    """Does something just before (or after) the n-th call of one kind."""
-
-    def __init__(self, moment: str, call: str, at: int, act: object) -> None:
-        self.wanted, self.at, self.act, self.count, self.active = (moment, call), at, act, 0, False
-
-    def __call__(self, moment: str, call: str, key: str) -> None:
-        if (moment, call) != self.wanted or self.active:
-            return
-        self.count += 1
-        if self.count == self.at:
-            self.active = True
-            self.act()  # type: ignore[operator]
-            self.active = False
 
 
 def test_a_second_deploy_is_told_which_canary_is_under_way() -> None:

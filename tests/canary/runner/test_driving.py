@@ -19,10 +19,9 @@ from canary.errors import (
     NotRunningError,
     RecordError,
     RefusedError,
-    UnavailableError,
 )
 from canary.runner import Ports
-from tests.canary.fakes import World, stage_of
+from tests.canary.fakes import Once, World, down_until, interrupt, stage_of
 
 
 def fleet(**settings: object) -> World:
@@ -206,15 +205,7 @@ def test_a_driver_at_work_goes_along_with_what_people_ask_elsewhere() -> None:
 def test_a_request_at_the_same_moment_as_a_write_is_made_again() -> None:
     world = fleet()
     begun(world)
-    struck = False
-
-    def pause_first(moment: str, call: str, key: str) -> None:
-        nonlocal struck
-        if (moment, call) == ("before", "write") and not struck:
-            struck = True
-            runner.pause(world.stage, world.ports())
-
-    world.traffic.trouble = pause_first
+    world.traffic.trouble = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
     assert runner.promote(world.stage, world.ports()).phase is Phase.PROMOTING
     assert set(world.routes().values()) == {("2", None, 0)}
 
@@ -224,15 +215,7 @@ def test_a_pause_that_comes_between_a_tick_and_its_write_wins() -> None:
     ports = world.ports()
     state = begun(world, ports)
     world.clock.sleep(400)
-    struck = False
-
-    def pause_first(moment: str, call: str, key: str) -> None:
-        nonlocal struck
-        if (moment, call) == ("before", "write") and not struck:
-            struck = True
-            runner.pause(world.stage, world.ports())
-
-    world.traffic.trouble = pause_first
+    world.traffic.trouble = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
     done = runner.tick(world.stage, ports, state)
     assert (done.state.phase, done.state.weight_bp) == (Phase.PAUSED, 1000)
 
@@ -286,12 +269,7 @@ def test_a_rollback_ends_a_canary_that_was_only_claimed() -> None:
 def test_a_rollback_finishes_what_another_process_left_half_taken_back() -> None:
     world = fleet()
     begun(world)
-
-    def die(moment: str, call: str, key: str) -> None:
-        if (moment, call, key) == ("after", "write", "worker:live"):
-            raise KeyboardInterrupt
-
-    world.traffic.trouble = die
+    world.traffic.trouble = Once("after", "write", 1, interrupt, "worker:live")
     with pytest.raises(KeyboardInterrupt):
         runner.rollback(world.stage, world.ports())
     world.traffic.trouble = lambda moment, call, key: None
@@ -373,12 +351,7 @@ def test_a_stop_request_while_aws_is_down_is_carried_out_when_it_is_back() -> No
     ports = world.ports()
     state = begun(world, ports)
     until = world.clock.now() + timedelta(minutes=10)
-
-    def down(moment: str, call: str, key: str) -> None:
-        if world.clock.now() < until:
-            raise UnavailableError("no network")
-
-    world.traffic.trouble = down
+    world.traffic.trouble = down_until(world, until)
     state = runner.run(world.stage, ports, state, stop_requested=lambda: True)
     assert state.phase is Phase.ROLLED_BACK
     assert world.clock.now() < until + timedelta(minutes=1)
@@ -396,12 +369,7 @@ def test_a_stop_request_for_a_canary_on_its_way_back_lets_it_arrive() -> None:
     world = fleet()
     ports = world.ports()
     state = begun(world, ports)
-
-    def die(moment: str, call: str, key: str) -> None:
-        if (moment, call, key) == ("after", "write", "api:live"):
-            raise KeyboardInterrupt
-
-    world.traffic.trouble = die
+    world.traffic.trouble = Once("after", "write", 1, interrupt, "api:live")
     with pytest.raises(KeyboardInterrupt):
         runner.rollback(world.stage, world.ports())
     world.traffic.trouble = lambda moment, call, key: None
@@ -421,12 +389,7 @@ def test_an_unreachable_aws_does_not_end_the_loop() -> None:
     ports = world.ports()
     state = begun(world, ports)
     until = world.clock.now() + timedelta(minutes=10)
-
-    def down(moment: str, call: str, key: str) -> None:
-        if world.clock.now() < until:
-            raise UnavailableError("no network")
-
-    world.traffic.trouble = down
+    world.traffic.trouble = down_until(world, until)
     assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
     assert any(isinstance(event, CallRetried) for event in world.journal.written)
     assert any("can't be reached" in e.text for e in world.journal.written if isinstance(e, Noticed))
