@@ -113,7 +113,7 @@ def _weights(key: str, logic: Logic, variants: Sequence[RuledVariant]) -> Iterat
         wanted = " ".join(f"{variant.name}={_shown(variant.rule)}" for variant in plain)
         message = f"the percentages read like weights, but give {shares} and the default {_ratio(left)} %"
         yield _warning("weights", first, message, f"`flagkit split {key} {wanted}` gives these weights.")
-    elif 0 < left <= BUCKETS // 100 and len(plain) < len(variants):
+    elif 0 < left < BUCKETS // 50 and len(plain) < len(variants):  # less than 2 % is hardly meant
         message = f"the shares add up to {_ratio(BUCKETS - left)} %; the default gets the other {_ratio(left)} %"
         yield _warning("weights", first, message, f"`flagkit split {key} …` shares all users out, if that is meant.")
 
