@@ -211,7 +211,7 @@ class DeploymentError(FlagkitError):
     """A deployment didn't do what was asked, e.g. nothing runs that could be stopped. Since 0.1."""
 
     code = "deployment_failed"
-    default_hint = "`flagkit deploy --status` shows what is saved and what is served."
+    default_hint = "`flagkit status` shows what is saved and what is served."
 
 
 class DeploymentBusyError(DeploymentError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -15,13 +16,30 @@ from flagkit.errors import FlagkitError
 
 app = typer.Typer(
     name="flagkit",
-    help="Feature flags on AWS AppConfig or in a file: toggle, roll out, target, see, undo.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(value: bool) -> None:
+    if value:
+        from flagkit import __version__
+
+        typer.echo(f"flagkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Feature flags on AWS AppConfig or in a file: toggle, roll out, target, see, undo."""
+
 
 app.command("list")(look.list_flags)
 app.command()(look.show)

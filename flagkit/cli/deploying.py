@@ -89,7 +89,7 @@ def deploy(
         return 0
     running = deployments.status().running
     if running is not None and running.version != version and how.busy() == "wait":
-        say(f"waiting for deployment {running.number}, which runs already ({running.state.lower()})")
+        say(f"waiting for deployment {running.number}, which runs already ({running.state.lower()}; see --when-busy)")
     try:
         if version is None:
             started = deployments.finish(pace=how.pace, when_busy=how.busy(), again=again)

@@ -94,3 +94,22 @@ def test_the_example_of_flags_as_code_runs(terminal, tmp_path: Path) -> None:
             words = [word for word in words if word != "flags.json"]
         terminal.good(*words)
     compile((tmp_path / "shop_flags.py").read_text(), "shop_flags.py", "exec")
+
+
+def test_every_command_that_a_hint_names_exists() -> None:
+    import typer
+
+    from flagkit.cli.app import app
+
+    group = typer.main.get_command(app)
+    commands = group.commands  # type: ignore[attr-defined]
+    wrong: list[str] = []
+    for path in sorted((ROOT / "flagkit").rglob("*.py")):
+        for words in re.findall(r"`flagkit ([a-z][^`\n]*)`", path.read_text()):
+            name, *rest = words.split()
+            command = commands.get(name)
+            known = set() if command is None else {option for it in command.params for option in it.opts}
+            used = {word.strip(".,;:()'\"").split("=")[0] for word in rest if word.startswith("-")}
+            if command is None or (not hasattr(command, "commands") and not used <= known | {"--help"}):
+                wrong.append(f"{path.relative_to(ROOT)}: {words}")
+    assert wrong == []
