@@ -111,6 +111,26 @@ def test_lists_come_in_pages(client):
     assert refused(client.list_applications, NextToken="rubbish!") == ("BadRequestException", 400)
 
 
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("create_application", {"Name": "x" * 65}),
+        ("create_application", {"Name": "x", "Description": "x" * 1025}),
+        ("list_applications", {"MaxResults": 51}),
+        ("get_deployment_strategy", {"DeploymentStrategyId": "No-Such!"}),
+        ("create_deployment_strategy", {"Name": "x", "DeploymentDurationInMinutes": 1441, "GrowthFactor": 10.0}),
+        ("create_deployment_strategy", {"Name": "x", "DeploymentDurationInMinutes": 1, "GrowthFactor": 100.5}),
+        (
+            "create_deployment_strategy",
+            {"Name": "x", "DeploymentDurationInMinutes": 1, "GrowthFactor": 10.0, "GrowthType": "CUBIC"},
+        ),
+    ],
+)
+def test_what_the_service_model_does_not_allow_is_refused(client, operation, params):
+    """[BOTO]: lengths, patterns, choices and maxima, of which botocore checks none itself."""
+    assert refused(getattr(client, operation), **params) == ("BadRequestException", 400)
+
+
 def test_an_unknown_thing_is_404(client, application):
     """[BOTO]: ResourceNotFoundException."""
     gone = ("ResourceNotFoundException", 404)

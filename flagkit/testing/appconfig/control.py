@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flagkit.testing.appconfig.deployments import DeploymentOperations
+from flagkit.testing.appconfig.limits import refuse_beyond_model
 from flagkit.testing.appconfig.store import (
     FEATURE_FLAGS,
     FREEFORM,
@@ -22,6 +23,7 @@ from flagkit.testing.appconfig.store import (
 )
 from flagkit.testing.appconfig.strategies import StrategyOperations
 from flagkit.testing.appconfig.versions import VersionOperations
+from flagkit.testing.codec import service_model
 from flagkit.testing.wire import CallContext
 
 Answer = dict[str, Any]
@@ -32,6 +34,11 @@ class AppConfig(DeploymentOperations, VersionOperations, StrategyOperations):
     """boto3's `appconfig`: one method per operation. Since 0.1."""
 
     service = "appconfig"
+
+    def handle(self, operation: str, params: Answer, context: CallContext) -> Answer:
+        """Runs one operation on parameters that the service model allows."""
+        refuse_beyond_model(service_model(self.service).operation_model(operation).input_shape, params)
+        return super().handle(operation, params, context)
 
     # applications
 
