@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from itertools import count
 
 from canary.view.model import Bar, BarsView
@@ -21,8 +22,8 @@ def bars(view: BarsView) -> str:
     number = next(_numbers)
     return element(
         "svg",
-        element("title", view.title, id=f"bt{number}"),
-        element("desc", view.summary, id=f"bd{number}"),
+        element("title", escape(view.title), id=f"bt{number}"),
+        element("desc", escape(view.summary), id=f"bd{number}"),
         *rows,
         viewBox=f"0 0 {WIDTH} {14 + ROW_PX * len(view.bars)}",
         role="img",

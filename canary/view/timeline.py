@@ -6,6 +6,7 @@ It draws what the view holds; it must not compute statistics nor decide what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from itertools import count
 
 from canary.view.model import CanaryView, EvidencePoint, MinutePoint, Note, Rate, StreamView
@@ -45,8 +46,8 @@ def timeline(view: CanaryView) -> str:
     number = next(_numbers)
     return element(
         "svg",
-        element("title", f"Timeline of the canary on {view.stage}", id=f"t{number}"),
-        element("desc", describe(view), id=f"d{number}"),
+        element("title", escape(f"Timeline of the canary on {view.stage}"), id=f"t{number}"),
+        element("desc", escape(describe(view)), id=f"d{number}"),
         marks,
         *parts,
         viewBox=f"0 0 {WIDTH} {top + 40:.0f}",
@@ -206,7 +207,14 @@ def _dots(
             continue
         hint = f"minute {point.at_min:g}, {label}: {rate.bad} of {rate.requests} ({percent(rate.ratio)})"
         parts.append(
-            element("circle", element("title", hint), cx=x(point.at_min), cy=y(rate.ratio), r=3.2, class_=f"{name}-dot")
+            element(
+                "circle",
+                element("title", escape(hint)),
+                cx=x(point.at_min),
+                cy=y(rate.ratio),
+                r=3.2,
+                class_=f"{name}-dot",
+            )
         )
     return "".join(parts)
 
@@ -244,7 +252,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
     for stream in streams:
         for style, meaning, pick in rules:
             points = [(x(point.at_min), y(value)) for point in stream.evidence if (value := pick(point)) is not None]
-            hint = element("title", f"{stream.gate} of {stream.function}: {meaning}")
+            hint = element("title", escape(f"{stream.gate} of {stream.function}: {meaning}"))
             if points:
                 # It begins as a bet of one against one when traffic moves.
                 whole = [(x(0.0), y(0.0)), *points]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -180,3 +181,11 @@ def test_every_event_becomes_json(rolled_back: tuple[Event, ...]) -> None:
         shown = data(event)
         assert isinstance(shown, dict)
         assert json.loads(json.dumps(shown))["event"] == event.event
+
+
+def test_names_from_a_plan_never_become_markup(bad: CanaryView) -> None:
+    hostile = "<script>alert(1)</script>"
+    streams = tuple(replace(stream, title=hostile, gate=hostile, function=hostile) for stream in bad.streams)
+    text = page(canary_report(replace(bad, stage=hostile, streams=streams)))
+    assert hostile not in text
+    assert "&lt;script&gt;" in text
