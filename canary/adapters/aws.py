@@ -6,6 +6,7 @@ through the Clock port, `patiently` for reads that must not raise), so botocore'
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -78,9 +79,14 @@ _TRY_AGAIN: Final = frozenset(
 
 
 def open_session(region: str | None = None) -> Session:
-    """A session from the environment (credentials, profile), in the plan's region if it names one. Since 0.1."""
+    """A session from the environment (credentials, profile), in the plan's region if it names one.
+
+    boto3 itself reads only AWS_DEFAULT_REGION; the other SDKs and the AWS command line take AWS_REGION first.
+
+    Since 0.1.
+    """
     try:
-        return boto3.Session(region_name=region)
+        return boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
     except ProfileNotFound as error:
         raise AccessDeniedError(str(error), hint="Correct AWS_PROFILE.") from error
 

@@ -129,3 +129,10 @@ def test_an_entry_that_failed_inside_a_good_answer_is_an_error(canary_aws: AwsSt
     buses._events.call = lambda *_, **__: {"FailedEntryCount": 1, "Entries": [entry]}  # type: ignore[method-assign]
     with pytest.raises(UnavailableError, match="slow down"):
         buses.put_event("default", "canary rolled back", "{}", canary_aws.clock.now())
+
+
+def test_the_region_comes_from_aws_region_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert open_session().region_name == "eu-west-1"
+    assert open_session("eu-north-1").region_name == "eu-north-1"
