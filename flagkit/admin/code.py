@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flagkit.admin.diff import DocumentDiff, compare
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG, segments_named, with_kept_segments
-from flagkit.admin.entries import Entry, entries_of, with_entries
-from flagkit.authoring import FlagSource, compile_document, decompile, read_cuts, read_toml, write_toml
+from flagkit.admin.edits.workbench import SEGMENTS_FLAG, with_kept_segments
+from flagkit.authoring import apply_source, decompile, read_toml, write_toml
 from flagkit.core.documents import FlagDocument
 
 
@@ -47,19 +46,5 @@ def plan(document: FlagDocument, toml: str) -> Plan:
 
     Since 0.1.
     """
-    wanted = with_kept_segments(read_toml(toml))
-    present = decompile(document)
-    compiled = entries_of(compile_document(wanted, cuts=read_cuts(document)))
-    native = entries_of(document)
-    entries: dict[str, Entry | None] = {key: None for key in native if key not in compiled}
-    for key, entry in compiled.items():
-        # A flag that means the same keeps the text of its rules.
-        flag = wanted.flags[key]
-        if entry != native.get(key) and not (flag == present.flags.get(key) and _stands_alone(flag)):
-            entries[key] = entry
-    result = with_entries(document, entries)
+    result = apply_source(document, with_kept_segments(read_toml(toml)))
     return Plan(result, compare(document, result))
-
-
-def _stands_alone(flag: FlagSource) -> bool:
-    return not flag.requires and not segments_named(flag)
