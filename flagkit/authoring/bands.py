@@ -94,10 +94,13 @@ def recut(old: Cut, shares: Mapping[str, int]) -> dict[str, tuple[Band, ...]]:
         shares: the wanted shares in steps; names without one lose their bands.
 
     Raises:
-        EditError: the shares are more than 100 %, or the old bands overlap.
+        EditError: a share is negative, the shares are more than 100 %, or the old bands overlap.
 
     Since 0.1.
     """
+    if negative := [name for name, share in shares.items() if share < 0]:
+        message = f"the share of {negative[0]} is negative"
+        raise EditError(message)
     if sum(shares.values()) > STEPS:
         message = f"the shares add up to {show_percent(sum(shares.values()))} %, more than 100 %"
         raise EditError(message)

@@ -58,6 +58,11 @@ def test_more_than_one_hundred_percent_is_refused():
         cut({"a": STEPS, "b": 1})
 
 
+def test_a_negative_share_is_refused():
+    with pytest.raises(EditError, match="b is negative"):
+        cut({"a": 5, "b": -1})
+
+
 def test_overlapping_bands_are_refused():
     with pytest.raises(EditError, match=r"overlap at 0\.5 %"):
         list(segments({"a": (Band(0, 10_000),), "b": (Band(5_000, 20_000),)}))
