@@ -1,4 +1,4 @@
-"""The machine: which judgement leads where, and what is ordered in which order."""
+"""The machine on its way forward: which judgement leads where, and what is ordered in which order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from canary.core.events import (
     Announce,
-    CanaryEnded,
     Effect,
     Judged,
     PhaseChanged,
@@ -18,16 +17,14 @@ from canary.core.events import (
     WriteAliases,
     WriteKind,
 )
-from canary.core.machine import conclude, decide, ready_to_go_on, request
-from canary.core.measurements import Observations
+from canary.core.machine import conclude, ready_to_go_on
 from canary.core.moves import claims
-from canary.core.phases import FINAL, Phase, Signal
+from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
 from canary.core.recover import fingerprint
-from canary.core.state import CanaryState, ForeignChange, FunctionState
-from canary.core.verdict import Judgement, Process, SharedIncident, Verdict
-from canary.errors import RefusedError
+from canary.core.state import CanaryState, FunctionState
+from canary.core.verdict import Judgement, Process, Verdict
 from tests.canary.fakes import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -241,145 +238,3 @@ def test_the_policy_promotes_from_the_last_step() -> None:
 def test_an_inconclusive_canary_is_still_judged_when_somebody_ticks_it() -> None:
     assert conclude(canary(Phase.INCONCLUSIVE), UNSURE, after(99))[0].phase is Phase.INCONCLUSIVE
     assert conclude(canary(Phase.INCONCLUSIVE), HEALTHY, after(99))[0].weight_bp == 2500
-
-
-def test_a_write_that_was_cut_short_is_completed_before_anything_else() -> None:
-    state, effects = conclude(canary(behind=("worker:live",)), HEALTHY, after(9))
-    assert state.weight_bp == 1000
-    (order,) = writes(effects)
-    assert (order.kind, [w.function.key for w in order.writes]) == (WriteKind.FORWARD, ["worker:live"])
-
-
-def test_a_sick_canary_does_not_complete_its_step() -> None:
-    state, effects = conclude(canary(behind=("worker:live",)), SICK, after(9))
-    assert state.phase is Phase.ROLLING_BACK
-    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
-
-
-def test_a_promotion_is_over_only_when_every_alias_is_read_back_and_awss_own_weights_are_gone() -> None:
-    promoting = canary(Phase.PROMOTING, 1000, 10_000)
-    assert conclude(replace(promoting, behind=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
-    assert conclude(replace(promoting, draining=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
-    state, effects = conclude(promoting, UNSURE, after(11))
-    assert state.phase is Phase.POST_BAKE
-    assert writes(effects)[0].kind is WriteKind.ANNOTATE
-
-
-def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None:
-    post = canary(Phase.POST_BAKE, 1000, 10_000)
-    assert conclude(post, UNSURE, after(14.9))[0].phase is Phase.POST_BAKE
-    state, effects = conclude(post, UNSURE, after(15))
-    assert state.phase is Phase.PROMOTED
-    (order,) = writes(effects)
-    assert [w.function.key for w in order.writes] == ["api:live", "worker:live", "api:live"]
-    marked = decode(order.writes[0].spec.description)
-    assert marked is not None
-    assert marked.phase is Phase.PROMOTED
-    assert [w.spec.description for w in order.writes[1:]] == ["", "Live traffic"]
-    assert told(effects) == [Judged, PhaseChanged, CanaryEnded]
-    ended = effects[-1]
-    assert isinstance(ended, Announce)
-    assert isinstance(ended.event, CanaryEnded)
-    assert ended.event.functions_left == ()
-
-
-def test_one_function_alone_needs_no_mark() -> None:
-    alone = replace(canary(Phase.POST_BAKE, 1000, 10_000), functions=(FunctionState(API, "1", "2", "Live traffic"),))
-    _, effects = conclude(alone, UNSURE, after(15))
-    assert [w.spec.description for w in writes(effects)[0].writes] == ["Live traffic"]
-
-
-def test_a_shared_incident_keeps_the_way_back_open_after_the_promotion() -> None:
-    shared = said(Verdict.INCONCLUSIVE, Process.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
-    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44))[0].phase is Phase.POST_BAKE
-    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45))[0].phase is Phase.PROMOTED
-
-
-@pytest.mark.parametrize(("going", "gone"), [(Phase.ROLLING_BACK, Phase.ROLLED_BACK), (Phase.ABORTING, Phase.ABORTED)])
-def test_the_way_back_ends_when_every_alias_is_read_back(going: Phase, gone: Phase) -> None:
-    returning = canary(going, 1000, 0)
-    waiting, effects = conclude(replace(returning, behind=("worker:live",)), HEALTHY, after(1))
-    assert waiting.phase is going
-    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
-    assert conclude(replace(returning, draining=("api:live",)), HEALTHY, after(1))[0].phase is going
-    state, effects = conclude(returning, HEALTHY, after(1))
-    assert state.phase is gone
-    assert [w.function.key for w in writes(effects)[0].writes] == ["worker:live", "api:live"]
-    assert told(effects) == [PhaseChanged, CanaryEnded]
-
-
-def test_a_foreign_change_stops_the_canary_without_any_write_and_says_what_is_left() -> None:
-    taken = canary(foreign=(ForeignChange("worker:live", "worker:live is on version 12"),))
-    state, effects = conclude(taken, HEALTHY, after(9))
-    assert (state.phase, state.why, writes(effects)) == (Phase.CONFLICT, "worker:live is on version 12", [])
-    ended = effects[-1]
-    assert isinstance(ended, Announce)
-    assert isinstance(ended.event, CanaryEnded)
-    assert ended.event.functions_left == ("api:live",)
-
-
-def test_a_sick_canary_takes_back_what_is_still_ours_beside_a_foreign_change() -> None:
-    taken = canary(foreign=(ForeignChange("worker:live", "moved"),))
-    state, effects = conclude(taken, SICK, after(9))
-    assert state.phase is Phase.ROLLING_BACK
-    assert isinstance(effects[0], WriteAliases)
-
-
-def test_the_way_back_is_finished_for_what_is_ours_and_names_the_rest() -> None:
-    taken = canary(Phase.ROLLING_BACK, 1000, 0, foreign=(ForeignChange("worker:live", "worker:live moved"),))
-    state, effects = conclude(taken, NO_DATA, after(1))
-    assert (state.phase, [w.function.key for w in writes(effects)[0].writes]) == (Phase.ROLLED_BACK, ["api:live"])
-    assert "worker:live moved" in state.why
-
-
-def test_when_everything_is_somebody_elses_the_way_back_is_a_conflict() -> None:
-    both = (ForeignChange("api:live", "moved"), ForeignChange("worker:live", "moved"))
-    assert conclude(canary(Phase.ROLLING_BACK, 1000, 0, foreign=both), SICK, after(1))[0].phase is Phase.CONFLICT
-
-
-def test_an_end_whose_last_writes_were_cut_short_is_completed_and_told() -> None:
-    state, effects = conclude(canary(Phase.PROMOTED, 1000, 10_000, behind=("api:live",)), NO_DATA, after(20))
-    assert state.phase is Phase.PROMOTED
-    assert writes(effects)[0].kind is WriteKind.RESTORE
-    assert told(effects) == [CanaryEnded]
-
-
-@pytest.mark.parametrize("phase", sorted(FINAL))
-def test_nothing_happens_after_the_end(phase: Phase) -> None:
-    ended = canary(phase, 1000, 0)
-    assert conclude(ended, SICK, after(99)) == (ended, ())
-
-
-def test_a_person_may_pause_and_resume_and_the_hold_counts_from_then_on() -> None:
-    paused, effects = request(canary(), Signal.PAUSE, "coffee", after(8))
-    assert (paused.phase, paused.why, writes(effects)[0].kind) == (Phase.PAUSED, "coffee", WriteKind.ANNOTATE)
-    resumed, _ = request(paused, Signal.RESUME, "go", after(60))
-    assert resumed.phase is Phase.BAKING
-    held, _ = conclude(resumed, UNSURE, after(60))
-    assert (held.phase, held.deadline) == (Phase.HOLDING, after(90))
-
-
-def test_a_resumed_canary_may_still_bake_first() -> None:
-    resumed, _ = request(canary(Phase.PAUSED), Signal.RESUME, "go", after(3))
-    held, _ = conclude(resumed, UNSURE, after(10))
-    assert held.deadline == after(40)
-
-
-def test_a_person_may_promote_abort_or_roll_back() -> None:
-    assert request(canary(), Signal.PROMOTE, "trust me", after(1))[0].phase is Phase.PROMOTING
-    assert request(canary(), Signal.ABORT, "stop", after(1))[0].phase is Phase.ABORTING
-    back, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLL_BACK, "no", after(1))
-    assert (back.phase, writes(effects)[0].kind) == (Phase.ROLLING_BACK, WriteKind.TAKE_BACK)
-
-
-def test_an_illegal_request_changes_nothing() -> None:
-    with pytest.raises(RefusedError):
-        request(canary(Phase.ROLLING_BACK), Signal.PAUSE, "wait", after(1))
-
-
-def test_decide_judges_and_then_concludes() -> None:
-    state, effects = decide(canary(), Observations(), after(1))
-    assert state.phase is Phase.BAKING
-    (event,) = [effect.event for effect in effects if isinstance(effect, Announce)]
-    assert isinstance(event, Judged)
-    assert event.judgement.verdict is Verdict.NO_DATA

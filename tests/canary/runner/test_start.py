@@ -1,210 +1,27 @@
-"""The start: what is checked, what is refused with nothing changed, and which versions are released."""
+"""The start: which versions are released, how aliases are claimed, and claims given back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
 from canary import runner
 from canary.core.events import CanaryEnded, CanaryStarted, Noticed
-from canary.core.measurements import AlarmReading, AlarmState, DataState, Probe, StreamKey
 from canary.core.phases import Phase
 from canary.core.record import decode
-from canary.core.traffic import FunctionFacts
 from canary.errors import AccessDeniedError, AwsError, ConflictError, NotFoundError, RefusedError, UnavailableError
-from canary.ports import Target
 from canary.runner import Level
 from tests.canary.fakes import World, stage_of, unavailable
-
-
-def failed(world: World, **more: object) -> dict[str, str]:
-    """Names and texts of the checks that fail for version 2."""
-    targets = [Target(function, world.alias(function.key).version, "2") for function in world.stage.functions]
-    checks = runner.preflight(world.stage, world.ports(), targets, **more)  # type: ignore[arg-type]
-    return {check.name: check.text for check in checks if check.level is Level.FAILED}
-
-
-def warned(world: World) -> set[str]:
-    targets = [Target(function, "1", "2") for function in world.stage.functions]
-    checks = runner.preflight(world.stage, world.ports(), targets)
-    return {check.name for check in checks if check.level is Level.WARNING}
 
 
 def one(**settings: object) -> World:
     return World(stage_of("api:live", **settings))
 
 
-def test_a_healthy_stage_passes_every_check() -> None:
-    assert failed(one()) == {}
-    assert warned(one()) == set()
-
-
 def version(world: World, **changes: object) -> None:
     key = ("api", "2")
     world.traffic.versions[key] = replace(world.traffic.versions[key], **changes)  # type: ignore[arg-type]
-
-
-def facts(**known: object) -> Callable[[World], None]:
-    def change(world: World) -> None:
-        world.traffic.facts["api"] = FunctionFacts(**known)  # type: ignore[arg-type]
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("version_active", lambda world: version(world, state="Pending")),
-        ("same_role", lambda world: version(world, role="other")),
-        ("same_dead_letter_queue", lambda world: version(world, dead_letter_arn="arn:dlq")),
-        ("version_readable", lambda world: world.traffic.versions.pop(("api", "2"))),
-        ("version_readable", lambda world: world.traffic.versions.pop(("api", "1"))),
-        ("alias_published", lambda world: world.traffic.foreign("api:live", version="$LATEST")),
-        ("alias_free", lambda world: world.traffic.foreign("api:live", extra_version="2", extra_bp=500)),
-        ("versions_differ", lambda world: world.traffic.foreign("api:live", version="2")),
-        ("alias_readable", lambda world: world.traffic.aliases.pop("api:live")),
-        ("alias_readable", lambda world: world.traffic.foreign("api:live", description="canary9 unknown")),
-        ("no_unqualified_url", facts(unqualified_url=True)),
-        ("no_unqualified_sources", facts(unqualified_sources=("arn:queue",))),
-        ("baseline_healthy", lambda world: world.metrics.failing.update({"1": 0.2})),
-        ("metrics", lambda world: setattr(world.metrics, "state", DataState.FAILED)),
-    ],
-)
-def test_what_would_go_wrong_later_is_refused_with_its_reason(name: str, change: Callable[[World], object]) -> None:
-    world = one()
-    targets = [Target(world.stage.functions[0], "1", "2")]
-    if name == "versions_differ":
-        targets = [Target(world.stage.functions[0], "2", "2")]
-    change(world)
-    checks = runner.preflight(world.stage, world.ports(), targets)
-    found = [check for check in checks if check.level is Level.FAILED]
-    assert name in {check.name for check in found}
-    assert all(check.text for check in found)
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("durable", lambda world: version(world, durable=True)),
-        ("provisioned_concurrency", facts(provisioned_on=("live",))),
-        ("may_look", facts(unknown=("lambda:ListFunctionUrlConfigs",))),
-        ("description_fits", lambda world: world.traffic.foreign("api:live", description="x" * 250)),
-        ("traffic", lambda world: setattr(world.metrics, "per_minute", 0)),
-    ],
-)
-def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[World], object]) -> None:
-    world = one()
-    change(world)
-    assert failed(world) == {}
-    assert name in warned(world)
-
-
-def test_another_account_than_the_plans_is_refused() -> None:
-    world = one(account="111122223333")
-    assert "unknown" in failed(world)["account"]
-    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
-    assert "999999999999" in failed(world)["account"]
-    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
-    assert failed(world) == {}
-
-
-def test_a_sick_base_may_be_left_by_a_hotfix() -> None:
-    world = one(hotfix=True)
-    world.metrics.failing["1"] = 0.2
-    assert failed(world) == {}
-    assert "baseline_healthy" in warned(world)
-
-
-def alarm(state: AlarmState) -> AlarmReading:
-    return AlarmReading("alarms", "too-many-errors", state, detail="there is no such alarm")
-
-
-ALARMS = {"alarms": {"kind": "alarms", "names": ["too-many-errors"]}}
-
-
-@pytest.mark.parametrize(
-    ("state", "name"),
-    [(AlarmState.ALARM, "alarm_green"), (AlarmState.UNKNOWN, "alarm_exists")],
-)
-def test_an_alarm_that_is_red_or_missing_is_refused(state: AlarmState, name: str) -> None:
-    world = one(gates=ALARMS)
-    world.alarms.readings = (alarm(state),)
-    assert set(failed(world)) == {name}
-
-
-def test_a_red_alarm_may_be_ignored_by_name_or_by_the_plan() -> None:
-    world = one(gates=ALARMS)
-    world.alarms.readings = (alarm(AlarmState.ALARM),)
-    assert failed(world, ignore_alarms=["too-many-errors"]) == {}
-    tolerant = one(gates={"alarms": {"kind": "alarms", "names": ["too-many-errors"], "already_red": "ignore"}})
-    tolerant.alarms.readings = (alarm(AlarmState.ALARM),)
-    assert failed(tolerant) == {}
-    assert failed(one(gates=ALARMS)) == {}
-
-
-def test_alarms_that_cannot_be_asked_are_not_green() -> None:
-    class Mute:
-        def alarms(self, stage: object, started_at: object) -> tuple[AlarmReading, ...]:
-            raise AccessDeniedError("cloudwatch:DescribeAlarms: AccessDenied")
-
-    world = one(gates=ALARMS)
-    world.alarms = Mute()  # type: ignore[assignment]
-    assert "AccessDenied" in failed(world)["alarm_exists"]
-
-
-HEALTH = {"ping": {"kind": "health", "invoke": {"path": "/health"}}}
-
-
-@pytest.mark.parametrize(("ok", "fails"), [(True, False), (False, True), (None, True)])
-def test_the_old_version_must_answer_its_health_checks(ok: bool | None, fails: bool) -> None:
-    world = one(gates=HEALTH)
-    key = StreamKey("api:live", "ping")
-    world.probes.answers = [
-        (Probe(key, world.clock.now(), ok, "status 500"),),
-        (Probe(key, world.clock.now(), ok=True),),
-    ]
-    assert ("health" in failed(world)) is fails
-
-
-def test_a_new_version_that_fails_its_health_check_gets_no_traffic_at_all() -> None:
-    world = one(gates=HEALTH)
-    key = StreamKey("api:live", "ping")
-    good, bad = Probe(key, world.clock.now(), ok=True), Probe(key, world.clock.now(), ok=False, detail="it raised")
-    world.probes.answers = [(good,), (bad,)]
-    with pytest.raises(RefusedError, match="it raised"):
-        runner.start(world.stage, world.ports())
-    assert world.traffic.writes == []
-
-
-def test_a_dedicated_address_is_not_asked_about_the_old_version() -> None:
-    gate = {"kind": "health", "url": "https://preview.example", "dedicated": True}
-    world = one(gates={"preview": gate})
-    world.probes.answers = [(Probe(StreamKey("", "preview"), world.clock.now(), None, "no network"),)]
-    assert failed(world) == {}
-    assert "health" in warned(world)
-
-
-def test_more_steps_than_a_description_can_hold_are_refused() -> None:
-    steps = [{"weight": 1 + number, "bake": timedelta(minutes=10)} for number in range(45)]
-    assert "characters too long" in failed(one(steps=steps))["record_fits"]
-
-
-def test_a_weight_finer_than_a_basis_point_is_refused() -> None:
-    steps = [{"weight": Decimal("0.004"), "bake": timedelta(minutes=10)}]
-    assert "0.004 %" in failed(one(steps=steps))["weights_whole"]
-
-
-def test_doctor_checks_a_stage_without_a_release() -> None:
-    world = one()
-    names = {check.name for check in runner.preflight(world.stage, world.ports())}
-    assert {"alias_published", "alias_free", "baseline_healthy"} <= names
-    assert "versions_differ" not in names
-    world.traffic.aliases.clear()
-    assert Level.FAILED in {check.level for check in runner.preflight(world.stage, world.ports())}
 
 
 def test_a_refusal_lists_every_failed_check_and_changes_nothing() -> None:
@@ -332,3 +149,51 @@ def test_a_version_for_a_function_that_the_stage_lacks_is_refused_not_ignored() 
     with pytest.raises(RefusedError, match="no function apii:live in this stage; it has api:live, worker:live"):
         runner.start(world.stage, world.ports(), versions={"apii:live": "2"})
     assert world.traffic.writes == []
+
+
+def feasible(world: World) -> dict[str, Level]:
+    found = runner.preflight(world.stage, world.ports())
+    return {check.name: check.level for check in found if check.name in {"enough_traffic", "judged_in_time"}}
+
+
+def test_a_step_that_this_traffic_can_never_show_to_be_healthy_is_refused_with_the_arithmetic() -> None:
+    world = World(stage_of("api:live"))
+    world.metrics.daily = {"api:live": 1.0}
+    with pytest.raises(RefusedError, match=r"(?s)step 1 \(10 %\).*needs 65 clean requests.*1 requests a minute"):
+        runner.start(world.stage, world.ports())
+    assert world.traffic.writes == []
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "settings", "level"),
+    [
+        (1.0, {}, Level.FAILED),
+        (1.0, {"on_inconclusive": "promote"}, Level.WARNING),
+        (50.0, {}, Level.WARNING),
+        (2000.0, {}, None),
+        (0.0, {}, None),
+    ],
+)
+def test_a_step_that_will_have_to_hold_is_only_a_warning(
+    per_minute: float, settings: dict[str, object], level: Level | None
+) -> None:
+    world = World(stage_of("api:live", **settings))
+    world.metrics.daily = {"api:live": per_minute}
+    assert feasible(world).get("enough_traffic") == level
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "settings", "level"),
+    [
+        (60, {}, None),
+        (900, {}, Level.WARNING),
+        (900, {"hold_max": "5m"}, Level.FAILED),
+        (900, {"hold_max": "5m", "on_no_data": "promote"}, Level.WARNING),
+    ],
+)
+def test_a_function_that_runs_longer_than_a_step_is_watched_cannot_be_judged(
+    timeout_s: int, settings: dict[str, object], level: Level | None
+) -> None:
+    world = World(stage_of("api:live", **settings))
+    world.traffic.versions["api", "1"] = replace(world.traffic.versions["api", "1"], timeout_s=timeout_s)
+    assert feasible(world).get("judged_in_time") == level
