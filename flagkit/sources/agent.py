@@ -7,28 +7,13 @@ not rules; `flagkit.sources.remote` asks it for each user. It must not retry or 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError
 from flagkit.sources.base import Document, DocumentKind, content_version, is_whole, rules_are_hidden
+from flagkit.sources.reply import Ask, Headers, Reply
 
-Headers = tuple[tuple[str, str], ...]
 FETCH_TIMEOUT_S = 4.0  # the Agent itself gives AWS 3 s
 DEFAULT_PORT = 2772
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer of the Agent; header names in lower case. Since 0.1."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
-Ask = Callable[[str, Headers, float], Reply]
-"""One GET: `(path, headers, timeout_s) -> Reply`; raises OSError when there is no answer."""
 
 
 class AgentSource:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
-from flagkit.sources.agent import Headers, Reply
+from flagkit.sources.reply import Headers, Reply
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 262_144
@@ -54,11 +54,24 @@ def _request(path: str, headers: Headers) -> bytes:
 
 def _received(connection: socket.socket) -> bytes:
     content = bytearray()
-    while piece := connection.recv(_PIECE_BYTES):
+    expected = MAX_REPLY_BYTES
+    while len(content) < expected and (piece := connection.recv(_PIECE_BYTES)):
         content += piece
-        if len(content) > MAX_REPLY_BYTES:
-            raise OSError(f"the answer is longer than {MAX_REPLY_BYTES} bytes")
+        if expected == MAX_REPLY_BYTES:
+            expected = _expected_bytes(content)
+    if len(content) > MAX_REPLY_BYTES:
+        raise OSError(f"the answer is longer than {MAX_REPLY_BYTES} bytes")
     return bytes(content)
+
+
+def _expected_bytes(content: bytes | bytearray) -> int:
+    """How long the whole answer is, if it says so: a server may keep the connection open all the same."""
+    head, gap, _ = content.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n") if gap else ():
+        name, _, value = line.partition(b":")
+        if name.strip() == b"content-length" and value.strip().isdigit():
+            return min(len(head) + len(gap) + int(value), MAX_REPLY_BYTES + 1)
+    return MAX_REPLY_BYTES
 
 
 def _reply(content: bytes) -> Reply:

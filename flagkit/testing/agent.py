@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flagkit.core.snapshot import Snapshot
-from flagkit.sources.agent import Headers, Reply
+from flagkit.sources.reply import Headers, Reply
 from flagkit.sources.static import short_form
 
 

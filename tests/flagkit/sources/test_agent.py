@@ -13,9 +13,10 @@ from flagkit import ErrorCode, Flags, Reason, State
 from flagkit.core.evaluator import failure
 from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError, SourceUrlError
 from flagkit.sources import DocumentKind, connect
-from flagkit.sources.agent import AgentSource, Reply
+from flagkit.sources.agent import AgentSource
 from flagkit.sources.local_http import MAX_REPLY_BYTES, LocalHttp
 from flagkit.sources.remote import RemoteEvaluator, context_headers
+from flagkit.sources.reply import Reply
 from flagkit.testing import AgentStandIn, VirtualClock
 
 RULED = {
@@ -236,6 +237,12 @@ def test_an_answer_may_come_in_any_pieces_and_end_with_the_connection(answering)
     assert headers == [*own, "Context: city=Zürich", "", ""]
 
 
+def test_a_server_that_keeps_the_connection_open_is_not_waited_for(answering):
+    line = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", b"\r\n{", b"}")
+    line.pieces = line.pieces[:-1]  # nothing more comes: another recv would wait
+    assert LocalHttp("localhost", 2772, None)("/", (), 1.0).body == b"{}"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -246,8 +253,18 @@ def test_an_answer_may_come_in_any_pieces_and_end_with_the_connection(answering)
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n" + bytes(MAX_REPLY_BYTES),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + bytes(MAX_REPLY_BYTES),
     ],
-    ids=["nothing", "no http", "no status", "cut in the head", "cut in the body", "chunks", "too long"],
+    ids=[
+        "nothing",
+        "no http",
+        "no status",
+        "cut in the head",
+        "cut in the body",
+        "chunks",
+        "too long",
+        "says too long",
+    ],
 )
 def test_an_answer_that_cannot_be_read_is_an_os_error(answering, answer):
     answering(answer)
