@@ -118,6 +118,10 @@ class MetricSource(Protocol):
         """
         ...
 
+    def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
+        """Mean traffic of each alias over the last day, or since its first request; unknown ones are left out."""
+        ...
+
 
 class HealthProbe(Protocol):
     """Health checks: HTTP addresses and direct invocations of a version. Since 0.1."""

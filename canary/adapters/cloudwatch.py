@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canary.adapters.aws import Api, Session
 from canary.adapters.gate_series import Needs, Pair, by_alias, by_function, needs, of_metric
 from canary.adapters.queues import Queues
 from canary.adapters.series import Found, Points, Series, SeriesReader
 from canary.core.measurements import (
+    MINUTE,
     AliasMinute,
     AliasTraffic,
     DataState,
@@ -21,8 +22,10 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import CountingGate, Http5xxGate, LatencyGate, MetricGate, QueueGate, RatioGate, StagePlan
+from canary.core.schedule import whole_minute
 from canary.ports import Clock, Measurements, Target, Window
 
+DAY = timedelta(days=1)
 _WORST_FIRST = (DataState.FAILED, DataState.PARTIAL)
 
 
@@ -56,6 +59,19 @@ class CloudWatchMetrics:
             gauges=tuple(self._remembered_gauge(gauge) for gauge in gauges),
             traffic=tuple(_traffic(target, found, window) for target in targets),
         )
+
+    def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> dict[str, float]:
+        """Mean of the alias' Invocations over the last day; a younger alias since its first request."""
+        end = whole_minute(now)
+        series = {target.function.key: by_alias(target, "Invocations") for target in targets}
+        found = self._reader.fetch(series.values(), end - DAY, end)
+        means: dict[str, float] = {}
+        for key, one in series.items():
+            points = found[one]
+            if points.state is DataState.COMPLETE and points.values:
+                minutes = (end - min(points.values)) / MINUTE
+                means[key] = sum(points.values.values()) / max(1.0, minutes)
+        return means
 
     def _remembered(self, stream: Stream) -> Stream:
         if stream.state in _WORST_FIRST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,9 @@ from canary.cli.screens import terminal, write_json
 from canary.cli.session import Session, World, open_session, percentage
 from canary.cli.watching import nobody, show_status, watch
 from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
-from canary.core.events import Event
-from canary.core.plan import parse_duration
-from canary.errors import NotFoundError, UsageError
+from canary.core.events import CanaryStarted, Event
+from canary.core.plan import check_feasibility, parse_duration
+from canary.errors import NotFoundError, PlanError, UsageError
 from canary.view.build import story_of
 from canary.view.page import canary_report, page
 from canary.view.plain import note_line, status_lines
@@ -119,19 +120,29 @@ def plan(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print the plan of a stage with every default, in words and as a picture. Asks AWS nothing."""
+    """Print the plan of a stage with every default, in words and as a picture. Asks AWS nothing.
+
+    With --rps: exit code 2 if a step can't be shown to be healthy in its time.
+    """
+    if rps is not None and not 0 < rps < math.inf:
+        raise UsageError(f"{rps:g} requests a second are no traffic", hint="A number above 0, as in --rps 2.")
     session: Session = open_session(context.obj, plan_path, stage)
+    found = () if rps is None else check_feasibility(session.stage, rps * 60)
     if as_json:
         write_json(session.stage.model_dump(mode="json"))
-        return 0
-    for line in (*plan_lines(session.stage, rps), "", *picture(session.stage)):
-        typer.echo(line)
-    return 0
+    else:
+        for line in (*plan_lines(session.stage, rps), "", *picture(session.stage)):
+            typer.echo(line)
+        for finding in found:
+            typer.echo(f"{finding.severity}: {finding.message}")
+    return PlanError.exit_code if any(finding.severity == "refuse" for finding in found) else 0
 
 
 def _tell(events: list[Event], canary_id: str, *, as_json: bool, report: Path | None) -> int:
-    if not events:
-        raise NotFoundError(f"the journal knows no canary {canary_id}", hint="`canary history` lists them.")
+    if not any(isinstance(event, CanaryStarted) for event in events) and not (as_json and events):
+        raise NotFoundError(
+            f"the journal knows no canary {canary_id}, or lost its beginning", hint="`canary history` lists them."
+        )
     if as_json:
         for event in events:
             write_json(event)

@@ -14,6 +14,7 @@ from canary.errors import CanaryError
 from canary.ports import Target, Window
 from canary.runner.alias_checks import alias_checks, record_checks, version_checks
 from canary.runner.checks import Check, Level
+from canary.runner.feasibility import feasibility_checks
 from canary.runner.measuring import alarms
 from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
@@ -54,6 +55,7 @@ def preflight(
     checks += _guarded("health", "", lambda: _health_checks(stage, ports, bases, targets))
     if bases:
         checks += _guarded("metrics", "", lambda: _metric_checks(stage, ports, bases))
+        checks += _guarded("enough_traffic", "", lambda: feasibility_checks(stage, targets or bases, retrying))
     return tuple(checks)
 
 

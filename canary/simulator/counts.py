@@ -92,6 +92,10 @@ class SimulatedMetrics:
         self._past: dict[str, tuple[tuple[datetime, Requests], ...]] = {}
         self._histories: dict[StreamKey, tuple[MinuteCounts, ...]] = {}
 
+    def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> dict[str, float]:  # noqa: ARG002
+        """Nothing: an invented world may have too little traffic, that is what it is invented for."""
+        return {}
+
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
         """Every counting gate and the alias totals; gauges answer that there is nothing."""
         keys = [target.function.key for target in targets]

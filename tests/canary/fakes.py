@@ -133,6 +133,10 @@ class FakeMetrics:
     state: DataState = DataState.COMPLETE
     silent: bool = False
     asked: list[Window] = field(default_factory=list)
+    daily: dict[str, float] = field(default_factory=dict)
+
+    def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
+        return self.daily
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
         self.asked.append(window)

@@ -255,3 +255,13 @@ def test_pages_are_put_together_and_a_partial_page_in_the_middle_is_no_fault(aws
 
     metrics._reader._cloudwatch.call = paged  # type: ignore[method-assign]
     assert measured(aws, stage_of("api:live"), window(aws, start), metrics) == whole
+
+
+def test_traffic_of_the_last_day_is_a_mean_since_the_first_request_of_a_young_alias(aws: AwsStandIn) -> None:
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    assert metrics.requests_per_minute([TARGET], aws.clock.now()) == {}
+    call(aws, 40)
+    aws.clock.advance(240)
+    assert metrics.requests_per_minute([TARGET], aws.clock.now()) == {"api:live": 10.0}
+    aws.faults.add(Fault.DENIED, "cloudwatch.GetMetricData")
+    assert metrics.requests_per_minute([TARGET], aws.clock.now()) == {}

@@ -98,6 +98,8 @@ def test_a_version_that_does_not_exist_is_refused(desk: Desk) -> None:
         (["verify", "staging", "--p99", "soon"], "soon"),
         (["simulate", "staging", "--candidate-errors", "many"], "'many' is no percentage"),
         (["simulate", "staging", "--rps", "-1"], "can't be simulated"),
+        (["plan", "staging", "--rps", "nan"], "nan requests a second are no traffic"),
+        (["plan", "staging", "--rps", "-1"], "are no traffic"),
         (["replay", "nowhere.jsonl"], "can't be read"),
         (["replay", "canary.toml"], "holds no event"),
         (["history", "--id", "nobody"], "knows no canary nobody"),

@@ -128,6 +128,21 @@ def test_a_plan_is_printed_in_words_and_as_a_picture(desk: Desk) -> None:
     assert json.loads(desk("plan", "staging", "--json").out)["name"] == "staging"
 
 
+def test_a_plan_that_cannot_work_at_the_traffic_there_is_says_why_with_exit_code_2(desk: Desk) -> None:
+    done = desk("plan", "staging", "--rps", "0.02")
+    assert done.code == 2
+    assert "refuse: step 1 (20 %) of api:live needs 65 clean requests" in done.out
+    warned = desk("plan", "staging", "--rps", "1")
+    assert (warned.code, "warn: step 1" in warned.out) == (0, True)
+
+
+def test_a_journal_that_lost_its_beginning_is_no_bug(desk: Desk) -> None:
+    desk("rollback", "staging", "--to", "1")  # a notice outside of any canary
+    for path in (desk.base / ".canary").glob("*.jsonl"):
+        done = desk("history", "--id", path.stem)
+        assert (done.code, "lost its beginning" in done.err) == (1, True)
+
+
 def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -> None:
     words = ["simulate", "staging", "--candidate-errors", "30%", "--rps", "10", "--runs", "3"]
     done = desk(*words, "--json", "--report", str(tmp_path / "s.html"))
