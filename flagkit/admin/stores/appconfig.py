@@ -112,14 +112,15 @@ class AppConfigStore:
         self.control.close()
 
     def _create(self, newest: Stored, document: FlagDocument, label: str, description: str) -> Any:
-        return self.control.once(
+        return self.control.locked(
             "CreateHostedConfigurationVersion",
+            "LatestVersionNumber",
+            newest.version.number,
             **self.control.profile(),
             Content=rewritten(newest.content, newest.document, document),
             ContentType=_CONTENT_TYPE,
             Description=description,
             VersionLabel=label,
-            LatestVersionNumber=newest.version.number,
         )
 
     def _labelled(self, label: str) -> Version | None:

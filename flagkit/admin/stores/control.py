@@ -141,6 +141,18 @@ class Control:
         except (BotoCoreError, ClientError) as error:
             raise self._translated(error, operation, params) from error
 
+    def locked(self, operation: str, lock: str, number: int, **params: Any) -> Any:
+        """Call, without a second try, under the lock "the newest number is still this one"; 0 is none yet.
+
+        Whether AWS takes 0 isn't documented. A 400 means that the call did not happen, so it is made without the lock.
+        """
+        try:
+            return self.once(operation, **params, **{lock: number})
+        except SourceError as error:
+            if number or type(error) is not SourceError:
+                raise
+            return self.once(operation, **params)
+
     def pause(self, failures: int, retry_after_s: float | None = None) -> None:
         """Wait before the next try: exponentially longer, with jitter."""
         self.clock.sleep(delay_after_failure(failures, 16.0, self._chance(), retry_after_s=retry_after_s))

@@ -146,13 +146,14 @@ class AppConfigDeployments:
             self._control.clock.sleep(POLL_S)
 
     def _start(self, version: int, strategy: str, latest: int, reason: str) -> Deployment:
-        answer = self._control.once(
+        answer = self._control.locked(
             "StartDeployment",
+            "LatestDeploymentNumber",
+            latest,
             **(self._control.environment() | self._control.profile()),
             ConfigurationVersion=str(version),
             DeploymentStrategyId=strategy,
             Description=(reason or f"version {version}")[:1024],
-            LatestDeploymentNumber=latest,
         )
         return _deployment(answer)
 

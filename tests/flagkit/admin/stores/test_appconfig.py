@@ -241,3 +241,27 @@ def test_reading_and_writing_back_the_bytes_makes_no_version(profile, virtual_cl
     assert store.read() == before
     assert is_same(receipt.document, before.document)
     store.close()
+
+
+def test_the_first_version_is_saved_also_where_zero_is_no_number(aws, virtual_clock, monkeypatch):
+    """Whether AWS takes 0 for "there is none yet" isn't documented: both are handled."""
+    from flagkit.testing.appconfig import deployments, versions
+    from flagkit.testing.wire import ServiceError
+
+    strict = AppConfigFlags(boto3.Session())
+
+    def refuse_zero(original):
+        def check(thing, *rest):
+            if rest[-1] == 0:
+                raise ServiceError("BadRequestException", "must be greater than or equal to 1")
+            return original(thing, *rest)
+
+        return check
+
+    monkeypatch.setattr(versions, "_check_lock", refuse_zero(versions._check_lock))
+    operations = deployments.DeploymentOperations
+    monkeypatch.setattr(operations, "_check_free", refuse_zero(operations._check_free))
+    store = open_store(strict.url, clock=virtual_clock)
+    base = store.read(missing_ok=True)
+    assert store.save(base, edits.create(base.document, "a"), Note()).version.number == 1
+    assert store.deployments.deploy(1, pace="immediate").number == 1
