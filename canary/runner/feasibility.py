@@ -38,7 +38,7 @@ def _too_slow_to_judge(stage: StagePlan, targets: Sequence[Target], retrying: Re
             yield Check(
                 "judged_in_time",
                 Level.FAILED if delay > watched and stage.on_no_data != "promote" else Level.WARNING,
-                f"{target.function} may run {longest_s} s, so a minute is judged {format_duration(delay)} after it began; "
+                f"{target.function} may run {longest_s} s, so a minute is judged after {format_duration(delay)}; "
                 f"step {number} bakes {format_duration(step.bake)} and holds {format_duration(stage.hold_max)} at most",
                 target.function.key,
                 "Let the step bake longer, raise hold_max, or lower the function's timeout.",
