@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
@@ -37,8 +37,9 @@ from flagkit.authoring.cuts import Cuts, fixed_recut
 from flagkit.authoring.native import native_definition, native_variant
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
 from flagkit.core.documents import FlagDocument
-from flagkit.core.rules.ast import Boolean, Condition, Not, Or, Rule
+from flagkit.core.rules.ast import MAX_DEPTH, MAX_RULE_CHARS, Boolean, Condition, Not, Or, Rule
 from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError, RuleError, UnknownFlagError
 
 _Entry = TypeVar("_Entry")
@@ -102,7 +103,11 @@ class Compiler:
                 raise EditError(message)
             self._open.append(key)
             try:
+                if len(self._open) > MAX_DEPTH:
+                    _refuse_chain(key, f"more than {MAX_DEPTH} flags require each other in turn")
                 self._rules[key] = self._compile(key, self.source.flags[key])
+            except RuleError as error:  # each prerequisite nests the rule one deeper
+                _refuse_chain(key, error.message)
             finally:
                 self._open.pop()
         return self._rules[key]
@@ -151,7 +156,11 @@ class Compiler:
                 hint = f"Did you mean {close[0]}?" if close else None
                 message = f"flags.{key}.requires: there is no flag {other}"
                 raise UnknownFlagError(message, hint=hint)
-            gates.append(named(REQUIRES, other, [self.enabling(other)]))
+            enabling = self.enabling(other)
+            # Here and not at the end: prerequisites of prerequisites double it, and so on.
+            if len(print_rule(enabling)) > MAX_RULE_CHARS:
+                _refuse_chain(key, f"the rule of {other} is too long to be repeated")
+            gates.append(named(REQUIRES, other, [enabling]))
         if flag.starts is not None:
             gates.append(since(flag.starts))
         if flag.ends is not None:
@@ -290,3 +299,8 @@ def _known(entries: Mapping[str, _Entry], name: str, place: str) -> _Entry:
         message = f"{place}: there is no {name}" + (f"; did you mean {close[0]}?" if close else "")
         raise EditError(message)
     return entries[name]
+
+
+def _refuse_chain(key: str, why: str) -> NoReturn:
+    message = f"flags.{key}: {why}"
+    raise EditError(message, hint="Require fewer flags, or flags with simpler rules; nothing was changed.")

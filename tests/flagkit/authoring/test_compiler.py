@@ -227,6 +227,19 @@ def test_circles_of_prerequisites_are_refused_by_name():
         native(flags={"z": {"requires": ["a"]}, "a": {"requires": ["a"]}})
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_chain_of_prerequisites_too_long_for_a_rule_is_refused_by_name(step):
+    flags = {f"f{n}": {"percent": 50, **({"requires": [f"f{n - 1}"]} if n else {})} for n in range(400)}
+    with pytest.raises(EditError, match=r"flags\.f\d+: "):
+        native(flags=dict(list(flags.items())[::step]))
+
+
+def test_prerequisites_that_double_at_each_step_are_refused_before_they_fill_the_memory():
+    flags = {f"f{n}": {"percent": 50, "requires": [f"f{m}" for m in (n - 1, n - 2) if m >= 0]} for n in range(100)}
+    with pytest.raises(EditError, match="too long to be repeated"):
+        native(flags=flags)
+
+
 def test_an_unknown_prerequisite_is_refused_with_a_suggestion():
     with pytest.raises(UnknownFlagError, match="there is no flag chekout") as caught:
         native(flags={"checkout": {}, "b": {"requires": ["chekout"]}})
