@@ -11,6 +11,7 @@ from canary.adapters.aws import Session, open_session
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
+from canary.adapters.flags import FlagsOff
 from canary.adapters.health import HealthChecks
 from canary.adapters.journal_dynamodb import DynamoJournal
 from canary.adapters.journal_file import FileJournal
@@ -91,6 +92,7 @@ def assemble(
     traffic = LambdaTraffic(session, clock, on_date=on_date)
     settings = chosen.dead_man
     switch = () if settings is None else (DeadManSwitch(chosen, settings, session, traffic, clock),)
+    flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     return Ports(
         traffic=traffic,
         metrics=CloudWatchMetrics(session, clock),
@@ -98,7 +100,7 @@ def assemble(
         alarms=CloudWatchAlarms(session, clock),
         clock=clock,
         journal=open_journal(plan, base=base, session=session, stage=stage),
-        observers=(*observers, *switch, *_announcers(chosen, session, clock)),
+        observers=(*observers, *switch, *flags, *_announcers(chosen, session, clock)),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

@@ -11,6 +11,7 @@
     │   ├── AccessDeniedError    a right or credentials are missing
     │   ├── StaleRevisionError   somebody else wrote the alias first; nothing was written
     │   └── UnavailableError     network, throttling, 5xx: worth another try
+    ├── FlagsOffError            flags that a rollback should switch off are still as they were
     ├── RecordError              the alias description holds a record that can't be read
     └── UsageError               a command was called with words that don't fit
 
@@ -114,6 +115,13 @@ class UnavailableError(AwsError):
 
     code = "aws_unavailable"
     default_hint = "Check the network and AWS's status, then run the command again; it resumes."
+
+
+class FlagsOffError(CanaryError):
+    """Flags that a rollback should switch off are still as they were; the traffic is back. Since 0.1."""
+
+    code = "flags_not_off"
+    default_hint = "Switch them off by hand: `flagkit off KEY`."
 
 
 class RecordError(CanaryError):

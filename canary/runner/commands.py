@@ -54,7 +54,7 @@ def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> Cana
     if state.fingerprint != fingerprint(stage) and not accept_plan:
         raise RefusedError(
             f"the plan of stage {stage.name} isn't the one that canary {state.canary_id} began with",
-            hint="Go on with the former plan, or promote or roll back by hand.",
+            hint="Go on with the former plan, or pass --accept-plan to go on under the present one.",
         )
     if state.phase in {Phase.PAUSED, Phase.INCONCLUSIVE}:
         return ask(stage, ports, Signal.RESUME, "resumed by hand")

@@ -1,0 +1,63 @@
+"""Switches feature flags off when a canary goes back, through flagkit.admin; it decides nothing about the canary.
+
+The only module of canary's shipped path that imports flagkit, and only when a flag has to be switched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from canary.adapters.aws import Session
+from canary.core.events import Event, PhaseChanged
+from canary.core.phases import Phase
+from canary.core.plan import FlagSwitch
+from canary.errors import FlagsOffError
+
+ON_THE_WAY_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+"""Both: a driver that dies after the first leaves the second to the next one, and off twice is off once."""
+
+
+class FlagsOff:
+    """An observer that switches the plan's flags off once the traffic is on its way back. Since 0.1.
+
+    Args:
+        switches: which flags, and where they are kept.
+        session: the boto3 session, for flags in AppConfig.
+    """
+
+    def __init__(self, switches: Sequence[FlagSwitch], session: Session) -> None:
+        self._switches = switches
+        self._session = session
+
+    def hear(self, event: Event) -> None:
+        """Switches every flag off, deployed at once; the traffic has been taken back before this is told.
+
+        Raises:
+            FlagsOffError: names the flags that are still as they were; the others are off.
+        """
+        if not isinstance(event, PhaseChanged) or event.after not in ON_THE_WAY_BACK:
+            return
+        from flagkit.errors import FlagkitError
+
+        failed: list[str] = []
+        for switch in self._switches:
+            try:
+                self._switch_off(switch, f"canary {event.canary_id} of {event.stage} was rolled back")
+            except FlagkitError as error:
+                failed.append(f"{switch.key} in {switch.source}: {error.message}")
+        if failed:
+            raise FlagsOffError(f"not switched off: {'; '.join(failed)}")
+
+    def _switch_off(self, switch: FlagSwitch, reason: str) -> None:
+        from flagkit.admin.edits import switch_off
+        from flagkit.admin.stores import Note, open_store
+
+        store = open_store(switch.source, session=self._session)
+        try:
+            base = store.read()
+            receipt = store.save(base, switch_off(base.document, switch.key), Note(reason=reason))
+            if store.deployments is not None:
+                # A flag that is to go off now waits for nobody's bake.
+                store.deployments.deploy(receipt.version.number, pace="immediate", when_busy="replace", reason=reason)
+        finally:
+            store.close()
