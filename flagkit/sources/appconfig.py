@@ -75,8 +75,9 @@ class AppConfigSource:
     def fetch(self) -> Document | None:
         """The deployed document, or None when it is unchanged for this session."""
         answer = self._poll()
-        self._token = answer["NextPollConfigurationToken"]
-        self.poll_interval_s = float(max(1, answer["NextPollIntervalInSeconds"]))
+        # Both are always there natively; not every emulator has them.
+        self._token = answer.get("NextPollConfigurationToken")
+        self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds", self._asked_interval_s)))
         content = self._body(answer)
         if not content:
             return None if self._pending is None else self._complete(self._pending, again=True)

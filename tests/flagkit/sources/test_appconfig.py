@@ -101,6 +101,22 @@ def test_the_interval_the_server_names_is_taken_over(profile, aws):
     assert source.poll_interval_s == 20
 
 
+def test_an_answer_without_the_next_token_or_interval_is_taken_and_a_new_session_follows(profile, aws, monkeypatch):
+    profile.deploy({"a": True})
+    source = connect(profile.url + "?interval=20")
+    get = aws.appconfig_data.GetLatestConfiguration
+
+    def bare(params, context):
+        answer = get(params, context)
+        return {name: answer[name] for name in ("Configuration", "ContentType")}
+
+    monkeypatch.setattr(aws.appconfig_data, "GetLatestConfiguration", bare)
+    for _ in range(2):
+        assert source.fetch() is not None
+        assert source.poll_interval_s == 20
+    assert len(calls(aws, "StartConfigurationSession")) == 2
+
+
 def test_an_expired_token_starts_a_new_session_once(profile, aws):
     profile.deploy({"a": True})
     source = connect(profile.url)
