@@ -12,7 +12,7 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.diff import compare, describe_audience, empty_diff
 from flagkit.admin.edits.workbench import read_words, rebuilt
-from flagkit.authoring import decompile
+from flagkit.authoring import HoldoutSource, LayerSource, decompile
 from flagkit.core.documents import FlagDocument, normalise
 
 NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
@@ -162,3 +162,49 @@ def test_changes_are_named_word_by_word():
 )
 def test_who_gets_a_flag(document, text):
     assert describe_audience(document, "f") == text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"percent": 10, "among": ["testers"]}, "10 % of users (in segment testers)"),
+        ({"percent": 10, "requires": ["base"]}, "10 % of users (base on)"),
+        ({"percent": 10, "holdout": "q3"}, "10 % of users (outside holdout q3)"),
+        ({"layer": {"name": "checkout", "share": 30}}, "everybody (in their part of layer checkout)"),
+        ({"segments": ["testers"]}, "segment testers"),
+        ({"users": [str(number) for number in range(9)]}, "9 users by name"),
+        ({"variants": [{"name": "a", "bands": [[10, 30]]}, {"name": "b", "enabled": False}]}, "20 % of users"),
+        (
+            {
+                "variants": [
+                    {"name": "a", "rule": '(not (exists key::"x"))'},
+                    {"name": "c", "users": ["1"]},
+                    {"name": "b", "enabled": False},
+                ]
+            },
+            "a by rule, c by list, b the rest",
+        ),
+    ],
+)
+def test_who_gets_a_flag_under_conditions(words, text):
+    source = decompile(edits.create(TESTERS, "base", enabled=True))
+    flags = {**source.flags, "f": read_words("f", words)}
+    holdouts = {"q3": HoldoutSource(percent=5)}
+    layers = {"checkout": LayerSource()}
+    whole = source.model_copy(update={"flags": flags, "holdouts": holdouts, "layers": layers})
+    document = rebuilt(edits.create(TESTERS, "base", enabled=True), whole, {"f"})
+    assert describe_audience(document, "f") == text
+
+
+def test_two_limits_that_both_change_are_not_computed():
+    one, two = share(25, where=US), share(50, where='(eq $plan "pro")')
+    (sentence,) = compare(one, two).of("f").audience
+    assert sentence.endswith("try it on a list of users")
+
+
+def test_a_limit_that_comes_with_the_first_share_removes_nobody():
+    listed = edits.target(PLAIN, "f", users=["1"])
+    (sentence, *_) = compare(listed, edits.rollout(listed, "f", 10, where=US)).of("f").audience
+    assert sentence.endswith("nobody is removed")
+    (sentence, *_) = compare(edits.rollout(listed, "f", 10, where=US), listed).of("f").audience
+    assert sentence.endswith("nobody is added")
