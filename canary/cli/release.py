@@ -163,7 +163,7 @@ def _drive(
     screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
     with StopRequest() as stop:
         ports = session.ports((screen,), StoppableClock(SystemClock(), stop.event))
-        ask = None if session.world.ask is None else asking(screen, session.world.ask)
+        ask = None if session.world.ask is None else asking(screen, stop.interruptible(session.world.ask))
         with screen:
             state = begin(session.stage, ports)
             _catch_up(screen, state)
@@ -191,9 +191,14 @@ def _command(
     with screen:
         state = command(session.stage, ports)
     if not as_json:
-        words = "no canary was under way" if state is None else f"{state.phase.value.replace('_', ' ')}: {state.why}"
+        words = _moved(session.stage, ports) if state is None else f"{state.phase.value.replace('_', ' ')}: {state.why}"
         screen.say(f"{session.stage.name}: {words}")
     return 0
+
+
+def _moved(stage: StagePlan, ports: Ports) -> str:
+    live = (f"{function} is on version {ports.traffic.read(function).version}" for function in stage.functions)
+    return f"no canary was under way; {', '.join(live)}"
 
 
 def _catch_up(screen: Screen, state: CanaryState) -> None:

@@ -52,6 +52,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self._asking = False
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -70,8 +71,22 @@ class StopRequest:
         """True once a signal came."""
         return self.event.is_set()
 
+    def interruptible(self, ask: Callable[[str], str]) -> Callable[[str], str]:
+        """`ask`, where a signal is an answer: nothing is being written while a person is asked."""
+
+        def asked(question: str) -> str:
+            self._asking = True
+            try:
+                return ask(question)
+            finally:
+                self._asking = False
+
+        return asked
+
     def _heard(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self._asking:
+            raise KeyboardInterrupt
         first = not self.event.is_set()
         self.event.set()
         words = "finishing the write at hand" if first else "already stopping; what was begun is finished first"

@@ -148,7 +148,7 @@ def test_rollback_without_a_canary_goes_where_it_is_told(desk: Desk) -> None:
     done = desk("rollback", "staging", "--to", "1")
     assert done.code == 0
     assert desk.alias() == ("1", {})
-    assert "no canary was under way" in done.out
+    assert "no canary was under way; api:live is on version 1" in done.out
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "abort", "promote"])
@@ -219,6 +219,24 @@ def test_sigterm_with_a_person_asks(desk: Desk) -> None:
     assert "already stopping" in done.err
     desk.answer = "b"
     assert desk("resume", "staging").code == 0
+
+
+def test_a_signal_at_the_question_is_an_answer_and_takes_everything_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody judges the canary while the question stands, so Ctrl-C must not be swallowed there."""
+    desk.answer = "l"
+
+    def impatient(desk: Desk, question: str) -> str:
+        desk.asked.append(question)
+        signal.raise_signal(signal.SIGINT)
+        return "l"
+
+    monkeypatch.setattr(type(desk), "_ask", impatient)
+    interrupt(desk, signal.SIGINT)
+    done = desk("deploy", "staging")
+    assert (done.code, len(desk.asked)) == (130, 1)
+    assert desk.alias() == ("1", {})
 
 
 def test_the_plan_may_say_leave_it(desk: Desk) -> None:
