@@ -216,7 +216,10 @@ def _overriding(given: Mapping[str, object] | None) -> list[Layer]:
             raise SourceUrlError(f"FLAGKIT_OVERRIDES is not JSON: {error}", hint=hint) from None
         if not isinstance(values, dict):
             raise SourceUrlError("FLAGKIT_OVERRIDES is not a JSON object", hint=hint)
-        layers.append(fixed(values, version="override"))
+        try:
+            layers.append(fixed(values, version="override"))
+        except DocumentError as error:
+            raise SourceUrlError(f"FLAGKIT_OVERRIDES can't be used: {error.message}", hint=hint) from None
     return layers
 
 

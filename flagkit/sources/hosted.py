@@ -138,7 +138,7 @@ class HostedSource:
         label = None
         if self._wanted is None:
             number = self._versions.latest()
-        elif self._wanted.isdigit():
+        elif self._wanted.isdecimal():
             number = int(self._wanted)
         else:
             number, label = self._versions.number_of(self._wanted), self._wanted

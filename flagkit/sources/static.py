@@ -67,6 +67,6 @@ def _content(document: bytes | str | Mapping[str, object]) -> bytes:
     if isinstance(document, bytes):
         return document
     if isinstance(document, str):
-        return document.encode()
+        return document.encode(errors="surrogatepass")  # half a character is the reader's to refuse or take
     whole = document if "version" in document and "values" in document else short_form(document)
     return json.dumps(whole).encode()

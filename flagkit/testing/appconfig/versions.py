@@ -107,7 +107,7 @@ class VersionOperations(Operations):
 
 def resolve_version(profile: Profile, wanted: str) -> HostedVersion:
     """A version by number or label, as StartDeployment and ValidateConfiguration take it."""
-    if wanted.isdigit():
+    if wanted.isdecimal():
         return _by_number(profile, int(wanted))
     for version in profile.versions.values():
         if version.label == wanted:

@@ -61,7 +61,7 @@ def test_overrides_hold_without_any_document():
     assert set(flags) == {"a"}
 
 
-@pytest.mark.parametrize("text", ["{oops", "[1]", '"on"'])
+@pytest.mark.parametrize("text", ["{oops", "[1]", '"on"', '{"a": 1e400}'])
 def test_overrides_that_can_not_be_read_are_refused_at_the_start(monkeypatch, text):
     monkeypatch.setenv("FLAGKIT_OVERRIDES", text)
     with pytest.raises(SourceUrlError, match="FLAGKIT_OVERRIDES"):

@@ -9,11 +9,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from flagkit import Flags
 from flagkit.core.snapshot import MAX_CONTENT_BYTES
 from flagkit.errors import SourceError, SourceNotFoundError
 from flagkit.sources import DocumentKind, connect
 from flagkit.sources.static import StaticSource, short_form
-from flagkit.testing import AppConfigFlags
+from flagkit.testing import AppConfigFlags, VirtualClock
 
 
 class FileHarness:
@@ -149,6 +150,17 @@ def test_nothing_there_is_a_source_error_and_no_other(tmp_path, aws):
             connect(url).fetch()
         assert isinstance(caught.value, SourceError)
         assert caught.value.hint
+
+
+def test_a_version_that_only_looks_like_a_number_is_a_label(aws):
+    AppConfigFlags(boto3.Session()).save({"a": True})
+    with pytest.raises(SourceNotFoundError, match="no version labelled"):
+        connect("hosted://shop/flags@²").fetch()
+
+
+def test_half_a_character_in_a_given_document_is_for_the_reader():
+    flags = Flags(StaticSource("\ud800"), clock=VirtualClock())
+    assert flags.status().error.code == "document_invalid"
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
