@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +22,7 @@ from flagkit.errors import UsageError
 if TYPE_CHECKING:
     from flagkit.admin.history import Entry
 
-Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many changes at most.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="How many changes at most.")]
 
 
 def history(
@@ -40,7 +39,7 @@ def history(
     from flagkit.admin.history import history as entries
 
     with world_of(context).store(source) as store:
-        found = list(islice(entries(store, key, limit=limit), limit))
+        found = list(entries(store, key, limit=limit))
     if as_json:
         print_json(
             [

@@ -38,7 +38,24 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
             "no flag source was given",
             hint=f"Pass --source or set FLAGKIT_SOURCE; `flagkit create KEY` makes {DEFAULT_FILE} here.",
         )
+    if _is_place(word) and Path(word.removeprefix("file:")).is_dir():
+        raise SourceUrlError(f"{word} is a directory", hint="Name the file in it, e.g. flags.json.")
     return f"file:{word}" if ":" not in word or Path(word).exists() else word
+
+
+def _is_place(word: str) -> bool:
+    """Whether a word could name a file at all.
+
+    Raises:
+        SourceUrlError: it holds what no name or address can hold.
+    """
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        raise SourceUrlError(f"{word!r} is no name of a file") from None
+    if "\0" in word:
+        raise SourceUrlError(f"{word!r} is no name of a file")
+    return ":" not in word or word.startswith("file:")
 
 
 def fetch(world: World, word: str | None, *, saved: bool = False, version: int | None = None) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,9 @@ def test_a_change_that_aws_or_sense_refuses_changes_nothing(terminal, words: tup
         ("history", "--limit", "0"),
         ("list", "-s", "gopher://x"),
         ("on", "plain", "-s", "agent://a/b/c"),
+        ("on", "plain", "-s", "/"),
+        ("list", "-s", "a\0b"),
+        ("list", "-s", "\ud800"),
     ],
 )
 def test_words_that_do_not_fit_change_nothing(terminal, words: tuple[str, ...]) -> None:
@@ -208,8 +212,6 @@ def test_a_conflict_on_the_same_flag_is_said_and_on_another_one_is_merged(termin
 
     if terminal.aws is None:
         return
-    import os
-
     os.environ["FLAGKIT_PROTECTED"] = "test"
     try:
         terminal.world = replace(terminal.world, ask=meanwhile("rollout", "new_flow", "30", "--yes"))
@@ -268,6 +270,13 @@ def test_main_ends_the_process_with_the_exit_code(on_file, capsys: pytest.Captur
         main(["show"])
     assert ended.value.code == 2
     assert "Missing argument" in capsys.readouterr().err
+
+
+def test_a_terminal_without_arrows_gets_question_marks(on_file) -> None:
+    words = [sys.executable, "-m", "flagkit", "rollout", "new_flow", "40", "--dry-run"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, "25 % ? 40 %" in done.stdout) == (0, True), done
 
 
 def test_the_module_runs_as_a_command() -> None:
