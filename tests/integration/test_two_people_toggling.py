@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import boto3
 import pytest
 
+from flagkit import Flags
 from flagkit.admin import edits
 from flagkit.admin.entries import entries_of
 from flagkit.admin.history import history
@@ -20,8 +21,8 @@ from flagkit.admin.stores import FlagStore, Note, Receipt, Stored, open_store
 from flagkit.admin.stores.appconfig import AppConfigStore
 from flagkit.admin.stores.disk import Disk
 from flagkit.admin.stores.file import FileStore
+from flagkit.core.snapshot import Snapshot
 from flagkit.errors import ConflictError, FlagkitError, SourceUnavailableError
-from flagkit.sources.addresses import connect
 
 EDITS = 500
 KEYS = tuple(f"flag_{number}" for number in range(10))
@@ -199,10 +200,11 @@ def test_an_hour_on_appconfig(aws, virtual_clock, feature_flags):
     assert not store.deployments.status().is_pending
     numbers = [item.number for item in store.deployments._list()]
     assert numbers == sorted(set(numbers), reverse=True)
-    # Clients see exactly the final document.
-    if not feature_flags:
-        source = connect(URL, session=boto3.Session())
-        assert source.fetch().content == store.read().content
+    # Clients get exactly what the final document says, from both kinds of profile.
+    final = Snapshot.from_document(store.read().document.to_dict())
+    with Flags.connect(URL, session=boto3.Session(), clock=virtual_clock, refresh="manual") as flags:
+        for key in KEYS:
+            assert flags.is_enabled(key, "42") == final.evaluate(key, "42").enabled
 
 
 def test_an_hour_on_a_file(tmp_path, virtual_clock):

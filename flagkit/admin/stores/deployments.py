@@ -68,7 +68,10 @@ class AppConfigDeployments:
             listed = list(self._list())
             holding = next((item for item in listed if self._is_own(item) and item.holds), None)
             if holding is not None and holding.version is not None and holding.version >= version:
-                return self._get(holding.number)
+                if not (pace == "immediate" and when_busy == "replace" and holding.state == "DEPLOYING"):
+                    return self._get(holding.number)
+                # On its way, but slowly: a kill switch doesn't wait for it.
+                version = holding.version
             running = next((item for item in listed if item.is_running), None)
             if running is not None:
                 if when_busy == "queue":

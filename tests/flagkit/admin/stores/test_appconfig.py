@@ -214,6 +214,18 @@ def test_what_does_not_exist_is_named_with_what_there_is(store, virtual_clock, u
     assert "There are:" in error.value.hint
 
 
+def test_every_version_has_a_label_and_an_ascii_description(store, profile):
+    """appconfig.md §7: labels are unique, descriptions travel in a header; a label is what hydration needs (§3.3 B)."""
+    note = Note("größer " * 20)
+    number = on(store, note=note).version.number
+    raw = profile.client.get_hosted_configuration_version(
+        ApplicationId=profile.application_id, ConfigurationProfileId=profile.profile_id, VersionNumber=number
+    )
+    assert raw["VersionLabel"] == f"flagkit-{note.edit_id}"
+    assert raw["Description"].isascii()
+    assert store.read().version.reason == note.reason
+
+
 def test_the_author_is_the_caller(store):
     assert on(store).version.author == "arn:aws:sts::123456789012:user/moto"
     assert store.control.caller().account == "123456789012"

@@ -186,15 +186,22 @@ def test_no_answer_at_all_is_an_error_in_the_end(store, aws):
     assert store.deployments.status().is_pending
 
 
-def test_a_deployment_that_is_on_its_way_says_so(store):
-    number = save(store)
-    strategy = store.control.once(
-        "CreateDeploymentStrategy",
-        Name="slow",
-        DeploymentDurationInMinutes=10,
-        FinalBakeTimeInMinutes=0,
-        GrowthFactor=20,
-        ReplicateTo="NONE",
-    )["Id"]
-    store.deployments.deploy(number, pace=strategy)
+@pytest.fixture
+def slow(store):
+    """A strategy that takes ten minutes."""
+    params = {"DeploymentDurationInMinutes": 10, "FinalBakeTimeInMinutes": 0, "GrowthFactor": 20}
+    return store.control.once("CreateDeploymentStrategy", Name="slow", ReplicateTo="NONE", **params)["Id"]
+
+
+def test_a_deployment_that_is_on_its_way_says_so(store, slow):
+    store.deployments.deploy(save(store), pace=slow)
     assert text(store) == "version 1 is being deployed (1 %)"
+
+
+def test_a_kill_switch_does_not_wait_for_a_slow_deployment_that_contains_it(store, slow, virtual_clock):
+    killed, later = save(store), save(store)
+    running = store.deployments.deploy(later, pace=slow)
+    assert store.deployments.deploy(killed, pace=slow).number == running.number
+    done = store.deployments.deploy(killed, pace="immediate", when_busy="replace")
+    assert (done.version, done.state) == (later, "COMPLETE")
+    assert virtual_clock.monotonic() == 0
