@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from time import monotonic
 
 from flagkit.sources.reply import Headers, Reply
 
@@ -33,7 +34,7 @@ class LocalHttp:
             self._own += (("Authorization", f"Bearer {token}"),)
 
     def __call__(self, path: str, headers: Headers, timeout_s: float) -> Reply:
-        """One GET; `timeout_s` holds for connecting and for each piece of the answer.
+        """One GET; `timeout_s` holds for connecting, and again for the whole answer.
 
         Raises:
             OSError: there is no answer, or none that can be read.
@@ -42,7 +43,7 @@ class LocalHttp:
         request = _request(path, (*self._own, *headers))
         with socket.create_connection((self._host, self._port), timeout_s) as connection:
             connection.sendall(request)
-            return _reply(_received(connection))
+            return _reply(_received(connection, monotonic() + timeout_s))
 
 
 def _request(path: str, headers: Headers) -> bytes:
@@ -52,10 +53,18 @@ def _request(path: str, headers: Headers) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def _received(connection: socket.socket) -> bytes:
+def _received(connection: socket.socket, until_s: float) -> bytes:
     content = bytearray()
     expected = MAX_REPLY_BYTES
-    while len(content) < expected and (piece := connection.recv(_PIECE_BYTES)):
+    while len(content) < expected:
+        # What is left, for each piece: a drop now and then must not hold a read for ever.
+        left_s = until_s - monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer takes too long")
+        connection.settimeout(left_s)
+        piece = connection.recv(_PIECE_BYTES)
+        if not piece:
+            break
         content += piece
         if expected == MAX_REPLY_BYTES:
             expected = _expected_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from datetime import UTC, datetime
@@ -213,6 +214,9 @@ class Line:
     def sendall(self, content):
         self.sent += content
 
+    def settimeout(self, left_s):
+        assert left_s > 0
+
     def recv(self, _):
         return self.pieces.pop(0)
 
@@ -241,6 +245,15 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(answering):
     line = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", b"\r\n{", b"}")
     line.pieces = line.pieces[:-1]  # nothing more comes: another recv would wait
     assert LocalHttp("localhost", 2772, None)("/", (), 1.0).body == b"{}"
+
+
+def test_an_answer_that_comes_in_drops_is_not_waited_for_longer_than_the_timeout(answering, monkeypatch):
+    line = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 1000)
+    seconds = itertools.count(0.0, 0.1)
+    monkeypatch.setattr("flagkit.sources.local_http.monotonic", lambda: next(seconds))
+    with pytest.raises(TimeoutError, match="the answer takes too long"):
+        LocalHttp("localhost", 2772, None)("/", (), 0.5)
+    assert len(line.pieces) > 990
 
 
 @pytest.mark.parametrize(
