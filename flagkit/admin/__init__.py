@@ -19,7 +19,7 @@ Pure (documents in, documents out; `now` is an argument):
 
 With effects, behind one Protocol `FlagStore` (stores.base) for files and AppConfig:
 
-    stores.open_store(url, *, session=None, clock=None, caller=None) -> FlagStore
+    stores.open_store(url=None, *, session=None, clock=None) -> FlagStore
     store.read(version=None, *, missing_ok=False) -> Stored(version: Version, document, content)
     store.save(base, document, note) -> Receipt(version, is_new, document)   # Note(reason="", author=None, edit_id=…)
     store.versions() -> Iterator[Version(number, label, author, reason, at, edit_id)]   # newest first
@@ -29,12 +29,13 @@ With effects, behind one Protocol `FlagStore` (stores.base) for files and AppCon
         when_busy="wait"|"replace"|"queue"|"refuse") -> Deployment, or None where it was queued
     deployments.finish(...) · follow(number) -> Iterator[Deployment] · stop(number) · revert(number)
 
-    history.history(store, key=None, *, limit=None) -> Iterator[Entry(version, diff)]   # newest first
+    history.history(store, key=None, *, limit=None) -> Iterator[Entry(version, diff, problem)]   # newest first
+    history.last_changes(store) -> {key: datetime or None}   # for find_stale
     history.revert_document(store, key=None, *, to=None) -> (Stored, FlagDocument)   # to=None: undo the last change
     code.pull(document) -> TOML · code.plan(document, toml) -> Plan(document, diff); apply is
         store.save(base, plan.document, note)
-    agent_local.export_agent_local(document, application, environment, profile) -> {file name: bytes}
+    agent_local.export_agent_local(document, application, environment, profile, *, profile_type) -> {file name: bytes}
     powertools.read_powertools(schema) -> Imported(document, problems)
-    stale.scan(path, text) -> References · stale.find_stale(document, references, histories, now=…, days=…)
-    iam.policy(role, resources) -> dict · setup.init(url, …) -> SetupReport
+    stale.scan(path, text) -> References · stale.find_stale(document, references, last_changed, *, now, days=90)
+    iam.policy(role, Resources(…)) -> dict · setup.init(url, *, profile_type, bake_minutes, alarms) -> SetupReport
 """

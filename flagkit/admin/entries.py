@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ Entry: TypeAlias = "tuple[JsonValue, JsonValue]"
 EMPTY = FlagDocument.parse({"version": "1"})
 
 _INJECTED = ("_createdAt", "_updatedAt")
+_INDENT = re.compile(r"\s*\{\r?\n([ \t]*)")
 _KNOWN = frozenset({"name", "description", "attributes", "_deprecation", *_INJECTED})
 
 
@@ -77,6 +79,8 @@ def changed_entries(before: FlagDocument, after: FlagDocument) -> dict[str, Entr
 def rewritten(content: bytes | None, before: FlagDocument, after: FlagDocument) -> bytes:
     """Return stored content with exactly the flags changed in which `after` differs from `before`.
 
+    It is indented as it was, or compact as it was.
+
     Args:
         content: what is stored; None for a new document.
         before: `content`, read.
@@ -85,14 +89,15 @@ def rewritten(content: bytes | None, before: FlagDocument, after: FlagDocument) 
     Raises:
         DocumentError: the content gets larger than AWS takes.
     """
-    if content is None:
-        decoded: dict[str, JsonValue] = {}
-        indented = True
-    else:
-        text = content.decode("utf-8-sig")
-        decoded, indented = json.loads(text), "\n" in text.strip()
+    text = "{\n  }\n" if content is None else content.decode("utf-8-sig")
+    decoded: dict[str, JsonValue] = {} if content is None else json.loads(text)
     new = splice(decoded, changed_entries(before, after))
-    written = (json.dumps(new, ensure_ascii=False, indent=2) + "\n").encode() if indented else _compact(new)
+    indent = _INDENT.match(text)
+    if indent is None:
+        written = _compact(new)
+    else:
+        written = json.dumps(new, ensure_ascii=False, indent=indent[1]).encode()
+        written += b"\n" if text.endswith("\n") else b""
     if len(written) > MAX_BYTES:
         written = _compact(new)
     if len(written) > MAX_BYTES:

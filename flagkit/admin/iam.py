@@ -26,7 +26,6 @@ _SET_UP = (
     "CreateConfigurationProfile",
     "CreateDeploymentStrategy",
     "CreateEnvironment",
-    "TagResource",
 )
 
 

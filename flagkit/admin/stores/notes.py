@@ -39,7 +39,8 @@ def describe(note: Note, *, author: str, at: datetime) -> str:
         EditError: the reason is too long; nothing is cut off silently.
     """
     facts = json.dumps({"by": author, "at": at.isoformat(timespec="seconds"), "id": note.edit_id})
-    # JSON's escapes keep every character in ASCII, line breaks included.
+    # JSON's escapes keep every character in ASCII, line breaks included; and the mark appears once behind the reason.
+    facts = facts.replace("|", "\\u007c")
     text = json.dumps(note.reason)[1:-1] + _MARK + facts
     if len(text) > MAX_CHARS:
         message = f"the reason is too long: AWS keeps {MAX_CHARS} ASCII characters, and {len(text)} are needed"

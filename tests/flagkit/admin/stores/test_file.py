@@ -129,7 +129,19 @@ def test_reformatting_by_hand_is_no_version(store, path):
     path.write_text(json.dumps(json.loads(path.read_text()), indent=8))
     change(store, edits.switch_on, "a")
     assert [item.number for item in store.versions()] == [2, 1]
-    assert path.read_text().startswith("{\n  ")
+    assert path.read_text().startswith('{\n        "')
+    assert not path.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize("indent", [2, 4, "\t", None])
+def test_a_file_keeps_its_shape(store, path, indent):
+    change(store, edits.create, "a")
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=indent) + "\n")
+    before = path.read_text().splitlines()
+    change(store, edits.switch_on, "a")
+    after = path.read_text().splitlines()
+    assert len(before) == len(after)
+    assert sum(one != two for one, two in zip(before, after, strict=True)) == 1
 
 
 def test_a_file_that_was_there_before_is_the_first_version(store, path):
