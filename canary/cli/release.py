@@ -19,9 +19,10 @@ from canary.cli.screens import Screen, asking, open_screen
 from canary.cli.session import Session, open_session, weights
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
+from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
-from canary.errors import UsageError
+from canary.errors import ConflictError, UsageError
 from canary.runner import Ports
 from canary.view.build import Story
 
@@ -185,7 +186,7 @@ def _command(
     as_json: bool,
     no_color: bool,
 ) -> int:
-    """Carries out what a person asked for; success is exit code 0 whatever the canary's phase."""
+    """Carries out what a person asked for: exit code 0 whatever the canary's phase, 6 when somebody else was there."""
     screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
     ports = session.ports((screen,))
     with screen:
@@ -193,7 +194,7 @@ def _command(
     if not as_json:
         words = _moved(session.stage, ports) if state is None else f"{state.phase.value.replace('_', ' ')}: {state.why}"
         screen.say(f"{session.stage.name}: {words}")
-    return 0
+    return ConflictError.exit_code if state is not None and state.phase is Phase.CONFLICT else 0
 
 
 def _moved(stage: StagePlan, ports: Ports) -> str:

@@ -15,7 +15,7 @@ from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import NUDGE
 from canary.core.state import CanaryState
 from canary.core.traffic import AliasSpec, AliasState
-from canary.errors import NotRunningError, RefusedError
+from canary.errors import NotRunningError, RefusedError, UnavailableError
 from canary.runner.driving import ask, tick
 from canary.runner.finding import current, find
 from canary.runner.moving import read_all, refuse_strangers, write_spec
@@ -118,12 +118,16 @@ def abort(stage: StagePlan, ports: Ports) -> CanaryState:
 
 
 def _take_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signal, why: str) -> CanaryState:
-    if state.phase not in RETURNING and state.phase not in FINAL:
-        state = ask(stage, ports, signal, why)
+    """Once begun it isn't given up while AWS is down: a canary half taken back is watched by nobody."""
     while state.phase not in FINAL or state.behind:
-        done = tick(stage, ports, state)
-        state = done.state
-        if done.next_at is not None:
+        try:
+            if state.phase not in RETURNING and state.phase not in FINAL:
+                state = ask(stage, ports, signal, why, known=state)
+                continue
+            state = tick(stage, ports, state).state
+        except UnavailableError as error:
+            Teller(ports, state.canary_id, stage.name).notice(f"AWS can't be reached, trying on: {error.message}")
+        if state.phase not in FINAL:
             ports.clock.sleep(NUDGE.total_seconds())
     return state
 

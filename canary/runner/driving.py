@@ -123,6 +123,9 @@ def run(
             Teller(ports, state.canary_id, stage.name).notice(f"AWS can't be reached, trying on: {error.message}")
             ports.clock.sleep(stage.tick.total_seconds() / 4)
             continue
+        except AwsError as error:
+            Teller(ports, state.canary_id, stage.name).notice(f"given up, the canary stands as it is: {error.message}")
+            raise
         state = done.state
         if done.next_at is not None and state.phase not in stop_at:
             _wait(done.next_at, ports, None if asked else stop_requested)
@@ -152,14 +155,20 @@ def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: Cana
 
 
 def _wait(until: datetime, ports: Ports, stop_requested: Callable[[], bool] | None) -> None:
-    """Waits, in short naps when somebody may want to stop the driver meanwhile."""
-    while (left_s := (until - ports.clock.now()).total_seconds()) > 0:
+    """Waits, in short naps when somebody may want to stop the driver meanwhile.
+
+    Never longer than it was at first, even if the clock is set back meanwhile: an unwatched canary is a risk.
+    """
+    longest_s = (until - ports.clock.now()).total_seconds()
+    while (left_s := min(longest_s, (until - ports.clock.now()).total_seconds())) > 0:
         if stop_requested is None:
-            ports.clock.sleep(left_s)
+            nap_s = left_s
         elif stop_requested():
             return
         else:
-            ports.clock.sleep(min(NAP_S, left_s))
+            nap_s = min(NAP_S, left_s)
+        ports.clock.sleep(nap_s)
+        longest_s -= nap_s
 
 
 @dataclass(frozen=True, slots=True)

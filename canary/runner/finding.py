@@ -11,7 +11,7 @@ from canary.core.plan import StagePlan
 from canary.core.recover import in_order, recover
 from canary.core.state import CanaryState
 from canary.core.traffic import AliasState
-from canary.errors import ConflictError, NotRunningError
+from canary.errors import ConflictError, NotFoundError, NotRunningError
 from canary.runner.moving import read_all
 from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
@@ -48,7 +48,12 @@ def find(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Fo
         ConflictError: the aliases tell of different canaries, and none was known.
     """
     retrying = Retrying(Teller(ports, known.canary_id if known else "", stage.name))
-    seen = read_all(in_order(stage), retrying)
+    try:
+        seen = read_all(in_order(stage), retrying)
+    except NotFoundError as error:
+        if known is None:
+            raise
+        return _ended(known, Phase.CONFLICT, f"an alias or its function was deleted: {error.message}"), {}, retrying
     try:
         state = recover(stage, list(seen.values()))
     except ConflictError as error:

@@ -151,6 +151,14 @@ def test_rollback_without_a_canary_goes_where_it_is_told(desk: Desk) -> None:
     assert "no canary was under way; api:live is on version 1" in done.out
 
 
+def test_a_rollback_that_meets_somebody_elses_change_ends_with_exit_code_6(held: Desk) -> None:
+    held.release(0, "3")
+    held.aws.foreign.move_alias("api", "live", "3", weights={})
+    done = held("rollback", "staging")
+    assert (done.code, held.alias()) == (6, ("3", {}))
+    assert "changed by somebody else" in done.out
+
+
 @pytest.mark.parametrize("command", ["pause", "resume", "abort", "promote"])
 def test_commands_about_a_canary_need_one(desk: Desk, command: str) -> None:
     done = desk(command, "staging")

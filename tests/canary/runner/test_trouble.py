@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from canary import runner
-from canary.core.events import CallRetried, Event, Judged, Noticed
+from canary.core.events import CallRetried, CanaryEnded, Event, Judged, Noticed
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import (
     AccessDeniedError,
     NotFoundError,
     RecordError,
+    UnavailableError,
 )
-from canary.runner import Ports
+from canary.runner import Ports, driving
 from tests.canary.fakes import Once, World, down_until, interrupt, stage_of
 
 
@@ -204,9 +205,71 @@ def test_an_alias_that_was_deleted_does_not_keep_the_way_back_busy_for_ever() ->
             raise NotFoundError("no such alias")
 
     world.traffic.trouble = delete
-    with pytest.raises(NotFoundError):
-        runner.rollback(world.stage, ports)
+    state = runner.rollback(world.stage, ports)
+    assert state is not None
+    assert (state.phase, "deleted" in state.why) == (Phase.CONFLICT, True)
     assert world.routes()["api:live"] == ("1", None, 0)
+
+
+def test_an_alias_that_is_deleted_while_the_canary_runs_is_a_conflict_that_is_told() -> None:
+    world = fleet()
+    ports = world.ports()
+    state = begun(world, ports)
+    del world.traffic.aliases["worker:live"]
+    assert runner.run(world.stage, ports, state).phase is Phase.CONFLICT
+    assert [e.outcome for e in world.journal.written if isinstance(e, CanaryEnded)] == [Phase.CONFLICT]
+
+
+def test_a_driver_that_gives_up_writes_down_why() -> None:
+    world = fleet()
+    ports = world.ports()
+    state = begun(world, ports)
+
+    def expired(moment: str, call: str, key: str) -> None:
+        raise AccessDeniedError("lambda:GetAlias: ExpiredTokenException")
+
+    world.traffic.trouble = expired
+    with pytest.raises(AccessDeniedError):
+        runner.run(world.stage, ports, state)
+    told = [event.text for event in world.journal.written if isinstance(event, Noticed)]
+    assert any("ExpiredTokenException" in text for text in told)
+
+
+def test_a_rollback_by_hand_goes_on_while_aws_is_down() -> None:
+    world = fleet()
+    ports = world.ports()
+    begun(world, ports)
+    calls = 0
+
+    def down(moment: str, call: str, key: str) -> None:
+        nonlocal calls
+        calls += 1
+        if 4 < calls < 60:
+            raise UnavailableError("down")
+
+    world.traffic.trouble = down
+    state = runner.rollback(world.stage, ports)
+    assert state is not None
+    assert state.phase is Phase.ROLLED_BACK
+    assert set(world.routes().values()) == {("1", None, 0)}
+
+
+def test_a_clock_that_is_set_back_does_not_leave_the_canary_unwatched() -> None:
+    world = fleet()
+    slept: list[float] = []
+
+    class Backwards:
+        """An hour is taken off after the first nap."""
+
+        def now(self) -> datetime:
+            return world.clock.now() - timedelta(hours=1 if slept else 0)
+
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            world.clock.sleep(seconds)
+
+    driving._wait(world.clock.now() + timedelta(seconds=60), world.ports(clock=Backwards()), lambda: False)
+    assert sum(slept) == pytest.approx(60)
 
 
 def test_the_settle_time_covers_the_slowest_function() -> None:
