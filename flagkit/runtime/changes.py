@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flagkit.core.definitions import FlagDefinition
+from flagkit.core.evaluator import Attribute
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
 
@@ -12,7 +15,7 @@ def changed_flags(before: Snapshot | None, after: Snapshot) -> frozenset[str]:
     if before is None:
         return frozenset(after.flags)
     keys = before.flags.keys() | after.flags.keys()
-    return frozenset(key for key in keys if _definition(before, key) != _definition(after, key))
+    return frozenset(key for key in keys if not _same(_definition(before, key), _definition(after, key)))
 
 
 def _definition(snapshot: Snapshot, key: str) -> FlagDefinition | str:
@@ -22,3 +25,21 @@ def _definition(snapshot: Snapshot, key: str) -> FlagDefinition | str:
         return "missing"
     except DocumentError as error:
         return error.message
+
+
+def _same(before: FlagDefinition | str, after: FlagDefinition | str) -> bool:
+    if before != after or isinstance(before, str) or isinstance(after, str):
+        return before == after
+    variants = zip(before.variants, after.variants, strict=True)
+    return _same_type(before.attributes, after.attributes) and all(
+        _same_type(old.attributes, new.attributes) for old, new in variants
+    )
+
+
+def _same_type(before: Attribute, after: Attribute) -> bool:
+    """Whether equal values are of equal types: 1, 1.0 and true are equal to Python, and not to who asks for a type."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return all(_same_type(value, after[name]) for name, value in before.items())
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        return all(map(_same_type, before, after))
+    return type(before) is type(after)

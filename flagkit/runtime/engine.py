@@ -6,7 +6,9 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from flagkit.core.evaluator import Evaluation
 from flagkit.core.snapshot import Snapshot
@@ -19,6 +21,9 @@ from flagkit.sources.base import Document, Source
 
 if TYPE_CHECKING:
     from flagkit.runtime.cache import DiskCache
+
+
+_Listener = TypeVar("_Listener", Listener, StateListener)
 
 
 class Options(TypedDict, total=False):
@@ -60,6 +65,10 @@ class Engine:
     """
 
     def __init__(self, source: Source, install: Callable[[FlagTable], object], **options: Unpack[Options]) -> None:
+        if unknown := options.keys() - Options.__optional_keys__:  # a slip must not pass for a default
+            raise TypeError(
+                f"Flags has no option {min(unknown)!r}; there are {', '.join(sorted(Options.__optional_keys__))}"
+            )
         self.clock: Clock = options.get("clock") or SystemClock()
         self.mode = _mode(options.get("refresh", "auto"), self.clock, source)
         self._install = install
@@ -107,12 +116,12 @@ class Engine:
     def on_change(self, listener: Listener) -> Callable[[], None]:
         """Tells a listener of changed flags; returns what ends it."""
         self.store.listeners.append(listener)
-        return lambda: self.store.listeners.remove(listener)
+        return partial(_leave, self.store.listeners, listener)
 
     def on_state(self, listener: StateListener) -> Callable[[], None]:
         """Tells a listener of a changed state; returns what ends it."""
         self.store.state_listeners.append(listener)
-        return lambda: self.store.state_listeners.remove(listener)
+        return partial(_leave, self.store.state_listeners, listener)
 
     def refresh_if_due(self, budget_s: float | None) -> None:
         """Asks the source if it is time to, keeping the caller no longer than the budget."""
@@ -185,6 +194,11 @@ class Engine:
 
     def _ingredients(self) -> tuple[Snapshot | None, tuple[Layer, ...], tuple[Watcher, ...]]:
         return self.store.snapshot, self._layers, self._watchers
+
+
+def _leave(listeners: list[_Listener], listener: _Listener) -> None:
+    with suppress(ValueError):  # it left before
+        listeners.remove(listener)
 
 
 def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCache | None:

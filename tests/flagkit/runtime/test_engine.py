@@ -81,6 +81,32 @@ def test_listeners_hear_which_flags_changed():
     assert len(heard) == 1
 
 
+def test_listeners_hear_of_another_type_of_an_equal_value():
+    def variants(value):
+        attributes = {"value": {"x": [value, "y"]}}
+        return {"_variants": [{"name": "only", "enabled": True, "attributeValues": attributes}]}
+
+    source = StaticSource({"a": 1, "b": 1, "c": variants(0), "d": variants(0)})
+    flags = Flags(source, clock=VirtualClock())
+    heard = []
+    flags.on_change(heard.append)
+    source.replace({"a": {"enabled": True, "value": True}, "b": 1, "c": variants(False), "d": variants(0)})
+    flags.refresh()
+    assert heard == [{"a", "c"}]
+
+
+def test_a_listener_may_leave_twice():
+    flags = Flags(StaticSource({}), clock=VirtualClock())
+    for leave in (flags.on_change(print), flags.on_state(print)):
+        leave()
+        leave()
+
+
+def test_an_option_that_does_not_exist_is_refused():
+    with pytest.raises(TypeError, match="no option 'stale_after'; there are cache_dir, clock"):
+        Flags(StaticSource({}), stale_after=5)
+
+
 def test_a_listener_that_fails_harms_nobody(caplog):
     flags = make({"a": True}, {"a": False})
     heard = []
