@@ -16,7 +16,6 @@ from flagkit.errors import FlagkitError
 
 app = typer.Typer(
     name="flagkit",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -81,7 +80,7 @@ def run_app(arguments: Sequence[str], world: object | None = None) -> int:
 
         completion.completion_init()  # type: ignore[attr-defined] # not exported to type checkers
     try:
-        code = command.main(args=list(arguments), prog_name="flagkit", standalone_mode=False, obj=around)
+        code = command.main(args=list(arguments) or ["--help"], prog_name="flagkit", standalone_mode=False, obj=around)
     except usage_error as error:
         say = getattr(error, "format_message", error.__str__)
         report("usage", say(), _help_hint(error))

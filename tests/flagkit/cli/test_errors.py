@@ -286,6 +286,10 @@ def test_the_module_runs_as_a_command() -> None:
     assert Path(sys.executable).exists()
 
 
+def test_no_words_at_all_are_answered_with_help(on_file) -> None:
+    assert on_file.good().out.startswith("Usage: flagkit ")
+
+
 def test_help_fits_80_columns_and_shows_examples(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     shown = on_file("rollout", "--help").out
