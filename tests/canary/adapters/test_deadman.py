@@ -36,8 +36,8 @@ after = "15m"
 def aws() -> Iterator[AwsStandIn]:
     with AwsStandIn() as aws:
         aws.lambda_.deploy("api", SOURCE, alias="live")
-        aws.traffic.steady("api", "live", 600)
-        aws.clock.advance(15 * 60)
+        aws.traffic.steady("api", "live", 200)
+        aws.clock.advance(3 * 60)
         boto3.client("lambda").update_alias(FunctionName="api", Name="live", Description="The operator's words")
         yield aws
 
