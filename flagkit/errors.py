@@ -16,6 +16,7 @@
     │   └── SourceBusyError        others keep changing the same place
     ├── DeploymentError            a deployment didn't do what was asked
     │   └── DeploymentBusyError    another deployment runs
+    ├── RefusedError               a person said no, or nobody was there to say yes
     └── UsageError                 a command was called with words that don't fit
 
 Every error has a stable `code`, a message that names the thing, and a `hint` that says what to do.
@@ -219,6 +220,13 @@ class DeploymentBusyError(DeploymentError):
 
     code = "deployment_busy"
     default_hint = "Your change is saved. Wait, stop the running deployment, or deploy later."
+
+
+class RefusedError(FlagkitError):
+    """A person said no, or nobody was there to say yes; nothing was changed. Since 0.1."""
+
+    code = "not_confirmed"
+    default_hint = "Nothing was changed. Pass --yes in scripts."
 
 
 class UsageError(FlagkitError):

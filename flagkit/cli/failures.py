@@ -7,7 +7,6 @@ import sys
 from typing import Final
 
 from flagkit.cli.describe import violation_line
-from flagkit.cli.world import RefusedError
 from flagkit.errors import (
     AccessDeniedError,
     ConflictError,
@@ -17,6 +16,7 @@ from flagkit.errors import (
     EditError,
     FlagkitError,
     NotDeployedError,
+    RefusedError,
     RuleError,
     SourceBusyError,
     SourceError,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from flagkit.cli.loading import source_url
-from flagkit.errors import FlagkitError
+from flagkit.errors import RefusedError
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources.addresses import parse
 
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 
 PROTECTED = "prod*,live*"
 """Environments that ask for their name; `$FLAGKIT_PROTECTED` replaces the patterns, empty for none."""
-
-
-class RefusedError(FlagkitError):
-    """A person said no, or nobody was there to say yes; nothing was changed. Since 0.1."""
-
-    code = "not_confirmed"
-    default_hint = "Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
