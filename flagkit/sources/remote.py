@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import inf
 from time import monotonic
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from flagkit.core.snapshot import Snapshot
 Headers = tuple[tuple[str, str], ...]
 ANSWERS_KEPT = 10_000
 ASK_TIMEOUT_S = 0.5  # a read waits for a process on the same machine, and not for long
+PAUSE_S = 1.0
 USER_KEY = "userId"
 
 
@@ -32,7 +34,8 @@ class RemoteEvaluator:
     """Asks the Agent for the answers of all flags for one user and context.
 
     This is the one kind of read that may wait, at most `ASK_TIMEOUT_S` (docs/sources.md). Without an answer the flag's
-    default variant is served with the reason RULES_UNSEEN.
+    default variant is served with the reason RULES_UNSEEN. An Agent that hangs is not asked again for `PAUSE_S`, so
+    that it costs one reader its time, and not all of them.
 
     Args:
         get: asks the Agent: `(headers, timeout_s)` to something with a `body`.
@@ -54,6 +57,8 @@ class RemoteEvaluator:
         self._get = get
         self._version = version
         self._kept: TTLCache[Headers, Snapshot] = TTLCache(ANSWERS_KEPT, ttl=keep_s, timer=timer)
+        self._timer = timer
+        self._ask_from_s = -inf
         self._lock = threading.Lock()  # cachetools asks for one
 
     def flag(self, key: str, unruled: Evaluation) -> FlagFunction:
@@ -80,9 +85,15 @@ class RemoteEvaluator:
             kept: Snapshot | None = self._kept.get(headers)
         if kept is not None:
             return kept, True
+        asked_s = self._timer()
+        if asked_s < self._ask_from_s:
+            return None, False
         try:
             snapshot = Snapshot.from_retrieved(self._get(headers, ASK_TIMEOUT_S).body, version=self._version)
         except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+            now_s = self._timer()
+            if now_s - asked_s >= ASK_TIMEOUT_S / 2:
+                self._ask_from_s = now_s + PAUSE_S
             return None, False
         with self._lock:
             self._kept[headers] = snapshot

@@ -110,6 +110,25 @@ def test_without_an_answer_the_default_variant_is_served_and_the_reason_says_so(
     assert flags.evaluate("checkout", "42", {"tier": "premium"}).value == "gold"
 
 
+def test_an_agent_that_hangs_costs_one_reader_its_time_and_not_each():
+    now_s, asked = [0.0], []
+
+    def hang(headers, timeout_s):
+        asked.append(headers)
+        now_s[0] += timeout_s
+        raise TimeoutError
+
+    ask = RemoteEvaluator(hang, "1", keep_s=15, timer=lambda: now_s[0]).flag(
+        "checkout", failure("f", ErrorCode.GENERAL, "")
+    )
+    for user in range(100):
+        assert ask(user, None).error is ErrorCode.GENERAL
+    assert (len(asked), now_s) == (1, [0.5])
+    now_s[0] += 1.0
+    ask("later", None)
+    assert len(asked) == 2
+
+
 def test_answers_are_kept_for_their_time_and_no_longer():
     now_s = [0.0]
     agent = AgentStandIn(RULED, feature_flags=True)
