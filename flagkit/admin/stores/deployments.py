@@ -41,7 +41,7 @@ class AppConfigDeployments:
         """Return what is saved against what is served."""
         profile = self._control.profile()
         newest = next(self._control.pages("ListHostedConfigurationVersions", **profile), None)
-        listed = list(self._list())
+        listed = self._recent()
         own = [item for item in listed if self._is_own(item)]
         holding = next((item for item in own if item.holds), None)
         return DeploymentStatus(
@@ -65,7 +65,7 @@ class AppConfigDeployments:
         until_s = self._control.clock.monotonic() + self._wait_limit_s
         failures = 0
         while True:
-            listed = list(self._list())
+            listed = self._recent()
             holding = next((item for item in listed if self._is_own(item) and item.holds), None)
             if holding is not None and holding.version is not None and holding.version >= version:
                 if not (pace == "immediate" and when_busy == "replace" and holding.state == "DEPLOYING"):
@@ -120,7 +120,7 @@ class AppConfigDeployments:
 
     def stop(self, number: int | None = None) -> Deployment:
         """Stop a running deployment (the running one where None): clients go back to what they had."""
-        running = next((item for item in self._list() if item.is_running and number in {None, item.number}), None)
+        running = next((item for item in self._recent() if item.is_running and number in {None, item.number}), None)
         if running is None:
             raise DeploymentError(
                 "no deployment runs that could be stopped" if number is None else f"{number} doesn't run"
@@ -177,6 +177,15 @@ class AppConfigDeployments:
         current = self._get(number)
         ended = not current.is_running and not (current.state == "COMPLETE" and allow_revert)
         return current if ended or current.state == "ROLLING_BACK" else self._stop(number, allow_revert=allow_revert)
+
+    def _recent(self) -> list[Deployment]:
+        """The newest deployments, down to the one that clients get; only the newest of all can run."""
+        found: list[Deployment] = []
+        for item in self._list():
+            found.append(item)
+            if self._is_own(item) and item.holds:
+                break
+        return found
 
     def _list(self) -> Iterator[Deployment]:
         for item in self._control.pages("ListDeployments", **self._control.environment()):

@@ -205,3 +205,14 @@ def test_a_kill_switch_does_not_wait_for_a_slow_deployment_that_contains_it(stor
     done = store.deployments.deploy(killed, pace="immediate", when_busy="replace")
     assert (done.version, done.state) == (later, "COMPLETE")
     assert virtual_clock.monotonic() == 0
+
+
+def test_a_long_past_is_not_read_again_and_again(store, aws):
+    """AppConfig lists 50 deployments a page; only as many are read as are needed."""
+    for _ in range(60):
+        store.deployments.deploy(save(store), pace="immediate")
+    before = len([record for record in aws.wire.calls if record.call == "appconfig.ListDeployments"])
+    assert store.deployments.status().served == 60
+    store.deployments.deploy(save(store), pace="immediate")
+    after = len([record for record in aws.wire.calls if record.call == "appconfig.ListDeployments"])
+    assert after - before == 2
