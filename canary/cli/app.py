@@ -44,7 +44,7 @@ def run_app(arguments: Sequence[str], world: object | None = None) -> int:
     # Typer ships its own copy of click since 0.20: the class is reached through a name that both have.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        code = command.main(args=list(arguments), prog_name="canary", standalone_mode=False, obj=around)
+        code = command.main(args=list(arguments) or ["--help"], prog_name="canary", standalone_mode=False, obj=around)
     except usage_error as error:
         report("usage", getattr(error, "message", str(error)) or "a word is missing", _help_hint(error))
         return 2
