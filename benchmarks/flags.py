@@ -234,8 +234,8 @@ def main(arguments: list[str]) -> None:
         table_of_cases,
         "## In short\n",
         verdicts(best),
-        "## Threads\nThousand evaluations a second in total, case b. Free-threaded Python isn't measured: mmh3 and google-re2 publish no wheels for it "
-        "that could be installed where these tables are taken.\n",
+        "## Threads\nThousand evaluations a second in total, case b. Free-threaded Python isn't measured: mmh3 has no wheel for Python 3.13t "
+        "where these tables are taken.\n",
         threads(engines, 3),
     ]
     for engine in engines:
