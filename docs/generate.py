@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 HERE = Path(__file__).parent
+WRITTEN_WITH = (3, 11)
 PUBLIC = ("flagkit", "flagkit.authoring", "flagkit.testing", "canary", "canary.testing")
 ERRORS = {"flagkit": "FlagkitError", "canary": "CanaryError"}
 
@@ -106,6 +107,9 @@ def pages() -> dict[Path, str]:
 def main(arguments: list[str]) -> int:
     """Writes or compares; returns the exit code."""
     stale = []
+    if "--check" in arguments and sys.version_info[:2] != WRITTEN_WITH:
+        print("the generated pages are compared on Python 3.11: signatures print differently elsewhere")
+        return 0
     for path, text in pages().items():
         if path.exists() and path.read_text("utf-8") == text:
             continue
