@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "laws"
 from hostile_rules import HOSTILE
 from rule_generator import NOW, Generator
 
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 from flagkit.core.explain import explain
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule

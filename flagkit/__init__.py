@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flagkit.client import Flags
-    from flagkit.core.evaluator import ErrorCode, Evaluation, Reason
+    from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
     from flagkit.core.explanation import Explanation
     from flagkit.errors import (
         AccessDeniedError,
@@ -39,15 +39,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Document": "sources.base",
     "EmfSink": "runtime.sinks",
-    "ErrorCode": "core.evaluator",
-    "Evaluation": "core.evaluator",
+    "ErrorCode": "core.evaluation",
+    "Evaluation": "core.evaluation",
     "Explanation": "core.explanation",
     "Exposure": "runtime.exposures",
     "Exposures": "runtime.exposures",
     "FirehoseSink": "runtime.sinks",
     "Flags": "client",
     "LogSink": "runtime.sinks",
-    "Reason": "core.evaluator",
+    "Reason": "core.evaluation",
     "Source": "sources.base",
     "State": "runtime.status",
     "StaticSource": "sources.static",

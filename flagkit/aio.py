@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from flagkit.client import Flags
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 from flagkit.runtime.engine import Options
 from flagkit.runtime.status import Status
 

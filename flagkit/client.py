@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
 
 from flagkit.core.context import text_of
-from flagkit.core.evaluator import ErrorCode, Evaluation, Reason, failure
+from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, failure
 from flagkit.runtime.answers import Kind, resolve
 from flagkit.runtime.engine import Engine, Options
-from flagkit.runtime.layers import FlagTable
 from flagkit.runtime.lifecycle import Lifecycle
+from flagkit.runtime.overrides import FlagTable
 from flagkit.sources.addresses import connect, default_url
 from flagkit.sources.base import Source
 
@@ -168,13 +168,13 @@ class Flags(Lifecycle):
             self._warn_once(evaluation)
         return evaluation
 
-    def gate(
+    def requires_flag(
         self, key: str, *, when: bool = True, default: bool = False, instead: Any = None
     ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result | Any]]:
         """Decorator for a kill switch: the function, or coroutine function, runs only while the flag is on.
 
         ```python
-        @flags.gate("maintenance_mode", when=False, instead=HTTPException(503))
+        @flags.requires_flag("maintenance_mode", when=False, instead=HTTPException(503))
         async def checkout(): ...
         ```
 

@@ -16,7 +16,7 @@ from flagkit.core.documents import (
     ArrayConstraints,
     AttributeDefinition,
     BooleanConstraints,
-    FlagDefinition,
+    FlagDeclaration,
     FlagDocument,
     FlagValue,
     NumberConstraints,
@@ -85,7 +85,7 @@ def generate(document: FlagDocument, *, module_name: str) -> str:
     writer = _Writer(_class_name(module_name))
     taken: set[str] = set()
     for key in sorted({*document.flags, *document.values}):
-        definition = document.flags.get(key, FlagDefinition())
+        definition = document.flags.get(key, FlagDeclaration())
         writer.flag(key, _unique(_identifier(key), taken), definition, document.values.get(key, FlagValue()))
     return writer.text(module_name)
 
@@ -98,7 +98,7 @@ class _Writer:
     used: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=lambda: {"Flags", "TypedFlags"})
 
-    def flag(self, key: str, method: str, definition: FlagDefinition, value: FlagValue) -> None:
+    def flag(self, key: str, method: str, definition: FlagDeclaration, value: FlagValue) -> None:
         about = _sentence(definition.description or definition.name or f"Flag {key}")
         if not value.variants and not definition.attributes:
             self.methods.append(_boolean_method(key, method, about))

@@ -16,9 +16,9 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from flagkit.client import Flags
-from flagkit.core.evaluator import ErrorCode as FlagkitCode
-from flagkit.core.evaluator import Evaluation
-from flagkit.core.evaluator import Reason as FlagkitReason
+from flagkit.core.evaluation import ErrorCode as FlagkitCode
+from flagkit.core.evaluation import Evaluation
+from flagkit.core.evaluation import Reason as FlagkitReason
 from flagkit.runtime.answers import Kind
 from flagkit.runtime.status import State, Status
 

@@ -13,7 +13,7 @@ from opentelemetry._logs import Logger, LogRecord, SeverityNumber, get_logger
 from opentelemetry.metrics import Meter, get_meter
 
 from flagkit.client import Flags
-from flagkit.core.evaluator import Evaluation, Reason
+from flagkit.core.evaluation import Evaluation, Reason
 from flagkit.runtime.pseudonyms import Pseudonyms
 
 EVENT = "feature_flag.evaluation"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flagkit.core.context import bound
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from flagkit.client import Flags

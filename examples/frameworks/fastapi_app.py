@@ -45,7 +45,7 @@ app.add_middleware(FlagsASGIMiddleware)
 
 
 @app.get("/search")
-@flags.gate("maintenance", when=False, instead=HTTPException(503, "back soon"))
+@flags.requires_flag("maintenance", when=False, instead=HTTPException(503, "back soon"))
 async def search(mine: Annotated[UserFlags, Depends(flags_of_caller)]):
     return {"engine": "new" if mine.is_enabled("new_search") else "old"}
 

@@ -28,7 +28,7 @@ from flagkit.authoring.cuts import Cuts
 from flagkit.authoring.native import read_definition
 from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
 from flagkit.authoring.source import AuthoringDocument, FlagSource
-from flagkit.core.documents import FlagDefinition, FlagDocument, FlagValue, Variant
+from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import And, Condition, Not, Or
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
@@ -100,7 +100,7 @@ class _Decompiler:
 
     def _flag(self, key: str) -> Words:
         value = self.document.values.get(key)
-        words = read_definition(self.document.flags.get(key, FlagDefinition()))
+        words = read_definition(self.document.flags.get(key, FlagDeclaration()))
         if value is None:
             return words
         if not value.variants:

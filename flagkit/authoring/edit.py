@@ -12,7 +12,7 @@ from flagkit.authoring.compiler import compile_document
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.flag_cuts import read_cuts
 from flagkit.authoring.source import AuthoringDocument, FlagSource
-from flagkit.core.documents import FlagDefinition, FlagDocument, FlagValue, Variant
+from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import UnknownFlagError
 
@@ -38,7 +38,7 @@ def apply_source(document: FlagDocument, source: AuthoringDocument) -> FlagDocum
         key: _kept_definition(document.flags.get(key), definition)
         for key, definition in compiled.flags.items()
         # A flag that had values only needs no declaration now.
-        if definition != FlagDefinition() or key in document.flags or key not in document.values
+        if definition != FlagDeclaration() or key in document.flags or key not in document.values
     }
     values = {key: _kept_value(document.values.get(key), value) for key, value in compiled.values.items()}
     return document.model_copy(update={"flags": flags, "values": values})
@@ -72,7 +72,7 @@ def edit_flag(document: FlagDocument, key: str, change: Callable[[FlagSource], F
     return apply_source(document, source.model_copy(update={"flags": flags}))
 
 
-def _kept_definition(old: FlagDefinition | None, new: FlagDefinition) -> FlagDefinition:
+def _kept_definition(old: FlagDeclaration | None, new: FlagDeclaration) -> FlagDeclaration:
     if old is None:
         return new
     timeless = old.model_copy(update={"created_at": None, "updated_at": None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from flagkit.authoring.source import AttributeSource, FlagSource, VariantSource
-from flagkit.core.documents import AttributeDefinition, FlagDefinition
+from flagkit.core.documents import AttributeDefinition, FlagDeclaration
 from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.printer import print_rule
 
@@ -47,7 +47,7 @@ def _attribute(fields: dict[str, JsonValue]) -> JsonValue:
     return native
 
 
-def read_definition(definition: FlagDefinition) -> dict[str, object]:
+def read_definition(definition: FlagDeclaration) -> dict[str, object]:
     """Return the words of the readable form for `flags.<key>`."""
     words: dict[str, object] = {"name": definition.name, "description": definition.description}
     if definition.deprecation is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flagkit.cli.loading import read_text
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UsageError
 

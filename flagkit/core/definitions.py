@@ -12,7 +12,7 @@ from math import isfinite
 from types import MappingProxyType
 
 from flagkit.core.context import boolean_of
-from flagkit.core.evaluator import NO_ATTRIBUTES, Attribute
+from flagkit.core.evaluation import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
 _MAX_DEPTH = 64

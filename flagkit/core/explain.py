@@ -33,7 +33,7 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
-from flagkit.core.rules.bands import split_threshold
+from flagkit.core.rules.buckets import split_threshold
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of_value
 from flagkit.core.rules.predicates import Context, Scope, getter, reader
 from flagkit.core.rules.printer import print_operand, print_rule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flagkit.core.bucketing import BUCKETS
-from flagkit.core.evaluator import Attribute, Evaluation
+from flagkit.core.evaluation import Attribute, Evaluation
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 

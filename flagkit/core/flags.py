@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flagkit.core.definitions import FlagDefinition, VariantDefinition
-from flagkit.core.evaluator import FlagFunction, Reason, answer, constant
+from flagkit.core.evaluation import FlagFunction, Reason, answer, constant
 from flagkit.errors import RuleError
 
 if TYPE_CHECKING:

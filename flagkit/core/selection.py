@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from mmh3 import mmh3_32_uintdigest as murmur3
 
-from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, constant, failure
+from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.rules.ast import Rule
-from flagkit.core.rules.bands import Bands
+from flagkit.core.rules.buckets import BucketRanges
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of, bucket_of_value
 from flagkit.core.rules.predicates import Context, Predicate, Scope
 from flagkit.errors import RuleError
@@ -48,11 +48,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Consecutive variants that look at one bucket: the answer for each stretch of the bucket line, if there is one."""
+    """Consecutive variants that look at one bucket: the answer for each range of the bucket line, if there is one."""
 
     by: str
     seed: str
-    cuts: tuple[int, ...]
+    bounds: tuple[int, ...]
     answers: tuple[Evaluation | None, ...]
     missing: Evaluation | None
 
@@ -73,7 +73,7 @@ def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -
         case [((first, first_answer), (second, second_answer))]:
             return _two_rules(first, first_answer, second, second_answer, default)
         case [_Table() as table] if table.by == scope.user_key:
-            return _rollout(table, default) if len(table.cuts) == 1 else _by_user(table, default)
+            return _rollout(table, default) if len(table.bounds) == 1 else _by_user(table, default)
         case stages:
             steps = [_by_bucket(stage, scope) if isinstance(stage, _Table) else _by_rule(stage) for stage in stages]
             return _in_order(steps, default)
@@ -81,14 +81,14 @@ def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -
 
 def _stages(candidates: Sequence[Candidate], compiler: RuleCompiler) -> list[tuple[_Pair, ...] | _Table]:
     """Gather consecutive candidates that look at one bucket, and those between them."""
-    banded = [(compiler.bands(candidate.rule), candidate) for candidate in candidates]
+    ranged = [(compiler.ranges(candidate.rule), candidate) for candidate in candidates]
     stages: list[tuple[_Pair, ...] | _Table] = []
-    for bucket, group in groupby(banded, lambda item: None if item[0] is None else (item[0].by, item[0].seed)):
+    for bucket, group in groupby(ranged, lambda item: None if item[0] is None else (item[0].by, item[0].seed)):
         members = list(group)
         if bucket is None:
             stages.append(tuple(pair for _, candidate in members for pair in _pairs(candidate, compiler)))
         else:
-            stages.append(_table([(bands, candidate.split) for bands, candidate in members if bands is not None]))
+            stages.append(_table([(ranges, candidate.split) for ranges, candidate in members if ranges is not None]))
     return stages
 
 
@@ -115,14 +115,14 @@ def _pairs(candidate: Candidate, compiler: RuleCompiler) -> list[_Pair]:
     ]
 
 
-def _table(members: list[tuple[Bands, Evaluation]]) -> _Table:
+def _table(members: list[tuple[BucketRanges, Evaluation]]) -> _Table:
     first = members[0][0]
-    cuts = tuple(sorted({cut for bands, _ in members for cut in bands.cuts}))
-    answers = tuple(_first(members, [bands.at(cut) for bands, _ in members]) for cut in (0, *cuts))
-    return _Table(first.by, first.seed, cuts, answers, _first(members, [bands.missing for bands, _ in members]))
+    bounds = tuple(sorted({bound for ranges, _ in members for bound in ranges.bounds}))
+    answers = tuple(_first(members, [ranges.at(bound) for ranges, _ in members]) for bound in (0, *bounds))
+    return _Table(first.by, first.seed, bounds, answers, _first(members, [ranges.missing for ranges, _ in members]))
 
 
-def _first(members: list[tuple[Bands, Evaluation]], truths: list[bool]) -> Evaluation | None:
+def _first(members: list[tuple[BucketRanges, Evaluation]], truths: list[bool]) -> Evaluation | None:
     return next((answer for (_, answer), truth in zip(members, truths, strict=True) if truth), None)
 
 
@@ -137,12 +137,12 @@ def _by_rule(pairs: tuple[_Pair, ...]) -> _Stage:
 
 
 def _by_bucket(table: _Table, scope: Scope) -> _Stage:
-    cuts, answers, missing = table.cuts, table.answers, table.missing
+    bounds, answers, missing = table.bounds, table.answers, table.missing
     locate = bucket_of(table.by, table.seed, scope)
 
     def stage(user_id: object, context: Context) -> Evaluation | None:
         bucket = locate(user_id, context)
-        return missing if bucket < 0 else answers[bisect_right(cuts, bucket)]
+        return missing if bucket < 0 else answers[bisect_right(bounds, bucket)]
 
     return stage
 
@@ -193,7 +193,7 @@ def _two_rules(
 
 
 def _rollout(table: _Table, default: Evaluation) -> FlagFunction:
-    prefix, limit = f"{table.seed}:", table.cuts[0]
+    prefix, limit = f"{table.seed}:", table.bounds[0]
     below, above = (default if answer is None else answer for answer in table.answers)
 
     def flag(user_id: object, context: Context | None) -> Evaluation:
@@ -208,13 +208,13 @@ def _rollout(table: _Table, default: Evaluation) -> FlagFunction:
 
 
 def _by_user(table: _Table, default: Evaluation) -> FlagFunction:
-    prefix, cuts = f"{table.seed}:", table.cuts
+    prefix, bounds = f"{table.seed}:", table.bounds
     answers = tuple(default if answer is None else answer for answer in table.answers)
 
     def flag(user_id: object, context: Context | None) -> Evaluation:
         if type(user_id) is str:
             try:
-                return answers[bisect_right(cuts, murmur3((prefix + user_id).encode()))]
+                return answers[bisect_right(bounds, murmur3((prefix + user_id).encode()))]
             except UnicodeEncodeError:
                 return table.missing or default
         return _by_other_id(table, default, user_id, context)
@@ -229,7 +229,7 @@ def _by_other_id(table: _Table, default: Evaluation, user_id: object, context: C
     except Exception:  # noqa: BLE001 - as above
         return _failed(default)
     bucket = bucket_of_value(f"{table.seed}:", value)
-    return (table.missing if bucket < 0 else table.answers[bisect_right(table.cuts, bucket)]) or default
+    return (table.missing if bucket < 0 else table.answers[bisect_right(table.bounds, bucket)]) or default
 
 
 def _failed(default: Evaluation) -> Evaluation:

@@ -13,7 +13,7 @@ from types import MappingProxyType, MethodType
 from typing import NoReturn, Self
 
 from flagkit.core.definitions import FlagDefinition, read_flag, read_retrieved
-from flagkit.core.evaluator import ErrorCode, Evaluation, FlagFunction, constant, failure
+from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.flags import compile_flag
 from flagkit.errors import DocumentError, RuleError, Violation
 

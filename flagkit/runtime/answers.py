@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from flagkit.core.evaluator import ErrorCode, Evaluation, Reason
+from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
 
 
 class Kind(StrEnum):

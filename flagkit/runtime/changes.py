@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flagkit.core.definitions import FlagDefinition
-from flagkit.core.evaluator import Attribute
+from flagkit.core.evaluation import Attribute
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
 

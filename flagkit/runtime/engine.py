@@ -10,11 +10,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.layers import FlagTable, Layer, Overlay, Watched, Watcher, fixed, tell
+from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, tell
 from flagkit.runtime.refresher import Refresher, RefreshMode, logger
 from flagkit.runtime.store import Listener, StateListener, Store
 from flagkit.sources.base import Document, Source
@@ -74,7 +74,7 @@ class Engine:
         self._install = install
         self.unwatched: FlagTable = {}
         self._watchers: tuple[Watcher, ...] = ()
-        self._layers: tuple[Layer, ...] = tuple(_overriding(options.get("overrides")))
+        self._overrides: tuple[Override, ...] = tuple(_overriding(options.get("overrides")))
         self._cache = _cache(options.get("cache_dir"), source)
         self._fallback = options.get("fallback")
         self.store = Store(
@@ -88,14 +88,14 @@ class Engine:
         self._lay()
         self._start(options.get("start_wait_s", 5.0))
 
-    def add_layer(self, layer: Layer) -> None:
+    def add_override(self, override: Override) -> None:
         """Lays answers over those of the document."""
-        self._layers = (*self._layers, layer)
+        self._overrides = (*self._overrides, override)
         self._lay()
 
-    def remove_layer(self, layer: Layer) -> None:
-        """Takes a layer away."""
-        self._layers = tuple(other for other in self._layers if other is not layer)
+    def remove_override(self, override: Override) -> None:
+        """Takes a override away."""
+        self._overrides = tuple(other for other in self._overrides if other is not override)
         self._lay()
 
     def add_watcher(self, watcher: Watcher) -> Callable[[], None]:
@@ -181,19 +181,19 @@ class Engine:
         """Installs the table of what is in force; again if that changed meanwhile, since threads share no lock here."""
         laid: tuple[object, ...] | None = None
         while laid is None or any(old is not new for old, new in zip(laid, self._ingredients(), strict=True)):
-            laid = snapshot, layers, watchers = self._ingredients()
+            laid = snapshot, overrides, watchers = self._ingredients()
             table: FlagTable = {} if snapshot is None else snapshot.flags
             document = self.store.document
             if snapshot is not None and document is not None and document.remote is not None:
                 flag = document.remote.flag
                 table = Overlay({key: flag(key, snapshot.evaluate(key)) for key in snapshot.rules_unseen}, table)
-            for layer in layers:
-                table = layer(table)
+            for override in overrides:
+                table = override(table)
             self.unwatched = table
             self._install(Watched(table, watchers) if watchers else table)
 
-    def _ingredients(self) -> tuple[Snapshot | None, tuple[Layer, ...], tuple[Watcher, ...]]:
-        return self.store.snapshot, self._layers, self._watchers
+    def _ingredients(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...]]:
+        return self.store.snapshot, self._overrides, self._watchers
 
 
 def _leave(listeners: list[_Listener], listener: _Listener) -> None:
@@ -217,10 +217,10 @@ def _mode(wanted: str, clock: Clock, source: Source) -> RefreshMode:
     return RefreshMode.ON_DEMAND if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else RefreshMode.BACKGROUND
 
 
-def _overriding(given: Mapping[str, object] | None) -> list[Layer]:
-    layers = []
+def _overriding(given: Mapping[str, object] | None) -> list[Override]:
+    overrides = []
     if given:
-        layers.append(fixed(given, version="override"))
+        overrides.append(fixed(given, version="override"))
     text = os.environ.get("FLAGKIT_OVERRIDES", "")
     if text:
         hint = 'Write a JSON object such as {"new_checkout": true}, or unset it.'
@@ -231,10 +231,10 @@ def _overriding(given: Mapping[str, object] | None) -> list[Layer]:
         if not isinstance(values, dict):
             raise SourceUrlError("FLAGKIT_OVERRIDES is not a JSON object", hint=hint)
         try:
-            layers.append(fixed(values, version="override"))
+            overrides.append(fixed(values, version="override"))
         except DocumentError as error:
             raise SourceUrlError(f"FLAGKIT_OVERRIDES can't be used: {error.message}", hint=hint) from None
-    return layers
+    return overrides
 
 
 def _fallback_source(fallback: str | os.PathLike[str] | Mapping[str, object]) -> Source:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from cachetools import TTLCache
 
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.pseudonyms import Pseudonyms

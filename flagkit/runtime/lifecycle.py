@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from flagkit.runtime.engine import Engine
-from flagkit.runtime.layers import Layer, Watcher
+from flagkit.runtime.overrides import Override, Watcher
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
 from flagkit.runtime.store import Listener, StateListener
@@ -116,13 +116,13 @@ class Lifecycle:
         """
         return self._engine.add_watcher(watcher)
 
-    def add_layer(self, layer: Layer) -> None:
+    def add_override(self, override: Override) -> None:
         """Lays answers over those of the document, e.g. for a test; see `flagkit.testing.override`. Since 0.1."""
-        self._engine.add_layer(layer)
+        self._engine.add_override(override)
 
-    def remove_layer(self, layer: Layer) -> None:
-        """Takes a layer away. Since 0.1."""
-        self._engine.remove_layer(layer)
+    def remove_override(self, override: Override) -> None:
+        """Takes a override away. Since 0.1."""
+        self._engine.remove_override(override)
 
     def __enter__(self) -> Self:
         return self

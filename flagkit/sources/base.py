@@ -9,7 +9,7 @@ from typing import Protocol
 
 import mmh3
 
-from flagkit.core.evaluator import Evaluation, FlagFunction
+from flagkit.core.evaluation import Evaluation, FlagFunction
 
 
 class DocumentKind(StrEnum):

@@ -15,7 +15,7 @@ from typing import Protocol
 from cachetools import TTLCache
 
 from flagkit.core.context import text_of
-from flagkit.core.evaluator import Evaluation, FlagFunction, Reason
+from flagkit.core.evaluation import Evaluation, FlagFunction, Reason
 from flagkit.core.snapshot import Snapshot
 
 Headers = tuple[tuple[str, str], ...]

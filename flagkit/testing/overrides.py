@@ -10,9 +10,9 @@ from functools import partial
 from types import MappingProxyType
 
 from flagkit.client import Flags
-from flagkit.core.evaluator import Evaluation, FlagFunction
+from flagkit.core.evaluation import Evaluation, FlagFunction
 from flagkit.core.snapshot import Snapshot
-from flagkit.runtime.layers import FlagTable, Overlay, fixed
+from flagkit.runtime.overrides import FlagTable, Overlay, fixed
 from flagkit.sources.static import short_form
 
 Forced = Mapping[str, FlagFunction]
@@ -40,24 +40,24 @@ def override(flags: Flags, /, *, all_threads: bool = False, **values: object) ->
     """
     if all_threads:
         everywhere = fixed(values, version="override")
-        flags.add_layer(everywhere)
+        flags.add_override(everywhere)
         try:
             yield
         finally:
-            flags.remove_layer(everywhere)
+            flags.remove_override(everywhere)
         return
     forced: ContextVar[Forced] = ContextVar("flagkit_override", default=_NOTHING)
 
-    def layer(below: FlagTable) -> FlagTable:
+    def forced_here(below: FlagTable) -> FlagTable:
         return Overlay({key: partial(_answer, forced, below, key) for key in values}, below)
 
     # Not reset afterwards: the variable dies with this block, and a generator may end in another context.
     forced.set(Snapshot.from_document(short_form(values), version="override").flags)
-    flags.add_layer(layer)
+    flags.add_override(forced_here)
     try:
         yield
     finally:
-        flags.remove_layer(layer)
+        flags.remove_override(forced_here)
 
 
 def _answer(

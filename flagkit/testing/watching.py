@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flagkit.client import Flags
-from flagkit.core.evaluator import Evaluation
+from flagkit.core.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from flagkit.core.documents.models import (
     MAX_VARIANTS,
     AttributeDefinition,
     Deprecation,
-    FlagDefinition,
+    FlagDeclaration,
     FlagValue,
     Variant,
 )
@@ -33,7 +33,7 @@ __all__ = [
     "BooleanConstraints",
     "Constraints",
     "Deprecation",
-    "FlagDefinition",
+    "FlagDeclaration",
     "FlagDocument",
     "FlagValue",
     "NumberConstraints",

@@ -25,7 +25,7 @@ from flagkit.core.documents.models import (
     MAX_VARIANTS,
     AttributeDefinition,
     DocumentShape,
-    FlagDefinition,
+    FlagDeclaration,
     FlagValue,
     Variant,
 )
@@ -41,7 +41,7 @@ def violations(document: DocumentShape) -> Iterator[Violation]:
     for key, definition in document.flags.items():
         yield from _check_definition(definition, f"flags.{key}")
     for key, value in document.values.items():
-        definition = document.flags.get(key, FlagDefinition())
+        definition = document.flags.get(key, FlagDeclaration())
         yield from _check_flag(value, definition.attributes, f"values.{key}")
 
 
@@ -55,7 +55,7 @@ def warnings(document: DocumentShape) -> Iterator[Violation]:
             yield broken(f"MaxEntries({MAX_VARIANTS})", f"values.{key}._variants", count, text)
 
 
-def _check_definition(definition: FlagDefinition, location: str) -> Iterator[Violation]:
+def _check_definition(definition: FlagDeclaration, location: str) -> Iterator[Violation]:
     for key, attribute in definition.attributes.items():
         if attribute.constraints is not None:
             yield from check_definition(attribute.constraints, f"{location}.attributes.{key}.constraints")

@@ -69,7 +69,7 @@ class AttributeDefinition(Model):
     constraints: Annotated[Constraints, Field(discriminator="type")] | None = None
 
 
-class FlagDefinition(Model):
+class FlagDeclaration(Model):
     """What a flag is called and which attributes it may carry (`flags.<key>`). Since 0.1."""
 
     name: OptionalName | None = None
@@ -120,5 +120,5 @@ class DocumentShape(Model):
     """The three top-level parts; `FlagDocument` adds everything that can be asked of a whole document. Since 0.1."""
 
     version: Literal["1"]
-    flags: Annotated[dict[FlagKey, FlagDefinition], BeforeValidator(_null_is_empty)] = Field(default_factory=dict)
+    flags: Annotated[dict[FlagKey, FlagDeclaration], BeforeValidator(_null_is_empty)] = Field(default_factory=dict)
     values: Annotated[dict[FlagKey, FlagValue], BeforeValidator(_null_is_empty)] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from flagkit.core.documents.models import DocumentShape, FlagDefinition, FlagValue, Variant
+from flagkit.core.documents.models import DocumentShape, FlagDeclaration, FlagValue, Variant
 from flagkit.core.documents.timestamps import aws_timestamp
 
 Json = dict[str, JsonValue]
@@ -81,7 +81,7 @@ def _reduced(value: FlagValue) -> Json:
     return _sorted(answer)
 
 
-def _plain_definition(flag: FlagDefinition) -> JsonValue:
+def _plain_definition(flag: FlagDeclaration) -> JsonValue:
     attributes: Json = {}
     for key, attribute in flag.attributes.items():
         constraints = attribute.constraints

@@ -1,7 +1,7 @@
 """Whether one rule implies another, and what time has settled already: sound, not complete. It must not evaluate users.
 
-Every "yes" is certain; a "no" only says that it wasn't shown. Splits are compared exactly, as stretches of the bucket
-line (`flagkit.core.rules.bands`).
+Every "yes" is certain; a "no" only says that it wasn't shown. Splits are compared exactly, as ranges of the bucket
+line (`flagkit.core.rules.buckets`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
-from flagkit.core.rules.bands import Bands, bands_of, combine
+from flagkit.core.rules.buckets import BucketRanges, combine, ranges_of
 
 TRUE, FALSE = Boolean(True), Boolean(False)
 # flagkit provides both from its clock (context `$now`, `$currentTime`).
@@ -104,21 +104,21 @@ class Logic:
 
     def __init__(self, default_seed: str) -> None:
         self._seed = default_seed
-        self._bands: dict[int, Bands | None] = {}
+        self._ranges: dict[int, BucketRanges | None] = {}
         self._shown: dict[tuple[int, int], bool] = {}
         self._parts: dict[int, tuple[Condition, ...]] = {}
         self._kept: list[Condition] = []  # everything above remembers by identity
 
-    def bands(self, node: Condition) -> Bands | None:
-        """Return the stretches of a condition that depends on one bucket only; None for any other."""
+    def ranges(self, node: Condition) -> BucketRanges | None:
+        """Return the ranges of a condition that depends on one bucket only; None for any other."""
         self._kept.append(node)
-        return bands_of(node, self._seed, self._bands)
+        return ranges_of(node, self._seed, self._ranges)
 
     def is_never(self, node: Condition) -> bool:
-        """Whether a condition is true for nobody, shown from its splits alone: 0 %, or stretches that don't meet."""
-        bands = self.bands(node)
-        if bands is not None:
-            return not (any(bands.truths) or bands.missing)
+        """Whether a condition is true for nobody, shown from its splits alone: 0 %, or ranges that don't meet."""
+        ranges = self.ranges(node)
+        if ranges is not None:
+            return not (any(ranges.truths) or ranges.missing)
         match node:
             case And(operands):
                 return any(self.is_never(part) for part in self.parts(node)) or _contradicts(operands)
@@ -129,8 +129,8 @@ class Logic:
 
     def is_everybody(self, node: Condition) -> bool:
         """Whether a condition says by its splits alone that it is true for everybody: not among 0 %."""
-        bands = self.bands(node)
-        return bands is not None and all(bands.truths) and bands.missing
+        ranges = self.ranges(node)
+        return ranges is not None and all(ranges.truths) and ranges.missing
 
     def is_nobody(self, node: Condition) -> bool:
         """Whether a condition is `is_never` because it says so: it holds a 0 % where it counts. Since 0.1."""
@@ -153,7 +153,7 @@ class Logic:
         return self._shown[place]
 
     def parts(self, node: And | Or) -> tuple[Condition, ...]:
-        """Return the operands, those on one bucket line joined to one, so that stretches add up."""
+        """Return the operands, those on one bucket line joined to one, so that ranges add up."""
         if id(node) not in self._parts:
             self._kept.append(node)
             self._parts[id(node)] = tuple(self._grouped(node))
@@ -162,11 +162,11 @@ class Logic:
     def _grouped(self, node: And | Or) -> Iterator[Condition]:
         lines: dict[tuple[str, str], list[Condition]] = defaultdict(list)
         for operand in node.operands:
-            bands = self.bands(operand)
-            if bands is None:
+            ranges = self.ranges(operand)
+            if ranges is None:
                 yield operand
             else:
-                lines[bands.by, bands.seed].append(operand)
+                lines[ranges.by, ranges.seed].append(operand)
         for group in lines.values():
             if len(group) == len(node.operands):  # joined they would be the node itself, again and again
                 yield from group
@@ -176,7 +176,7 @@ class Logic:
     def _implies(self, node: Condition, other: Condition) -> bool:
         if node in (other, FALSE) or other == TRUE:
             return True
-        first, second = self.bands(node), self.bands(other)
+        first, second = self.ranges(node), self.ranges(other)
         if first is not None and second is not None and (first.by, first.seed) == (second.by, second.seed):
             return _is_within(first, second)
         return self._by_parts(node, other)
@@ -196,13 +196,15 @@ class Logic:
         return narrow is not None and wide is not None and narrow[0] == wide[0] and narrow[1] <= wide[1]
 
 
-def _is_within(first: Bands, second: Bands) -> bool:
+def _is_within(first: BucketRanges, second: BucketRanges) -> bool:
     outside = combine((first, _negation(second)), all)
     return not (any(outside.truths) or outside.missing)
 
 
-def _negation(bands: Bands) -> Bands:
-    return Bands(bands.by, bands.seed, bands.cuts, tuple(not truth for truth in bands.truths), not bands.missing)
+def _negation(ranges: BucketRanges) -> BucketRanges:
+    return BucketRanges(
+        ranges.by, ranges.seed, ranges.bounds, tuple(not truth for truth in ranges.truths), not ranges.missing
+    )
 
 
 def _contradicts(operands: tuple[Condition, ...]) -> bool:

@@ -12,7 +12,7 @@ from flagkit.core.bucketing import BUCKETS
 from flagkit.core.lint.findings import Finding, Severity
 from flagkit.core.lint.logic import FALSE, Logic, settle, walk
 from flagkit.core.rules.ast import Condition, Or, Rule, Split
-from flagkit.core.rules.bands import Bands
+from flagkit.core.rules.buckets import BucketRanges
 
 # Draws that aren't about variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
 _MARKS = ("layer:", "holdout:", "segment:", "requires:")
@@ -94,16 +94,16 @@ def _shadow(
 
 
 def _overlaps(logic: Logic, settled: Condition, other: Condition) -> bool:
-    first, second = logic.bands(settled), logic.bands(other)
+    first, second = logic.ranges(settled), logic.ranges(other)
     if first is None or second is None:
         return logic.implies(settled, other)
-    return any(first.at(cut) and second.at(cut) for cut in (0, *first.cuts, *second.cuts) if cut < BUCKETS)
+    return any(first.at(bound) and second.at(bound) for bound in (0, *first.bounds, *second.bounds) if bound < BUCKETS)
 
 
 def _weights(key: str, logic: Logic, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
     plain = [variant for variant in variants if isinstance(variant.rule, Split)]
-    lines = [bands for variant in variants if (bands := logic.bands(variant.rule)) is not None]
-    if len(lines) < 2 or len({(bands.by, bands.seed) for bands in lines}) > 1 or len(lines) < len(variants):
+    lines = [ranges for variant in variants if (ranges := logic.ranges(variant.rule)) is not None]
+    if len(lines) < 2 or len({(ranges.by, ranges.seed) for ranges in lines}) > 1 or len(lines) < len(variants):
         return
     owned = _owned(variants, lines)
     left = BUCKETS - sum(owned.values())
@@ -118,12 +118,12 @@ def _weights(key: str, logic: Logic, variants: Sequence[RuledVariant]) -> Iterat
         yield _warning("weights", first, message, f"`flagkit split {key} …` shares all users out, if that is meant.")
 
 
-def _owned(variants: Sequence[RuledVariant], lines: Sequence[Bands]) -> Mapping[str, int]:
+def _owned(variants: Sequence[RuledVariant], lines: Sequence[BucketRanges]) -> Mapping[str, int]:
     """Return how many buckets each variant gets: the first that matches wins."""
-    edges = sorted({0, BUCKETS, *(cut for bands in lines for cut in bands.cuts)})
+    edges = sorted({0, BUCKETS, *(bound for ranges in lines for bound in ranges.bounds)})
     owned = dict.fromkeys((variant.name for variant in variants), 0)
     for start, end in pairwise(edges):
-        winner = next((variant.name for variant, bands in zip(variants, lines, strict=True) if bands.at(start)), None)
+        winner = next((variant.name for variant, ranges in zip(variants, lines, strict=True) if ranges.at(start)), None)
         if winner is not None:
             owned[winner] += end - start
     return owned

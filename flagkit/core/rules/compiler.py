@@ -1,6 +1,6 @@
 """The tree of a rule to one closure. It must not read text or documents, and evaluates nothing itself.
 
-Operands of `and` and `or` that look at the same bucket become one predicate with one hash (see `bands`); all
+Operands of `and` and `or` that look at the same bucket become one predicate with one hash (see `ranges`); all
 predicates are pure, so the order of evaluation can't be seen.
 """
 
@@ -28,7 +28,7 @@ from flagkit.core.rules.ast import (
     Split,
     TextTest,
 )
-from flagkit.core.rules.bands import Bands, bands_of, combine
+from flagkit.core.rules.buckets import BucketRanges, combine, ranges_of
 from flagkit.core.rules.predicates import (
     Context,
     Predicate,
@@ -73,7 +73,7 @@ class RuleCompiler:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._bands: dict[int, Bands | None] = {}
+        self._ranges: dict[int, BucketRanges | None] = {}
         self._predicates: dict[int, Predicate] = {}
 
     def predicate(self, rule: Condition) -> Predicate:
@@ -83,9 +83,9 @@ class RuleCompiler:
             known = self._predicates[id(rule)] = self._compile(rule)
         return known
 
-    def bands(self, rule: Condition) -> Bands | None:
-        """Return the stretches of the bucket line that a rule is about, if it is about nothing else. Since 0.1."""
-        return bands_of(rule, self.scope.default_seed, self._bands)
+    def ranges(self, rule: Condition) -> BucketRanges | None:
+        """Return the ranges of the bucket line that a rule is about, if it is about nothing else. Since 0.1."""
+        return ranges_of(rule, self.scope.default_seed, self._ranges)
 
     def split_decides(self, rule: Condition) -> Decider:
         """Return whether a percentage decides when `rule` is true.
@@ -113,9 +113,9 @@ class RuleCompiler:
                 return False
 
     def _compile(self, rule: Condition) -> Predicate:
-        bands = self.bands(rule)
-        if bands is not None:
-            return _in_bands(bands, self.scope)
+        ranges = self.ranges(rule)
+        if ranges is not None:
+            return _in_ranges(ranges, self.scope)
         match rule:
             case Not(operand):
                 inner = self.predicate(operand)
@@ -125,21 +125,21 @@ class RuleCompiler:
             case Or(operands):
                 return _any(self._merged(operands, any))
             case _:
-                assert not isinstance(rule, Split)  # a split is always a band
+                assert not isinstance(rule, Split)  # a split always has ranges
                 return _leaf(rule, self.scope)
 
     def _merged(self, operands: tuple[Condition, ...], rule: Callable[[Iterable[bool]], bool]) -> list[Predicate]:
         """Compile operands; those that look at the same bucket become one, in the first one's place."""
-        groups: dict[tuple[str, str], list[Bands]] = {}
+        groups: dict[tuple[str, str], list[BucketRanges]] = {}
         for operand in operands:
-            if (bands := self.bands(operand)) is not None:
-                groups.setdefault((bands.by, bands.seed), []).append(bands)
+            if (ranges := self.ranges(operand)) is not None:
+                groups.setdefault((ranges.by, ranges.seed), []).append(ranges)
         predicates: list[Predicate] = []
         for operand in operands:
-            if (bands := self.bands(operand)) is None:
+            if (ranges := self.ranges(operand)) is None:
                 predicates.append(self.predicate(operand))
-            elif group := groups.pop((bands.by, bands.seed), None):
-                predicates.append(_in_bands(combine(group, rule), self.scope))
+            elif group := groups.pop((ranges.by, ranges.seed), None):
+                predicates.append(_in_ranges(combine(group, rule), self.scope))
         return predicates
 
 
@@ -179,20 +179,20 @@ def _leaf(rule: Boolean | Compare | TextTest | Membership | Matches | Exists, sc
             assert_never(rule)
 
 
-def _in_bands(bands: Bands, scope: Scope) -> Predicate:
-    cuts, truths, missing = bands.cuts, bands.truths, bands.missing
-    if not cuts and truths[0] is missing:
+def _in_ranges(ranges: BucketRanges, scope: Scope) -> Predicate:
+    bounds, truths, missing = ranges.bounds, ranges.truths, ranges.missing
+    if not bounds and truths[0] is missing:
         return lambda _user_id, _context: missing
-    locate = bucket_of(bands.by, bands.seed, scope)
-    if truths == (True, False) and not missing and bands.by == scope.user_key:
-        return _below(cuts[0], bands.seed, locate)
+    locate = bucket_of(ranges.by, ranges.seed, scope)
+    if truths == (True, False) and not missing and ranges.by == scope.user_key:
+        return _below(bounds[0], ranges.seed, locate)
     if truths == (False, True, False) and not missing:
-        low, high = cuts
+        low, high = bounds
         return lambda user_id, context: low <= locate(user_id, context) < high
 
     def test(user_id: object, context: Context) -> bool:
         bucket = locate(user_id, context)
-        return missing if bucket < 0 else truths[bisect_right(cuts, bucket)]
+        return missing if bucket < 0 else truths[bisect_right(bounds, bucket)]
 
     return test
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flagkit.authoring import AuthoringDocument, compile_document, read_cuts
-from flagkit.core.evaluator import Reason
+from flagkit.core.evaluation import Reason
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError, UnknownFlagError
 

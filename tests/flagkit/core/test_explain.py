@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flagkit.core.bucketing import bucket
-from flagkit.core.evaluator import ErrorCode
+from flagkit.core.evaluation import ErrorCode
 from flagkit.core.explain import explain
 from flagkit.core.snapshot import Snapshot
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flagkit.core.bucketing import BUCKETS, bucket
-from flagkit.core.evaluator import ErrorCode, Reason
+from flagkit.core.evaluation import ErrorCode, Reason
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
-from flagkit.core.evaluator import ErrorCode, Reason
+from flagkit.core.evaluation import ErrorCode, Reason
 from flagkit.core.snapshot import MAX_CONTENT_BYTES, Snapshot
 from flagkit.errors import DocumentError
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from flagkit import ErrorCode, Flags, Reason, State
-from flagkit.core.evaluator import failure
+from flagkit.core.evaluation import failure
 from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError, SourceUrlError
 from flagkit.sources import DocumentKind, connect
 from flagkit.sources.agent import AgentSource

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flagkit.core.bucketing import BUCKETS, bucket
-from flagkit.core.rules import bands as bands_module
+from flagkit.core.rules import buckets as buckets_module
 from flagkit.core.rules import compiler as compiler_module
 from flagkit.core.rules.ast import And, Boolean, Key, Membership, Number, Split, Text
-from flagkit.core.rules.bands import Bands, bands_of
+from flagkit.core.rules.buckets import BucketRanges, ranges_of
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import RuleError
@@ -144,18 +144,18 @@ def test_and_and_or_of_any_size(operator, count):
         assert test(None, {f"k{index}": bit for index, bit in enumerate(bits)}) is expected
 
 
-def band(text: str) -> Bands | None:
-    return bands_of(parse_rule(text), "flag", {})
+def ranges(text: str) -> BucketRanges | None:
+    return ranges_of(parse_rule(text), "flag", {})
 
 
 def test_a_band_is_a_stretch_of_the_bucket_line():
-    found = band("(and (split pct::75 by::$a) (not (split pct::25 by::$a)))")
-    assert found == Bands("a", "flag", (2**30, 3 * 2**30), (False, True, False), missing=False)
+    found = ranges("(and (split pct::75 by::$a) (not (split pct::25 by::$a)))")
+    assert found == BucketRanges("a", "flag", (2**30, 3 * 2**30), (False, True, False), missing=False)
 
 
 def test_bands_forget_cuts_that_change_nothing():
-    found = band("(or (split pct::25 by::$a) (split pct::50 by::$a) (split pct::10 by::$a))")
-    assert found == Bands("a", "flag", (2**31,), (True, False), missing=False)
+    found = ranges("(or (split pct::25 by::$a) (split pct::50 by::$a) (split pct::10 by::$a))")
+    assert found == BucketRanges("a", "flag", (2**31,), (True, False), missing=False)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_bands_forget_cuts_that_change_nothing():
     ],
 )
 def test_what_looks_at_more_than_one_bucket_is_no_band(text):
-    assert band(text) is None
+    assert ranges(text) is None
 
 
 def test_parts_are_found_once_however_deep(monkeypatch):
@@ -178,7 +178,7 @@ def test_parts_are_found_once_however_deep(monkeypatch):
         rule = And((rule, rule))
     calls = []
     monkeypatch.setattr(
-        bands_module, "_split", lambda *given, real=bands_module._split: calls.append(1) or real(*given)
+        buckets_module, "_split", lambda *given, real=buckets_module._split: calls.append(1) or real(*given)
     )
-    assert bands_of(rule, "flag", {}) is not None
+    assert ranges_of(rule, "flag", {}) is not None
     assert len(calls) == 1

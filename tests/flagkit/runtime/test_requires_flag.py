@@ -1,4 +1,4 @@
-"""A gate lets calls through while its flag answers so; functions, coroutine functions and web handlers alike."""
+"""`requires_flag` lets calls through while its flag answers so; functions, coroutines and web handlers alike."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def flags():
 
 
 def test_a_function_runs_while_the_flag_answers_so(flags):
-    @flags.gate("checkout")
+    @flags.requires_flag("checkout")
     def buy(item, *, count=1):
         """Buys."""
         return f"{count} {item}"
 
-    @flags.gate("maintenance_mode", when=False, instead="closed")
+    @flags.requires_flag("maintenance_mode", when=False, instead="closed")
     def sell(item):
         return f"sold {item}"
 
@@ -37,11 +37,11 @@ def test_a_function_runs_while_the_flag_answers_so(flags):
 def test_instead_is_called_raised_or_returned(flags):
     closed = {"statusCode": 503}
     failure = PermissionError("closed")
-    called = flags.gate("unknown", instead=lambda a, *, b: (a, b))(lambda a, *, b: None)
-    raised = flags.gate("unknown", instead=failure)(lambda: None)
-    returned = flags.gate("unknown", instead=closed)(lambda event, context: None)
+    called = flags.requires_flag("unknown", instead=lambda a, *, b: (a, b))(lambda a, *, b: None)
+    raised = flags.requires_flag("unknown", instead=failure)(lambda: None)
+    returned = flags.requires_flag("unknown", instead=closed)(lambda event, context: None)
     with pytest.raises(LookupError):
-        flags.gate("unknown", instead=LookupError)(lambda: None)()
+        flags.requires_flag("unknown", instead=LookupError)(lambda: None)()
     assert called(1, b=2) == (1, 2)
     assert returned({}, None) is closed
     depths = []
@@ -57,12 +57,12 @@ def test_a_coroutine_function_stays_one(flags):
         await asyncio.sleep(0)
         return f"later {item}"
 
-    @flags.gate("checkout", instead=elsewhere)
+    @flags.requires_flag("checkout", instead=elsewhere)
     async def buy(item):
         await asyncio.sleep(0)
         return f"now {item}"
 
-    @flags.gate("checkout", instead=lambda item: f"never {item}")
+    @flags.requires_flag("checkout", instead=lambda item: f"never {item}")
     async def sell(item):
         return f"now {item}"
 
@@ -77,15 +77,15 @@ def test_a_coroutine_function_stays_one(flags):
 
 @pytest.mark.parametrize("default", [False, True])
 def test_without_an_answer_the_default_decides(flags, default):
-    assert flags.gate("unknown", default=default)(lambda: "ran")() == ("ran" if default else None)
-    assert flags.gate("unknown", default=default, when=False)(lambda: "ran")() == (None if default else "ran")
+    assert flags.requires_flag("unknown", default=default)(lambda: "ran")() == ("ran" if default else None)
+    assert flags.requires_flag("unknown", default=default, when=False)(lambda: "ran")() == (None if default else "ran")
 
 
 def test_a_web_handler_keeps_its_signature(flags):
     app = FastAPI()
 
     @app.get("/items/{item}")
-    @flags.gate("maintenance_mode", when=False, instead=HTTPException(503, "back soon"))
+    @flags.requires_flag("maintenance_mode", when=False, instead=HTTPException(503, "back soon"))
     async def show(item: int):
         return {"item": item}
 

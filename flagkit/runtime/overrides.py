@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
-from flagkit.core.evaluator import Evaluation, FlagFunction
+from flagkit.core.evaluation import Evaluation, FlagFunction
 from flagkit.core.snapshot import Snapshot
 from flagkit.sources.static import short_form
 
 logger = logging.getLogger("flagkit")
 FlagTable = Mapping[str, FlagFunction]
-Layer = Callable[[FlagTable], FlagTable]
+Override = Callable[[FlagTable], FlagTable]
 Watcher = Callable[[Evaluation, object], object]
 """Told of each answer that was given, and for whom: `(evaluation, user_id)`. Runs in the caller's thread: be quick."""
 
@@ -37,14 +37,14 @@ class Overlay(dict[str, FlagFunction]):
         return sum(1 for _ in self)
 
 
-def fixed(values: Mapping[str, object], *, version: str) -> Layer:
-    """A layer of fixed answers, given in short form: `{"checkout": True, "colour": "red"}`. Since 0.1."""
+def fixed(values: Mapping[str, object], *, version: str) -> Override:
+    """An override with fixed answers, given in short form: `{"checkout": True, "colour": "red"}`. Since 0.1."""
     own = Snapshot.from_document(short_form(values), version=version).flags
 
-    def layer(below: FlagTable) -> FlagTable:
+    def override(below: FlagTable) -> FlagTable:
         return Overlay(own, below)
 
-    return layer
+    return override
 
 
 class Watched(dict[str, FlagFunction]):

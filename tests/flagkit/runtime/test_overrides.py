@@ -79,12 +79,12 @@ def test_a_watcher_can_be_taken_back_and_survives_refreshes_and_overrides():
 
 
 def test_a_gate_runs_only_while_its_flag_is_on(flags):
-    @flags.gate("a")
+    @flags.requires_flag("a")
     def work(x, *, y):
         """Works."""
         return x + y
 
-    @flags.gate("a", instead=lambda x, y: f"closed {x} {y}")
+    @flags.requires_flag("a", instead=lambda x, y: f"closed {x} {y}")
     def other(x, y):
         return x + y
 
@@ -99,7 +99,7 @@ def test_an_explanation_beside_an_override_is_still_one(flags):
         assert flags.explain("text", "1").evaluation.version == "override"
 
 
-def test_a_document_that_arrives_while_a_layer_is_laid_is_the_one_served():
+def test_a_document_that_arrives_while_an_override_is_added_is_the_one_served():
     source = StaticSource({"a": 1})
     flags = Flags(source, clock=VirtualClock())
     source.replace({"a": 2})
@@ -110,6 +110,6 @@ def test_a_document_that_arrives_while_a_layer_is_laid_is_the_one_served():
         next(refresh, bool)()
         return below
 
-    flags.add_layer(slow)
+    flags.add_override(slow)
     assert flags.integer("a", default=0) == 2
     assert flags.evaluate("a").version == flags.status().version
