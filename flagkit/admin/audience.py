@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, VariantSource, flag_movement, show_percent
-from flagkit.authoring.bands import STEPS
+from flagkit.authoring.ranges import STEPS
 from flagkit.core.documents import FlagDocument
 
 State: TypeAlias = "tuple[FlagSource | None, bool]"
@@ -59,7 +59,7 @@ def audience(before: State, after: State, documents: tuple[FlagDocument, FlagDoc
     Args:
         before: the flag as it was.
         after: the flag as it will be.
-        documents: both documents, for the bands of variants.
+        documents: both documents, for the ranges of variants.
         key: the flag.
     """
     old, new = before[0], after[0]
@@ -139,8 +139,8 @@ def _single(flag: FlagSource) -> _Reach | None:
 
 
 def _weight(variant: VariantSource) -> int | None:
-    if variant.bands is not None:
-        return sum(band.size for band in variant.bands)
+    if variant.ranges is not None:
+        return sum(span.size for span in variant.ranges)
     return variant.weight
 
 

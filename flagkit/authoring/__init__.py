@@ -4,13 +4,28 @@ Percentages, lists, segments, prerequisites, weights, exclusion groups, holdouts
 documents contain native rules alone, which AWS's Agent reads too (DESIGN.md D1).
 """
 
-from flagkit.authoring.bands import Band, Cut, cut, equal_weights, read_percent, recut, show_percent
 from flagkit.authoring.compiler import compile_document
-from flagkit.authoring.cuts import Cuts
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.edit import apply_source, edit_flag
-from flagkit.authoring.flag_cuts import FlagCut, flag_cut, flag_movement, read_cuts
-from flagkit.authoring.movement import Move, Movement, movement
+from flagkit.authoring.movement import (
+    FlagAllocation,
+    Move,
+    Movement,
+    flag_allocation,
+    flag_movement,
+    movement,
+    read_allocations,
+)
+from flagkit.authoring.ranges import (
+    Allocation,
+    Allocations,
+    BucketRange,
+    allocate,
+    equal_weights,
+    read_percent,
+    reallocate,
+    show_percent,
+)
 from flagkit.authoring.source import (
     AttributeSource,
     AuthoringDocument,
@@ -26,13 +41,13 @@ from flagkit.authoring.source import (
 from flagkit.authoring.toml import read_toml, write_toml
 
 __all__ = [
+    "Allocation",
+    "Allocations",
     "AttributeSource",
     "AuthoringDocument",
-    "Band",
-    "Cut",
-    "Cuts",
+    "BucketRange",
     "ElementSource",
-    "FlagCut",
+    "FlagAllocation",
     "FlagSource",
     "HoldoutSource",
     "LayerShare",
@@ -42,19 +57,19 @@ __all__ = [
     "RampStep",
     "SegmentSource",
     "VariantSource",
+    "allocate",
     "apply_source",
     "compile_document",
-    "cut",
     "decompile",
     "edit_flag",
     "equal_weights",
-    "flag_cut",
+    "flag_allocation",
     "flag_movement",
     "movement",
-    "read_cuts",
+    "read_allocations",
     "read_percent",
     "read_toml",
-    "recut",
+    "reallocate",
     "show_percent",
     "write_toml",
 ]

@@ -2,7 +2,7 @@
 
 A variant's rule is `(and GATES… (or LISTS… (and LIMITS… BANDS)))`. Gates (requires, from, until) hold for everybody.
 Lists (users, groups, segments) are in whatever the percentages say. Limits (among, where, holdout, layer, percent or
-ramp) and bands decide which share of all others takes part. Parts that say nothing are left out.
+ramp) and ranges decide which share of all others takes part. Parts that say nothing are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NoReturn, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
-from flagkit.authoring.bands import Band, Cut
 from flagkit.authoring.conditions import (
     GROUP,
     HOLDOUT,
@@ -33,8 +32,8 @@ from flagkit.authoring.conditions import (
     share_of,
     since,
 )
-from flagkit.authoring.cuts import Cuts, fixed_recut
 from flagkit.authoring.native import native_definition, native_variant
+from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
 from flagkit.core.documents import FlagDocument
 from flagkit.core.rules.ast import MAX_DEPTH, MAX_RULE_CHARS, Boolean, Condition, Not, Or, Rule
@@ -49,12 +48,13 @@ ON, OFF = "on", "off"
 EXPOSURE = ":exposure"
 
 
-def compile_document(source: AuthoringDocument, *, cuts: Cuts | None = None) -> FlagDocument:
+def compile_document(source: AuthoringDocument, *, allocations: Allocations | None = None) -> FlagDocument:
     """Compile the readable form to a native document.
 
     Args:
         source: the readable form.
-        cuts: the bands of the document that is replaced (`read_cuts`); without it bands are cut from 0 %.
+        allocations: ranges in use in the document that is replaced (`read_allocations`); without it
+            ranges are allocated from 0 %.
 
     Raises:
         UnknownFlagError: a prerequisite names no flag.
@@ -63,7 +63,7 @@ def compile_document(source: AuthoringDocument, *, cuts: Cuts | None = None) -> 
 
     Since 0.1.
     """
-    compiler = Compiler(source, cuts or Cuts())
+    compiler = Compiler(source, allocations or Allocations())
     flags: dict[str, JsonValue] = {}
     values: dict[str, JsonValue] = {}
     for key, flag in source.flags.items():
@@ -79,10 +79,10 @@ class Compiler:
     """Compiles the flags of one document, each once, prerequisites first."""
 
     source: AuthoringDocument
-    cuts: Cuts
+    allocations: Allocations
     _rules: dict[str, list[_Ruled]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
-    _layers: dict[str, Cut] = field(default_factory=dict)
+    _layers: dict[str, Allocation] = field(default_factory=dict)
 
     def value(self, key: str) -> JsonValue:
         """Return the native `values.<key>`, or None for a flag that is only declared."""
@@ -129,7 +129,7 @@ class Compiler:
         if not sources:
             return []
         gates = self._gates(key, flag)
-        cut = self._cut(key, flag, sources)
+        allocation = self._allocation(key, flag, sources)
         compiled: list[_Ruled] = []
         for variant in sources[:-1]:
             place = f"flags.{key}.{variant.name}"
@@ -137,7 +137,7 @@ class Compiler:
                 read_native(variant.rule, place)
                 compiled.append((variant, variant.rule))
                 continue
-            choice = self._choice(key, flag, variant, cut.get(variant.name))
+            choice = self._choice(key, flag, variant, allocation.get(variant.name))
             parts = [*gates, *choice]
             if not parts:
                 message = f"{place}: who gets it? Give users, groups, segments, a weight or a rule"
@@ -167,22 +167,24 @@ class Compiler:
             gates.append(before(flag.ends))
         return gates
 
-    def _cut(self, key: str, flag: FlagSource, sources: Sequence[VariantSource]) -> Cut:
+    def _allocation(self, key: str, flag: FlagSource, sources: Sequence[VariantSource]) -> Allocation:
         seed = flag.seed or key
-        old = self.cuts.flags.get((key, seed, flag.by), {})
-        return fixed_recut({variant.name: (variant.weight, variant.bands) for variant in sources}, old, f"flags.{key}")
+        old = self.allocations.flags.get((key, seed, flag.by), {})
+        return reallocate_with_fixed(
+            {variant.name: (variant.weight, variant.ranges) for variant in sources}, old, f"flags.{key}"
+        )
 
     def _choice(
-        self, key: str, flag: FlagSource, variant: VariantSource, bands: tuple[Band, ...] | None
+        self, key: str, flag: FlagSource, variant: VariantSource, ranges: tuple[BucketRange, ...] | None
     ) -> Sequence[Condition]:
         if variant.rule is not None:
             return [read_native(variant.rule, f"flags.{key}.{variant.name}")]
         choices = self._lists(variant, f"flags.{key}.{variant.name}")
-        has_bands = bands is not None
-        if has_bands or takes_share(flag, variant):
-            limits = self._limits(key, flag, has_weights=has_bands)
-            if bands is not None:
-                limits.append(share_of(Share(flag.seed or key, flag.by, bands)))
+        has_ranges = ranges is not None
+        if has_ranges or takes_share(flag, variant):
+            limits = self._limits(key, flag, has_weights=has_ranges)
+            if ranges is not None:
+                limits.append(share_of(Share(flag.seed or key, flag.by, ranges)))
             if not choices or not limits:
                 return limits if not choices else [any_of(choices)]
             choices.append(all_of(limits))
@@ -205,26 +207,26 @@ class Compiler:
             limits.append(read_native(flag.where, f"{place}.where"))
         if flag.holdout is not None:
             holdout = _known(self.source.holdouts, flag.holdout, f"{place}.holdout")
-            bands = (Band(0, holdout.percent),) if holdout.percent else ()
-            limits.append(outside(Share(HOLDOUT + flag.holdout, holdout.by, bands)))
+            ranges = (BucketRange(0, holdout.percent),) if holdout.percent else ()
+            limits.append(outside(Share(HOLDOUT + flag.holdout, holdout.by, ranges)))
         if flag.layer is not None:
             layer = _known(self.source.layers, flag.layer.name, f"{place}.layer")
             limits.append(share_of(Share(LAYER + flag.layer.name, layer.by, self._layer(flag.layer.name)[key])))
         exposure = seed + EXPOSURE if has_weights else seed
         if flag.percent is not None:
-            limits.append(share_of(Share(exposure, flag.by, (Band(0, flag.percent),) if flag.percent else ())))
+            limits.append(share_of(Share(exposure, flag.by, (BucketRange(0, flag.percent),) if flag.percent else ())))
         if flag.ramp:
             limits.append(ramp_of(exposure, flag.by, [(step.at, step.percent) for step in flag.ramp]))
         return limits
 
-    def _layer(self, name: str) -> Cut:
+    def _layer(self, name: str) -> Allocation:
         if name not in self._layers:
             members = {
-                key: (flag.layer.share, flag.layer.bands)
+                key: (flag.layer.share, flag.layer.ranges)
                 for key, flag in sorted(self.source.flags.items())
                 if flag.layer is not None and flag.layer.name == name
             }
-            self._layers[name] = fixed_recut(members, self.cuts.layers.get(name, {}), f"layers.{name}")
+            self._layers[name] = reallocate_with_fixed(members, self.allocations.layers.get(name, {}), f"layers.{name}")
         return self._layers[name]
 
     def _segment(self, name: str, place: str) -> Condition:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from flagkit.authoring.bands import Band, read_percent, show_percent
+from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.core.rules.ast import (
     And,
     Compare,
@@ -44,11 +44,11 @@ HOLDOUT = "holdout:"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Bands of the line that a seed and a context key span."""
+    """Ranges of the line that a seed and a context key span."""
 
     seed: str
     by: str
-    bands: tuple[Band, ...]
+    ranges: tuple[BucketRange, ...]
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -100,27 +100,27 @@ def name_of(condition: Condition, prefix: str) -> str | None:
 
 
 def share_of(share: Share) -> Condition:
-    """Build the condition "the user falls into one of these bands", in AWS's own form for a band (appconfig.md §2.5).
+    """Build the condition "the user falls into one of these ranges", in AWS's own form for a span (appconfig.md §2.5).
 
     `(and (split pct::60 …) (not (split pct::50 …)))` is true from 50 % up to 60 %.
     """
-    if not share.bands:
+    if not share.ranges:
         return Split(Number(0), Key(share.by), Text(share.seed))
-    return any_of([_band(share, band) for band in share.bands])
+    return any_of([_range(share, span) for span in share.ranges])
 
 
 def read_share(condition: Condition) -> Share | None:
     """Recognise `share_of`; all splits must have the same seed and key."""
-    found = [_read_band(part) for part in alternatives_of(condition)]
+    found = [_read_range(part) for part in alternatives_of(condition)]
     first = found[0]
     if first is None:
         return None
-    bands: list[Band] = []
+    ranges: list[BucketRange] = []
     for share in found:
         if share is None or (share.seed, share.by) != (first.seed, first.by):
             return None
-        bands += share.bands
-    return Share(first.seed, first.by, tuple(sorted(bands)))
+        ranges += share.ranges
+    return Share(first.seed, first.by, tuple(sorted(ranges)))
 
 
 def outside(share: Share) -> Condition:
@@ -158,7 +158,9 @@ def read_moment(condition: Condition, operator: CompareOperator) -> dt.datetime 
 
 def ramp_of(seed: str, by: str, steps: Sequence[tuple[dt.datetime, int]]) -> Condition:
     """Build a share that grows at the given moments. Later shares contain earlier ones, so the order doesn't matter."""
-    return any_of([And((since(at), share_of(Share(seed, by, (Band(0, size),) if size else ())))) for at, size in steps])
+    return any_of(
+        [And((since(at), share_of(Share(seed, by, (BucketRange(0, size),) if size else ())))) for at, size in steps]
+    )
 
 
 def read_ramp(condition: Condition) -> tuple[Share, tuple[tuple[dt.datetime, int], ...]] | None:
@@ -169,16 +171,16 @@ def read_ramp(condition: Condition) -> tuple[Share, tuple[tuple[dt.datetime, int
         if not (isinstance(part, And) and len(part.operands) == 2):
             return None
         at, share = read_moment(part.operands[0], "gte"), read_share(part.operands[1])
-        if at is None or share is None or len(share.bands) > 1 or any(band.start for band in share.bands):
+        if at is None or share is None or len(share.ranges) > 1 or any(span.start for span in share.ranges):
             return None
-        steps.append((at, share.bands[0].end if share.bands else 0))
+        steps.append((at, share.ranges[0].end if share.ranges else 0))
     return None if share is None else (share, tuple(steps))
 
 
-def _band(share: Share, band: Band) -> Condition:
+def _range(share: Share, span: BucketRange) -> Condition:
     # Up to 100 % the upper edge is written, too: `(not (split …))` alone is true for users without the context key.
-    upper, lower = _split(share, band.end), _split(share, band.start)
-    return And((upper, Not(lower))) if band.start else upper
+    upper, lower = _split(share, span.end), _split(share, span.start)
+    return And((upper, Not(lower))) if span.start else upper
 
 
 def _split(share: Share, steps: int) -> Split:
@@ -187,7 +189,7 @@ def _split(share: Share, steps: int) -> Split:
     return Split(Number(value), Key(share.by), Text(share.seed))
 
 
-def _read_band(condition: Condition) -> Share | None:
+def _read_range(condition: Condition) -> Share | None:
     match condition:
         case Split():
             return _read_edges(None, condition)
@@ -203,10 +205,10 @@ def _read_edges(lower: Split | None, upper: Split) -> Share | None:
     try:
         start = 0 if lower is None else read_percent(Decimal(lower.percent.value))
         end = read_percent(Decimal(upper.percent.value))
-        bands = (Band(start, end),) if end else ()
+        ranges = (BucketRange(start, end),) if end else ()
     except EditError:
         return None
-    return Share(upper.seed.value, upper.by.name, bands)
+    return Share(upper.seed.value, upper.by.name, ranges)
 
 
 def _timestamp(moment: dt.datetime) -> Timestamp:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flagkit.authoring.bands import STEPS, cut, show_percent
 from flagkit.authoring.compiler import OFF, ON, Compiler
 from flagkit.authoring.conditions import (
     GROUP,
@@ -24,8 +23,8 @@ from flagkit.authoring.conditions import (
     listed,
     name_of,
 )
-from flagkit.authoring.cuts import Cuts
 from flagkit.authoring.native import read_definition
+from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
 from flagkit.authoring.source import AuthoringDocument, FlagSource
 from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
@@ -59,7 +58,7 @@ class _Decompiler:
         while True:
             # A flag that stays native leaves its layer, which may change the shares of the others: look again.
             source = self._source()
-            compiler = Compiler(source, Cuts())
+            compiler = Compiler(source, Allocations())
             failed = {key for key in self._readable() if not self._is_same(compiler, key)}
             if not failed:
                 return source
@@ -122,9 +121,9 @@ class _Decompiler:
             words |= {"by": main.by} | ({"seed": main.seed} if main.seed != key else {})
         if _is_switch(value):
             return words | _switch(shapes[0])
-        bands = {shape.variant.name: shape.share.bands for shape in shared if shape.share is not None}
-        sizes = {name: sum(band.size for band in owned) for name, owned in bands.items()}
-        canonical = sum(sizes.values()) <= STEPS and cut(sizes) == bands
+        ranges = {shape.variant.name: shape.share.ranges for shape in shared if shape.share is not None}
+        sizes = {name: sum(span.size for span in owned) for name, owned in ranges.items()}
+        canonical = sum(sizes.values()) <= STEPS and allocate(sizes) == ranges
         variants = [_variant(shape, canonical=canonical, takes_part=shape in shared) for shape in shapes]
         return words | {"variants": [*variants, _plain(value.variants[-1])]}
 
@@ -145,15 +144,15 @@ class _Decompiler:
 
     def _place(self, key: str, layer: Share) -> Words:
         members = {
-            member: shape.limits.layer.bands
+            member: shape.limits.layer.ranges
             for member in sorted(self._readable())
             for shape in self.shapes[member]
             if shape.limits is not None and shape.limits.layer is not None and shape.limits.layer.seed == layer.seed
         }
-        sizes = {member: sum(band.size for band in bands) for member, bands in members.items()}
-        if sum(sizes.values()) <= STEPS and cut(sizes) == members:
+        sizes = {member: sum(span.size for span in ranges) for member, ranges in members.items()}
+        if sum(sizes.values()) <= STEPS and allocate(sizes) == members:
             return {"share": _percent(sizes[key])}
-        return {"bands": _pairs(layer)}
+        return {"ranges": _pairs(layer)}
 
     def _is_same(self, compiler: Compiler, key: str) -> bool:
         try:
@@ -177,7 +176,7 @@ def _same_rule(present: str | None, rule: Condition | str | None) -> bool:
 
 
 def _without_expansion(condition: Condition) -> Condition:
-    """Cut prerequisites down to their names."""
+    """Allocation prerequisites down to their names."""
     match condition:
         case Or() if name_of(condition, REQUIRES) is not None:
             return condition.operands[-1]
@@ -230,9 +229,9 @@ def _variant(shape: VariantShape, *, canonical: bool, takes_part: bool) -> Words
         return {**words, "rule": print_rule(shape.rest) if gated else shape.variant.rule}
     words |= _lists(shape)
     if shape.share is not None and canonical:
-        words["weight"] = _percent(sum(band.size for band in shape.share.bands))
+        words["weight"] = _percent(sum(span.size for span in shape.share.ranges))
     elif shape.share is not None:
-        words["bands"] = _pairs(shape.share)
+        words["ranges"] = _pairs(shape.share)
     return words
 
 
@@ -276,4 +275,4 @@ def _percent(steps: int) -> str:
 
 
 def _pairs(share: Share) -> list[list[str]]:
-    return [[_percent(band.start), _percent(band.end)] for band in share.bands]
+    return [[_percent(span.start), _percent(span.end)] for span in share.ranges]

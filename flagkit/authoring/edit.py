@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from flagkit.authoring.compiler import compile_document
 from flagkit.authoring.decompiler import decompile
-from flagkit.authoring.flag_cuts import read_cuts
+from flagkit.authoring.movement import read_allocations
 from flagkit.authoring.source import AuthoringDocument, FlagSource
 from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.parser import parse_rule
@@ -20,7 +20,7 @@ from flagkit.errors import UnknownFlagError
 def apply_source(document: FlagDocument, source: AuthoringDocument) -> FlagDocument:
     """Compile the readable form over the document that it replaces.
 
-    Weights and layers are re-cut with least movement. A flag whose rules and values stay the same keeps its native
+    Weights and layers are reallocated with least movement. A flag whose rules and values stay the same keeps its native
     form, timestamps and spacing included, so the difference shows what was meant and nothing else.
 
     Args:
@@ -33,7 +33,7 @@ def apply_source(document: FlagDocument, source: AuthoringDocument) -> FlagDocum
 
     Since 0.1.
     """
-    compiled = compile_document(source, cuts=read_cuts(document))
+    compiled = compile_document(source, allocations=read_allocations(document))
     flags = {
         key: _kept_definition(document.flags.get(key), definition)
         for key, definition in compiled.flags.items()

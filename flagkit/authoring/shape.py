@@ -1,4 +1,4 @@
-"""What one native flag says, part by part: gates, lists, limits and bands. Recognises; decides nothing.
+"""What one native flag says, part by part: gates, lists, limits and ranges. Recognises; decides nothing.
 
 The counterpart of `compiler`: a rule is taken apart in the order in which it was put together. A part that isn't known
 becomes `where`, so everything is kept; whether the parts mean the same again is for `decompiler` to prove.
@@ -84,7 +84,7 @@ def read_shapes(value: FlagValue) -> tuple[VariantShape, ...]:
 
 def _read_variant(variant: Variant) -> VariantShape:
     rule = parse_rule(variant.rule or "")
-    # A band is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
+    # A span is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
     parts: list[Condition] = [rule] if read_share(rule) is not None else list(parts_of(rule))
     gates = _take_gates(parts)
     if not parts:
@@ -141,7 +141,7 @@ def _read_limits(shape: VariantShape, parts: list[Condition]) -> VariantShape:
     unknown: list[Condition] = []
     for part in parts:
         among = dict(_among(part))
-        outside, ramp, band = read_outside(part), read_ramp(part), read_share(part)
+        outside, ramp, span = read_outside(part), read_ramp(part), read_share(part)
         if among:
             limits = replace(limits, among=tuple(among))
             segments |= among
@@ -149,14 +149,14 @@ def _read_limits(shape: VariantShape, parts: list[Condition]) -> VariantShape:
             limits = replace(limits, holdout=outside)
         elif ramp is not None:
             limits = replace(limits, ramp=ramp)
-        elif band is None:
+        elif span is None:
             unknown.append(part)
-        elif band.seed.startswith(LAYER):
-            limits = replace(limits, layer=band)
-        elif band.seed.endswith(EXPOSURE):
-            limits = replace(limits, exposure=band)
+        elif span.seed.startswith(LAYER):
+            limits = replace(limits, layer=span)
+        elif span.seed.endswith(EXPOSURE):
+            limits = replace(limits, exposure=span)
         else:
-            share = band
+            share = span
     if unknown:
         limits = replace(limits, where=all_of(unknown))
     return replace(shape, limits=limits, share=share, segment_conditions=segments)
@@ -177,6 +177,6 @@ def _among(part: Condition) -> Iterator[tuple[str, Or]]:
 
 def whole(share: Share | None) -> int | None:
     """Return the size of a share that starts at 0 % and is one piece, in steps; None for all others."""
-    if share is None or share.bands[1:] or any(band.start for band in share.bands):
+    if share is None or share.ranges[1:] or any(span.start for span in share.ranges):
         return None
-    return share.bands[0].end if share.bands else 0
+    return share.ranges[0].end if share.ranges else 0

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from flagkit.authoring.bands import Band, read_percent, show_percent
+from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.errors import EditError
 
 
@@ -34,19 +34,19 @@ def _steps(value: object) -> int:
     raise ValueError(message)
 
 
-def _bands(value: object) -> tuple[Band, ...]:
+def _ranges(value: object) -> tuple[BucketRange, ...]:
     message = "must be a list of [start, end] in percent"
     if not isinstance(value, list | tuple):
         raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueError
-    bands: list[Band] = []
+    ranges: list[BucketRange] = []
     for pair in value:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
             raise ValueError(message)
         try:
-            bands.append(Band(_steps(pair[0]), _steps(pair[1])))
+            ranges.append(BucketRange(_steps(pair[0]), _steps(pair[1])))
         except EditError as error:
             raise ValueError(error.message) from None
-    return tuple(sorted(bands))
+    return tuple(sorted(ranges))
 
 
 def _aware(value: dt.datetime) -> dt.datetime:
@@ -61,13 +61,13 @@ def _percent(steps: int) -> int | float:
     return int(percent) if percent == percent.to_integral_value() else float(percent)
 
 
-def _pairs(bands: tuple[Band, ...] | None) -> list[list[int | float]] | None:
-    return None if bands is None else [[_percent(band.start), _percent(band.end)] for band in bands]
+def _pairs(ranges: tuple[BucketRange, ...] | None) -> list[list[int | float]] | None:
+    return None if ranges is None else [[_percent(span.start), _percent(span.end)] for span in ranges]
 
 
 Steps = Annotated[int, BeforeValidator(_steps), PlainSerializer(_percent)]
 """A percentage, held in steps of 0.0001 %."""
-Bands = Annotated[tuple[Band, ...], BeforeValidator(_bands), PlainSerializer(_pairs)]
+Ranges = Annotated[tuple[BucketRange, ...], BeforeValidator(_ranges), PlainSerializer(_pairs)]
 Moment = Annotated[dt.datetime, AfterValidator(_aware)]
 """A point in time, held in UTC."""
 Removal = Annotated[
@@ -106,16 +106,16 @@ class LayerSource(Model):
 
 
 class LayerShare(Model):
-    """The place of a flag in a layer: a share, or exactly these bands. Since 0.1."""
+    """The place of a flag in a layer: a share, or exactly these ranges. Since 0.1."""
 
     name: StrictStr
     share: Steps | None = None
-    bands: Bands | None = None
+    ranges: Ranges | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if (self.share is None) == (self.bands is None):
-            message = "a place in a layer is either a share or bands"
+        if (self.share is None) == (self.ranges is None):
+            message = "a place in a layer is either a share or ranges"
             raise ValueError(message)
         return self
 
@@ -168,7 +168,7 @@ class VariantSource(Audience):
 
     Attributes:
         weight: its share of the users, in percent; what is left goes to the default.
-        bands: exactly these pieces of the line instead of a weight.
+        ranges: exactly these pieces of the line instead of a weight.
         rule: a native rule instead of all of this.
     """
 
@@ -176,13 +176,13 @@ class VariantSource(Audience):
     enabled: bool = True
     values: dict[str, JsonValue] = Field(default_factory=dict)
     weight: Steps | None = None
-    bands: Bands | None = None
+    ranges: Ranges | None = None
     rule: StrictStr | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether it says nothing about who gets it."""
-        return self.is_empty and self.weight is None and self.bands is None and self.rule is None
+        return self.is_empty and self.weight is None and self.ranges is None and self.rule is None
 
 
 class FlagSource(Audience):
@@ -267,10 +267,12 @@ class FlagSource(Audience):
         if not default.is_plain:
             yield f"the last variant, {default.name}, is the default: it has no users, weight or rule"
         for variant in ruled:
-            if variant.rule is not None and not (variant.is_empty and variant.weight is None and variant.bands is None):
+            if variant.rule is not None and not (
+                variant.is_empty and variant.weight is None and variant.ranges is None
+            ):
                 yield f"variant {variant.name}: a native rule stands alone"
-            if variant.weight is not None and variant.bands is not None:
-                yield f"variant {variant.name}: give a weight or bands, not both"
+            if variant.weight is not None and variant.ranges is not None:
+                yield f"variant {variant.name}: give a weight or ranges, not both"
 
 
 class AuthoringDocument(Model):

@@ -11,7 +11,7 @@ import typer
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.stores import FlagStore
 from flagkit.cli import words
-from flagkit.cli.changing import Bench, Change
+from flagkit.cli.changing import Change, EditContext
 from flagkit.cli.failures import FOUND
 from flagkit.cli.loading import fetch, read_text, write_text
 from flagkit.cli.screen import changes as show_changes
@@ -81,7 +81,7 @@ def apply(file: TomlFile) -> Change:
     from flagkit.admin import code
 
     text = read_text(file)
-    return Change(lambda bench: code.plan(bench.document, text).document, may_create=True)
+    return Change(lambda current: code.plan(current.document, text).document, may_create=True)
 
 
 def diff(
@@ -150,8 +150,8 @@ def import_flags(
     """
     imported = _imported(file)
 
-    def edit(bench: Bench) -> FlagDocument:
-        return _merged(bench.document, imported.document)
+    def edit(current: EditContext) -> FlagDocument:
+        return _merged(current.document, imported.document)
 
     remarks = tuple(f"left out: {problem.place}: {problem.reason}" for problem in imported.problems)
     return Change(edit, may_create=True, remarks=remarks)

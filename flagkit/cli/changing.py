@@ -16,7 +16,7 @@ import typer
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.stores import FlagStore, Note, Receipt, Stored
 from flagkit.cli import words
-from flagkit.cli.deploying import Deploying, deploy, pending, read_when_busy
+from flagkit.cli.deploying import DeployOptions, deploy, pending, read_when_busy
 from flagkit.cli.screen import changes as show_changes
 from flagkit.cli.screen import print_json, say
 from flagkit.cli.world import World, world_of
@@ -24,7 +24,7 @@ from flagkit.core.documents import FlagDocument
 
 
 @dataclass(slots=True)
-class Bench:
+class EditContext:
     """What an edit works on.
 
     Attributes:
@@ -55,7 +55,7 @@ class Change:
         stop_running: stop a deployment that runs.
     """
 
-    edit: Callable[[Bench], FlagDocument]
+    edit: Callable[[EditContext], FlagDocument]
     may_create: bool = False
     remarks: tuple[str, ...] = ()
     emergency: bool = False
@@ -63,7 +63,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ChangeOptions:
     """How a change is made: the options that all changing commands take."""
 
     source: str | None
@@ -72,7 +72,7 @@ class Manner:
     dry_run: bool
     as_json: bool
     save_only: bool
-    deploying: Deploying
+    deployment: DeployOptions
 
 
 def changes(command: Callable[..., Change]) -> Callable[..., int]:
@@ -92,7 +92,7 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
         **own: object,
     ) -> int:
         change = command(**own)
-        how = Deploying(
+        how = DeployOptions(
             pace=pace or ("immediate" if change.emergency else "guarded"),
             when_busy="replace" if change.stop_running else read_when_busy(when_busy),
             yes=yes,
@@ -100,7 +100,9 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
             emergency=change.emergency,
             wait=wait,
         )
-        return carry_out(world_of(context), change, Manner(source, reason, yes, dry_run, as_json, save_only, how))
+        return carry_out(
+            world_of(context), change, ChangeOptions(source, reason, yes, dry_run, as_json, save_only, how)
+        )
 
     # Not functools.wraps: it would put the command's annotations in place of the common ones.
     run.__name__, run.__doc__ = command.__name__, command.__doc__
@@ -116,24 +118,24 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
     return run
 
 
-def carry_out(world: World, change: Change, manner: Manner) -> int:
+def carry_out(world: World, change: Change, options: ChangeOptions) -> int:
     """Carries a change out, and answers the exit code."""
-    with world.store(manner.source, may_create=change.may_create) as store:
-        bench = Bench(store, store.read(missing_ok=change.may_create), world.clock.now())
-        if not manner.as_json:
+    with world.store(options.source, may_create=change.may_create) as store:
+        current = EditContext(store, store.read(missing_ok=change.may_create), world.clock.now())
+        if not options.as_json:
             _show_remarks(change, store)
-        new = change.edit(bench)
-        diff = compare(bench.document, new)
+        new = change.edit(current)
+        diff = compare(current.document, new)
         if not diff.flags:
-            return _nothing_to_do(world, store, manner)
-        if not manner.as_json:
+            return _nothing_to_do(world, store, options)
+        if not options.as_json:
             show_changes(diff.to_text())
-        if manner.dry_run:
-            return _dry(diff, manner)
-        manner.deploying.check(world, store.deployments, save_only=manner.save_only)
-        world.confirm(store.url, assume_yes=manner.yes)
-        receipt = store.save(bench.stored, new, Note(manner.reason))
-        return _saved(world, store, diff, receipt, manner)
+        if options.dry_run:
+            return _dry(diff, options)
+        options.deployment.check(world, store.deployments, save_only=options.save_only)
+        world.confirm(store.url, assume_yes=options.yes)
+        receipt = store.save(current.stored, new, Note(options.reason))
+        return _saved(world, store, diff, receipt, options)
 
 
 def _show_remarks(change: Change, store: FlagStore) -> None:
@@ -144,37 +146,37 @@ def _show_remarks(change: Change, store: FlagStore) -> None:
         say(f"note: {left}; this change will be deployed with it, or deploy it first: flagkit deploy")
 
 
-def _nothing_to_do(world: World, store: FlagStore, manner: Manner) -> int:
+def _nothing_to_do(world: World, store: FlagStore, options: ChangeOptions) -> int:
     left = pending(store.deployments)
-    if left is None or manner.dry_run or manner.save_only:
-        if manner.as_json:
+    if left is None or options.dry_run or options.save_only:
+        if options.as_json:
             print_json({"changed": False})
         else:
             typer.echo("nothing to change: it is so already")
         return 0
     say(f"nothing to change in the flags, but {left}")
-    world.confirm(store.url, assume_yes=manner.yes)
-    return deploy(world, store, None, manner.deploying, manner.reason)
+    world.confirm(store.url, assume_yes=options.yes)
+    return deploy(world, store, None, options.deployment, options.reason)
 
 
-def _dry(diff: DocumentDiff, manner: Manner) -> int:
-    if manner.as_json:
+def _dry(diff: DocumentDiff, options: ChangeOptions) -> int:
+    if options.as_json:
         print_json({"changed": False, "dry_run": True, "changes": diff.to_dict()})
     else:
         typer.echo("dry run: nothing was changed")
     return 0
 
 
-def _saved(world: World, store: FlagStore, diff: DocumentDiff, receipt: Receipt, manner: Manner) -> int:
+def _saved(world: World, store: FlagStore, diff: DocumentDiff, receipt: Receipt, options: ChangeOptions) -> int:
     number = receipt.version.number
-    if not manner.as_json:
+    if not options.as_json:
         typer.echo(f"saved as version {number}" if receipt.is_new else f"version {number} says so already")
     code = 0
-    if store.deployments is not None and not manner.save_only:
-        code = deploy(world, store, number, manner.deploying, manner.reason)
+    if store.deployments is not None and not options.save_only:
+        code = deploy(world, store, number, options.deployment, options.reason)
     elif store.deployments is not None:
         say("not deployed yet; `flagkit deploy` does it")
-    if manner.as_json:
+    if options.as_json:
         data = {"changed": receipt.is_new, "version": number, "label": receipt.version.label}
         print_json({**data, "changes": diff.to_dict(), "exit_code": code})
     return code

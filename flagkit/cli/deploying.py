@@ -17,7 +17,7 @@ from flagkit.errors import DeploymentBusyError, FlagkitError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Deploying:
+class DeployOptions:
     """How to deploy.
 
     Attributes:
@@ -80,7 +80,7 @@ def pending(deployments: Deployments | None) -> str | None:
 
 
 def deploy(
-    world: World, store: FlagStore, version: int | None, how: Deploying, reason: str, again: bool = False
+    world: World, store: FlagStore, version: int | None, how: DeployOptions, reason: str, again: bool = False
 ) -> int:
     """Deploys a version (what is left where None), shows the progress, and answers the exit code. Since 0.1."""
     deployments = store.deployments
@@ -108,7 +108,7 @@ def deploy(
     return follow(world, deployments, started, how)
 
 
-def follow(world: World, deployments: Deployments, started: Deployment, how: Deploying) -> int:
+def follow(world: World, deployments: Deployments, started: Deployment, how: DeployOptions) -> int:
     """Shows a deployment until it has ended, and answers the exit code. Since 0.1."""
     last = started
     if started.is_running:
@@ -131,7 +131,7 @@ def _until_served(steps: Iterator[Deployment], *, wait: bool) -> Iterator[Deploy
             return
 
 
-def _echo(how: Deploying, text: str) -> None:
+def _echo(how: DeployOptions, text: str) -> None:
     if how.as_json:
         say(text)
     else:

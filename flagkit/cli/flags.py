@@ -11,7 +11,7 @@ import typer
 
 from flagkit.admin import edits
 from flagkit.cli import words
-from flagkit.cli.changing import Bench, Change
+from flagkit.cli.changing import Change, EditContext
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError, UsageError
 
@@ -40,7 +40,7 @@ def on(key: words.Key) -> Change:
 
     Example: flagkit on new_checkout -m "launch"
     """
-    return Change(lambda bench: edits.switch_on(bench.document, key))
+    return Change(lambda current: edits.switch_on(current.document, key))
 
 
 def off(key: words.Key) -> Change:
@@ -48,7 +48,7 @@ def off(key: words.Key) -> Change:
 
     Example: flagkit off new_checkout -m "too slow"
     """
-    return Change(lambda bench: edits.switch_off(bench.document, key))
+    return Change(lambda current: edits.switch_off(current.document, key))
 
 
 def kill(
@@ -61,7 +61,7 @@ def kill(
 
     Example: flagkit kill new_checkout --yes --stop-running -m "double charges"
     """
-    return Change(lambda bench: edits.kill(bench.document, key), emergency=True, stop_running=stop_running)
+    return Change(lambda current: edits.kill(current.document, key), emergency=True, stop_running=stop_running)
 
 
 def rollout(
@@ -77,7 +77,7 @@ def rollout(
     """
     share = read_percent(percent)
     rule = read_limit(where)
-    return Change(lambda bench: edits.rollout(bench.document, key, share, by=by, where=rule, seed=seed))
+    return Change(lambda current: edits.rollout(current.document, key, share, by=by, where=rule, seed=seed))
 
 
 def target(
@@ -97,8 +97,8 @@ def target(
     if not (user or group or segment):
         raise UsageError("nobody is named", hint="Give --user, --group or --segment.")
     return Change(
-        lambda bench: edits.target(
-            bench.document,
+        lambda current: edits.target(
+            current.document,
             key,
             users=user or (),
             groups=group or (),
@@ -115,7 +115,7 @@ def split(key: words.Key, weights: Weights, by: words.By = None, seed: words.See
     Example: flagkit split button_color red=50 blue=50
     """
     shares = {name: read_percent(share) for name, share in pairs(weights, "red=50").items()}
-    return Change(lambda bench: edits.split(bench.document, key, shares, by=by, seed=seed))
+    return Change(lambda current: edits.split(current.document, key, shares, by=by, seed=seed))
 
 
 def attr(key: words.Key, values: Values, variant: words.Variant = None) -> Change:
@@ -125,13 +125,13 @@ def attr(key: words.Key, values: Values, variant: words.Variant = None) -> Chang
     """
     given = pairs(values, "color=blue")
 
-    def edit(bench: Bench) -> FlagDocument:
+    def edit(current: EditContext) -> FlagDocument:
         # NAME= takes the value away, which an empty text would hardly mean.
         read = {
-            name: None if text == "" else edits.read_value(bench.document, key, name, text)
+            name: None if text == "" else edits.read_value(current.document, key, name, text)
             for name, text in given.items()
         }
-        return edits.set_attributes(bench.document, key, read, variant=variant)
+        return edits.set_attributes(current.document, key, read, variant=variant)
 
     return Change(edit)
 
@@ -148,7 +148,7 @@ def schedule(
     """
     first, last = read_moment(starts), read_moment(ends)
     return Change(
-        lambda bench: edits.schedule(bench.document, key, starts=first, ends=last, clear=clear, now=bench.now)
+        lambda current: edits.schedule(current.document, key, starts=first, ends=last, clear=clear, now=current.now)
     )
 
 
@@ -169,8 +169,8 @@ def create(
     values = {attribute: guess(text) for attribute, text in pairs(attributes or (), "color=blue").items()}
     day = read_day(remove_by)
     return Change(
-        lambda bench: edits.create(
-            bench.document,
+        lambda current: edits.create(
+            current.document,
             key,
             name=name,
             description=description,
@@ -187,7 +187,7 @@ def delete(key: words.Key) -> Change:
 
     Example: flagkit delete new_checkout -m "everybody has it"
     """
-    return Change(lambda bench: edits.delete(bench.document, key))
+    return Change(lambda current: edits.delete(current.document, key))
 
 
 def describe(key: words.Key, name: Name = None, description: Description = None, remove_by: RemoveBy = None) -> Change:
@@ -198,7 +198,9 @@ def describe(key: words.Key, name: Name = None, description: Description = None,
     if name is None and description is None and remove_by is None:
         raise UsageError("nothing is given", hint="Give --name, --description or --remove-by.")
     day: dt.date | Literal[False] | None = False if remove_by == "" else read_day(remove_by)
-    return Change(lambda bench: edits.describe(bench.document, key, name=name, description=description, remove_by=day))
+    return Change(
+        lambda current: edits.describe(current.document, key, name=name, description=description, remove_by=day)
+    )
 
 
 def read_limit(where: str | None) -> str | None:

@@ -8,8 +8,8 @@ import typer
 
 from flagkit.admin.stores import Deployment, Version
 from flagkit.cli import words
-from flagkit.cli.changing import Bench, Change
-from flagkit.cli.deploying import Deploying, pending, read_when_busy
+from flagkit.cli.changing import Change, EditContext
+from flagkit.cli.deploying import DeployOptions, pending, read_when_busy
 from flagkit.cli.deploying import deploy as deploy_version
 from flagkit.cli.failures import NOT_SERVED
 from flagkit.cli.screen import changes as show_changes
@@ -71,10 +71,10 @@ def revert(
     if (to is None) != last:
         raise UsageError("back to what?", hint="Give --last or --to N; `flagkit history` shows the versions.")
 
-    def edit(bench: Bench) -> FlagDocument:
+    def edit(current: EditContext) -> FlagDocument:
         from flagkit.admin.history import revert_document
 
-        bench.stored, document = revert_document(bench.store, key, to=to)
+        current.stored, document = revert_document(current.store, key, to=to)
         return document
 
     return Change(edit)
@@ -117,7 +117,7 @@ def status(
             say("`flagkit deploy` deploys it")
             return NOT_SERVED
         world.confirm(store.url, assume_yes=yes)
-        return deploy_version(world, store, None, Deploying(yes=yes), "")
+        return deploy_version(world, store, None, DeployOptions(yes=yes), "")
 
 
 def deploy(  # noqa: PLR0913, PLR0917 - each is an option
@@ -138,7 +138,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is an option
     Example: flagkit deploy --pace immediate
     """
     world = world_of(context)
-    how = Deploying(pace=pace or "guarded", when_busy=read_when_busy(when_busy), yes=yes, wait=wait)
+    how = DeployOptions(pace=pace or "guarded", when_busy=read_when_busy(when_busy), yes=yes, wait=wait)
     with world.store(source) as store:
         if number is None and pending(store.deployments) is None:
             typer.echo("nothing to deploy: what is saved is served")

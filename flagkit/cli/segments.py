@@ -64,7 +64,7 @@ def put(
     """Make a segment, or replace what it says; every flag that names it follows."""
     rule = read_limit(where) or None
     return Change(
-        lambda bench: edits.put_segment(bench.document, name, users=user or (), groups=group or (), where=rule)
+        lambda current: edits.put_segment(current.document, name, users=user or (), groups=group or (), where=rule)
     )
 
 
@@ -72,7 +72,7 @@ def put(
 @changes
 def add(name: Name, user: words.Users = None, group: words.Groups = None) -> Change:
     """Add users or groups to a segment."""
-    return Change(lambda bench: edits.change_segment(bench.document, name, users=user or (), groups=group or ()))
+    return Change(lambda current: edits.change_segment(current.document, name, users=user or (), groups=group or ()))
 
 
 @segment.command("remove")
@@ -80,7 +80,7 @@ def add(name: Name, user: words.Users = None, group: words.Groups = None) -> Cha
 def remove(name: Name, user: words.Users = None, group: words.Groups = None) -> Change:
     """Remove users or groups from a segment."""
     return Change(
-        lambda bench: edits.change_segment(bench.document, name, users=user or (), groups=group or (), remove=True)
+        lambda current: edits.change_segment(current.document, name, users=user or (), groups=group or (), remove=True)
     )
 
 
@@ -88,4 +88,4 @@ def remove(name: Name, user: words.Users = None, group: words.Groups = None) -> 
 @changes
 def delete(name: Name) -> Change:
     """Delete a segment that no flag names."""
-    return Change(lambda bench: edits.delete_segment(bench.document, name))
+    return Change(lambda current: edits.delete_segment(current.document, name))

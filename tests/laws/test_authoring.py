@@ -176,7 +176,7 @@ def _meant(source, document, key, user, context, now):
 
 
 def _in_own_band(native, user, context, flag, key, now):
-    # Bands are proven in test_bucketing_cuts; here it only matters that they count beside the other words.
+    # Bands are proven in test_allocations; here it only matters that they count beside the other words.
     (shape,) = read_shapes(FlagValue(variants=(native, native)))
     return _true(print_rule(share_of(shape.share)), user, context, now)
 

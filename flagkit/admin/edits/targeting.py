@@ -17,7 +17,7 @@ from flagkit.admin.edits.workbench import (
     words_of,
 )
 from flagkit.authoring import FlagSource, VariantSource, read_percent, show_percent
-from flagkit.authoring.bands import STEPS
+from flagkit.authoring.ranges import STEPS
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable
 from pydantic import JsonValue
 
 from flagkit.admin.entries import Entry, entries_of, keys_of, require, with_entries
-from flagkit.authoring import AuthoringDocument, FlagSource, SegmentSource, compile_document, decompile, read_cuts
+from flagkit.authoring import (
+    AuthoringDocument,
+    FlagSource,
+    SegmentSource,
+    compile_document,
+    decompile,
+    read_allocations,
+)
 from flagkit.core.documents import FlagDocument, FlagValue
 from flagkit.errors import EditError
 
@@ -124,7 +131,7 @@ def rebuilt(document: FlagDocument, source: AuthoringDocument, keys: Iterable[st
     source = with_kept_segments(source)
     wanted = followers(source, keys)
     entries: dict[str, Entry | None] = {key: None for key in wanted if key not in source.flags}
-    compiled = entries_of(compile_document(source, cuts=read_cuts(document)))
+    compiled = entries_of(compile_document(source, allocations=read_allocations(document)))
     for key in (*wanted, SEGMENTS_FLAG):
         if key in compiled:
             entries[key] = compiled[key]

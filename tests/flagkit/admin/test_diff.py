@@ -173,7 +173,7 @@ def test_who_gets_a_flag(document, text):
         ({"layer": {"name": "checkout", "share": 30}}, "everybody (in their part of layer checkout)"),
         ({"segments": ["testers"]}, "segment testers"),
         ({"users": [str(number) for number in range(9)]}, "9 users by name"),
-        ({"variants": [{"name": "a", "bands": [[10, 30]]}, {"name": "b", "enabled": False}]}, "20 % of users"),
+        ({"variants": [{"name": "a", "ranges": [[10, 30]]}, {"name": "b", "enabled": False}]}, "20 % of users"),
         (
             {
                 "variants": [

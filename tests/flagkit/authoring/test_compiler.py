@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, read_cuts
+from flagkit.authoring import AuthoringDocument, compile_document, read_allocations
 from flagkit.core.evaluation import Reason
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError, UnknownFlagError
@@ -130,14 +130,14 @@ def test_where_and_among_limit_the_percentage():
     assert on(made, "all", us) == set(USERS)
 
 
-def test_weights_are_disjoint_bands():
+def test_weights_are_disjoint_ranges():
     made = snapshot(
         flags={
             "f": {
                 "variants": [
                     {"name": "red", "weight": 20, "values": {}},
                     {"name": "blue", "weight": 25, "users": ["alice"]},
-                    {"name": "green", "bands": [[90, 100]]},
+                    {"name": "green", "ranges": [[90, 100]]},
                     {"name": "off", "enabled": False},
                 ]
             }
@@ -254,7 +254,7 @@ def test_experiments_of_a_layer_exclude_each_other():
         "flags": {
             "a": {"layer": {"name": "checkout", "share": 30}},
             "b": {"layer": {"name": "checkout", "share": 40}, "percent": 50},
-            "c": {"layer": {"name": "checkout", "bands": [[95, 100]]}},
+            "c": {"layer": {"name": "checkout", "ranges": [[95, 100]]}},
         },
     }
     made = snapshot(**words)
@@ -386,7 +386,9 @@ def test_compiling_over_a_document_re_cuts_with_least_movement():
         return {"f": {"variants": [*variants, {"name": "off"}]}}
 
     old = native(flags=flags("a", "b"))
-    new = compile_document(AuthoringDocument.parse({"flags": flags("a", "b", "c", "d")}), cuts=read_cuts(old))
+    new = compile_document(
+        AuthoringDocument.parse({"flags": flags("a", "b", "c", "d")}), allocations=read_allocations(old)
+    )
     before, after = Snapshot.from_document(old.to_dict()), Snapshot.from_document(new.to_dict())
     moved = [(before.evaluate("f", u).variant, after.evaluate("f", u).variant) for u in USERS]
     assert 0.45 < sum(old != new for old, new in moved) / len(USERS) < 0.55
@@ -400,7 +402,7 @@ def test_layers_are_re_cut_with_least_movement():
         )
 
     old = compile_document(words(b=50))
-    new = compile_document(words(a=30, b=50), cuts=read_cuts(old))
+    new = compile_document(words(a=30, b=50), allocations=read_allocations(old))
     assert rules(new, "b") == rules(old, "b")
 
 
@@ -417,17 +419,17 @@ def test_layers_are_re_cut_with_least_movement():
             {"flags": {"f": {"ramp": [{"at": MONDAY, "percent": 5}, {"at": MONDAY, "percent": 6}]}}},
             "forward in time",
         ),
-        ({"flags": {"f": {"layer": {"name": "l"}}}}, "a share or bands"),
+        ({"flags": {"f": {"layer": {"name": "l"}}}}, "a share or ranges"),
         ({"flags": {"f": {"enabled": True, "variants": [{"name": "d"}]}}}, "belong into the variants"),
         ({"flags": {"f": {"variants": [{"name": "d", "weight": 5}]}}}, "is the default"),
         ({"flags": {"f": {"variants": [{"name": "a", "rule": "x", "weight": 5}, {"name": "d"}]}}}, "stands alone"),
         (
-            {"flags": {"f": {"variants": [{"name": "a", "weight": 5, "bands": []}, {"name": "d"}]}}},
-            "a weight or bands",
+            {"flags": {"f": {"variants": [{"name": "a", "weight": 5, "ranges": []}, {"name": "d"}]}}},
+            "a weight or ranges",
         ),
-        ({"flags": {"f": {"variants": [{"name": "a", "bands": 5}, {"name": "d"}]}}}, "list of"),
-        ({"flags": {"f": {"variants": [{"name": "a", "bands": [5]}, {"name": "d"}]}}}, "list of"),
-        ({"flags": {"f": {"variants": [{"name": "a", "bands": [[9, 5]]}, {"name": "d"}]}}}, "makes no sense"),
+        ({"flags": {"f": {"variants": [{"name": "a", "ranges": 5}, {"name": "d"}]}}}, "list of"),
+        ({"flags": {"f": {"variants": [{"name": "a", "ranges": [5]}, {"name": "d"}]}}}, "list of"),
+        ({"flags": {"f": {"variants": [{"name": "a", "ranges": [[9, 5]]}, {"name": "d"}]}}}, "makes no sense"),
         ({"flags": {"f": {"variants": [{"name": "a"}, {"name": "d"}]}}}, "who gets it"),
         ({"flags": {"f": {"segments": ["x"]}}}, r"flags\.f\.on\.segments: there is no x"),
         ({"segments": {"eux": {"users": ["1"]}}, "flags": {"f": {"among": ["eu"]}}}, "did you mean eux"),
@@ -445,14 +447,14 @@ def test_layers_are_re_cut_with_least_movement():
                 "flags": {
                     "f": {
                         "variants": [
-                            {"name": "a", "bands": [[0, 60]]},
-                            {"name": "b", "bands": [[50, 60]]},
+                            {"name": "a", "ranges": [[0, 60]]},
+                            {"name": "b", "ranges": [[50, 60]]},
                             {"name": "d"},
                         ]
                     }
                 }
             },
-            "two bands overlap at 50 %",
+            "two ranges overlap at 50 %",
         ),
         ({"flag": {}}, "flag: is not a word"),
     ],
@@ -474,15 +476,15 @@ def test_a_list_of_a_thousand_ids_fits():
 
 
 def test_given_bands_push_former_owners_aside():
-    """A re-cut beside fixed bands moves only who stood there."""
+    """A reallocation beside fixed ranges moves only who stood there."""
 
     def words(**b):
         return AuthoringDocument.parse(
             {"flags": {"f": {"variants": [{"name": "a", "weight": 50}, {"name": "b", **b}, {"name": "off"}]}}}
         )
 
-    old = compile_document(words(bands=[[60, 70]]))
-    new = compile_document(words(bands=[[0, 10]]), cuts=read_cuts(old))
+    old = compile_document(words(ranges=[[60, 70]]))
+    new = compile_document(words(ranges=[[0, 10]]), allocations=read_allocations(old))
     assert rules(new)[0] == '(and (split pct::60 by::$userId seed::"f") (not (split pct::10 by::$userId seed::"f")))'
     assert rules(new)[1] == '(split pct::10 by::$userId seed::"f")'
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, decompile, flag_cut, read_cuts
-from flagkit.authoring.bands import sizes
+from flagkit.authoring import AuthoringDocument, compile_document, decompile, flag_allocation, read_allocations
+from flagkit.authoring.ranges import sizes
 from flagkit.core.documents import FlagDocument
 
 WHEN = datetime(2026, 12, 7, 9, 30, 15, 250_000, tzinfo=UTC)
@@ -51,11 +51,11 @@ EVERYTHING = {
                 {"name": "off", "enabled": False},
             ]
         },
-        "recut": {
+        "reallocate": {
             "seed": "s2",
             "variants": [
-                {"name": "a", "bands": [[0, 10], ["55.5", 60]]},
-                {"name": "b", "bands": [[10, 20]]},
+                {"name": "a", "ranges": [[0, 10], ["55.5", 60]]},
+                {"name": "b", "ranges": [[10, 20]]},
                 {"name": "c", "weight": None, "users": ["1"]},
                 {"name": "off"},
             ],
@@ -77,7 +77,7 @@ EVERYTHING = {
             "variants": [{"name": "a", "weight": 50}, {"name": "b", "weight": 50, "users": ["9"]}, {"name": "off"}],
         },
         "exp2": {"layer": {"name": "checkout", "share": 40}, "percent": 50, "holdout": "none"},
-        "exp3": {"layer": {"name": "accounts", "bands": [[5, 10], [50, 60]]}},
+        "exp3": {"layer": {"name": "accounts", "ranges": [[5, 10], [50, 60]]}},
         "ramp": {
             "among": ["eu"],
             "ramp": [{"at": WHEN, "percent": 0}, {"at": WHEN.replace(day=9), "percent": 50}],
@@ -229,7 +229,7 @@ def test_cuts_are_read_from_rules_that_rely_on_their_order():
     document = native(
         ruled('(split pct::20 by::$userId seed::"s")', "a"), ruled('(split pct::25 by::$userId seed::"s")', "b"), OFF
     )
-    found = flag_cut(document, "f")
+    found = flag_allocation(document, "f")
     assert (found.seed, found.by, found.default) == ("s", "userId", "off")
-    assert sizes(found.cut) == {"a": 200_000, "b": 50_000}
-    assert read_cuts(document).flags == {("f", "s", "userId"): found.cut}
+    assert sizes(found.allocation) == {"a": 200_000, "b": 50_000}
+    assert read_allocations(document).flags == {("f", "s", "userId"): found.allocation}

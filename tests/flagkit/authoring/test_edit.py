@@ -92,7 +92,7 @@ def test_values_and_declarations_can_be_edited():
 def test_variants_can_be_renamed_and_recut():
     def green(flag):
         red, off = flag.variants
-        return flag.model_copy(update={"variants": (red.model_copy(update={"weight": 600_000, "bands": None}), off)})
+        return flag.model_copy(update={"variants": (red.model_copy(update={"weight": 600_000, "ranges": None}), off)})
 
     edited = edit_flag(document(), "button", green)
     assert edited.values["button"].variants[0].rule == '(split pct::60 by::$userId seed::"button")'

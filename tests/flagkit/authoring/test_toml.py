@@ -37,7 +37,7 @@ weight = 50
 
 [[flags.button.variants]]
 name = "blue"
-bands = [[50, 75], [80.5, 90]]
+ranges = [[50, 75], [80.5, 90]]
 
 [[flags.button.variants]]
 name = "off"

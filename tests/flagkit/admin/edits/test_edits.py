@@ -9,8 +9,8 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.edits.workbench import GUARD, SEGMENTS_FLAG
 from flagkit.admin.entries import is_same
-from flagkit.authoring import decompile, flag_cut, flag_movement
-from flagkit.authoring.bands import sizes
+from flagkit.authoring import decompile, flag_allocation, flag_movement
+from flagkit.authoring.ranges import sizes
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError, UnknownFlagError
@@ -208,10 +208,10 @@ class TestTarget:
 
 
 class TestSplit:
-    def test_weights_become_disjoint_bands(self):
+    def test_weights_become_disjoint_ranges(self):
         found = edits.split(document(flag=True), "flag", {"red": 20, "blue": 20})
-        cut = flag_cut(found, "flag")
-        assert sizes(cut.cut) == {"red": 200_000, "blue": 200_000}
+        found_allocation = flag_allocation(found, "flag")
+        assert sizes(found_allocation.allocation) == {"red": 200_000, "blue": 200_000}
         variants = found.values["flag"].variants
         assert [variant.name for variant in variants] == ["red", "blue", "default"]
 

@@ -1,12 +1,12 @@
-"""Laws of cuts: disjoint, exact, least movement, and movement that agrees with counting users one by one."""
+"""Laws of allocations: disjoint, exact, least movement, and movement that agrees with counting users one by one."""
 
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagkit.authoring import Cut, cut, movement, recut
-from flagkit.authoring.bands import STEPS, segments, sizes
+from flagkit.authoring import Allocation, allocate, movement, reallocate
+from flagkit.authoring.ranges import STEPS, ranges, sizes
 from flagkit.core.bucketing import BUCKETS, bucket, threshold
 
 NAMES = "abcde"
@@ -24,28 +24,28 @@ def shares(draw, grain=1):
 
 @st.composite
 def histories(draw, grain=1):
-    present: Cut = {}
+    present: Allocation = {}
     for wanted in draw(st.lists(shares(grain=grain), min_size=1, max_size=6)):
-        present = recut(present, wanted)
+        present = reallocate(present, wanted)
     return present
 
 
 @given(histories(), shares())
-def test_a_recut_gives_everybody_exactly_the_wanted_share(old, wanted):
-    new = recut(old, wanted)
+def test_a_reallocation_gives_everybody_exactly_the_wanted_share(old, wanted):
+    new = reallocate(old, wanted)
     assert sizes(new) == wanted
-    pieces = list(segments(new))  # raises if two bands overlap
-    assert sum(band.size for band, _ in pieces) == STEPS
+    pieces = list(ranges(new))  # raises if two ranges overlap
+    assert sum(span.size for span, _ in pieces) == STEPS
 
 
 @given(histories(), shares())
-def test_a_recut_moves_only_what_shares_lose(old, wanted):
-    """No cut with these shares can move fewer users: whoever has too much must give it up."""
+def test_a_reallocation_moves_only_what_shares_lose(old, wanted):
+    """No allocation with these shares can move fewer users: whoever has too much must give it up."""
     before = sizes(old)
     rest = STEPS - sum(before.values())
     lost = sum(max(size - wanted.get(name, 0), 0) for name, size in before.items())
     lost += max(rest - (STEPS - sum(wanted.values())), 0)
-    assert movement(old, recut(old, wanted)).percent * 10_000 == lost
+    assert movement(old, reallocate(old, wanted)).percent * 10_000 == lost
 
 
 @given(histories(grain=GRAIN), histories(grain=GRAIN))
@@ -62,7 +62,7 @@ def test_the_movement_is_what_counting_step_by_step_finds(old, new):
 @given(histories(), shares())
 def test_users_move_as_computed(old, wanted):
     """Real buckets of real user ids: nobody moves along a pair that the movement doesn't name."""
-    new = recut(old, wanted)
+    new = reallocate(old, wanted)
     pairs = {(move.source, move.target) for move in movement(old, new).moves}
     for number in range(200):
         place = bucket("seed", f"user-{number}")
@@ -73,15 +73,15 @@ def test_users_move_as_computed(old, wanted):
 @given(shares())
 def test_thresholds_lose_less_than_a_bucket_for_each_edge(wanted):
     """In buckets a share is what it is in percent, up to the one bucket that an edge falls into."""
-    for bands in cut(wanted).values():
-        for band in bands:
-            buckets = threshold_of(band.end) - threshold_of(band.start)
-            assert abs(Fraction(buckets, BUCKETS) - Fraction(band.size, STEPS)) < Fraction(1, BUCKETS)
+    for owned in allocate(wanted).values():
+        for span in owned:
+            buckets = threshold_of(span.end) - threshold_of(span.start)
+            assert abs(Fraction(buckets, BUCKETS) - Fraction(span.size, STEPS)) < Fraction(1, BUCKETS)
 
 
 def owner(present, position):
     return next(
-        (name for name, bands in present.items() if any(b.start <= position < b.end for b in bands)),
+        (name for name, ranges in present.items() if any(b.start <= position < b.end for b in ranges)),
         None,
     )
 
@@ -94,8 +94,8 @@ def bucket_owner(present, place):
     return next(
         (
             name
-            for name, bands in present.items()
-            if any(threshold_of(b.start) <= place < threshold_of(b.end) for b in bands)
+            for name, ranges in present.items()
+            if any(threshold_of(b.start) <= place < threshold_of(b.end) for b in ranges)
         ),
         None,
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, flag_cut, flag_movement, read_cuts
+from flagkit.authoring import AuthoringDocument, compile_document, flag_allocation, flag_movement, read_allocations
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UnknownFlagError
@@ -22,8 +22,8 @@ ABC = [
 
 def native(flag, previous=None, **others):
     words = {"layers": {"l": {}}, "holdouts": {"h": {"percent": 10}}, "flags": {"f": flag, **others}}
-    cuts = None if previous is None else read_cuts(previous)
-    return compile_document(AuthoringDocument.parse(words), cuts=cuts)
+    allocations = None if previous is None else read_allocations(previous)
+    return compile_document(AuthoringDocument.parse(words), allocations=allocations)
 
 
 def counted(old, new):
@@ -86,7 +86,7 @@ def test_lists_and_conditions_are_not_percentages():
     listed = native({"users": ["1"]})
     assert flag_movement(listed, native({"enabled": False}), "f").percent == 0
     ruled = native({"variants": [{"name": "gold", "rule": '(eq $tier "gold")'}, {"name": "off"}]})
-    assert flag_cut(ruled, "f").cut == {}
+    assert flag_allocation(ruled, "f").allocation == {}
 
 
 def test_prerequisites_alone_are_everybody_they_let_in():
@@ -104,11 +104,11 @@ def test_some_flags_have_no_single_answer():
     off = {"name": "off", "enabled": False}
     seeds = FlagDocument.parse({"version": "1", "values": {"f": {"_variants": [*variants, off]}}})
     for document in (ramp, seeds):
-        assert flag_cut(document, "f") is None
+        assert flag_allocation(document, "f") is None
         assert flag_movement(plain, document, "f") is None
         assert flag_movement(document, plain, "f") is None
 
 
 def test_an_unknown_flag_is_refused():
     with pytest.raises(UnknownFlagError):
-        flag_cut(native({"enabled": True}), "nobody")
+        flag_allocation(native({"enabled": True}), "nobody")

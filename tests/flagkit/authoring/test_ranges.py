@@ -1,11 +1,11 @@
-"""Cutting and re-cutting the line of users, and computing who moves."""
+"""Allocating and reallocating ranges of buckets, and computing who moves."""
 
 from decimal import Decimal
 
 import pytest
 
-from flagkit.authoring import Band, cut, equal_weights, movement, read_percent, recut, show_percent
-from flagkit.authoring.bands import STEPS, segments, sizes
+from flagkit.authoring import BucketRange, allocate, equal_weights, movement, read_percent, reallocate, show_percent
+from flagkit.authoring.ranges import STEPS, ranges, sizes
 from flagkit.errors import EditError
 
 
@@ -34,7 +34,7 @@ def test_percentages_are_shown_without_trailing_zeros_or_exponents(steps, text):
 def test_bands_must_be_on_the_line_and_forward():
     for start, end in ((5, 5), (6, 5), (-1, 5), (0, STEPS + 1)):
         with pytest.raises(EditError):
-            Band(start, end)
+            BucketRange(start, end)
 
 
 def test_equal_weights_add_up_to_exactly_one_hundred():
@@ -45,38 +45,38 @@ def test_equal_weights_add_up_to_exactly_one_hundred():
         equal_weights([])
 
 
-def test_a_first_cut_is_contiguous():
-    assert cut({"a": 300_000, "none": 0, "b": 200_000}) == {
-        "a": (Band(0, 300_000),),
+def test_a_first_allocation_is_contiguous():
+    assert allocate({"a": 300_000, "none": 0, "b": 200_000}) == {
+        "a": (BucketRange(0, 300_000),),
         "none": (),
-        "b": (Band(300_000, 500_000),),
+        "b": (BucketRange(300_000, 500_000),),
     }
 
 
 def test_more_than_one_hundred_percent_is_refused():
     with pytest.raises(EditError, match=r"100\.0001 %"):
-        cut({"a": STEPS, "b": 1})
+        allocate({"a": STEPS, "b": 1})
 
 
 def test_a_negative_share_is_refused():
     with pytest.raises(EditError, match="b is negative"):
-        cut({"a": 5, "b": -1})
+        allocate({"a": 5, "b": -1})
 
 
 def test_overlapping_bands_are_refused():
     with pytest.raises(EditError, match=r"overlap at 0\.5 %"):
-        list(segments({"a": (Band(0, 10_000),), "b": (Band(5_000, 20_000),)}))
+        list(ranges({"a": (BucketRange(0, 10_000),), "b": (BucketRange(5_000, 20_000),)}))
 
 
 def test_a_rising_percentage_stays_one_band_and_keeps_everybody():
     """Nobody who has the flag loses it."""
-    grown = recut(cut({"on": 100_000}), {"on": 250_000})
-    assert grown == {"on": (Band(0, 250_000),)}
+    grown = reallocate(allocate({"on": 100_000}), {"on": 250_000})
+    assert grown == {"on": (BucketRange(0, 250_000),)}
 
 
 def test_a_fourth_equal_variant_moves_a_quarter_and_nobody_between_the_old_ones():
-    three = cut(dict.fromkeys("abc", 333_333))
-    four = recut(three, dict.fromkeys("abcd", 250_000))
+    three = allocate(dict.fromkeys("abc", 333_333))
+    four = reallocate(three, dict.fromkeys("abcd", 250_000))
     moved = movement(three, four)
     assert sizes(four) == dict.fromkeys("abcd", 250_000)
     # The 0.0001 % that three equal shares leave over had nobody before.
@@ -85,41 +85,41 @@ def test_a_fourth_equal_variant_moves_a_quarter_and_nobody_between_the_old_ones(
 
 
 def test_a_removed_variant_gives_its_users_to_the_others_only():
-    three = cut({"a": 400_000, "b": 300_000, "c": 300_000})
-    two = recut(three, {"a": 500_000, "c": 500_000})
+    three = allocate({"a": 400_000, "b": 300_000, "c": 300_000})
+    two = reallocate(three, {"a": 500_000, "c": 500_000})
     moved = movement(three, two)
     assert moved.percent == 30
     assert {move.source for move in moved.moves} == {"b"}
 
 
 def test_a_share_that_is_given_up_goes_to_nobody():
-    moved = movement(cut({"a": 500_000}), recut(cut({"a": 500_000}), {"a": 200_000}))
+    moved = movement(allocate({"a": 500_000}), reallocate(allocate({"a": 500_000}), {"a": 200_000}))
     assert [(move.source, move.target, move.percent) for move in moved.moves] == [("a", None, Decimal(30))]
     assert moved.to_text(default="off") == "30 % of users get another answer\n  30 % from a to off"
 
 
-def test_many_reweightings_keep_few_bands():
-    """The rule of a variant stays short: 30 random edits leave about as many bands as edits, not more."""
-    present = cut(dict.fromkeys("abc", 333_333))
+def test_many_reweightings_keep_few_ranges():
+    """The rule of a variant stays short: 30 random edits leave about as many ranges as edits, not more."""
+    present = allocate(dict.fromkeys("abc", 333_333))
     numbers = iter([(n * 7919 + 13) % 100 for n in range(90)])
     for _ in range(30):
         raw = [next(numbers) + 1 for _ in range(3)]
         total = sum(raw)
-        present = recut(present, {name: STEPS * part // total for name, part in zip("abc", raw, strict=True)})
-    assert sum(len(bands) for bands in present.values()) <= 30
+        present = reallocate(present, {name: STEPS * part // total for name, part in zip("abc", raw, strict=True)})
+    assert sum(len(ranges) for ranges in present.values()) <= 30
 
 
 def test_an_unchanged_cut_moves_nobody():
-    present = cut({"a": 250_000, "b": 750_000})
-    assert recut(present, sizes(present)) == present
+    present = allocate({"a": 250_000, "b": 750_000})
+    assert reallocate(present, sizes(present)) == present
     unmoved = movement(present, present)
     assert unmoved.percent == 0
     assert unmoved.to_text() == "nobody moves"
 
 
 def test_another_seed_deals_everybody_anew():
-    """The two cuts are then independent, so half of a 50/50 split is expected to move."""
-    half = cut({"a": 500_000, "b": 500_000})
+    """The two allocations are then independent, so half of a 50/50 split is expected to move."""
+    half = allocate({"a": 500_000, "b": 500_000})
     dealt = movement(half, half, same_seed=False)
     assert dealt.percent == 50
     assert not dealt.is_exact
