@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from canary.adapters.alarms import CloudWatchAlarms
-from canary.adapters.alias import LambdaTraffic
 from canary.adapters.aws import Session, open_session
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
 from canary.adapters.flags import FlagsOff
 from canary.adapters.health import HealthChecks
-from canary.adapters.journal_dynamodb import DynamoJournal
-from canary.adapters.journal_file import FileJournal
-from canary.adapters.notify import Announcer
-from canary.adapters.topics import EventBuses, SnsTopics
+from canary.adapters.journals import DynamoJournal, FileJournal
+from canary.adapters.lambda_aliases import LambdaAliases
+from canary.adapters.notify import EventBuses, Notifier, SnsTopics
 from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
 from canary.ports import Clock, Journal, Observer
@@ -89,7 +87,7 @@ def assemble(
     clock = clock or SystemClock()
     session = session or open_session(chosen.region)
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
-    traffic = LambdaTraffic(session, clock, on_date=on_date)
+    traffic = LambdaAliases(session, clock, on_date=on_date)
     settings = chosen.dead_man
     switch = () if settings is None else (DeadManSwitch(chosen, settings, session, traffic, clock),)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
@@ -100,16 +98,16 @@ def assemble(
         alarms=CloudWatchAlarms(session, clock),
         clock=clock,
         journal=open_journal(plan, base=base, session=session, stage=stage),
-        observers=(*observers, *switch, *flags, *_announcers(chosen, session, clock)),
+        observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock)),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )
 
 
-def _announcers(stage: StagePlan, session: Session, clock: Clock) -> tuple[Observer, ...]:
+def _notifiers(stage: StagePlan, session: Session, clock: Clock) -> tuple[Observer, ...]:
     targets = stage.notifications
     if not targets:
         return ()
     topics = SnsTopics(session) if any(isinstance(target, SnsTarget) for target in targets) else None
     buses = EventBuses(session) if any(isinstance(target, EventBridgeTarget) for target in targets) else None
-    return (Announcer(targets, clock, topics=topics, buses=buses),)
+    return (Notifier(targets, clock, topics=topics, buses=buses),)

@@ -22,7 +22,7 @@ _STATES: Final = {
 
 
 class CloudWatchAlarms:
-    """Reads alarms by name. Since 0.1."""
+    """Reads alarms by name."""
 
     def __init__(self, session: Session, clock: Clock) -> None:
         self._cloudwatch = Api(session, "cloudwatch")

@@ -82,8 +82,6 @@ def open_session(region: str | None = None) -> Session:
     """A session from the environment (credentials, profile), in the plan's region if it names one.
 
     boto3 itself reads only AWS_DEFAULT_REGION; the other SDKs and the AWS command line take AWS_REGION first.
-
-    Since 0.1.
     """
     try:
         return boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
@@ -102,8 +100,6 @@ class Api:
 
     Raises:
         AwsError: no region, or a service that boto3 doesn't know.
-
-    Since 0.1.
     """
 
     def __init__(
@@ -168,7 +164,7 @@ class Api:
 
 
 def translated(error: ClientError | BotoCoreError, service: str, operation: str) -> AwsError:
-    """The same fault as an error of canary's tree, decided by code and status, never by text. Since 0.1."""
+    """The same fault as an error of canary's tree, decided by code and status, never by text."""
     action = f"{service}:{operation}" if operation else service
     if isinstance(error, ClientError):
         return _refused(error.response, action)
@@ -187,8 +183,6 @@ def patiently(clock: Clock, call: Callable[[], T], *, attempts: int = 4) -> T:
 
     Raises:
         AwsError: the last attempt's error.
-
-    Since 0.1.
     """
     for attempt in range(attempts - 1):
         try:

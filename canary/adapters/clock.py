@@ -13,7 +13,7 @@ class SystemClock:
     """Time as the machine tells it, corrected by what AWS says when the machine's clock is wrong.
 
     The minutes that are measured are AWS's, so a runner whose clock is minutes off would look at the wrong ones
-    (lambda-canary.md §9, trap 32). Since 0.1.
+    (lambda-canary.md §9, trap 32).
     """
 
     def __init__(self) -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from canary.adapters.aws import Api, Session
-from canary.adapters.gate_series import Needs, Pair, by_alias, by_function, needs, of_metric
-from canary.adapters.queues import Queues
-from canary.adapters.series import Found, Points, Series, SeriesReader
+from canary.adapters.aws import Api, Session, patiently
+from canary.adapters.series import (
+    Points,
+    RequestSeries,
+    Series,
+    SeriesPlan,
+    SeriesReader,
+    SeriesValues,
+    by_alias,
+    by_function,
+    of_metric,
+    series_plan,
+)
 from canary.core.measurements import (
     MINUTE,
     AliasMinute,
@@ -23,6 +33,7 @@ from canary.core.measurements import (
 )
 from canary.core.plan import CountingGate, Http5xxGate, LatencyGate, MetricGate, QueueGate, RatioGate, StagePlan
 from canary.core.schedule import whole_minute
+from canary.errors import AwsError
 from canary.ports import Clock, Measurements, Target, Window
 
 DAY = timedelta(days=1)
@@ -33,8 +44,6 @@ class CloudWatchMetrics:
     """Counts per minute from CloudWatch, by exact dimensions, over the whole canary at each tick.
 
     The rows of the last complete answer stay when a later query fails: what was evidence remains evidence.
-
-    Since 0.1.
     """
 
     def __init__(self, session: Session, clock: Clock) -> None:
@@ -88,13 +97,13 @@ class CloudWatchMetrics:
         return gauge
 
 
-def _counting(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, Needs]]:
+def _counting(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, SeriesPlan]]:
     for name, gate in stage.gates.items():
         if not isinstance(gate, CountingGate):
             continue
         for target in targets if _each_function(gate) else targets[:1]:
             key = StreamKey(target.function.key if _each_function(gate) else "", name)
-            yield key, needs(gate, target, stage.name)
+            yield key, series_plan(gate, target, stage.name)
 
 
 def _each_function(gate: CountingGate) -> bool:
@@ -122,13 +131,13 @@ def _queue_gates(stage: StagePlan) -> Iterator[tuple[StreamKey, QueueGate]]:
             yield StreamKey("", name), gate
 
 
-def _all(need: Needs) -> tuple[Series, ...]:
-    if isinstance(need, Pair):
+def _all(need: SeriesPlan) -> tuple[Series, ...]:
+    if isinstance(need, RequestSeries):
         return need.series
     return (*need.candidate.series, *need.base.series, *(need.both.series if need.both else ()))
 
 
-def _stream(key: StreamKey, need: Needs, found: Found, window: Window) -> Stream:
+def _stream(key: StreamKey, need: SeriesPlan, found: SeriesValues, window: Window) -> Stream:
     used = [found[series] for series in _all(need)]
     state, detail = _known(used)
     rows = [_row(need, found, at) for at in sorted({at for points in used for at in points.values})]
@@ -152,8 +161,8 @@ def _known(used: Iterable[Points]) -> tuple[DataState, str]:
     return DataState.COMPLETE, ""
 
 
-def _row(need: Needs, found: Found, at: datetime) -> MinuteCounts:
-    if isinstance(need, Pair):
+def _row(need: SeriesPlan, found: SeriesValues, at: datetime) -> MinuteCounts:
+    if isinstance(need, RequestSeries):
         return MinuteCounts(at, _sum(need.requests, found, at), _sum(need.bad, found, at))
     requests = _sum(need.candidate.requests, found, at)
     bad = _sum(need.candidate.bad, found, at)
@@ -176,16 +185,16 @@ def _as_base(counts: MinuteCounts) -> MinuteCounts:
     )
 
 
-def _sum(series: Sequence[Series], found: Found, at: datetime) -> int:
+def _sum(series: Sequence[Series], found: SeriesValues, at: datetime) -> int:
     """Counts at a bin edge are whole; the rounding only takes the float away."""
     return sum(round(found[one].values.get(at, 0.0)) for one in series)
 
 
-def _has(series: Sequence[Series], found: Found, at: datetime) -> bool:
+def _has(series: Sequence[Series], found: SeriesValues, at: datetime) -> bool:
     return any(at in found[one].values for one in series)
 
 
-def _gauge(key: StreamKey, series: Sequence[Series], found: Found, window: Window) -> Gauge:
+def _gauge(key: StreamKey, series: Sequence[Series], found: SeriesValues, window: Window) -> Gauge:
     used = [found[one] for one in series]
     state, detail = _known(used)
     candidate = used[0].values
@@ -197,7 +206,7 @@ def _gauge(key: StreamKey, series: Sequence[Series], found: Found, window: Windo
     return Gauge(key, minutes, before[-1] if before else None, state, detail)
 
 
-def _traffic(target: Target, found: Found, window: Window) -> AliasTraffic:
+def _traffic(target: Target, found: SeriesValues, window: Window) -> AliasTraffic:
     alias, function = found[by_alias(target, "Invocations")], found[by_function(target, "Invocations")]
     state, _ = _known([alias])
     minutes = tuple(
@@ -206,3 +215,64 @@ def _traffic(target: Target, found: Found, window: Window) -> AliasTraffic:
         if at >= window.start
     )
     return AliasTraffic(target.function.key, minutes, state)
+
+
+DEPTH: Final = ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible")
+AGE: Final = "ApproximateAgeOfOldestMessage"
+
+
+class Queues:
+    """Reads queues, usually dead-letter queues."""
+
+    def __init__(self, session: Session, clock: Clock, reader: SeriesReader) -> None:
+        self._sqs = Api(session, "sqs")
+        self._clock = clock
+        self._reader = reader
+        self._depths: dict[str, dict[datetime, float]] = {}
+
+    def gauge(self, key: StreamKey, gate: QueueGate, window: Window) -> Gauge:
+        """The queue's depth (messages) or its oldest message's age (seconds) over the window."""
+        dimensions = (("QueueName", queue_name(gate.queue)),)
+        names = DEPTH if gate.max_age is None else (AGE,)
+        wanted = [Series("AWS/SQS", name, dimensions, "Maximum") for name in names]
+        found = self._reader.fetch(wanted, window.history_start, window.end)
+        values: dict[datetime, float] = {}
+        for points in found.values():
+            if points.state is not DataState.COMPLETE:
+                return Gauge(key, state=points.state, detail=points.detail)
+            for at, value in points.values.items():
+                values[at] = values.get(at, 0.0) + value
+        if gate.max_age is None:
+            # CloudWatch's queue metrics come minutes late and sleep with an idle queue; SQS itself always answers, and
+            # what it said at former ticks of this process fills the minutes that CloudWatch doesn't have.
+            try:
+                depth = self.depth(gate.queue)
+            except AwsError as error:
+                return Gauge(key, state=DataState.FAILED, detail=error.message)
+            seen = self._depths.setdefault(gate.queue, {})
+            seen[whole_minute(self._clock.now())] = float(depth)
+            values = seen | values
+        before = [value for at, value in sorted(values.items()) if at < window.start]
+        minutes = tuple(MinuteValue(at, value) for at, value in sorted(values.items()) if at >= window.start)
+        state = DataState.COMPLETE if minutes or before else DataState.NO_DATA
+        return Gauge(key, minutes, before[-1] if before else None, state)
+
+    def depth(self, queue: str) -> int:
+        """Messages in the queue now, in flight or not.
+
+        Raises:
+            AwsError: no such queue, or SQS can't be asked.
+        """
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = queue if "://" in queue else self._url(queue)
+        said = patiently(self._clock, lambda: self._sqs.call("GetQueueAttributes", QueueUrl=url, AttributeNames=names))
+        return sum(int(said.get("Attributes", {}).get(name, 0)) for name in names)
+
+    def _url(self, queue: str) -> str:
+        answer = patiently(self._clock, lambda: self._sqs.call("GetQueueUrl", QueueName=queue_name(queue)))
+        return str(answer["QueueUrl"])
+
+
+def queue_name(queue: str) -> str:
+    """The bare name of a queue given by name, ARN or URL."""
+    return queue.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]

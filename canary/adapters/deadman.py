@@ -36,8 +36,6 @@ class DeadManSwitch:
         session: the boto3 session.
         traffic: reads the aliases: base version and RevisionId come from there.
         clock: now.
-
-    Since 0.1.
     """
 
     def __init__(self, stage: StagePlan, settings: DeadMan, session: Session, traffic: Traffic, clock: Clock) -> None:
@@ -114,7 +112,7 @@ class DeadManSwitch:
 
 
 def schedule_name(stage: str, function: FunctionRef) -> str:
-    """The schedule's name: at most 64 characters of what Scheduler allows, unique by a hash. Since 0.1."""
+    """The schedule's name: at most 64 characters of what Scheduler allows, unique by a hash."""
     plain = re.sub(r"[^0-9A-Za-z_.-]", "-", f"canary-{stage}-{function.key}")
     mark = hashlib.sha256(f"{stage}/{function.key}".encode()).hexdigest()[:8]
     return f"{plain[:55]}-{mark}"

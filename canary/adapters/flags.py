@@ -18,7 +18,7 @@ ON_THE_WAY_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 
 
 class FlagsOff:
-    """An observer that switches the plan's flags off once the traffic is on its way back. Since 0.1.
+    """An observer that switches the plan's flags off once the traffic is on its way back.
 
     Args:
         switches: which flags, and where they are kept.

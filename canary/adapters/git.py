@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 
-class GitSource:
-    """The repository that holds a directory. Since 0.1."""
+class GitRevision:
+    """The repository that holds a directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

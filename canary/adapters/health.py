@@ -30,8 +30,6 @@ class HealthChecks:
     Args:
         session: for direct invocations.
         http: the HTTP client; made here when None.
-
-    Since 0.1.
     """
 
     def __init__(self, session: Session, http: httpx.Client | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Tells people what happens to a canary: SNS, EventBridge, Slack, Teams, PagerDuty, any webhook. Once per transition.
+"""Notifications of a canary's transitions, once each: SNS, EventBridge, Slack, Teams, PagerDuty, any webhook.
 
 It never decides anything and never stops a canary: what can't be sent is counted and noticed in the log.
 """
@@ -17,11 +17,49 @@ from typing import Protocol, TypeVar, assert_never
 
 import httpx
 
+from canary.adapters.aws import Api, Session
 from canary.core.events import CanaryEnded, CanaryStarted, Event, Judged, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transition, WebhookTarget
-from canary.errors import AwsError, CanaryError
+from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import Clock
+
+
+class SnsTopics:
+    """Publishes to SNS."""
+
+    def __init__(self, session: Session) -> None:
+        self._sns = Api(session, "sns")
+
+    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
+        """Publishes one message.
+
+        Raises:
+            AwsError: SNS says no.
+        """
+        # SNS wants one ASCII line of at most 100 characters as subject.
+        line = subject.encode("ascii", "replace").decode().replace("\n", " ")[:100]
+        self._sns.call("Publish", TopicArn=topic_arn, Subject=line, Message=message)
+
+
+class EventBuses:
+    """Puts events on EventBridge buses."""
+
+    def __init__(self, session: Session) -> None:
+        self._events = Api(session, "events")
+
+    def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
+        """Puts one event.
+
+        Raises:
+            AwsError: EventBridge says no, for the call or for the entry.
+        """
+        entry = {"EventBusName": bus, "Source": "canary", "DetailType": detail_type, "Detail": detail, "Time": at}
+        answer = self._events.call("PutEvents", Entries=[entry])
+        if answer.get("FailedEntryCount"):
+            failed = answer["Entries"][0]
+            raise UnavailableError(f"events:PutEvents: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
 
 logger = logging.getLogger("canary.notify")
 
@@ -100,7 +138,7 @@ def describe(event: Event, transition: Transition) -> dict[str, object]:
     }
 
 
-class Announcer:
+class Notifier:
     """An observer that sends each transition once to every target of the plan.
 
     Args:
@@ -109,8 +147,6 @@ class Announcer:
         topics, buses: the AWS side; needed only when the plan names such targets.
         http: HTTP client; tests hand in one with a mock transport.
         environment: where secrets are looked up.
-
-    Since 0.1.
     """
 
     def __init__(

@@ -9,18 +9,16 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and ends the process with its exit code (docs/canary/cli.md). Since 0.1."""
+    """Runs one command and ends the process with its exit code (docs/canary/cli.md)."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
-def run(arguments: Sequence[str], world: object | None = None) -> int:
+def run(arguments: Sequence[str], context: object | None = None) -> int:
     """Runs one command and answers its exit code.
 
     Args:
         arguments: the words behind `canary`.
-        world: a `canary.cli.session.World`, for tests and demos; the real one where None.
-
-    Since 0.1.
+        context: a `canary.cli.session.CliContext`, for tests and demos; the real one where None.
     """
     try:
         import rich as _rich  # noqa: F401 -- both come with the extra
@@ -31,4 +29,4 @@ def run(arguments: Sequence[str], world: object | None = None) -> int:
         return 2
     from canary.cli.app import run_app
 
-    return run_app(arguments, world)
+    return run_app(arguments, context)

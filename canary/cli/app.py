@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import typer
 
-from canary.cli import look, release, what_if
-from canary.cli.failures import INTERRUPTED, report, report_bug, report_error
-from canary.cli.session import World, real_world
+from canary.cli import demo, inspect, release, simulate
+from canary.cli.output import INTERRUPTED, report, report_bug, report_error
+from canary.cli.session import CliContext, default_context
 from canary.errors import CanaryError
 
 app = typer.Typer(
@@ -24,27 +24,27 @@ app = typer.Typer(
 app.command()(release.deploy)
 app.command()(release.promote)
 app.command()(release.rollback)
-app.command()(look.status)
+app.command()(inspect.status)
 app.command()(release.pause)
 app.command()(release.resume)
 app.command()(release.abort)
-app.command()(look.history)
-app.command()(look.verify)
-app.command()(look.doctor)
-app.command()(look.plan)
-app.command()(what_if.simulate)
-app.command()(what_if.replay)
-app.command()(what_if.demo)
+app.command()(inspect.history)
+app.command()(inspect.verify)
+app.command()(inspect.doctor)
+app.command()(inspect.plan)
+app.command()(simulate.simulate)
+app.command()(simulate.replay)
+app.command()(demo.demo)
 
 
-def run_app(arguments: Sequence[str], world: object | None = None) -> int:
-    """Runs one command, turns every error into one line, and answers the exit code. Since 0.1."""
+def run_app(arguments: Sequence[str], context: object | None = None) -> int:
+    """Runs one command, turns every error into one line, and answers the exit code."""
     command = typer.main.get_command(app)
-    around = world if isinstance(world, World) else real_world()
+    chosen = context if isinstance(context, CliContext) else default_context()
     # Typer ships its own copy of click since 0.20: the class is reached through a name that both have.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        code = command.main(args=list(arguments) or ["--help"], prog_name="canary", standalone_mode=False, obj=around)
+        code = command.main(args=list(arguments) or ["--help"], prog_name="canary", standalone_mode=False, obj=chosen)
     except usage_error as error:
         report("usage", getattr(error, "message", str(error)) or "a word is missing", _help_hint(error))
         return 2

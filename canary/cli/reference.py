@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from canary.cli.app import app
-from canary.cli.outcome import EXIT_CODES
+from canary.cli.output import EXIT_CODES
 from canary.errors import CanaryError
 
 _MEANINGS = {
@@ -40,7 +40,7 @@ annotation and a step summary. A first Ctrl-C or SIGTERM during a release does w
 
 
 def reference() -> str:
-    """The whole page. Since 0.1."""
+    """The whole page."""
     group: Any = typer.main.get_command(app)
     lines = [_HEAD, "## Exit codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in _MEANINGS.items()]
@@ -51,7 +51,7 @@ def reference() -> str:
 
 
 def known_exit_codes() -> set[int]:
-    """Every exit code that the code can produce, for the test that each is explained. Since 0.1."""
+    """Every exit code that the code can produce, for the test that each is explained."""
 
     def tree(cls: type[CanaryError]) -> Iterator[int]:
         yield cls.exit_code
@@ -62,7 +62,7 @@ def known_exit_codes() -> set[int]:
 
 
 def explained_exit_codes() -> set[int]:
-    """Every exit code that the page explains. Since 0.1."""
+    """Every exit code that the page explains."""
     return set(_MEANINGS)
 
 

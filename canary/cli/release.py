@@ -1,6 +1,4 @@
-"""Commands that move traffic: deploy, promote, rollback, pause, resume, abort. The runner does it all."""
-
-# ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
+"""Commands that shift traffic: deploy, promote, rollback, pause, resume, abort. The runner does the work."""
 
 from __future__ import annotations
 
@@ -12,19 +10,46 @@ import typer
 
 from canary import runner
 from canary.adapters.clock import SystemClock
-from canary.cli.failures import INTERRUPTED
-from canary.cli.outcome import finish
-from canary.cli.rules import check_rules
+from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
+from canary.cli.output import INTERRUPTED, finish
 from canary.cli.screens import Screen, asking, open_screen
 from canary.cli.session import Session, open_session, weights
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
-from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
-from canary.errors import ConflictError, UsageError
+from canary.errors import ConflictError, RefusedError, UsageError
 from canary.runner import Ports
-from canary.view.build import Story
+from canary.view.build import ViewBuilder
+
+
+def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> None:
+    """Refuses unless the stage's rules are met.
+
+    Raises:
+        RefusedError: a rule says no; nothing was changed.
+    """
+    rules = session.stage.rules
+    name = session.stage.name
+    source = session.source
+    if rules.branch is not None and (branch := source.branch()) != rules.branch:
+        where = f"on branch {branch}" if branch else "on no branch"
+        raise RefusedError(
+            f"stage {name} is released from branch {rules.branch} only, and this is {where}",
+            hint=f"Check out {rules.branch}, or change [stages.{name}.rules] in the plan.",
+        )
+    if rules.clean_tree and not source.is_clean():
+        raise RefusedError(
+            f"stage {name} is released from a clean tree only, and something is uncommitted (or this is no repository)",
+            hint=f"Commit first, or set clean_tree = false in [stages.{name}.rules].",
+        )
+    if rules.confirm:
+        names = ", ".join(function.key for function in session.stage.functions)
+        session.confirm(question or f"Release to {name} ({names})?", assume_yes=assume_yes)
+
+
+# ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
+
 
 Percents = Annotated[
     list[str] | None,
@@ -161,10 +186,10 @@ def _drive(
     report: Path | None,
 ) -> int:
     """Begins or takes over a canary and drives it until it rests."""
-    screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
+    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
     with StopRequest() as stop:
         ports = session.ports((screen,), StoppableClock(SystemClock(), stop.event))
-        ask = None if session.world.ask is None else asking(screen, stop.interruptible(session.world.ask))
+        ask = None if session.context.ask is None else asking(screen, stop.interruptible(session.context.ask))
         with screen:
             state = begin(session.stage, ports)
             _catch_up(screen, state)
@@ -187,7 +212,7 @@ def _command(
     no_color: bool,
 ) -> int:
     """Carries out what a person asked for: exit code 0 whatever the canary's phase, 6 when somebody else was there."""
-    screen = open_screen(Story(session.stage), as_json=as_json, no_color=no_color)
+    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
     ports = session.ports((screen,))
     with screen:
         state = command(session.stage, ports)
@@ -204,8 +229,8 @@ def _moved(stage: StagePlan, ports: Ports) -> str:
 
 def _catch_up(screen: Screen, state: CanaryState) -> None:
     """A driver that takes a canary over never heard how it began."""
-    if not screen.story.begun:
-        screen.story.begin(state)
+    if not screen.builder.begun:
+        screen.builder.begin(state)
 
 
 def _versions(words: list[str]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from canary.core.events import Event, Judged
 from canary.view import plain
-from canary.view.build import Story
-from canary.view.data import data
+from canary.view.build import ViewBuilder
+from canary.view.model import data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Screen(Protocol):
-    """Hears every event of one canary (an Observer) and shows it. Since 0.1."""
+    """Hears every event of one canary (an Observer) and shows it."""
 
-    story: Story
+    builder: ViewBuilder
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
@@ -47,8 +47,8 @@ class Screen(Protocol):
 class _Quiet:
     """The part all screens share."""
 
-    def __init__(self, story: Story) -> None:
-        self.story = story
+    def __init__(self, builder: ViewBuilder) -> None:
+        self.builder = builder
 
     def aside(self) -> AbstractContextManager[None]:
         """Leaves the terminal to a question: nothing is in the way."""
@@ -64,19 +64,19 @@ class _Quiet:
 
 
 class PlainScreen(_Quiet):
-    """One line per look at the evidence and per thing that happened. Since 0.1."""
+    """One line per look at the evidence and per thing that happened."""
 
-    def __init__(self, story: Story, out: TextIO | None = None) -> None:
-        super().__init__(story)
+    def __init__(self, builder: ViewBuilder, out: TextIO | None = None) -> None:
+        super().__init__(builder)
         self._out = out or sys.stdout
         self._shown = 0
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
-        self.story.hear(event)
-        if not self.story.begun:
+        self.builder.hear(event)
+        if not self.builder.begun:
             return
-        view = self.story.view()
+        view = self.builder.view()
         for note in view.notes[self._shown :]:
             self.say(plain.note_line(note))
         self._shown = len(view.notes)
@@ -90,11 +90,11 @@ class PlainScreen(_Quiet):
 
 
 class JsonScreen(_Quiet):
-    """One JSON object per event, on stdout. Since 0.1."""
+    """One JSON object per event, on stdout."""
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
-        self.story.hear(event)
+        self.builder.hear(event)
         write_json(data(event))
 
     def say(self, text: str) -> None:
@@ -103,10 +103,10 @@ class JsonScreen(_Quiet):
 
 
 class LiveScreen(_Quiet):
-    """The live view, redrawn at every event; what happened scrolls above it. Since 0.1."""
+    """The live view, redrawn at every event; what happened scrolls above it."""
 
-    def __init__(self, story: Story, console: Console | None = None) -> None:
-        super().__init__(story)
+    def __init__(self, builder: ViewBuilder, console: Console | None = None) -> None:
+        super().__init__(builder)
         self._console = console or terminal()
         self._live: Live | None = None
         self._shown = 0
@@ -139,10 +139,10 @@ class LiveScreen(_Quiet):
         """Shows one event."""
         from canary.view import terminal as view_terminal
 
-        self.story.hear(event)
-        if not self.story.begun:
+        self.builder.hear(event)
+        if not self.builder.begun:
             return
-        view = self.story.view()
+        view = self.builder.view()
         for note in view.notes[self._shown :]:
             self._console.print(view_terminal.note(note))
         self._shown = len(view.notes)
@@ -154,17 +154,17 @@ class LiveScreen(_Quiet):
         self._console.print(text, markup=False, highlight=False)
 
 
-def open_screen(story: Story, *, as_json: bool, no_color: bool = False) -> Screen:
-    """The screen that fits: JSON when asked for, live on a terminal, plain lines otherwise. Since 0.1."""
+def open_screen(builder: ViewBuilder, *, as_json: bool, no_color: bool = False) -> Screen:
+    """The screen that fits: JSON when asked for, live on a terminal, plain lines otherwise."""
     if as_json:
-        return JsonScreen(story)
+        return JsonScreen(builder)
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return LiveScreen(story, terminal(no_color=no_color))
-    return PlainScreen(story)
+        return LiveScreen(builder, terminal(no_color=no_color))
+    return PlainScreen(builder)
 
 
 def asking(screen: Screen, ask: Callable[[str], str]) -> Callable[[str], str]:
-    """`ask`, with the screen out of the way meanwhile. Since 0.1."""
+    """`ask`, with the screen out of the way meanwhile."""
 
     def asked(question: str) -> str:
         with screen.aside():
@@ -174,13 +174,13 @@ def asking(screen: Screen, ask: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def terminal(*, no_color: bool = False) -> Console:
-    """A rich console; NO_COLOR is honoured by rich itself (no-color.org). Since 0.1."""
+    """A rich console; NO_COLOR is honoured by rich itself (no-color.org)."""
     from rich.console import Console
 
     return Console(no_color=no_color or None, highlight=False)
 
 
 def write_json(value: object) -> None:
-    """One JSON value as one line on stdout. Since 0.1."""
+    """One JSON value as one line on stdout."""
     sys.stdout.write(json.dumps(data(value), ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()

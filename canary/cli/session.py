@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from canary.adapters.git import GitSource
+from canary.adapters.git import GitRevision
 from canary.assembly import assemble, load_plan
 from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
@@ -17,7 +17,7 @@ from canary.runner import Ports
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class CliContext:
     """What is around a command; tests and demos bring their own.
 
     Attributes:
@@ -25,8 +25,6 @@ class World:
         source: what is known about the code that is released; git's answers where None.
         base: directory that relative paths start from.
         ask: asks a person one question; None: nobody is there.
-
-    Since 0.1.
     """
 
     clock: Clock | None = None
@@ -35,9 +33,9 @@ class World:
     ask: Callable[[str], str] | None = None
 
 
-def real_world() -> World:
-    """The machine's own clock, credentials, directory and, if there is one, terminal. Since 0.1."""
-    return World(ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+def default_context() -> CliContext:
+    """The machine's own clock, credentials, directory and, if there is one, terminal."""
+    return CliContext(ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
 
 
 def _ask(question: str) -> str:
@@ -48,24 +46,24 @@ def _ask(question: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One command at work on one stage. Since 0.1."""
+    """One command at work on one stage."""
 
-    world: World
+    context: CliContext
     plan: Plan
     stage: StagePlan
 
     @property
     def source(self) -> Source:
         """What is known about the code that is released."""
-        return self.world.source or GitSource(self.world.base)
+        return self.context.source or GitRevision(self.context.base)
 
     def ports(self, observers: Sequence[Observer] = (), clock: Clock | None = None) -> Ports:
         """The stage's ports, with these observers and, where the world has none, this clock."""
         return assemble(
             self.plan,
             self.stage.name,
-            base=self.world.base,
-            clock=self.world.clock or clock,
+            base=self.context.base,
+            clock=self.context.clock or clock,
             observers=observers,
         )
 
@@ -81,24 +79,22 @@ class Session:
         """
         if assume_yes:
             return
-        if self.world.ask is None:
+        if self.context.ask is None:
             raise RefusedError(
                 f"stage {self.stage.name} wants a confirmation, and nobody is there to ask", hint="Pass --yes."
             )
-        if not self.world.ask(f"{question} [y/N] ").strip().lower().startswith("y"):
+        if not self.context.ask(f"{question} [y/N] ").strip().lower().startswith("y"):
             raise RefusedError("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
 
 
-def open_session(world: World, plan_path: Path, stage: str) -> Session:
+def open_session(context: CliContext, plan_path: Path, stage: str) -> Session:
     """Reads the plan and picks the stage.
 
     Raises:
         PlanError: no such file, no such stage, or a faulty plan.
-
-    Since 0.1.
     """
-    plan = load_plan(world.base / plan_path)
-    return Session(world, plan, plan.stage(stage))
+    plan = load_plan(context.base / plan_path)
+    return Session(context, plan, plan.stage(stage))
 
 
 def weights(words: Iterable[str]) -> list[Decimal]:
@@ -106,8 +102,6 @@ def weights(words: Iterable[str]) -> list[Decimal]:
 
     Raises:
         UsageError: not a number above 0 and below 100, or not rising.
-
-    Since 0.1.
     """
     found: list[Decimal] = []
     for word in words:
@@ -127,8 +121,6 @@ def percentage(word: str) -> Decimal:
 
     Raises:
         UsageError: not a number.
-
-    Since 0.1.
     """
     try:
         value = Decimal(word.strip().removesuffix("%").strip())

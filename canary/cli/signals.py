@@ -24,8 +24,6 @@ class StoppableClock:
     """The machine's clock, whose wait ends at once when a stop is requested.
 
     Only the first wait is cut short: the waits between the attempts of a take-back are meant.
-
-    Since 0.1.
     """
 
     def __init__(self, clock: Clock, stop: threading.Event) -> None:
@@ -45,10 +43,7 @@ class StoppableClock:
 
 
 class StopRequest:
-    """Notes signals while it is entered; outside the main thread it notes none.
-
-    Since 0.1.
-    """
+    """Notes signals while it is entered; outside the main thread it notes none."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -99,8 +94,6 @@ def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Call
     Args:
         stage: the plan (`on_interrupt`).
         ask: asks a person one question; None when nobody is there.
-
-    Since 0.1.
     """
 
     def decide() -> Answer:

@@ -12,16 +12,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from canary.cli.screens import Screen
 from canary.core.plan import Plan
-from canary.demo.chapters import demo_report
-from canary.demo.flags_story import ALIAS, FUNCTION, SOURCE, FlagDesk, FlagStep, document, flag_steps
-from canary.demo.handlers import FLAG, backend
-from canary.demo.releases import CALL_S, PLAN, Release, Released, play, start_traffic
-from canary.view.build import Story
+from canary.demo.report import demo_report
+from canary.demo.scenario import (
+    ALIAS,
+    CALL_S,
+    FLAG,
+    FUNCTION,
+    PLAN,
+    SOURCE,
+    FlagApplication,
+    FlagStep,
+    Release,
+    Released,
+    Screen,
+    backend,
+    document,
+    flag_steps,
+    play,
+    start_traffic,
+)
+from canary.view.build import ViewBuilder
 from canary.view.model import Report
 
-__all__ = ["Audience", "Options", "Told", "run_demo"]
+__all__ = ["DemoOutput", "DemoResult", "Options", "run_demo"]
 
 HISTORY_MIN = 12
 """Minutes of the old version's traffic before the first release."""
@@ -29,15 +43,15 @@ HISTORY_MIN = 12
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be changed about the demo; shares are ratios, 0 to 1. Since 0.1."""
+    """What can be changed about the demo; shares are ratios, 0 to 1."""
 
     error_rate: float = 0.12
     seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Everything the demo showed. Since 0.1."""
+class DemoResult:
+    """Everything the demo showed."""
 
     steps: tuple[FlagStep, ...]
     releases: tuple[Released, ...]
@@ -45,25 +59,25 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
-    """Who listens: headings, lines, and one screen per canary. Since 0.1."""
+class DemoOutput:
+    """Who listens: headings, lines, and one screen per canary."""
 
     heading: Callable[[str], object]
     say: Callable[[str], object]
     step: Callable[[FlagStep], object]
-    screen: Callable[[Story], Screen]
+    screen: Callable[[ViewBuilder], Screen]
     released: Callable[[Released], object]
 
 
-def run_demo(options: Options, audience: Audience) -> Told:
-    """Tells the whole story. Since 0.1."""
+def run_demo(options: Options, audience: DemoOutput) -> DemoResult:
+    """Tells the whole story."""
     from canary.testing import AwsStandIn
     from flagkit.testing import Fault
 
     began_s = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="canary-demo-") as folder, AwsStandIn(seed=options.seed) as aws:
         base = Path(folder)
-        desk = FlagDesk(aws)
+        desk = FlagApplication(aws)
         desk.deploy(document({"name": "off", "enabled": False}))
         aws.lambda_.deploy(
             FUNCTION, backend(1, failing=0.01), alias=ALIAS, variables={"FLAGKIT_SOURCE": SOURCE}, Timeout=10
@@ -84,7 +98,7 @@ def run_demo(options: Options, audience: Audience) -> Told:
             audience.heading(release.heading)
             source = backend(release.number, failing=release.failing, slow=release.slow)
             aws.lambda_.deploy(FUNCTION, source)
-            released = play(aws, release, plan, base, traffic, audience.screen(Story(plan.stage("staging"))))
+            released = play(aws, release, plan, base, traffic, audience.screen(ViewBuilder(plan.stage("staging"))))
             releases.append(released)
             audience.released(released)
             # Quiet minutes in between, so that one release's last minutes aren't the next one's first.
@@ -96,7 +110,7 @@ def run_demo(options: Options, audience: Audience) -> Told:
             ("Virtual time", f"{aws.clock.monotonic() / 60:.0f} minutes"),
             ("Real time", f"{time.perf_counter() - began_s:.1f} s"),
         )
-    return Told(tuple(steps), tuple(releases), demo_report(steps, releases, facts))
+    return DemoResult(tuple(steps), tuple(releases), demo_report(steps, releases, facts))
 
 
 def _releases(options: Options) -> tuple[Release, ...]:

@@ -1,13 +1,15 @@
 """Builds the one view model from a canary's events; it must not render, fetch, judge or ask for the time.
 
-`Story` is an observer: the live view hears events as they happen, a report hears the same events from the journal.
+`ViewBuilder` is an observer: the live view gets events as they happen, a report gets the same events from the journal.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from canary.core.events import (
     CallRetried,
@@ -21,43 +23,141 @@ from canary.core.events import (
     PhaseChanged,
     TrafficShifted,
 )
+from canary.core.measurements import MINUTE, MinuteCounts, Observations, StreamKey
 from canary.core.phases import AFTER_PROMOTION, Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
+from canary.core.stats import bounds
 from canary.core.traffic import ALL_BP, basis_points
-from canary.core.verdict import Judgement, Verdict
+from canary.core.verdict import Judgement, StreamEvidence, Verdict
+from canary.view.labels import PHASE_TONES, as_sentence, gate_title, headline, phase_name, phase_note
 from canary.view.model import (
     CanaryView,
+    EvidencePoint,
     FunctionView,
+    MinutePoint,
     Note,
+    Rate,
     StepState,
     StepView,
     StreamView,
     Tone,
     WeightPoint,
 )
-from canary.view.streams import StreamHistory
-from canary.view.words import PHASE_TONES, as_sentence, headline, phase_name, phase_note
+
+ALPHA: Final = 0.005
+"""Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (canary-statistics.md §4.12)."""
+
+
+def interval(bad: int, requests: int) -> tuple[float, float]:
+    """Lower and upper bound of the share of bad requests, as ratios; 0 and 1 when nothing is known."""
+    if requests <= 0:
+        return 0.0, 1.0
+    # A `ratio` gate may count more "bad" than "requests"; a share beyond 1 has no interval.
+    if bad > requests:
+        return 0.0, 1.0
+    found = bounds.interval(requests, bad, ALPHA)
+    return found.lower, found.upper
+
+
+_LN10 = math.log(10)
 
 
 @dataclass(slots=True)
-class _Moments:
+class StreamHistory:
+    """All minutes and the latest evidence of one canary's streams."""
+
+    _minutes: dict[StreamKey, dict[datetime, MinuteCounts]] = field(default_factory=dict)
+    _evidence: dict[StreamKey, StreamEvidence] = field(default_factory=dict)
+    _looks: dict[StreamKey, list[tuple[datetime, StreamEvidence]]] = field(default_factory=dict)
+
+    def measured(self, observations: Observations) -> None:
+        """Adds minutes; a minute told again replaces the earlier count."""
+        for stream in observations.streams:
+            known = self._minutes.setdefault(stream.key, {})
+            known.update((counts.minute, counts) for counts in stream.minutes)
+
+    def judged(self, judgement: Judgement) -> None:
+        """Keeps the evidence of a judgement."""
+        for evidence in judgement.evidence:
+            self._evidence[evidence.key] = evidence
+            self._looks.setdefault(evidence.key, []).append((judgement.at, evidence))
+
+    def views(self, started_at: datetime, stage: StagePlan | None) -> tuple[StreamView, ...]:
+        """Every stream, in the order in which it was first heard of."""
+        keys = dict.fromkeys([*self._evidence, *self._minutes])
+        return tuple(self._view(key, started_at, stage) for key in keys)
+
+    @staticmethod
+    def bound_log10(stage: StagePlan | None) -> float:
+        """Evidence that rolls back, as log10 of odds."""
+        alpha = stage.evidence.alpha_attributed if stage else 0.005
+        return -math.log10(alpha)
+
+    def _view(self, key: StreamKey, started_at: datetime, stage: StagePlan | None) -> StreamView:
+        evidence = self._evidence.get(key)
+        gate = stage.gates.get(key.gate) if stage else None
+        points: list[MinutePoint] = []
+        totals = [0, 0, 0, 0]
+        for minute, counts in sorted(self._minutes.get(key, {}).items()):
+            row = (counts.candidate_bad, counts.candidate_requests, counts.base_bad, counts.base_requests)
+            totals = [total + value for total, value in zip(totals, row, strict=True)]
+            points.append(
+                MinutePoint(
+                    at_min=_minutes(started_at, minute + MINUTE),
+                    candidate=Rate(*row[:2]),
+                    baseline=Rate(*row[2:]),
+                    candidate_so_far=_rate(*totals[:2]),
+                    baseline_so_far=_rate(*totals[2:]),
+                )
+            )
+        if evidence is not None:
+            # The verdict's own numbers: a tick is judged before its minutes are told.
+            totals = [
+                evidence.candidate_bad,
+                evidence.candidate_requests,
+                evidence.base_bad,
+                evidence.base_requests,
+            ]
+        return StreamView(
+            function=key.function,
+            gate=key.gate,
+            title=gate_title(key.gate, gate),
+            limit_ratio=evidence.limit_ratio if evidence else 0.05,
+            minutes=tuple(points),
+            candidate=_rate(*totals[:2]),
+            baseline=_rate(*totals[2:]),
+            evidence=tuple(
+                EvidencePoint(_minutes(started_at, at), _log10(look.ln_attributed), _log10(look.ln_relative))
+                for at, look in self._looks.get(key, ())
+            ),
+        )
+
+
+def _rate(bad: int, requests: int) -> Rate:
+    return Rate(bad, requests, *interval(bad, requests))
+
+
+def _log10(ln: float | None) -> float | None:
+    return None if ln is None else ln / _LN10
+
+
+@dataclass(slots=True)
+class _Times:
     """When the turning points were."""
 
     started: datetime | None = None
     latest: datetime | None = None
-    turned_back: datetime | None = None
-    back_at_base: datetime | None = None
+    rollback_began: datetime | None = None
+    rollback_ended: datetime | None = None
 
 
 @dataclass(slots=True)
-class Story:
+class ViewBuilder:
     """Hears the events of one canary and shows it at any moment.
 
     Args:
         stage: the plan the canary runs under, for bake times and gate titles; a report may lack it.
-
-    Since 0.1.
     """
 
     stage: StagePlan | None = None
@@ -66,19 +166,19 @@ class Story:
     _why: str = ""
     _judgement: Judgement | None = None
     _healthy: Judgement | None = None
-    _moments: _Moments = field(default_factory=_Moments)
+    _times: _Times = field(default_factory=_Times)
     _weights: list[tuple[datetime, int]] = field(default_factory=list)
     _notes: list[tuple[datetime, Tone, str, str, bool]] = field(default_factory=list)
     _streams: StreamHistory = field(default_factory=StreamHistory)
 
     def hear(self, event: Event) -> None:
         """Takes one event in."""
-        self._moments.latest = event.at
+        self._times.latest = event.at
         match event:
             case CanaryStarted():
                 self._start = event
-                self._moments.started = event.at
-                self._note(event.at, Tone.PLAIN, "started", _start_words(event))
+                self._times.started = event.at
+                self._note(event.at, Tone.PLAIN, "started", _start_text(event))
             case TrafficShifted():
                 self._shifted(event)
             case PhaseChanged():
@@ -98,7 +198,7 @@ class Story:
             case Noticed():
                 self._note(event.at, Tone.WARN, "noticed", event.text)
 
-    def begin(self, state: CanaryState) -> Story:
+    def begin(self, state: CanaryState) -> ViewBuilder:
         """Starts from what the aliases tell, where the events of the beginning aren't at hand; returns itself."""
         self._start = CanaryStarted(
             canary_id=state.canary_id,
@@ -112,7 +212,7 @@ class Story:
             hotfix=state.stage.hotfix,
         )
         self.stage = state.stage
-        self._moments.started = self._moments.latest = state.started_at
+        self._times.started = self._times.latest = state.started_at
         self._phase, self._why = state.phase, state.why
         for shift in state.shifts:
             self._weights.append((shift.at, shift.weight_bp))
@@ -124,7 +224,7 @@ class Story:
         """True once there is something to show."""
         return self._start is not None
 
-    def hear_all(self, events: Iterable[Event]) -> Story:
+    def notify_all(self, events: Iterable[Event]) -> ViewBuilder:
         """Takes many events in and returns itself."""
         for event in events:
             self.hear(event)
@@ -141,16 +241,16 @@ class Story:
         return self._judgement
 
     @property
-    def turned_back_min(self) -> float | None:
+    def rollback_min(self) -> float | None:
         """Minutes from the first traffic to the decision to take everything back; None while there is none."""
-        if self._moments.turned_back is None or not self._weights:
+        if self._times.rollback_began is None or not self._weights:
             return None
-        return _minutes(self._weights[0][0], self._moments.turned_back)
+        return _minutes(self._weights[0][0], self._times.rollback_began)
 
     @property
-    def way_back_s(self) -> float | None:
+    def rollback_s(self) -> float | None:
         """Seconds from that decision until every alias was read back on the old version."""
-        turned, back = self._moments.turned_back, self._moments.back_at_base
+        turned, back = self._times.rollback_began, self._times.rollback_ended
         return None if turned is None or back is None else (back - turned).total_seconds()
 
     def view(self, now: datetime | None = None) -> CanaryView:
@@ -160,10 +260,10 @@ class Story:
             now: shown as the end of the timeline while the canary runs; the last event's time where None.
         """
         start = self._start
-        if start is None or self._moments.latest is None:
+        if start is None or self._times.latest is None:
             message = "a view needs the event that started the canary"
             raise ValueError(message)
-        end = self._moments.latest if now is None else max(now, self._moments.latest)
+        end = self._times.latest if now is None else max(now, self._times.latest)
         weight_bp = self._weights[-1][1] if self._weights else 0
         streams = self._streams.views(start.at, self.stage)
         evidence = self._evidence()
@@ -209,8 +309,8 @@ class Story:
 
     def _changed(self, event: PhaseChanged) -> None:
         self._phase, self._why = event.after, event.why
-        if event.after in {Phase.ROLLING_BACK, Phase.ABORTING} and self._moments.turned_back is None:
-            self._moments.turned_back = event.at
+        if event.after in {Phase.ROLLING_BACK, Phase.ABORTING} and self._times.rollback_began is None:
+            self._times.rollback_began = event.at
         note = phase_note(event.after)
         if note is not None:
             tone, title = note
@@ -219,7 +319,7 @@ class Story:
     def _ended(self, event: CanaryEnded) -> None:
         self._phase, self._why = event.outcome, event.why
         if event.outcome in {Phase.ROLLED_BACK, Phase.ABORTED}:
-            self._moments.back_at_base = event.at
+            self._times.rollback_ended = event.at
         tone = PHASE_TONES.get(event.outcome, Tone.PLAIN)
         known = self._judgement is not None and event.why == self._judgement.sentence
         self._note(event.at, tone, phase_name(event.outcome), "" if known else event.why, marks=True)
@@ -242,8 +342,8 @@ class Story:
         facts: list[tuple[str, str]] = []
         start = self._start
         judgement = self._judgement
-        if start is not None and self.turned_back_min is not None:
-            facts.append(("Turned back", f"minute {self.turned_back_min:.1f}"))
+        if start is not None and self.rollback_min is not None:
+            facts.append(("Turned back", f"minute {self.rollback_min:.1f}"))
             if judgement is not None and judgement.first_seen is not None:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
         if streams:
@@ -253,23 +353,23 @@ class Story:
             facts.append(("Measured on the new version", f"{sum(served.values()):,} requests"))
         if judgement is not None:
             facts.append(("Of these failed", f"{judgement.failed_requests:,}"))
-        if self.way_back_s is not None:
+        if self.rollback_s is not None:
             # Records carry whole seconds.
-            way_back = f"{self.way_back_s:.0f} s" if self.way_back_s >= 1 else "under 1 s"
+            way_back = f"{self.rollback_s:.0f} s" if self.rollback_s >= 1 else "under 1 s"
             facts.append(("Verdict to read-back", way_back))
         return tuple(facts)
 
 
-def story_of(events: Iterable[Event], stage: StagePlan | None = None) -> Story:
-    """The story that recorded events tell. Since 0.1."""
-    return Story(stage).hear_all(events)
+def view_of_events(events: Iterable[Event], stage: StagePlan | None = None) -> ViewBuilder:
+    """The builder that recorded events tell."""
+    return ViewBuilder(stage).notify_all(events)
 
 
 def _minutes(start: datetime, at: datetime) -> float:
     return (at - start).total_seconds() / 60
 
 
-def _start_words(event: CanaryStarted) -> str:
+def _start_text(event: CanaryStarted) -> str:
     moves = ", ".join(f"{move.function} {move.base} to {move.candidate}" for move in event.functions)
     steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
     return f"{moves}; steps {steps} %"

@@ -6,13 +6,14 @@ text, JSON and HTML read nothing else, so the four can't disagree (code-style.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
 
 
 class Tone(StrEnum):
-    """How a line is meant; renderers choose the colour and always add a word or a sign. Since 0.1."""
+    """How a line is meant; renderers choose the colour and always add a word or a sign."""
 
     GOOD = "good"
     BAD = "bad"
@@ -21,7 +22,7 @@ class Tone(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step of the plan stands. Since 0.1."""
+    """Where a step of the plan stands."""
 
     DONE = "done"
     CURRENT = "current"
@@ -31,7 +32,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of bad requests with the interval that the evidence allows; ratios are 0 to 1. Since 0.1."""
+    """A share of bad requests with the interval that the evidence allows; ratios are 0 to 1."""
 
     bad: int
     requests: int
@@ -51,18 +52,16 @@ class MinutePoint:
     Attributes:
         at_min: end of the minute, in minutes since the canary began.
         candidate: that minute's count on the new version (interval unused).
-        base: that minute's count on the old version (interval unused).
+        baseline: that minute's count on the old version (interval unused).
         candidate_so_far: everything so far on the new version, with its interval.
-        base_so_far: everything so far on the old version, with its interval.
-
-    Since 0.1.
+        baseline_so_far: everything so far on the old version, with its interval.
     """
 
     at_min: float
     candidate: Rate
-    base: Rate
+    baseline: Rate
     candidate_so_far: Rate
-    base_so_far: Rate
+    baseline_so_far: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,6 @@ class EvidencePoint:
         at_min: time of the look, in minutes since the canary began.
         limit_log10: evidence that it is beyond the limit (and not for reasons shared with the old version).
         relative_log10: evidence that it is worse than the old version.
-
-    Since 0.1.
     """
 
     at_min: float
@@ -98,10 +95,8 @@ class StreamView:
         limit_ratio: the share that is too much.
         minutes: settled minutes in order.
         candidate: all judged minutes together, new version.
-        base: all judged minutes together, old version.
+        baseline: all judged minutes together, old version.
         evidence: one point for each look.
-
-    Since 0.1.
     """
 
     function: str
@@ -110,7 +105,7 @@ class StreamView:
     limit_ratio: float
     minutes: tuple[MinutePoint, ...]
     candidate: Rate
-    base: Rate
+    baseline: Rate
     evidence: tuple[EvidencePoint, ...] = ()
 
     @property
@@ -121,7 +116,7 @@ class StreamView:
 
 @dataclass(frozen=True, slots=True)
 class WeightPoint:
-    """From this minute on the new version gets this share of the traffic. Since 0.1."""
+    """From this minute on the new version gets this share of the traffic."""
 
     at_min: float
     percent: float
@@ -137,8 +132,6 @@ class Note:
         title: two or three words, e.g. "rolled back".
         text: one sentence.
         marks: True when a chart should mark the moment.
-
-    Since 0.1.
     """
 
     at_min: float
@@ -151,7 +144,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step of the plan. Since 0.1."""
+    """One step of the plan."""
 
     percent: float
     bake_min: float
@@ -160,11 +153,11 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class FunctionView:
-    """One function of the stage: where its alias points. Since 0.1."""
+    """One function of the stage: where its alias points."""
 
     name: str
     alias: str
-    base_version: str
+    baseline_version: str
     candidate_version: str
     weight_percent: float
 
@@ -182,8 +175,6 @@ class CanaryView:
         elapsed_min: minutes from start to the last tick.
         decision_min: minutes until the step can end if all stays clean, or None.
         facts: label and value pairs worth a glance.
-
-    Since 0.1.
     """
 
     stage: str
@@ -210,9 +201,9 @@ class CanaryView:
         return _version_name({function.candidate_version for function in self.functions}, "new version")
 
     @property
-    def base_name(self) -> str:
+    def baseline_name(self) -> str:
         """`version 2`, or `old version` when the functions carry different numbers."""
-        return _version_name({function.base_version for function in self.functions}, "old version")
+        return _version_name({function.baseline_version for function in self.functions}, "old version")
 
 
 def _version_name(versions: set[str], otherwise: str) -> str:
@@ -221,7 +212,7 @@ def _version_name(versions: set[str], otherwise: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One horizontal bar: a share that was counted, beside the share that was asked for. Since 0.1."""
+    """One horizontal bar: a share that was counted, beside the share that was asked for."""
 
     label: str
     share_ratio: float
@@ -232,7 +223,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class BarsView:
-    """A bar chart with a title and a sentence that says the same in words. Since 0.1."""
+    """A bar chart with a title and a sentence that says the same in words."""
 
     title: str
     summary: str
@@ -241,7 +232,7 @@ class BarsView:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One section of a report. Since 0.1."""
+    """One section of a report."""
 
     heading: str
     prose: str
@@ -255,10 +246,35 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole page. Since 0.1."""
+    """A whole page."""
 
     title: str
     lead: str
     chapters: tuple[Chapter, ...]
     footer: str = ""
     facts: tuple[tuple[str, str], ...] = field(default=())
+
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+def data(value: object) -> JsonValue:  # noqa: PLR0911 - one line per kind of value
+    """Plain JSON values of a view, an event or any frozen value: times in ISO 8601, durations in seconds."""
+    match value:
+        case None | bool() | int() | float() | str() if not isinstance(value, Enum):
+            return value
+        case Enum():
+            return data(value.value)
+        case Decimal():
+            return float(value)
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case dict():
+            return {str(key): data(item) for key, item in value.items()}
+        case list() | tuple() | frozenset() | set():
+            return [data(item) for item in value]
+    if is_dataclass(value):
+        return {item.name: data(getattr(value, item.name)) for item in fields(value)}
+    return str(value)

@@ -33,8 +33,6 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     Args:
         stage: the plan of one stage.
         requests_per_s: expected traffic of the stage; tells how long each step needs.
-
-    Since 0.1.
     """
     names = ", ".join(function.key for function in stage.functions)
     yield f"Stage {stage.name} releases {names}" + (" together." if len(stage.functions) > 1 else ".")
@@ -43,7 +41,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
         yield f"Within each step: {order}."
     yield ""
     for number, step in enumerate(stage.steps, 1):
-        yield f"  {number}. {_step_words(stage, step, requests_per_s)}"
+        yield f"  {number}. {_step_text(stage, step, requests_per_s)}"
     hand = ", once a person runs `canary promote`" if stage.promote == "manual" else ""
     post = format_duration(stage.post_bake)
     yield f"  {len(stage.steps) + 1}. everything{hand}; watched {post} more, with one call back"
@@ -55,7 +53,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
         f"(all steps together take at least {format_duration(stage.minimum_watch)})"
     )
     yield "Comes back, at any time, when the evidence says:"
-    yield from (f"  {name}: {gate_words(gate, stage)}" for name, gate in stage.gates.items())
+    yield from (f"  {name}: {gate_text(gate, stage)}" for name, gate in stage.gates.items())
     yield (
         f"In doubt it holds up to {format_duration(stage.hold_max)}, then: {_policy(stage.on_inconclusive)}; "
         f"without data: {_policy(stage.on_no_data)}."
@@ -66,7 +64,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
 
 
 def picture(stage: StagePlan) -> Iterator[str]:
-    """Weights over time, drawn with characters. Since 0.1."""
+    """Weights over time, drawn with characters."""
     total = stage.total_bake + stage.post_bake
     columns = [max(3, round(_PICTURE_COLUMNS * (step.bake / total))) for step in stage.steps]
     columns.append(max(3, round(_PICTURE_COLUMNS * (stage.post_bake / total))))
@@ -88,8 +86,8 @@ def picture(stage: StagePlan) -> Iterator[str]:
     yield f"          {''.join(axis).rstrip()} min, at most"
 
 
-def gate_words(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
-    """What makes a gate turn red. Since 0.1."""
+def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
+    """What makes a gate turn red."""
     relative = f"or worse than {stage.evidence.worse_than_base:g} times the old version in the same minutes"
     match gate:
         case ErrorsGate():
@@ -133,7 +131,7 @@ def _limit(gate: CountingGate) -> float | None:
     return None
 
 
-def _step_words(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:
+def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:
     words = f"{step.weight:g} % for {format_duration(stage.min_bake)} to {format_duration(step.bake)}"
     if not requests_per_s:
         return words

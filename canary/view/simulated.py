@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from canary.simulator import Comparison, Summary
 from canary.simulator.comparison import OURS
+from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, Chapter, Report
-from canary.view.svg import percent
 
 _BINS = 12
 _BAR_CELLS = 40
 
 
 def comparison_data(found: Comparison) -> dict[str, object]:
-    """The keys that programs read: runs, promoted_ratio, …, and the peers under `peers`. Since 0.1."""
+    """The keys that programs read: runs, promoted_ratio, …, and the peers under `peers`."""
     return {
         "stage": found.stage,
         "seed": found.seed,
@@ -42,8 +42,8 @@ def _data(summary: Summary) -> dict[str, object]:
 
 
 def comparison_lines(found: Comparison) -> Iterator[str]:
-    """The comparison as a table and a histogram of characters. Since 0.1."""
-    yield scenario_words(found)
+    """The comparison as a table and a histogram of characters."""
+    yield scenario_text(found)
     yield ""
     yield (
         f"{'rule':<26}{'promoted':>10}{'rolled back':>13}{'held':>8}{'minutes to rollback':>22}{'failed requests':>20}"
@@ -68,7 +68,7 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
 
 
 def histogram_lines(minutes: tuple[float, ...]) -> Iterator[str]:
-    """Minutes to rollback as bars of characters. Since 0.1."""
+    """Minutes to rollback as bars of characters."""
     if not minutes:
         yield "No release was rolled back."
         return
@@ -87,7 +87,7 @@ def histogram_lines(minutes: tuple[float, ...]) -> Iterator[str]:
 
 
 def comparison_report(found: Comparison) -> Report:
-    """The comparison as a page. Since 0.1."""
+    """The comparison as a page."""
     rows = list(_rows(found))
     rolled = tuple(
         Bar(name, summary.rolled_back_ratio, None, percent(summary.rolled_back_ratio), emphasised=name == OURS)
@@ -121,7 +121,7 @@ def comparison_report(found: Comparison) -> Report:
     )
     chapter = Chapter(
         heading=f"{found.canary.runs:,} releases to {found.stage}",
-        prose=scenario_words(found),
+        prose=scenario_text(found),
         bars=(
             _bars("Releases that were rolled back", rolled),
             _bars("Minutes until the rollback, where there was one", minutes),
@@ -138,8 +138,8 @@ def comparison_report(found: Comparison) -> Report:
     )
 
 
-def scenario_words(found: Comparison) -> str:
-    """What was assumed, in one sentence. Since 0.1."""
+def scenario_text(found: Comparison) -> str:
+    """What was assumed, in one sentence."""
     assumed = found.scenario
     left_out = f" Gates taken to be content: {', '.join(found.left_out)}." if found.left_out else ""
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""

@@ -7,9 +7,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import interval_words, rate_words
-from canary.view.svg import odds, percent
+from canary.view.plain import interval_text, rate_text
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -22,7 +22,7 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def live(view: CanaryView) -> RenderableType:
-    """The whole live view: where it stands, the steps, both versions' shares, what the evidence says. Since 0.1."""
+    """The whole live view: where it stands, the steps, both versions' shares, what the evidence says."""
     parts: list[RenderableType] = [_functions(view), _steps(view)]
     if any(stream.minutes for stream in view.streams):
         parts += [Text(), _streams(view)]
@@ -42,7 +42,7 @@ def live(view: CanaryView) -> RenderableType:
 
 
 def note(entry: Note) -> Text:
-    """One thing that happened, as a line above the live view. Since 0.1."""
+    """One thing that happened, as a line above the live view."""
     style = _STYLES[entry.tone]
     return Text.assemble(
         (f"{entry.at_min:6.1f} min ", "dim"), (f" {entry.title:<13}", f"bold {style}"), (entry.text, "")
@@ -54,7 +54,7 @@ def _functions(view: CanaryView) -> Text:
     for index, function in enumerate(view.functions):
         text.append("\n" if index else "")
         text.append(f"{function.name}:{function.alias}", style="bold")
-        text.append(f"   version {function.base_version} ", style="blue")
+        text.append(f"   version {function.baseline_version} ", style="blue")
         text.append("──▶", style="dim")
         text.append(f" version {function.candidate_version}", style="yellow")
         text.append(f"   {function.weight_percent:g} %", style="bold yellow")
@@ -79,7 +79,7 @@ def _streams(view: CanaryView) -> Table:
     table.add_column(view.candidate_name, style="yellow")
     table.add_column("interval", style="dim")
     table.add_column("each minute", style="yellow", no_wrap=True)
-    table.add_column(view.base_name, style="blue")
+    table.add_column(view.baseline_name, style="blue")
     table.add_column("limit", justify="right")
     table.add_column("evidence against", justify="right")
     several = len({stream.function for stream in view.streams}) > 1
@@ -87,10 +87,10 @@ def _streams(view: CanaryView) -> Table:
         last = stream.against_log10
         table.add_row(
             f"{stream.function} {stream.gate}" if several else stream.gate,
-            rate_words(stream.candidate),
-            interval_words(stream.candidate),
+            rate_text(stream.candidate),
+            interval_text(stream.candidate),
             spark(stream),
-            rate_words(stream.base),
+            rate_text(stream.baseline),
             percent(stream.limit_ratio),
             Text(odds(last), style="bold red" if last is not None and last >= view.bound_log10 else ""),
         )
@@ -98,7 +98,7 @@ def _streams(view: CanaryView) -> Table:
 
 
 def spark(stream: StreamView, width: int = 16) -> str:
-    """The new version's share in each of the last minutes, as small bars up to twice the limit. Since 0.1."""
+    """The new version's share in each of the last minutes, as small bars up to twice the limit."""
     signs = []
     for point in stream.minutes[-width:]:
         ratio = point.candidate.ratio

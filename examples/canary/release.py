@@ -7,8 +7,8 @@ from pathlib import Path
 
 import canary
 from canary.testing import AwsStandIn
-from canary.view.build import Story
-from canary.view.page import canary_report, page
+from canary.view.build import ViewBuilder
+from canary.view.html import canary_report, page
 from canary.view.plain import status_lines
 
 PLAN = """
@@ -31,20 +31,20 @@ def handler(event, context):
 def main() -> None:
     plan = canary.Plan.parse(PLAN)
     stage = plan.stage("staging")
-    story = Story(stage)  # hears every event, and shows the canary at any moment
+    builder = ViewBuilder(stage)  # hears every event, and shows the canary at any moment
     with tempfile.TemporaryDirectory() as folder, AwsStandIn(seed=1) as aws:
         aws.lambda_.deploy("api", HANDLER.format(failing=0.01), alias="live")
         aws.traffic.steady("api", "live", requests_per_minute=300)
         aws.clock.advance(300)
         aws.lambda_.deploy("api", HANDLER.format(failing=0.20))
 
-        ports = canary.assemble(plan, "staging", base=Path(folder), clock=aws.clock, observers=(story,))
+        ports = canary.assemble(plan, "staging", base=Path(folder), clock=aws.clock, observers=(builder,))
         state = canary.start(stage, ports)
         state = canary.run(stage, ports, state)
 
-    print(*status_lines(story.view()), sep="\n")
+    print(*status_lines(builder.view()), sep="\n")
     report = Path("canary-report.html")
-    report.write_text(page(canary_report(story.view())), encoding="utf-8")
+    report.write_text(page(canary_report(builder.view())), encoding="utf-8")
     print(f"report: {report}")
     assert state.phase is canary.Phase.ROLLED_BACK
 

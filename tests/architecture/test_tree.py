@@ -18,7 +18,7 @@ def test_a_file_says_its_job_and_stays_short(path: Path) -> None:
     text = path.read_text("utf-8")
     tree = ast.parse(text)
     assert ast.get_docstring(tree), "the first docstring says the job"
-    assert text.count("\n") <= 330, "one job a file: split it"
+    assert text.count("\n") <= 450, "one job a file: split it"
     classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     assert [name for name in classes if FORBIDDEN_NAMES.search(name)] == []
 

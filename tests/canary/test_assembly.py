@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from canary.adapters.clock import SystemClock
-from canary.adapters.journal_dynamodb import DynamoJournal
-from canary.adapters.journal_file import FileJournal
-from canary.adapters.notify import Announcer
+from canary.adapters.journals import DynamoJournal, FileJournal
+from canary.adapters.notify import Notifier
 from canary.assembly import assemble, load_plan, open_journal
 from canary.core.plan import Plan
 from canary.errors import PlanError, UnknownStageError
@@ -73,4 +72,4 @@ def test_the_plans_notifications_listen_after_everybody_else(canary_aws: AwsStan
     )
     ports = assemble(Plan.parse(told), "staging", base=tmp_path, clock=canary_aws.clock, observers=(screen,))
     assert ports.observers[0] is screen
-    assert isinstance(ports.observers[1], Announcer)
+    assert isinstance(ports.observers[1], Notifier)

@@ -8,25 +8,23 @@ from pathlib import Path
 import pytest
 
 from canary.cli import run
-from canary.cli.session import World
-from canary.cli.story import step_words
-from canary.demo import releases
-from canary.demo.flags_story import FlagStep, document
-from canary.demo.handlers import FLAG, backend
+from canary.cli.demo import step_text
+from canary.cli.session import CliContext
+from canary.demo import scenario
+from canary.demo.scenario import FLAG, FlagStep, backend, document
 
 
 @pytest.fixture
 def quiet_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer requests than in the demo, so that the suite stays quick."""
-    monkeypatch.setattr(releases, "REQUESTS_PER_MINUTE", 240)
-    monkeypatch.setattr("canary.demo.flags_story.USERS", tuple(f"user-{number}" for number in range(1, 401)))
-    monkeypatch.setattr(releases, "USERS", tuple(f"user-{number}" for number in range(1, 401)))
+    monkeypatch.setattr(scenario, "REQUESTS_PER_MINUTE", 240)
+    monkeypatch.setattr(scenario, "USERS", tuple(f"user-{number}" for number in range(1, 401)))
 
 
 @pytest.mark.usefixtures("quiet_traffic")
 def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "demo.html"
-    assert run(["demo", "--json", "--report", str(report)], World(base=tmp_path)) == 0
+    assert run(["demo", "--json", "--report", str(report)], CliContext(base=tmp_path)) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     steps = [event["step"] for event in events if event["event"] == "flag_step"]
@@ -44,7 +42,7 @@ def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "failed on version 3" in ended[1]["sentence"]
     assert "took longer than" in ended[2]["sentence"]
     assert 0 < ended[1]["failed"] < ended[1]["served"]
-    assert 0 < ended[1]["way_back_s"] < 5
+    assert 0 < ended[1]["rollback_s"] < 5
 
     page = report.read_text()
     assert page.count("<svg") == 4
@@ -55,7 +53,7 @@ def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.usefixtures("quiet_traffic")
 def test_without_its_fault_version_3_is_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["demo", "--error-rate", "0", "--seed", "2", "--no-color", "--report", str(tmp_path / "demo.html")]
-    assert run(words, World(base=tmp_path)) == 0
+    assert run(words, CliContext(base=tmp_path)) == 0
     text = capsys.readouterr().out
     assert "Version 3, without its fault" in text
     assert "promoted: version 3 served" in text
@@ -79,7 +77,7 @@ def test_releases_differ_in_their_faults_only() -> None:
 
 
 def test_a_share_is_drawn_counted_and_said() -> None:
-    words = step_words(FlagStep("25 % of users", 0.25, 506, 2000, named_sees=False, code_sha256="x"))
+    words = step_text(FlagStep("25 % of users", 0.25, 506, 2000, named_sees=False, code_sha256="x"))
     assert words.split() == [
         "25",
         "%",

@@ -7,7 +7,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
 from canary.adapters.aws import Api, open_session, patiently, translated
-from canary.adapters.topics import EventBuses, SnsTopics
+from canary.adapters.notify import EventBuses, SnsTopics
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault, VirtualClock

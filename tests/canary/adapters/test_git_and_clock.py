@@ -10,7 +10,7 @@ import pytest
 
 from canary.adapters import git
 from canary.adapters.clock import SystemClock
-from canary.adapters.git import GitSource
+from canary.adapters.git import GitRevision
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_on_a_branch(repository: Path) -> None:
-    source = GitSource(repository)
+    source = GitRevision(repository)
     assert (source.branch(), source.is_clean()) == ("main", True)
     assert len(source.commit() or "") == 40
 
 
 def test_an_uncommitted_change_is_not_clean(repository: Path) -> None:
     (repository / "new.py").write_text("2\n")
-    assert not GitSource(repository).is_clean()
+    assert not GitRevision(repository).is_clean()
 
 
 def test_without_a_repository_nothing_is_known_and_nothing_is_clean(tmp_path: Path) -> None:
-    source = GitSource(tmp_path / "nowhere")
+    source = GitRevision(tmp_path / "nowhere")
     assert (source.branch(), source.commit(), source.is_clean()) == (None, None, False)
 
 
@@ -47,7 +47,7 @@ def test_without_git_nothing_is_known(repository: Path, monkeypatch: pytest.Monk
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(git.subprocess, "run", missing)
-    assert GitSource(repository).branch() is None
+    assert GitRevision(repository).branch() is None
 
 
 def test_the_machines_clock_is_in_utc_and_can_wait() -> None:

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from canary import runner
-from canary.adapters import event_text, journal_dynamodb
+from canary.adapters import journals
 from canary.adapters.aws import open_session
-from canary.adapters.event_text import from_text, to_text
-from canary.adapters.journal_dynamodb import DynamoJournal
-from canary.adapters.journal_file import FileJournal
+from canary.adapters.journals import DynamoJournal, FileJournal, event_from_json, event_to_json
 from canary.core.events import (
     CallRetried,
     CanaryEnded,
@@ -58,9 +56,9 @@ def lived() -> list[Event]:
 
 @pytest.mark.parametrize("event", lived(), ids=lambda event: event.event)
 def test_every_event_comes_back_as_it_went_in(event: Event) -> None:
-    text = to_text(event)
+    text = event_to_json(event)
     assert "\n" not in text
-    assert from_text(text) == event
+    assert event_from_json(text) == event
 
 
 def test_every_kind_of_event_was_among_them() -> None:
@@ -72,23 +70,23 @@ def test_every_kind_of_event_was_among_them() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"event": "unheard_of"}', '{"event": "noticed"}', to_text(STARTED)[:-9]],
+    ["", "{", "[]", "null", '{"event": "unheard_of"}', '{"event": "noticed"}', event_to_json(STARTED)[:-9]],
 )
 def test_torn_lines_and_unknown_kinds_are_no_events(text: str) -> None:
-    assert from_text(text) is None
+    assert event_from_json(text) is None
 
 
 def test_fields_of_a_later_version_are_dropped_and_missing_ones_get_their_defaults() -> None:
-    text = to_text(Noticed("k3f9", "staging", START, "hm")).replace("{", '{"colour":"red",', 1)
-    assert from_text(text) == Noticed("k3f9", "staging", START, "hm")
-    shorter = to_text(STARTED).replace('"hotfix":false,', "")
+    text = event_to_json(Noticed("k3f9", "staging", START, "hm")).replace("{", '{"colour":"red",', 1)
+    assert event_from_json(text) == Noticed("k3f9", "staging", START, "hm")
+    shorter = event_to_json(STARTED).replace('"hotfix":false,', "")
     assert "hotfix" not in shorter
-    assert from_text(shorter) == STARTED
+    assert event_from_json(shorter) == STARTED
 
 
 def test_decimals_and_mappings_keep_their_value() -> None:
-    assert event_text._plain({"a": Decimal("0.10"), 1: frozenset({2})}) == {"a": "0.10", "1": [2]}
-    assert event_text._built(Decimal, "0.10") == Decimal("0.10")
+    assert journals._plain({"a": Decimal("0.10"), 1: frozenset({2})}) == {"a": "0.10", "1": [2]}
+    assert journals._built(Decimal, "0.10") == Decimal("0.10")
 
 
 @pytest.fixture(params=["file", "dynamodb"])
@@ -116,7 +114,7 @@ def test_a_journal_gives_back_the_events_of_one_canary_in_order(journal: Journal
     for event in events:
         journal.append(event)
         journal.append(replace(event, canary_id="other"))
-    assert sorted(map(to_text, journal.events("k3f9"))) == sorted(map(to_text, events))
+    assert sorted(map(event_to_json, journal.events("k3f9"))) == sorted(map(event_to_json, events))
     times = [event.at for event in journal.events("k3f9")]
     assert times == sorted(times)
     assert list(journal.events("nobody")) == []
@@ -157,7 +155,7 @@ def test_a_line_without_a_start_is_no_canary(tmp_path: Path) -> None:
 
 
 def test_long_events_are_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_dynamodb, "COMPRESS_ABOVE", 50)
+    monkeypatch.setattr(journals, "COMPRESS_ABOVE", 50)
     with AwsStandIn() as aws:
         make_table(aws)
         journal = DynamoJournal(open_session("us-east-1"), "canary", "staging")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from canary.adapters.notify import Announcer, transition_of
+from canary.adapters.notify import Notifier, transition_of
 from canary.core.events import (
     CanaryEnded,
     CanaryStarted,
@@ -61,10 +61,10 @@ class Receiver:
 
 def announcer(
     target: Notification, receiver: Callable[[httpx.Request], httpx.Response], **environment: str
-) -> tuple[Announcer, VirtualClock]:
+) -> tuple[Notifier, VirtualClock]:
     clock = VirtualClock()
     client = httpx.Client(transport=httpx.MockTransport(receiver))
-    return Announcer([target], clock, http=client, environment=environment), clock
+    return Notifier([target], clock, http=client, environment=environment), clock
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ class Aws:
 def test_sns_and_eventbridge_get_json_and_are_tried_again() -> None:
     aws = Aws(failures=1)
     targets = [SnsTarget(kind="sns", topic_arn="arn:topic"), EventBridgeTarget(kind="eventbridge", bus="ops")]
-    people = Announcer(
+    people = Notifier(
         targets, VirtualClock(), topics=aws, buses=aws, http=httpx.Client(transport=httpx.MockTransport(Receiver()))
     )
     people.hear(ROLLED_BACK)

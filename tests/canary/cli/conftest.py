@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.cli import run
-from canary.cli.session import World
+from canary.cli.session import CliContext
 from canary.testing import AwsStandIn
 
 PLAN = """\
@@ -68,8 +68,8 @@ class Desk:
     def __call__(self, *words: str) -> Done:
         self.capture.readouterr()
         ask: Callable[[str], str] | None = None if self.answer is None else self._ask
-        world = World(clock=self.aws.clock, source=self.source, base=self.base, ask=ask)
-        code = run(words, world)
+        context = CliContext(clock=self.aws.clock, source=self.source, base=self.base, ask=ask)
+        code = run(words, context)
         caught = self.capture.readouterr()
         return Done(code, caught.out, caught.err)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from canary.cli import run
-from canary.cli.session import World
+from canary.cli.session import CliContext
 from flagkit.testing import Fault
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def test_missing_credentials_are_said(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     for command in (["deploy", "dev"], ["status", "dev"]):
-        assert run(command, World(base=tmp_path)) == 1
+        assert run(command, CliContext(base=tmp_path)) == 1
         error = capsys.readouterr().err
         assert error.startswith("error[aws_access_denied]: ")
         assert "hint: " in error
-    assert run(["doctor", "dev"], World(base=tmp_path)) == 5
+    assert run(["doctor", "dev"], CliContext(base=tmp_path)) == 5
     assert "no usable AWS credentials" in capsys.readouterr().out
 
 
@@ -134,7 +134,7 @@ def test_a_bug_is_one_line_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise KeyError
 
-    monkeypatch.setattr("canary.cli.look.load_plan", broken)
+    monkeypatch.setattr("canary.cli.inspect.load_plan", broken)
     done = desk("history")
     assert done.code == 1
     assert done.err.startswith("error[internal]: KeyError: no message\nhint: This is a bug")
@@ -150,5 +150,5 @@ def test_an_interrupt_before_anything_happened(
     def stopped(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("canary.cli.look.load_plan", stopped)
+    monkeypatch.setattr("canary.cli.inspect.load_plan", stopped)
     assert desk("history").code == code

@@ -15,7 +15,7 @@ from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.events import Noticed
 from canary.core.plan import Plan, StagePlan
 from canary.simulator import Scenario, World
-from canary.view.build import Story
+from canary.view.build import ViewBuilder
 
 PLAN = '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n'
 
@@ -39,7 +39,7 @@ def console(**options: object) -> tuple[Console, io.StringIO]:
 
 def test_the_live_screen_draws_and_scrolls(stage: StagePlan) -> None:
     on, out = console()
-    screen = LiveScreen(Story(stage), on)
+    screen = LiveScreen(ViewBuilder(stage), on)
     played(stage, screen)
     text = out.getvalue()
     assert "canary on staging" in text
@@ -50,42 +50,42 @@ def test_the_live_screen_draws_and_scrolls(stage: StagePlan) -> None:
 def test_no_color_means_no_colour(stage: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     on, out = console()
-    played(stage, LiveScreen(Story(stage), on))
+    played(stage, LiveScreen(ViewBuilder(stage), on))
     assert "\x1b[31m" not in out.getvalue()
     assert screens.terminal(no_color=True).no_color
 
 
 def test_a_question_has_the_terminal_to_itself(stage: StagePlan) -> None:
     on, out = console()
-    screen = LiveScreen(Story(stage), on)
+    screen = LiveScreen(ViewBuilder(stage), on)
     with screen:
         assert asking(screen, lambda question: question.upper())("back?") == "BACK?"
     with screen.aside():
         screen.say("before the start")
     assert "before the start" in out.getvalue()
-    plain = PlainScreen(Story(stage), io.StringIO())
+    plain = PlainScreen(ViewBuilder(stage), io.StringIO())
     assert asking(plain, lambda question: question)("x") == "x"
 
 
 @pytest.mark.parametrize("kind", [PlainScreen, LiveScreen])
 def test_events_before_the_start_are_kept_for_later(stage: StagePlan, kind: type[PlainScreen]) -> None:
-    screen = kind(Story(stage), console()[0] if kind is LiveScreen else io.StringIO())  # type: ignore[arg-type]
+    screen = kind(ViewBuilder(stage), console()[0] if kind is LiveScreen else io.StringIO())  # type: ignore[arg-type]
     world = World.invent(stage, Scenario(0.1), "x")
     screen.hear(Noticed("", "staging", world.clock.now(), "hello"))
-    assert not screen.story.begun
+    assert not screen.builder.begun
 
 
 def test_the_screen_fits_the_place(
     stage: StagePlan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert isinstance(open_screen(Story(stage), as_json=True), JsonScreen)
-    assert isinstance(open_screen(Story(stage), as_json=False), PlainScreen)
+    assert isinstance(open_screen(ViewBuilder(stage), as_json=True), JsonScreen)
+    assert isinstance(open_screen(ViewBuilder(stage), as_json=False), PlainScreen)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(open_screen(Story(stage), as_json=False), LiveScreen)
+    assert isinstance(open_screen(ViewBuilder(stage), as_json=False), LiveScreen)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(open_screen(Story(stage), as_json=False), PlainScreen)
-    JsonScreen(Story(stage)).say("words")
+    assert isinstance(open_screen(ViewBuilder(stage), as_json=False), PlainScreen)
+    JsonScreen(ViewBuilder(stage)).say("words")
     assert capsys.readouterr().err == "words\n"
 
 

@@ -11,7 +11,7 @@ from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseCh
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.simulator import Scenario, World
-from canary.view.build import Story, story_of
+from canary.view.build import ViewBuilder, view_of_events
 from canary.view.model import StepState, Tone
 
 
@@ -27,29 +27,29 @@ NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 def test_a_promoted_canary_is_shown_with_all_traffic_and_every_step_done(
     promoted: tuple[Event, ...], stage: StagePlan
 ) -> None:
-    view = story_of(promoted, stage).view()
+    view = view_of_events(promoted, stage).view()
     assert (view.phase, view.tone, view.weight_percent) == ("promoted", Tone.GOOD, 100)
     assert [point.percent for point in view.weights] == [10, 50, 100]
     assert [step.state for step in view.steps] == [StepState.DONE, StepState.DONE]
     assert "shown to stay below" in view.evidence
     assert view.headline == "The new version serves all traffic."
-    assert (view.base_name, view.candidate_name) == ("version 1", "version 2")
+    assert (view.baseline_name, view.candidate_name) == ("version 1", "version 2")
 
 
 def test_a_rolled_back_canary_tells_when_why_and_how_long(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
-    story = story_of(rolled_back, stage)
-    view = story.view()
+    builder = view_of_events(rolled_back, stage)
+    view = builder.view()
     assert (view.phase, view.tone, view.weight_percent) == ("rolled back", Tone.BAD, 0)
     assert view.steps[0].state is StepState.FAILED
     assert "evidence 1:" in view.evidence
-    assert story.turned_back_min is not None
-    assert story.way_back_s is not None
+    assert builder.rollback_min is not None
+    assert builder.rollback_s is not None
     assert dict(view.facts).keys() >= {"Turned back", "First bad minute", "Of these failed", "Verdict to read-back"}
     assert [note.title for note in view.notes if note.marks] == ["sick", "rolled back"]
 
 
 def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
-    errors = next(stream for stream in story_of(rolled_back, stage).view().streams if stream.gate == "errors")
+    errors = next(stream for stream in view_of_events(rolled_back, stage).view().streams if stream.gate == "errors")
     assert errors.title == "requests that failed"
     assert errors.limit_ratio == 0.05
     assert [point.at_min for point in errors.minutes] == [float(n + 1) for n in range(len(errors.minutes))]
@@ -61,20 +61,20 @@ def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Eve
 
 
 def test_a_minute_told_again_replaces_the_earlier_count(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
-    once = story_of(rolled_back, stage).view()
-    twice = story_of((*rolled_back, *rolled_back), stage).view()
+    once = view_of_events(rolled_back, stage).view()
+    twice = view_of_events((*rolled_back, *rolled_back), stage).view()
     assert [stream.minutes for stream in twice.streams] == [stream.minutes for stream in once.streams]
 
 
 def test_a_canary_that_waits_says_for_whom(held: tuple[Event, ...], stage: StagePlan) -> None:
-    view = story_of(held, stage).view()
+    view = view_of_events(held, stage).view()
     assert (view.phase, view.tone) == ("inconclusive", Tone.WARN)
     assert "A person must decide" in view.headline
     assert StepState.CURRENT in {step.state for step in view.steps}
 
 
 def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:
-    view = story_of(rolled_back).view()
+    view = view_of_events(rolled_back).view()
     assert view.steps[0].bake_min == 0
     assert {stream.title for stream in view.streams} == {"errors", "latency"}
 
@@ -84,7 +84,7 @@ def test_a_driver_that_takes_over_shows_what_the_aliases_tell(stage: StagePlan) 
     state = runner.start(stage, world.ports, versions={"": "2"})
     world.clock.sleep(60)
     state = runner.tick(stage, world.ports, state).state
-    view = Story(stage).begin(state).view()
+    view = ViewBuilder(stage).begin(state).view()
     assert view.phase == "baking"
     assert view.weight_percent == 10
     assert view.functions[0].name == "api"
@@ -92,29 +92,29 @@ def test_a_driver_that_takes_over_shows_what_the_aliases_tell(stage: StagePlan) 
 
 
 def test_there_is_nothing_to_show_before_the_start() -> None:
-    assert not Story().begun
+    assert not ViewBuilder().begun
     with pytest.raises(ValueError, match="needs the event that started"):
-        Story().view()
+        ViewBuilder().view()
 
 
 def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(first_traffic(rolled_back))
-    story.hear(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
-    story.hear(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
-    story.hear(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
-    titles = {note.title: note.text for note in story.view().notes}
+    builder = view_of_events(first_traffic(rolled_back))
+    builder.hear(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
+    builder.hear(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
+    builder.hear(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
+    titles = {note.title: note.text for note in builder.view().notes}
     assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded); attempt 2 in 0.5 s"
     assert titles["noticed"] == "the plan has changed"
-    assert story.view().headline == (
+    assert builder.view().headline == (
         "Paused at 10 % by a person; still watched, and taken back if it turns out sick. A person said wait."
     )
 
 
 def test_the_clock_of_a_running_canary_goes_on(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(first_traffic(rolled_back))
-    began = story.view().started_at
-    assert story.view(began + timedelta(minutes=9)).elapsed_min == 9
-    assert story.view(began - timedelta(minutes=9)).elapsed_min == story.view().elapsed_min
+    builder = view_of_events(first_traffic(rolled_back))
+    began = builder.view().started_at
+    assert builder.view(began + timedelta(minutes=9)).elapsed_min == 9
+    assert builder.view(began - timedelta(minutes=9)).elapsed_min == builder.view().elapsed_min
 
 
 def test_several_functions_with_different_versions_have_no_common_name(rolled_back: tuple[Event, ...]) -> None:
@@ -124,17 +124,17 @@ def test_several_functions_with_different_versions_have_no_common_name(rolled_ba
     assert started.event == "canary_started"
     move = started.functions[0]
     both = replace(started, functions=(move, replace(move, function="web:live", base="7", candidate="9")))
-    view = story_of((both, *rolled_back[1:])).view()
-    assert (view.base_name, view.candidate_name) == ("old version", "new version")
+    view = view_of_events((both, *rolled_back[1:])).view()
+    assert (view.baseline_name, view.candidate_name) == ("old version", "new version")
 
 
 def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:
-    story = story_of(first_traffic(rolled_back))
-    began = story.view().started_at
-    story.hear(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
-    story.hear(
+    builder = view_of_events(first_traffic(rolled_back))
+    began = builder.view().started_at
+    builder.hear(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
+    builder.hear(
         CanaryEnded("k", "staging", began + timedelta(minutes=1, seconds=2), Phase.ABORTED, "by hand", started_at=began)
     )
-    assert story.way_back_s == 2.0
-    assert story.phase is Phase.ABORTED
-    assert story.judgement is None
+    assert builder.rollback_s == 2.0
+    assert builder.phase is Phase.ABORTED
+    assert builder.judgement is None

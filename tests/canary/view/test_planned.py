@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from canary.core.plan import Plan, StagePlan
+from canary.view.labels import gate_title
 from canary.view.planned import picture, plan_lines
-from canary.view.words import gate_title
 
 EVERYTHING = """
 [stages.prod]

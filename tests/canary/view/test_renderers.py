@@ -12,11 +12,10 @@ from rich.console import Console
 from canary.core.events import Event
 from canary.core.plan import StagePlan
 from canary.view import plain, terminal
-from canary.view.build import story_of
-from canary.view.data import data
-from canary.view.model import Bar, BarsView, CanaryView, Chapter, Note, Rate, Report, Tone
-from canary.view.page import canary_report, page
-from canary.view.timeline import describe
+from canary.view.build import view_of_events
+from canary.view.charts import describe
+from canary.view.html import canary_report, page
+from canary.view.model import Bar, BarsView, CanaryView, Chapter, Note, Rate, Report, Tone, data
 
 
 class Document(HTMLParser):
@@ -53,12 +52,12 @@ class Document(HTMLParser):
 
 @pytest.fixture
 def bad(rolled_back: tuple[Event, ...], stage: StagePlan) -> CanaryView:
-    return story_of(rolled_back, stage).view()
+    return view_of_events(rolled_back, stage).view()
 
 
 @pytest.fixture
 def good(promoted: tuple[Event, ...], stage: StagePlan) -> CanaryView:
-    return story_of(promoted, stage).view()
+    return view_of_events(promoted, stage).view()
 
 
 def screen(view: CanaryView) -> str:
@@ -102,7 +101,7 @@ def test_the_page_of_a_promoted_canary_shows_every_step(good: CanaryView) -> Non
 
 
 def test_a_canary_that_saw_no_traffic_still_has_a_page(held: tuple[Event, ...], stage: StagePlan) -> None:
-    view = story_of(held[:2], stage).view()
+    view = view_of_events(held[:2], stage).view()
     document = Document(page(canary_report(view)))
     assert document.open == []
     assert "served no request" not in document.text
@@ -136,8 +135,8 @@ def test_the_live_view_of_a_promoted_canary_is_complete(good: CanaryView) -> Non
 
 
 def test_the_live_view_tells_when_a_decision_may_come(held: tuple[Event, ...], stage: StagePlan) -> None:
-    story = story_of(held[:4], stage)
-    text = screen(story.view())
+    builder = view_of_events(held[:4], stage)
+    text = screen(builder.view())
     assert "canary on staging" in text
 
 
@@ -157,7 +156,7 @@ def test_a_note_is_one_line_with_a_sign_for_those_who_see_no_colour(bad: CanaryV
 
 
 def test_nothing_counted_is_said_in_words() -> None:
-    assert plain.rate_words(Rate(0, 0)) == "no request"
+    assert plain.rate_text(Rate(0, 0)) == "no request"
 
 
 def test_the_summary_for_github_is_a_table(bad: CanaryView) -> None:

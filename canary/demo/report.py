@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from canary.core.phases import Phase
-from canary.demo.flags_story import FlagStep
-from canary.demo.handlers import FLAG
-from canary.demo.releases import Released
+from canary.demo.scenario import FLAG, FlagStep, Released
 from canary.view.model import Bar, BarsView, CanaryView, Chapter, Report, Tone
 
 _FLAG_CODE = f"""\
@@ -19,7 +17,7 @@ if flags.is_enabled("{FLAG}", user_id):
 
 
 def demo_report(steps: Sequence[FlagStep], releases: Sequence[Released], facts: tuple[tuple[str, str], ...]) -> Report:
-    """The whole page. Since 0.1."""
+    """The whole page."""
     return Report(
         title="A flag that needs no redeploy, and releases that come back by themselves",
         lead="The shipped code of flagkit and canary at work on a stand-in for AWS: real boto3 calls, the real handler "
@@ -31,7 +29,7 @@ def demo_report(steps: Sequence[FlagStep], releases: Sequence[Released], facts: 
 
 
 def flag_chapter(steps: Sequence[FlagStep]) -> Chapter:
-    """Who saw the new flow at each step. Since 0.1."""
+    """Who saw the new flow at each step."""
     same_code = len({step.code_sha256 for step in steps}) == 1
     bars = tuple(
         Bar(
@@ -55,12 +53,12 @@ def flag_chapter(steps: Sequence[FlagStep]) -> Chapter:
 
 
 def release_chapter(released: Released) -> Chapter:
-    """One release: what happened, why, and where the alias is now. Since 0.1."""
+    """One release: what happened, why, and where the alias is now."""
     facts = [("Requests on the new version", f"{released.served:,}"), ("Of these failed", f"{released.failed:,}")]
     if released.seen_min is not None:
         facts.insert(0, ("Seen", f"minute {released.seen_min:.1f}"))
-    if released.way_back_s is not None:
-        facts.append(("Way back", f"{released.way_back_s:.1f} s"))
+    if released.rollback_s is not None:
+        facts.append(("Way back", f"{released.rollback_s:.1f} s"))
     facts.append(("Alias now", released.alias))
     view: CanaryView = replace(released.view, facts=tuple(facts))
     return Chapter(
@@ -72,8 +70,8 @@ def release_chapter(released: Released) -> Chapter:
     )
 
 
-def release_words(released: Released) -> list[str]:
-    """The end of a release in a few lines. Since 0.1."""
+def release_text(released: Released) -> list[str]:
+    """The end of a release in a few lines."""
     number = released.release.number
     if released.phase is Phase.PROMOTED:
         return [
@@ -83,15 +81,15 @@ def release_words(released: Released) -> list[str]:
         ]
     lines = [f"{released.view.phase}: version {number} is off"]
     if released.seen_min is not None:
-        lines = [f"{released.view.phase}: seen {minute_words(released.seen_min)} after the start"]
+        lines = [f"{released.view.phase}: seen {minute_text(released.seen_min)} after the start"]
     lines.append(f"why: {released.view.evidence}")
     lines.append(f"harm: {released.failed:,} of {released.served:,} requests on version {number} failed")
-    if released.way_back_s is not None:
-        lines.append(f"way back: {released.way_back_s:.1f} s from the verdict to the alias read back")
+    if released.rollback_s is not None:
+        lines.append(f"way back: {released.rollback_s:.1f} s from the verdict to the alias read back")
     lines.append(f"alias: {released.alias}")
     return lines
 
 
-def minute_words(minutes: float) -> str:
-    """`4.0 minutes`. Since 0.1."""
+def minute_text(minutes: float) -> str:
+    """`4.0 minutes`."""
     return f"{minutes:.1f} minutes"

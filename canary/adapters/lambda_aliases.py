@@ -16,15 +16,13 @@ ACTIVE_WITHIN_S = 600.0
 """A published version may stay Pending for minutes (VPC, SnapStart); routing to it before gives errors."""
 
 
-class LambdaTraffic:
+class LambdaAliases:
     """Reads and writes aliases through boto3.
 
     Args:
         session: the boto3 session.
         clock: for the wait until a published version is active.
         on_date: hears AWS's time with each answer.
-
-    Since 0.1.
     """
 
     def __init__(self, session: Session, clock: Clock, *, on_date: Callable[[datetime], None] | None = None) -> None:

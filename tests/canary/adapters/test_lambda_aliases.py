@@ -1,4 +1,4 @@
-"""LambdaTraffic over the wire: aliases, versions and what preflight asks."""
+"""LambdaAliases over the wire: aliases, versions and what preflight asks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from canary.adapters.alias import LambdaTraffic
 from canary.adapters.aws import open_session
+from canary.adapters.lambda_aliases import LambdaAliases
 from canary.core.plan import FunctionRef
 from canary.core.traffic import AliasSpec, FunctionFacts
 from canary.errors import (
@@ -39,8 +39,8 @@ def aws(canary_aws: AwsStandIn) -> AwsStandIn:
 
 
 @pytest.fixture
-def traffic(aws: AwsStandIn) -> LambdaTraffic:
-    return LambdaTraffic(open_session("us-east-1"), aws.clock)
+def traffic(aws: AwsStandIn) -> LambdaAliases:
+    return LambdaAliases(open_session("us-east-1"), aws.clock)
 
 
 def made(aws: AwsStandIn, call: str) -> int:
@@ -48,7 +48,7 @@ def made(aws: AwsStandIn, call: str) -> int:
 
 
 def test_weights_record_and_version_go_in_one_call_and_read_back_as_written(
-    aws: AwsStandIn, traffic: LambdaTraffic
+    aws: AwsStandIn, traffic: LambdaAliases
 ) -> None:
     before = traffic.read(API)
     spec = AliasSpec("1", "2", 1050, "canary1 record|text")
@@ -58,14 +58,14 @@ def test_weights_record_and_version_go_in_one_call_and_read_back_as_written(
     assert made(aws, "lambda.UpdateAlias") == 1
 
 
-def test_a_promotion_clears_the_weights_in_the_same_call(traffic: LambdaTraffic) -> None:
+def test_a_promotion_clears_the_weights_in_the_same_call(traffic: LambdaAliases) -> None:
     """lambda-canary.md §1: otherwise AWS refuses, because the new primary is still among the weights."""
     weighted = traffic.write(API, AliasSpec("1", "2", 5000, ""), traffic.read(API).revision_id)
     promoted = traffic.write(API, AliasSpec("2", None, 0, ""), weighted.revision_id)
     assert (promoted.version, promoted.extra_version, promoted.extra_bp) == ("2", None, 0)
 
 
-def test_a_stale_revision_is_told_from_every_other_refusal(traffic: LambdaTraffic) -> None:
+def test_a_stale_revision_is_told_from_every_other_refusal(traffic: LambdaAliases) -> None:
     stale = traffic.read(API).revision_id
     traffic.write(API, AliasSpec("1", None, 0, "somebody else"), stale)
     with pytest.raises(StaleRevisionError, match="lambda:UpdateAlias"):
@@ -77,7 +77,7 @@ def test_a_stale_revision_is_told_from_every_other_refusal(traffic: LambdaTraffi
         traffic.write(API, AliasSpec("1", "77", 1000, ""), traffic.read(API).revision_id)
 
 
-def test_what_does_not_exist_is_not_found(traffic: LambdaTraffic) -> None:
+def test_what_does_not_exist_is_not_found(traffic: LambdaAliases) -> None:
     with pytest.raises(NotFoundError, match="lambda:GetAlias"):
         traffic.read(FunctionRef("api", "gone"))
     with pytest.raises(NotFoundError):
@@ -95,7 +95,7 @@ def test_what_does_not_exist_is_not_found(traffic: LambdaTraffic) -> None:
     ],
 )
 def test_every_fault_comes_as_the_kind_of_error_that_says_what_to_do(
-    aws: AwsStandIn, traffic: LambdaTraffic, fault: Fault, error: type[AwsError]
+    aws: AwsStandIn, traffic: LambdaAliases, fault: Fault, error: type[AwsError]
 ) -> None:
     aws.faults.add(fault, "lambda.GetAlias", times=1)
     with pytest.raises(error, match="lambda:GetAlias"):
@@ -104,7 +104,7 @@ def test_every_fault_comes_as_the_kind_of_error_that_says_what_to_do(
     assert traffic.read(API).version == "1"
 
 
-def test_a_denied_action_is_named_in_the_hint(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_a_denied_action_is_named_in_the_hint(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     aws.faults.add(Fault.DENIED, "lambda.UpdateAlias", times=1)
     with pytest.raises(AccessDeniedError) as denied:
         traffic.write(API, AliasSpec("1", None, 0, ""), "r")
@@ -112,19 +112,19 @@ def test_a_denied_action_is_named_in_the_hint(aws: AwsStandIn, traffic: LambdaTr
 
 
 def test_publishing_answers_an_active_version_and_the_old_number_when_nothing_is_new(
-    aws: AwsStandIn, traffic: LambdaTraffic
+    aws: AwsStandIn, traffic: LambdaAliases
 ) -> None:
     assert traffic.publish(API) == "2"
     assert traffic.version_facts(API, "2").state == "Active"
     assert traffic.newest_version(API) == "2"
 
 
-def test_a_function_without_versions_has_no_newest_one(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_a_function_without_versions_has_no_newest_one(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     with pytest.raises(NotFoundError):
         traffic.newest_version(FunctionRef("nothing", "live"))
 
 
-def test_a_version_tells_what_aliases_care_about(traffic: LambdaTraffic) -> None:
+def test_a_version_tells_what_aliases_care_about(traffic: LambdaAliases) -> None:
     one, two = traffic.version_facts(API, "1"), traffic.version_facts(API, "2")
     assert (one.version, one.state, one.role) == ("1", "Active", two.role)
     assert one.timeout_s >= 1
@@ -132,16 +132,16 @@ def test_a_version_tells_what_aliases_care_about(traffic: LambdaTraffic) -> None
     assert not one.durable
 
 
-def test_nothing_around_the_alias_means_nothing_to_report(traffic: LambdaTraffic) -> None:
+def test_nothing_around_the_alias_means_nothing_to_report(traffic: LambdaAliases) -> None:
     assert traffic.function_facts(API) == FunctionFacts()
 
 
-def test_what_may_not_be_asked_is_named_and_not_fatal(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_what_may_not_be_asked_is_named_and_not_fatal(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     aws.faults.add(Fault.DENIED, "lambda.ListEventSourceMappings")
     assert traffic.function_facts(API).unknown == ("lambda:ListEventSourceMappings",)
 
 
-def test_traffic_that_bypasses_the_alias_is_seen(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_traffic_that_bypasses_the_alias_is_seen(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     client = aws.session().client("lambda")
     client.create_function_url_config(FunctionName="api", AuthType="NONE")
     assert traffic.function_facts(API).unqualified_url
@@ -150,13 +150,13 @@ def test_traffic_that_bypasses_the_alias_is_seen(aws: AwsStandIn, traffic: Lambd
     assert not traffic.function_facts(API).unqualified_url
 
 
-def test_provisioned_concurrency_on_the_alias_is_seen(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_provisioned_concurrency_on_the_alias_is_seen(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     client = aws.session().client("lambda")
     client.put_provisioned_concurrency_config(FunctionName="api", Qualifier="live", ProvisionedConcurrentExecutions=1)
     assert traffic.function_facts(API).provisioned_on == ("live",)
 
 
-def test_event_sources_on_the_function_itself_are_seen(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_event_sources_on_the_function_itself_are_seen(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     session = aws.session()
     queue = session.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
     arn = session.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
@@ -166,14 +166,14 @@ def test_event_sources_on_the_function_itself_are_seen(aws: AwsStandIn, traffic:
     assert traffic.function_facts(API).unqualified_sources == (arn,)
 
 
-def test_the_wait_for_an_active_version_is_on_the_clock(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_the_wait_for_an_active_version_is_on_the_clock(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     before = aws.clock.now()
     traffic.publish(API)
     assert aws.clock.now() - before < timedelta(seconds=60)
 
 
 def test_a_version_that_is_still_pending_is_waited_for_and_a_failed_one_is_an_error(
-    aws: AwsStandIn, traffic: LambdaTraffic
+    aws: AwsStandIn, traffic: LambdaAliases
 ) -> None:
     """lambda-canary.md §1: routing to a version that isn't Active gives intermittent errors."""
     states = ["Pending", "Pending", "Active"]
@@ -199,14 +199,14 @@ def test_a_version_that_is_still_pending_is_waited_for_and_a_failed_one_is_an_er
 
 def test_aws_time_is_heard_with_each_answer_if_it_can_be_read(aws: AwsStandIn) -> None:
     heard: list[datetime] = []
-    traffic = LambdaTraffic(open_session("us-east-1"), aws.clock, on_date=heard.append)
+    traffic = LambdaAliases(open_session("us-east-1"), aws.clock, on_date=heard.append)
     for header in ("Mon, 05 Jan 2026 09:00:07 GMT", "yesterday", None):
         traffic._lambda._tell_date({"ResponseMetadata": {"HTTPHeaders": {"date": header} if header else {}}})
     assert heard == [datetime(2026, 1, 5, 9, 0, 7, tzinfo=UTC)]
     traffic.read(API)
 
 
-def test_a_listing_that_answers_not_found_has_nothing_in_it(aws: AwsStandIn, traffic: LambdaTraffic) -> None:
+def test_a_listing_that_answers_not_found_has_nothing_in_it(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     def missing(operation: str, key: str, **arguments: object) -> list[dict[str, object]]:
         raise NotFoundError(operation)
 

@@ -1,4 +1,4 @@
-"""Commands that play: simulate, replay, demo. None of them touches AWS."""
+"""Commands about synthetic or recorded traffic: simulate, replay. Neither of them calls AWS."""
 
 # ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
 
@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from canary.adapters.event_text import from_text
-from canary.cli.outcome import write_report
-from canary.cli.screens import open_screen, write_json
-from canary.cli.session import World, open_session, percentage
-from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
+from canary.adapters.journals import event_from_json
+from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, ReportPath, Stage
+from canary.cli.output import write_report
+from canary.cli.screens import write_json
+from canary.cli.session import CliContext, open_session, percentage
 from canary.core.events import Event
 from canary.core.plan import StagePlan
 from canary.errors import UsageError
 from canary.simulator import Comparison, Replayed, Scenario, compare, healthy_count
 from canary.simulator import replay as judge_again
-from canary.view.build import story_of
-from canary.view.page import canary_report, page
+from canary.view.build import view_of_events
+from canary.view.html import canary_report, page
 from canary.view.plain import note_line
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report
 
@@ -36,7 +36,7 @@ def simulate(
     candidate_errors: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the new version's requests that fail.")
     ] = "8%",
-    base_errors: Annotated[
+    baseline_errors: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the old version's requests that fail.")
     ] = "1%",
     rps: Annotated[float, typer.Option("--rps", metavar="N", help="Requests a second to each function.")] = 2.0,
@@ -44,7 +44,7 @@ def simulate(
     candidate_slow: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
     ] = "0.1%",
-    base_slow: Annotated[
+    baseline_slow: Annotated[
         str, typer.Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
     ] = "0.1%",
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
@@ -57,11 +57,11 @@ def simulate(
     session = open_session(context.obj, plan, stage)
     scenario = Scenario(
         candidate_errors=_ratio(candidate_errors),
-        base_errors=_ratio(base_errors),
+        base_errors=_ratio(baseline_errors),
         requests_per_s=rps,
         from_minute=from_minute,
         candidate_slow=_ratio(candidate_slow),
-        base_slow=_ratio(base_slow),
+        base_slow=_ratio(baseline_slow),
     )
     found = _compare(session.stage, scenario, runs, seed)
     if as_json:
@@ -86,9 +86,9 @@ def replay(
     report: ReportPath = None,
 ) -> int:
     """Judge a recorded canary again, under the plan as it is now."""
-    world: World = context.obj
-    events = _recorded(world.base / journal)
-    session = open_session(world, plan, stage or events[0].stage)
+    cli: CliContext = context.obj
+    events = _recorded(cli.base / journal)
+    session = open_session(cli, plan, stage or events[0].stage)
     found = judge_again(events, session.stage)
     if as_json:
         for judgement in found.looks:
@@ -106,33 +106,9 @@ def replay(
         for line in _replay_lines(found):
             typer.echo(line)
     if report is not None:
-        write_report(report, page(canary_report(story_of(found.events, session.stage).view())))
+        write_report(report, page(canary_report(view_of_events(found.events, session.stage).view())))
         typer.echo(f"report: {report}", err=as_json)
     return 0
-
-
-def demo(
-    error_rate: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of version 3's requests that fail: 12%, or 0.12.")
-    ] = "12%",
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another random world.")] = 1,
-    as_json: AsJson = False,
-    report: Annotated[Path, typer.Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
-        "demo-report.html"
-    ),
-    no_color: NoColor = False,
-) -> int:
-    """Tell the whole story on a stand-in for AWS: a flag, a good release, a bad one and a slow one."""
-    from canary.cli.story import audience, finish_demo
-    from canary.demo import Options, run_demo
-
-    told = run_demo(
-        Options(error_rate=_demo_ratio(error_rate), seed=seed),
-        audience(
-            lambda story: open_screen(story, as_json=as_json, no_color=no_color), as_json=as_json, no_color=no_color
-        ),
-    )
-    return finish_demo(told, report, as_json=as_json)
 
 
 def _recorded(path: Path) -> list[Event]:
@@ -140,7 +116,7 @@ def _recorded(path: Path) -> list[Event]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise UsageError(f"the journal {path} can't be read: {error.strerror}", hint=_JOURNAL_HINT) from error
-    events = [event for line in lines if (event := from_text(line)) is not None]
+    events = [event for line in lines if (event := event_from_json(line)) is not None]
     if not events:
         raise UsageError(f"{path} holds no event of a canary", hint=_JOURNAL_HINT)
     return events
@@ -160,7 +136,7 @@ def _compare(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comp
 
 
 def _replay_lines(found: Replayed) -> list[str]:
-    view = story_of(found.events).view()
+    view = view_of_events(found.events).view()
     lines = [note_line(note) for note in view.notes]
     began = found.started.at
     lines.append("")
@@ -180,10 +156,3 @@ def _replay_lines(found: Replayed) -> list[str]:
 
 def _ratio(word: str) -> float:
     return float(percentage(word)) / 100
-
-
-def _demo_ratio(word: str) -> float:
-    """`12%`, `12`; a bare number below 1 such as 0.12 is a ratio: both ways of writing are common."""
-    value = percentage(word)
-    is_ratio = "%" not in word and 0 < value < 1
-    return float(value) if is_ratio else float(value) / 100

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from canary.core.phases import Phase
-from canary.view.data import data
-from canary.view.intervals import interval
-from canary.view.svg import Scale, element, minute_ticks, nice_top, number, odds, path, percent
+from canary.view.build import interval
+from canary.view.charts import Scale, element, minute_ticks, nice_top, number, path
+from canary.view.labels import odds, percent
+from canary.view.model import data
 
 
 def test_a_scale_keeps_what_lies_outside_at_its_border() -> None:

@@ -1,8 +1,12 @@
-"""Commands that only look: status, history, verify, doctor, plan. None of them changes anything."""
+"""Commands that only read: status, history, verify, doctor, plan. None of them changes anything."""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -10,20 +14,95 @@ from typing import Annotated
 import typer
 
 from canary import runner
+from canary.adapters.clock import SystemClock
 from canary.assembly import load_plan, open_journal
-from canary.cli.checks import show_checks
-from canary.cli.outcome import write_report
+from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
+from canary.cli.output import INTERRUPTED, show_checks, write_report
 from canary.cli.screens import terminal, write_json
-from canary.cli.session import Session, World, open_session, percentage
-from canary.cli.watching import nobody, show_status, watch
-from canary.cli.words import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
-from canary.core.events import CanaryStarted, Event
-from canary.core.plan import check_feasibility, parse_duration
+from canary.cli.session import CliContext, Session, open_session, percentage
+from canary.cli.signals import StoppableClock, StopRequest
+from canary.core.events import CanaryStarted, Event, Judged, Measured
+from canary.core.plan import HealthGate, check_feasibility, parse_duration
+from canary.core.state import CanaryState
+from canary.core.verdict import judge
 from canary.errors import NotFoundError, PlanError, UsageError
-from canary.view.build import story_of
-from canary.view.page import canary_report, page
+from canary.runner import Ports
+from canary.runner.measuring import observe
+from canary.runner.retrying import Retrying
+from canary.runner.telling import Teller
+from canary.view.build import ViewBuilder, view_of_events
+from canary.view.html import canary_report, page
+from canary.view.model import CanaryView, data
 from canary.view.plain import note_line, status_lines
 from canary.view.planned import picture, plan_lines
+from canary.view.terminal import live
+
+
+def show_status(session: Session, *, as_json: bool, no_color: bool) -> ViewBuilder | None:
+    """Shows the canary of the stage; None when there is none."""
+    builder = _look(session, session.ports())
+    if builder is not None:
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            draw(builder.view())
+    return builder
+
+
+def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
+    """What the aliases, the metrics and the evidence say now; health checks are left to the driver."""
+    builder = ViewBuilder(state.stage).begin(state)
+    gates = {name: gate for name, gate in state.stage.gates.items() if not isinstance(gate, HealthGate)}
+    quiet = replace(state, stage=state.stage.model_copy(update={"gates": gates}))
+    observations = observe(quiet, Retrying(Teller(replace(ports, observers=()), state.canary_id, state.stage.name)))
+    now = ports.clock.now()
+    judgement = judge(state.stage, observations, state.weight_changes, now)
+    builder.hear(Measured(state.canary_id, state.stage.name, now, observations))
+    builder.hear(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
+    return builder
+
+
+def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
+    """Shows the canary every tick until it is over or the person has seen enough."""
+    with StopRequest() as stop:
+        ports = session.ports(clock=StoppableClock(SystemClock(), stop.event))
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            while not stop.is_set() and (builder := _look(session, ports)) is not None:
+                draw(builder.view())
+                ports.clock.sleep(session.stage.tick.total_seconds())
+    if stop.is_set():
+        return INTERRUPTED
+    nobody(session, as_json=as_json)
+    return 0
+
+
+def nobody(session: Session, *, as_json: bool) -> None:
+    """Says that no canary is under way, and what is live."""
+    ports = session.ports()
+    aliases = [ports.traffic.read(function) for function in session.stage.functions]
+    if as_json:
+        functions = [{"function": alias.function.key, "version": alias.version} for alias in aliases]
+        write_json({"stage": session.stage.name, "canary": None, "functions": functions})
+        return
+    live_now = ", ".join(f"{alias.function} is on version {alias.version}" for alias in aliases)
+    typer.echo(f"no canary is under way in {session.stage.name}; {live_now}")
+
+
+def _look(session: Session, ports: Ports) -> ViewBuilder | None:
+    state = runner.current(session.stage, ports)
+    return None if state is None else current_view(state, ports)
+
+
+@contextmanager
+def _canvas(*, as_json: bool, no_color: bool) -> Iterator[Callable[[CanaryView], None]]:
+    """Where views are drawn: one line of JSON each, in place on a terminal, or one block of lines each."""
+    if as_json:
+        yield lambda view: write_json(data(view))
+    elif sys.stdout.isatty():
+        from rich.live import Live
+
+        with Live(console=terminal(no_color=no_color), auto_refresh=False) as canvas:
+            yield lambda view: canvas.update(live(view), refresh=True)
+    else:
+        yield lambda view: typer.echo("\n".join(status_lines(view)))
 
 
 def status(
@@ -39,11 +118,11 @@ def status(
     session = open_session(context.obj, plan, stage)
     if watching:
         return watch(session, as_json=as_json, no_color=no_color)
-    story = show_status(session, as_json=as_json, no_color=no_color)
-    if story is None:
+    builder = show_status(session, as_json=as_json, no_color=no_color)
+    if builder is None:
         nobody(session, as_json=as_json)
     elif report is not None:
-        write_report(report, page(canary_report(story.view())))
+        write_report(report, page(canary_report(builder.view())))
     return 0
 
 
@@ -58,11 +137,11 @@ def history(
     report: ReportPath = None,
 ) -> int:
     """List past canaries from the journal, or tell one of them again."""
-    world: World = context.obj
-    whole = load_plan(world.base / plan)
+    cli: CliContext = context.obj
+    whole = load_plan(cli.base / plan)
     if stage is not None:
         whole.stage(stage)
-    journal = open_journal(whole, base=world.base, stage=stage)
+    journal = open_journal(whole, base=cli.base, stage=stage)
     if canary_id is not None:
         return _tell(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
     rows = journal.canaries(stage)
@@ -147,7 +226,7 @@ def _tell(events: list[Event], canary_id: str, *, as_json: bool, report: Path | 
         for event in events:
             write_json(event)
         return 0
-    view = story_of(events).view()
+    view = view_of_events(events).view()
     for line in (*status_lines(view), "", *(note_line(note) for note in view.notes)):
         terminal().print(line, markup=False, soft_wrap=True)
     if report is not None:

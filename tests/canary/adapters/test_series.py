@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from canary.adapters.gate_series import Apart, Pair, bare_name, by_function, needs, over
-from canary.adapters.queues import queue_name
-from canary.adapters.series import Series
+from canary.adapters.cloudwatch import queue_name
+from canary.adapters.series import PerVersionSeries, RequestSeries, Series, bare_name, by_function, over, series_plan
 from canary.core.plan import CountingGate, EmfGate, ErrorsGate, FunctionRef, Http5xxGate, LatencyGate, ThrottlesGate
 from canary.ports import Target
 
@@ -17,8 +16,8 @@ BALANCER = "targetgroup/shop/11 app/front/22"
 
 def test_versions_are_told_apart_by_exactly_three_dimensions() -> None:
     """lambda-canary.md §2.1: one dimension more or less gives no data."""
-    need = needs(ErrorsGate(), TARGET, "staging")
-    assert isinstance(need, Apart)
+    need = series_plan(ErrorsGate(), TARGET, "staging")
+    assert isinstance(need, PerVersionSeries)
     assert need.candidate.requests == (Series("AWS/Lambda", "Invocations", (*ALIAS, ("ExecutedVersion", "2"))),)
     assert need.base.bad == (Series("AWS/Lambda", "Errors", (*ALIAS, ("ExecutedVersion", "1"))),)
     assert need.both is not None
@@ -33,8 +32,8 @@ def test_an_arn_becomes_the_bare_name_in_dimensions() -> None:
 
 
 def test_latency_counts_above_a_bin_edge_with_at_most_ten_decimals() -> None:
-    need = needs(LatencyGate(), TARGET, "staging")
-    assert isinstance(need, Apart)
+    need = series_plan(LatencyGate(), TARGET, "staging")
+    assert isinstance(need, PerVersionSeries)
     assert [series.stat for series in need.candidate.series] == ["SampleCount", "TC(2048.4002146:)"]
     assert over(1.1**8) == "TC(2.1435888:)"
 
@@ -96,17 +95,17 @@ def test_latency_counts_above_a_bin_edge_with_at_most_ten_decimals() -> None:
 def test_what_cannot_tell_versions_apart_is_one_pair_of_counts(
     gate: CountingGate, requests: list[tuple[object, ...]], bad: list[tuple[object, ...]]
 ) -> None:
-    need = needs(gate, TARGET, "staging")
-    assert isinstance(need, Pair)
-    assert need == Pair(tuple(Series(*one) for one in requests), tuple(Series(*one) for one in bad))  # type: ignore[arg-type]
+    need = series_plan(gate, TARGET, "staging")
+    assert isinstance(need, RequestSeries)
+    assert need == RequestSeries(tuple(Series(*one) for one in requests), tuple(Series(*one) for one in bad))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("bad", "metric"), [("errors", "WarmErrors"), ("slow", "WarmSlow")])
 def test_the_wrappers_own_counter_is_told_apart_by_its_version(bad: str, metric: str) -> None:
-    need = needs(EmfGate(bad=bad), TARGET, "staging")  # type: ignore[arg-type]
-    assert isinstance(need, Apart)
+    need = series_plan(EmfGate(bad=bad), TARGET, "staging")  # type: ignore[arg-type]
+    assert isinstance(need, PerVersionSeries)
     dimensions = (("FunctionName", "api"), ("Version", "2"))
-    assert need.candidate == Pair(
+    assert need.candidate == RequestSeries(
         (Series("canary", "WarmRequests", dimensions),), (Series("canary", metric, dimensions),)
     )
     assert need.both is None

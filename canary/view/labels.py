@@ -46,17 +46,17 @@ _NOTES: Final = {
 
 
 def phase_name(phase: Phase) -> str:
-    """`rolled back` for ROLLED_BACK. Since 0.1."""
+    """`rolled back` for ROLLED_BACK."""
     return phase.value.replace("_", " ")
 
 
 def phase_note(phase: Phase) -> tuple[Tone, str] | None:
-    """Tone and title of the note that a change to this phase deserves, or None. Since 0.1."""
+    """Tone and title of the note that a change to this phase deserves, or None."""
     return _NOTES.get(phase)
 
 
 def headline(phase: Phase, weight_bp: int, why: str) -> str:
-    """One sentence that says where the canary stands. Since 0.1."""
+    """One sentence that says where the canary stands."""
     share = f"{weight_bp / 100:g} %"
     sentence = {
         Phase.STARTING: "Checked; no traffic has moved yet.",
@@ -77,12 +77,12 @@ def headline(phase: Phase, weight_bp: int, why: str) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """With a capital and a full stop. Since 0.1."""
+    """With a capital and a full stop."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def gate_title(name: str, gate: Gate | None) -> str:
-    """What a bad request of this gate is, for a chart. Since 0.1."""
+    """What a bad request of this gate is, for a chart."""
     match gate:
         case ErrorsGate():
             return "requests that failed"
@@ -101,3 +101,21 @@ def gate_title(name: str, gate: Gate | None) -> str:
 
 def _seconds(limit: timedelta) -> str:
     return f"{limit.total_seconds():g} s"
+
+
+def percent(ratio: float) -> str:
+    """`12.1 %`, `0.4 %`, `100 %`: a share for people."""
+    value = ratio * 100
+    if value >= 99.95 or abs(value - round(value)) < 0.005:
+        return f"{value:.0f} %"
+    return f"{value:.2f} %" if value < 0.1 else f"{value:.1f} %"
+
+
+def odds(log10: float | None) -> str:
+    """`1:3,400`, `1:10^9`, or `none` where nothing speaks against it: evidence for people."""
+    if log10 is None or log10 < 0.02:
+        return "none"
+    value = 10.0 ** min(log10, 300.0)
+    if log10 >= 6:
+        return f"1:10^{log10:.0f}"
+    return f"1:{value:,.0f}" if value >= 10 else f"1:{value:.1f}"

@@ -1,17 +1,20 @@
-"""A canary's timeline as one inline SVG: weight, error shares with intervals, evidence, marked moments.
+"""A canary's timeline and bars as inline SVG: weight, error shares with intervals, evidence, marked moments.
 
 It draws what the view holds; it must not compute statistics nor decide what is worth showing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import count
 
-from canary.view.model import CanaryView, EvidencePoint, MinutePoint, Note, Rate, StreamView
-from canary.view.svg import Point, Scale, band, element, line, minute_ticks, nice_top, path, percent, words
+from canary.view.labels import percent
+from canary.view.model import Bar, BarsView, CanaryView, EvidencePoint, MinutePoint, Note, Rate, StreamView
 
+Point = tuple[float, float]
 WIDTH = 960
 LEFT = 66
 RIGHT = 178
@@ -21,11 +24,124 @@ SHARE_PX = 168
 EVIDENCE_PX = 84
 GAP = 38
 _SHARE_TOPS = (0.02, 0.04, 0.08, 0.1, 0.12, 0.16, 0.2, 0.28, 0.4, 0.6, 0.8, 1.0)
+BAR_LEFT = 270
+BAR_RIGHT = 250
+ROW_PX = 34
 _numbers = count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps a range of values to a range of pixels, and keeps what lies outside at the border."""
+
+    low: float
+    high: float
+    from_px: float
+    to_px: float
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value."""
+        span = self.high - self.low
+        share = 0.0 if span <= 0 else (min(max(value, self.low), self.high) - self.low) / span
+        return self.from_px + share * (self.to_px - self.from_px)
+
+
+def number(value: float) -> str:
+    """A coordinate with as few digits as the eye can see."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def element(name: str, *children: str, **attributes: str | float | None) -> str:
+    """An element; `class_` becomes `class`, other underscores become hyphens, None is left out."""
+    parts = [name]
+    for key, value in attributes.items():
+        if value is None:
+            continue
+        label = key.rstrip("_").replace("_", "-")
+        shown = number(value) if isinstance(value, int | float) else escape(value, quote=True)
+        parts.append(f'{label}="{shown}"')
+    opening = " ".join(parts)
+    return f"<{opening}>{''.join(children)}</{name}>" if children else f"<{opening}/>"
+
+
+def words(x: float, y: float, content: str, **attributes: str | float | None) -> str:
+    """A line of text."""
+    return element("text", escape(content), x=x, y=y, **attributes)
+
+
+def line(start: Point, end: Point, **attributes: str | float | None) -> str:
+    """A straight line."""
+    return element("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], **attributes)
+
+
+def path(points: Sequence[Point], *, closed: bool = False) -> str:
+    """Path data through the points."""
+    if not points:
+        return ""
+    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + ("Z" if closed else "")
+
+
+def band(upper: Sequence[Point], lower: Sequence[Point]) -> str:
+    """Path data of the area between two lines with the same x values."""
+    return path([*upper, *reversed(lower)], closed=True)
+
+
+def nice_top(value: float, choices: Sequence[float]) -> float:
+    """The smallest choice that holds the value, or the value itself."""
+    return next((choice for choice in choices if choice >= value), value)
+
+
+def minute_ticks(last_min: float, wanted: int = 8) -> list[float]:
+    """Round minutes for an axis from 0 to `last_min`."""
+    step = next((step for step in (1, 2, 5, 10, 15, 30, 60, 120, 240) if last_min / step <= wanted), 480)
+    return [float(step * index) for index in range(math.floor(last_min / step) + 1)]
+
+
+def bars(view: BarsView) -> str:
+    """The chart; a black line on a bar marks the share that was asked for."""
+    x = Scale(0.0, 1.0, BAR_LEFT, WIDTH - BAR_RIGHT)
+    rows = [_row(bar, x, 10.0 + ROW_PX * index) for index, bar in enumerate(view.bars)]
+    number = next(_numbers)
+    return element(
+        "svg",
+        element("title", escape(view.title), id=f"bt{number}"),
+        element("desc", escape(view.summary), id=f"bd{number}"),
+        *rows,
+        viewBox=f"0 0 {WIDTH} {14 + ROW_PX * len(view.bars)}",
+        role="img",
+        aria_labelledby=f"bt{number} bd{number}",
+        class_="bars",
+    )
+
+
+def _row(bar: Bar, x: Scale, top: float) -> str:
+    middle = top + 15
+    parts = [
+        words(x.from_px - 12, middle, bar.label, text_anchor="end"),
+        element("rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=20, rx=4, class_="bar-track"),
+    ]
+    width = x(bar.share_ratio) - x.from_px
+    if width > 0:
+        parts.append(
+            element(
+                "rect",
+                x=x.from_px,
+                y=top,
+                width=max(width, 2.0),
+                height=20,
+                rx=4,
+                class_="bar strong" if bar.emphasised else "bar",
+            )
+        )
+    if bar.expected_ratio is not None:
+        at = x(bar.expected_ratio)
+        parts.append(line((at, top - 3), (at, top + 23), class_="expected"))
+    parts.append(words(x.to_px + 12, middle, bar.text, class_="value"))
+    return "".join(parts)
+
+
 def timeline(view: CanaryView) -> str:
-    """The whole timeline; readable by screen readers through its title and description. Since 0.1."""
+    """The whole timeline; readable by screen readers through its title and description."""
     last_min = max(view.elapsed_min * 1.06, 1.0)  # so that the last moment isn't the frame
     x = Scale(0.0, last_min, LEFT, WIDTH - RIGHT)
     streams = shown_streams(view)
@@ -69,17 +185,17 @@ def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
 
 
 def describe(view: CanaryView) -> str:
-    """The picture in words. Since 0.1."""
+    """The picture in words."""
     steps = ", ".join(f"{point.percent:g} % from minute {point.at_min:g}" for point in view.weights)
     shares = " ".join(
-        f"{stream.gate}: {_rate_words(view.candidate_name, stream.candidate)}; "
-        f"{_rate_words(view.base_name, stream.base)}; the limit is {percent(stream.limit_ratio)}."
+        f"{stream.gate}: {_rate_text(view.candidate_name, stream.candidate)}; "
+        f"{_rate_text(view.baseline_name, stream.baseline)}; the limit is {percent(stream.limit_ratio)}."
         for stream in shown_streams(view)
     )
     return f"Traffic on {view.candidate_name}: {steps or 'none'}. {shares} {view.headline}"
 
 
-def _rate_words(name: str, rate: Rate) -> str:
+def _rate_text(name: str, rate: Rate) -> str:
     if rate.ratio is None:
         return f"{name} served no request"
     return (
@@ -141,7 +257,7 @@ def _weight_panel(view: CanaryView, x: Scale, top: float) -> str:
 def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> str:
     highest = max(
         [stream.limit_ratio * 1.6]
-        + [rate.ratio or 0.0 for point in stream.minutes for rate in (point.candidate, point.base)]
+        + [rate.ratio or 0.0 for point in stream.minutes for rate in (point.candidate, point.baseline)]
         + [
             min(point.candidate_so_far.high_ratio, 4 * (stream.candidate.ratio or 0.0) + 0.05)
             for point in stream.minutes[2:]
@@ -150,10 +266,10 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
     y = Scale(0.0, nice_top(highest * 1.08, _SHARE_TOPS), top + SHARE_PX, top)
     last = stream.minutes[-1]
     candidate_end = _ended(y, stream.minutes, lambda point: point.candidate_so_far)
-    base_end = _ended(y, stream.minutes, lambda point: point.base_so_far)
+    base_end = _ended(y, stream.minutes, lambda point: point.baseline_so_far)
     labels = [
         (candidate_end, f"{view.candidate_name}  {percent(last.candidate_so_far.ratio or 0.0)}", "candidate-text"),
-        (base_end, f"{view.base_name}  {percent(last.base_so_far.ratio or 0.0)}", "base-text"),
+        (base_end, f"{view.baseline_name}  {percent(last.baseline_so_far.ratio or 0.0)}", "baseline-text"),
         (y(stream.limit_ratio), f"limit  {percent(stream.limit_ratio)}", "limit-text"),
     ]
     title = f"{stream.title}, {stream.function}" if len({s.function for s in view.streams}) > 1 else stream.title
@@ -161,10 +277,10 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
         _frame(x, top, SHARE_PX, f"{title[:1].upper()}{title[1:]}: each minute (dots) and so far (line, with interval)")
         + _grid(x, y, [y.high * share for share in (0, 0.25, 0.5, 0.75, 1)], percent)
         + _settling(x, last.at_min, top, view.elapsed_min)
-        + _interval(x, y, stream.minutes, lambda point: point.base_so_far, "base")
+        + _interval(x, y, stream.minutes, lambda point: point.baseline_so_far, "baseline")
         + _interval(x, y, stream.minutes, lambda point: point.candidate_so_far, "candidate")
         + line((x.from_px, y(stream.limit_ratio)), (x.to_px, y(stream.limit_ratio)), class_="limit")
-        + _dots(x, y, stream.minutes, lambda point: point.base, "base", view.base_name)
+        + _dots(x, y, stream.minutes, lambda point: point.baseline, "baseline", view.baseline_name)
         + _dots(x, y, stream.minutes, lambda point: point.candidate, "candidate", view.candidate_name)
         + _labels(x, labels)
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from canary import runner
-from canary.cli.checks import show_checks
-from canary.cli.session import World, open_session, real_world
+from canary.cli.output import show_checks
+from canary.cli.session import CliContext, default_context, open_session
 from canary.runner import Check, Level
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def running(desk: Desk) -> Desk:
     """A canary at 20 %, four minutes old."""
     desk.release(0)
-    session = open_session(World(clock=desk.aws.clock, base=desk.base), Path("canary.toml"), "staging")
+    session = open_session(CliContext(clock=desk.aws.clock, base=desk.base), Path("canary.toml"), "staging")
     ports = session.ports()
     state = runner.start(session.stage, ports)
     state = runner.tick(session.stage, ports, state).state
@@ -66,7 +66,7 @@ def test_without_a_canary_status_says_what_is_live(desk: Desk) -> None:
 
 def test_watching_ends_with_the_canary(running: Desk) -> None:
     def end() -> None:
-        session = open_session(World(clock=running.aws.clock, base=running.base), Path("canary.toml"), "staging")
+        session = open_session(CliContext(clock=running.aws.clock, base=running.base), Path("canary.toml"), "staging")
         runner.rollback(session.stage, session.ports())
 
     running.aws.clock.call_after(90, end)
@@ -156,7 +156,7 @@ def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -
 
 
 def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert real_world().ask is None
+    assert default_context().ask is None
 
 
 def test_the_module_runs_as_a_command() -> None:

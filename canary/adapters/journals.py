@@ -1,0 +1,266 @@
+"""The Journal port on files and on a DynamoDB table, and events as JSON and back; history, never truth.
+
+Events are written over their own type hints, so that a new field needs no second place to be named, and a journal of an
+older version stays readable: fields it doesn't have get their defaults, fields that are unknown are dropped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import os
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+from canary.adapters.aws import Api, Session
+from canary.core.events import CanaryEnded, CanaryStarted, Event
+
+_KINDS: dict[str, type] = {
+    next(str(field.default) for field in fields(kind) if field.name == "event"): kind for kind in get_args(Event)
+}
+
+
+def event_to_json(event: Event) -> str:
+    """One line of JSON."""
+    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def event_from_json(text: str) -> Event | None:
+    """The event again; None for a kind that this version doesn't know, or for a torn line."""
+    try:
+        said = json.loads(text)
+        event: Event = _built(_KINDS[said["event"]], said)
+    except (ValueError, KeyError, TypeError, ArithmeticError):
+        return None
+    return event
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _built(kind: Any, said: Any) -> Any:
+    """`said` as a value of type `kind`."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in {types.UnionType, typing.Union}:
+        if said is None:
+            return None
+        return _built(next(option for option in arguments if option is not types.NoneType), said)
+    if origin is tuple:
+        return tuple(_built(arguments[0], item) for item in said)
+    if origin is Literal or not isinstance(kind, type):
+        return said
+    if is_dataclass(kind):
+        hints = _hints(kind)
+        known = {field.name: field for field in fields(kind)}
+        missing = [
+            n for n, f in known.items() if n not in said and f.default is MISSING and f.default_factory is MISSING
+        ]
+        if missing:
+            raise KeyError(missing[0])
+        return kind(**{name: _built(hints[name], said[name]) for name in known if name in said})
+    if issubclass(kind, datetime):
+        return datetime.fromisoformat(said)
+    if issubclass(kind, Enum | Decimal):
+        return kind(said)
+    return float(said) if kind is float else said
+
+
+def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
+    """canary_id, stage, started_at, ended_at, outcome, why, versions; None when the start was never written."""
+    row: dict[str, str] | None = None
+    for event in events:
+        if isinstance(event, CanaryStarted):
+            moves = ", ".join(f"{move.function} {move.base} → {move.candidate}" for move in event.functions)
+            row = {
+                "canary_id": event.canary_id,
+                "stage": event.stage,
+                "started_at": event.at.isoformat(),
+                "ended_at": "",
+                "outcome": "",
+                "why": "",
+                "versions": moves,
+            }
+        elif isinstance(event, CanaryEnded) and row is not None:
+            row |= {"ended_at": event.at.isoformat(), "outcome": event.outcome.value, "why": event.why}
+    return row
+
+
+class FileJournal:
+    """A directory of journals. Several processes may append at once.
+
+    Args:
+        directory: made when the first event is written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def append(self, event: Event) -> None:
+        """Writes one line in one call and waits until it is on the disk.
+
+        Raises:
+            OSError: the disk says no.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._path(event.canary_id)
+        line = f"{event_to_json(event)}\n".encode()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line)  # one write with O_APPEND: lines of several processes don't mix
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def events(self, canary_id: str) -> Iterator[Event]:
+        """All events of one canary, oldest first; a line that was torn by a crash is left out."""
+        yield from _read(self._path(canary_id))
+
+    def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
+        """One row per canary, newest first."""
+        rows = [row for path in self._directory.glob("*.jsonl") if (row := summary_row(_read(path)))]
+        chosen = [row for row in rows if stage in (None, row["stage"])]
+        return sorted(chosen, key=lambda row: row["started_at"], reverse=True)
+
+    def _path(self, canary_id: str) -> Path:
+        name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in canary_id) or "_"
+        return self._directory / f"{name}.jsonl"
+
+
+def _read(path: Path) -> Iterator[Event]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        if event := event_from_json(line):
+            yield event
+
+
+COMPRESS_ABOVE: Final = 50_000
+"""An item holds 400 KB at most; measurements of many functions are longer, and compress tenfold."""
+
+
+class DynamoJournal:
+    """A table with string keys `pk` and `sk`.
+
+    Args:
+        session: the boto3 session.
+        table: name of the table.
+        stage: the stage whose canaries are read; None reads the listing of all stages by a scan.
+    """
+
+    def __init__(self, session: Session, table: str, stage: str | None = None) -> None:
+        self._api = Api(session, "dynamodb")
+        self._table = table
+        self._stage = stage
+        self._numbers = itertools.count()
+
+    def append(self, event: Event) -> None:
+        """Puts one item; the listing is kept up to date by the canary's start and end.
+
+        Raises:
+            AwsError: DynamoDB says no.
+        """
+        text = event_to_json(event)
+        body: dict[str, Any] = {"S": text}
+        if len(text) > COMPRESS_ABOVE:
+            body = {"B": gzip.compress(text.encode())}
+        key = {
+            "pk": {"S": f"{event.stage}#{event.canary_id}"},
+            "sk": {"S": f"{event.at.isoformat()}#{next(self._numbers):06d}#{event.event}"},
+        }
+        self._api.call("PutItem", TableName=self._table, Item={**key, "event": body})
+        if isinstance(event, CanaryStarted):
+            moves = ", ".join(f"{move.function} {move.base} → {move.candidate}" for move in event.functions)
+            self._list(event, {"started_at": event.at.isoformat(), "versions": moves})
+        elif isinstance(event, CanaryEnded):
+            said = {"ended_at": event.at.isoformat(), "outcome": event.outcome.value, "why": event.why}
+            self._list(event, {"started_at": event.started_at.isoformat(), **said})
+
+    def events(self, canary_id: str) -> Iterator[Event]:
+        """All events of one canary, oldest first."""
+        for stage in self._stages(canary_id):
+            values = {":pk": {"S": f"{stage}#{canary_id}"}}
+            found = self._api.pages(
+                "Query",
+                "Items",
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=values,
+                ConsistentRead=True,
+            )
+            for item in found:
+                body = item.get("event", {})
+                text = gzip.decompress(body["B"]).decode() if "B" in body else str(body.get("S", ""))
+                if event := event_from_json(text):
+                    yield event
+
+    def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
+        """One row per canary, newest first."""
+        chosen = stage or self._stage
+        if chosen is None:
+            found = self._api.pages(
+                "Scan",
+                "Items",
+                TableName=self._table,
+                FilterExpression="attribute_exists(canary_id)",
+            )
+        else:
+            found = self._api.pages(
+                "Query",
+                "Items",
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": f"{chosen}#canaries"}},
+            )
+        return sorted((_row(item) for item in found), key=lambda row: row["started_at"], reverse=True)
+
+    def _list(self, event: CanaryStarted | CanaryEnded, said: Mapping[str, str]) -> None:
+        said = {**said, "canary_id": event.canary_id, "stage": event.stage}
+        self._api.call(
+            "UpdateItem",
+            TableName=self._table,
+            Key={"pk": {"S": f"{event.stage}#canaries"}, "sk": {"S": event.canary_id}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in said),
+            ExpressionAttributeNames={f"#{name}": name for name in said},
+            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in said.items()},
+        )
+
+    def _stages(self, canary_id: str) -> list[str]:
+        if self._stage is not None:
+            return [self._stage]
+        return [row["stage"] for row in self.canaries() if row["canary_id"] == canary_id]
+
+
+_COLUMNS: Final = ("canary_id", "stage", "started_at", "ended_at", "outcome", "why", "versions")
+
+
+def _row(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(item.get(name, {}).get("S", "")) for name in _COLUMNS}

@@ -1,0 +1,151 @@
+"""What commands write: errors, checks, reports, GitHub annotations, exit codes; it must not judge."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import typer
+
+from canary.cli.screens import Screen, write_json
+from canary.core.phases import Phase
+from canary.core.state import CanaryState
+from canary.errors import CanaryError, UsageError
+from canary.runner import Check, Level
+from canary.view.html import canary_report, page
+from canary.view.plain import markdown
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C or SIGTERM, as shells use it."""
+
+
+def report(code: str, message: str, hint: str) -> None:
+    """Writes `error[code]: message` and `hint: …` to stderr, and an annotation when in GitHub Actions."""
+    first, *further = (line.strip() for line in message.strip().splitlines())
+    if len(further) == 1:
+        first, further = f"{first}: {further[0]}", []
+    sys.stderr.write("\n".join([f"error[{code}]: {first}", *(f"  {line}" for line in further)]) + "\n")
+    if hint:
+        sys.stderr.write(f"hint: {hint}\n")
+    annotate("error", f"canary: {code}", message)
+
+
+def report_error(error: CanaryError) -> int:
+    """Writes one of our own errors and answers its exit code."""
+    report(error.code, error.message, error.hint)
+    return error.exit_code
+
+
+def report_bug(error: Exception) -> int:
+    """Writes an error nobody expected, as one line; with CANARY_TRACEBACK=1 it is raised again."""
+    if os.environ.get("CANARY_TRACEBACK"):
+        raise error
+    message = str(error) or "no message"
+    report(
+        "internal",
+        f"{type(error).__name__}: {message}",
+        "This is a bug; run again with CANARY_TRACEBACK=1 and report what it prints.",
+    )
+    return 1
+
+
+def in_actions() -> bool:
+    """True inside a GitHub Actions job."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def annotate(level: Literal["error", "warning", "notice"], title: str, message: str) -> None:
+    """Writes a workflow command to stderr: GitHub reads it there too, and stdout is for `--json`."""
+    if not in_actions():
+        return
+    sys.stderr.write(f"::{level} title={_property(title)}::{_data(message)}\n")
+
+
+def summarise(markdown: str) -> None:
+    """Appends to the job's step summary; a summary that can't be written never fails a canary."""
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not in_actions() or not target:
+        return
+    try:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(markdown + "\n")
+    except OSError as error:
+        sys.stderr.write(f"warning: the step summary was not written: {error}\n")
+
+
+def _data(text: str) -> str:
+    # Escapes of GitHub's toolkit (actions/toolkit, packages/core/src/command.ts).
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+_SIGNS = {Level.OK: "ok  ", Level.WARNING: "warn", Level.FAILED: "FAIL"}
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> int:
+    """Shows every check; answers `failed_code` if one failed, otherwise 0."""
+    failed = sum(check.level is Level.FAILED for check in checks)
+    for check in checks:
+        if as_json:
+            write_json(check)
+            continue
+        about = f" ({check.function})" if check.function else ""
+        typer.echo(f"{_SIGNS[check.level]}  {check.name}{about}: {check.text}")
+        if check.hint and check.level is not Level.OK:
+            typer.echo(f"      {check.hint}")
+    if not as_json:
+        typer.echo(f"{len(checks)} checks, {failed} failed")
+    return failed_code if failed else 0
+
+
+EXIT_CODES: Final = {
+    Phase.PROMOTED: 0,
+    Phase.POST_BAKE: 0,
+    Phase.ROLLED_BACK: 3,
+    Phase.ABORTED: 3,
+    Phase.INCONCLUSIVE: 4,
+    Phase.CONFLICT: 6,
+}
+"""Exit code of a driven canary by its last phase; any phase that isn't an end is 4: it holds (docs/canary/cli.md)."""
+
+
+def exit_code(phase: Phase) -> int:
+    """The exit code that tells how a canary ended."""
+    return EXIT_CODES.get(phase, 4)
+
+
+def finish(screen: Screen, state: CanaryState, report: Path | None) -> int:
+    """Writes report, summary and annotation, and answers the exit code."""
+    code = exit_code(state.phase)
+    builder = screen.builder
+    if not builder.begun:
+        return code
+    view = builder.view()
+    summarise(markdown(view))
+    title = f"canary on {view.stage}: {view.phase}"
+    annotate({0: "notice", 4: "warning"}.get(code, "error"), title, view.evidence or view.headline)  # type: ignore[arg-type] # literals
+    if report is not None:
+        write_report(report, page(canary_report(view)))
+        screen.say(f"report: {report}")
+    return code
+
+
+def write_report(path: Path, text: str) -> None:
+    """Writes a page.
+
+    Raises:
+        UsageError: the file can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the report {path} can't be written: {error.strerror}", hint="Name another --report."
+        ) from error
