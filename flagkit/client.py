@@ -1,6 +1,6 @@
 """The client that applications use: it answers questions about flags at once, from memory.
 
-Reads never raise and never touch the network (DESIGN.md D6). Fetching is the refresher's, meaning is the core's.
+Reads never raise and never touch the network (decision 0006). Fetching is the refresher's, meaning is the core's.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Flags(Lifecycle):
         # The hot path: one look-up, one call, no lock and no look at the clock.
         try:
             on = self._flags[key](user_id, context).is_on
-        except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6; an unknown key lands here, too)
+        except Exception:  # noqa: BLE001  (reads never raise: decision 0006; an unknown key lands here, too)
             on = None
         if on is None:
             self._unanswered(key, user_id, context)
@@ -126,7 +126,7 @@ class Flags(Lifecycle):
         """The flag's attribute `value` as text. Since 0.1."""
         try:
             value = self._flags[key](user_id, context).value
-        except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+        except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not str:
             value = self._other(Kind.STRING, key, user_id, context, default)
@@ -136,7 +136,7 @@ class Flags(Lifecycle):
         """The flag's attribute `value` as a whole number. Since 0.1."""
         try:
             value = self._flags[key](user_id, context).value
-        except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+        except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not int:
             value = self._other(Kind.INTEGER, key, user_id, context, default)
@@ -146,7 +146,7 @@ class Flags(Lifecycle):
         """The flag's attribute `value` as a number. Since 0.1."""
         try:
             value = self._flags[key](user_id, context).value
-        except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+        except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not float:
             value = self._other(Kind.NUMBER, key, user_id, context, default)
@@ -246,7 +246,7 @@ class Flags(Lifecycle):
             evaluation = table[key](user_id, context)
         except KeyError:
             return self._unknown(key)
-        except Exception as error:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+        except Exception as error:  # noqa: BLE001  (reads never raise: decision 0006)
             message = f"evaluating flag {key!r} failed: {type(error).__name__}"
             return failure(str(key), ErrorCode.GENERAL, message, version=self._version())
         if self._store.stale and evaluation.error is None:

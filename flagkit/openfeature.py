@@ -184,7 +184,7 @@ class FlagkitProvider(AbstractProvider):
         targeting_key, context = _split(evaluation_context)
         answer = self._flags.resolve(kind, flag_key, targeting_key, context, default=default_value)
         if kind is Kind.BOOLEAN and answer.error is None and not isinstance(answer.attributes.get("value", True), bool):
-            # OpenFeature wants a mismatch told; flagkit's own API answers with "is it on?" (DESIGN.md D6a).
+            # OpenFeature wants a mismatch told; flagkit's own API answers with "is it on?" (decision 0021).
             return FlagResolutionDetails(
                 default_value,
                 ErrorCode.TYPE_MISMATCH,

@@ -1,4 +1,4 @@
-"""Rules as other tools implement them, emulated from their documentation and source (canary-statistics.md §3.11).
+"""Rules as other tools implement them, emulated from their documentation and source (statistics.md §3.11).
 
 Each takes the minutes of a canary and answers the 0-based minute at which it would roll back, or None.
 """

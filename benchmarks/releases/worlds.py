@@ -1,4 +1,4 @@
-"""The nine scenarios of canary-statistics.md §3.6: a stepped canary (10 %, 25 %, 50 %, ten minutes each), per-minute counts.
+"""The nine scenarios of statistics.md §3.6: a stepped canary (10 %, 25 %, 50 %, ten minutes each), per-minute counts.
 
 Traffic is Poisson and split by the weight; a request fails with the version's rate of that minute. Independent thinning of
 a Poisson count gives independent Poisson counts, so each minute is four draws.

@@ -3,11 +3,11 @@
 Rules (after h11's `_state.py`; the table itself is `phases.TRANSITIONS`):
 
 1. Only `healthy` moves a canary forward, only `sick` or a person moves it back; what nobody knows holds, bounded by
-   `hold_max`, and then the plan's policy speaks (design D9).
+   `hold_max`, and then the plan's policy speaks (decision 0009).
 2. Every phase in which the candidate carries traffic is judged and may be taken back: waiting, paused, held and
    promoted ones too (flagger#1801).
 3. A take-back goes to the recorded base version with no weights, and nothing but weight 0 is ever written after it.
-4. Evidence is never state: it is measured anew at each tick (canary-statistics.md §4.1).
+4. Evidence is never state: it is measured anew at each tick (statistics.md §4.1).
 
 This file says which signal a tick gives. `moves.py` says what entering a phase changes and orders.
 """

@@ -51,7 +51,7 @@ class StreamKey:
 
 @dataclass(frozen=True, slots=True)
 class MinuteCounts:
-    """Counts of one minute, of both versions (canary-statistics.md §4.1).
+    """Counts of one minute, of both versions (statistics.md §4.1).
 
     For a gate that can't tell versions apart the alias totals are the candidate's numbers and the base's are 0.
     For a `ratio` gate "requests" is the denominator and "bad" the numerator.

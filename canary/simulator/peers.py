@@ -1,4 +1,4 @@
-"""Rules of other tools, emulated on counts per minute (canary-statistics.md §3.11); our own engine is not here.
+"""Rules of other tools, emulated on counts per minute (statistics.md §3.11); our own engine is not here.
 
 Each rule sees the new version's requests and failures minute by minute and says in which minute it would roll back.
 """

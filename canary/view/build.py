@@ -46,7 +46,7 @@ from canary.view.model import (
 )
 
 ALPHA: Final = 0.005
-"""Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (canary-statistics.md §4.12)."""
+"""Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (statistics.md §4.12)."""
 
 
 def interval(bad: int, requests: int) -> tuple[float, float]:

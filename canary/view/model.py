@@ -1,7 +1,7 @@
 """What every renderer shows: values only; they must not be computed from time, I/O or terminal width.
 
 The builder (`canary.view.build`) fills them from a canary's events, judgements and measurements; terminal, plain
-text, JSON and HTML read nothing else, so the four can't disagree (code-style.md 1.7).
+text, JSON and HTML read nothing else, so the four can't disagree.
 """
 
 from __future__ import annotations

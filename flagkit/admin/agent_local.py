@@ -1,6 +1,6 @@
 """Files for the local development mode of AWS's own Agent, from the same document. Pure: names and bytes.
 
-Source of names and shapes: appconfig.md §6 and the samples of AWS's guide ([LOCALDEV]): a flag with variants is a list
+Source of names and shapes: appconfig.md §6 and the samples of AWS's guide: a flag with variants is a list
 of pairs of rule and answer, ending in the default's answer. The Agent reads the files once, when it starts.
 """
 

@@ -46,7 +46,7 @@ def init(
     Args:
         url: `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`.
         profile_type: Freeform profiles deliver rules to every client; profiles of AWS's type for flags have AWS's
-            console and validation (DESIGN.md D2).
+            console and validation (decision 0002).
         bake_minutes: how long alarms watch after a deployment; 1 to 1440.
         alarms: CloudWatch alarm ARN by the ARN of the role that may look at it; for a new environment.
         session: boto3 session; the usual chain where None.

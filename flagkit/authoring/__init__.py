@@ -1,7 +1,7 @@
 """Flags as people write them, compiled to AWS's native rules and back. Pure: no files, no clock, no network.
 
 Percentages, lists, segments, prerequisites, weights, exclusion groups, holdouts, schedules and ramps exist only here;
-documents contain native rules alone, which AWS's Agent reads too (DESIGN.md D1).
+documents contain native rules alone, which AWS's Agent reads too (decision 0001).
 """
 
 from flagkit.authoring.compiler import compile_document

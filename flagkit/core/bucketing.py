@@ -1,7 +1,7 @@
 """Which share of users a value falls into: the frozen hash of `split`. It must not read flags, rules or the clock.
 
 The bucket of a value is MurmurHash3 x86 32-bit of the UTF-8 text `seed:value`, one of 2**32 equally likely numbers.
-A percentage is a threshold on that line, so raising it never takes anybody out (DESIGN.md D3, docs/bucketing.md).
+A percentage is a threshold on that line, so raising it never takes anybody out (decision 0003, docs/bucketing.md).
 AWS doesn't document the Agent's hash; parity with it is not promised (appconfig.md §2.5).
 """
 

@@ -1,7 +1,7 @@
 """What a caller's context values mean: text, and from text numbers, instants and booleans. It must not know rules.
 
 AppConfig's context is text: the Agent takes it from HTTP headers (appconfig.md §2.3, §6). So every value a caller gives
-has one text form, and a comparison reads that text as the type of the literal it is compared with (DESIGN.md D6a).
+has one text form, and a comparison reads that text as the type of the literal it is compared with (decision 0021).
 Whatever has no text form, or isn't the type asked for, is None here and false in a comparison. Nothing here raises.
 """
 

@@ -1,7 +1,7 @@
 """What an evaluation answers: the values that come back, and why. It must not read documents, evaluate or keep state.
 
 A compiled flag is a function `(user_id, context) -> Evaluation`. Each possible answer of a flag is built once, when the
-flag is compiled; a read only picks one of them, so it allocates nothing (DESIGN.md D5, D6a).
+flag is compiled; a read only picks one of them, so it allocates nothing (decisions 0005, 0021).
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _in_order(stages: Sequence[_Stage], default: Evaluation) -> FlagFunction:
                 answer = stage(user_id, context)
                 if answer is not None:
                     return answer
-        except Exception:  # noqa: BLE001 - reads never raise (DESIGN.md D6)
+        except Exception:  # noqa: BLE001 - reads never raise (decision 0006)
             return _failed(default)
         return default
 

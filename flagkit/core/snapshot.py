@@ -1,7 +1,7 @@
 """One version of all flags, immutable, each flag compiled when it is first asked for. It must not fetch, wait or log.
 
 The unit of failure is one flag: an entry that can't be read or compiled answers with an error and is named in
-`problems`, its neighbours serve (DESIGN.md D5).
+`problems`, its neighbours serve (decision 0005).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Snapshot:
         """Read what a plain client gets of a FeatureFlags profile: `{key: {"enabled": …, attributes…}}`.
 
         A flag that carries `_variant` has rules that weren't delivered: it answers with its default variant, the
-        reason RULES_UNSEEN and a message (DESIGN.md D2); `rules_unseen` names such flags.
+        reason RULES_UNSEEN and a message (decision 0002); `rules_unseen` names such flags.
 
         Raises:
             DocumentError: not JSON, or not an object.

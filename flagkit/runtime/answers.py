@@ -23,7 +23,7 @@ class Kind(StrEnum):
 def resolve(evaluation: Evaluation, kind: Kind, default: Any) -> Evaluation:
     """The evaluation with `value` of the asked type: the flag's, or the default where there is none.
 
-    DESIGN.md D6a: the attribute `value` answers if it has the type; a boolean question is otherwise answered by
+    decision 0021: the attribute `value` answers if it has the type; a boolean question is otherwise answered by
     `enabled`; a flag that is off answers other questions with the code's default and keeps the reason DISABLED.
     """
     if evaluation.error is not None:

@@ -1,6 +1,6 @@
 """From an address such as `file:flags.json` or `appconfig://app/env/profile` to a source.
 
-It builds; a source's client library is imported only when that source is built (DESIGN.md D4).
+It builds; a source's client library is imported only when that source is built (decision 0004).
 """
 
 from __future__ import annotations

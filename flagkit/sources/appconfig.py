@@ -29,7 +29,7 @@ class AppConfigSource:
     """An AppConfig profile, polled through the data plane.
 
     A Freeform profile is delivered as it is. Of a FeatureFlags profile AWS delivers default variants only; if the
-    deployed version carries a label, the whole version is read once from the control plane instead (DESIGN.md D2).
+    deployed version carries a label, the whole version is read once from the control plane instead (decision 0002).
 
     Args:
         application: id or name.

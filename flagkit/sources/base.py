@@ -18,7 +18,7 @@ class DocumentKind(StrEnum):
     FREEFORM = "freeform"
     """The whole document as people write it, rules included."""
     FEATURE_FLAGS = "feature_flags"
-    """What a plain client gets of a FeatureFlags profile: default variants only (DESIGN.md D2)."""
+    """What a plain client gets of a FeatureFlags profile: default variants only (decision 0002)."""
 
 
 class RemoteFlags(Protocol):
@@ -116,7 +116,7 @@ def is_whole(content: bytes) -> bool:
 
 
 def rules_are_hidden(content: bytes) -> bool:
-    """Whether flags in it have rules that weren't delivered (DESIGN.md D2). Since 0.1."""
+    """Whether flags in it have rules that weren't delivered (decision 0002). Since 0.1."""
     if b'"_variant"' not in content:  # spares the parsing of nearly every document
         return False
     entries = () if is_whole(content) else (_decoded(content) or {}).values()

@@ -1,6 +1,6 @@
 """HTTP GET to a process on this machine, one connection each. It must not know flags.
 
-Over a plain socket: httpx costs 197 ms of CPU at a cold start (DESIGN.md D4), and `http.client`, which loads `email`
+Over a plain socket: httpx costs 197 ms of CPU at a cold start (decision 0004), and `http.client`, which loads `email`
 and `ssl`, 14 ms, a third of what all of flagkit needs. HTTP/1.0 keeps it small: the answer ends with the connection,
 and may not come in chunks (RFC 9112 §6.1).
 """

@@ -90,7 +90,7 @@ class RemoteEvaluator:
             return None, False
         try:
             snapshot = Snapshot.from_retrieved(self._get(headers, ASK_TIMEOUT_S).body, version=self._version)
-        except Exception:  # noqa: BLE001  (reads never raise: DESIGN.md D6)
+        except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             now_s = self._timer()
             if now_s - asked_s >= ASK_TIMEOUT_S / 2:
                 self._ask_from_s = now_s + PAUSE_S

@@ -14,7 +14,7 @@ from flagkit.sources.static import short_form
 class AgentStandIn:
     """Answers like the Agent on localhost:2772; give it to `AgentSource(…, ask=agent)`.
 
-    Its buckets are flagkit's, not those of AWS's Agent (DESIGN.md D3).
+    Its buckets are flagkit's, not those of AWS's Agent (decision 0003).
 
     Args:
         document: whole or in short form.

@@ -1,4 +1,4 @@
-"""Cold start is an architecture rule: what `import` may load (code-style.md §2.3)."""
+"""Cold start is an architecture rule: what `import` may load (decision 0004)."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_a_stage_of_several_functions_counts_the_harm_of_all() -> None:
     assert {ending.outcome for ending in endings.values()} == {"rolled_back"}
 
 
-# the rules of other tools, as canary-statistics.md §3.11 words them
+# the rules of other tools, as statistics.md §3.11 words them
 
 BAD, GOOD, SILENT = (10, 5), (10, 0), (0, 0)
 

@@ -67,7 +67,7 @@ def test_flag_profiles_live_only_in_hosted_storage(client, application):
 
 
 def test_an_environment_is_ready_for_deployment_in_aws_own_spelling(client, application):
-    """§7 [NATIVE-FF]: `ReadyForDeployment`, not the model's READY_FOR_DEPLOYMENT."""
+    """§7 (recorded): `ReadyForDeployment`, not the model's READY_FOR_DEPLOYMENT."""
     assert client.create_environment(ApplicationId=application, Name="prod")["State"] == "ReadyForDeployment"
 
 

@@ -144,7 +144,7 @@ def test_before_the_first_deployment_there_is_a_404_for_it(client, profile):
 
 
 def test_flags_with_variants_are_reduced_to_their_default(client, aws):
-    """§3.1 [NATIVE-FF]: exactly this body for this flag."""
+    """§3.1 (recorded): exactly this body for this flag."""
     profile = AppConfigFlags(boto3.Session(), feature_flags=True)
     variants = [
         {"name": "blue", "enabled": True, "rule": '(eq $tier "premium")', "attributeValues": {"color": "blue"}},

@@ -45,7 +45,7 @@ def events(profile, number=1):
 
 
 def test_without_duration_and_bake_a_deployment_is_complete_in_the_answer(profile):
-    """§7 [NATIVE-FF]: State COMPLETE, PercentageComplete 100 in the StartDeployment response."""
+    """§7 (recorded): State COMPLETE, PercentageComplete 100 in the StartDeployment response."""
     answer = start(profile)
     assert (answer["State"], answer["PercentageComplete"]) == ("COMPLETE", 100.0)
 

@@ -132,7 +132,7 @@ def test_a_flag_document_is_checked_with_aws_own_details(flags):
 
 
 def test_enabled_in_words_is_a_boolean_and_null_is_off(flags):
-    """§1.1 [NATIVE-FF]: coerced; unknown keys dropped."""
+    """§1.1 (recorded): coerced; unknown keys dropped."""
     number = put(flags, flag(enabled="TRUE") | {"stray": 1})["VersionNumber"]
     saved = json.loads(get(flags, number)["Content"].read())
     assert saved["values"]["checkout"]["enabled"] is True
@@ -144,7 +144,7 @@ def test_enabled_in_words_is_a_boolean_and_null_is_off(flags):
 
 
 def test_timestamps_are_put_in_and_move_only_on_the_side_that_changed(flags, aws):
-    """§1.1 [NATIVE-FF]: `_updatedAt` moves only on the side that changed."""
+    """§1.1 (recorded): `_updatedAt` moves only on the side that changed."""
     put(flags, flag(enabled=True))
     before = json.loads(get(flags, 1)["Content"].read())
     aws.clock.advance(3600)
@@ -156,7 +156,7 @@ def test_timestamps_are_put_in_and_move_only_on_the_side_that_changed(flags, aws
 
 
 def test_the_same_flags_again_make_no_new_version(flags, aws):
-    """§1.1 [NATIVE-FF]: 201 with the existing VersionNumber."""
+    """§1.1 (recorded): 201 with the existing VersionNumber."""
     assert put(flags, flag(enabled=True))["VersionNumber"] == 1
     aws.clock.advance(60)
     again = put(flags, flag(enabled=True))
@@ -165,7 +165,7 @@ def test_the_same_flags_again_make_no_new_version(flags, aws):
 
 
 def test_a_created_at_that_is_no_timestamp_is_a_server_error_with_no_message(flags):
-    """§1.1 [NATIVE-FF]: 500 InternalServerException with an empty message; a valid one is kept."""
+    """§1.1 (recorded): 500 InternalServerException with an empty message; a valid one is kept."""
     client = boto3.client("appconfig", config=boto3.session.Config(retries={"total_max_attempts": 1}))
     flags.client = client
     with pytest.raises(ClientError) as caught:

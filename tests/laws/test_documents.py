@@ -1,4 +1,4 @@
-"""The two readers of flag documents hold together: what people may write, and what is served (DESIGN.md D4).
+"""The two readers of flag documents hold together: what people may write, and what is served (decision 0004).
 
 What the authoring reader takes, the read path serves without a problem and with the same meaning. What it refuses, the
 read path refuses as a whole or isolates to the flags at fault. Documents are generated valid, then broken at a point.

@@ -38,7 +38,7 @@ class Rules(Model):
 
 
 class Evidence(Model):
-    """Numbers of the statistics (canary-statistics.md §4.15). Since 0.1."""
+    """Numbers of the statistics (statistics.md §4.15). Since 0.1."""
 
     alpha_attributed: float = Field(default=0.005, gt=0, lt=0.5)
     alpha_relative: float = Field(default=0.005, gt=0, lt=0.5)
@@ -96,7 +96,7 @@ class FlagSwitch(Model):
 
 
 class DeadMan(Model):
-    """The one-time schedule that rolls back when every driver died (DESIGN D14). Since 0.1."""
+    """The one-time schedule that rolls back when every driver died (decision 0014). Since 0.1."""
 
     role_arn: str
     after: Duration = timedelta(minutes=15)

@@ -136,7 +136,7 @@ class StagePlan(Model):
 
     @property
     def horizon_minutes(self) -> int:
-        """H of canary-statistics.md §4.6: planned minutes plus the allowed extension, fixed at the start."""
+        """H of statistics.md §4.6: planned minutes plus the allowed extension, fixed at the start."""
         planned = self.total_bake + self.hold_max + self.post_bake + self.settle
         return max(1, math.ceil(planned.total_seconds() / 60))
 

@@ -51,7 +51,7 @@ def format_duration(value: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 Percent = Annotated[Decimal, Field(ge=0, le=100)]
 LimitPercent = Annotated[Decimal, Field(gt=Decimal("0.0117"), lt=Decimal("97.6"))]
-"""A limit that the statistics can judge: outside there are no alternatives (canary-statistics.md §4.2)."""
+"""A limit that the statistics can judge: outside there are no alternatives (statistics.md §4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class FunctionRef:
         function: name or ARN, without qualifier.
         alias: name of the alias.
         invoked: how it is called; events of "async" and "queue" may fail up to three times each, which the evidence
-            is tempered for (canary-statistics.md §4.7).
+            is tempered for (statistics.md §4.7).
 
     Raises:
         ValueError: no function, or an alias that can't be shifted: a version number or $LATEST.
@@ -101,5 +101,5 @@ class FunctionRef:
 
     @property
     def source_dispersion(self) -> float:
-        """d_source of canary-statistics.md §4.7."""
+        """d_source of statistics.md §4.7."""
         return 1.0 if self.invoked == "sync" else 3.0

@@ -1,4 +1,4 @@
-"""Confidence bounds for display: the processes without restart, inverted (canary-statistics.md §4.12)."""
+"""Confidence bounds for display: the processes without restart, inverted (statistics.md §4.12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How clustered errors are, measured on the base's history (canary-statistics.md §4.7). Estimates; decides nothing."""
+"""How clustered errors are, measured on the base's history (statistics.md §4.7). Estimates; decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alternatives a process bets on, and their weights (canary-statistics.md §4.2). Constants of a run."""
+"""The alternatives a process bets on, and their weights (statistics.md §4.2). Constants of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 ALTERNATIVES = 24
-"""Eight are too coarse (canary-statistics.md §3.2)."""
+"""Eight are too coarse (statistics.md §3.2)."""
 _GAP = 0.15
 _TOP = 0.98
 _BOTTOM = 0.0001

@@ -1,4 +1,4 @@
-"""From log factors per minute and alternative to one process (canary-statistics.md §4.6, §4.9). Arithmetic only."""
+"""From log factors per minute and alternative to one process (statistics.md §4.6, §4.9). Arithmetic only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def ln_sum_exp(values: Sequence[float]) -> float:
 
 
 def mean_path(paths: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Ln of the mean of e-values, minute by minute; empty when there is no path (canary-statistics.md §4.9).
+    """Ln of the mean of e-values, minute by minute; empty when there is no path (statistics.md §4.9).
 
     Valid under any dependence between the streams, and never weaker than Bonferroni.
     """

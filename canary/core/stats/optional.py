@@ -1,4 +1,4 @@
-"""Two other gates of canary-statistics.md §4.11: cluster-proof bets on minutes, and exact alpha-spending."""
+"""Two other gates of statistics.md §4.11: cluster-proof bets on minutes, and exact alpha-spending."""
 
 from __future__ import annotations
 

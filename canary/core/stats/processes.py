@@ -1,4 +1,4 @@
-"""The processes that can roll a canary back (canary-statistics.md §4.3-4.6), as log factors per minute. Arithmetic."""
+"""The processes that can roll a canary back (statistics.md §4.3-4.6), as log factors per minute. Arithmetic."""
 
 from __future__ import annotations
 

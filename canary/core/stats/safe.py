@@ -1,4 +1,4 @@
-"""The process that lets a canary advance early (canary-statistics.md §4.8), and what it still needs. Arithmetic."""
+"""The process that lets a canary advance early (statistics.md §4.8), and what it still needs. Arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the canary gets the share of traffic its weight promises (canary-statistics.md §4.10). It never blames."""
+"""Whether the canary gets the share of traffic its weight promises (statistics.md §4.10). It never blames."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Examiner:
         line: the scored minutes.
         versions: how the versions are called.
         recovered: index after the last shared incident that passed: proof of health begins anew there, as it does at
-            every weight (cautious, canary-statistics.md §4.8).
+            every weight (cautious, statistics.md §4.8).
     """
 
     def __init__(self, stage: StagePlan, line: Timeline, versions: Sequence[FunctionVersions], recovered: int) -> None:

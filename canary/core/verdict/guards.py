@@ -1,4 +1,4 @@
-"""Hard guards: what takes a canary back without any statistics (canary-statistics.md §3.9). Looks, never waits."""
+"""Hard guards: what takes a canary back without any statistics (statistics.md §3.9). Looks, never waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shared incident: both versions break the limit (canary-statistics.md §3.9, §4.14). Finds it; decides no policy."""
+"""A shared incident: both versions break the limit (statistics.md §3.9, §4.14). Finds it; decides no policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which evidence becomes a verdict (canary-statistics.md §4.14). Decides; changes nothing."""
+"""The order in which evidence becomes a verdict (statistics.md §4.14). Decides; changes nothing."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class StreamEvidence:
         requests_needed: how many more requests would show it safe, failing as they do now; None when they never would,
             or when the gate asks for no proof.
         minutes_needed: the same in minutes at the expected traffic.
-        dispersion: what its evidence was divided by last (canary-statistics.md §4.7).
+        dispersion: what its evidence was divided by last (statistics.md §4.7).
         alpha: error probability of the interval, per side.
         sentence: its numbers in one line.
 

@@ -62,7 +62,7 @@ def _counts(
     warm_up = gate.warm_up if isinstance(gate, LatencyGate) else timedelta()
     for minute, weight, since_rise in zip(line.minutes, plan.weights, plan.since_rise, strict=True):
         row = rows.get(minute)
-        # Cold starts: latency only, both versions alike, after every increase (canary-statistics.md §4.13).
+        # Cold starts: latency only, both versions alike, after every increase (statistics.md §4.13).
         if row is None or (since_rise is not None and since_rise < warm_up):
             yield Counts(0, 0)
             continue

@@ -1,4 +1,4 @@
-"""Which minutes are scored, and under which weight (canary-statistics.md §3.9, §4.1). Calendar only, no evidence."""
+"""Which minutes are scored, and under which weight (statistics.md §3.9, §4.1). Calendar only, no evidence."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The rule language of composite alarms: parsed to a tree, evaluated on the states of other alarms.
 
-It knows names and states only. Messages: [stackd] testdata/aws/cloudwatch/alarm_composites.json, captured.
+It knows names and states only. Messages: [stackd] alarm_composites, captured.
 """
 
 from __future__ import annotations

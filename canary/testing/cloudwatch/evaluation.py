@@ -1,6 +1,6 @@
 """Decides the state of a metric alarm from its newest points: M out of N, missing data, wording.
 
-It is pure: points in, verdict out. Rules: AlarmThatSendsEmail.md, "How alarm state is evaluated when data is missing".
+It is pure: points in, verdict out. Rules: lambda-canary.md §5, "How alarm state is evaluated when data is missing".
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _is_solid(criteria: Criteria, point: Point) -> bool:
     """Has the point enough samples for its percentile?"""
     if criteria.percentile is None or point.samples is None:
         return True
-    # AlarmThatSendsEmail.md, "low data samples": fewer than 10/(1-p), or 10/p below the median.
+    # lambda-canary.md §2.3, "low data samples": fewer than 10/(1-p), or 10/p below the median.
     tail = min(criteria.percentile, 100 - criteria.percentile)
     return point.samples * tail >= 1000
 

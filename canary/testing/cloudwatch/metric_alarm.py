@@ -1,6 +1,6 @@
 """Checks a PutMetricAlarm request and turns it into what is evaluated: criteria and queries.
 
-It keeps no alarm. Messages: [stackd] testdata/aws/cloudwatch/alarm_controls.json, captured, where AWS's are known.
+It keeps no alarm. Messages: [stackd] alarm_controls, captured, where AWS's are known.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The subject and message that an alarm sends to SNS.
 
-It writes text from an alarm's values. Form: [stackd] testdata/aws/cloudwatch/sns_publications.json and LocalStack's
+It writes text from an alarm's values. Form: [stackd] sns_publications and LocalStack's
 recorded test_put_metric_alarm, both captured from AWS.
 """
 

@@ -1,6 +1,6 @@
 """What PutMetricData accepts and what it refuses, with AWS's messages.
 
-It checks a whole request before it stores anything. Messages: [stackd] testdata/aws/cloudwatch/metrics.json, captured.
+It checks a whole request before it stores anything. Messages: [stackd] metrics, captured.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from canary.testing.cloudwatch.bins import Bin, bin_edges
 
-_NUMBER = r"\d+(?:\.\d{1,10})?"  # at most ten decimals: [stackd] docs/cloudwatch.md
+_NUMBER = r"\d+(?:\.\d{1,10})?"  # at most ten decimals: lambda-canary.md §2.5
 _SHORT = re.compile(rf"(p|tm|tc|ts|wm)({_NUMBER})$")
 _RANGE = re.compile(rf"(TM|TC|TS|WM|PR)\(({_NUMBER})?(%?):({_NUMBER})?(%?)\)$")
 

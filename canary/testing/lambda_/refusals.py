@@ -1,4 +1,4 @@
-"""Lambda's refusals, with the texts that AWS really answers (lambda-canary.md §1, recorded responses [LS])."""
+"""Lambda's refusals, with the texts that AWS really answers (lambda-canary.md §1, recorded responses [LocalStack])."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Words = dict[str, object]
 SEGMENTS_FLAG = "flagkit-segments"
 """The native flag that keeps segments which no flag uses yet; it is off for everybody, and lists hide it.
 
-A native document has no place for named groups (DESIGN.md D1), and a group is made before it is used.
+A native document has no place for named groups (decision 0001), and a group is made before it is used.
 """
 
 GUARD = "switched off"

@@ -1,6 +1,6 @@
 """AWS.AppConfig.FeatureFlags documents as people write them: models, AWS's checks, and the forms AWS makes of them.
 
-Authoring only: importing this package imports pydantic, so the read path never does (DESIGN.md D4).
+Authoring only: importing this package imports pydantic, so the read path never does (decision 0004).
 """
 
 from flagkit.core.documents.constraints import (

@@ -1,7 +1,7 @@
 """The authoring document of AWS.AppConfig.FeatureFlags version "1" as immutable pydantic models.
 
 Only the shape is here: what the flags mean together (variants, rules, required attributes) is checked in `checks`, what
-the service stores is in `saved`. Never used on the read path (DESIGN.md D4).
+the service stores is in `saved`. Never used on the read path (decision 0004).
 """
 
 from __future__ import annotations

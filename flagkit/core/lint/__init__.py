@@ -1,6 +1,6 @@
 """Lint of flag documents: what AWS refuses, and what it takes although it was hardly meant. Pure.
 
-Authoring only: it reads documents through `flagkit.core.documents` and so imports pydantic (DESIGN.md D4).
+Authoring only: it reads documents through `flagkit.core.documents` and so imports pydantic (decision 0004).
 """
 
 from flagkit.core.lint.document import lint

@@ -215,7 +215,7 @@ def _contradicts(operands: tuple[Condition, ...]) -> bool:
         if choice is None:
             continue
         key, items = choice
-        # Constants of different types may be equal after all: "1" and 1 (DESIGN.md D6a).
+        # Constants of different types may be equal after all: "1" and 1 (decision 0021).
         if key in allowed and not items & allowed[key] and len({type(item) for item in items | allowed[key]}) == 1:
             return True
         allowed[key] = items & allowed[key] if key in allowed else items

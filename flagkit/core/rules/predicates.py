@@ -1,7 +1,7 @@
 """What each leaf of a rule means, as a closure over what is known before anybody asks. It must not combine leaves.
 
 A predicate is `(user_id, context) -> bool` and never raises for a value a caller may give: a missing key, a value that
-isn't the literal's type or has no text is false (DESIGN.md D6a, docs/rules.md). Constants are converted once, here. The
+isn't the literal's type or has no text is false (decision 0021, docs/rules.md). Constants are converted once, here. The
 shapes that most rules have get a closure of their own, because a call costs more than what it does.
 """
 

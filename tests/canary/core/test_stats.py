@@ -1,4 +1,4 @@
-"""The processes, against the check values of canary-statistics.md §4.16 and the formulas of its section 4."""
+"""The processes, against the check values of statistics.md §4.16 and the formulas of its section 4."""
 
 from __future__ import annotations
 

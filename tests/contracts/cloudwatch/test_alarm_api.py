@@ -1,4 +1,4 @@
-"""The alarm operations. Facts: lambda-canary.md §5; [stackd] alarm_controls.json; LocalStack's recorded answers."""
+"""The alarm operations. Facts: lambda-canary.md §5; [stackd] alarm_controls; LocalStack's recorded answers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_new_configuration_overwrites_all_of_the_old_one_and_keeps_the_state(c
 
 
 def test_the_same_configuration_again_changes_nothing(client, aws, put_alarm, described):
-    """[stackd] docs/cloudwatch.md: identical complete writes preserve timestamps and history."""
+    """lambda-canary.md §5: identical complete writes preserve timestamps and history."""
     put_alarm()
     before = described()
     aws.clock.advance(5)

@@ -1,4 +1,4 @@
-"""Composite alarms. Facts: lambda-canary.md §5; [stackd] alarm_composites.json and sns_publications.json, captured."""
+"""Composite alarms. Facts: lambda-canary.md §5; [stackd] alarm_composites and sns_publications, captured."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_composites_of_composites_follow_through(put, described, set_state):
 
 
 def test_a_cycle_of_composites_comes_to_rest(put, described, set_state):
-    """[stackd] docs/cloudwatch.md: AWS takes cycles over two alarms and stops at a stable result."""
+    """lambda-canary.md §5: AWS takes cycles over two alarms and stops at a stable result."""
     put("ALARM(a)", "first")
     put("ALARM(first)", "second")
     put("ALARM(a) OR NOT ALARM(second)", "first")

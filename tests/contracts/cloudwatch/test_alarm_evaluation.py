@@ -1,4 +1,4 @@
-"""A metric alarm on the clock. Facts: lambda-canary.md §5, AlarmThatSendsEmail.md, [stackd] captures."""
+"""A metric alarm on the clock. Facts: lambda-canary.md §5."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_alarm_follows_its_metric_on_the_clock(client, aws, alarm, state):
 
 
 def test_an_unchanged_state_keeps_its_reason_and_its_times(client, aws, alarm, state):
-    """[stackd] docs/cloudwatch.md: an unchanged evaluated state retains timestamp and reason."""
+    """lambda-canary.md §5: an unchanged evaluated state retains timestamp and reason."""
     alarm()
     put_now(client, 9)
     aws.clock.advance(60)

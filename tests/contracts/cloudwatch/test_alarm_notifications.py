@@ -1,4 +1,4 @@
-"""What an alarm sends. Form captured: [stackd] sns_publications.json, LocalStack test_put_metric_alarm."""
+"""What an alarm sends. Form captured: [stackd] sns_publications, LocalStack test_put_metric_alarm."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_transition_is_published_with_aws_own_document(aws, inbox, put_alarm, 
 
 
 def test_absent_parts_are_null_or_left_out(inbox, put_alarm, set_state):
-    """Captured: [stackd] sns_publications.json, dependency evidence: "Unit":null."""
+    """Captured: [stackd] sns_publications, dependency evidence: "Unit":null."""
     put_alarm(Statistic=None, ExtendedStatistic="p95")
     set_state("ALARM")
     document = json.loads(inbox.read()[0]["Message"])

@@ -1,4 +1,4 @@
-"""Metric alarms that are refused. Facts: [stackd] alarm_controls.json, captured, and alarms_validation.go."""
+"""Metric alarms that are refused. Facts: [stackd] alarm_controls, captured; lambda-canary.md §5."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def refusal(call, **request):
     ],
 )
 def test_alarms_that_can_not_work_are_refused(client, put_alarm, changes, message):
-    """Captured: [stackd] alarm_controls.json; texts that name the stand-in are ours."""
+    """Captured: [stackd] alarm_controls; texts that name the stand-in are ours."""
     assert refusal(put_alarm, **changes) == (400, "ValidationError", message)
     assert client.describe_alarms()["MetricAlarms"] == []
 
 
 def test_an_alarm_needs_evaluation_periods_and_a_known_statistic(client, put_alarm):
-    """[stackd] alarms_validation.go."""
+    """lambda-canary.md §5."""
     assert refusal(put_alarm, EvaluationPeriods=None)[2].endswith("should have an EvaluationPeriods parameter")
     assert refusal(put_alarm, Statistic=None, ExtendedStatistic="p101") == (
         400,

@@ -1,4 +1,4 @@
-"""The rule language of composite alarms. Facts: API_PutCompositeAlarm; [stackd] alarm_composites.json, captured."""
+"""The rule language of composite alarms. Facts: API_PutCompositeAlarm; [stackd] alarm_composites, captured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a metric alarm gets its state. Facts: AlarmThatSendsEmail.md (AWS user guide), [stackd] alarm_evaluation.json."""
+"""How a metric alarm gets its state. Facts: lambda-canary.md §5; recording: [stackd] alarm_evaluation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("needed", "drawn", "mode", "state"), TABLE)
 def test_missing_data_is_treated_as_the_user_guide_says(needed, drawn, mode, state):
-    """AlarmThatSendsEmail.md, the two tables: 5 points are retrieved for 3 evaluation periods."""
+    """lambda-canary.md §5, the two tables: 5 points are retrieved for 3 evaluation periods."""
     verdict = judge(criteria(needed=needed, missing=mode), points(drawn), END_S, NOW)
     assert verdict.state == state
 
@@ -97,7 +97,7 @@ def reason(drawn, **changes):
 
 
 def test_reasons_are_worded_as_in_aws():
-    """Captured: LocalStack test_put_metric_alarm and test_breaching_alarm_actions; [stackd] alarm_evaluation.json."""
+    """Captured: LocalStack test_put_metric_alarm and test_breaching_alarm_actions; [stackd] alarm_evaluation."""
     assert reason("X", periods=1, needed=1) == (
         "Threshold Crossed: 1 datapoint [100.0 (14/09/26 05:44:00)] was greater than the threshold (50.0)."
     )
@@ -124,7 +124,7 @@ def test_reasons_are_worded_as_in_aws():
 
 
 def test_reason_data_lists_the_points_that_decided():
-    """Captured: [stackd] alarm_evaluation.json, dense-oldest-breach-expires."""
+    """Captured: [stackd] alarm_evaluation, dense-oldest-breach-expires."""
     rule = criteria(needed=2, statistic="Average", unit="Count")
     verdict = judge(rule, points("- - 0 X -"), END_S, NOW)
     assert (verdict.state, json.loads(verdict.reason_data)) == (
@@ -160,6 +160,6 @@ def test_reason_data_of_no_data_and_of_gaps():
     ("percentile", "samples", "state"), [(95, 199, KEPT), (95, 200, ALARM), (10, 99, KEPT), (10, 100, ALARM)]
 )
 def test_a_percentile_of_few_samples_decides_nothing_where_asked(percentile, samples, state):
-    """AlarmThatSendsEmail.md, low data samples: 10/(1-p), or 10/p below the median; p95 needs 200."""
+    """lambda-canary.md §2.3, low data samples: 10/(1-p), or 10/p below the median; p95 needs 200."""
     rule = criteria(periods=1, needed=1, percentile=float(percentile))
     assert judge(rule, [Point(END_S - 60, 100.0, float(samples))], END_S, NOW).state == state

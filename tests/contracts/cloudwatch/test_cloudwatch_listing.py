@@ -47,7 +47,7 @@ def test_get_metric_statistics_gives_basic_and_extended_statistics(put, statisti
 
 
 def test_get_metric_statistics_has_one_row_per_unit_and_none_without_values(put, statistics):
-    """[stackd] docs/cloudwatch.md: several unit rows per period; a datapoint without values is left out."""
+    """lambda-canary.md §2.5: several unit rows per period; a datapoint without values is left out."""
     put(0, Value=1, Unit="Seconds")
     put(0, Value=1000, Unit="Milliseconds")
     put(1, Value=-1, Unit="Seconds")

@@ -1,4 +1,4 @@
-"""Metric math: arithmetic and FILL, and a refusal for the rest. Facts: using-metric-math.md; [stackd] captures."""
+"""Metric math: arithmetic and FILL, and a refusal for the rest. Facts: lambda-canary.md §2.4."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def math(client, put, start):
     ],
 )
 def test_arithmetic_works_point_by_point_where_every_series_has_one(math, expression, points):
-    """using-metric-math.md: operations need a point in each series; a division by zero gives none."""
+    """lambda-canary.md §2.4: operations need a point in each series; a division by zero gives none."""
     assert math(expression) == points
 
 
@@ -73,7 +73,7 @@ def test_fill_gives_every_period_of_the_window_a_value(math, expression, points)
 
 
 def test_an_expression_may_use_another_one(client, put, start):
-    """using-metric-math.md: expressions refer to ids."""
+    """lambda-canary.md §2.4: expressions refer to ids."""
     put(0, Value=2)
     stat = {"Metric": {"Namespace": "App", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}
     queries = [

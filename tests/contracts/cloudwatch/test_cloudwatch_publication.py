@@ -1,4 +1,4 @@
-"""PutMetricData. Messages: [stackd] testdata/aws/cloudwatch/metrics.json, captured from AWS in September 2026."""
+"""PutMetricData. Messages: [stackd] metrics, captured from AWS in September 2026."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_a_metric_needs_a_name_and_a_namespace(get):
 
 
 def test_a_window_must_have_a_length(get):
-    """[stackd] query_data.go: StartTime must come before EndTime."""
+    """lambda-canary.md §2.5: StartTime must come before EndTime."""
     assert refusal(get, query(), first=1, last=1) == (
         "ValidationError",
         "The parameter StartTime must not equal parameter EndTime.",

@@ -22,7 +22,7 @@ from canary.testing.cloudwatch.statistics import compute, parse_statistic
     ],
 )
 def test_extended_statistics_equal_those_of_aws(put, ask, stat, value):
-    """Captured: [stackd] metrics.json, extended-trimmed-statistics and data-extended, for 2, 2, 10, 10, 10."""
+    """Captured: [stackd] metrics, extended-trimmed-statistics and data-extended, for 2, 2, 10, 10, 10."""
     put(0, Values=[2, 10], Counts=[2, 3])
     assert ask(stat)["09:00"] == pytest.approx(value, rel=1e-12)
 
@@ -44,7 +44,7 @@ def test_bins_have_their_edges_at_powers_of_1_1(value, edges):
 
 
 def test_neighbouring_floats_at_an_edge_fall_into_different_bins():
-    """[stackd] exact_bin_boundaries.json: 1.21 and 1.2100000000000002 are told apart."""
+    """[stackd] exact_bin_boundaries: 1.21 and 1.2100000000000002 are told apart."""
     assert bin_index(1.21) == 1
     assert bin_index(1.2100000000000002) == 2
     assert bin_index(1.0) == 0
@@ -105,7 +105,7 @@ def test_zeros_count(put, ask):
 
 @pytest.mark.parametrize("stat", ["p90", "TC(0:)", "PR(:1)", "tm90", "WM(1:2)", "IQM"])
 def test_negative_values_and_statistic_sets_have_no_distribution(put, ask, stat):
-    """Statistics-definitions; captured: [stackd] metrics.json, data-extended, id negative."""
+    """Statistics-definitions; captured: [stackd] metrics, data-extended, id negative."""
     put(0, Values=[-1, 3])
     put(1, StatisticValues={"SampleCount": 3, "Sum": 15, "Minimum": 1, "Maximum": 9})
     put(2, Value=7)
@@ -122,7 +122,7 @@ def test_statistic_sets_of_equal_samples_have_a_distribution(put, ask):
 
 
 def test_huge_and_tiny_values_have_percentiles(put, ask):
-    """API_MetricDatum: up to 2^360; [stackd] extreme_bin_boundaries.json: the smallest bin is 1.1^-7000."""
+    """API_MetricDatum: up to 2^360; [stackd] extreme_bin_boundaries: the smallest bin is 1.1^-7000."""
     put(0, Values=[2.0**360, 2.0**359])
     put(1, Values=[1e-200, 1e-300])
     assert ask("p99")["09:00"] == pytest.approx(2.0**360, rel=0.1)
@@ -147,7 +147,7 @@ def test_huge_and_tiny_values_have_percentiles(put, ask):
     ],
 )
 def test_names_that_are_no_statistic_are_refused(ask, stat):
-    """Captured: data-invalid-stat; ten decimals at most: [stackd] docs/cloudwatch.md."""
+    """Captured: data-invalid-stat; ten decimals at most: lambda-canary.md §2.5."""
     with pytest.raises(ClientError) as caught:
         ask(stat)
     assert caught.value.response["Error"] == {
@@ -199,7 +199,7 @@ def test_trimmed_means_and_winsorised_means_of_fixed_bounds():
 
 
 def test_fewer_than_one_sample_has_no_percentile():
-    """[stackd] docs/cloudwatch.md: subunit counts are omitted."""
+    """lambda-canary.md §2.5: subunit counts are omitted."""
     data = Bin()
     data.add(5, 0.5)
     assert compute(parse_statistic("p90"), data) is None

@@ -1,4 +1,4 @@
-"""Buckets and thresholds (DESIGN.md D3)."""
+"""Buckets and thresholds (decision 0003)."""
 
 from decimal import Decimal
 

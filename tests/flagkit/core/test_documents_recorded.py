@@ -1,4 +1,4 @@
-"""Facts of the real service, recorded from AWS us-east-1 on 2026-09-28 (appconfig.md §1.1, source NATIVE-FF).
+"""Facts of the real service, recorded from AWS us-east-1 on 2026-09-28 (appconfig.md §1.1, recordings).
 
 Each case is one CreateHostedConfigurationVersion: the content that was sent, and what AWS stored or refused.
 """

@@ -1,4 +1,4 @@
-"""Which variant answers, and with which reason (DESIGN.md D6a)."""
+"""Which variant answers, and with which reason (decision 0021)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Snapshots: lazy, immutable, one flag as the unit of failure (DESIGN.md D5)."""
+"""Snapshots: lazy, immutable, one flag as the unit of failure (decision 0005)."""
 
 import copy
 import json

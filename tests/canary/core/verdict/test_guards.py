@@ -1,4 +1,4 @@
-"""Hard guards and what can't be read (canary-statistics.md §3.9, lambda-canary.md §4 and §5)."""
+"""Hard guards and what can't be read (statistics.md §3.9, lambda-canary.md §4 and §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of a verdict (canary-statistics.md §4.14), one rule a test."""
+"""The order of a verdict (statistics.md §4.14), one rule a test."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_rule_that_fired_first_is_named_by_a_late_tick_too(world: Make) -> N
 
 
 def test_after_the_promotion_the_literal_limit_decides(world: Make) -> None:
-    """No base is left to share the blame (canary-statistics.md §4.5)."""
+    """No base is left to share the blame (statistics.md §4.5)."""
     rows = [GOOD] * 5 + [(600, 150, 0, 0)] * 2
     found = world(errors=rows, weights=[(0, 10), (5, 100)]).judged()
     assert (found.verdict, found.deciding) == (Verdict.SICK, Process.ATTRIBUTED)

@@ -1,4 +1,4 @@
-"""A shared incident: both versions break the limit (canary-statistics.md §3.9, DESIGN D11)."""
+"""A shared incident: both versions break the limit (statistics.md §3.9, decision 0011)."""
 
 from __future__ import annotations
 
