@@ -107,7 +107,7 @@ def not_ready(world, request):
 
     class Waiting(FlagkitProvider):
         def initialize(self, context):
-            gate.wait(10)
+            gate.wait(60)
 
     api.set_provider(Waiting(Flags(StaticSource(translated()), clock=VirtualClock())))
     world.client = api.get_client()

@@ -123,7 +123,7 @@ def test_the_background_thread_hands_over(flags):
     exposures = Exposures(lambda _: taken.set(), flush_interval_s=0.02)
     flags.watch(exposures.watch)
     flags.is_enabled("a", "1")
-    assert taken.wait(5)
+    assert taken.wait(60)
     exposures.close()
     flags.is_enabled("a", "2")
     assert exposures.dropped == 1
