@@ -6,10 +6,12 @@ It assembles; each service's behaviour lives in its own module.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import boto3
+import botocore.session
 from moto import mock_aws
 
 from flagkit.testing.appconfig import Accounts, AppConfig, AppConfigData
@@ -24,6 +26,10 @@ _ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _CLEARED = ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+# Most of what a new client costs is reading its service's model; a loader keeps what it read, and within a stand-in
+# all sessions of the process share one. Models don't change between clients.
+_shared_loader = lru_cache(maxsize=None)(botocore.session.create_loader)
 
 
 class AwsStandIn:
@@ -80,6 +86,7 @@ class AwsStandIn:
         config: Any = {"core": {"mock_credentials": False, "passthrough": passthrough}}
         self._moto = mock_aws(config=config)
         self._moto.start()
+        self._create_loader, botocore.session.create_loader = botocore.session.create_loader, _shared_loader
         self.wire.install()
         return self
 
@@ -87,6 +94,7 @@ class AwsStandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.wire.remove()
+        botocore.session.create_loader = self._create_loader
         self._moto.stop()
         for name, value in self._saved.items():
             if value is None:

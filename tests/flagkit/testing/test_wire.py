@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -121,3 +122,11 @@ def test_every_operation_of_the_stand_in_exists_in_aws():
             mine = {name for name in dir(service) if name[0].isupper()}
             assert mine
             assert mine <= set(service_model(service.service).operation_names)
+
+
+def test_sessions_read_each_service_model_once_within_a_stand_in():
+    before = botocore.session.create_loader
+    with AwsStandIn() as aws:
+        sessions = [aws.session(), boto3.Session()]
+        assert len({id(session._session.get_component("data_loader")) for session in sessions}) == 1
+    assert botocore.session.create_loader is before
