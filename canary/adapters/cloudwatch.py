@@ -166,22 +166,22 @@ def _row(need: SeriesPlan, found: SeriesValues, at: datetime) -> MinuteCounts:
         return MinuteCounts(at, _sum(need.requests, found, at), _sum(need.bad, found, at))
     requests = _sum(need.candidate.requests, found, at)
     bad = _sum(need.candidate.bad, found, at)
-    base_requests = _sum(need.base.requests, found, at)
-    base_bad = _sum(need.base.bad, found, at)
+    baseline_requests = _sum(need.base.requests, found, at)
+    baseline_bad = _sum(need.base.bad, found, at)
     if need.both is not None and not _has(need.base.requests, found, at):
         # Whether the base has a series of its own while it is the only version isn't settled (lambda-canary.md §2.1).
         # Counts add up, so the alias' total minus the candidate is the base; percentiles would not.
-        base_requests = max(0, _sum(need.both.requests, found, at) - requests)
-        base_bad = max(0, _sum(need.both.bad, found, at) - bad)
-    return MinuteCounts(at, requests, bad, base_requests, base_bad)
+        baseline_requests = max(0, _sum(need.both.requests, found, at) - requests)
+        baseline_bad = max(0, _sum(need.both.bad, found, at) - bad)
+    return MinuteCounts(at, requests, bad, baseline_requests, baseline_bad)
 
 
 def _as_base(counts: MinuteCounts) -> MinuteCounts:
     """Before the start all traffic was the base's."""
     return MinuteCounts(
         counts.minute,
-        base_requests=counts.base_requests + counts.candidate_requests,
-        base_bad=counts.base_bad + counts.candidate_bad,
+        baseline_requests=counts.baseline_requests + counts.candidate_requests,
+        baseline_bad=counts.baseline_bad + counts.candidate_bad,
     )
 
 

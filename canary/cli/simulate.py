@@ -57,11 +57,11 @@ def simulate(
     session = open_session(context.obj, plan, stage)
     scenario = Scenario(
         candidate_errors=_ratio(candidate_errors),
-        base_errors=_ratio(baseline_errors),
+        baseline_errors=_ratio(baseline_errors),
         requests_per_s=rps,
         from_minute=from_minute,
         candidate_slow=_ratio(candidate_slow),
-        base_slow=_ratio(baseline_slow),
+        baseline_slow=_ratio(baseline_slow),
     )
     found = _compare(session.stage, scenario, runs, seed)
     if as_json:
@@ -96,7 +96,7 @@ def replay(
         write_json(
             {
                 "event": "replayed",
-                "sick_at": found.sick_at,
+                "unhealthy_at": found.unhealthy_at,
                 "healthy_at": found.healthy_at,
                 "recorded": found.recorded,
                 "recorded_at": found.recorded_at,
@@ -140,10 +140,12 @@ def _replay_lines(found: Replayed) -> list[str]:
     lines = [note_line(note) for note in view.notes]
     began = found.started.at
     lines.append("")
-    if found.sick_at is not None:
-        lines.append(f"Under this plan: taken back after {(found.sick_at - began).total_seconds() / 60:.1f} minutes.")
+    if found.unhealthy_at is not None:
+        lines.append(
+            f"Under this plan: rolled back after {(found.unhealthy_at - began).total_seconds() / 60:.1f} minutes."
+        )
     else:
-        lines.append("Under this plan: never taken back.")
+        lines.append("Under this plan: never rolled back.")
     if found.healthy_at is not None:
         healthy = (found.healthy_at - began).total_seconds() / 60
         lines.append(f"First shown to be healthy after {healthy:.1f} minutes.")

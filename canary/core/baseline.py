@@ -13,12 +13,10 @@ MINUTES: Final = 30
 """So many of the newest history minutes count: what happened hours ago may be over."""
 
 
-def sick_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[str, ...]:
+def unhealthy_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[str, ...]:
     """One sentence for each gate that the old version breaks by itself, with the confidence of a rollback.
 
     A canary against a sick base would be rolled back for the base's faults, or judged by a bar that is too low.
-
-    Since 0.1.
     """
     found = []
     for stream in streams:
@@ -30,8 +28,8 @@ def sick_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[str, ..
         else:
             continue
         rows = stream.history[-MINUTES:]
-        requests = sum(row.base_requests + row.candidate_requests for row in rows)
-        bad = sum(row.base_bad + row.candidate_bad for row in rows)
+        requests = sum(row.baseline_requests + row.candidate_requests for row in rows)
+        bad = sum(row.baseline_bad + row.candidate_bad for row in rows)
         if interval(requests, bad, stage.evidence.alpha_attributed).lower > limit:
             found.append(
                 f"{stream.key}: {bad} of the last {requests} requests were bad on the old version "

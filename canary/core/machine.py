@@ -25,7 +25,7 @@ from canary.core.phases import FINAL, FORWARD, Phase, Signal
 from canary.core.plan import format_duration
 from canary.core.state import CanaryState
 from canary.core.traffic import percent_text
-from canary.core.verdict import Judgement, Process, Verdict, judge
+from canary.core.verdict import Judgement, Rule, Verdict, judge
 
 Heard = tuple[Signal, str]
 """A signal and the sentence that goes with it."""
@@ -36,7 +36,7 @@ JUDGED: Final = frozenset({*FORWARD, Phase.STARTING, Phase.PROMOTING, Phase.POST
 _TAKING_BACK: Final = frozenset({Phase.ROLLING_BACK, Phase.ABORTING})
 _MAY_WRITE_ON: Final = _TAKING_BACK | FINAL
 
-_UNSURE: Final = frozenset({Process.WAITING, Process.NO_DATA})
+_UNSURE: Final = frozenset({Rule.WAITING, Rule.NO_DATA})
 """Rules that say nothing worse than "not enough evidence": all that `promote` as a policy may overrule."""
 
 
@@ -60,7 +60,7 @@ def conclude(state: CanaryState, judgement: Judgement, now: datetime) -> tuple[C
     """`decide` with the evidence already judged. Since 0.1."""
     now = now.replace(microsecond=0)  # the record keeps whole seconds
     heard: Heard | None = None
-    if judgement.verdict is Verdict.SICK and state.phase in JUDGED and state.ours:
+    if judgement.verdict is Verdict.UNHEALTHY and state.phase in JUDGED and state.ours:
         heard = Signal.UNFIT if state.phase is Phase.STARTING else Signal.SICK, judgement.sentence
     elif state.foreign and not (state.phase in _MAY_WRITE_ON and state.ours):
         # Stop without writing (lambda-canary.md §9, trap 12); a take-back first finishes what is still ours.

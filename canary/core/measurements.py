@@ -14,10 +14,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class DataState(StrEnum):
-    """How well a stream is known. Only COMPLETE is evidence; the others are four different kinds of not knowing.
-
-    Since 0.1.
-    """
+    """How well a stream is known. Only COMPLETE is evidence; the others are four different kinds of not knowing."""
 
     COMPLETE = "complete"
     """The query answered completely. A minute without a row had no traffic."""
@@ -38,8 +35,6 @@ class StreamKey:
     Attributes:
         function: `FunctionRef.key` ("api:live"); empty for a gate of the whole stage.
         gate: the gate's name in the plan.
-
-    Since 0.1.
     """
 
     function: str
@@ -58,15 +53,13 @@ class MinuteCounts:
 
     Attributes:
         minute: start of the minute, aware UTC.
-
-    Since 0.1.
     """
 
     minute: datetime
     candidate_requests: int = 0
     candidate_bad: int = 0
-    base_requests: int = 0
-    base_bad: int = 0
+    baseline_requests: int = 0
+    baseline_bad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +68,6 @@ class Stream:
 
     `minutes` holds every minute known from a complete answer, oldest first, whatever `state` says about the latest
     query. `history` holds minutes before the start, in which all traffic was the base's.
-
-    Since 0.1.
     """
 
     key: StreamKey
@@ -88,11 +79,11 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class MinuteValue:
-    """One minute of a gauge. `base` is the old version's value, None where it is absent or not separable. Since 0.1."""
+    """One minute of a gauge. `baseline` is the old version's value, None where it is absent or not separable."""
 
     minute: datetime
     candidate: float | None
-    base: float | None = None
+    baseline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +92,6 @@ class Gauge:
 
     Attributes:
         before: the last value before the start; what "new messages" are counted from.
-
-    Since 0.1.
     """
 
     key: StreamKey
@@ -119,8 +108,6 @@ class AliasMinute:
     Attributes:
         alias_requests: invocations through the alias, both versions (`Resource=f:alias`).
         function_requests: all invocations of the function however addressed; None when not asked.
-
-    Since 0.1.
     """
 
     minute: datetime
@@ -130,7 +117,7 @@ class AliasMinute:
 
 @dataclass(frozen=True, slots=True)
 class AliasTraffic:
-    """Alias totals of one function since the canary began. Since 0.1."""
+    """Alias totals of one function since the canary began."""
 
     function: str
     minutes: tuple[AliasMinute, ...] = ()
@@ -143,9 +130,7 @@ class Probe:
 
     Attributes:
         ok: True passed, False failed on the candidate, None when nobody knows which version answered or whether the
-            checker itself is broken: that counts as "environment broken", never as sick (lambda-canary.md §4).
-
-    Since 0.1.
+            checker itself is broken: that counts as "environment broken", never as unhealthy (lambda-canary.md §4).
     """
 
     key: StreamKey
@@ -155,7 +140,7 @@ class Probe:
 
 
 class AlarmState(StrEnum):
-    """State of a CloudWatch alarm; UNKNOWN also when it is missing or its evaluation is broken. Since 0.1."""
+    """State of a CloudWatch alarm; UNKNOWN also when it is missing or its evaluation is broken."""
 
     OK = "ok"
     ALARM = "alarm"
@@ -171,8 +156,6 @@ class AlarmReading:
         gate: name of the gate that lists the alarm.
         since: when the alarm went into this state (StateTransitionedTimestamp); None when not told.
         red_at_start: whether it was already red when the canary began.
-
-    Since 0.1.
     """
 
     gate: str
@@ -185,7 +168,7 @@ class AlarmReading:
 
 @dataclass(frozen=True, slots=True)
 class WeightChange:
-    """A weight that was written to an alias, and when. 100 is the promotion. Since 0.1.
+    """A weight that was written to an alias, and when. 100 is the promotion.
 
     Attributes:
         function: `FunctionRef.key`; empty when every function of the stage got it.
@@ -198,11 +181,11 @@ class WeightChange:
 
 @dataclass(frozen=True, slots=True)
 class FunctionVersions:
-    """Which versions of a function are compared; only for the words of a verdict. Since 0.1."""
+    """Which versions of a function are compared; only for the words of a verdict."""
 
     function: str
     candidate: str
-    base: str
+    baseline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +196,6 @@ class Observations:
         settled_until: start of the first minute that is too young to be settled, where that takes longer than the
             plan's `settle` (a function with a long timeout); None when the plan's settle time is enough.
         notes: warnings of those who measured.
-
-    Since 0.1.
     """
 
     streams: tuple[Stream, ...] = ()

@@ -15,7 +15,7 @@ from canary.core.plan import StagePlan
 from canary.core.recover import fingerprint
 from canary.core.schedule import next_look
 from canary.core.state import CanaryState
-from canary.core.verdict import Judgement, Process, Verdict
+from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import AwsError, StaleRevisionError, UnavailableError
 from canary.runner.effects import carry_out
 from canary.runner.finding import find, found_gone
@@ -191,7 +191,7 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
         effects = _with_measured(effects, observations, state, ports)
     else:
         now = ports.clock.now()
-        after, effects = conclude(state, Judgement(Verdict.NO_DATA, "not judged", Process.NO_DATA, now), now)
+        after, effects = conclude(state, Judgement(Verdict.NO_DATA, "not judged", Rule.NO_DATA, now), now)
     look = _Look(after, observations, _judgement(effects))
     try:
         carry_out(effects, after, seen, retrying)

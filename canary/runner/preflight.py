@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
-from canary.core.baseline import sick_baselines
+from canary.core.baseline import unhealthy_baselines
 from canary.core.measurements import AlarmReading, AlarmState, DataState
 from canary.core.plan import AlarmsGate, HealthGate, StagePlan
 from canary.core.recover import in_order
@@ -112,10 +112,10 @@ def _metric_checks(stage: StagePlan, ports: Ports, bases: Sequence[Target]) -> I
             yield Check(
                 "metrics", Level.FAILED, f"{stream.key}: {stream.detail or stream.state.value}", stream.key.function
             )
-        elif not any(row.base_requests or row.candidate_requests for row in stream.history):
+        elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
             text = f"{stream.key}: no traffic in the last {len(stream.history) or 'known'} minutes"
             yield Check("traffic", Level.WARNING, text, stream.key.function, "Without traffic nothing can be judged.")
-    sick = sick_baselines(stage, measured.streams)
+    sick = unhealthy_baselines(stage, measured.streams)
     level = Level.WARNING if stage.hotfix else Level.FAILED
     for text in sick:
         yield Check("baseline_healthy", level, text, hint="Release a fix with --hotfix, or wait until it is over.")

@@ -76,8 +76,8 @@ def _gates(stage: StagePlan, live: Sequence[Target], p99: timedelta, retrying: R
 
 def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: timedelta) -> Check:
     # One version is live, so its series and the alias' total tell the same; either may be missing (§2.1).
-    requests = sum(max(row.candidate_requests, row.base_requests) for row in stream.minutes)
-    bad = sum(max(row.candidate_bad, row.base_bad) for row in stream.minutes)
+    requests = sum(max(row.candidate_requests, row.baseline_requests) for row in stream.minutes)
+    bad = sum(max(row.candidate_bad, row.baseline_bad) for row in stream.minutes)
     name, key = stream.key.gate, stream.key.function
     if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
         return Check(name, Level.FAILED, f"CloudWatch can't tell: {stream.detail or stream.state.value}", key)

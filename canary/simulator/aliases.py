@@ -16,7 +16,7 @@ CANDIDATE = "2"
 
 
 class SimulatedClock:
-    """Time that passes only when somebody waits. Since 0.1."""
+    """Time that passes only when somebody waits."""
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
@@ -31,7 +31,7 @@ class SimulatedClock:
 
 
 class SimulatedTraffic:
-    """Aliases in memory, with revisions, and when their weights changed. Since 0.1."""
+    """Aliases in memory, with revisions, and when their weights changed."""
 
     def __init__(self, functions: Iterable[FunctionRef], clock: SimulatedClock) -> None:
         self._clock = clock

@@ -28,8 +28,6 @@ class Ending:
         outcome: `promoted`, `rolled_back` or `inconclusive`.
         minutes: minutes from the first traffic to the end.
         failed_requests: requests that failed on the new version until then, of all functions together.
-
-    Since 0.1.
     """
 
     outcome: str
@@ -39,7 +37,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and 95th percentile; zeros when there is nothing. Since 0.1."""
+    """Mean and 95th percentile; zeros when there is nothing."""
 
     mean: float
     p95: float
@@ -61,8 +59,6 @@ class Summary:
     Attributes:
         minutes_to_rollback: over the releases that were rolled back.
         failed_requests: over all releases.
-
-    Since 0.1.
     """
 
     runs: int
@@ -92,7 +88,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a plan does in a scenario, beside other tools' rules in the same worlds. Since 0.1."""
+    """What a plan does in a scenario, beside other tools' rules in the same worlds."""
 
     stage: str
     scenario: Scenario
@@ -129,8 +125,6 @@ def compare(
         runs: how many releases.
         seed: the same seed gives the same answer.
         progress: called with the number of releases played, the healthy ones included (`healthy_count`).
-
-    Since 0.1.
     """
     stage, left_out = playable(stage)
     done = itertools.count(1)
@@ -163,8 +157,6 @@ def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
     """The stage with the gates that count requests, and the names of the others.
 
     An invented world has no queues, alarms, health checks or business metrics, and a gate without data holds.
-
-    Since 0.1.
     """
     counted = {
         name: gate
@@ -176,12 +168,12 @@ def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
 
 
 def healthy_count(runs: int) -> int:
-    """How many healthy releases are played besides so many: a fifth, which keeps the wait short. Since 0.1."""
+    """How many healthy releases are played besides so many: a fifth, which keeps the wait short."""
     return -(-runs // 5)
 
 
 def release(stage: StagePlan, scenario: Scenario, world: str) -> Ending:
-    """Plays one release with the shipped runner. Since 0.1."""
+    """Plays one release with the shipped runner."""
     invented = World.invent(stage, scenario, world)
     state = runner.start(stage, invented.ports, versions={"": CANDIDATE}, canary_id="simulated")
     state = runner.run(stage, invented.ports, state)
@@ -206,8 +198,6 @@ def peer_endings(stage: StagePlan, scenario: Scenario, world: str) -> dict[str, 
     """What other rules do in the same world: the plan's steps at full length, and the same delay of metrics.
 
     A rule that sees trouble in minute m acts when m has settled, as canary does; until then requests go on failing.
-
-    Since 0.1.
     """
     shares: list[float] = []
     for step in stage.steps:

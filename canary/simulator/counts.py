@@ -25,7 +25,7 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import CountingGate, GaugeGate, StagePlan
-from canary.core.verdict.score import is_by_version
+from canary.core.verdict.scoring import is_by_version
 from canary.ports import Measurements, Target, Window
 from canary.simulator.sampling import poisson
 from canary.simulator.scenario import Scenario
@@ -35,7 +35,7 @@ _FAILING: Final = frozenset({"errors", "emf", "http_5xx"})
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What one version served in one minute. Since 0.1."""
+    """What one version served in one minute."""
 
     requests: int = 0
     failed: int = 0
@@ -53,8 +53,6 @@ def draw(mean: float, failing: float, slow: float, rng: Random) -> Requests:
 
     A Poisson stream split by independent coins is several Poisson streams, so the four kinds of request (failing or
     not, slow or not) are drawn apart and no binomial sampler is needed.
-
-    Since 0.1.
     """
     both = poisson(mean * failing * slow, rng)
     fails = poisson(mean * failing * (1 - slow), rng)
@@ -64,7 +62,7 @@ def draw(mean: float, failing: float, slow: float, rng: Random) -> Requests:
 
 
 class Shares(Protocol):
-    """Who knows how traffic was split. Since 0.1."""
+    """Who knows how traffic was split."""
 
     def share_in(self, key: str, start: datetime, end: datetime) -> float:
         """The new version's mean share of a span of time, as ratio."""
@@ -79,8 +77,6 @@ class SimulatedMetrics:
         shares: how traffic was split.
         seed: names the world.
         start: moment of the release; the scenario's minutes count from here.
-
-    Since 0.1.
     """
 
     def __init__(self, scenario: Scenario, shares: Shares, seed: str, start: datetime) -> None:
@@ -171,8 +167,8 @@ def _mixed(key: StreamKey, parts: Sequence[Stream]) -> Stream:
     """The same minutes seen where versions, or even functions, can't be told apart: totals stand as the candidate's."""
 
     def total(rows: tuple[MinuteCounts, ...]) -> MinuteCounts:
-        requests = sum(row.candidate_requests + row.base_requests for row in rows)
-        bad = sum(row.candidate_bad + row.base_bad for row in rows)
+        requests = sum(row.candidate_requests + row.baseline_requests for row in rows)
+        bad = sum(row.candidate_bad + row.baseline_bad for row in rows)
         return MinuteCounts(rows[0].minute, requests, bad)
 
     minutes = tuple(map(total, zip(*(part.minutes for part in parts), strict=True)))

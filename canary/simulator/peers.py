@@ -19,7 +19,7 @@ LIMIT: Final = 0.05
 
 
 def codedeploy_2_of_3(minutes: Minutes) -> int | None:
-    """A CloudWatch alarm, 2 of 3 minutes above 5 %; a minute without traffic does not breach. Since 0.1."""
+    """A CloudWatch alarm, 2 of 3 minutes above 5 %; a minute without traffic does not breach."""
     last: deque[bool] = deque(maxlen=3)
     for number, (requests, failed) in enumerate(minutes, 1):
         last.append(requests > 0 and failed / requests > LIMIT)
@@ -32,8 +32,6 @@ def argo_failure_limit_3(minutes: Minutes) -> int | None:
     """Argo Rollouts, success condition rate <= 5 % every minute, failureLimit 3: the 4th failure aborts.
 
     Failures are cumulative; a measurement without traffic counts as success.
-
-    Since 0.1.
     """
     failures = 0
     for number, (requests, failed) in enumerate(minutes, 1):
@@ -44,7 +42,7 @@ def argo_failure_limit_3(minutes: Minutes) -> int | None:
 
 
 def flagger_threshold_5(minutes: Minutes) -> int | None:
-    """Flagger, threshold 5: failed checks are never reset, no traffic fails, acted on at the tick after. Since 0.1."""
+    """Flagger, threshold 5: failed checks are never reset, no traffic fails, acted on at the tick after."""
     failures = 0
     for number, (requests, failed) in enumerate(minutes, 1):
         failures += requests == 0 or failed / requests > LIMIT

@@ -12,7 +12,7 @@ from canary.ports import Target
 
 
 class NoProbes:
-    """No health checks are made in an invented world. Since 0.1."""
+    """No health checks are made in an invented world."""
 
     def probe(self, stage: StagePlan, targets: Sequence[Target], now: datetime) -> tuple[Probe, ...]:  # noqa: ARG002
         """Nothing."""
@@ -20,7 +20,7 @@ class NoProbes:
 
 
 class NoAlarms:
-    """No alarms exist in an invented world. Since 0.1."""
+    """No alarms exist in an invented world."""
 
     def alarms(self, stage: StagePlan, started_at: datetime | None) -> tuple[AlarmReading, ...]:  # noqa: ARG002
         """Nothing."""
@@ -28,7 +28,7 @@ class NoAlarms:
 
 
 class MemoryJournal:
-    """Events in a list. Since 0.1."""
+    """Events in a list."""
 
     def __init__(self) -> None:
         self.heard: list[Event] = []

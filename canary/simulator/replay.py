@@ -33,16 +33,14 @@ class Replayed:
 
     Attributes:
         looks: a judgement for each recorded look, in order.
-        sick_at: when the plan would have taken it back; None if never.
+        unhealthy_at: when the plan would have taken it back; None if never.
         healthy_at: when every gate was first shown to be healthy; None if never.
         recorded: how the canary really ended; None if the record stops before.
-
-    Since 0.1.
     """
 
     started: CanaryStarted
     looks: tuple[Judgement, ...]
-    sick_at: datetime | None
+    unhealthy_at: datetime | None
     healthy_at: datetime | None
     recorded: Phase | None
     recorded_at: datetime | None
@@ -55,8 +53,6 @@ def replay(events: Iterable[Event], stage: StagePlan) -> Replayed:
 
     Raises:
         UsageError: the record doesn't begin with a canary's start, or holds no measurement.
-
-    Since 0.1.
     """
     recorded = tuple(events)
     started = next((event for event in recorded if isinstance(event, CanaryStarted)), None)
@@ -83,7 +79,7 @@ def replay(events: Iterable[Event], stage: StagePlan) -> Replayed:
     return Replayed(
         started=started,
         looks=tuple(looks),
-        sick_at=_first(looks, Verdict.SICK),
+        unhealthy_at=_first(looks, Verdict.UNHEALTHY),
         healthy_at=_first(looks, Verdict.HEALTHY),
         recorded=ended.outcome if ended else None,
         recorded_at=ended.at if ended else None,

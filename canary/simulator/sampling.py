@@ -12,8 +12,6 @@ def poisson(mean: float, rng: Random) -> int:
     Below a mean of 10 Knuth's product of uniforms, above it Hörmann's transformed rejection PTRS (W. Hörmann, "The
     transformed rejection method for generating Poisson random variables", 1993), exact at any mean and as fast at
     10,000 as at 10.
-
-    Since 0.1.
     """
     if mean <= 0.0:
         return 0

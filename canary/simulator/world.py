@@ -18,7 +18,7 @@ from canary.simulator.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """An invented world: its clock, its traffic, its metrics, and the ports a driver sees them through. Since 0.1."""
+    """An invented world: its clock, its traffic, its metrics, and the ports a driver sees them through."""
 
     clock: SimulatedClock
     traffic: SimulatedTraffic

@@ -100,7 +100,7 @@ class StreamHistory:
         points: list[MinutePoint] = []
         totals = [0, 0, 0, 0]
         for minute, counts in sorted(self._minutes.get(key, {}).items()):
-            row = (counts.candidate_bad, counts.candidate_requests, counts.base_bad, counts.base_requests)
+            row = (counts.candidate_bad, counts.candidate_requests, counts.baseline_bad, counts.baseline_requests)
             totals = [total + value for total, value in zip(totals, row, strict=True)]
             points.append(
                 MinutePoint(
@@ -116,8 +116,8 @@ class StreamHistory:
             totals = [
                 evidence.candidate_bad,
                 evidence.candidate_requests,
-                evidence.base_bad,
-                evidence.base_requests,
+                evidence.baseline_bad,
+                evidence.baseline_requests,
             ]
         return StreamView(
             function=key.function,

@@ -88,7 +88,7 @@ def picture(stage: StagePlan) -> Iterator[str]:
 
 def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
     """What makes a gate turn red."""
-    relative = f"or worse than {stage.evidence.worse_than_base:g} times the old version in the same minutes"
+    relative = f"or worse than {stage.evidence.worse_than_baseline:g} times the old version in the same minutes"
     match gate:
         case ErrorsGate():
             return f"more than {gate.limit_percent:g} % of requests fail" + (f", {relative}" if gate.relative else "")
@@ -104,7 +104,7 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one
             return f"more than {gate.limit_percent:g} % of requests {gate.bad}, by the handler's own counter"
         case RatioGate():
             side = "below" if gate.bad_when == "lower" else "above"
-            share = f"{gate.percent_of_base:g} % of the old version's"
+            share = f"{gate.percent_of_baseline:g} % of the old version's"
             return f"{gate.numerator.name} / {gate.denominator.name} {side} {share}"
         case MetricGate():
             return f"{gate.metric.namespace} {gate.metric.name} {gate.metric.stat} outside its limits"

@@ -146,7 +146,7 @@ def scenario_text(found: Comparison) -> str:
     return (
         f"{found.canary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests a second: "
         f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
-        f"{percent(assumed.base_errors)} on the old one.{left_out}"
+        f"{percent(assumed.baseline_errors)} on the old one.{left_out}"
     )
 
 

@@ -20,7 +20,7 @@ bake = "10m"
 
 def main() -> None:
     plan = canary.Plan.parse(PLAN)
-    scenario = canary.Scenario(candidate_errors=0.05, base_errors=0.005, requests_per_s=5)
+    scenario = canary.Scenario(candidate_errors=0.05, baseline_errors=0.005, requests_per_s=5)
     for name in plan.stages:
         found = canary.compare(plan.stage(name), scenario, runs=20, seed=1)
         print(*comparison_lines(found), sep="\n", end="\n\n")

@@ -153,7 +153,7 @@ class FakeMetrics:
             totals.append(
                 AliasTraffic(
                     target.function.key,
-                    tuple(AliasMinute(m.minute, m.candidate_requests + m.base_requests) for m in minutes),
+                    tuple(AliasMinute(m.minute, m.candidate_requests + m.baseline_requests) for m in minutes),
                 )
             )
         return Measurements(tuple(streams), (), tuple(totals))
@@ -163,18 +163,18 @@ class FakeMetrics:
         share = self.traffic.share(key, target.candidate, minute) if target.base != target.candidate else 0
         base = self.traffic.share(key, target.base, minute)
         candidate_requests = self.per_minute * share // ALL_BP
-        base_requests = self.per_minute * base // ALL_BP
+        baseline_requests = self.per_minute * base // ALL_BP
         return MinuteCounts(
             minute,
             candidate_requests,
             round(candidate_requests * self.failing.get(target.candidate, 0.0)),
-            base_requests,
-            round(base_requests * self.failing.get(target.base, 0.0)),
+            baseline_requests,
+            round(baseline_requests * self.failing.get(target.base, 0.0)),
         )
 
 
 def _quick(rows: tuple[MinuteCounts, ...]) -> tuple[MinuteCounts, ...]:
-    return tuple(replace(row, candidate_bad=0, base_bad=0) for row in rows)
+    return tuple(replace(row, candidate_bad=0, baseline_bad=0) for row in rows)
 
 
 def _minutes(start: datetime, end: datetime) -> Iterable[datetime]:

@@ -124,7 +124,7 @@ def test_the_95th_percentile_is_the_nearest_rank() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"candidate_errors": 1.1}, {"base_slow": -0.1}, {"requests_per_s": -1.0}, {"from_minute": -1.0}],
+    [{"candidate_errors": 1.1}, {"baseline_slow": -0.1}, {"requests_per_s": -1.0}, {"from_minute": -1.0}],
 )
 def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
@@ -177,8 +177,8 @@ def recorded(stage: StagePlan) -> tuple[Event, ...]:
 
 def test_a_replay_under_the_same_plan_says_the_same(recorded: tuple[Event, ...], stage: StagePlan) -> None:
     found = replay(recorded, stage)
-    sick = next(e for e in recorded if isinstance(e, Judged) and e.judgement.verdict is Verdict.SICK)
-    assert found.sick_at == sick.at
+    sick = next(e for e in recorded if isinstance(e, Judged) and e.judgement.verdict is Verdict.UNHEALTHY)
+    assert found.unhealthy_at == sick.at
     assert found.looks[-1].sentence == sick.judgement.sentence
     assert found.recorded is Phase.ROLLED_BACK
     assert found.healthy_at is None
@@ -190,7 +190,7 @@ def test_a_replay_under_a_patient_plan_may_say_otherwise(recorded: tuple[Event, 
         PLAN + "[stages.staging.gates.errors]\nlimit_percent = 40\nrelative = false\n"
         "[stages.staging.evidence]\nalpha_attributed = 0.000001\n"
     ).stage("staging")
-    assert replay(recorded, patient).sick_at is None
+    assert replay(recorded, patient).unhealthy_at is None
 
 
 def test_a_record_without_its_beginning_or_measurements_is_refused(
@@ -238,7 +238,7 @@ def test_a_wide_histogram_is_binned() -> None:
 
 
 def test_the_plan_may_be_a_changed_one(stage: StagePlan) -> None:
-    assert replace(Scenario(0.1), base_errors=0.02).healthy().candidate_errors == 0.02
+    assert replace(Scenario(0.1), baseline_errors=0.02).healthy().candidate_errors == 0.02
 
 
 def test_gates_that_an_invented_world_cannot_feed_are_named_and_left_out() -> None:

@@ -17,7 +17,7 @@ from canary.core.plan import StagePlan
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
 from canary.core.traffic import ALL_BP, AliasState
-from canary.core.verdict import Judgement, Process, Verdict
+from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import RefusedError
 from tests.canary.fakes import stage_of
 
@@ -69,13 +69,13 @@ class Journey:
         if seen is None:
             return
         if self.is_sick:
-            verdict = Verdict.SICK  # the judge recomputes from all rows, so what was sick stays sick
+            verdict = Verdict.UNHEALTHY  # the judge recomputes from all rows, so what was sick stays sick
         before = {key: self.weight(key) for key in self.aliases}
         written = len(self.weights)
-        process = {Verdict.HEALTHY: Process.SAFE, Verdict.SICK: Process.ATTRIBUTED}.get(verdict, Process.WAITING)
+        process = {Verdict.HEALTHY: Rule.SAFE, Verdict.UNHEALTHY: Rule.ATTRIBUTED}.get(verdict, Rule.WAITING)
         after, effects = conclude(seen, Judgement(verdict, verdict.value, process, self.now), self.now)
         self._write(effects, crash_after)
-        if verdict is Verdict.SICK and seen.phase in FORWARD | {Phase.PROMOTING, Phase.POST_BAKE} and seen.ours:
+        if verdict is Verdict.UNHEALTHY and seen.phase in FORWARD | {Phase.PROMOTING, Phase.POST_BAKE} and seen.ours:
             self.is_sick = True
             self.was_sick |= len(self.weights) > written
         if any(self.weight(key) > before[key] for key in self.aliases):
@@ -205,7 +205,7 @@ def test_whatever_happened_a_sick_tick_and_quiet_ones_end_with_the_base_or_after
     if state is None or state.phase in RETURNING | {Phase.PROMOTED}:
         return
     for _ in range(3):
-        journey.tick(Verdict.SICK, None)
+        journey.tick(Verdict.UNHEALTHY, None)
     assert journey.look() is None
     assert {(alias.version, alias.extra_version) for alias in journey.aliases.values()} == {("1", None)}
 
@@ -227,7 +227,7 @@ def test_a_foreign_change_stops_every_write_until_a_person_or_sickness_takes_our
         assert journey.state is not None
         assert journey.state.phase is Phase.CONFLICT
     assert journey.aliases == before
-    journey.tick(Verdict.SICK, None)
+    journey.tick(Verdict.UNHEALTHY, None)
     assert journey.aliases["worker:live"] != before["worker:live"] or journey.aliases["api:live"] != before["api:live"]
 
 

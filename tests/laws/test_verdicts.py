@@ -68,9 +68,9 @@ def test_a_verdict_is_always_given_and_always_the_same(
 @given(complete, weights, st.integers(3, 18))
 def test_once_sick_stays_sick(seen: Observations, changes: tuple[WeightChange, ...], minute: int) -> None:
     """As time goes on over the same rows; a rollback that a late tick would not see could be missed."""
-    if judge(STAGE, seen, changes, T0 + MINUTE * minute).verdict is Verdict.SICK:
+    if judge(STAGE, seen, changes, T0 + MINUTE * minute).verdict is Verdict.UNHEALTHY:
         for later in (1, 2, 5):
-            assert judge(STAGE, seen, changes, T0 + MINUTE * (minute + later)).verdict is Verdict.SICK
+            assert judge(STAGE, seen, changes, T0 + MINUTE * (minute + later)).verdict is Verdict.UNHEALTHY
 
 
 @settings(deadline=None, max_examples=40)
@@ -97,4 +97,4 @@ def test_a_silent_candidate_is_never_healthy_or_sick(seen: Observations, changes
 @given(complete, weights)
 def test_a_flawless_candidate_is_never_blamed(seen: Observations, changes: tuple[WeightChange, ...]) -> None:
     clean = tuple(replace(s, minutes=tuple(replace(m, candidate_bad=0) for m in s.minutes)) for s in seen.streams)
-    assert judge(STAGE, replace(seen, streams=clean), changes, T0 + 20 * MINUTE).verdict is not Verdict.SICK
+    assert judge(STAGE, replace(seen, streams=clean), changes, T0 + 20 * MINUTE).verdict is not Verdict.UNHEALTHY

@@ -1,6 +1,6 @@
 """What people write in `canary.toml`: stages, steps, gates and policies, as frozen values. No file access."""
 
-from canary.core.plan.arithmetic import Finding, check_feasibility
+from canary.core.plan.arithmetic import StepProblem, check_feasibility
 from canary.core.plan.document import Plan
 from canary.core.plan.gates import (
     AlarmsGate,
@@ -42,7 +42,6 @@ __all__ = [
     "ErrorsGate",
     "EventBridgeTarget",
     "Evidence",
-    "Finding",
     "FlagSwitch",
     "FunctionRef",
     "Gate",
@@ -60,6 +59,7 @@ __all__ = [
     "SnsTarget",
     "StagePlan",
     "Step",
+    "StepProblem",
     "ThrottlesGate",
     "Transition",
     "WebhookTarget",

@@ -18,7 +18,7 @@ _WEIGHTS = (0.1, 0.2, 0.5, 1, 2, *range(5, 100, 5))
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StepProblem:
     """A step that can't be shown to be healthy in its time.
 
     Attributes:
@@ -30,8 +30,6 @@ class Finding:
         minutes_needed: at this traffic; infinite without any.
         message: the reason with its arithmetic.
         hint: what to change.
-
-    Since 0.1.
     """
 
     severity: Literal["refuse", "warn"]
@@ -91,7 +89,7 @@ def _advice(need: _Need, requests_per_minute: float, step: Step) -> str:
 
 def _judge_step(
     stage: StagePlan, function: FunctionRef, number: int, needs: Sequence[_Need], requests_per_minute: float
-) -> Finding | None:
+) -> StepProblem | None:
     step = stage.steps[number - 1]
     need = max(needs, key=lambda need: need.minutes(requests_per_minute, float(step.weight)))
     minutes = need.minutes(requests_per_minute, float(step.weight))
@@ -113,18 +111,16 @@ def _judge_step(
         f"{time}, but it bakes {format_duration(step.bake)}{longest}; {hint}"
     )
     severity: Literal["refuse", "warn"] = "refuse" if impossible else "warn"
-    return Finding(severity, function.key, number, need.gate, need.requests, minutes, message, hint)
+    return StepProblem(severity, function.key, number, need.gate, need.requests, minutes, message, hint)
 
 
-def check_feasibility(stage: StagePlan, requests_per_minute: float | Mapping[str, float]) -> tuple[Finding, ...]:
+def check_feasibility(stage: StagePlan, requests_per_minute: float | Mapping[str, float]) -> tuple[StepProblem, ...]:
     """The steps that can't be shown to be healthy in their time, even if not a single request fails.
 
     Args:
         stage: the plan.
         requests_per_minute: traffic of each alias by `FunctionRef.key`, or one number for all; functions that are not
             in the mapping are not checked.
-
-    Since 0.1.
     """
     needs = tuple(_needs(stage))
     if not needs:

@@ -15,7 +15,7 @@ from canary.errors import PlanError, UnknownStageError
 
 
 class Plan(Model):
-    """All stages of a `canary.toml`. Every field is described in docs/canary/plan.md. Since 0.1."""
+    """All stages of a `canary.toml`. Every field is described in docs/canary/plan.md."""
 
     stages: dict[str, StagePlan] = Field(min_length=1)
     journal: str = "file:.canary"

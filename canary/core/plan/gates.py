@@ -12,15 +12,15 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, JsonValue, model_validator
 
+from canary.core.histogram import snap
 from canary.core.plan.values import Duration, LimitPercent, Model
-from canary.core.thresholds import snap
 
 HttpSource = Literal["apigateway", "alb", "url"]
 LatencySource = Literal["lambda", "apigateway", "alb", "url"]
 
 
 class ErrorsGate(Model):
-    """Lambda errors per invocation, of both versions. Since 0.1."""
+    """Lambda errors per invocation, of both versions."""
 
     kind: Literal["errors"] = "errors"
     limit_percent: LimitPercent = Decimal(5)
@@ -29,7 +29,7 @@ class ErrorsGate(Model):
 
 
 class LatencyGate(Model):
-    """A latency quantile, judged as "share above the limit <= 1 - quantile". Since 0.1."""
+    """A latency quantile, judged as "share above the limit <= 1 - quantile"."""
 
     kind: Literal["latency"] = "latency"
     quantile: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
@@ -63,17 +63,14 @@ class LatencyGate(Model):
 
 
 class ThrottlesGate(Model):
-    """Throttled requests per request, of the whole alias: they never reach a version, so they hold and never blame.
-
-    Since 0.1.
-    """
+    """Throttled requests per request, of the whole alias: they never reach a version, so they hold and never blame."""
 
     kind: Literal["throttles"] = "throttles"
     limit_percent: LimitPercent = Decimal(1)
 
 
 class Http5xxGate(Model):
-    """HTTP 5xx per request at the API, load balancer or function URL: both versions mixed. Since 0.1."""
+    """HTTP 5xx per request at the API, load balancer or function URL: both versions mixed."""
 
     kind: Literal["http_5xx"] = "http_5xx"
     source: HttpSource
@@ -82,7 +79,7 @@ class Http5xxGate(Model):
 
 
 class EmfGate(Model):
-    """The counter of `canary.instrument`: warm requests only, separable by version. Since 0.1."""
+    """The counter of `canary.instrument`: warm requests only, separable by version."""
 
     kind: Literal["emf"] = "emf"
     namespace: str = "canary"
@@ -92,7 +89,7 @@ class EmfGate(Model):
 
 
 class MetricRef(Model):
-    """One CloudWatch metric. Dimension values may hold {function}, {alias}, {version} and {stage}. Since 0.1."""
+    """One CloudWatch metric. Dimension values may hold {function}, {alias}, {version} and {stage}."""
 
     namespace: str
     name: str
@@ -111,27 +108,27 @@ class MetricRef(Model):
 
 
 class RatioGate(Model):
-    """A business metric of two counts: orders / sessions not below 80 % of the baseline. Since 0.1."""
+    """A business metric of two counts: orders / sessions not below 80 % of the baseline."""
 
     kind: Literal["ratio"] = "ratio"
     numerator: MetricRef
     denominator: MetricRef
     bad_when: Literal["lower", "higher"] = "lower"
-    percent_of_base: Decimal = Field(default=Decimal(80), gt=0)
+    percent_of_baseline: Decimal = Field(default=Decimal(80), gt=0)
     """The minimum effect: "lower" is bad below this share of the baseline's ratio, "higher" above it."""
 
     @property
     def kappa(self) -> float:
         """The ratio of rates beyond which the worse side is bad."""
-        share = float(self.percent_of_base) / 100
+        share = float(self.percent_of_baseline) / 100
         return 1 / share if self.bad_when == "lower" else share
 
     @model_validator(mode="after")
     def _check(self) -> RatioGate:
         lower = self.bad_when == "lower"
-        if lower == (self.percent_of_base >= 100):
+        if lower == (self.percent_of_baseline >= 100):
             raise ValueError(
-                f'percent_of_base must be {"below" if lower else "above"} 100 when "{self.bad_when}" is bad'
+                f'percent_of_baseline must be {"below" if lower else "above"} 100 when "{self.bad_when}" is bad'
             )
         if not (self.numerator.by_version and self.denominator.by_version):
             raise ValueError("both metrics need {version} in a dimension: the ratio is compared between the versions")
@@ -139,30 +136,27 @@ class RatioGate(Model):
 
 
 class MetricGate(Model):
-    """Any CloudWatch metric as a gauge: each minute is within the limits or not. Since 0.1."""
+    """Any CloudWatch metric as a gauge: each minute is within the limits or not."""
 
     kind: Literal["metric"] = "metric"
     metric: MetricRef
     max: float | None = None
     min: float | None = None
-    max_percent_of_base: Decimal | None = Field(default=None, gt=0)
-    min_percent_of_base: Decimal | None = Field(default=None, gt=0)
+    max_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
+    min_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> MetricGate:
-        relative = (self.max_percent_of_base, self.min_percent_of_base)
+        relative = (self.max_percent_of_baseline, self.min_percent_of_baseline)
         if (self.max, self.min, *relative) == (None,) * 4:
-            raise ValueError("give at least one of max, min, max_percent_of_base, min_percent_of_base")
+            raise ValueError("give at least one of max, min, max_percent_of_baseline, min_percent_of_baseline")
         if relative != (None, None) and not self.metric.by_version:
             raise ValueError("a limit relative to the baseline needs {version} in a dimension")
         return self
 
 
 class QueueGate(Model):
-    """An SQS queue, usually a dead-letter queue: messages that appeared since the start, or the oldest one's age.
-
-    Since 0.1.
-    """
+    """An SQS queue, usually a dead-letter queue: messages that appeared since the start, or the oldest one's age."""
 
     kind: Literal["queue"] = "queue"
     queue: str
@@ -177,7 +171,7 @@ class QueueGate(Model):
 
 
 class AlarmsGate(Model):
-    """CloudWatch alarms, metric or composite: one that turns red after the start rolls back. Since 0.1."""
+    """CloudWatch alarms, metric or composite: one that turns red after the start rolls back."""
 
     kind: Literal["alarms"] = "alarms"
     names: tuple[str, ...] = Field(min_length=1)
@@ -185,7 +179,7 @@ class AlarmsGate(Model):
 
 
 class HealthGate(Model):
-    """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`). Since 0.1."""
+    """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`)."""
 
     kind: Literal["health"] = "health"
     url: str | None = None

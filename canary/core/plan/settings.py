@@ -22,7 +22,7 @@ def _weight(value: Decimal) -> Decimal:
 
 
 class Step(Model):
-    """One weight of the new version, and how long it is watched at most. Since 0.1."""
+    """One weight of the new version, and how long it is watched at most."""
 
     weight: Annotated[Decimal, AfterValidator(_weight)]
     """Percent of the alias' traffic."""
@@ -30,7 +30,7 @@ class Step(Model):
 
 
 class Rules(Model):
-    """What must hold before a canary starts. Defaults depend on the stage's name. Since 0.1."""
+    """What must hold before a canary starts. Defaults depend on the stage's name."""
 
     branch: str | None = None
     clean_tree: bool = False
@@ -38,19 +38,19 @@ class Rules(Model):
 
 
 class Evidence(Model):
-    """Numbers of the statistics (statistics.md §4.15). Since 0.1."""
+    """Numbers of the statistics (statistics.md §4.15)."""
 
     alpha_attributed: float = Field(default=0.005, gt=0, lt=0.5)
     alpha_relative: float = Field(default=0.005, gt=0, lt=0.5)
     alpha_safe: float = Field(default=0.05, gt=0, lt=0.5)
     alpha_share: float = Field(default=0.001, gt=0, lt=0.5)
-    worse_than_base: Decimal = Field(default=Decimal("1.5"), ge=1, lt=50)
+    worse_than_baseline: Decimal = Field(default=Decimal("1.5"), ge=1, lt=50)
     floor_percent: Percent = Decimal(1)
     history: Duration = timedelta(minutes=180)
 
 
 class SnsTarget(Model):
-    """An SNS topic. Since 0.1."""
+    """An SNS topic."""
 
     kind: Literal["sns"]
     topic_arn: str
@@ -58,7 +58,7 @@ class SnsTarget(Model):
 
 
 class WebhookTarget(Model):
-    """An HTTP receiver. The address may be a secret, so it can be named by an environment variable. Since 0.1."""
+    """An HTTP receiver. The address may be a secret, so it can be named by an environment variable."""
 
     kind: Literal["slack", "teams", "pagerduty", "webhook"]
     url: str | None = None
@@ -78,7 +78,7 @@ class WebhookTarget(Model):
 
 
 class EventBridgeTarget(Model):
-    """An EventBridge bus. Since 0.1."""
+    """An EventBridge bus."""
 
     kind: Literal["eventbridge"]
     bus: str = "default"
@@ -89,14 +89,14 @@ Notification = Annotated[SnsTarget | WebhookTarget | EventBridgeTarget, Field(di
 
 
 class FlagSwitch(Model):
-    """A feature flag that is switched off when the canary rolls back. Since 0.1."""
+    """A feature flag that is switched off when the canary rolls back."""
 
     source: str
     key: str
 
 
 class DeadMan(Model):
-    """The one-time schedule that rolls back when every driver died (decision 0014). Since 0.1."""
+    """The one-time schedule that rolls back when every driver died (decision 0014)."""
 
     role_arn: str
     after: Duration = timedelta(minutes=15)

@@ -23,7 +23,7 @@ _ALSO = {"prod": "production", "live": "production", "stage": "staging"}
 
 
 class Growth(Model):
-    """Steps that grow by a rule: linear adds `by`, exponential multiplies by `factor`, up to `up_to`. Since 0.1."""
+    """Steps that grow by a rule: linear adds `by`, exponential multiplies by `factor`, up to `up_to`."""
 
     rule: Literal["linear", "exponential"]
     start: Decimal | None = Field(default=None, gt=0, lt=100)

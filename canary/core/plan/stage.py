@@ -28,7 +28,7 @@ def _function(value: object) -> object:
 
 
 class StagePlan(Model):
-    """One stage, with every default filled in. Every field is described in docs/canary/plan.md. Since 0.1."""
+    """One stage, with every default filled in. Every field is described in docs/canary/plan.md."""
 
     name: str = ""
     functions: tuple[Annotated[FunctionRef, BeforeValidator(_function)], ...] = Field(min_length=1)

@@ -41,7 +41,7 @@ def parse_duration(value: object) -> object:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration the way a plan does: "10m", "1h30m", "90s" as "1m30s", "2.5s". Since 0.1."""
+    """Write a duration the way a plan does: "10m", "1h30m", "90s" as "1m30s", "2.5s"."""
     hours, rest = divmod(value.total_seconds(), 3600)
     minutes, seconds = divmod(rest, 60)
     parts = (f"{hours:g}h" if hours else "", f"{minutes:g}m" if minutes else "", f"{seconds:g}s" if seconds else "")
@@ -66,8 +66,6 @@ class FunctionRef:
 
     Raises:
         ValueError: no function, or an alias that can't be shifted: a version number or $LATEST.
-
-    Since 0.1.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

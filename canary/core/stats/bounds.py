@@ -21,7 +21,7 @@ _STEPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Bounds of a failure probability, as ratios. Both hold at all times together with 1 - 2 alpha. Since 0.1."""
+    """Bounds of a failure probability, as ratios. Both hold at all times together with 1 - 2 alpha."""
 
     lower: float
     upper: float

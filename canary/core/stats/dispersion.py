@@ -61,12 +61,12 @@ def temper_absolute(dispersion: Dispersion, canary_requests: float, source: floa
     return max(1.0, dispersion.at(canary_requests), source)
 
 
-def temper_ratio(dispersion: Dispersion, canary_requests: float, base_requests: float, source: float) -> float:
+def temper_ratio(dispersion: Dispersion, canary_requests: float, baseline_requests: float, source: float) -> float:
     """d_R at the expected requests per minute of both versions.
 
     The floor `source` also holds with a usable history: retries inflate both versions' counts (cautious).
     """
-    total = canary_requests + base_requests
+    total = canary_requests + baseline_requests
     share = canary_requests / total if total > 0.0 else 0.0
-    mixed = (1.0 - share) * dispersion.at(canary_requests) + share * dispersion.at(base_requests)
+    mixed = (1.0 - share) * dispersion.at(canary_requests) + share * dispersion.at(baseline_requests)
     return max(1.0, mixed, source)

@@ -12,20 +12,20 @@ def _ln_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
-def share_ln_e(weight: float, canary_requests: float, base_requests: float) -> float:
+def share_ln_e(weight: float, canary_requests: float, baseline_requests: float) -> float:
     """Ln E against "every request goes to the canary with probability `weight`", for one weight step.
 
     Args:
         weight: nominal share, above 0 and below 1.
         canary_requests: N_c of the step.
-        base_requests: N_b of the step.
+        baseline_requests: N_b of the step.
     """
     a, b = _PRIOR * weight, _PRIOR * (1.0 - weight)
     return (
-        _ln_beta(a + canary_requests, b + base_requests)
+        _ln_beta(a + canary_requests, b + baseline_requests)
         - _ln_beta(a, b)
         - canary_requests * math.log(weight)
-        - base_requests * math.log1p(-weight)
+        - baseline_requests * math.log1p(-weight)
     )
 
 

@@ -11,9 +11,9 @@ from canary.core.stats.bounds import interval
 from canary.core.stats.processes import Counts
 from canary.core.stats.safe import requests_needed, safe_ln_e
 from canary.core.verdict.model import StreamEvidence
-from canary.core.verdict.score import Score, is_by_version
+from canary.core.verdict.scoring import Score, is_by_version
+from canary.core.verdict.sentences import STATES, counted, gauged, of_function, version_names
 from canary.core.verdict.timeline import Timeline
-from canary.core.verdict.words import STATES, counted, gauged, of_function, version_words
 
 
 def totals(counts: Sequence[Counts]) -> tuple[int, int, int, int]:
@@ -51,7 +51,7 @@ class Examiner:
 
     def names(self, score: Score) -> tuple[str, str]:
         """How candidate and base of a stream are called."""
-        return version_words(self._versions.get(score.key.function, self._only))
+        return version_names(self._versions.get(score.key.function, self._only))
 
     def proof_from(self, score: Score) -> int:
         """Index of the first minute that counts for the proof of health."""
@@ -100,8 +100,8 @@ class Examiner:
             limit_ratio=score.limit,
             candidate_requests=n_c,
             candidate_bad=x_c,
-            base_requests=n_b,
-            base_bad=x_b,
+            baseline_requests=n_b,
+            baseline_bad=x_b,
             is_safe=is_safe or not score.is_shifted,
             ln_attributed=attributed[-1] if attributed else None,
             ln_literal=paths.literal[-1] if paths.literal else None,

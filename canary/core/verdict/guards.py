@@ -9,8 +9,8 @@ from itertools import groupby
 
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, StreamKey
 from canary.core.plan import AlarmsGate, HealthGate, StagePlan
-from canary.core.verdict.model import Process
-from canary.core.verdict.score import Score, counts_failures
+from canary.core.verdict.model import Rule
+from canary.core.verdict.scoring import Score, counts_failures
 from canary.core.verdict.timeline import Timeline
 
 CRASH_REQUESTS = 20
@@ -19,10 +19,10 @@ CRASH_MINUTES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Finding:
     """Something a rule found: which rule, in words, whom it blames and since when."""
 
-    process: Process
+    rule: Rule
     sentence: str
     first_seen: datetime | None = None
     blamed: tuple[StreamKey, ...] = ()
@@ -37,7 +37,7 @@ def _probes_by_key(observations: Observations) -> dict[StreamKey, list[Probe]]:
     return {key: list(probes) for key, probes in groupby(ordered, key=lambda probe: probe.key)}
 
 
-def failed_probe(stage: StagePlan, observations: Observations) -> Ground | None:
+def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None:
     """So many health checks in a row failed on the new version. Those of unknown version are passed over."""
     for key, probes in _probes_by_key(observations).items():
         gate = stage.gates.get(key.gate)
@@ -47,7 +47,7 @@ def failed_probe(stage: StagePlan, observations: Observations) -> Ground | None:
             row = 0 if probe.ok else row + (probe.ok is False)
             if row >= needed:
                 times = f"{row} times in a row" if row > 1 else "once"
-                return Ground(Process.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
+                return Finding(Rule.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
     return None
 
 
@@ -58,17 +58,17 @@ def is_new(alarm: AlarmReading, start: datetime | None) -> bool:
     return alarm.since >= start
 
 
-def red_alarm(observations: Observations, start: datetime | None) -> Ground | None:
+def red_alarm(observations: Observations, start: datetime | None) -> Finding | None:
     """An alarm of the plan went into ALARM after the start; the state at the start does not count (SAM#716)."""
     for alarm in observations.alarms:
         if alarm.state is AlarmState.ALARM and is_new(alarm, start):
             detail = f": {alarm.detail}" if alarm.detail else ""
             key = StreamKey("", alarm.gate)
-            return Ground(Process.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
+            return Finding(Rule.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
     return None
 
 
-def crash(scores: Sequence[Score], line: Timeline) -> Ground | None:
+def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
     """Half of many requests failed in two minutes running, even if the old version fails too."""
     for score in scores:
         if not counts_failures(score.gate):
@@ -80,13 +80,13 @@ def crash(scores: Sequence[Score], line: Timeline) -> Ground | None:
             if row == CRASH_MINUTES:
                 what = f"at least half of them in each of {CRASH_MINUTES} minutes running"
                 sentence = f"{what}, the second at {minute:%H:%M} UTC"
-                return Ground(Process.CRASH, sentence, minute, (score.key,))
+                return Finding(Rule.CRASH, sentence, minute, (score.key,))
     return None
 
 
 def blind(
     stage: StagePlan, observations: Observations, scores: Sequence[Score], start: datetime | None, now: datetime
-) -> Ground | None:
+) -> Finding | None:
     """Metrics unknown for minutes, and the latest health check failed: back to the version known to be good."""
     failing = [probes[-1] for probes in _probes_by_key(observations).values() if probes[-1].ok is False]
     if not failing or start is None:
@@ -98,7 +98,7 @@ def blind(
             sentence = (
                 f"{score.key} has been unknown since {known:%H:%M} UTC and a health check failed, {_of(failing[0])}"
             )
-            return Ground(Process.BLIND, sentence, failing[0].at, (failing[0].key, score.key))
+            return Finding(Rule.BLIND, sentence, failing[0].at, (failing[0].key, score.key))
     return None
 
 
@@ -109,7 +109,7 @@ def hard_guard(
     line: Timeline,
     start: datetime | None,
     now: datetime,
-) -> Ground | None:
+) -> Finding | None:
     """The first hard guard that strikes."""
     return (
         failed_probe(stage, observations)
@@ -119,9 +119,9 @@ def hard_guard(
     )
 
 
-def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Ground, ...]:
+def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Finding, ...]:
     """Alarms and health checks that nobody can read: reasons to hold, never a success."""
-    found: list[Ground] = []
+    found: list[Finding] = []
     readings = {(alarm.gate, alarm.name): alarm for alarm in observations.alarms}
     for name, gate in stage.gates.items():
         if not isinstance(gate, AlarmsGate):
@@ -130,12 +130,12 @@ def unclear(stage: StagePlan, observations: Observations, start: datetime | None
             alarm = readings.get((name, alarm_name))
             if alarm is None or alarm.state is AlarmState.UNKNOWN:
                 detail = f": {alarm.detail}" if alarm is not None and alarm.detail else ""
-                found.append(Ground(Process.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
+                found.append(Finding(Rule.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
             elif alarm.state is AlarmState.ALARM and not is_new(alarm, start) and gate.already_red == "refuse":
-                found.append(Ground(Process.ALARM, f'alarm "{alarm_name}" was red before the start'))
+                found.append(Finding(Rule.ALARM, f'alarm "{alarm_name}" was red before the start'))
     for probes in _probes_by_key(observations).values():
         if probes[-1].ok is None:
-            found.append(Ground(Process.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
+            found.append(Finding(Rule.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
         elif probes[-1].ok is False:
-            found.append(Ground(Process.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
+            found.append(Finding(Rule.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
     return tuple(found)

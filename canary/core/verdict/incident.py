@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from canary.core.stats.grids import FALLING
 from canary.core.stats.mixture import first_crossing, mean_path, restart_path
-from canary.core.verdict.score import Path, Score
+from canary.core.verdict.scoring import Path, Score
 
 WINDOW = 2
 """Minutes whose pooled rates say whether a limit is still broken; the minute of the crossing soon drops out."""

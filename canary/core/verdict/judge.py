@@ -10,19 +10,18 @@ from datetime import datetime
 from canary.core.measurements import MINUTE, DataState, Observations, WeightChange
 from canary.core.plan import MetricGate, QueueGate, StagePlan, ThrottlesGate
 from canary.core.stats.mixture import first_crossing, mean_path
-from canary.core.verdict import checks
+from canary.core.verdict import holds
 from canary.core.verdict.evidence import Examiner, asks_for_proof
-from canary.core.verdict.guards import Ground, hard_guard, unclear
+from canary.core.verdict.guards import Finding, hard_guard, unclear
 from canary.core.verdict.incident import Incident, find_incident
-from canary.core.verdict.model import Judgement, Process, SharedIncident, StreamEvidence, Verdict
-from canary.core.verdict.score import Path, Score, is_by_version
-from canary.core.verdict.scoring import score_all
+from canary.core.verdict.model import Judgement, Rule, SharedIncident, StreamEvidence, Verdict
+from canary.core.verdict.scoring import Path, Score, is_by_version, score_all
+from canary.core.verdict.sentences import limit, odds
 from canary.core.verdict.timeline import timeline
-from canary.core.verdict.words import limit, odds
 
 _AGAINST = {
-    Process.ATTRIBUTED: "evidence {odds} against",
-    Process.RELATIVE: "evidence {odds} that it is worse than {base}",
+    Rule.ATTRIBUTED: "evidence {odds} against",
+    Rule.RELATIVE: "evidence {odds} that it is worse than {base}",
 }
 
 
@@ -30,7 +29,7 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
     """Judge a canary from all settled minutes since its first weight change.
 
     Recomputed from minute 1 at every tick, so it is idempotent and takes late corrections. The same arguments always
-    give the same judgement. Once sick, stays sick as long as the rows stay.
+    give the same judgement. Once unhealthy, it stays unhealthy as long as the rows stay.
 
     Args:
         stage: the plan the canary runs under.
@@ -38,8 +37,6 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
         weights: every weight written since the start, oldest first; the first is the start. Empty before the start,
             when only health checks and alarms can speak.
         now: aware UTC time of the tick.
-
-    Since 0.1.
     """
     return _Case(stage, observations, weights, now).judgement()
 
@@ -47,7 +44,7 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
 @dataclass(frozen=True, slots=True)
 class _Ruling:
     verdict: Verdict
-    finding: Ground
+    finding: Finding
     incident: SharedIncident | None = None
 
 
@@ -70,27 +67,27 @@ class _Case:
     def judgement(self) -> Judgement:
         """The verdict with everything that goes with it."""
         evidence = tuple(self._examiner.evidence(score) for score in self._scores)
-        holds = self._reasons_to_hold()
+        objections = self._reasons_to_hold()
         missing = self._missing()
         unproven = self._unproven(evidence)
         ruling = (
-            self._sick()
+            self._unhealthy()
             or self._frozen()
             or next((_Ruling(Verdict.NO_DATA, finding) for finding in missing), None)
-            or next((_Ruling(Verdict.INCONCLUSIVE, finding) for finding in (*holds, *unproven)), None)
+            or next((_Ruling(Verdict.INCONCLUSIVE, finding) for finding in (*objections, *unproven)), None)
             or _Ruling(Verdict.HEALTHY, self._healthy(evidence))
         )
-        reasons = [ruling.finding, *missing, *holds, *unproven] if ruling.verdict is not Verdict.HEALTHY else []
-        harm = checks.failures(self._scores)
+        reasons = [ruling.finding, *missing, *objections, *unproven] if ruling.verdict is not Verdict.HEALTHY else []
+        harm = holds.failures(self._scores)
         return Judgement(
             verdict=ruling.verdict,
             sentence=ruling.finding.sentence,
-            deciding=ruling.finding.process,
+            deciding=ruling.finding.rule,
             at=self._now,
             evidence=evidence,
             blamed=ruling.finding.blamed,
             reasons=tuple(dict.fromkeys(finding.sentence for finding in reasons)),
-            warnings=(*checks.bypasses(self._observations, self._scores, self._line), *self._observations.notes),
+            warnings=(*holds.bypasses(self._observations, self._scores, self._line), *self._observations.notes),
             first_seen=ruling.finding.first_seen,
             minutes_scored=len(self._line.minutes),
             failed_requests=harm.failed,
@@ -102,49 +99,49 @@ class _Case:
 
     # 1 and 2: what takes the canary back
 
-    def _sick(self) -> _Ruling | None:
+    def _unhealthy(self) -> _Ruling | None:
         finding = self._guard() or self._earlier_rule() or self._incident_finding()
-        return _Ruling(Verdict.SICK, finding) if finding else None
+        return _Ruling(Verdict.UNHEALTHY, finding) if finding else None
 
-    def _earlier_rule(self) -> Ground | None:
+    def _earlier_rule(self) -> Finding | None:
         """Of the two rules the one that fired first: a late tick tells the same story as one in time."""
         fired = [found for found in (self._attributed_finding(), self._relative_finding()) if found is not None]
         return min(fired, key=lambda found: found.first_seen or self._now, default=None)
 
-    def _guard(self) -> Ground | None:
+    def _guard(self) -> Finding | None:
         guard = hard_guard(self._stage, self._observations, self._scores, self._line, self._start, self._now)
-        if guard is None or guard.process is not Process.CRASH:
+        if guard is None or guard.rule is not Rule.CRASH:
             return guard
         crashed = next(score for score in self._scores if score.key in guard.blamed)
         return replace(guard, sentence=f"{self._examiner.sentence(crashed, bounds=True)}; {guard.sentence}")
 
-    def _attributed_finding(self) -> Ground | None:
+    def _attributed_finding(self) -> Finding | None:
         minute = first_crossing(self._attributed, self._bound)
         if minute is None:
             return None
         paths = [(score, score.processes.attributed or ()) for score in self._blaming]
-        return self._verdict_of(Process.ATTRIBUTED, minute, paths, self._attributed, self._bound)
+        return self._verdict_of(Rule.ATTRIBUTED, minute, paths, self._attributed, self._bound)
 
-    def _relative_finding(self) -> Ground | None:
+    def _relative_finding(self) -> Finding | None:
         """One stream: ratio and floor latched separately; several: mean of the smaller of both (§4.4, §4.9)."""
         bound = -math.log(self._stage.evidence.alpha_relative)
         paths = [(score, path) for score in self._scores if (path := score.processes.relative) is not None]
         mean = mean_path([path for _, path in paths])
         alone = paths[0][0].processes if len(paths) == 1 else None
         minute = alone.relative_crossing(bound) if alone else first_crossing(mean, bound)
-        return None if minute is None else self._verdict_of(Process.RELATIVE, minute, paths, mean, bound)
+        return None if minute is None else self._verdict_of(Rule.RELATIVE, minute, paths, mean, bound)
 
     def _verdict_of(
-        self, process: Process, minute: int, paths: Sequence[tuple[Score, Path]], mean: Path, bound: float
-    ) -> Ground:
+        self, rule: Rule, minute: int, paths: Sequence[tuple[Score, Path]], mean: Path, bound: float
+    ) -> Finding:
         ranked = sorted(paths, key=lambda pair: -pair[1][minute])
         blamed = [score for score, path in ranked if path[minute] >= bound] or [ranked[0][0]]
         worst = blamed[0]
         strength = max(mean[minute], bound)
-        against = _AGAINST[process].format(odds=odds(strength), base=self._examiner.names(worst)[1])
+        against = _AGAINST[rule].format(odds=odds(strength), base=self._examiner.names(worst)[1])
         numbers = self._examiner.sentence(worst, bounds=True)
-        return Ground(
-            process,
+        return Finding(
+            rule,
             f"{numbers}; {against}, seen in minute {minute + 1}",
             self._line.minutes[minute],
             tuple(score.key for score in blamed),
@@ -169,13 +166,13 @@ class _Case:
         who = "both versions break it" if is_by_version(worst.gate) else "the versions can't be told apart"
         return f"{self._examiner.sentence(worst)}; the limit is {limit(worst.limit)} %, {who}"
 
-    def _incident_finding(self) -> Ground | None:
+    def _incident_finding(self) -> Finding | None:
         minute = self._incident.persisted
         if minute is None:
             return None
         keys = tuple(score.key for score in self._incident.hot)
         sentence = f"{self._incident_sentence()}, seen in minute {minute + 1}"
-        return Ground(Process.LITERAL, sentence, self._line.minutes[minute], keys)
+        return Finding(Rule.LITERAL, sentence, self._line.minutes[minute], keys)
 
     def _frozen(self) -> _Ruling | None:
         incident = self._incident
@@ -186,38 +183,38 @@ class _Case:
         still = "still above" if incident.above else "not clear whether it lasts"
         sentence = f"frozen since {since:%H:%M} UTC by a shared incident, {still}: {self._incident_sentence()}"
         keys = tuple(score.key for score in incident.hot)
-        return _Ruling(Verdict.INCONCLUSIVE, Ground(Process.LITERAL, sentence, since, keys), shared)
+        return _Ruling(Verdict.INCONCLUSIVE, Finding(Rule.LITERAL, sentence, since, keys), shared)
 
     # 4 to 6: not known, not safe, safe
 
-    def _missing(self) -> tuple[Ground, ...]:
+    def _missing(self) -> tuple[Finding, ...]:
         if not any(score.schedule.step_from < len(self._line.minutes) for score in self._scores):
-            return (Ground(Process.NO_DATA, "no whole minute of the present weight is settled yet"),)
-        found: list[Ground] = []
+            return (Finding(Rule.NO_DATA, "no whole minute of the present weight is settled yet"),)
+        found: list[Finding] = []
         for score in self._scores:
             if not score.is_shifted:
                 continue
             if score.state is not DataState.COMPLETE:
-                found.append(Ground(Process.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
+                found.append(Finding(Rule.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
             elif not score.seen and not isinstance(score.gate, ThrottlesGate):
                 what = "has no value" if isinstance(score.gate, (MetricGate, QueueGate)) else "counted no request"
                 name = self._examiner.names(score)[0]
                 sentence = f"{score.key} {what} for {name} under the present weight"
-                found.append(Ground(Process.NO_DATA, sentence, blamed=(score.key,)))
+                found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
         return tuple(found)
 
-    def _reasons_to_hold(self) -> tuple[Ground, ...]:
+    def _reasons_to_hold(self) -> tuple[Finding, ...]:
         return (
             *unclear(self._stage, self._observations, self._start),
-            *checks.wrong_share(self._stage, self._scores),
-            *checks.lost_requests(self._observations, self._scores, self._line),
-            *checks.throttled(self._scores),
-            *checks.harm(self._stage, self._scores),
+            *holds.wrong_share(self._stage, self._scores),
+            *holds.lost_requests(self._observations, self._scores, self._line),
+            *holds.throttled(self._scores),
+            *holds.harm(self._stage, self._scores),
         )
 
-    def _unproven(self, evidence: Sequence[StreamEvidence]) -> tuple[Ground, ...]:
+    def _unproven(self, evidence: Sequence[StreamEvidence]) -> tuple[Finding, ...]:
         """Streams that don't let the canary go on, the slowest first."""
-        found: list[tuple[float, Ground]] = []
+        found: list[tuple[float, Finding]] = []
         for score, said in zip(self._scores, evidence, strict=True):
             if said.is_safe:
                 continue
@@ -229,15 +226,15 @@ class _Case:
                 more = f"; at this rate it can't be shown to stay below {limit(score.limit)} %"
             slowness = math.inf if said.minutes_needed is None else said.minutes_needed
             sentence = self._examiner.recent(score) + more
-            found.append((slowness, Ground(Process.WAITING, sentence, blamed=(score.key,))))
+            found.append((slowness, Finding(Rule.WAITING, sentence, blamed=(score.key,))))
         return tuple(finding for _, finding in sorted(found, key=lambda pair: -pair[0]))
 
-    def _healthy(self, evidence: Sequence[StreamEvidence]) -> Ground:
+    def _healthy(self, evidence: Sequence[StreamEvidence]) -> Finding:
         pairs = zip(evidence, self._scores, strict=True)
         proven = [(said.ln_safe, index, score) for index, (said, score) in enumerate(pairs) if said.ln_safe is not None]
         narrowest = min(proven)[2]
         numbers = self._examiner.recent(narrowest, bounds=True)
-        return Ground(Process.SAFE, f"{numbers}; shown to stay below {limit(narrowest.limit)} %")
+        return Finding(Rule.SAFE, f"{numbers}; shown to stay below {limit(narrowest.limit)} %")
 
 
 def _minutes_to_decision(evidence: Sequence[StreamEvidence], scores: Sequence[Score]) -> float | None:

@@ -11,23 +11,23 @@ from canary.core.stats.bounds import Interval, interval
 
 
 class Verdict(StrEnum):
-    """What the evidence says. Only HEALTHY moves forward, only SICK rolls back. Since 0.1."""
+    """What the evidence says. Only HEALTHY moves forward, only UNHEALTHY rolls back."""
 
     HEALTHY = "healthy"
-    SICK = "sick"
+    UNHEALTHY = "unhealthy"
     INCONCLUSIVE = "inconclusive"
     NO_DATA = "no_data"
 
 
-class Process(StrEnum):
-    """Which rule decided. Since 0.1."""
+class Rule(StrEnum):
+    """Which rule decided."""
 
     PROBE = "health probe"
     ALARM = "alarm"
     CRASH = "half of all requests failed"
     BLIND = "metrics unknown and probe failed"
     ATTRIBUTED = "attributed"
-    RELATIVE = "worse than base"
+    RELATIVE = "worse than baseline"
     LITERAL = "literal limit"
     SHARE = "sample ratio"
     CONSERVATION = "conservation"
@@ -53,8 +53,6 @@ class StreamEvidence:
         dispersion: what its evidence was divided by last (statistics.md §4.7).
         alpha: error probability of the interval, per side.
         sentence: its numbers in one line.
-
-    Since 0.1.
     """
 
     key: StreamKey
@@ -62,8 +60,8 @@ class StreamEvidence:
     limit_ratio: float
     candidate_requests: int
     candidate_bad: int
-    base_requests: int
-    base_bad: int
+    baseline_requests: int
+    baseline_bad: int
     is_safe: bool
     ln_attributed: float | None
     ln_literal: float | None
@@ -84,12 +82,12 @@ class StreamEvidence:
     @property
     def base_interval(self) -> Interval:
         """Bounds of the base's rate in the same minutes."""
-        return interval(self.base_requests, self.base_bad, self.alpha, self.dispersion)
+        return interval(self.baseline_requests, self.baseline_bad, self.alpha, self.dispersion)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedIncident:
-    """Both versions break the limit: the canary is frozen. Since 0.1.
+    """Both versions break the limit: the canary is frozen.
 
     Attributes:
         since: minute in which the literal rule fired.
@@ -104,7 +102,7 @@ class SharedIncident:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict of one tick with its reasons. Since 0.1.
+    """The verdict of one tick with its reasons.
 
     Attributes:
         sentence: one line for people, with the numbers.
@@ -123,7 +121,7 @@ class Judgement:
 
     verdict: Verdict
     sentence: str
-    deciding: Process
+    deciding: Rule
     at: datetime
     evidence: tuple[StreamEvidence, ...] = ()
     blamed: tuple[StreamKey, ...] = ()

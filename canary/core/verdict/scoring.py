@@ -1,13 +1,29 @@
-"""From what was measured to the score of every stream of the plan. Fills counts; compares with no bound."""
+"""Scores every stream of the plan: what was measured, minute by minute, and the e-processes it feeds.
+
+Values and arithmetic. It compares with no bound and gives no verdict.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from canary.core.measurements import DataState, Gauge, MinuteCounts, MinuteValue, Observations, Stream, WeightChange
+from canary.core.measurements import (
+    DataState,
+    Gauge,
+    MinuteCounts,
+    MinuteValue,
+    Observations,
+    Stream,
+    StreamKey,
+    WeightChange,
+)
 from canary.core.plan import (
     CountingGate,
+    EmfGate,
+    ErrorsGate,
+    Gate,
     GaugeGate,
     LatencyGate,
     MetricGate,
@@ -22,12 +38,144 @@ from canary.core.stats.dispersion import (
     temper_absolute,
     temper_ratio,
 )
-from canary.core.stats.processes import Counts, absolute_path
-from canary.core.verdict.score import Processes, Score, is_by_version, limit_of, processes_of
+from canary.core.stats.grids import EQUAL, FALLING
+from canary.core.stats.mixture import Factors, restart_path
+from canary.core.stats.processes import (
+    Counts,
+    absolute_factors,
+    absolute_path,
+    attributed_factors,
+    ratio_factors,
+    ratio_path,
+    relative_crossing,
+    swap,
+)
 from canary.core.verdict.timeline import Schedule, Timeline, schedule
+
+Path = tuple[float, ...]
 
 MINUTE_LIMIT = 0.01
 """A gauge is judged by its minutes: at most this share of them may break the limit. Three in a row roll back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Ln E after each scored minute; None where a process does not apply to the stream.
+
+    Attributes:
+        literal: absolute process (§4.3), which blames nobody.
+        attributed: attribution-aware process (§4.5), absolute where the base is silent.
+        ratio: worse than the base (§4.4).
+        floor: above the floor rate; the relative rule needs both.
+        absolute: log factors of `literal`, to start it again after an incident.
+    """
+
+    literal: Path | None = None
+    attributed: Path | None = None
+    ratio: Path | None = None
+    floor: Path | None = None
+    absolute: tuple[Factors, ...] = ()
+
+    @property
+    def relative(self) -> Path | None:
+        """The relative rule as one process: per minute the smaller of ratio and floor, valid for its null (§4.9)."""
+        if self.ratio is None or self.floor is None:
+            return self.ratio
+        return tuple(map(min, self.ratio, self.floor))
+
+    def relative_crossing(self, ln_bound: float) -> int | None:
+        """Where the relative rule of this stream alone fires: ratio and floor are latched separately (§4.4)."""
+        ratio = self.ratio or ()
+        return relative_crossing(ratio, ratio if self.floor is None else self.floor, ln_bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One stream of a run, scored.
+
+    Attributes:
+        limit: p0, or kappa of a `ratio` gate.
+        counts: one per scored minute, tempered; a gauge's minute counts as one request.
+        seen: whether there was anything to count under the present weight.
+        last_known: youngest minute with a row.
+    """
+
+    key: StreamKey
+    gate: CountingGate | GaugeGate
+    state: DataState
+    detail: str
+    limit: float
+    counts: tuple[Counts, ...]
+    schedule: Schedule
+    dispersion: Dispersion
+    seen: bool
+    last_known: datetime | None
+    processes: Processes
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether the function has any weight yet; in an ordered stage others may come first."""
+        return self.schedule.weight > 0.0
+
+    @property
+    def expected_requests(self) -> float:
+        """Candidate requests per minute under the present weight: from the history, or else as seen so far."""
+        if self.dispersion.minutes:
+            return self.dispersion.mean_requests * (self.schedule.weight if is_by_version(self.gate) else 1.0)
+        recent = self.counts[self.schedule.step_from :]
+        return sum(minute.n_c for minute in recent) / len(recent) if recent else 0.0
+
+
+def is_by_version(gate: Gate) -> bool:
+    """Whether a gate counts the requests of the two versions apart."""
+    return isinstance(gate, (ErrorsGate, EmfGate, RatioGate)) or (isinstance(gate, LatencyGate) and gate.by_version)
+
+
+def counts_failures(gate: Gate) -> bool:
+    """Whether the bad requests of a gate are failures of one version, which harm is counted by."""
+    return isinstance(gate, ErrorsGate) or (isinstance(gate, EmfGate) and gate.bad == "errors")
+
+
+def limit_of(gate: CountingGate) -> float:
+    """p0 of a counting gate; kappa of a ratio."""
+    if isinstance(gate, LatencyGate):
+        return gate.limit_ratio
+    return gate.kappa if isinstance(gate, RatioGate) else float(gate.limit_percent) / 100.0
+
+
+def processes_of(stage: StagePlan, gate: CountingGate, counts: Sequence[Counts], first: int) -> Processes:
+    """The processes of a counting gate. One that starts later than the run is 1 until then.
+
+    Args:
+        stage: for kappa, floor and horizon.
+        gate: decides which processes apply.
+        counts: one per scored minute of the run.
+        first: index of the function's first minute with a weight.
+    """
+    horizon = stage.horizon_minutes
+    scored, still = counts[first:], (0.0,) * first
+    if isinstance(gate, RatioGate):
+        against = swap(scored) if gate.bad_when == "lower" else scored
+        return Processes(ratio=still + ratio_path(against, gate.kappa, horizon))
+    absolute = absolute_factors(scored, limit_of(gate))
+    literal = still + restart_path(absolute, FALLING, horizon)
+    kept = ((None,) * first + tuple(absolute)) if first else tuple(absolute)
+    if not is_by_version(gate):
+        return Processes(literal=literal, absolute=kept)
+    ratio = ratio_factors(scored, float(stage.evidence.worse_than_baseline))
+    attributed = attributed_factors(absolute, ratio, absolute_when_silent=True)
+    blaming = still + restart_path(attributed, FALLING, horizon)
+    # No relative rule for latency: the base is warm and the canary is not (§4.13).
+    if isinstance(gate, (ErrorsGate, EmfGate)) and gate.relative:
+        floor = float(stage.evidence.floor_percent) / 100.0
+        return Processes(
+            literal,
+            blaming,
+            still + restart_path(ratio, EQUAL, horizon),
+            still + absolute_path(scored, floor, horizon),
+            kept,
+        )
+    return Processes(literal, blaming, absolute=kept)
 
 
 class _Tempers:
@@ -50,9 +198,9 @@ class _Tempers:
 
 
 def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
-    if min(row.candidate_requests, row.candidate_bad, row.base_requests, row.base_bad) < 0:
+    if min(row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad) < 0:
         return True
-    too_many = row.candidate_bad > row.candidate_requests or row.base_bad > row.base_requests
+    too_many = row.candidate_bad > row.candidate_requests or row.baseline_bad > row.baseline_requests
     return too_many and not isinstance(gate, RatioGate)
 
 
@@ -67,7 +215,7 @@ def _counts(
             yield Counts(0, 0)
             continue
         d_a, d_r = tempers.at(weight)
-        yield Counts(row.candidate_requests, row.candidate_bad, row.base_requests, row.base_bad, d_a, d_r)
+        yield Counts(row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad, d_a, d_r)
 
 
 def _score_stream(
@@ -79,7 +227,7 @@ def _score_stream(
         state, detail = DataState.UNKNOWN, "its numbers contradict each other: more bad requests than requests"
     history = NOTHING_KNOWN
     if not isinstance(gate, RatioGate):
-        history = estimate_dispersion((row.base_requests, row.base_bad) for row in stream.history)
+        history = estimate_dispersion((row.baseline_requests, row.baseline_bad) for row in stream.history)
     tempers = _Tempers(history, source, by_version=is_by_version(gate))
     counts = tuple(_counts(gate, rows, line, plan, tempers))
     present = line.minutes[plan.step_from :]
@@ -100,7 +248,7 @@ def _score_stream(
 
 def _breaks(gate: GaugeGate, row: MinuteValue, before: float | None) -> bool | None:
     """Whether a minute's value breaks the limits of its gate; None when there is nothing to compare."""
-    value, base = row.candidate, row.base
+    value, base = row.candidate, row.baseline
     if value is None:
         return None
     if isinstance(gate, QueueGate):
@@ -113,7 +261,7 @@ def _breaks(gate: GaugeGate, row: MinuteValue, before: float | None) -> bool | N
     ]
     if base is not None and base > 0.0:  # next to nothing every ratio explodes (hyperswitch-helm#308)
         percent = 100.0 * value / base
-        most, least = gate.max_percent_of_base, gate.min_percent_of_base
+        most, least = gate.max_percent_of_baseline, gate.min_percent_of_baseline
         known.append(percent > float(most) if most is not None else None)
         known.append(percent < float(least) if least is not None else None)
     answers = [answer for answer in known if answer is not None]

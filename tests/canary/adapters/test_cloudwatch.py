@@ -71,7 +71,7 @@ def test_both_versions_are_counted_apart_minute_by_minute(aws: AwsStandIn) -> No
     aws.clock.advance(300)
     found = measured(aws, stage_of("api:live"), window(aws, start))
     rows = stream(found, "errors").minutes
-    assert [(r.candidate_requests, r.candidate_bad, r.base_requests, r.base_bad) for r in rows] == [
+    assert [(r.candidate_requests, r.candidate_bad, r.baseline_requests, r.baseline_bad) for r in rows] == [
         (ran.count("2"), ran.count("2"), ran.count("1"), 0),
         (later.count("2"), later.count("2"), later.count("1"), 0),
     ]
@@ -98,10 +98,10 @@ def test_minutes_before_the_start_are_the_bases_history(aws: AwsStandIn) -> None
     call(aws, 3)
     aws.clock.advance(300)
     rows = stream(measured(aws, stage_of("api:live"), window(aws, start, history=10)), "errors")
-    assert [(r.minute, r.base_requests, r.base_bad, r.candidate_requests) for r in rows.history] == [
+    assert [(r.minute, r.baseline_requests, r.baseline_bad, r.candidate_requests) for r in rows.history] == [
         (start - 2 * MINUTE, 7, 0, 0)
     ]
-    assert [r.base_requests for r in rows.minutes] == [3]
+    assert [r.baseline_requests for r in rows.minutes] == [3]
 
 
 def test_without_a_series_of_its_own_the_base_is_the_total_minus_the_candidate(
@@ -120,7 +120,7 @@ def test_without_a_series_of_its_own_the_base_is_the_total_minus_the_candidate(
 
     monkeypatch.setattr(series_module, "_query", hide_base)
     (row,) = stream(measured(aws, stage_of("api:live"), window(aws, start)), "errors").minutes
-    assert (row.base_requests, row.base_bad) == (ran.count("1"), 0)
+    assert (row.baseline_requests, row.baseline_bad) == (ran.count("1"), 0)
     assert (row.candidate_requests, row.candidate_bad) == (ran.count("2"), ran.count("2"))
 
 

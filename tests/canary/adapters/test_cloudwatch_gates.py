@@ -80,7 +80,7 @@ def test_a_gauge_has_both_versions_where_the_metric_can_tell_them(aws: AwsStandI
         "load": {"kind": "metric", "metric": load, "max": 9},
     }
     found = {g.key.gate: g for g in measured(aws, stage_of("api:live", gates=gates), window(aws, start, 5)).gauges}
-    assert [(row.candidate, row.base) for row in found["basket"].minutes] == [(30.0, 10.0)]
+    assert [(row.candidate, row.baseline) for row in found["basket"].minutes] == [(30.0, 10.0)]
     assert ([row.candidate for row in found["load"].minutes], found["load"].before) == ([7.0], 5.0)
     assert (found["basket"].key.function, found["load"].key.function) == ("api:live", "")
 
@@ -97,7 +97,7 @@ def test_a_ratio_is_made_of_two_counts_of_each_version(aws: AwsStandIn) -> None:
 
     gates = {"orders": {"kind": "ratio", "numerator": metric("Orders"), "denominator": metric("Sessions")}}
     (row,) = stream(measured(aws, stage_of("api:live", gates=gates), window(aws, start)), "orders").minutes
-    assert (row.candidate_requests, row.candidate_bad, row.base_requests, row.base_bad) == (100, 30, 100, 50)
+    assert (row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad) == (100, 30, 100, 50)
 
 
 QUEUE = {"dlq": {"kind": "queue", "queue": "dead", "max_new_messages": 0}}

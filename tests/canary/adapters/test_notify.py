@@ -25,7 +25,7 @@ from canary.core.events import (
 )
 from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, WebhookTarget
-from canary.core.verdict import Judgement, Process, SharedIncident, Verdict
+from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import UnavailableError
 from flagkit.testing import VirtualClock
 
@@ -36,7 +36,7 @@ SLACK = WebhookTarget(kind="slack", url="https://hooks.example.org/slack")
 
 
 def judged(incident: SharedIncident | None) -> Judged:
-    judgement = Judgement(Verdict.INCONCLUSIVE, "both fail", Process.LITERAL, AT, shared_incident=incident)
+    judgement = Judgement(Verdict.INCONCLUSIVE, "both fail", Rule.LITERAL, AT, shared_incident=incident)
     return Judged("k3f9", "staging", AT, Phase.BAKING, 1000, judgement)
 
 

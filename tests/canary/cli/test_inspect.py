@@ -95,7 +95,7 @@ def test_history_lists_tells_and_writes_again(desk: Desk, tmp_path: Path) -> Non
     journal = next(Path(desk.base).rglob("*.jsonl"))
     again = desk("replay", str(journal), "--report", str(tmp_path / "again.html"))
     assert again.code == 0
-    assert "Under this plan: taken back after" in again.out
+    assert "Under this plan: rolled back after" in again.out
     assert "Recorded: rolled back after" in again.out
     assert (tmp_path / "again.html").exists()
     last = json.loads(desk("replay", str(journal), "--json").out.splitlines()[-1])

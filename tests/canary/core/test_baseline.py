@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from canary.core.baseline import sick_baselines
+from canary.core.baseline import unhealthy_baselines
 from canary.core.measurements import MinuteCounts, Stream, StreamKey
 from tests.canary.fakes import stage_of
 
@@ -13,27 +13,29 @@ START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 def stream(gate: str, requests: int, bad: int, minutes: int = 40) -> Stream:
     rows = tuple(
-        MinuteCounts(START + timedelta(minutes=n), base_requests=requests, base_bad=bad) for n in range(minutes)
+        MinuteCounts(START + timedelta(minutes=n), baseline_requests=requests, baseline_bad=bad) for n in range(minutes)
     )
     return Stream(StreamKey("api:live", gate), history=rows)
 
 
 def test_a_base_beyond_the_limit_is_named_with_its_numbers() -> None:
-    (text,) = sick_baselines(stage_of(), [stream("errors", 100, 12)])
+    (text,) = unhealthy_baselines(stage_of(), [stream("errors", 100, 12)])
     assert text == ("errors of api:live: 360 of the last 3000 requests were bad on the old version (12.0%, limit 5.0%)")
 
 
 def test_few_unlucky_requests_are_no_proof_against_the_base() -> None:
-    assert sick_baselines(stage_of(), [stream("errors", 5, 1, minutes=1)]) == ()
+    assert unhealthy_baselines(stage_of(), [stream("errors", 5, 1, minutes=1)]) == ()
 
 
 def test_latency_is_held_to_its_share_and_other_gates_are_left_alone() -> None:
     stage = stage_of(gates={"throttles": {"kind": "throttles"}})
-    found = sick_baselines(stage, [stream("latency", 100, 9), stream("throttles", 100, 99), stream("gone", 100, 99)])
+    found = unhealthy_baselines(
+        stage, [stream("latency", 100, 9), stream("throttles", 100, 99), stream("gone", 100, 99)]
+    )
     assert [text.split(":")[0] for text in found] == ["latency of api"]
 
 
 def test_what_is_over_for_long_no_longer_counts() -> None:
-    old = tuple(MinuteCounts(START + timedelta(minutes=n), base_requests=100, base_bad=50) for n in range(60))
-    new = tuple(MinuteCounts(START + timedelta(minutes=60 + n), base_requests=100) for n in range(30))
-    assert sick_baselines(stage_of(), [Stream(StreamKey("api:live", "errors"), history=old + new)]) == ()
+    old = tuple(MinuteCounts(START + timedelta(minutes=n), baseline_requests=100, baseline_bad=50) for n in range(60))
+    new = tuple(MinuteCounts(START + timedelta(minutes=60 + n), baseline_requests=100) for n in range(30))
+    assert unhealthy_baselines(stage_of(), [Stream(StreamKey("api:live", "errors"), history=old + new)]) == ()

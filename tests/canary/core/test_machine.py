@@ -24,7 +24,7 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
 from canary.core.recover import fingerprint
 from canary.core.state import CanaryState, FunctionState
-from canary.core.verdict import Judgement, Process, Verdict
+from canary.core.verdict import Judgement, Rule, Verdict
 from tests.canary.fakes import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -50,14 +50,14 @@ def canary(
     return replace(state, **changes)  # type: ignore[arg-type]
 
 
-def said(verdict: Verdict, process: Process = Process.WAITING, **more: object) -> Judgement:
+def said(verdict: Verdict, process: Rule = Rule.WAITING, **more: object) -> Judgement:
     return Judgement(verdict, f"it is {verdict.value}", process, START, **more)  # type: ignore[arg-type]
 
 
-HEALTHY = said(Verdict.HEALTHY, Process.SAFE)
-SICK = said(Verdict.SICK, Process.ATTRIBUTED)
+HEALTHY = said(Verdict.HEALTHY, Rule.SAFE)
+SICK = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
 UNSURE = said(Verdict.INCONCLUSIVE)
-NO_DATA = said(Verdict.NO_DATA, Process.NO_DATA)
+NO_DATA = said(Verdict.NO_DATA, Rule.NO_DATA)
 
 
 def writes(effects: tuple[Effect, ...]) -> list[WriteAliases]:
@@ -166,7 +166,7 @@ def test_manual_promotion_waits_for_a_person_and_keeps_watching() -> None:
 @pytest.mark.parametrize("phase", [Phase.BAKING, Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE])
 def test_a_sick_canary_goes_back_from_every_phase_that_shares_traffic(phase: Phase) -> None:
     state, effects = conclude(canary(phase), SICK, after(3))
-    assert (state.phase, state.weight_bp, state.why) == (Phase.ROLLING_BACK, 0, "it is sick")
+    assert (state.phase, state.weight_bp, state.why) == (Phase.ROLLING_BACK, 0, "it is unhealthy")
     assert isinstance(effects[0], WriteAliases), "the way back comes before any other call, telling included"
     assert effects[0].kind is WriteKind.TAKE_BACK
     assert {(w.spec.version, w.spec.extra_version, w.versions) for w in effects[0].writes} == {
@@ -215,8 +215,8 @@ def test_a_holding_canary_waits_until_its_deadline() -> None:
         (NO_DATA, {"on_no_data": "rollback"}, Phase.ROLLING_BACK, 0),
         (UNSURE, {"on_inconclusive": "promote"}, Phase.BAKING, 2500),
         (NO_DATA, {"on_no_data": "promote"}, Phase.BAKING, 2500),
-        (said(Verdict.INCONCLUSIVE, Process.HARM), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
-        (said(Verdict.INCONCLUSIVE, Process.LITERAL), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
+        (said(Verdict.INCONCLUSIVE, Rule.HARM), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
+        (said(Verdict.INCONCLUSIVE, Rule.LITERAL), {"on_inconclusive": "promote"}, Phase.INCONCLUSIVE, 1000),
     ],
 )
 def test_a_hold_is_bounded_and_then_the_policy_speaks(

@@ -23,7 +23,7 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
 from canary.core.recover import fingerprint
 from canary.core.state import CanaryState, ForeignChange, FunctionState
-from canary.core.verdict import Judgement, Process, SharedIncident, Verdict
+from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import RefusedError
 from tests.canary.fakes import stage_of
 
@@ -50,14 +50,14 @@ def canary(
     return replace(state, **changes)  # type: ignore[arg-type]
 
 
-def said(verdict: Verdict, process: Process = Process.WAITING, **more: object) -> Judgement:
+def said(verdict: Verdict, process: Rule = Rule.WAITING, **more: object) -> Judgement:
     return Judgement(verdict, f"it is {verdict.value}", process, START, **more)  # type: ignore[arg-type]
 
 
-HEALTHY = said(Verdict.HEALTHY, Process.SAFE)
-SICK = said(Verdict.SICK, Process.ATTRIBUTED)
+HEALTHY = said(Verdict.HEALTHY, Rule.SAFE)
+SICK = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
 UNSURE = said(Verdict.INCONCLUSIVE)
-NO_DATA = said(Verdict.NO_DATA, Process.NO_DATA)
+NO_DATA = said(Verdict.NO_DATA, Rule.NO_DATA)
 
 
 def writes(effects: tuple[Effect, ...]) -> list[WriteAliases]:
@@ -119,7 +119,7 @@ def test_one_function_alone_needs_no_mark() -> None:
 
 
 def test_a_shared_incident_keeps_the_way_back_open_after_the_promotion() -> None:
-    shared = said(Verdict.INCONCLUSIVE, Process.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
+    shared = said(Verdict.INCONCLUSIVE, Rule.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
     assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44))[0].phase is Phase.POST_BAKE
     assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45))[0].phase is Phase.PROMOTED
 

@@ -157,7 +157,7 @@ dimensions = { version = "{version}" }
 def test_a_ratio_says_how_much_less_is_too_much() -> None:
     metric = MetricRef(namespace="Shop", name="Orders", dimensions={"v": "{version}"})
     assert RatioGate(numerator=metric, denominator=metric).kappa == pytest.approx(1.25)
-    higher = RatioGate(numerator=metric, denominator=metric, bad_when="higher", percent_of_base=Decimal(150))
+    higher = RatioGate(numerator=metric, denominator=metric, bad_when="higher", percent_of_baseline=Decimal(150))
     assert higher.kappa == pytest.approx(1.5)
 
 

@@ -60,7 +60,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ("gates.alarms = { names = [] }", "stages.staging.gates.alarms.names: must not be empty"),
     ("gates.m = { kind = 'metric', metric = { namespace = 'a', name = 'b' } }", "give at least one of max, min"),
     (
-        "gates.m = { kind = 'metric', min_percent_of_base = 80, metric = { namespace = 'a', name = 'b' } }",
+        "gates.m = { kind = 'metric', min_percent_of_baseline = 80, metric = { namespace = 'a', name = 'b' } }",
         "a limit relative to the baseline needs {version}",
     ),
     (
@@ -69,9 +69,9 @@ LINES: tuple[tuple[str, str], ...] = (
         "both metrics need {version} in a dimension",
     ),
     (
-        "gates.r = { kind = 'ratio', percent_of_base = 120, numerator = { namespace = 'a', name = 'b' }, "
+        "gates.r = { kind = 'ratio', percent_of_baseline = 120, numerator = { namespace = 'a', name = 'b' }, "
         "denominator = { namespace = 'a', name = 'c' } }",
-        'percent_of_base must be below 100 when "lower" is bad',
+        'percent_of_baseline must be below 100 when "lower" is bad',
     ),
     ("evidence.alph = 1", "stages.staging.evidence.alph: is no field of a plan; did you mean alpha_safe?"),
 )

@@ -17,7 +17,7 @@ from canary.core.record import Shift
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
 from canary.core.traffic import AliasSpec, AliasState
-from canary.core.verdict import Judgement, Process, Verdict
+from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import ConflictError, RecordError
 from tests.canary.fakes import stage_of
 
@@ -111,7 +111,7 @@ def test_an_alias_with_an_older_record_is_behind_and_not_foreign() -> None:
 def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
     """Else the verdict expects traffic of a weight that wasn't there, and calls the share wrong."""
     state = found(aliases(canary(Phase.BAKING, 1000), canary(Phase.STARTING)))
-    judgement = Judgement(Verdict.NO_DATA, "", Process.NO_DATA, START)
+    judgement = Judgement(Verdict.NO_DATA, "", Rule.NO_DATA, START)
     later = START + timedelta(minutes=4)
     after, effects = conclude(state, judgement, later)
     (order,) = [effect for effect in effects if isinstance(effect, WriteAliases)]

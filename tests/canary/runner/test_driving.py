@@ -9,7 +9,7 @@ from canary.core.events import CanaryEnded, Measured, PhaseChanged, TrafficShift
 from canary.core.measurements import Probe, StreamKey
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
-from canary.core.verdict import Process, Verdict
+from canary.core.verdict import Rule, Verdict
 from canary.errors import (
     NotRunningError,
 )
@@ -165,4 +165,4 @@ def test_a_failed_health_check_is_made_again_in_the_same_tick_and_then_counts() 
     done = runner.tick(world.stage, ports, state)
     assert done.state.phase is Phase.ROLLED_BACK
     assert done.judgement is not None
-    assert done.judgement.deciding is Process.PROBE
+    assert done.judgement.deciding is Rule.PROBE

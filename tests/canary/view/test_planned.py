@@ -31,7 +31,7 @@ denominator = { namespace = "shop", name = "sessions", dimensions = { v = "{vers
 [stages.prod.gates.more]
 kind = "ratio"
 bad_when = "higher"
-percent_of_base = 120
+percent_of_baseline = 120
 numerator = { namespace = "shop", name = "refunds", dimensions = { v = "{version}" } }
 denominator = { namespace = "shop", name = "orders", dimensions = { v = "{version}" } }
 [stages.prod.gates.lag]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.core.measurements import DataState, Gauge, MinuteCounts, Observations, StreamKey
-from canary.core.verdict import Process, Verdict
+from canary.core.verdict import Rule, Verdict
 
 GOOD = (60, 0, 540, 5)
 API = "api:live"
@@ -30,7 +30,7 @@ def test_orders_below_eighty_percent_of_the_base_are_sick(world: Make, make_stre
     """Both versions take the same share of sessions; the new one sells half as much."""
     seen = Observations(streams=(make_stream("orders", [(200, 20, 1800, 360)] * 9),))
     found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.RELATIVE)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
     assert found.blamed == (StreamKey(API, "orders"),)
     assert found.sentence.startswith(
         "Orders per Sessions on version 3 (0.1) is 50 % of version 2's (0.2) in the same minutes; evidence 1:"
@@ -50,9 +50,9 @@ def test_a_ratio_may_count_more_than_its_denominator(world: Make, make_stream: M
 
 
 def test_a_ratio_may_be_bad_when_higher(world: Make, make_stream: Make) -> None:
-    text = ORDERS + 'bad_when = "higher"\npercent_of_base = 150\n'
+    text = ORDERS + 'bad_when = "higher"\npercent_of_baseline = 150\n'
     seen = Observations(streams=(make_stream("orders", [(200, 120, 1800, 360)] * 9),))
-    assert world(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Process.RELATIVE
+    assert world(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Rule.RELATIVE
 
 
 def test_a_ratio_without_orders_has_nothing_to_compare_with(world: Make, make_stream: Make) -> None:
@@ -68,10 +68,10 @@ def test_http_errors_of_both_versions_blame_nobody_at_first(world: Make, make_st
     seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 4 + [(600, 120, 0, 0)] * 6),))
     case = world(text='gates.http_5xx = { source = "url" }', errors=[GOOD] * 10, seen=seen)
     frozen = case.judged(7)
-    assert (frozen.verdict, frozen.deciding) == (Verdict.INCONCLUSIVE, Process.LITERAL)
+    assert (frozen.verdict, frozen.deciding) == (Verdict.INCONCLUSIVE, Rule.LITERAL)
     assert "requests were answered with 5xx through the alias; the limit is 5 %" in frozen.sentence
     assert frozen.sentence.endswith("the versions can't be told apart")
-    assert case.judged().verdict is Verdict.SICK
+    assert case.judged().verdict is Verdict.UNHEALTHY
 
 
 def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(world: Make, make_stream: Make) -> None:
@@ -96,7 +96,7 @@ def test_emf_counters_judge_warm_requests_by_version(world: Make, make_stream: M
     for bad, words in (("errors", "failed on version 3"), ("slow", "were too slow on version 3")):
         seen = Observations(streams=(make_stream("emf", rows),))
         found = world(text=f'gates.emf = {{ bad = "{bad}" }}', errors=[GOOD] * 4, seen=seen).judged()
-        assert found.verdict is Verdict.SICK
+        assert found.verdict is Verdict.UNHEALTHY
         assert words in found.sentence
 
 
@@ -104,19 +104,19 @@ def test_emf_counters_judge_warm_requests_by_version(world: Make, make_stream: M
     ("limits", "values", "base", "verdict"),
     [
         ("max = 30", [10] * 8, (), Verdict.HEALTHY),
-        ("max = 30", [10] * 5 + [40] * 3, (), Verdict.SICK),
-        ("max = 30", [40] * 2 + [10] * 6, (), Verdict.SICK),
+        ("max = 30", [10] * 5 + [40] * 3, (), Verdict.UNHEALTHY),
+        ("max = 30", [40] * 2 + [10] * 6, (), Verdict.UNHEALTHY),
         ("max = 30", [10, 40, 10, 10, 10, 10, 40, 10], (), Verdict.HEALTHY),
-        ("min = 5", [10] * 4 + [1] * 4, (), Verdict.SICK),
+        ("min = 5", [10] * 4 + [1] * 4, (), Verdict.UNHEALTHY),
         ("max = 30", [10] * 6 + [40, 10], (), Verdict.HEALTHY),
         ("max = 30", [10] * 7 + [40], (), Verdict.INCONCLUSIVE),
         ("max = 30", [None] * 8, (), Verdict.NO_DATA),
-        ("max_percent_of_base = 150", [20] * 8, [10] * 8, Verdict.SICK),
-        ("max_percent_of_base = 150", [14] * 8, [10] * 8, Verdict.HEALTHY),
-        ("min_percent_of_base = 80", [5] * 8, [10] * 8, Verdict.SICK),
-        ("max_percent_of_base = 150", [20] * 8, [None] * 8, Verdict.NO_DATA),
-        ("max_percent_of_base = 150", [20] * 8, [0] * 8, Verdict.NO_DATA),
-        ("max = 30\nmax_percent_of_base = 150", [20] * 8, [None] * 8, Verdict.HEALTHY),
+        ("max_percent_of_baseline = 150", [20] * 8, [10] * 8, Verdict.UNHEALTHY),
+        ("max_percent_of_baseline = 150", [14] * 8, [10] * 8, Verdict.HEALTHY),
+        ("min_percent_of_baseline = 80", [5] * 8, [10] * 8, Verdict.UNHEALTHY),
+        ("max_percent_of_baseline = 150", [20] * 8, [None] * 8, Verdict.NO_DATA),
+        ("max_percent_of_baseline = 150", [20] * 8, [0] * 8, Verdict.NO_DATA),
+        ("max = 30\nmax_percent_of_baseline = 150", [20] * 8, [None] * 8, Verdict.HEALTHY),
     ],
 )
 def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
@@ -135,7 +135,7 @@ def test_a_gauge_tells_how_many_minutes_it_broke(world: Make, make_gauge: Make) 
     seen = Observations(gauges=(make_gauge("lag", [10] * 4 + [40] * 4),))
     found = world(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
     assert found.sentence.startswith("Lag (lag) broke its limit in 4 of 8 minutes; evidence 1:")
-    assert (found.deciding, found.blamed) == (Process.ATTRIBUTED, (StreamKey("", "lag"),))
+    assert (found.deciding, found.blamed) == (Rule.ATTRIBUTED, (StreamKey("", "lag"),))
 
 
 def test_a_gauge_that_was_not_measured_or_failed_is_unknown(world: Make) -> None:
@@ -156,10 +156,10 @@ def test_a_gauge_without_values_says_so(world: Make, make_gauge: Make) -> None:
     [
         ("max_new_messages = 0", [3] * 8, 3.0, Verdict.HEALTHY),
         ("max_new_messages = 0", [3] * 8, None, Verdict.HEALTHY),
-        ("max_new_messages = 0", [3] * 8, 2.0, Verdict.SICK),
-        ("max_new_messages = 5", [3] * 4 + [9] * 4, 3.0, Verdict.SICK),
+        ("max_new_messages = 0", [3] * 8, 2.0, Verdict.UNHEALTHY),
+        ("max_new_messages = 5", [3] * 4 + [9] * 4, 3.0, Verdict.UNHEALTHY),
         ('max_age = "5m"', [200] * 8, None, Verdict.HEALTHY),
-        ('max_age = "5m"', [200] * 4 + [400] * 4, None, Verdict.SICK),
+        ('max_age = "5m"', [200] * 4 + [400] * 4, None, Verdict.UNHEALTHY),
     ],
 )
 def test_a_queue_counts_messages_since_the_start_or_their_age(
@@ -169,14 +169,14 @@ def test_a_queue_counts_messages_since_the_start_or_their_age(
     seen = Observations(gauges=(replace(make_gauge("dlq", values), before=before),))
     found = world(text=text, errors=[GOOD] * 8, seen=seen).judged()
     assert found.verdict is verdict
-    if verdict is Verdict.SICK:
+    if verdict is Verdict.UNHEALTHY:
         assert found.sentence.startswith("queue shop-dlq held ")
 
 
 def test_an_empty_queue_at_the_start_counts_from_nothing(world: Make, make_gauge: Make) -> None:
     text = '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0'
     seen = Observations(gauges=(make_gauge("dlq", [None] + [2] * 7),))
-    assert world(text=text, errors=[GOOD] * 8, seen=seen).judged().verdict is Verdict.SICK
+    assert world(text=text, errors=[GOOD] * 8, seen=seen).judged().verdict is Verdict.UNHEALTHY
 
 
 def test_clustered_history_tempers_the_evidence(world: Make, make_stream: Make) -> None:
@@ -189,6 +189,6 @@ def test_clustered_history_tempers_the_evidence(world: Make, make_stream: Make) 
     )
     sick = world(errors=rows, seen=Observations(streams=(calm,))).judged()
     held = world(errors=rows, seen=Observations(streams=(replace(calm, history=bursts),))).judged()
-    assert sick.verdict is Verdict.SICK
+    assert sick.verdict is Verdict.UNHEALTHY
     assert held.verdict is Verdict.INCONCLUSIVE
     assert held.evidence[0].dispersion > 10

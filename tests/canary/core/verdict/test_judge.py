@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.core.measurements import Observations, StreamKey
-from canary.core.verdict import Process, Verdict
+from canary.core.verdict import Rule, Verdict
 
 Make = Callable[..., Any]
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -30,7 +30,7 @@ def test_clean_requests_make_a_step_healthy_and_no_sooner(world: Make) -> None:
     assert verdicts[:2] == [Verdict.INCONCLUSIVE] * 2
     assert verdicts[-1] is Verdict.HEALTHY
     found = case.judged()
-    assert found.deciding is Process.SAFE
+    assert found.deciding is Rule.SAFE
     assert found.reasons == ()
     assert found.minutes_to_decision == 0.0
     assert found.sentence == (
@@ -42,8 +42,8 @@ def test_clean_requests_make_a_step_healthy_and_no_sooner(world: Make) -> None:
 def test_a_bad_candidate_is_sick_with_its_numbers(world: Make) -> None:
     case = world(errors=[(62, 7, 540, 6)] * 4)
     found = case.judged()
-    assert found.verdict is Verdict.SICK
-    assert found.deciding in (Process.ATTRIBUTED, Process.RELATIVE)
+    assert found.verdict is Verdict.UNHEALTHY
+    assert found.deciding in (Rule.ATTRIBUTED, Rule.RELATIVE)
     assert found.blamed == (StreamKey(API, "errors"),)
     assert "11.3 % of 248 requests failed on version 3 (99 % interval " in found.sentence
     assert ", 1.1 % on version 2 in the same minutes; evidence 1:" in found.sentence
@@ -57,14 +57,14 @@ def test_a_bad_candidate_is_sick_with_its_numbers(world: Make) -> None:
 def test_the_literal_limit_alone_finds_a_candidate_without_a_better_base(world: Make) -> None:
     """kappa is out of reach: only the attribution-aware process can fire, and it needs the base to be better."""
     found = world(errors=[(60, 20, 540, 5)] * 4, text="gates.errors.relative = false").judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.ATTRIBUTED)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.ATTRIBUTED)
     assert " against, seen in minute 1" in found.sentence
 
 
 def test_once_sick_stays_sick(world: Make) -> None:
     case = world(errors=[(60, 30, 540, 5)] * 2 + [GOOD] * 20)
     for minute in range(4, 23):
-        assert case.judged(minute).verdict is Verdict.SICK
+        assert case.judged(minute).verdict is Verdict.UNHEALTHY
     assert case.judged(22).first_seen == case.judged(4).first_seen
 
 
@@ -76,7 +76,7 @@ def test_the_same_arguments_give_the_same_judgement(world: Make) -> None:
 def test_minutes_younger_than_the_settle_time_are_not_looked_at(world: Make) -> None:
     case = world(errors=[GOOD] * 5 + [(60, 60, 540, 0)] * 2)
     assert case.judged(7).verdict is Verdict.HEALTHY
-    assert case.judged(8).verdict is Verdict.SICK
+    assert case.judged(8).verdict is Verdict.UNHEALTHY
 
 
 def test_a_long_function_timeout_keeps_minutes_unsettled(world: Make) -> None:
@@ -87,18 +87,18 @@ def test_a_long_function_timeout_keeps_minutes_unsettled(world: Make) -> None:
 
 def test_a_healthy_four_percent_is_never_sick(world: Make) -> None:
     found = world(errors=[(60, 2, 540, 22), (60, 3, 540, 21)] * 20).judged()
-    assert found.verdict is not Verdict.SICK
+    assert found.verdict is not Verdict.UNHEALTHY
 
 
 def test_a_candidate_worse_than_its_base_is_sick_below_the_limit(world: Make) -> None:
     found = world(errors=[(600, 20, 5400, 20)] * 5, history=(0, 0, 6000, 22)).judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.RELATIVE)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
     assert "that it is worse than version 2" in found.sentence
 
 
 def test_the_rule_that_fired_first_is_named_by_a_late_tick_too(world: Make) -> None:
     case = world(errors=[(60, 6, 540, 5)] * 20)
-    early = next(found for minute in range(3, 23) if (found := case.judged(minute)).verdict is Verdict.SICK)
+    early = next(found for minute in range(3, 23) if (found := case.judged(minute)).verdict is Verdict.UNHEALTHY)
     late = case.judged()
     assert (late.deciding, late.first_seen) == (early.deciding, early.first_seen)
 
@@ -107,7 +107,7 @@ def test_after_the_promotion_the_literal_limit_decides(world: Make) -> None:
     """No base is left to share the blame (statistics.md §4.5)."""
     rows = [GOOD] * 5 + [(600, 150, 0, 0)] * 2
     found = world(errors=rows, weights=[(0, 10), (5, 100)]).judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.ATTRIBUTED)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.ATTRIBUTED)
 
 
 def test_every_step_proves_its_health_anew(world: Make) -> None:
@@ -126,12 +126,12 @@ def test_latency_is_not_judged_in_the_warm_up_after_each_increase(world: Make) -
         weights=[(0, 10), (10, 25)],
     )
     assert case.judged().verdict is Verdict.HEALTHY
-    assert replace(case, text='gates.latency.warm_up = "0s"').judged().verdict is Verdict.SICK
+    assert replace(case, text='gates.latency.warm_up = "0s"').judged().verdict is Verdict.UNHEALTHY
 
 
 def test_a_slow_candidate_is_sick_in_the_words_of_its_limit(world: Make) -> None:
     found = world(errors=[GOOD] * 8, latency=[(60, 30, 540, 5)] * 8).judged()
-    assert found.verdict is Verdict.SICK
+    assert found.verdict is Verdict.UNHEALTHY
     assert "requests took longer than 2.05 s on version 3" in found.sentence
     assert found.blamed == (StreamKey(API, "latency"),)
 
@@ -143,7 +143,7 @@ def test_evidence_keeps_every_minute_and_its_interval(world: Make) -> None:
     assert errors.ln_attributed == errors.attributed_by_minute[-1]
     assert errors.interval.lower < 6 / 360 < errors.interval.upper
     assert errors.base_interval.lower < 5 / 540 < errors.base_interval.upper
-    assert (errors.candidate_requests, errors.candidate_bad, errors.base_requests, errors.base_bad) == (
+    assert (errors.candidate_requests, errors.candidate_bad, errors.baseline_requests, errors.baseline_bad) == (
         360,
         6,
         3240,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from canary.core.verdict import Process, Verdict
+from canary.core.verdict import Rule, Verdict
 
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 GOOD = (60, 0, 540, 5)
@@ -21,14 +21,14 @@ def at(minute: float) -> datetime:
 def test_a_shared_outage_freezes_and_passes(world: Make) -> None:
     case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [GOOD] * 12)
     during = case.judged(9)
-    assert (during.verdict, during.deciding) == (Verdict.INCONCLUSIVE, Process.LITERAL)
+    assert (during.verdict, during.deciding) == (Verdict.INCONCLUSIVE, Rule.LITERAL)
     assert during.shared_incident is not None
     assert during.shared_incident.since == at(5)
     assert during.shared_incident.still_above is True
     assert during.sentence.startswith("frozen since 10:05 UTC by a shared incident, still above: ")
     assert "the limit is 5 %, both versions break it" in during.sentence
     for minute in range(9, 22):
-        assert case.judged(minute).verdict is not Verdict.SICK
+        assert case.judged(minute).verdict is not Verdict.UNHEALTHY
     assert case.judged().verdict is Verdict.HEALTHY
     assert case.judged().shared_incident is None
 
@@ -38,7 +38,7 @@ def test_proof_of_health_begins_anew_after_a_shared_incident(world: Make) -> Non
     over = case.judged(11)
     assert over.verdict is Verdict.INCONCLUSIVE
     assert over.shared_incident is None
-    assert over.deciding is Process.WAITING
+    assert over.deciding is Rule.WAITING
     assert any("since 10:" in reason or "no request counted yet" in reason for reason in over.reasons)
 
 
@@ -46,7 +46,7 @@ def test_a_shared_outage_that_lasts_rolls_back_after_three_minutes(world: Make) 
     case = world(errors=[GOOD] * 5 + [OUTAGE] * 9)
     assert [case.judged(minute).verdict for minute in (8, 9, 10)] == [Verdict.INCONCLUSIVE] * 3
     found = case.judged(11)
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.LITERAL)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.LITERAL)
     assert found.first_seen == at(8)
     assert found.sentence.endswith("both versions break it, seen in minute 9")
 
@@ -54,12 +54,12 @@ def test_a_shared_outage_that_lasts_rolls_back_after_three_minutes(world: Make) 
 def test_a_tick_that_comes_late_still_sees_the_incident_that_lasted(world: Make) -> None:
     case = world(errors=[GOOD] * 5 + [OUTAGE] * 6 + [GOOD] * 6)
     found = case.judged(30)
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.LITERAL)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.LITERAL)
 
 
 def test_a_shared_incident_may_roll_back_at_once(world: Make) -> None:
     found = world(errors=[GOOD] * 5 + [OUTAGE] * 4, text='shared_incident = "rollback"').judged(8)
-    assert (found.verdict, found.deciding, found.first_seen) == (Verdict.SICK, Process.LITERAL, at(5))
+    assert (found.verdict, found.deciding, found.first_seen) == (Verdict.UNHEALTHY, Rule.LITERAL, at(5))
 
 
 def test_a_shared_incident_may_be_ignored(world: Make) -> None:
@@ -81,16 +81,16 @@ def test_an_outage_that_only_the_old_version_got_over_is_not_shared_any_more(wor
     """Both together are back within the limit; what the candidate still does it is blamed for by itself."""
     alone = (60, 12, 540, 5)
     case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [alone] * 6)
-    assert case.judged(9).deciding is Process.LITERAL
+    assert case.judged(9).deciding is Rule.LITERAL
     found = case.judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.RELATIVE)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
 
 
 def test_one_unlucky_request_after_an_incident_is_not_the_incident(world: Make) -> None:
     """At little traffic: the candidate alone would be above 5 %, both versions together are not."""
     rows = [(6, 0, 54, 0)] * 5 + [(6, 4, 54, 30)] * 2 + [(6, 1, 54, 0)] + [(6, 0, 54, 0)] * 8
     case = world(errors=rows, history=(0, 0, 60, 0))
-    assert all(case.judged(minute).verdict is not Verdict.SICK for minute in range(3, 19))
+    assert all(case.judged(minute).verdict is not Verdict.UNHEALTHY for minute in range(3, 19))
 
 
 def test_a_second_incident_is_seen_as_fresh_as_the_first(world: Make) -> None:
@@ -98,4 +98,4 @@ def test_a_second_incident_is_seen_as_fresh_as_the_first(world: Make) -> None:
     again = case.judged(14)
     assert again.shared_incident is not None
     assert again.shared_incident.since == at(11)
-    assert case.judged().verdict is Verdict.SICK
+    assert case.judged().verdict is Verdict.UNHEALTHY

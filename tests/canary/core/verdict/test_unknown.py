@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.core.measurements import DataState, FunctionVersions, Observations, Stream, StreamKey, WeightChange
-from canary.core.verdict import Process, Verdict, judge
+from canary.core.verdict import Rule, Verdict, judge
 
 Make = Callable[..., Any]
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ def at(minute: float) -> datetime:
 def test_before_the_first_settled_minute_nothing_is_known(world: Make) -> None:
     for minute in (0, 1, 2.9):
         found = world(errors=[GOOD] * 5).judged(minute)
-        assert (found.verdict, found.deciding, found.minutes_scored) == (Verdict.NO_DATA, Process.NO_DATA, 0)
+        assert (found.verdict, found.deciding, found.minutes_scored) == (Verdict.NO_DATA, Rule.NO_DATA, 0)
         assert found.sentence == "no whole minute of the present weight is settled yet"
 
 
@@ -43,7 +43,7 @@ def test_warm_up_is_inconclusive_not_unknown(world: Make) -> None:
 
 def test_no_traffic_is_never_success(world: Make) -> None:
     found = world(errors=[(0, 0, 600, 6)] * 30).judged()
-    assert (found.verdict, found.deciding) == (Verdict.NO_DATA, Process.NO_DATA)
+    assert (found.verdict, found.deciding) == (Verdict.NO_DATA, Rule.NO_DATA)
     assert found.sentence == "errors of api:live counted no request for version 3 under the present weight"
 
 
@@ -66,7 +66,7 @@ def test_four_ways_of_not_knowing_are_four_sentences_and_no_success(
 
 def test_unknown_now_does_not_undo_what_was_sick_before(world: Make, make_stream: Make) -> None:
     known = replace(make_stream("errors", [(60, 40, 540, 5)] * 5), state=DataState.FAILED)
-    assert world(errors=[GOOD] * 5, seen=Observations(streams=(known,))).judged().verdict is Verdict.SICK
+    assert world(errors=[GOOD] * 5, seen=Observations(streams=(known,))).judged().verdict is Verdict.UNHEALTHY
 
 
 def test_a_stream_that_was_not_measured_is_unknown(world: Make) -> None:
@@ -123,7 +123,7 @@ def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(world: 
         seen=Observations(streams=streams, versions=versions),
     )
     found = case.judged()
-    assert (found.verdict, found.deciding) == (Verdict.SICK, Process.CRASH)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.CRASH)
     assert found.blamed == (StreamKey("b:live", "errors"),)
     assert found.sentence.endswith("; at least half of them in each of 2 minutes running, the second at 10:01 UTC")
     assert "failed on version 9 of b:live" in found.sentence
@@ -162,5 +162,5 @@ def test_a_function_whose_turn_has_not_come_does_not_hold_the_others(world: Make
     )
     soon = (*weights, WeightChange(at(5), case.changes[0].weight_percent, "b:live"))
     sick = judge(case.stage, replace(case.observations, streams=bad), soon, at(11))
-    assert sick.verdict is Verdict.SICK
+    assert sick.verdict is Verdict.UNHEALTHY
     assert sick.first_seen == at(5)

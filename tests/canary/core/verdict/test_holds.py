@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.core.measurements import AliasMinute, AliasTraffic, Observations
-from canary.core.verdict import Process, Verdict
+from canary.core.verdict import Rule, Verdict
 
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 GOOD = (60, 0, 540, 5)
@@ -29,7 +29,7 @@ def alias(requests: int, function: int | None = None, minutes: int = 9, key: str
 
 def test_a_share_that_is_not_the_weight_holds_and_says_so(world: Make) -> None:
     found = world(errors=[(120, 0, 480, 5)] * 9).judged()
-    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Process.SHARE)
+    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Rule.SHARE)
     assert found.sentence == (
         "20.0 % of 4,800 requests of api:live reached the new version, the weight is 10.0 %: "
         "wrong weight, provisioned-concurrency spill or retries"
@@ -39,7 +39,7 @@ def test_a_share_that_is_not_the_weight_holds_and_says_so(world: Make) -> None:
 def test_every_weight_is_compared_with_its_own_share(world: Make) -> None:
     rows = [GOOD] * 6 + [(150, 0, 450, 5)] * 8
     assert world(errors=rows, weights=[(0, 10), (6, 25)]).judged().verdict is Verdict.HEALTHY
-    assert world(errors=rows, weights=[(0, 10), (6, 50)]).judged().deciding is Process.SHARE
+    assert world(errors=rows, weights=[(0, 10), (6, 50)]).judged().deciding is Rule.SHARE
 
 
 def test_the_minutes_of_a_change_are_left_out_of_the_share(world: Make) -> None:
@@ -55,7 +55,7 @@ def test_everything_on_one_version_is_no_share(world: Make) -> None:
 
 def test_versions_that_do_not_add_up_to_the_alias_hold(world: Make) -> None:
     found = world(errors=[GOOD] * 9, seen=alias(1000)).judged()
-    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Process.CONSERVATION)
+    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Rule.CONSERVATION)
     assert "the two versions of api:live count 5,400 requests, the alias 9,000" in found.sentence
 
 
@@ -80,7 +80,7 @@ def test_throttles_hold_and_never_blame(world: Make, make_stream: Make) -> None:
     throttles = make_stream("throttles", [(600, 0, 0, 0)] * 5 + [(600, 300, 0, 0)] * 4)
     seen = Observations(streams=(throttles,))
     found = world(text="gates.throttles = {}", errors=[GOOD] * 9, seen=seen).judged()
-    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Process.THROTTLED)
+    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Rule.THROTTLED)
     assert found.sentence == (
         "40.0 % of 3,000 requests were throttled in the last 5 minutes (throttles of api:live), limit 1 %"
     )
@@ -94,7 +94,7 @@ def test_enough_harm_stops_the_ramp(world: Make) -> None:
     """A slightly worse rate at much traffic: too little for a rollback, too much to go on."""
     rows = [(6000, 84, 54000, 540)] * 12
     found = world(text="harm_cap = 50\ngates.latency = false", errors=rows, history=(0, 0, 60000, 600)).judged()
-    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Process.HARM)
+    assert (found.verdict, found.deciding) == (Verdict.INCONCLUSIVE, Rule.HARM)
     assert found.sentence == (
         "1,008 requests failed on the new version, 288 more than the old version's rate explains; harm_cap is 50"
     )

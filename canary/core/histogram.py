@@ -23,6 +23,6 @@ def bin_edges(value: float) -> tuple[float, float]:
 
 
 def snap(value: float) -> float:
-    """The bin edge nearest to `value`, by ratio: 2000 becomes 2048.40, 3000 becomes 2999.06. Since 0.1."""
+    """The bin edge nearest to `value`, by ratio: 2000 becomes 2048.40, 3000 becomes 2999.06."""
     lower, upper = bin_edges(value)
     return lower if value / lower < upper / value else upper

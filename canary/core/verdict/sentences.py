@@ -67,11 +67,11 @@ def of_function(key: StreamKey, *, alone: bool) -> str:
     return f" of {key.function}" if key.function and not alone else ""
 
 
-def version_words(versions: FunctionVersions | None) -> tuple[str, str]:
+def version_names(versions: FunctionVersions | None) -> tuple[str, str]:
     """How the candidate and the base are called."""
     if versions is None:
         return "the new version", "the old version"
-    return f"version {versions.candidate}", f"version {versions.base}"
+    return f"version {versions.candidate}", f"version {versions.baseline}"
 
 
 def counted(

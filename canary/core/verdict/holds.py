@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from canary.core.measurements import AliasTraffic, Observations
 from canary.core.plan import ErrorsGate, StagePlan, ThrottlesGate
 from canary.core.stats.share import share_ln_e, share_over_steps
-from canary.core.verdict.guards import Ground
-from canary.core.verdict.model import Process
-from canary.core.verdict.score import Score, counts_failures
+from canary.core.verdict.guards import Finding
+from canary.core.verdict.model import Rule
+from canary.core.verdict.scoring import Score, counts_failures
+from canary.core.verdict.sentences import limit, percent
 from canary.core.verdict.timeline import Timeline
-from canary.core.verdict.words import limit, percent
 
 LOST_RATIO = 0.05
 """So much of the alias' requests may be missing from the two versions' counts before the canary is called blind."""
@@ -29,10 +29,10 @@ def counting_scores(scores: Sequence[Score]) -> dict[str, Score]:
     return {score.key.function: score for score in scores if isinstance(score.gate, ErrorsGate)}
 
 
-def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
+def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
     """The candidate's share of requests isn't its weight: wrong weight, provisioned-concurrency spill, retries."""
     bound = -math.log(stage.evidence.alpha_share)
-    found: list[Ground] = []
+    found: list[Finding] = []
     for function, score in counting_scores(scores).items():
         steps = [
             (weight, sum(m.n_c for m in score.counts[a:b]), sum(m.n_b for m in score.counts[a:b]))
@@ -42,8 +42,8 @@ def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]
         if steps and share_over_steps(steps) >= bound:
             weight, n_c, n_b = max(steps, key=lambda step: share_ln_e(*step))
             found.append(
-                Ground(
-                    Process.SHARE,
+                Finding(
+                    Rule.SHARE,
                     f"{percent(n_c / (n_c + n_b))} % of {n_c + n_b:,} requests of {function} reached the new version, "
                     f"the weight is {percent(weight)} %: wrong weight, provisioned-concurrency spill or retries",
                     blamed=(score.key,),
@@ -61,10 +61,10 @@ def _totals(traffic: AliasTraffic, score: Score, line: Timeline) -> tuple[int, i
     return sum(m.n_c + m.n_b for m, _ in pairs), sum(row.alias_requests for _, row in pairs), function
 
 
-def lost_requests(observations: Observations, scores: Sequence[Score], line: Timeline) -> tuple[Ground, ...]:
+def lost_requests(observations: Observations, scores: Sequence[Score], line: Timeline) -> tuple[Finding, ...]:
     """Candidate and base together must be the alias' total: otherwise the canary is judged by a part (trap 6)."""
     counting = counting_scores(scores)
-    found: list[Ground] = []
+    found: list[Finding] = []
     for traffic in observations.traffic:
         score = counting.get(traffic.function)
         if score is None:
@@ -72,8 +72,8 @@ def lost_requests(observations: Observations, scores: Sequence[Score], line: Tim
         apart, alias, _ = _totals(traffic, score, line)
         if abs(alias - apart) > max(LOST_REQUESTS, LOST_RATIO * alias):
             found.append(
-                Ground(
-                    Process.CONSERVATION,
+                Finding(
+                    Rule.CONSERVATION,
                     f"the two versions of {traffic.function} count {apart:,} requests, the alias {alias:,}: "
                     "the metrics miss or mix something",
                     blamed=(score.key,),
@@ -96,16 +96,16 @@ def bypasses(observations: Observations, scores: Sequence[Score], line: Timeline
     return tuple(warnings)
 
 
-def throttled(scores: Sequence[Score]) -> tuple[Ground, ...]:
+def throttled(scores: Sequence[Score]) -> tuple[Finding, ...]:
     """Requests are being throttled: an environment that judges no version fairly (trap 20)."""
-    found: list[Ground] = []
+    found: list[Finding] = []
     for score in scores:
         recent = score.counts[-RECENT_MINUTES:]
         n, x = sum(m.n_c for m in recent), sum(m.x_c for m in recent)
         if isinstance(score.gate, ThrottlesGate) and x > score.limit * n:
             found.append(
-                Ground(
-                    Process.THROTTLED,
+                Finding(
+                    Rule.THROTTLED,
                     f"{percent(x / n)} % of {n:,} requests were throttled in the last {len(recent)} minutes "
                     f"({score.key}), limit {limit(score.limit)} %",
                     blamed=(score.key,),
@@ -144,7 +144,7 @@ def failures(scores: Sequence[Score]) -> Failures:
     return Failures(failed, excess, variance)
 
 
-def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
+def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
     """Enough requests were harmed: the ramp stops, however thin the evidence is spread.
 
     Chance is allowed for: at 6,000 requests a minute it alone makes an excess of 50 in one canary of twenty.
@@ -156,4 +156,4 @@ def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Ground, ...]:
         f"{found.failed:,} requests failed on the new version, {found.excess:,.0f} more than the old version's rate "
         f"explains; harm_cap is {stage.harm_cap}"
     )
-    return (Ground(Process.HARM, sentence),)
+    return (Finding(Rule.HARM, sentence),)

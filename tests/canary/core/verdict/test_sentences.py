@@ -7,7 +7,7 @@ import math
 import pytest
 
 from canary.core.plan import ErrorsGate, LatencyGate, ThrottlesGate
-from canary.core.verdict.words import limit, odds, percent, version_words, what_is_bad
+from canary.core.verdict.sentences import limit, odds, percent, version_names, what_is_bad
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_what_bad_requests_did() -> None:
 
 
 def test_versions_without_numbers() -> None:
-    assert version_words(None) == ("the new version", "the old version")
+    assert version_names(None) == ("the new version", "the old version")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from canary.core.thresholds import bin_edges, snap
+from canary.core.histogram import bin_edges, snap
 
 
 @pytest.mark.parametrize(
