@@ -21,6 +21,7 @@ from decimal import Decimal
 from random import Random
 
 from benchmarks.plot import scatter
+from benchmarks.releases.paths import all_paths
 from benchmarks.releases.rules import RIVALS, Rule, oracle, spending
 from benchmarks.releases.worlds import (
     COLD,
@@ -39,7 +40,7 @@ from canary.core.measurements import MINUTE, MinuteCounts, Observations, Stream,
 from canary.core.plan import Plan
 from canary.core.stats.dispersion import estimate_dispersion, temper_absolute, temper_ratio
 from canary.core.stats.mixture import first_crossing
-from canary.core.stats.processes import Counts, all_paths, relative_crossing
+from canary.core.stats.processes import Counts, relative_crossing
 from canary.core.verdict import judge
 
 LN_BOUND = math.log(200)

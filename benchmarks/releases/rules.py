@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
+from benchmarks.releases.optional import spending_boundaries
+from benchmarks.releases.peers import PEERS
+from benchmarks.releases.peers import Rule as PeerRule
 from benchmarks.releases.worlds import MINUTES, Minute
-from canary.core.stats.optional import spending_boundaries
-from canary.simulator.peers import PEERS
-from canary.simulator.peers import Rule as PeerRule
 
 LIMIT = 0.05
 Rule = Callable[[Sequence[Minute]], int | None]

@@ -1,7 +1,7 @@
-"""What a plan would do: the shipped runner in an invented world, in virtual time, many times over.
+"""What a plan would do: the shipped runner with synthetic traffic, in virtual time, many times over.
 
-`compare` plays releases and answers how often they were rolled back, after how many minutes, and how many requests
-failed until then, beside the rules of other tools in the same worlds. Nothing here touches AWS.
+`compare` simulates releases and answers how often they were promoted and rolled back, after how many minutes, and how
+many requests failed until then. Nothing here touches AWS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from canary.simulator.comparison import (
     Summary,
     compare,
     healthy_count,
-    peer_endings,
     release,
 )
 from canary.simulator.replay import Replayed, replay
@@ -30,7 +29,6 @@ __all__ = [
     "World",
     "compare",
     "healthy_count",
-    "peer_endings",
     "release",
     "replay",
 ]

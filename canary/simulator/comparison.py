@@ -1,6 +1,6 @@
-"""Many invented releases under one plan, and what other tools' rules would have done in the same worlds.
+"""Many simulated releases under one plan.
 
-It drives the shipped runner; only the ports are invented. It must not print and must not know a real clock.
+It drives the shipped runner; only the ports are in memory. It must not print and must not know a real clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
 from canary.core.plan import CountingGate, RatioGate, StagePlan
 from canary.simulator.aliases import CANDIDATE, START, SimulatedTraffic
-from canary.simulator.peers import PEERS
 from canary.simulator.scenario import Scenario
 from canary.simulator.world import World
 
@@ -88,24 +87,20 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a plan does in a scenario, beside other tools' rules in the same worlds."""
+    """What a plan does in a scenario."""
 
     stage: str
     scenario: Scenario
     seed: int
-    canary: Summary
-    peers: dict[str, Summary]
+    summary: Summary
     rollback_minutes: tuple[float, ...]
     """Minutes to rollback of each release that canary rolled back."""
-    healthy_runs: int
-    """Releases played besides, in which the new version is as good as the old one."""
-    false_rollback_ratio: dict[str, float]
-    """Share of those that a rule rolled back all the same; canary's own under `OURS`."""
+    healthy: Summary
+    """Further releases in which the new version is as good as the baseline: its rollbacks are false alarms."""
     left_out: tuple[str, ...] = ()
     """Gates that the invented world can't feed; they were taken to be content."""
 
 
-OURS = "canary"
 _OUTCOMES = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled_back"}
 
 
@@ -129,26 +124,20 @@ def compare(
     stage, left_out = playable(stage)
     done = itertools.count(1)
 
-    def play(assumed: Scenario, number: int) -> dict[str, Ending]:
-        world = f"{seed}/{number}"
-        endings = {OURS: release(stage, assumed, world), **peer_endings(stage, assumed, world)}
+    def play(assumed: Scenario, number: int) -> Ending:
+        ending = release(stage, assumed, f"{seed}/{number}")
         progress(next(done))
-        return endings
+        return ending
 
     played = [play(scenario, number) for number in range(runs)]
     healthy = [play(scenario.healthy(), number) for number in range(healthy_count(runs))]
-    ours = [endings[OURS] for endings in played]
     return Comparison(
         stage=stage.name,
         scenario=scenario,
         seed=seed,
-        canary=Summary.of(ours),
-        peers={name: Summary.of([endings[name] for endings in played]) for name in PEERS},
-        rollback_minutes=tuple(ending.minutes for ending in ours if ending.outcome == "rolled_back"),
-        healthy_runs=len(healthy),
-        false_rollback_ratio={
-            name: Summary.of([endings[name] for endings in healthy]).rolled_back_ratio for name in (OURS, *PEERS)
-        },
+        summary=Summary.of(played),
+        rollback_minutes=tuple(ending.minutes for ending in played if ending.outcome == "rolled_back"),
+        healthy=Summary.of(healthy),
         left_out=left_out,
     )
 
@@ -192,29 +181,3 @@ def _traffic_ended(traffic: SimulatedTraffic, now: datetime, phase: Phase) -> da
     if phase is Phase.PROMOTED:
         return max(next(at for at, share in changes if share == 1.0) for changes in traffic.shares.values())
     return now
-
-
-def peer_endings(stage: StagePlan, scenario: Scenario, world: str) -> dict[str, Ending]:
-    """What other rules do in the same world: the plan's steps at full length, and the same delay of metrics.
-
-    A rule that sees trouble in minute m acts when m has settled, as canary does; until then requests go on failing.
-    """
-    shares: list[float] = []
-    for step in stage.steps:
-        shares += [float(step.weight) / 100] * max(1, round(step.bake / MINUTE))
-    settle_min = max(1, round(stage.settle / MINUTE))
-    metrics = World.invent(stage, scenario, world).metrics
-    drawn = [
-        [metrics.minute_at(function.key, START + index * MINUTE, share)[0] for index, share in enumerate(shares)]
-        for function in stage.functions
-    ]
-    endings = {}
-    for name, rule in PEERS.items():
-        # Each function is a deployment of its own there; the first alarm is what people react to.
-        found = [rule([(row.requests, row.failed) for row in rows]) for rows in drawn]
-        first = min((minute for minute in found if minute is not None), default=None)
-        length = len(shares) if first is None else min(len(shares), first + settle_min)
-        failed = float(sum(row.failed for rows in drawn for row in rows[:length]))
-        outcome = "promoted" if first is None else "rolled_back"
-        endings[name] = Ending(outcome, float(length), failed)
-    return endings

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.releases.optional import minute_bet_path
+from benchmarks.releases.paths import Paths, all_paths, attributed_path
 from canary.core.stats.bounds import interval
 from canary.core.stats.dispersion import estimate_dispersion, temper_absolute, temper_ratio
-from canary.core.stats.optional import minute_bet_path
-from canary.core.stats.processes import Counts, Paths, absolute_path, all_paths, attributed_path, ratio_path
+from canary.core.stats.processes import Counts, absolute_path, ratio_path
 from canary.core.stats.safe import safe_ln_e
 from canary.core.stats.share import share_ln_e
 

@@ -92,36 +92,6 @@ def ratio_path(minutes: Sequence[Counts], kappa: float, horizon: int) -> tuple[f
     return restart_path(ratio_factors(minutes, kappa), EQUAL, horizon)
 
 
-def attributed_path(
-    minutes: Sequence[Counts], limit: float, kappa: float, horizon: int, *, absolute_when_silent: bool = False
-) -> tuple[float, ...]:
-    """Ln E of the attribution-aware process after every minute (§4.5), the default rollback rule."""
-    absolute, ratio = absolute_factors(minutes, limit), ratio_factors(minutes, kappa)
-    factors = attributed_factors(absolute, ratio, absolute_when_silent=absolute_when_silent)
-    return restart_path(factors, FALLING, horizon)
-
-
-class Paths(NamedTuple):
-    """Ln E after every minute of the processes that one counting stream feeds."""
-
-    literal: tuple[float, ...]
-    attributed: tuple[float, ...]
-    ratio: tuple[float, ...]
-    floor: tuple[float, ...]
-
-
-def all_paths(minutes: Sequence[Counts], limit: float, kappa: float, floor: float, horizon: int) -> Paths:
-    """All four processes over the same minutes; factors that two of them need are computed once."""
-    absolute, ratio = absolute_factors(minutes, limit), ratio_factors(minutes, kappa)
-    attributed = attributed_factors(absolute, ratio, absolute_when_silent=True)
-    return Paths(
-        literal=restart_path(absolute, FALLING, horizon),
-        attributed=restart_path(attributed, FALLING, horizon),
-        ratio=restart_path(ratio, EQUAL, horizon),
-        floor=restart_path(absolute_factors(minutes, floor), FALLING, horizon),
-    )
-
-
 def swap(minutes: Sequence[Counts]) -> tuple[Counts, ...]:
     """Canary and base in exchanged roles: "less is worse" becomes "the base has too much more"."""
     return tuple(Counts(n_b, x_b, n_c, x_c, d_a, d_r) for n_c, x_c, n_b, x_b, d_a, d_r in minutes)

@@ -79,11 +79,6 @@ class StreamEvidence:
         """Bounds of the candidate's rate; both hold at all times together with 1 - 2 alpha. Computed when asked."""
         return interval(self.candidate_requests, self.candidate_bad, self.alpha, self.dispersion)
 
-    @property
-    def base_interval(self) -> Interval:
-        """Bounds of the base's rate in the same minutes."""
-        return interval(self.baseline_requests, self.baseline_bad, self.alpha, self.dispersion)
-
 
 @dataclass(frozen=True, slots=True)
 class SharedIncident:

@@ -6,18 +6,17 @@ import math
 
 import pytest
 
+from benchmarks.releases.optional import minute_bet_path
+from benchmarks.releases.paths import all_paths, attributed_path
 from canary.core.stats import grids
 from canary.core.stats.bounds import interval
 from canary.core.stats.dispersion import NOTHING_KNOWN, Dispersion, estimate_dispersion, temper_absolute, temper_ratio
 from canary.core.stats.mixture import (
     first_crossing,
 )
-from canary.core.stats.optional import minute_bet_path
 from canary.core.stats.processes import (
     Counts,
     absolute_path,
-    all_paths,
-    attributed_path,
     ratio_path,
     relative_crossing,
     swap,

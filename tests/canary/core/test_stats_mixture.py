@@ -16,7 +16,6 @@ from canary.core.stats.mixture import (
     restart_path,
     unspent_weight,
 )
-from canary.core.stats.optional import spending_boundaries
 
 H = 30
 
@@ -74,23 +73,3 @@ def test_the_mean_of_streams_is_never_weaker_than_bonferroni() -> None:
 
 def test_logarithms_of_nothing_are_finite() -> None:
     assert ln(0.0) == -745.0
-
-
-def test_alpha_spending_spends_exactly_its_share() -> None:
-    """Exact enumeration: at the limit the boundaries stop with probability at most alpha, and nearly so."""
-    boundaries = spending_boundaries([60] * 30, 0.05, 0.01, 30)
-    assert len(boundaries) == 30
-    random = Random(5)
-    stopped = 0
-    for _ in range(2000):
-        total = 0
-        for boundary in boundaries:
-            total += sum(random.random() < 0.05 for _ in range(60))
-            if total >= boundary:
-                stopped += 1
-                break
-    assert 0.003 < stopped / 2000 < 0.018
-
-
-def test_alpha_spending_with_no_traffic_never_stops() -> None:
-    assert spending_boundaries([0, 0], 0.05, 0.01, 2) == (1, 1)
