@@ -6,27 +6,20 @@ many requests failed until then. Nothing here touches AWS.
 
 from __future__ import annotations
 
-from canary.simulator.comparison import (
-    Comparison,
-    Ending,
-    Spread,
-    Summary,
-    compare,
-    healthy_count,
-    release,
-)
+from canary.simulator.counts import Scenario, SyntheticTraffic
+from canary.simulator.ports import Simulation
+from canary.simulator.releases import Comparison, Ending, Spread, Summary, compare, healthy_count, release
 from canary.simulator.replay import Replayed, replay
-from canary.simulator.scenario import Scenario
-from canary.simulator.world import World
 
 __all__ = [
     "Comparison",
     "Ending",
     "Replayed",
     "Scenario",
+    "Simulation",
     "Spread",
     "Summary",
-    "World",
+    "SyntheticTraffic",
     "compare",
     "healthy_count",
     "release",

@@ -1,51 +1,65 @@
-"""Requests of an invented world, drawn at random minute by minute; nothing here judges or waits.
+"""Synthetic traffic, drawn at random minute by minute; nothing here judges or waits.
 
-Each minute of each version comes from a generator of its own, so the same seed is the same world whatever a rule
-does with it, and every rule can be shown the same one.
+Each minute of each version comes from a generator of its own, so the same seed gives the same traffic whatever a plan
+does with it.
 """
 
-# ruff: noqa: S311 - invented requests need no secret randomness
+# ruff: noqa: S311 - synthetic requests need no secret randomness
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
-from typing import Final, Protocol
 
-from canary.core.measurements import (
-    MINUTE,
-    AliasMinute,
-    AliasTraffic,
-    DataState,
-    Gauge,
-    MinuteCounts,
-    Stream,
-    StreamKey,
-)
-from canary.core.plan import CountingGate, GaugeGate, StagePlan
-from canary.core.verdict.scoring import is_by_version
-from canary.ports import Measurements, Target, Window
-from canary.simulator.sampling import poisson
-from canary.simulator.scenario import Scenario
+from canary.core.measurements import MINUTE
+from canary.errors import UsageError
+from canary.simulator.ports import Requests
+from flagkit.testing.clock import DEFAULT_START
 
-_FAILING: Final = frozenset({"errors", "emf", "http_5xx"})
+BASELINE = "1"
+CANDIDATE = "2"
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
-    """What one version served in one minute."""
+class Scenario:
+    """A release as it might go; shares are ratios, 0 to 1.
 
-    requests: int = 0
-    failed: int = 0
-    slow: int = 0
+    Attributes:
+        candidate_errors: share of the new version's requests that fail once the trouble began.
+        baseline_errors: share of the old version's requests that fail; the new one's before the trouble.
+        requests_per_s: traffic of each function, both versions together.
+        from_minute: minute after the start in which the new version's trouble begins.
+        candidate_slow: share of the new version's requests above the latency limit.
+        baseline_slow: share of the old version's requests above the latency limit.
+    """
 
-    def bad(self, kind: str) -> int:
-        """Bad requests in the eyes of one kind of gate; gates about other things see none."""
-        if kind in _FAILING:
-            return self.failed
-        return self.slow if kind == "latency" else 0
+    candidate_errors: float
+    baseline_errors: float = 0.01
+    requests_per_s: float = 2.0
+    from_minute: float = 0.0
+    candidate_slow: float = 0.001
+    baseline_slow: float = 0.001
+
+    def __post_init__(self) -> None:
+        for name in ("candidate_errors", "baseline_errors", "candidate_slow", "baseline_slow"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"{name} must lie between 0 % and 100 %")
+        if not 0.0 <= self.requests_per_s <= 100_000:
+            raise UsageError(f"{self.requests_per_s:g} requests a second can't be simulated", hint="0 to 100,000.")
+        if self.from_minute < 0:
+            raise UsageError("the trouble can't begin before the canary")
+
+    def healthy(self) -> Scenario:
+        """The same world with a new version that is as good as the old one."""
+        return replace(self, candidate_errors=self.baseline_errors, candidate_slow=self.baseline_slow)
+
+    def mix(self, minute: float, *, candidate: bool) -> tuple[float, float]:
+        """Share of failing and share of slow requests of one version in one minute; the two are independent."""
+        if candidate and minute >= self.from_minute:
+            return self.candidate_errors, self.candidate_slow
+        return self.baseline_errors, self.baseline_slow
 
 
 def draw(mean: float, failing: float, slow: float, rng: Random) -> Requests:
@@ -61,120 +75,69 @@ def draw(mean: float, failing: float, slow: float, rng: Random) -> Requests:
     return Requests(both + fails + drags + fine, both + fails, both + drags)
 
 
-class Shares(Protocol):
-    """Who knows how traffic was split."""
-
-    def share_in(self, key: str, start: datetime, end: datetime) -> float:
-        """The new version's mean share of a span of time, as ratio."""
-        ...
-
-
-class SimulatedMetrics:
-    """Counts of every minute, drawn when they are first asked for.
+class SyntheticTraffic:
+    """Poisson traffic of a scenario.
 
     Args:
         scenario: what is assumed.
-        shares: how traffic was split.
-        seed: names the world.
+        seed: names the traffic; the same seed gives the same.
         start: moment of the release; the scenario's minutes count from here.
     """
 
-    def __init__(self, scenario: Scenario, shares: Shares, seed: str, start: datetime) -> None:
-        self._scenario = scenario
-        self._shares = shares
-        self._seed = seed
-        self._start = start
-        self._drawn: dict[tuple[str, datetime], tuple[Requests, Requests]] = {}
-        self._past: dict[str, tuple[tuple[datetime, Requests], ...]] = {}
-        self._histories: dict[StreamKey, tuple[MinuteCounts, ...]] = {}
+    def __init__(self, scenario: Scenario, seed: str, start: datetime = DEFAULT_START) -> None:
+        self._scenario, self._seed, self._start = scenario, seed, start
+        self._drawn: dict[tuple[str, str, datetime, float], Requests] = {}
 
-    def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> dict[str, float]:  # noqa: ARG002
-        """Nothing: an invented world may have too little traffic, that is what it is invented for."""
-        return {}
-
-    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
-        """Every counting gate and the alias totals; gauges answer that there is nothing."""
-        keys = [target.function.key for target in targets]
-        rows = {
-            key: [(minute, *self.minute(key, minute)) for minute in _minutes(window.start, window.end)] for key in keys
-        }
-        streams: list[Stream] = []
-        gauges: list[Gauge] = []
-        for name, gate in stage.gates.items():
-            for key in stage.keys(name):
-                served = [key.function] if key.function else keys
-                if isinstance(gate, CountingGate):
-                    parts = [self._stream(StreamKey(each, name), gate.kind, rows[each], window) for each in served]
-                    streams.append(parts[0] if is_by_version(gate) else _mixed(key, parts))
-                elif isinstance(gate, GaugeGate):
-                    gauges.append(Gauge(key, state=DataState.NO_DATA))
-        totals = tuple(
-            AliasTraffic(key, tuple(AliasMinute(minute, new.requests + old.requests) for minute, new, old in seen))
-            for key, seen in rows.items()
-        )
-        return Measurements(tuple(streams), tuple(gauges), totals)
-
-    def minute(self, key: str, minute: datetime) -> tuple[Requests, Requests]:
-        """One minute of both versions, new and old, as traffic was really split."""
-        drawn = self._drawn.get((key, minute))
-        if drawn is None:
-            drawn = self.minute_at(key, minute, self._shares.share_in(key, minute, minute + MINUTE))
-            self._drawn[key, minute] = drawn
-        return drawn
-
-    def minute_at(self, key: str, minute: datetime, share: float) -> tuple[Requests, Requests]:
-        """The same minute as it would be if the new version had this share."""
-        since_min = (minute - self._start) / MINUTE
-        total = self._scenario.requests_per_s * 60
-        sides = []
-        for candidate, mean in ((True, total * share), (False, total * (1 - share))):
-            rng = Random(f"{self._seed}/{key}/{since_min:g}/{candidate}")
-            sides.append(draw(mean, *self._scenario.mix(since_min, candidate=candidate), rng))
-        return sides[0], sides[1]
-
-    def failed_until(self, key: str, until: datetime) -> float:
-        """Requests that failed on the new version up to a moment, seen by a rule or not."""
-        failed = 0.0
-        for minute in _minutes(self._start, until):
-            failed += self.minute(key, minute)[0].failed * min(1.0, (until - minute) / MINUTE)
-        return failed
-
-    def _stream(
-        self, key: StreamKey, kind: str, rows: Sequence[tuple[datetime, Requests, Requests]], window: Window
-    ) -> Stream:
-        counts = tuple(
-            MinuteCounts(minute, new.requests, new.bad(kind), old.requests, old.bad(kind)) for minute, new, old in rows
-        )
-        if key not in self._histories:
-            self._histories[key] = tuple(
-                MinuteCounts(minute, 0, 0, old.requests, old.bad(kind))
-                for minute, old in self._before(key.function, window)
-            )
-        return Stream(key, counts, self._histories[key])
-
-    def _before(self, key: str, window: Window) -> tuple[tuple[datetime, Requests], ...]:
-        if key not in self._past:
-            rng = Random(f"{self._seed}/{key}/before")
-            mix = self._scenario.mix(0.0, candidate=False)
-            mean = self._scenario.requests_per_s * 60
-            self._past[key] = tuple(
-                (minute, draw(mean, *mix, rng)) for minute in _minutes(window.history_start, window.start)
-            )
-        return self._past[key]
+    def served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
+        """What the version served, drawn once."""
+        name = (key, version, minute, share)
+        if name not in self._drawn:
+            since_min = (minute - self._start) / MINUTE
+            rng = Random(f"{self._seed}/{key}/{since_min:g}/{version}")
+            mix = self._scenario.mix(since_min, candidate=version == CANDIDATE)
+            self._drawn[name] = draw(self._scenario.requests_per_s * 60 * share, *mix, rng)
+        return self._drawn[name]
 
 
-def _mixed(key: StreamKey, parts: Sequence[Stream]) -> Stream:
-    """The same minutes seen where versions, or even functions, can't be told apart: totals stand as the candidate's."""
+def poisson(mean: float, rng: Random) -> int:
+    """A Poisson count.
 
-    def total(rows: tuple[MinuteCounts, ...]) -> MinuteCounts:
-        requests = sum(row.candidate_requests + row.baseline_requests for row in rows)
-        bad = sum(row.candidate_bad + row.baseline_bad for row in rows)
-        return MinuteCounts(rows[0].minute, requests, bad)
+    Below a mean of 10 Knuth's product of uniforms, above it Hörmann's transformed rejection PTRS (W. Hörmann, "The
+    transformed rejection method for generating Poisson random variables", 1993), exact at any mean and as fast at
+    10,000 as at 10.
+    """
+    if mean <= 0.0:
+        return 0
+    if mean < 10.0:
+        return _knuth(mean, rng)
+    return _ptrs(mean, rng)
 
-    minutes = tuple(map(total, zip(*(part.minutes for part in parts), strict=True)))
-    return Stream(key, minutes, tuple(map(total, zip(*(part.history for part in parts), strict=True))))
+
+def _knuth(mean: float, rng: Random) -> int:
+    limit = math.exp(-mean)
+    count = 0
+    product = rng.random()
+    while product > limit:
+        count += 1
+        product *= rng.random()
+    return count
 
 
-def _minutes(start: datetime, end: datetime) -> list[datetime]:
-    whole = -((start - end) // MINUTE)
-    return [start + index * MINUTE for index in range(max(0, whole))]
+def _ptrs(mean: float, rng: Random) -> int:
+    log_mean = math.log(mean)
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    v_r = 0.9277 - 3.6224 / (b - 2.0)
+    while True:
+        u = rng.random() - 0.5
+        v = rng.random()
+        us = 0.5 - abs(u)
+        count = math.floor((2.0 * a / us + b) * u + mean + 0.43) if us > 0.0 else -1
+        if us >= 0.07 and v <= v_r:
+            return count
+        if count < 0 or (us < 0.013 and v > us):
+            continue
+        accept = math.log(v) + math.log(inverse_alpha) - math.log(a / (us * us) + b)
+        if accept <= count * log_mean - mean - math.lgamma(count + 1.0):
+            return count

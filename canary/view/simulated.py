@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from canary.simulator import Comparison, Summary
 from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, Chapter, Report
+
+if TYPE_CHECKING:
+    from canary.simulator import Comparison, Summary
 
 _BINS = 12
 _BAR_CELLS = 40

@@ -18,10 +18,11 @@ from canary.core.traffic import AliasSpec
 from canary.core.verdict import Verdict
 from canary.errors import StaleRevisionError, UsageError
 from canary.ports import Target, Window
-from canary.simulator import Scenario, Spread, Summary, World, compare, healthy_count, release, replay
-from canary.simulator.aliases import CANDIDATE, START
-from canary.simulator.sampling import poisson
+from canary.simulator import Scenario, Spread, Summary, SyntheticTraffic, compare, healthy_count, release, replay
+from canary.simulator.counts import poisson
+from canary.simulator.releases import simulated
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report, histogram_lines
+from flagkit.testing.clock import DEFAULT_START as START
 
 PLAN = '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n'
 
@@ -71,9 +72,10 @@ def test_the_same_seed_gives_the_same_answer(stage: StagePlan) -> None:
     assert compare(stage, scenario, runs=3, seed=5) != compare(stage, scenario, runs=3, seed=6)
 
 
-def test_a_minute_is_drawn_once_whatever_asks(stage: StagePlan) -> None:
-    metrics = World.invent(stage, Scenario(0.1), "x").metrics
-    assert metrics.minute_at("api:live", START, 0.1) == metrics.minute_at("api:live", START, 0.1)
+def test_a_minute_is_drawn_once_whatever_asks() -> None:
+    traffic, again = (SyntheticTraffic(Scenario(0.1), "x") for _ in range(2))
+    assert traffic.served("api:live", "2", START, 0.1) is traffic.served("api:live", "2", START, 0.1)
+    assert traffic.served("api:live", "2", START, 0.1) == again.served("api:live", "2", START, 0.1)
 
 
 def test_progress_counts_every_release(stage: StagePlan) -> None:
@@ -109,29 +111,29 @@ def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_a_stale_revision_is_refused(stage: StagePlan) -> None:
-    world = World.invent(stage, Scenario(0.1), "x")
+    world = simulated(stage, Scenario(0.1), "x")
     function = stage.functions[0]
     spec = AliasSpec("1", "2", 1000, "")
-    world.traffic.write(function, spec, world.traffic.read(function).revision_id)
+    world.aliases.write(function, spec, world.aliases.read(function).revision_id)
     with pytest.raises(StaleRevisionError):
-        world.traffic.write(function, spec, "0")
+        world.aliases.write(function, spec, "0")
 
 
 def test_a_change_within_a_minute_is_shared_out_by_time(stage: StagePlan) -> None:
-    world = World.invent(stage, Scenario(0.1), "x")
+    world = simulated(stage, Scenario(0.1), "x")
     function = stage.functions[0]
     world.clock.sleep(30)
-    world.traffic.write(function, AliasSpec("1", "2", 1000, ""), world.traffic.read(function).revision_id)
-    assert world.traffic.share_in(function.key, START, START + timedelta(minutes=1)) == pytest.approx(0.05)
-    assert world.traffic.share_in(function.key, START, START) == 0
-    assert world.traffic.publish(function) == CANDIDATE
-    assert world.journal.canaries() == ()
+    world.aliases.write(function, AliasSpec("1", "2", 1000, ""), world.aliases.read(function).revision_id)
+    assert world.aliases.share_in(function.key, "2", START, START + timedelta(minutes=1)) == pytest.approx(0.05)
+    assert world.aliases.share_in(function.key, "2", START, START) == 0
+    assert world.aliases.publish(function) == "3"
+    assert world.journal.canaries() == []
 
 
 def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
     text = PLAN + '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0\n'
     plan = Plan.parse(text).stage("staging")
-    world = World.invent(plan, Scenario(0.1), "x")
+    world = simulated(plan, Scenario(0.1), "x")
     window = Window(START, START + timedelta(minutes=1), START - timedelta(minutes=3))
     measured = world.metrics.measure(plan, [Target(plan.functions[0], "1", "2")], window)
     assert [gauge.state for gauge in measured.gauges] == [DataState.NO_DATA]
@@ -143,10 +145,10 @@ def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(stage: StagePlan) -> tuple[Event, ...]:
-    world = World.invent(stage, Scenario(0.12, 0.01, 10.0), "replay")
-    state = runner.start(stage, world.ports, versions={"": "2"}, canary_id="k1")
-    runner.run(stage, world.ports, state)
-    return tuple(world.journal.heard)
+    world = simulated(stage, Scenario(0.12, 0.01, 10.0), "replay")
+    state = runner.start(stage, world.ports(), versions={"": "2"}, canary_id="k1")
+    runner.run(stage, world.ports(), state)
+    return tuple(world.journal.written)
 
 
 def test_a_replay_under_the_same_plan_says_the_same(recorded: tuple[Event, ...], stage: StagePlan) -> None:

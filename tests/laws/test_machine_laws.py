@@ -19,7 +19,7 @@ from canary.core.state import CanaryState, FunctionState
 from canary.core.traffic import ALL_BP, AliasState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import RefusedError
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 REQUESTS = (Signal.PAUSE, Signal.RESUME, Signal.PROMOTE, Signal.ROLL_BACK, Signal.ABORT)

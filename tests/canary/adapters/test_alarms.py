@@ -13,7 +13,7 @@ from canary.core.measurements import AlarmReading, AlarmState
 from canary.errors import AccessDeniedError
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 
 @pytest.fixture

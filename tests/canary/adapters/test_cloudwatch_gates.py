@@ -14,7 +14,7 @@ from canary.core.schedule import whole_minute
 from canary.ports import Measurements, Target, Window
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 API = FunctionRef("api", "live")
 TARGET = Target(API, "1", "2")

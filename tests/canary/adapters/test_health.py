@@ -17,7 +17,7 @@ from canary.core.plan import FunctionRef
 from canary.ports import Target
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TARGET = Target(FunctionRef("api", "live"), "1", "2")

@@ -30,7 +30,8 @@ from canary.core.phases import Phase
 from canary.errors import AwsError
 from canary.ports import Journal
 from canary.testing import AwsStandIn
-from tests.canary.fakes import World, stage_of
+from tests.canary.faults import simulation_of, steady
+from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 STARTED = CanaryStarted(
@@ -42,8 +43,8 @@ ENDED = CanaryEnded("k3f9", "staging", START + timedelta(hours=1), Phase.ROLLED_
 def lived() -> list[Event]:
     """All events of a canary that saw everything: incidents, probes, gauges."""
     gates = {"ping": {"kind": "health", "invoke": {}}, "errors": {"kind": "errors"}}
-    world = World(stage_of("api:live", gates=gates))
-    world.metrics.failing["2"] = 0.06
+    world = simulation_of(stage_of("api:live", gates=gates))
+    steady(world).failing["2"] = 0.06
     ports = world.ports()
     runner.run(world.stage, ports, runner.start(world.stage, ports, canary_id="k3f9"))
     extra = [

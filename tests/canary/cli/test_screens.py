@@ -14,7 +14,8 @@ from canary.cli.screens import JsonScreen, LiveScreen, PlainScreen, asking, open
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.events import Noticed
 from canary.core.plan import Plan, StagePlan
-from canary.simulator import Scenario, World
+from canary.simulator import Scenario
+from canary.simulator.releases import simulated
 from canary.view.build import ViewBuilder
 
 PLAN = '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n'
@@ -26,10 +27,10 @@ def stage() -> StagePlan:
 
 
 def played(stage: StagePlan, screen: screens.Screen) -> None:
-    world = World.invent(stage, Scenario(0.3, 0.01, 10.0), "screen", observers=(screen,))
+    world = simulated(stage, Scenario(0.3, 0.01, 10.0), "screen")
     with screen:
-        state = runner.start(stage, world.ports, versions={"": "2"})
-        runner.run(stage, world.ports, state)
+        ports = world.ports(observers=(screen,))
+        runner.run(stage, ports, runner.start(stage, ports, versions={"": "2"}))
 
 
 def console(**options: object) -> tuple[Console, io.StringIO]:
@@ -70,7 +71,7 @@ def test_a_question_has_the_terminal_to_itself(stage: StagePlan) -> None:
 @pytest.mark.parametrize("kind", [PlainScreen, LiveScreen])
 def test_events_before_the_start_are_kept_for_later(stage: StagePlan, kind: type[PlainScreen]) -> None:
     screen = kind(ViewBuilder(stage), console()[0] if kind is LiveScreen else io.StringIO())  # type: ignore[arg-type]
-    world = World.invent(stage, Scenario(0.1), "x")
+    world = simulated(stage, Scenario(0.1), "x")
     screen.hear(Noticed("", "staging", world.clock.now(), "hello"))
     assert not screen.builder.begun
 
@@ -113,7 +114,7 @@ def test_a_plan_that_decides_asks_nobody(stage: StagePlan) -> None:
 
 
 def test_a_wait_ends_when_a_stop_is_requested(stage: StagePlan) -> None:
-    world = World.invent(stage, Scenario(0.1), "x")
+    world = simulated(stage, Scenario(0.1), "x")
     stop = StopRequest()
     clock = StoppableClock(world.clock, stop.event)
     clock.sleep(0.001)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from canary.core.baseline import unhealthy_baselines
 from canary.core.measurements import MinuteCounts, Stream, StreamKey
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 

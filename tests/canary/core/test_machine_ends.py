@@ -25,7 +25,7 @@ from canary.core.recover import fingerprint
 from canary.core.state import CanaryState, ForeignChange, FunctionState
 from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import RefusedError
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

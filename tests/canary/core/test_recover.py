@@ -19,7 +19,7 @@ from canary.core.state import CanaryState, FunctionState
 from canary.core.traffic import AliasSpec, AliasState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import ConflictError, RecordError
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 STAGE = stage_of("api:live", "worker:live")

@@ -9,7 +9,7 @@ import pytest
 from canary.core.phases import Phase
 from canary.core.schedule import history_start, next_look, settle, settled_until, whole_minute
 from canary.core.state import CanaryState
-from tests.canary.fakes import stage_of
+from tests.canary.stages import stage_of
 
 NOW = datetime(2026, 1, 5, 9, 5, 42, 7, tzinfo=UTC)
 

@@ -16,14 +16,16 @@ from canary.errors import (
     RefusedError,
 )
 from canary.runner import Ports
-from tests.canary.fakes import Once, World, interrupt, stage_of
+from canary.simulator import Simulation
+from tests.canary.faults import Once, interrupt, simulation_of, steady
+from tests.canary.stages import stage_of
 
 
-def fleet(**settings: object) -> World:
-    return World(stage_of("api:live", "worker:live", **settings))
+def fleet(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
-def begun(world: World, ports: Ports | None = None) -> CanaryState:
+def begun(world: Simulation, ports: Ports | None = None) -> CanaryState:
     ports = ports or world.ports()
     return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
 
@@ -39,7 +41,7 @@ def test_a_paused_canary_keeps_its_weight_and_still_comes_back() -> None:
         world.clock.sleep(60)
         state = runner.tick(world.stage, ports, state).state
     assert (state.phase, state.weight_bp) == (Phase.PAUSED, 1000)
-    world.metrics.failing["2"] = 0.5
+    steady(world).failing["2"] = 0.5
     world.clock.sleep(300)
     assert runner.run(world.stage, ports, state).phase is Phase.ROLLED_BACK
 
@@ -58,7 +60,7 @@ def test_a_driver_at_work_goes_along_with_what_people_ask_elsewhere() -> None:
 def test_a_request_at_the_same_moment_as_a_write_is_made_again() -> None:
     world = fleet()
     begun(world)
-    world.traffic.trouble = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
+    world.aliases.fault = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
     assert runner.promote(world.stage, world.ports()).phase is Phase.PROMOTING
     assert set(world.routes().values()) == {("2", None, 0)}
 
@@ -68,7 +70,7 @@ def test_a_pause_that_comes_between_a_tick_and_its_write_wins() -> None:
     ports = world.ports()
     state = begun(world, ports)
     world.clock.sleep(400)
-    world.traffic.trouble = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
+    world.aliases.fault = Once("before", "write", 1, lambda: runner.pause(world.stage, world.ports()))
     done = runner.tick(world.stage, ports, state)
     assert (done.state.phase, done.state.weight_bp) == (Phase.PAUSED, 1000)
 
@@ -116,20 +118,20 @@ def test_a_rollback_ends_a_canary_that_was_only_claimed() -> None:
     state = runner.rollback(world.stage, world.ports())
     assert state is not None
     assert state.phase is Phase.ABORTED
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_a_rollback_finishes_what_another_process_left_half_taken_back() -> None:
     world = fleet()
     begun(world)
-    world.traffic.trouble = Once("after", "write", 1, interrupt, "worker:live")
+    world.aliases.fault = Once("after", "write", 1, interrupt, "worker:live")
     with pytest.raises(KeyboardInterrupt):
         runner.rollback(world.stage, world.ports())
-    world.traffic.trouble = lambda moment, call, key: None
+    world.aliases.fault = lambda moment, call, key: None
     state = runner.rollback(world.stage, world.ports())
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_after_the_end_a_rollback_goes_to_the_base_that_the_journal_knows() -> None:
@@ -138,14 +140,14 @@ def test_after_the_end_a_rollback_goes_to_the_base_that_the_journal_knows() -> N
     runner.run(world.stage, ports, runner.start(world.stage, ports))
     assert runner.rollback(world.stage, world.ports()) is None
     assert set(world.routes().values()) == {("1", None, 0)}
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_a_rollback_after_the_end_never_guesses() -> None:
     world = fleet()
     ports = world.ports()
     runner.run(world.stage, ports, runner.start(world.stage, ports))
-    world.traffic.foreign("api:live", version="9")
+    world.aliases.change("api:live", version="9")
     with pytest.raises(NotRunningError, match="no promotion of the present versions"):
         runner.rollback(world.stage, world.ports())
 
@@ -164,7 +166,7 @@ def test_a_rollback_of_a_function_that_the_stage_lacks_is_refused_not_ignored() 
     world = fleet()
     with pytest.raises(RefusedError, match="no function apii:live"):
         runner.rollback(world.stage, world.ports(), to={"apii:live": "2"})
-    assert world.traffic.writes == []
+    assert world.aliases.writes == []
 
 
 def test_a_canary_under_way_goes_back_to_its_own_base_only() -> None:

@@ -11,27 +11,29 @@ from canary.core.events import CanaryEnded
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import ConflictError, NotRunningError, RecordError
-from tests.canary.fakes import Once, World, stage_of
+from canary.simulator import Simulation
+from tests.canary.faults import Once, simulation_of, steady
+from tests.canary.stages import stage_of
 
 ALONE = {("1", None, 0)}
 
 
-def begun(world: World) -> CanaryState:
+def begun(world: Simulation) -> CanaryState:
     ports = world.ports()
     return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
 
 
-def fleet(**settings: object) -> World:
-    return World(stage_of("api:live", "worker:live", **settings))
+def fleet(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
 def test_a_second_deploy_is_told_which_canary_is_under_way() -> None:
     world = fleet()
     state = begun(world)
-    before = list(world.traffic.writes)
+    before = list(world.aliases.writes)
     with pytest.raises(ConflictError, match=f"canary {state.canary_id} is under way in stage staging"):
         runner.start(world.stage, world.ports())
-    assert world.traffic.writes == before
+    assert world.aliases.writes == before
 
 
 @pytest.mark.parametrize("at", [1, 2])
@@ -44,12 +46,12 @@ def test_of_two_drivers_that_start_at_once_one_wins_and_the_other_says_who(at: i
         stage = world.stage if at == 1 else stage_of("worker:live")
         runner.start(stage, world.ports(), canary_id="winner")
 
-    world.traffic.trouble = Once("before", "write", at, winner)
+    world.aliases.fault = Once("before", "write", at, winner)
     with pytest.raises(ConflictError, match="winner"):
         runner.start(world.stage, world.ports(), canary_id="loser")
-    world.traffic.trouble = lambda moment, call, key: None
+    world.aliases.fault = lambda moment, call, key: None
     assert set(world.routes().values()) == ALONE
-    assert not any("loser" in description for description in world.descriptions())
+    assert not any("loser" in description for description in {a.description for a in world.aliases.states.values()})
     ended = [event for event in world.journal.written if isinstance(event, CanaryEnded)]
     assert [(event.canary_id, event.outcome) for event in ended] == [("loser", Phase.CONFLICT)]
 
@@ -70,7 +72,7 @@ def test_two_drivers_of_one_canary_help_each_other() -> None:
         world.clock.sleep(60)
     assert state.phase is Phase.PROMOTED
     assert set(world.routes().values()) == {("2", None, 0)}
-    assert len(set(world.traffic.writes)) == len(world.traffic.writes), "nothing is written twice"
+    assert len(set(world.aliases.writes)) == len(world.aliases.writes), "nothing is written twice"
 
 
 def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
@@ -108,14 +110,14 @@ CHANGES = [
 def test_a_foreign_change_between_ticks_stops_the_canary_without_any_write(change: dict[str, object], key: str) -> None:
     world = fleet()
     state = begun(world)
-    world.traffic.foreign(key, **change)
-    before, writes = dict(world.traffic.aliases), list(world.traffic.writes)
+    world.aliases.change(key, **change)
+    before, writes = dict(world.aliases.states), list(world.aliases.writes)
     world.clock.sleep(900)
     ports = world.ports()
     state = runner.run(world.stage, ports, state)
     assert state.phase is Phase.CONFLICT
     assert key in state.why
-    assert (world.traffic.aliases, world.traffic.writes) == (before, writes)
+    assert (world.aliases.states, world.aliases.writes) == (before, writes)
     assert isinstance(world.journal.written[-1], CanaryEnded)
 
 
@@ -125,26 +127,26 @@ def test_a_foreign_change_at_every_write_of_a_run_is_never_written_over(change: 
     """Everything from the first weight to the last restored description."""
     calm = fleet()
     runner.run(calm.stage, calm.ports(), begun(calm))
-    for at in range(1, len(calm.traffic.writes) + 1, 2):
+    for at in range(1, len(calm.aliases.writes) + 1, 2):
         world = fleet()
         struck: list[tuple[str, object]] = []
 
-        def strike(world: World = world, struck: list[tuple[str, object]] = struck) -> None:
-            world.traffic.foreign("worker:live", **{**change, "version": "9"})
-            struck.append(("worker:live", world.traffic.aliases["worker:live"]))
+        def strike(world: Simulation = world, struck: list[tuple[str, object]] = struck) -> None:
+            world.aliases.change("worker:live", **{**change, "version": "9"})
+            struck.append(("worker:live", world.aliases.states["worker:live"]))
 
-        world.traffic.trouble = Once(moment, "write", at, strike)
+        world.aliases.fault = Once(moment, "write", at, strike)
         ports = world.ports()
         with suppress(ConflictError):  # struck while claiming
             runner.run(world.stage, ports, runner.start(world.stage, ports))
         assert struck, at
-        assert world.traffic.aliases["worker:live"] == struck[0][1], f"write {at} went over a foreign change"
+        assert world.aliases.states["worker:live"] == struck[0][1], f"write {at} went over a foreign change"
 
 
 def test_a_new_revision_with_the_same_content_is_not_a_foreign_change() -> None:
     """RevisionId moves on resource-policy changes too (lambda-canary.md §1)."""
     world = fleet()
-    world.traffic.trouble = Once("before", "write", 3, lambda: world.traffic.foreign("api:live"))
+    world.aliases.fault = Once("before", "write", 3, lambda: world.aliases.change("api:live"))
     ports = world.ports()
     state = runner.run(world.stage, ports, runner.start(world.stage, ports))
     assert state.phase is Phase.PROMOTED
@@ -162,7 +164,9 @@ def test_a_canary_of_another_stage_that_took_the_aliases_is_named() -> None:
 def test_aliases_of_two_canaries_are_a_conflict_for_who_knew_one_of_them() -> None:
     world = fleet()
     state = begun(world)
-    world.traffic.foreign("worker:live", description=world.alias().description.replace(state.canary_id, "other"))
+    world.aliases.change(
+        "worker:live", description=world.aliases.states["api:live"].description.replace(state.canary_id, "other")
+    )
     assert runner.tick(world.stage, world.ports(), state).state.phase is Phase.CONFLICT
     with pytest.raises(ConflictError):
         runner.tick(world.stage, world.ports())
@@ -172,7 +176,7 @@ def test_moved_aliases_without_any_record_are_a_conflict_that_says_where_they_ar
     world = fleet()
     state = begun(world)
     for key in ("api:live", "worker:live"):
-        world.traffic.foreign(key, version="9", extra_version=None, extra_bp=0, description="")
+        world.aliases.change(key, version="9", extra_version=None, extra_bp=0, description="")
     done = runner.tick(world.stage, world.ports(), state)
     assert (done.state.phase, done.judgement) == (Phase.CONFLICT, None)
     assert "api:live is on version 9" in done.state.why
@@ -180,7 +184,7 @@ def test_moved_aliases_without_any_record_are_a_conflict_that_says_where_they_ar
 
 def test_a_record_of_another_format_stops_everything() -> None:
     world = fleet()
-    world.traffic.foreign("api:live", description="canary2 from the future")
+    world.aliases.change("api:live", description="canary2 from the future")
     with pytest.raises(RecordError):
         runner.start(world.stage, world.ports())
 
@@ -188,20 +192,20 @@ def test_a_record_of_another_format_stops_everything() -> None:
 def test_after_a_conflict_a_rollback_takes_back_what_is_ours_and_leaves_the_rest() -> None:
     world = fleet()
     begun(world)
-    world.traffic.foreign("worker:live", version="9", extra_version=None, extra_bp=0)
-    foreign = world.traffic.aliases["worker:live"]
+    world.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0)
+    foreign = world.aliases.states["worker:live"]
     state = runner.rollback(world.stage, world.ports())
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
     assert world.routes()["api:live"] == ("1", None, 0)
-    assert world.alias().description == "Live traffic"
-    assert world.traffic.aliases["worker:live"] == foreign
+    assert world.aliases.states["api:live"].description == "Live traffic"
+    assert world.aliases.states["worker:live"] == foreign
 
 
 def test_weights_changed_by_hand_can_still_be_rolled_back() -> None:
-    world = World(stage_of("api:live"))
+    world = simulation_of(stage_of("api:live"))
     begun(world)
-    world.traffic.foreign("api:live", extra_bp=9000)
+    world.aliases.change("api:live", extra_bp=9000)
     state = runner.rollback(world.stage, world.ports())
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
@@ -211,10 +215,10 @@ def test_weights_changed_by_hand_can_still_be_rolled_back() -> None:
 def test_what_somebody_else_moved_during_the_way_back_is_left_alone_and_noticed() -> None:
     world = fleet()
     state = begun(world)
-    world.metrics.failing["2"] = 1.0
+    steady(world).failing["2"] = 1.0
     world.clock.sleep(300)
-    world.traffic.trouble = Once(
-        "before", "write", 1, lambda: world.traffic.foreign("worker:live", version="9", extra_version=None, extra_bp=0)
+    world.aliases.fault = Once(
+        "before", "write", 1, lambda: world.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0)
     )
     state = runner.run(world.stage, world.ports(), state)
     assert state.phase is Phase.ROLLED_BACK
@@ -230,19 +234,19 @@ def test_awss_own_draining_weights_after_the_promotion_are_waited_for() -> None:
     drained: list[Phase] = []
 
     def inject(moment: str, call: str, key: str) -> None:
-        alias = world.traffic.aliases[key]
+        alias = world.aliases.states[key]
         if (moment, call) == ("after", "write") and alias.version == "2" and " p " in alias.description:
-            world.traffic.foreign(key, extra_version="1", extra_bp=10_000)
+            world.aliases.change(key, extra_version="1", extra_bp=10_000)
 
-    world.traffic.trouble = inject
+    world.aliases.fault = inject
     state = runner.promote(world.stage, ports)
-    world.traffic.trouble = lambda moment, call, key: None
+    world.aliases.fault = lambda moment, call, key: None
     for share in (5000, 1000):
         done = runner.tick(world.stage, ports, state)
         drained.append(done.state.phase)
         for key in world.routes():
-            world.traffic.foreign(key, extra_bp=share)
+            world.aliases.change(key, extra_bp=share)
     for key in world.routes():
-        world.traffic.foreign(key, extra_version=None, extra_bp=0)
+        world.aliases.change(key, extra_version=None, extra_bp=0)
     assert drained == [Phase.PROMOTING, Phase.PROMOTING]
     assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED

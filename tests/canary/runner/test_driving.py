@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from canary import runner
 from canary.core.events import CanaryEnded, Measured, PhaseChanged, TrafficShifted
@@ -14,19 +14,22 @@ from canary.errors import (
     NotRunningError,
 )
 from canary.runner import Ports
-from tests.canary.fakes import World, stage_of
+from canary.simulator import Simulation
+from canary.simulator.ports import SteadyTraffic
+from tests.canary.faults import simulation_of, steady
+from tests.canary.stages import stage_of
 
 
-def fleet(**settings: object) -> World:
-    return World(stage_of("api:live", "worker:live", **settings))
+def fleet(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
-def begun(world: World, ports: Ports | None = None) -> CanaryState:
+def begun(world: Simulation, ports: Ports | None = None) -> CanaryState:
     ports = ports or world.ports()
     return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
 
 
-def kinds(world: World) -> list[str]:
+def kinds(world: Simulation) -> list[str]:
     return [event.event for event in world.journal.written]
 
 
@@ -44,7 +47,7 @@ def test_a_healthy_version_is_promoted_step_by_step() -> None:
 
 def test_a_failing_version_comes_back_in_the_first_settled_minute_with_its_numbers() -> None:
     world = fleet()
-    world.metrics.failing["2"] = 0.3
+    steady(world).failing["2"] = 0.3
     ports = world.ports()
     state = runner.run(world.stage, ports, runner.start(world.stage, ports))
     assert state.phase is Phase.ROLLED_BACK
@@ -56,13 +59,12 @@ def test_a_failing_version_comes_back_in_the_first_settled_minute_with_its_numbe
 
 def test_one_failing_function_takes_all_back() -> None:
     world = fleet()
-    original = world.metrics._minute
 
-    def minute(target, at):  # type: ignore[no-untyped-def]
-        world.metrics.failing["2"] = 0.4 if target.function.key == "worker:live" else 0.0
-        return original(target, at)
+    class OnlyWorker(SteadyTraffic):
+        def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
+            return 0.4 if (key, version) == ("worker:live", "2") else 0.0
 
-    world.metrics._minute = minute  # type: ignore[method-assign]
+    world.metrics.traffic = OnlyWorker()
     ports = world.ports()
     state = runner.run(world.stage, ports, runner.start(world.stage, ports))
     assert state.phase is Phase.ROLLED_BACK
@@ -77,7 +79,7 @@ def test_a_silent_cloudwatch_holds_and_never_promotes() -> None:
     world.metrics.silent = True
     state = runner.run(world.stage, ports, state)
     assert (state.phase, state.weight_bp) == (Phase.INCONCLUSIVE, 1000)
-    assert max(alias.extra_bp for _, alias in world.traffic.history) == 1000
+    assert max(spec.extra_bp for _, spec in world.aliases.writes) == 1000
 
 
 def test_an_inconclusive_canary_goes_on_when_it_is_resumed() -> None:
@@ -124,7 +126,7 @@ def test_the_way_back_comes_before_anything_is_told() -> None:
     world = fleet()
     ports = world.ports()
     state = begun(world, ports)
-    world.metrics.failing["2"] = 1.0
+    steady(world).failing["2"] = 1.0
     world.clock.sleep(300)
     world.journal.written.clear()
     told_before: list[int] = []
@@ -133,7 +135,7 @@ def test_the_way_back_comes_before_anything_is_told() -> None:
         if call == "write":
             told_before.append(len(world.journal.written))
 
-    world.traffic.trouble = note
+    world.aliases.fault = note
     runner.tick(world.stage, ports, state)
     assert told_before[:4] == [0, 0, 0, 0]
     assert kinds(world)[0] == "measured"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
@@ -11,7 +12,10 @@ from canary import runner
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UnavailableError
-from tests.canary.fakes import Killed, World, stage_of
+from canary.simulator import Simulation
+from canary.simulator.ports import SteadyTraffic
+from tests.canary.faults import Killed, simulation_of, steady
+from tests.canary.stages import stage_of
 
 FUNCTIONS = ("api:live", "worker:live")
 
@@ -29,7 +33,7 @@ class KillAt:
             raise Killed
 
 
-def drive(world: World) -> CanaryState | None:
+def drive(world: Simulation) -> CanaryState | None:
     """What an operator's pipeline does: deploy, or go on with what is under way; None: nothing left to do."""
     ports = world.ports()
     found = runner.current(world.stage, ports)
@@ -40,60 +44,61 @@ def drive(world: World) -> CanaryState | None:
     return runner.run(world.stage, ports, state)
 
 
-def uninterrupted(make: Callable[[], World]) -> tuple[World, int]:
+def uninterrupted(make: Callable[[], Simulation]) -> tuple[Simulation, int]:
     world = make()
     trouble = KillAt(at=-1)
-    world.traffic.trouble = trouble
+    world.aliases.fault = trouble
     drive(world)
     return world, trouble.count
 
 
-def quick(**more: object) -> World:
+def quick(**more: object) -> Simulation:
     """Two short steps and little history: the run is repeated hundreds of times."""
     steps = [{"weight": weight, "bake": "3m"} for weight in (10, 50)]
     gates = {"errors": {"kind": "errors"}, "latency": {"kind": "latency", "warm_up": "0s"}}
     times = {"min_bake": "2m", "watch_min": "5m", "watch_max": "6m", "post_bake": "1m", "evidence": {"history": "2m"}}
-    return World(stage_of(*FUNCTIONS, **{"steps": steps, "gates": gates, **times, **more}))
+    return simulation_of(stage_of(*FUNCTIONS, **{"steps": steps, "gates": gates, **times, **more}))
 
 
-def healthy() -> World:
+def healthy() -> Simulation:
     return quick()
 
 
-def sick() -> World:
+def sick() -> Simulation:
     world = quick()
-    world.metrics.failing["2"] = 0.3
+    steady(world).failing["2"] = 0.3
     return world
 
 
-def sick_later() -> World:
+def sick_later() -> Simulation:
     """Fails only once it carries everything, so the way back starts after the promotion."""
     world = quick(post_bake="6m")
-    original = world.metrics._minute
 
-    def minute(target, at):  # type: ignore[no-untyped-def]
-        world.metrics.failing["2"] = 0.5 if world.traffic.alias_at(target.function.key, at).version == "2" else 0.0
-        return original(target, at)
+    class OncePromoted(SteadyTraffic):
+        def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
+            return 0.5 if version == "2" and world.aliases.state_at(key, minute).version == "2" else 0.0
 
-    world.metrics._minute = minute  # type: ignore[method-assign]
+    world.metrics.traffic = OncePromoted()
     return world
 
 
 @pytest.mark.parametrize("make", [healthy, sick, sick_later])
-def test_killed_at_every_call_and_restarted_it_ends_as_an_uninterrupted_run_would(make: Callable[[], World]) -> None:
+def test_killed_at_every_call_and_restarted_it_ends_as_an_uninterrupted_run(
+    make: Callable[[], Simulation],
+) -> None:
     calm, moments = uninterrupted(make)
     assert moments > 40
     for at in range(1, moments + 1):
         world = make()
-        world.traffic.trouble = KillAt(at)
+        world.aliases.fault = KillAt(at)
         with pytest.raises(Killed):
             drive(world)
         world.clock.sleep(150)
-        world.traffic.trouble = KillAt(at=-1)
-        if not world.traffic.writes or runner.current(world.stage, world.ports()) is not None:
+        world.aliases.fault = KillAt(at=-1)
+        if not world.aliases.writes or runner.current(world.stage, world.ports()) is not None:
             drive(world)
         assert world.routes() == calm.routes(), f"killed at call {at}"
-        assert world.descriptions() == {"Live traffic"}, f"killed at call {at}"
+        assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}, f"killed at call {at}"
 
 
 def test_no_write_is_ever_repeated_because_of_a_kill() -> None:
@@ -101,16 +106,16 @@ def test_no_write_is_ever_repeated_because_of_a_kill() -> None:
     _, moments = uninterrupted(healthy)
     for at in range(1, moments + 1, 3):
         world = healthy()
-        world.traffic.trouble = KillAt(at)
+        world.aliases.fault = KillAt(at)
         with pytest.raises(Killed):
             drive(world)
-        if not world.traffic.writes:
+        if not world.aliases.writes:
             continue
         world.clock.sleep(150)
-        world.traffic.trouble = KillAt(at=-1)
+        world.aliases.fault = KillAt(at=-1)
         if runner.current(world.stage, world.ports()) is not None:
             drive(world)
-        assert len(set(world.traffic.writes)) == len(world.traffic.writes), f"killed at call {at}"
+        assert len(set(world.aliases.writes)) == len(world.aliases.writes), f"killed at call {at}"
 
 
 def test_a_driver_that_dies_leaves_a_canary_that_anybody_can_list_and_take_back() -> None:
@@ -143,10 +148,10 @@ class Flaky:
 
 @pytest.mark.parametrize("make", [healthy, sick, sick_later])
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Callable[[], World], seed: int) -> None:
+def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Callable[[], Simulation], seed: int) -> None:
     calm, _ = uninterrupted(make)
     world = make()
-    world.traffic.trouble = Flaky(seed)
+    world.aliases.fault = Flaky(seed)
     state: CanaryState | None = None
     for _ in range(20):  # a deploy may give up before it has begun; the pipeline calls again
         try:
@@ -156,15 +161,15 @@ def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Calla
             continue
     assert state is not None
     assert world.routes() == calm.routes()
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_the_way_back_is_retried_until_it_is_read_back_however_long_aws_says_no() -> None:
-    world = World(stage_of(*FUNCTIONS))
+    world = simulation_of(stage_of(*FUNCTIONS))
     ports = world.ports()
     state = runner.start(world.stage, ports)
     state = runner.tick(world.stage, ports, state).state
-    world.metrics.failing["2"] = 1.0
+    steady(world).failing["2"] = 1.0
     world.clock.sleep(300)
     refused = 0
 
@@ -174,7 +179,7 @@ def test_the_way_back_is_retried_until_it_is_read_back_however_long_aws_says_no(
             refused += 1
             raise UnavailableError("throttled")
 
-    world.traffic.trouble = no_writes
+    world.aliases.fault = no_writes
     state = runner.run(world.stage, ports, state)
     assert refused == 100
     assert state.phase is Phase.ROLLED_BACK
@@ -182,10 +187,10 @@ def test_the_way_back_is_retried_until_it_is_read_back_however_long_aws_says_no(
 
 
 def test_one_functions_trouble_does_not_keep_the_others_from_coming_back() -> None:
-    world = World(stage_of(*FUNCTIONS))
+    world = simulation_of(stage_of(*FUNCTIONS))
     ports = world.ports()
     state = runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
-    world.metrics.failing["2"] = 1.0
+    steady(world).failing["2"] = 1.0
     world.clock.sleep(300)
     back_at = []
 
@@ -194,6 +199,6 @@ def test_one_functions_trouble_does_not_keep_the_others_from_coming_back() -> No
             back_at.append(world.routes()["worker:live"])
             raise UnavailableError("throttled")
 
-    world.traffic.trouble = trouble
+    world.aliases.fault = trouble
     runner.run(world.stage, ports, state)
     assert back_at[1:] == [("1", None, 0)] * 4

@@ -15,24 +15,26 @@ from canary.core.traffic import FunctionFacts
 from canary.errors import AccessDeniedError, RefusedError
 from canary.ports import Target
 from canary.runner import Level
-from tests.canary.fakes import World, stage_of
+from canary.simulator import Simulation
+from tests.canary.faults import simulation_of, steady
+from tests.canary.stages import stage_of
 
 
-def failed(world: World, **more: object) -> dict[str, str]:
+def failed(world: Simulation, **more: object) -> dict[str, str]:
     """Names and texts of the checks that fail for version 2."""
-    targets = [Target(function, world.alias(function.key).version, "2") for function in world.stage.functions]
+    targets = [Target(function, world.aliases.states[function.key].version, "2") for function in world.stage.functions]
     checks = runner.preflight(world.stage, world.ports(), targets, **more)  # type: ignore[arg-type]
     return {check.name: check.text for check in checks if check.level is Level.FAILED}
 
 
-def warned(world: World) -> set[str]:
+def warned(world: Simulation) -> set[str]:
     targets = [Target(function, "1", "2") for function in world.stage.functions]
     checks = runner.preflight(world.stage, world.ports(), targets)
     return {check.name for check in checks if check.level is Level.WARNING}
 
 
-def one(**settings: object) -> World:
-    return World(stage_of("api:live", **settings))
+def one(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", **settings))
 
 
 def test_a_healthy_stage_passes_every_check() -> None:
@@ -40,14 +42,14 @@ def test_a_healthy_stage_passes_every_check() -> None:
     assert warned(one()) == set()
 
 
-def version(world: World, **changes: object) -> None:
+def version(world: Simulation, **changes: object) -> None:
     key = ("api", "2")
-    world.traffic.versions[key] = replace(world.traffic.versions[key], **changes)  # type: ignore[arg-type]
+    world.aliases.versions[key] = replace(world.aliases.versions[key], **changes)  # type: ignore[arg-type]
 
 
-def facts(**known: object) -> Callable[[World], None]:
-    def change(world: World) -> None:
-        world.traffic.facts["api"] = FunctionFacts(**known)  # type: ignore[arg-type]
+def facts(**known: object) -> Callable[[Simulation], None]:
+    def change(world: Simulation) -> None:
+        world.aliases.facts["api"] = FunctionFacts(**known)  # type: ignore[arg-type]
 
     return change
 
@@ -58,20 +60,22 @@ def facts(**known: object) -> Callable[[World], None]:
         ("version_active", lambda world: version(world, state="Pending")),
         ("same_role", lambda world: version(world, role="other")),
         ("same_dead_letter_queue", lambda world: version(world, dead_letter_arn="arn:dlq")),
-        ("version_readable", lambda world: world.traffic.versions.pop(("api", "2"))),
-        ("version_readable", lambda world: world.traffic.versions.pop(("api", "1"))),
-        ("alias_published", lambda world: world.traffic.foreign("api:live", version="$LATEST")),
-        ("alias_free", lambda world: world.traffic.foreign("api:live", extra_version="2", extra_bp=500)),
-        ("versions_differ", lambda world: world.traffic.foreign("api:live", version="2")),
-        ("alias_readable", lambda world: world.traffic.aliases.pop("api:live")),
-        ("alias_readable", lambda world: world.traffic.foreign("api:live", description="canary9 unknown")),
+        ("version_readable", lambda world: world.aliases.versions.pop(("api", "2"))),
+        ("version_readable", lambda world: world.aliases.versions.pop(("api", "1"))),
+        ("alias_published", lambda world: world.aliases.change("api:live", version="$LATEST")),
+        ("alias_free", lambda world: world.aliases.change("api:live", extra_version="2", extra_bp=500)),
+        ("versions_differ", lambda world: world.aliases.change("api:live", version="2")),
+        ("alias_readable", lambda world: world.aliases.states.pop("api:live")),
+        ("alias_readable", lambda world: world.aliases.change("api:live", description="canary9 unknown")),
         ("no_unqualified_url", facts(unqualified_url=True)),
         ("no_unqualified_sources", facts(unqualified_sources=("arn:queue",))),
-        ("baseline_healthy", lambda world: world.metrics.failing.update({"1": 0.2})),
+        ("baseline_healthy", lambda world: steady(world).failing.update({"1": 0.2})),
         ("metrics", lambda world: setattr(world.metrics, "state", DataState.FAILED)),
     ],
 )
-def test_what_would_go_wrong_later_is_refused_with_its_reason(name: str, change: Callable[[World], object]) -> None:
+def test_what_would_go_wrong_later_is_refused_with_its_reason(
+    name: str, change: Callable[[Simulation], object]
+) -> None:
     world = one()
     targets = [Target(world.stage.functions[0], "1", "2")]
     if name == "versions_differ":
@@ -89,11 +93,11 @@ def test_what_would_go_wrong_later_is_refused_with_its_reason(name: str, change:
         ("durable", lambda world: version(world, durable=True)),
         ("provisioned_concurrency", facts(provisioned_on=("live",))),
         ("may_look", facts(unknown=("lambda:ListFunctionUrlConfigs",))),
-        ("description_fits", lambda world: world.traffic.foreign("api:live", description="x" * 250)),
-        ("traffic", lambda world: setattr(world.metrics, "per_minute", 0)),
+        ("description_fits", lambda world: world.aliases.change("api:live", description="x" * 250)),
+        ("traffic", lambda world: setattr(steady(world), "per_minute", 0)),
     ],
 )
-def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[World], object]) -> None:
+def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Simulation], object]) -> None:
     world = one()
     change(world)
     assert failed(world) == {}
@@ -103,15 +107,15 @@ def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Wo
 def test_another_account_than_the_plans_is_refused() -> None:
     world = one(account="111122223333")
     assert "unknown" in failed(world)["account"]
-    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
+    world.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
     assert "999999999999" in failed(world)["account"]
-    world.traffic.foreign("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
+    world.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
     assert failed(world) == {}
 
 
 def test_a_sick_base_may_be_left_by_a_hotfix() -> None:
     world = one(hotfix=True)
-    world.metrics.failing["1"] = 0.2
+    steady(world).failing["1"] = 0.2
     assert failed(world) == {}
     assert "baseline_healthy" in warned(world)
 
@@ -174,7 +178,7 @@ def test_a_new_version_that_fails_its_health_check_gets_no_traffic_at_all() -> N
     world.probes.answers = [(good,), (bad,)]
     with pytest.raises(RefusedError, match="it raised"):
         runner.start(world.stage, world.ports())
-    assert world.traffic.writes == []
+    assert world.aliases.writes == []
 
 
 def test_a_dedicated_address_is_not_asked_about_the_old_version() -> None:
@@ -200,5 +204,5 @@ def test_doctor_checks_a_stage_without_a_release() -> None:
     names = {check.name for check in runner.preflight(world.stage, world.ports())}
     assert {"alias_published", "alias_free", "baseline_healthy"} <= names
     assert "versions_differ" not in names
-    world.traffic.aliases.clear()
+    world.aliases.states.clear()
     assert Level.FAILED in {check.level for check in runner.preflight(world.stage, world.ports())}

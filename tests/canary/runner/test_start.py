@@ -12,16 +12,18 @@ from canary.core.phases import Phase
 from canary.core.record import decode
 from canary.errors import AccessDeniedError, AwsError, ConflictError, NotFoundError, RefusedError, UnavailableError
 from canary.runner import Level
-from tests.canary.fakes import World, stage_of, unavailable
+from canary.simulator import Simulation
+from tests.canary.faults import simulation_of, unavailable
+from tests.canary.stages import stage_of
 
 
-def one(**settings: object) -> World:
-    return World(stage_of("api:live", **settings))
+def one(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", **settings))
 
 
-def version(world: World, **changes: object) -> None:
+def version(world: Simulation, **changes: object) -> None:
     key = ("api", "2")
-    world.traffic.versions[key] = replace(world.traffic.versions[key], **changes)  # type: ignore[arg-type]
+    world.aliases.versions[key] = replace(world.aliases.versions[key], **changes)  # type: ignore[arg-type]
 
 
 def test_a_refusal_lists_every_failed_check_and_changes_nothing() -> None:
@@ -31,12 +33,12 @@ def test_a_refusal_lists_every_failed_check_and_changes_nothing() -> None:
         runner.start(world.stage, world.ports())
     assert "version_active api:live: version 2 is Failed" in refused.value.message
     assert "same_role" in refused.value.message
-    assert (world.traffic.writes, world.journal.written) == ([], [])
+    assert (world.aliases.writes, world.journal.written) == ([], [])
 
 
 def test_the_newest_version_is_released_unless_one_is_named_or_published() -> None:
-    world = World(stage_of("api:live", "worker:live"))
-    world.traffic.versions["api", "3"] = replace(world.traffic.versions["api", "2"], version="3")
+    world = simulation_of(stage_of("api:live", "worker:live"))
+    world.aliases.versions["api", "3"] = replace(world.aliases.versions["api", "2"], version="3")
     newest = runner.start(world.stage, world.ports())
     assert [function.candidate for function in newest.functions] == ["3", "2"]
     runner.abort(world.stage, world.ports())
@@ -49,77 +51,77 @@ def test_the_newest_version_is_released_unless_one_is_named_or_published() -> No
 
 def test_a_function_without_versions_has_nothing_to_release() -> None:
     world = one()
-    world.traffic.versions.clear()
+    world.aliases.versions.clear()
     with pytest.raises(RefusedError, match="no published version"):
         runner.start(world.stage, world.ports())
 
 
 def test_the_journal_has_the_whole_descriptions_before_the_record_takes_their_place() -> None:
-    world = World(stage_of("api:live"), description="y" * 256)
+    world = simulation_of(stage_of("api:live"), description="y" * 256)
     state = runner.start(world.stage, world.ports())
     (started,) = world.journal.written
     assert isinstance(started, CanaryStarted)
     assert started.functions[0].description == "y" * 256
-    record = decode(world.alias().description)
+    record = decode(world.aliases.states["api:live"].description)
     assert record is not None
     assert record.shortened
     ports = world.ports()
     assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
-    assert world.alias().description == "y" * 256
+    assert world.aliases.states["api:live"].description == "y" * 256
 
 
 def test_a_description_that_the_journal_lost_comes_back_as_far_as_it_is_known() -> None:
-    world = World(stage_of("api:live"), description="y" * 256)
+    world = simulation_of(stage_of("api:live"), description="y" * 256)
     runner.start(world.stage, world.ports())
     world.journal.written.clear()
     runner.abort(world.stage, world.ports())
-    assert set(world.alias().description) == {"y"}
+    assert set(world.aliases.states["api:live"].description) == {"y"}
     assert any("doesn't know the whole description" in e.text for e in world.journal.written if isinstance(e, Noticed))
 
 
 def test_a_claim_that_was_cut_short_is_taken_over_by_the_same_deploy() -> None:
-    world = World(stage_of("api:live", "worker:live"))
+    world = simulation_of(stage_of("api:live", "worker:live"))
     first = runner.start(world.stage, world.ports())
-    world.traffic.foreign("worker:live", description="Live traffic")
+    world.aliases.change("worker:live", description="Live traffic")
     with pytest.raises(ConflictError, match=first.canary_id):
         runner.start(world.stage, world.ports())  # its driver may be alive
     world.clock.sleep(120)
     again = runner.start(world.stage, world.ports())
     assert again.canary_id == first.canary_id
     assert all(function.description == "Live traffic" for function in again.functions)
-    world.traffic.versions["api", "3"] = replace(world.traffic.versions["api", "2"], version="3")
+    world.aliases.versions["api", "3"] = replace(world.aliases.versions["api", "2"], version="3")
     with pytest.raises(ConflictError, match="is under way"):
         runner.start(world.stage, world.ports())
 
 
 def test_a_claim_that_was_cut_short_and_is_only_ticked_is_given_back() -> None:
-    world = World(stage_of("api:live", "worker:live"))
+    world = simulation_of(stage_of("api:live", "worker:live"))
     state = runner.start(world.stage, world.ports())
-    world.traffic.foreign("worker:live", description="Live traffic")
+    world.aliases.change("worker:live", description="Live traffic")
     done = runner.tick(world.stage, world.ports(), state)
     assert done.state.phase is Phase.ABORTED
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 @pytest.mark.parametrize("error", [AccessDeniedError("lambda:UpdateAlias"), NotFoundError("gone"), AwsError("no")])
 def test_a_refused_claim_gives_back_what_was_claimed(error: AwsError) -> None:
-    world = World(stage_of("api:live", "worker:live"))
+    world = simulation_of(stage_of("api:live", "worker:live"))
 
     def refuse(moment: str, call: str, key: str) -> None:
         if (moment, call, key) == ("before", "write", "worker:live"):
             raise error
 
-    world.traffic.trouble = refuse
+    world.aliases.fault = refuse
     with pytest.raises(type(error)):
         runner.start(world.stage, world.ports())
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
     ended = world.journal.written[-1]
     assert isinstance(ended, CanaryEnded)
     assert ended.outcome is Phase.ABORTED
 
 
 def test_a_claim_that_cannot_be_given_back_is_noticed() -> None:
-    world = World(stage_of("api:live", "worker:live"))
+    world = simulation_of(stage_of("api:live", "worker:live"))
     down = False
 
     def trouble(moment: str, call: str, key: str) -> None:
@@ -129,7 +131,7 @@ def test_a_claim_that_cannot_be_given_back_is_noticed() -> None:
         if down:
             raise UnavailableError("no network")
 
-    world.traffic.trouble = trouble
+    world.aliases.fault = trouble
     with pytest.raises(UnavailableError):
         runner.start(world.stage, world.ports())
     texts = [event.text for event in world.journal.written if isinstance(event, Noticed)]
@@ -138,30 +140,30 @@ def test_a_claim_that_cannot_be_given_back_is_noticed() -> None:
 
 def test_an_unreachable_aws_ends_the_start_with_nothing_changed() -> None:
     world = one()
-    world.traffic.trouble = unavailable
+    world.aliases.fault = unavailable
     with pytest.raises(UnavailableError):
         runner.start(world.stage, world.ports())
-    assert world.traffic.writes == []
+    assert world.aliases.writes == []
 
 
 def test_a_version_for_a_function_that_the_stage_lacks_is_refused_not_ignored() -> None:
-    world = World(stage_of("api:live", "worker:live"))
+    world = simulation_of(stage_of("api:live", "worker:live"))
     with pytest.raises(RefusedError, match="no function apii:live in this stage; it has api:live, worker:live"):
         runner.start(world.stage, world.ports(), versions={"apii:live": "2"})
-    assert world.traffic.writes == []
+    assert world.aliases.writes == []
 
 
-def feasible(world: World) -> dict[str, Level]:
+def feasible(world: Simulation) -> dict[str, Level]:
     found = runner.preflight(world.stage, world.ports())
     return {check.name: check.level for check in found if check.name in {"enough_traffic", "judged_in_time"}}
 
 
 def test_a_step_that_this_traffic_can_never_show_to_be_healthy_is_refused_with_the_arithmetic() -> None:
-    world = World(stage_of("api:live"))
+    world = simulation_of(stage_of("api:live"))
     world.metrics.daily = {"api:live": 1.0}
     with pytest.raises(RefusedError, match=r"(?s)step 1 \(10 %\).*needs 65 clean requests.*1 requests a minute"):
         runner.start(world.stage, world.ports())
-    assert world.traffic.writes == []
+    assert world.aliases.writes == []
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_step_that_this_traffic_can_never_show_to_be_healthy_is_refused_with_t
 def test_a_step_that_will_have_to_hold_is_only_a_warning(
     per_minute: float, settings: dict[str, object], level: Level | None
 ) -> None:
-    world = World(stage_of("api:live", **settings))
+    world = simulation_of(stage_of("api:live", **settings))
     world.metrics.daily = {"api:live": per_minute}
     assert feasible(world).get("enough_traffic") == level
 
@@ -194,6 +196,6 @@ def test_a_step_that_will_have_to_hold_is_only_a_warning(
 def test_a_function_that_runs_longer_than_a_step_is_watched_cannot_be_judged(
     timeout_s: int, settings: dict[str, object], level: Level | None
 ) -> None:
-    world = World(stage_of("api:live", **settings))
-    world.traffic.versions["api", "1"] = replace(world.traffic.versions["api", "1"], timeout_s=timeout_s)
+    world = simulation_of(stage_of("api:live", **settings))
+    world.aliases.versions["api", "1"] = replace(world.aliases.versions["api", "1"], timeout_s=timeout_s)
     assert feasible(world).get("judged_in_time") == level

@@ -18,14 +18,16 @@ from canary.errors import (
     UnavailableError,
 )
 from canary.runner import Ports, driving
-from tests.canary.fakes import Once, World, down_until, interrupt, stage_of
+from canary.simulator import Simulation
+from tests.canary.faults import Once, down_until, interrupt, simulation_of, steady
+from tests.canary.stages import stage_of
 
 
-def fleet(**settings: object) -> World:
-    return World(stage_of("api:live", "worker:live", **settings))
+def fleet(**settings: object) -> Simulation:
+    return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
-def begun(world: World, ports: Ports | None = None) -> CanaryState:
+def begun(world: Simulation, ports: Ports | None = None) -> CanaryState:
     ports = ports or world.ports()
     return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
 
@@ -52,7 +54,7 @@ def test_a_stop_request_asks_once_and_does_as_answered(answer: str, phase: Phase
     assert (state.phase, asked) == (phase, ["?"])
     assert (world.clock.now() - deadline) < timedelta(seconds=10), "a stop doesn't wait for the next tick"
     if phase is Phase.ROLLED_BACK:
-        assert world.descriptions() == {"Live traffic"}
+        assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_a_stop_request_while_aws_is_down_is_carried_out_when_it_is_back() -> None:
@@ -60,7 +62,7 @@ def test_a_stop_request_while_aws_is_down_is_carried_out_when_it_is_back() -> No
     ports = world.ports()
     state = begun(world, ports)
     until = world.clock.now() + timedelta(minutes=10)
-    world.traffic.trouble = down_until(world, until)
+    world.aliases.fault = down_until(world, until)
     state = runner.run(world.stage, ports, state, stop_requested=lambda: True)
     assert state.phase is Phase.ROLLED_BACK
     assert world.clock.now() < until + timedelta(minutes=1)
@@ -71,17 +73,17 @@ def test_a_stop_request_before_any_traffic_gives_the_claims_back() -> None:
     ports = world.ports()
     state = runner.run(world.stage, ports, runner.start(world.stage, ports), stop_requested=lambda: True)
     assert state.phase is Phase.ABORTED
-    assert world.descriptions() == {"Live traffic"}
+    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
 
 
 def test_a_stop_request_for_a_canary_on_its_way_back_lets_it_arrive() -> None:
     world = fleet()
     ports = world.ports()
     state = begun(world, ports)
-    world.traffic.trouble = Once("after", "write", 1, interrupt, "api:live")
+    world.aliases.fault = Once("after", "write", 1, interrupt, "api:live")
     with pytest.raises(KeyboardInterrupt):
         runner.rollback(world.stage, world.ports())
-    world.traffic.trouble = lambda moment, call, key: None
+    world.aliases.fault = lambda moment, call, key: None
     assert runner.run(world.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
 
 
@@ -98,7 +100,7 @@ def test_an_unreachable_aws_does_not_end_the_loop() -> None:
     ports = world.ports()
     state = begun(world, ports)
     until = world.clock.now() + timedelta(minutes=10)
-    world.traffic.trouble = down_until(world, until)
+    world.aliases.fault = down_until(world, until)
     assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
     assert any(isinstance(event, CallRetried) for event in world.journal.written)
     assert any("can't be reached" in e.text for e in world.journal.written if isinstance(e, Noticed))
@@ -110,10 +112,12 @@ def test_a_step_that_aws_refuses_for_good_brings_everything_back() -> None:
     state = begun(world, ports)
 
     def refuse(moment: str, call: str, key: str) -> None:
-        if (moment, call, key) == ("before", "write", "worker:live") and world.alias().extra_bp == 2500:
+        if (moment, call, key) == ("before", "write", "worker:live") and world.aliases.states[
+            "api:live"
+        ].extra_bp == 2500:
             raise NotFoundError("lambda:UpdateAlias: Function not found: worker:2")
 
-    world.traffic.trouble = refuse
+    world.aliases.fault = refuse
     state = runner.run(world.stage, ports, state)
     assert state.phase is Phase.ROLLED_BACK
     assert "AWS refused to move on: lambda:UpdateAlias" in state.why
@@ -127,10 +131,10 @@ def test_a_description_that_aws_refuses_to_restore_is_an_error_and_the_traffic_i
     assert state is not None
 
     def refuse(moment: str, call: str, key: str) -> None:
-        if (moment, call) == ("before", "write") and " f " in world.alias().description:
+        if (moment, call) == ("before", "write") and " f " in world.aliases.states["api:live"].description:
             raise AccessDeniedError("lambda:UpdateAlias")
 
-    world.traffic.trouble = refuse
+    world.aliases.fault = refuse
     with pytest.raises(AccessDeniedError):
         runner.run(world.stage, ports, state)
     assert set(world.routes().values()) == {("2", None, 0)}
@@ -204,7 +208,7 @@ def test_an_alias_that_was_deleted_does_not_keep_the_way_back_busy_for_ever() ->
         if gone and key == "worker:live":
             raise NotFoundError("no such alias")
 
-    world.traffic.trouble = delete
+    world.aliases.fault = delete
     state = runner.rollback(world.stage, ports)
     assert state is not None
     assert (state.phase, "deleted" in state.why) == (Phase.CONFLICT, True)
@@ -215,7 +219,7 @@ def test_an_alias_that_is_deleted_while_the_canary_runs_is_a_conflict_that_is_to
     world = fleet()
     ports = world.ports()
     state = begun(world, ports)
-    del world.traffic.aliases["worker:live"]
+    del world.aliases.states["worker:live"]
     assert runner.run(world.stage, ports, state).phase is Phase.CONFLICT
     assert [e.outcome for e in world.journal.written if isinstance(e, CanaryEnded)] == [Phase.CONFLICT]
 
@@ -228,7 +232,7 @@ def test_a_driver_that_gives_up_writes_down_why() -> None:
     def expired(moment: str, call: str, key: str) -> None:
         raise AccessDeniedError("lambda:GetAlias: ExpiredTokenException")
 
-    world.traffic.trouble = expired
+    world.aliases.fault = expired
     with pytest.raises(AccessDeniedError):
         runner.run(world.stage, ports, state)
     told = [event.text for event in world.journal.written if isinstance(event, Noticed)]
@@ -247,7 +251,7 @@ def test_a_rollback_by_hand_goes_on_while_aws_is_down() -> None:
         if 4 < calls < 60:
             raise UnavailableError("down")
 
-    world.traffic.trouble = down
+    world.aliases.fault = down
     state = runner.rollback(world.stage, ports)
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
@@ -274,12 +278,12 @@ def test_a_clock_that_is_set_back_does_not_leave_the_canary_unwatched() -> None:
 
 def test_the_settle_time_covers_the_slowest_function() -> None:
     world = fleet()
-    world.traffic.versions["worker", "2"] = replace(world.traffic.versions["worker", "2"], timeout_s=600)
+    world.aliases.versions["worker", "2"] = replace(world.aliases.versions["worker", "2"], timeout_s=600)
     ports = world.ports()
     state = begun(world, ports)
     world.clock.sleep(720)
     runner.tick(world.stage, ports, state)
-    assert world.clock.now() - world.metrics.asked[-1].end >= timedelta(seconds=660)
+    assert world.clock.now() - world.metrics.windows[-1].end >= timedelta(seconds=660)
 
 
 def test_a_timeout_that_cannot_be_read_leaves_the_plans_settle_time() -> None:
@@ -291,11 +295,11 @@ def test_a_timeout_that_cannot_be_read_leaves_the_plans_settle_time() -> None:
         if call == "version":
             raise AccessDeniedError("lambda:GetFunctionConfiguration")
 
-    world.traffic.trouble = refuse
+    world.aliases.fault = refuse
     fresh = world.ports()
     world.clock.sleep(180)
     runner.tick(world.stage, fresh, state)
-    assert world.clock.now() - world.metrics.asked[-1].end < timedelta(seconds=180)
+    assert world.clock.now() - world.metrics.windows[-1].end < timedelta(seconds=180)
 
 
 def test_every_judgement_is_told() -> None:
@@ -319,10 +323,10 @@ def test_a_base_version_that_was_deleted_is_told_until_somebody_helps() -> None:
         if (moment, call, key) == ("before", "write", "api:live"):
             refused += 1
             if refused == 20:
-                world.traffic.foreign("api:live", version="3")
+                world.aliases.change("api:live", version="3")
             raise NotFoundError("lambda:UpdateAlias: Function not found: api:1")
 
-    world.traffic.trouble = deleted
+    world.aliases.fault = deleted
     back = runner.rollback(world.stage, ports)
     assert back is not None
     assert back.phase is Phase.ROLLED_BACK
@@ -340,29 +344,29 @@ def test_an_alias_that_does_not_read_back_as_written_is_written_again() -> None:
         nonlocal torn
         if (moment, call, key) == ("after", "write", "worker:live") and torn < 2:
             torn += 1
-            world.traffic.foreign("worker:live", extra_version="2", extra_bp=100)
+            world.aliases.change("worker:live", extra_version="2", extra_bp=100)
 
-    world.traffic.trouble = tear
+    world.aliases.fault = tear
     state = runner.rollback(world.stage, ports)
     assert state is not None
     assert (torn, state.phase) == (2, Phase.ROLLED_BACK)
     assert set(world.routes().values()) == {("1", None, 0)}
 
 
-def struck_on_the_way_back(description: str) -> tuple[World, Ports, CanaryState]:
+def struck_on_the_way_back(description: str) -> tuple[Simulation, Ports, CanaryState]:
     """A sick canary whose second alias gets another record just after the first one came back."""
     world = fleet()
     ports = world.ports()
     state = begun(world, ports)
-    world.metrics.failing["2"] = 1.0
+    steady(world).failing["2"] = 1.0
     world.clock.sleep(300)
 
     def strike(moment: str, call: str, key: str) -> None:
         if (moment, call, key) == ("after", "write", "api:live"):
-            text = description or world.alias("worker:live").description.replace(state.canary_id, "other")
-            world.traffic.foreign("worker:live", description=text)
+            text = description or world.aliases.states["worker:live"].description.replace(state.canary_id, "other")
+            world.aliases.change("worker:live", description=text)
 
-    world.traffic.trouble = strike
+    world.aliases.fault = strike
     return world, ports, state
 
 

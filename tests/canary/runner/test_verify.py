@@ -11,23 +11,25 @@ from canary.core.measurements import AlarmReading, AlarmState, DataState, Gauge,
 from canary.core.plan import StagePlan
 from canary.ports import Measurements, Target, Window
 from canary.runner import Level
-from tests.canary.fakes import World, stage_of
+from canary.simulator import Simulation
+from tests.canary.faults import simulation_of, steady
+from tests.canary.stages import stage_of
 
 
-def levels(world: World, **limits: object) -> dict[str, Level]:
+def levels(world: Simulation, **limits: object) -> dict[str, Level]:
     return {check.name: check.level for check in runner.verify(world.stage, world.ports(), **limits)}  # type: ignore[arg-type]
 
 
 def test_a_healthy_live_version_passes() -> None:
-    world = World(stage_of("api:live"))
+    world = simulation_of(stage_of("api:live"))
     world.clock.sleep(1800)
     assert levels(world) == {"errors": Level.OK, "p99": Level.OK}
 
 
 def test_more_errors_than_allowed_fail_with_the_numbers() -> None:
-    world = World(stage_of("api:live"))
+    world = simulation_of(stage_of("api:live"))
     world.clock.sleep(1800)
-    world.metrics.failing["1"] = 0.02
+    steady(world).failing["1"] = 0.02
     assert levels(world)["errors"] is Level.FAILED
     assert levels(world, max_errors_percent=Decimal(2))["errors"] is Level.OK
     texts = [check.text for check in runner.verify(world.stage, world.ports())]
@@ -35,7 +37,7 @@ def test_more_errors_than_allowed_fail_with_the_numbers() -> None:
 
 
 def test_without_traffic_nothing_is_verified_and_a_failed_query_is_no_success() -> None:
-    world = World(stage_of("api:live"))
+    world = simulation_of(stage_of("api:live"))
     world.metrics.silent = True
     assert levels(world) == {"errors": Level.WARNING, "p99": Level.WARNING}
     world.metrics.state = DataState.FAILED
@@ -44,7 +46,7 @@ def test_without_traffic_nothing_is_verified_and_a_failed_query_is_no_success() 
 
 def test_alarms_and_health_checks_count_as_they_stand() -> None:
     gates = {"alarms": {"kind": "alarms", "names": ["a", "b", "c", "d"]}, "ping": {"kind": "health", "invoke": {}}}
-    world = World(stage_of("api:live", gates=gates))
+    world = simulation_of(stage_of("api:live", gates=gates))
     world.clock.sleep(1800)
     states = (AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA, AlarmState.UNKNOWN)
     world.alarms.readings = tuple(
@@ -60,7 +62,7 @@ def test_alarms_and_health_checks_count_as_they_stand() -> None:
 class WithQueues:
     """Answers each queue gate with a scripted depth."""
 
-    def __init__(self, world: World, depths: dict[str, float | None]) -> None:
+    def __init__(self, world: Simulation, depths: dict[str, float | None]) -> None:
         self.inner, self.depths = world.metrics, depths
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
@@ -75,10 +77,12 @@ class WithQueues:
 
 
 def test_dead_letter_queues_of_the_plan_and_of_the_functions_must_be_empty() -> None:
-    world = World(stage_of("api:live", gates={"dlq": {"kind": "queue", "queue": "mine", "max_new_messages": 5}}))
+    world = simulation_of(
+        stage_of("api:live", gates={"dlq": {"kind": "queue", "queue": "mine", "max_new_messages": 5}})
+    )
     arn = "arn:aws:sqs:eu-west-1:1:dead"
     key = ("api", "1")
-    world.traffic.versions[key] = replace(world.traffic.versions[key], dead_letter_arn=arn)
+    world.aliases.versions[key] = replace(world.aliases.versions[key], dead_letter_arn=arn)
     for depths, expected in (
         ({"mine": 0.0, arn: 0.0}, [Level.OK, Level.OK]),
         ({"mine": 3.0, arn: 0.0}, [Level.OK, Level.FAILED]),

@@ -1,4 +1,4 @@
-"""Real events for the renderers: the shipped runner in an invented world."""
+"""Real events for the renderers: the shipped runner with synthetic traffic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from canary import runner
 from canary.core.events import Event
 from canary.core.plan import Plan, StagePlan
-from canary.simulator import Scenario, World
+from canary.simulator import Scenario
+from canary.simulator.releases import simulated
 
 PLAN = """
 [stages.staging]
@@ -27,10 +28,10 @@ def stage() -> StagePlan:
 @pytest.fixture(scope="session")
 def play(stage: StagePlan) -> Callable[..., tuple[Event, ...]]:
     def played(scenario: Scenario, plan: StagePlan = stage) -> tuple[Event, ...]:
-        world = World.invent(plan, scenario, "view")
-        state = runner.start(plan, world.ports, versions={"": "2"}, canary_id="k3f9a2c1")
-        runner.run(plan, world.ports, state)
-        return tuple(world.journal.heard)
+        world = simulated(plan, scenario, "view")
+        state = runner.start(plan, world.ports(), versions={"": "2"}, canary_id="k3f9a2c1")
+        runner.run(plan, world.ports(), state)
+        return tuple(world.journal.written)
 
     return played
 

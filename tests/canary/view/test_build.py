@@ -10,7 +10,8 @@ from canary import runner
 from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
-from canary.simulator import Scenario, World
+from canary.simulator import Scenario
+from canary.simulator.releases import simulated
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.model import StepState, Tone
 
@@ -80,10 +81,10 @@ def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:
 
 
 def test_a_driver_that_takes_over_shows_what_the_aliases_tell(stage: StagePlan) -> None:
-    world = World.invent(stage, Scenario(0.01, 0.01, 10.0), "takeover")
-    state = runner.start(stage, world.ports, versions={"": "2"})
+    world = simulated(stage, Scenario(0.01, 0.01, 10.0), "takeover")
+    state = runner.start(stage, world.ports(), versions={"": "2"})
     world.clock.sleep(60)
-    state = runner.tick(stage, world.ports, state).state
+    state = runner.tick(stage, world.ports(), state).state
     view = ViewBuilder(stage).begin(state).view()
     assert view.phase == "baking"
     assert view.weight_percent == 10

@@ -9,14 +9,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 
 from canary import runner
 from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
 from canary.core.plan import CountingGate, RatioGate, StagePlan
-from canary.simulator.aliases import CANDIDATE, START, SimulatedTraffic
-from canary.simulator.scenario import Scenario
-from canary.simulator.world import World
+from canary.simulator.counts import CANDIDATE, Scenario, SyntheticTraffic
+from canary.simulator.ports import Simulation, minutes_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def compare(
     seed: int = 0,
     progress: Callable[[int], object] = lambda done: None,  # noqa: ARG005
 ) -> Comparison:
-    """Plays so many releases.
+    """Simulates so many releases.
 
     Args:
         stage: the plan; notifications, switches and the dead-man schedule are ignored.
@@ -145,7 +145,7 @@ def compare(
 def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
     """The stage with the gates that count requests, and the names of the others.
 
-    An invented world has no queues, alarms, health checks or business metrics, and a gate without data holds.
+    A simulation has no queues, alarms, health checks or business metrics, and a gate without data holds.
     """
     counted = {
         name: gate
@@ -161,23 +161,38 @@ def healthy_count(runs: int) -> int:
     return -(-runs // 5)
 
 
-def release(stage: StagePlan, scenario: Scenario, world: str) -> Ending:
-    """Plays one release with the shipped runner."""
-    invented = World.invent(stage, scenario, world)
-    state = runner.start(stage, invented.ports, versions={"": CANDIDATE}, canary_id="simulated")
-    state = runner.run(stage, invented.ports, state)
-    until = _traffic_ended(invented.traffic, invented.clock.now(), state.phase)
-    failed = sum(invented.metrics.failed_until(function.key, until) for function in stage.functions)
-    return Ending(_OUTCOMES.get(state.phase, "inconclusive"), (until - START) / MINUTE, failed)
+def simulated(stage: StagePlan, scenario: Scenario, seed: str) -> Simulation:
+    """A stage with synthetic traffic; the same seed gives the same."""
+    return Simulation(stage, SyntheticTraffic(scenario, seed))
 
 
-def _traffic_ended(traffic: SimulatedTraffic, now: datetime, phase: Phase) -> datetime:
+def release(stage: StagePlan, scenario: Scenario, seed: str) -> Ending:
+    """Simulates one release with the shipped runner."""
+    simulation = simulated(stage, scenario, seed)
+    began, ports = simulation.clock.now(), simulation.ports(jitter=Random(seed).random)  # noqa: S311 - no secret
+    state = runner.start(stage, ports, versions={"": CANDIDATE}, canary_id="simulated")
+    state = runner.run(stage, ports, state)
+    until = _traffic_ended(simulation, state.phase)
+    failed = sum(_failed_until(simulation, function.key, began, until) for function in stage.functions)
+    return Ending(_OUTCOMES.get(state.phase, "inconclusive"), (until - began) / MINUTE, failed)
+
+
+def _traffic_ended(simulation: Simulation, phase: Phase) -> datetime:
     """When the new version lost its traffic, or got all of it; now if neither happened.
 
-    What a promoted version does later is no longer the canary's, here as with the other rules.
+    What a promoted version does later is no longer the canary's.
     """
+    changes = [simulation.aliases.share_changes(function.key, CANDIDATE) for function in simulation.stage.functions]
     if phase is Phase.ROLLED_BACK:
-        return max(changes[-1][0] for changes in traffic.shares.values())
+        return max(each[-1][0] for each in changes)
     if phase is Phase.PROMOTED:
-        return max(next(at for at, share in changes if share == 1.0) for changes in traffic.shares.values())
-    return now
+        return max(next(at for at, share in each if share == 1.0) for each in changes)
+    return simulation.clock.now()
+
+
+def _failed_until(simulation: Simulation, key: str, began: datetime, until: datetime) -> float:
+    """Requests that failed on the new version up to a moment, measured or not."""
+    return sum(
+        simulation.metrics.served(key, CANDIDATE, minute).failed * min(1.0, (until - minute) / MINUTE)
+        for minute in minutes_between(began, until)
+    )
