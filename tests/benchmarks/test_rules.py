@@ -1,4 +1,4 @@
-"""The rules of other tools, emulated as canary-statistics.md §3.11 words them, and exact alpha-spending."""
+"""The rules of other tools, emulated as statistics.md §3.11 words them, and exact alpha-spending."""
 
 from __future__ import annotations
 
