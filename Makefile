@@ -57,7 +57,7 @@ check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, pu
 	@$(MAKE) --no-print-directory docs wheel-smoke
 
 docs: $(VENV)/.dev  ## the documentation site, warnings as errors, into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/zensical build --clean --strict
 
 wheel-smoke: $(VENV)/.dev  ## builds the wheel and tries it in a clean environment
 	@BIN=$(BIN) PYTHON=$(PYTHON) bash requirements/wheel-smoke
