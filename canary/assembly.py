@@ -74,7 +74,7 @@ def assemble(
         base: directory that relative paths of the plan start from.
         session: the boto3 session to use; made from the environment and the stage's region when None.
         clock: the machine's clock when None; the stand-in hands in its virtual one.
-        observers: hear every event, before the plan's notifications are sent.
+        observers: are notified of every event, before the plan's notifications are sent.
 
     Raises:
         UnknownStageError: the plan has no such stage.
@@ -87,12 +87,12 @@ def assemble(
     clock = clock or SystemClock()
     session = session or open_session(chosen.region)
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
-    traffic = LambdaAliases(session, clock, on_date=on_date)
+    aliases = LambdaAliases(session, clock, on_date=on_date)
     settings = chosen.dead_man
-    switch = () if settings is None else (DeadManSwitch(chosen, settings, session, traffic, clock),)
+    switch = () if settings is None else (DeadManSwitch(chosen, settings, session, aliases, clock),)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     return Ports(
-        traffic=traffic,
+        aliases=aliases,
         metrics=CloudWatchMetrics(session, clock),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),

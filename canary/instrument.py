@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from canary.core.emf import NAMESPACE, Served, metric_line
 
+__all__ = ["instrument"]
+
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
 from canary.core.measurements import AlarmReading, AliasTraffic, Gauge, Probe, Stream
 from canary.core.plan import FunctionRef, StagePlan
-from canary.core.traffic import AliasSpec, AliasState, FunctionFacts, VersionFacts
 
 
 class Clock(Protocol):
@@ -29,7 +29,7 @@ class Clock(Protocol):
         ...
 
 
-class Traffic(Protocol):
+class Aliases(Protocol):
     """Aliases and versions of Lambda functions. Since 0.1."""
 
     def read(self, function: FunctionRef) -> AliasState:
@@ -77,7 +77,7 @@ class Target:
     """One function of a canary: its alias and the two versions. Since 0.1."""
 
     function: FunctionRef
-    base: str
+    baseline: str
     candidate: str
 
 
@@ -88,7 +88,7 @@ class Window:
     Attributes:
         start: first minute that is scored (the one in which the canary began).
         end: first minute too young to be settled.
-        history_start: first minute of the base's history before `start`.
+        history_start: first minute of the baseline's history before `start`.
 
     Since 0.1.
     """
@@ -162,14 +162,14 @@ class Journal(Protocol):
 
 
 class Observer(Protocol):
-    """Hears every event as it happens: live view, notifier, dead-man switch. Since 0.1."""
+    """Is notified of every event as it happens: live view, notifier, dead-man switch. Since 0.1."""
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Takes note; an error raised here is swallowed and noticed, it never stops a canary."""
         ...
 
 
-class Source(Protocol):
+class CodeRevision(Protocol):
     """What is known about the code that is released (git); for the stage's rules. Since 0.1."""
 
     def branch(self) -> str | None:

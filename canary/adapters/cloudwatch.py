@@ -120,7 +120,7 @@ def _metrics(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[Stre
             continue
         for target in targets if gate.metric.by_function else targets[:1]:
             candidate = of_metric(gate.metric, target, target.candidate, stage.name)
-            base = of_metric(gate.metric, target, target.base, stage.name)
+            base = of_metric(gate.metric, target, target.baseline, stage.name)
             key = StreamKey(target.function.key if gate.metric.by_function else "", name)
             yield key, (candidate, base) if gate.metric.by_version else (candidate,)
 

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from canary.adapters.aws import Api, Session
+from canary.core.alias import AliasState
 from canary.core.events import CanaryEnded, Event, Judged, TrafficShifted
 from canary.core.plan import DeadMan, FunctionRef, StagePlan
 from canary.core.record import decode
-from canary.core.traffic import AliasState
 from canary.errors import AwsError, CanaryError, NotFoundError
-from canary.ports import Clock, Traffic
+from canary.ports import Aliases, Clock
 
 logger = logging.getLogger("canary.deadman")
 
@@ -34,18 +34,18 @@ class DeadManSwitch:
     Args:
         stage: the plan; `dead_man` must be set.
         session: the boto3 session.
-        traffic: reads the aliases: base version and RevisionId come from there.
+        aliases: reads the aliases: base version and RevisionId come from there.
         clock: now.
     """
 
-    def __init__(self, stage: StagePlan, settings: DeadMan, session: Session, traffic: Traffic, clock: Clock) -> None:
+    def __init__(self, stage: StagePlan, settings: DeadMan, session: Session, aliases: Aliases, clock: Clock) -> None:
         self._stage = stage
         self._settings = settings
-        self._traffic = traffic
+        self._aliases = aliases
         self._clock = clock
         self._scheduler = Api(session, "scheduler")
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Pushes the schedules forward, or takes them away at the end; never raises."""
         if not isinstance(event, (TrafficShifted, Judged, CanaryEnded)):
             return
@@ -59,13 +59,13 @@ class DeadManSwitch:
                 logger.warning("canary %s: the dead-man switch of %s: %s", event.canary_id, function, error.message)
 
     def _arm(self, function: FunctionRef, canary_id: str) -> None:
-        alias = self._traffic.read(function)
+        alias = self._aliases.read(function)
         record = decode(alias.description)
-        if record is None or record.canary_id != canary_id or (alias.version == record.base and not alias.extra_bp):
+        if record is None or record.canary_id != canary_id or (alias.version == record.baseline and not alias.extra_bp):
             self._disarm(function)
             return
         due = self._clock.now() + self._settings.after
-        schedule = self._schedule(alias, record.base, record.description, due)
+        schedule = self._schedule(alias, record.baseline, record.description, due)
         try:
             self._scheduler.call("UpdateSchedule", **schedule)
         except NotFoundError:

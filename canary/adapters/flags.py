@@ -29,7 +29,7 @@ class FlagsOff:
         self._switches = switches
         self._session = session
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Switches every flag off, deployed at once; the traffic has been taken back before this is told.
 
         Raises:

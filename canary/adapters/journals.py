@@ -97,7 +97,7 @@ def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
     row: dict[str, str] | None = None
     for event in events:
         if isinstance(event, CanaryStarted):
-            moves = ", ".join(f"{move.function} {move.base} → {move.candidate}" for move in event.functions)
+            moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
             row = {
                 "canary_id": event.canary_id,
                 "stage": event.stage,
@@ -198,7 +198,7 @@ class DynamoJournal:
         }
         self._api.call("PutItem", TableName=self._table, Item={**key, "event": body})
         if isinstance(event, CanaryStarted):
-            moves = ", ".join(f"{move.function} {move.base} → {move.candidate}" for move in event.functions)
+            moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
             self._list(event, {"started_at": event.at.isoformat(), "versions": moves})
         elif isinstance(event, CanaryEnded):
             said = {"ended_at": event.at.isoformat(), "outcome": event.outcome.value, "why": event.why}

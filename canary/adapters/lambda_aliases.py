@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from canary.adapters.aws import Api, Session
+from canary.core.alias import UNPUBLISHED, AliasSpec, AliasState, FunctionFacts, VersionFacts, from_ratio, ratio
 from canary.core.plan import FunctionRef
-from canary.core.traffic import UNPUBLISHED, AliasSpec, AliasState, FunctionFacts, VersionFacts, from_ratio, ratio
 from canary.errors import AwsError, NotFoundError, UnavailableError
 from canary.ports import Clock
 

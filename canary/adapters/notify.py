@@ -125,7 +125,7 @@ def describe(event: Event, transition: Transition) -> dict[str, object]:
     if isinstance(event, Judged):
         why = event.judgement.sentence
     if isinstance(event, CanaryStarted):
-        why = ", ".join(f"{move.function} {move.base} → {move.candidate}" for move in event.functions)
+        why = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
     weight_bp = getattr(event, "weight_bp", None)
     return {
         "canary_id": event.canary_id,
@@ -168,7 +168,7 @@ class Notifier:
         self._told: set[tuple[str, str, str]] = set()
         self.failed_sends = 0
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Sends the event if it is a transition nobody was told of yet; never raises."""
         transition = transition_of(event)
         if transition is None:

@@ -192,7 +192,7 @@ def series_plan(gate: CountingGate, target: Target, stage: str) -> SeriesPlan:
         case EmfGate():
             bad = emf.ERRORS if gate.bad == "errors" else emf.SLOW
             return PerVersionSeries(
-                _emf(gate, target, target.candidate, bad), _emf(gate, target, target.base, bad), None
+                _emf(gate, target, target.candidate, bad), _emf(gate, target, target.baseline, bad), None
             )
         case RatioGate():
             return PerVersionSeries(
@@ -201,8 +201,8 @@ def series_plan(gate: CountingGate, target: Target, stage: str) -> SeriesPlan:
                     (of_metric(gate.numerator, target, target.candidate, stage),),
                 ),
                 RequestSeries(
-                    (of_metric(gate.denominator, target, target.base, stage),),
-                    (of_metric(gate.numerator, target, target.base, stage),),
+                    (of_metric(gate.denominator, target, target.baseline, stage),),
+                    (of_metric(gate.numerator, target, target.baseline, stage),),
                 ),
                 None,
             )
@@ -241,7 +241,9 @@ def _lambda(target: Target, requests: tuple[str, str], bad: tuple[str, str]) -> 
         return RequestSeries((by_version(target, version, *requests),), (by_version(target, version, *bad),))
 
     return PerVersionSeries(
-        of(target.candidate), of(target.base), RequestSeries((by_alias(target, *requests),), (by_alias(target, *bad),))
+        of(target.candidate),
+        of(target.baseline),
+        RequestSeries((by_alias(target, *requests),), (by_alias(target, *bad),)),
     )
 
 

@@ -55,8 +55,8 @@ def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
     observations = observe(quiet, Retrying(Teller(replace(ports, observers=()), state.canary_id, state.stage.name)))
     now = ports.clock.now()
     judgement = judge(state.stage, observations, state.weight_changes, now)
-    builder.hear(Measured(state.canary_id, state.stage.name, now, observations))
-    builder.hear(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
+    builder.notify(Measured(state.canary_id, state.stage.name, now, observations))
+    builder.notify(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
     return builder
 
 
@@ -77,7 +77,7 @@ def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
 def nobody(session: Session, *, as_json: bool) -> None:
     """Says that no canary is under way, and what is live."""
     ports = session.ports()
-    aliases = [ports.traffic.read(function) for function in session.stage.functions]
+    aliases = [ports.aliases.read(function) for function in session.stage.functions]
     if as_json:
         functions = [{"function": alias.function.key, "version": alias.version} for alias in aliases]
         write_json({"stage": session.stage.name, "canary": None, "functions": functions})

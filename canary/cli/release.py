@@ -31,14 +31,14 @@ def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> No
     """
     rules = session.stage.rules
     name = session.stage.name
-    source = session.source
-    if rules.branch is not None and (branch := source.branch()) != rules.branch:
+    revision = session.revision
+    if rules.branch is not None and (branch := revision.branch()) != rules.branch:
         where = f"on branch {branch}" if branch else "on no branch"
         raise RefusedError(
             f"stage {name} is released from branch {rules.branch} only, and this is {where}",
             hint=f"Check out {rules.branch}, or change [stages.{name}.rules] in the plan.",
         )
-    if rules.clean_tree and not source.is_clean():
+    if rules.clean_tree and not revision.is_clean():
         raise RefusedError(
             f"stage {name} is released from a clean tree only, and something is uncommitted (or this is no repository)",
             hint=f"Commit first, or set clean_tree = false in [stages.{name}.rules].",
@@ -223,7 +223,7 @@ def _command(
 
 
 def _moved(stage: StagePlan, ports: Ports) -> str:
-    live = (f"{function} is on version {ports.traffic.read(function).version}" for function in stage.functions)
+    live = (f"{function} is on version {ports.aliases.read(function).version}" for function in stage.functions)
     return f"no canary was under way; {', '.join(live)}"
 
 

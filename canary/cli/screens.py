@@ -25,7 +25,7 @@ class Screen(Protocol):
 
     builder: ViewBuilder
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Shows one event."""
         ...
 
@@ -71,9 +71,9 @@ class PlainScreen(_Quiet):
         self._out = out or sys.stdout
         self._shown = 0
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Shows one event."""
-        self.builder.hear(event)
+        self.builder.notify(event)
         if not self.builder.begun:
             return
         view = self.builder.view()
@@ -92,9 +92,9 @@ class PlainScreen(_Quiet):
 class JsonScreen(_Quiet):
     """One JSON object per event, on stdout."""
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Shows one event."""
-        self.builder.hear(event)
+        self.builder.notify(event)
         write_json(data(event))
 
     def say(self, text: str) -> None:
@@ -135,11 +135,11 @@ class LiveScreen(_Quiet):
             if self._live is not None:
                 self._live.start()
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Shows one event."""
         from canary.view import terminal as view_terminal
 
-        self.builder.hear(event)
+        self.builder.notify(event)
         if not self.builder.begun:
             return
         view = self.builder.view()

@@ -12,7 +12,7 @@ from canary.adapters.git import GitRevision
 from canary.assembly import assemble, load_plan
 from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
-from canary.ports import Clock, Observer, Source
+from canary.ports import Clock, CodeRevision, Observer
 from canary.runner import Ports
 
 
@@ -22,13 +22,13 @@ class CliContext:
 
     Attributes:
         clock: the machine's clock where None.
-        source: what is known about the code that is released; git's answers where None.
+        revision: what is known about the code that is released; git's answers where None.
         base: directory that relative paths start from.
         ask: asks a person one question; None: nobody is there.
     """
 
     clock: Clock | None = None
-    source: Source | None = None
+    revision: CodeRevision | None = None
     base: Path = field(default_factory=Path)
     ask: Callable[[str], str] | None = None
 
@@ -53,9 +53,9 @@ class Session:
     stage: StagePlan
 
     @property
-    def source(self) -> Source:
+    def revision(self) -> CodeRevision:
         """What is known about the code that is released."""
-        return self.context.source or GitRevision(self.context.base)
+        return self.context.revision or GitRevision(self.context.base)
 
     def ports(self, observers: Sequence[Observer] = (), clock: Clock | None = None) -> Ports:
         """The stage's ports, with these observers and, where the world has none, this clock."""

@@ -11,10 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from canary.core.alias import AliasSpec
 from canary.core.measurements import Observations
 from canary.core.phases import Phase
 from canary.core.plan import FunctionRef
-from canary.core.traffic import AliasSpec
 from canary.core.verdict import Judgement
 
 
@@ -25,8 +25,8 @@ class WriteKind(StrEnum):
     """More weight, or the promotion: in the plan's order, bounded retries, never over a foreign change."""
     ANNOTATE = "annotate"
     """Only the record changes (pause, deadline): as forward."""
-    TAKE_BACK = "take_back"
-    """Everything to the base: before any other call, all at once, retried for ever, read back."""
+    ROLLBACK = "rollback"
+    """Everything to the baseline: before any other call, all at once, retried for ever, read back."""
     RESTORE = "restore"
     """The operator's description comes back: in the given order, bounded retries."""
 
@@ -36,7 +36,7 @@ class AliasWrite:
     """One alias and what it shall say.
 
     Attributes:
-        versions: base and candidate: the only versions the alias may name now; anything else is somebody else's.
+        versions: baseline and candidate: the only versions the alias may name now; anything else is somebody else's.
         canary_id: the canary whose record may be replaced.
 
     Since 0.1.
@@ -61,7 +61,7 @@ class FunctionMove:
     """One function of a canary: from which version to which. Since 0.1."""
 
     function: str
-    base: str
+    baseline: str
     candidate: str
     description: str = ""
 

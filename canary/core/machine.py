@@ -18,23 +18,23 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from canary.core.alias import percent_text
 from canary.core.events import Announce, Effect, Judged
 from canary.core.measurements import Observations
 from canary.core.moves import enter, finish_writing
 from canary.core.phases import FINAL, FORWARD, Phase, Signal
 from canary.core.plan import format_duration
 from canary.core.state import CanaryState
-from canary.core.traffic import percent_text
 from canary.core.verdict import Judgement, Rule, Verdict, judge
 
-Heard = tuple[Signal, str]
+Trigger = tuple[Signal, str]
 """A signal and the sentence that goes with it."""
 
 JUDGED: Final = frozenset({*FORWARD, Phase.STARTING, Phase.PROMOTING, Phase.POST_BAKE})
 """Phases in which evidence counts."""
 
-_TAKING_BACK: Final = frozenset({Phase.ROLLING_BACK, Phase.ABORTING})
-_MAY_WRITE_ON: Final = _TAKING_BACK | FINAL
+_ROLLING_BACK: Final = frozenset({Phase.ROLLING_BACK, Phase.ABORTING})
+_MAY_KEEP_WRITING: Final = _ROLLING_BACK | FINAL
 
 _UNSURE: Final = frozenset({Rule.WAITING, Rule.NO_DATA})
 """Rules that say nothing worse than "not enough evidence": all that `promote` as a policy may overrule."""
@@ -59,20 +59,20 @@ def decide(state: CanaryState, observations: Observations, now: datetime) -> tup
 def conclude(state: CanaryState, judgement: Judgement, now: datetime) -> tuple[CanaryState, tuple[Effect, ...]]:
     """`decide` with the evidence already judged. Since 0.1."""
     now = now.replace(microsecond=0)  # the record keeps whole seconds
-    heard: Heard | None = None
+    trigger: Trigger | None = None
     if judgement.verdict is Verdict.UNHEALTHY and state.phase in JUDGED and state.ours:
-        heard = Signal.UNFIT if state.phase is Phase.STARTING else Signal.SICK, judgement.sentence
-    elif state.foreign and not (state.phase in _MAY_WRITE_ON and state.ours):
+        trigger = Signal.UNHEALTHY_AT_START if state.phase is Phase.STARTING else Signal.UNHEALTHY, judgement.sentence
+    elif state.foreign and not (state.phase in _MAY_KEEP_WRITING and state.ours):
         # Stop without writing (lambda-canary.md §9, trap 12); a take-back first finishes what is still ours.
-        heard = Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
+        trigger = Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
     elif not state.behind:
-        heard = _WATCH[state.phase](state, judgement, now)
-    after, ordered = finish_writing(state, now) if heard is None else enter(state, *heard, now)
+        trigger = _WATCH[state.phase](state, judgement, now)
+    after, ordered = finish_writing(state, now) if trigger is None else enter(state, *trigger, now)
     if state.phase not in JUDGED or state.phase is Phase.STARTING:
         return after, ordered
     told = Announce(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
     # A take-back comes before any other call, telling included.
-    return after, (*ordered, told) if after.phase in _TAKING_BACK else (told, *ordered)
+    return after, (*ordered, told) if after.phase in _ROLLING_BACK else (told, *ordered)
 
 
 def request(state: CanaryState, signal: Signal, why: str, now: datetime) -> tuple[CanaryState, tuple[Effect, ...]]:
@@ -100,13 +100,13 @@ def ready_to_go_on(state: CanaryState, now: datetime) -> timedelta:
     return max(timedelta(), *waits)
 
 
-def _begin(state: CanaryState, _judgement: Judgement, _now: datetime) -> Heard:
-    if state.unclaimed:
-        return Signal.ABORT, f"the start was cut short before {', '.join(state.unclaimed)} could be claimed"
+def _begin(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger:
+    if state.unstarted:
+        return Signal.ABORT, f"the start was cut short before {', '.join(state.unstarted)} could be claimed"
     return Signal.BEGIN, "every alias is claimed"
 
 
-def _baking(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
+def _baking(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     step = state.step
     assert step is not None
     if judgement.verdict is Verdict.HEALTHY:
@@ -114,7 +114,7 @@ def _baking(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | 
     return (Signal.BAKE_OVER, judgement.sentence) if now >= state.step_at + step.bake else None
 
 
-def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
+def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     if judgement.verdict is Verdict.HEALTHY:
         return _onward(state, judgement.sentence, now)
     if state.deadline is None or now < state.deadline:
@@ -124,22 +124,22 @@ def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Heard |
     name = "on_no_data" if no_data else "on_inconclusive"
     why = f'held for {format_duration(state.stage.hold_max)}, {name} = "{policy}": {judgement.sentence}'
     if policy == "rollback":
-        return Signal.ROLL_BACK, why
+        return Signal.ROLLBACK, why
     if policy == "promote" and judgement.deciding in _UNSURE:
         return _step_or_promotion(state, why)
     return Signal.EXPIRED, why
 
 
-def _resting(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
+def _resting(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     return _onward(state, judgement.sentence, now) if judgement.verdict is Verdict.HEALTHY else None
 
 
-def _promoting(state: CanaryState, _judgement: Judgement, _now: datetime) -> Heard | None:
+def _promoting(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger | None:
     # AWS drains an alias with provisioned concurrency by weights of its own (trap 13): wait for it.
     return None if state.draining else (Signal.ALIGNED, "every alias read back on the new version")
 
 
-def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Heard | None:
+def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     over = state.step_at + state.stage.post_bake
     if judgement.shared_incident is not None:
         over += state.stage.hold_max  # somebody may still want the one-call way back
@@ -147,7 +147,7 @@ def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Heard
     return (Signal.POST_BAKE_OVER, f"watched {watched} at 100 %: no reason to come back") if now >= over else None
 
 
-def _taking_back(state: CanaryState, _judgement: Judgement, _now: datetime) -> Heard | None:
+def _rolling_back(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger | None:
     why = "; ".join([state.why or "every alias read back on the old version", *(c.text for c in state.foreign)])
     return None if state.draining else (Signal.ALIGNED, why)
 
@@ -156,7 +156,7 @@ def _nothing(_state: CanaryState, _judgement: Judgement, _now: datetime) -> None
     return None
 
 
-_WATCH: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Heard | None]]] = {
+_WATCH: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Trigger | None]]] = {
     Phase.STARTING: _begin,
     Phase.BAKING: _baking,
     Phase.HOLDING: _holding,
@@ -164,14 +164,14 @@ _WATCH: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Heard | N
     Phase.INCONCLUSIVE: _resting,
     Phase.PROMOTING: _promoting,
     Phase.POST_BAKE: _post_bake,
-    Phase.ROLLING_BACK: _taking_back,
-    Phase.ABORTING: _taking_back,
+    Phase.ROLLING_BACK: _rolling_back,
+    Phase.ABORTING: _rolling_back,
     **dict.fromkeys(FINAL, _nothing),
 }
 """What each phase waits for, besides sickness and foreign writers."""
 
 
-def _onward(state: CanaryState, why: str, now: datetime) -> Heard | None:
+def _onward(state: CanaryState, why: str, now: datetime) -> Trigger | None:
     if ready_to_go_on(state, now):
         return None
     if not state.planned_bp and state.stage.promote == "manual":
@@ -179,7 +179,7 @@ def _onward(state: CanaryState, why: str, now: datetime) -> Heard | None:
     return _step_or_promotion(state, why)
 
 
-def _step_or_promotion(state: CanaryState, why: str) -> Heard:
+def _step_or_promotion(state: CanaryState, why: str) -> Trigger:
     if state.planned_bp:
         return Signal.NEXT_STEP, f"on to {percent_text(state.planned_bp[0])} %: {why}"
     return Signal.LAST_STEP_DONE, f"on to 100 %: {why}"

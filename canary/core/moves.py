@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from canary.core.alias import ALL_BP, AliasSpec
 from canary.core.events import (
     AliasWrite,
     Announce,
@@ -20,7 +21,6 @@ from canary.core.events import (
 from canary.core.phases import FINAL, RETURNING, Phase, Signal, next_phase
 from canary.core.record import Shift
 from canary.core.state import CanaryState, FunctionState
-from canary.core.traffic import ALL_BP, AliasSpec
 
 Step = tuple[CanaryState, tuple[Effect, ...]]
 
@@ -29,9 +29,9 @@ _KINDS: Final = {
     Signal.NEXT_STEP: WriteKind.FORWARD,
     Signal.LAST_STEP_DONE: WriteKind.FORWARD,
     Signal.PROMOTE: WriteKind.FORWARD,
-    Signal.SICK: WriteKind.TAKE_BACK,
-    Signal.ROLL_BACK: WriteKind.TAKE_BACK,
-    Signal.ABORT: WriteKind.TAKE_BACK,
+    Signal.UNHEALTHY: WriteKind.ROLLBACK,
+    Signal.ROLLBACK: WriteKind.ROLLBACK,
+    Signal.ABORT: WriteKind.ROLLBACK,
 }
 
 
@@ -70,20 +70,20 @@ def finish_writing(state: CanaryState, now: datetime) -> Step:
     done = replace(state, behind=())
     if state.phase in FINAL:
         return done, (_writes(state, WriteKind.RESTORE), _ended(state, state.phase, state.why, now))
-    kind = WriteKind.TAKE_BACK if state.phase in RETURNING else WriteKind.FORWARD
+    kind = WriteKind.ROLLBACK if state.phase in RETURNING else WriteKind.FORWARD
     done = replace(done, functions=tuple(_caught_up(state, function, now) for function in state.functions))
     writes = tuple(_write(done, f, done.spec(f)) for f in done.functions if f.function.key in state.behind)
     return done, (WriteAliases(kind, writes),)
 
 
-def claims(state: CanaryState) -> WriteAliases:
+def start_writes(state: CanaryState) -> WriteAliases:
     """The first write of a canary: its record on every alias, and no weight."""
     return _writes(state, WriteKind.ANNOTATE)
 
 
-def restoring(state: CanaryState) -> WriteAliases:
+def restore_writes(state: CanaryState) -> WriteAliases:
     """The last write of a canary: the operators' descriptions again."""
-    return WriteAliases(WriteKind.RESTORE, tuple(_restoring(state)))
+    return WriteAliases(WriteKind.RESTORE, tuple(_restores(state)))
 
 
 def _shifts(state: CanaryState, phase: Phase, signal: Signal, now: datetime) -> tuple[Shift, ...]:
@@ -119,11 +119,11 @@ def _deadline(state: CanaryState, signal: Signal, now: datetime) -> datetime | N
 
 def _writes(state: CanaryState, kind: WriteKind) -> WriteAliases:
     if state.phase in FINAL:
-        return restoring(state)
+        return restore_writes(state)
     return WriteAliases(kind, tuple(_write(state, f, state.spec(f)) for f in state.functions))
 
 
-def _restoring(state: CanaryState) -> Iterable[AliasWrite]:
+def _restores(state: CanaryState) -> Iterable[AliasWrite]:
     """The lead is restored last: as long as its record stands, any process knows that the others may be done.
 
     A promotion says so in the lead first, because an alias without a record is otherwise a foreign change.
@@ -136,7 +136,7 @@ def _restoring(state: CanaryState) -> Iterable[AliasWrite]:
 
 
 def _write(state: CanaryState, function: FunctionState, spec: AliasSpec) -> AliasWrite:
-    return AliasWrite(function.function, spec, (function.base, function.candidate), state.canary_id)
+    return AliasWrite(function.function, spec, (function.baseline, function.candidate), state.canary_id)
 
 
 def _ended(state: CanaryState, outcome: Phase, why: str, now: datetime) -> Announce:

@@ -52,14 +52,14 @@ class Signal(StrEnum):
     LAST_STEP_DONE = "last step done"
     BAKE_OVER = "bake over, not healthy"
     EXPIRED = "hold expired"
-    SICK = "sick"
-    UNFIT = "sick before any traffic"
-    ALIGNED = "every alias read back"
+    UNHEALTHY = "unhealthy"
+    UNHEALTHY_AT_START = "unhealthy before any traffic"
+    ALIGNED = "every alias verified"
     POST_BAKE_OVER = "post-bake over"
     PAUSE = "pause"
     RESUME = "resume"
-    PROMOTE = "promotion asked for"
-    ROLL_BACK = "rollback asked for"
+    PROMOTE = "promotion requested"
+    ROLLBACK = "rollback requested"
     ABORT = "abort"
     FOREIGN = "foreign writer"
 
@@ -81,23 +81,23 @@ def _table() -> dict[Phase, dict[Signal, Phase]]:
     by_hand = {
         Signal.PAUSE: Phase.PAUSED,
         Signal.PROMOTE: Phase.PROMOTING,
-        Signal.ROLL_BACK: Phase.ROLLING_BACK,
+        Signal.ROLLBACK: Phase.ROLLING_BACK,
         Signal.ABORT: Phase.ABORTING,
-        Signal.SICK: Phase.ROLLING_BACK,
+        Signal.UNHEALTHY: Phase.ROLLING_BACK,
         Signal.FOREIGN: Phase.CONFLICT,
     }
     onward = {Signal.NEXT_STEP: Phase.BAKING, Signal.LAST_STEP_DONE: Phase.PROMOTING}
     back_only = {
-        Signal.ROLL_BACK: Phase.ROLLING_BACK,
+        Signal.ROLLBACK: Phase.ROLLING_BACK,
         Signal.ABORT: Phase.ABORTING,
-        Signal.SICK: Phase.ROLLING_BACK,
+        Signal.UNHEALTHY: Phase.ROLLING_BACK,
         Signal.FOREIGN: Phase.CONFLICT,
     }
     return {
         Phase.STARTING: {
             Signal.BEGIN: Phase.BAKING,
-            Signal.UNFIT: Phase.ABORTED,
-            Signal.ROLL_BACK: Phase.ABORTED,
+            Signal.UNHEALTHY_AT_START: Phase.ABORTED,
+            Signal.ROLLBACK: Phase.ABORTED,
             Signal.ABORT: Phase.ABORTED,
             Signal.FOREIGN: Phase.CONFLICT,
         },
@@ -131,7 +131,7 @@ def next_phase(phase: Phase, signal: Signal) -> Phase:
     after = TRANSITIONS[phase].get(signal)
     if after is None:
         raise RefusedError(
-            f"a canary that is {phase.value.replace('_', ' ')} can't take '{signal.value}'",
+            f"'{signal.value}' is not possible while the canary is {phase.value.replace('_', ' ')}",
             hint="`canary status STAGE` shows where it stands.",
         )
     return after

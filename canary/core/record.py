@@ -11,7 +11,7 @@ so state and traffic can't disagree, and any process that can read the alias can
     |       |        |     | |          a weight without @ is a step still to come
     |       |        |     | `- start, Unix seconds, base 36
     |       |        |     `- letter of the phase, then x for a hotfix
-    |       |        `- base version > candidate version
+    |       |        `- baseline version > candidate version
     |       `- id of the canary
     `- format and its version
 
@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from canary.core.alias import DESCRIPTION_LIMIT, basis_points, percent_text
 from canary.core.phases import Phase
-from canary.core.traffic import DESCRIPTION_LIMIT, basis_points, percent_text
 from canary.errors import RecordError
 
 MARK: Final = "canary1 "
@@ -64,7 +64,7 @@ class Record:
     """What one alias says about its canary. Since 0.1."""
 
     canary_id: str
-    base: str
+    baseline: str
     candidate: str
     phase: Phase
     started_at: datetime
@@ -149,7 +149,7 @@ def _head(record: Record) -> str:
     shifts = ",".join([*done, *map(percent_text, record.planned_bp)])
     deadline = "-" if record.deadline is None else _offset(record, record.deadline)
     started = base36(int(record.started_at.timestamp()))
-    versions = f"{record.base}>{record.candidate}"
+    versions = f"{record.baseline}>{record.candidate}"
     return f"{MARK}{record.canary_id} {versions} {flags} {started} {shifts} {deadline} {record.fingerprint}"
 
 
@@ -159,7 +159,7 @@ def _offset(record: Record, at: datetime) -> str:
 
 def _fields(fields: list[str]) -> Record:
     canary_id, versions, flags, started, shifts, deadline, fingerprint = fields
-    base, candidate = versions.split(">")
+    baseline, candidate = versions.split(">")
     started_at = datetime.fromtimestamp(int(started, 36), UTC)
 
     def when(offset: str) -> datetime:
@@ -168,7 +168,7 @@ def _fields(fields: list[str]) -> Record:
     steps = [step.split("@") for step in shifts.split(",") if step]
     return Record(
         canary_id=canary_id,
-        base=base,
+        baseline=baseline,
         candidate=candidate,
         phase=_PHASES[flags[:1]],
         started_at=started_at,

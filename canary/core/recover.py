@@ -16,11 +16,11 @@ from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 
+from canary.core.alias import ALL_BP, AliasState, basis_points, percent_text
 from canary.core.phases import AFTER_PROMOTION, FORWARD, RETURNING, Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Record, decode
 from canary.core.state import CanaryState, ForeignChange, FunctionState
-from canary.core.traffic import ALL_BP, AliasState, basis_points, percent_text
 from canary.errors import ConflictError
 
 
@@ -77,7 +77,7 @@ def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | No
 
 def _function(alias: AliasState, record: Record, leading: Record) -> FunctionState:
     own = None if record.shifts == leading.shifts else record.shifts
-    return FunctionState(alias.function, record.base, record.candidate, record.description, record.shortened, own)
+    return FunctionState(alias.function, record.baseline, record.candidate, record.description, record.shortened, own)
 
 
 def _leading(records: Mapping[str, Record]) -> Record:
@@ -100,7 +100,7 @@ def _under_way(stage: StagePlan, record: Record) -> StagePlan:
 def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping[str, Record]) -> CanaryState:
     behind: list[str] = []
     draining: list[str] = []
-    unclaimed: list[str] = []
+    unstarted: list[str] = []
     foreign: list[ForeignChange] = []
     functions = {function.function.key: function for function in state.functions}
     for alias in aliases:
@@ -108,7 +108,7 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
         record = records.get(key)
         if record is None:
             if state.phase is Phase.STARTING:
-                unclaimed.append(key)
+                unstarted.append(key)
             elif state.phase not in RETURNING and state.phase is not Phase.PROMOTED:
                 foreign.append(
                     ForeignChange(key, f"{key} lost the record of canary {state.canary_id}: {_found(alias)}")
@@ -123,7 +123,7 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
         state,
         behind=tuple(behind),
         draining=tuple(draining),
-        unclaimed=tuple(unclaimed),
+        unstarted=tuple(unstarted),
         foreign=tuple(foreign),
     )
 
@@ -136,21 +136,21 @@ def is_draining(alias: AliasState, record: Record) -> bool:
     Since 0.1.
     """
     if record.phase in AFTER_PROMOTION:
-        return (alias.version, alias.extra_version) == (record.candidate, record.base)
+        return (alias.version, alias.extra_version) == (record.candidate, record.baseline)
     was_promoted = any(shift.weight_bp == ALL_BP for shift in record.shifts)
-    pair = (alias.version, alias.extra_version) == (record.base, record.candidate)
+    pair = (alias.version, alias.extra_version) == (record.baseline, record.candidate)
     return record.phase in RETURNING and was_promoted and pair
 
 
 def _routes(alias: AliasState, record: Record) -> bool:
     routes = (alias.version, alias.extra_version, alias.extra_bp)
     if record.phase in FORWARD:
-        return routes == (record.base, record.candidate, record.shifts[-1].weight_bp)
-    return routes == (record.candidate if record.phase in AFTER_PROMOTION else record.base, None, 0)
+        return routes == (record.baseline, record.candidate, record.shifts[-1].weight_bp)
+    return routes == (record.candidate if record.phase in AFTER_PROMOTION else record.baseline, None, 0)
 
 
 def _names_only(alias: AliasState, record: Record) -> bool:
-    return {alias.version, alias.extra_version} <= {record.base, record.candidate, None}
+    return {alias.version, alias.extra_version} <= {record.baseline, record.candidate, None}
 
 
 def _found(alias: AliasState) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from canary.core.alias import AliasSpec, basis_points
 from canary.core.measurements import WeightChange
 from canary.core.phases import AFTER_PROMOTION, FORWARD, Phase
 from canary.core.plan import FunctionRef, StagePlan, Step
 from canary.core.record import Record, Shift, encode
-from canary.core.traffic import AliasSpec, basis_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class FunctionState:
     """
 
     function: FunctionRef
-    base: str
+    baseline: str
     candidate: str
     description: str = ""
     shortened: bool = False
@@ -53,7 +53,7 @@ class CanaryState:
         deadline: until when the present hold lasts; None while it isn't held.
         behind: keys of functions whose alias doesn't say yet what this state wants (a write was cut short).
         draining: keys of functions whose weights AWS itself is draining (provisioned concurrency).
-        unclaimed: keys of functions that have no record although the others do (a start was cut short).
+        unstarted: keys of functions that have no record although the others do (a start was cut short).
         foreign: the aliases that somebody else changed.
         why: the sentence that brought it here.
 
@@ -70,7 +70,7 @@ class CanaryState:
     deadline: datetime | None = None
     behind: tuple[str, ...] = ()
     draining: tuple[str, ...] = ()
-    unclaimed: tuple[str, ...] = ()
+    unstarted: tuple[str, ...] = ()
     foreign: tuple[ForeignChange, ...] = ()
     why: str = ""
 
@@ -127,7 +127,7 @@ class CanaryState:
         """What one alias has to remember."""
         return Record(
             canary_id=self.canary_id,
-            base=function.base,
+            baseline=function.baseline,
             candidate=function.candidate,
             phase=self.phase,
             started_at=self.started_at,
@@ -150,6 +150,6 @@ class CanaryState:
 
     def _routed(self, function: FunctionState, description: str) -> AliasSpec:
         if self.phase in FORWARD:
-            return AliasSpec(function.base, function.candidate, self.weight_bp, description)
-        version = function.candidate if self.phase in AFTER_PROMOTION else function.base
+            return AliasSpec(function.baseline, function.candidate, self.weight_bp, description)
+        version = function.candidate if self.phase in AFTER_PROMOTION else function.baseline
         return AliasSpec(version, None, 0, description)

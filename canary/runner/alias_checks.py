@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
+from canary.core.alias import ALL_BP, UNPUBLISHED, AliasState, basis_points
 from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint
-from canary.core.traffic import ALL_BP, UNPUBLISHED, AliasState, basis_points
 from canary.ports import Target
 from canary.runner.checks import Check, Level
 from canary.runner.retrying import Retrying
@@ -19,7 +19,7 @@ from canary.runner.retrying import Retrying
 def alias_checks(stage: StagePlan, function: FunctionRef, retrying: Retrying) -> Iterator[Check]:
     """The alias stands still on a published version, nobody works on it, and all traffic goes through it."""
     key = function.key
-    traffic = retrying.teller.ports.traffic
+    traffic = retrying.teller.ports.aliases
     alias = retrying.call(f"GetAlias {key}", partial(traffic.read, function))
     yield _check(
         "alias_published",
@@ -68,13 +68,13 @@ def version_checks(target: Target, retrying: Retrying) -> Iterator[Check]:
     key = target.function.key
     yield _check(
         "versions_differ",
-        target.base != target.candidate,
-        f"{key} goes from version {target.base} to {target.candidate}",
+        target.baseline != target.candidate,
+        f"{key} goes from version {target.baseline} to {target.candidate}",
         key,
         "Publish a new version, or name one with --version.",
     )
-    read = retrying.teller.ports.traffic.version_facts
-    base = retrying.call(f"read version {target.base}", partial(read, target.function, target.base))
+    read = retrying.teller.ports.aliases.version_facts
+    base = retrying.call(f"read version {target.baseline}", partial(read, target.function, target.baseline))
     candidate = retrying.call(f"read version {target.candidate}", partial(read, target.function, target.candidate))
     for facts in (base, candidate):
         yield _check(
@@ -109,7 +109,7 @@ def record_checks(stage: StagePlan, targets: Sequence[Target], retrying: Retryin
     if uneven:
         text = f"a weight of {uneven[0]} % isn't a whole number of basis points"
         yield Check("weights_whole", Level.FAILED, text, hint="Round the weights of the steps to 0.01 %.")
-    read = retrying.teller.ports.traffic.read
+    read = retrying.teller.ports.aliases.read
     for target in targets:
         alias = retrying.call(f"GetAlias {target.function}", partial(read, target.function))
         record = decode(alias.description)
@@ -134,7 +134,7 @@ def _longest(stage: StagePlan, target: Target, retrying: Retrying) -> Record:
     weights = (*(basis_points(step.weight) for step in stage.steps), ALL_BP, ALL_BP, 0)
     return Record(
         canary_id="x" * 8,
-        base=target.base,
+        baseline=target.baseline,
         candidate=target.candidate,
         phase=Phase.BAKING,
         started_at=now,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import CanaryStarted
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
 from canary.core.plan import StagePlan
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import NUDGE
 from canary.core.state import CanaryState
-from canary.core.traffic import AliasSpec, AliasState
 from canary.errors import NotRunningError, RefusedError, UnavailableError
 from canary.runner.driving import ask, tick
 from canary.runner.finding import current, find
@@ -102,7 +102,7 @@ def rollback(stage: StagePlan, ports: Ports, *, to: Mapping[str, str] | None = N
             f"canary {state.canary_id} is under way and goes back to its own base",
             hint=f"`canary rollback {stage.name}` without --to, then again with it.",
         )
-    return _take_back(stage, ports, state, Signal.ROLL_BACK, "rolled back by hand")
+    return _roll_back(stage, ports, state, Signal.ROLLBACK, "rolled back by hand")
 
 
 def abort(stage: StagePlan, ports: Ports) -> CanaryState:
@@ -114,10 +114,10 @@ def abort(stage: StagePlan, ports: Ports) -> CanaryState:
     Since 0.1.
     """
     state, _, _ = find(stage, ports)
-    return _take_back(stage, ports, state, Signal.ABORT, "aborted by hand")
+    return _roll_back(stage, ports, state, Signal.ABORT, "aborted by hand")
 
 
-def _take_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signal, why: str) -> CanaryState:
+def _roll_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signal, why: str) -> CanaryState:
     """Once begun it isn't given up while AWS is down: a canary half taken back is watched by nobody."""
     while state.phase not in FINAL or state.behind:
         try:
@@ -141,7 +141,7 @@ def _move_all(stage: StagePlan, ports: Ports, to: Mapping[str, str] | None) -> N
         version = versions.get(function.key) or versions.get("")
         if version is None:
             continue
-        retrying.call(f"read version {version}", partial(ports.traffic.version_facts, function, version))  # it exists
+        retrying.call(f"read version {version}", partial(ports.aliases.version_facts, function, version))  # it exists
         alias = seen[function.key]
         write_spec(function, AliasSpec(version, None, 0, alias.description), alias, retrying)
         retrying.teller.notice(f"{function} moved by hand from version {alias.version} to {version}")
@@ -155,7 +155,7 @@ def _last_bases(stage: StagePlan, ports: Ports, seen: Mapping[str, AliasState]) 
             if isinstance(event, CanaryStarted):
                 moves = {move.function: move for move in event.functions}
                 if all(key in moves and alias.version == moves[key].candidate for key, alias in seen.items()):
-                    return {key: moves[key].base for key in seen}
+                    return {key: moves[key].baseline for key in seen}
         break
     raise NotRunningError(
         f"no canary is under way in stage {stage.name}, and the journal knows no promotion of the present versions",

@@ -116,7 +116,7 @@ def run(
             stopping = True
         try:
             if stopping and state.phase not in RETURNING:
-                state = ask(stage, ports, Signal.ROLL_BACK, "the driver was told to stop", known=state)
+                state = ask(stage, ports, Signal.ROLLBACK, "the driver was told to stop", known=state)
                 continue
             done = tick(stage, ports, state)
         except UnavailableError as error:
@@ -143,7 +143,7 @@ def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: Cana
     """
     for look in range(LOOKS):
         state, seen, retrying = find(stage, ports, known)
-        if state.phase in FINAL or (signal is Signal.ROLL_BACK and state.phase in RETURNING):
+        if state.phase in FINAL or (signal is Signal.ROLLBACK and state.phase in RETURNING):
             return state  # there already, or on the way
         after, effects = request(state, signal, why, ports.clock.now())
         try:
@@ -218,7 +218,7 @@ def _way_back(stage: StagePlan, ports: Ports, before: CanaryState, after: Canary
     """AWS refuses the next step for good (a deleted version, a lost right): what is known to be good comes back."""
     if after.phase in FINAL:
         raise error
-    return ask(stage, ports, Signal.ROLL_BACK, f"AWS refused to move on: {error.message}", known=before)
+    return ask(stage, ports, Signal.ROLLBACK, f"AWS refused to move on: {error.message}", known=before)
 
 
 def _judgement(effects: tuple[Effect, ...]) -> Judgement | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from canary.core.alias import AliasState
 from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, WriteKind
 from canary.core.state import CanaryState
-from canary.core.traffic import AliasState
-from canary.runner.moving import take_back, write_in_order
+from canary.runner.moving import roll_back, write_in_order
 from canary.runner.retrying import Retrying
 
 
@@ -24,8 +24,8 @@ def carry_out(
     for effect in effects:
         if isinstance(effect, Announce):
             retrying.teller.tell(effect.event)
-        elif effect.kind is WriteKind.TAKE_BACK:
-            for key in take_back(effect.writes, retrying):
+        elif effect.kind is WriteKind.ROLLBACK:
+            for key in roll_back(effect.writes, retrying):
                 retrying.teller.notice(f"{key} was changed by somebody else and was left alone")
         elif effect.kind is WriteKind.RESTORE:
             write_in_order(_whole_texts(effect.writes, state, retrying), seen, retrying)

@@ -29,7 +29,9 @@ def feasibility_checks(stage: StagePlan, targets: Sequence[Target], retrying: Re
 def _too_slow_to_judge(stage: StagePlan, targets: Sequence[Target], retrying: Retrying) -> Iterator[Check]:
     """A minute is settled only when its longest invocation must be over; until then a step is judged by nothing."""
     for target in targets:
-        longest_s = max(timeout_s(target.function, version, retrying) for version in (target.base, target.candidate))
+        longest_s = max(
+            timeout_s(target.function, version, retrying) for version in (target.baseline, target.candidate)
+        )
         delay = settle(stage.settle, longest_s) + timedelta(minutes=1)
         for number, step in enumerate(stage.steps, 1):
             if delay <= step.bake:

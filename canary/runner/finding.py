@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from canary.core.alias import AliasState
 from canary.core.events import CanaryEnded
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.recover import in_order, recover
 from canary.core.state import CanaryState
-from canary.core.traffic import AliasState
 from canary.errors import ConflictError, NotFoundError, NotRunningError
 from canary.runner.moving import read_all
 from canary.runner.retrying import Retrying
@@ -85,7 +85,7 @@ def _without_us(known: CanaryState, other: CanaryState | None, seen: Mapping[str
     now_on = [(alias.version, alias.extra_version) for alias in (seen[f.function.key] for f in known.functions)]
     if now_on == [(f.candidate, None) for f in known.functions]:
         return _ended(known, Phase.PROMOTED, "promoted by another driver")
-    if now_on == [(f.base, None) for f in known.functions]:
+    if now_on == [(f.baseline, None) for f in known.functions]:
         return _ended(known, Phase.ROLLED_BACK, "rolled back by another driver")
     versions = ", ".join(f"{key} is on version {alias.version}" for key, alias in seen.items())
     return _ended(known, Phase.CONFLICT, f"somebody else moved the aliases: {versions}")

@@ -25,7 +25,7 @@ PROBE_AGAIN_S = 2.0
 def observe(state: CanaryState, retrying: Retrying) -> Observations:
     """Measures from scratch what has happened since the canary began."""
     ports = retrying.teller.ports
-    targets = tuple(Target(function.function, function.base, function.candidate) for function in state.functions)
+    targets = tuple(Target(function.function, function.baseline, function.candidate) for function in state.functions)
     began = state.shifts[0].at if state.shifts else None
     measured, span = Measurements(), None
     if began is not None:
@@ -37,7 +37,7 @@ def observe(state: CanaryState, retrying: Retrying) -> Observations:
         traffic=measured.traffic,
         probes=probe(state.stage, targets, ports),
         alarms=alarms(state.stage, state.started_at, ports),
-        versions=tuple(FunctionVersions(t.function.key, t.candidate, t.base) for t in targets),
+        versions=tuple(FunctionVersions(t.function.key, t.candidate, t.baseline) for t in targets),
         settled_until=span.end if span else None,
         notes=measured.notes,
     )
@@ -59,7 +59,7 @@ def timeout_s(function: FunctionRef, version: str, retrying: Retrying) -> int:
     key = (function.key, version)
     if key not in known:
         try:
-            known[key] = ports.traffic.version_facts(function, version).timeout_s
+            known[key] = ports.aliases.version_facts(function, version).timeout_s
         except AwsError:
             return 0
     return known[key]
@@ -133,4 +133,4 @@ def not_told_yet(observations: Observations, ports: Ports) -> Observations:
 
 
 def _both(target: Target) -> tuple[str, str]:
-    return target.base, target.candidate
+    return target.baseline, target.candidate

@@ -15,18 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import AliasWrite
 from canary.core.plan import FunctionRef
 from canary.core.record import decode
 from canary.core.recover import is_draining
-from canary.core.traffic import AliasSpec, AliasState
 from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
 from canary.runner.retrying import ATTEMPTS, Retrying
 
 
 def read_all(functions: Sequence[FunctionRef], retrying: Retrying) -> dict[str, AliasState]:
     """What every alias says, by function key."""
-    traffic = retrying.teller.ports.traffic
+    traffic = retrying.teller.ports.aliases
 
     def read(function: FunctionRef) -> AliasState:
         return retrying.call(f"GetAlias {function}", lambda: traffic.read(function))
@@ -61,7 +61,7 @@ def write_in_order(writes: Sequence[AliasWrite], seen: dict[str, AliasState], re
         seen[key] = _write(write, seen[key], retrying)
 
 
-def take_back(writes: Sequence[AliasWrite], retrying: Retrying) -> tuple[str, ...]:
+def roll_back(writes: Sequence[AliasWrite], retrying: Retrying) -> tuple[str, ...]:
     """Makes every alias say its spec, all at once, and doesn't come back before each has been read back.
 
     No alias waits for another one's trouble: each round tries all that are left, then waits once.
@@ -75,7 +75,7 @@ def take_back(writes: Sequence[AliasWrite], retrying: Retrying) -> tuple[str, ..
     attempt = 0
     while left:
         attempt += 1
-        results = _each(left, lambda write: _take_back_once(write, retrying), parallel=ports.in_parallel)
+        results = _each(left, lambda write: _roll_back_once(write, retrying), parallel=ports.in_parallel)
         failed = [(write, result) for write, result in zip(left, results, strict=True) if isinstance(result, AwsError)]
         foreign += [write.function.key for write, result in zip(left, results, strict=True) if result is False]
         left = [write for write, _ in failed]
@@ -91,7 +91,7 @@ def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, retryin
 
 
 def _write(write: AliasWrite, seen: AliasState, retrying: Retrying) -> AliasState:
-    traffic = retrying.teller.ports.traffic
+    traffic = retrying.teller.ports.aliases
     action = f"UpdateAlias {write.function}"
     for attempt in range(1, ATTEMPTS + 1):
         if seen.says(write.spec):
@@ -122,9 +122,9 @@ def _drains(found: AliasState, write: AliasWrite) -> bool:
     return record is not None and is_draining(found, record)
 
 
-def _take_back_once(write: AliasWrite, retrying: Retrying) -> bool | AwsError:
+def _roll_back_once(write: AliasWrite, retrying: Retrying) -> bool | AwsError:
     """One attempt: True done and read back, False somebody else's or gone, an error to be tried again."""
-    traffic = retrying.teller.ports.traffic
+    traffic = retrying.teller.ports.aliases
     try:
         seen = traffic.read(write.function)
     except NotFoundError:

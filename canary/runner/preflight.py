@@ -45,10 +45,10 @@ def preflight(
         found = _guarded("alias_readable", function.key, partial(alias_checks, stage, function, retrying))
         checks += found
         if target is not None:
-            bases.append(Target(function, target.base, target.base))
+            bases.append(Target(function, target.baseline, target.baseline))
             checks += _guarded("version_readable", function.key, partial(version_checks, target, retrying))
         elif all(check.level is not Level.FAILED for check in found):
-            alias = retrying.call(f"GetAlias {function}", partial(ports.traffic.read, function))
+            alias = retrying.call(f"GetAlias {function}", partial(ports.aliases.read, function))
             bases.append(Target(function, alias.version, alias.version))
     checks += _guarded("record_fits", "", lambda: record_checks(stage, targets, retrying))
     checks += _guarded("alarms", "", lambda: _alarm_checks(stage, ports, ignore_alarms))

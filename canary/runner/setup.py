@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canary.ports import AlarmSource, Clock, HealthProbe, Journal, MetricSource, Observer, Traffic
+from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Journal, MetricSource, Observer
 
 
 @dataclass(slots=True)
@@ -31,14 +31,14 @@ class Ports:
     """Everything a driver reaches the world through.
 
     Attributes:
-        observers: hear every event after the journal has it.
+        observers: are notified of every event after the journal has it.
         jitter: a number from 0 to 1 for each wait between two attempts.
         in_parallel: take several aliases back at once, in threads; the simulator and tests say False.
 
     Since 0.1.
     """
 
-    traffic: Traffic
+    aliases: Aliases
     metrics: MetricSource
     probes: HealthProbe
     alarms: AlarmSource

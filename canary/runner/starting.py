@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from canary.core.alias import AliasState, basis_points
 from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove
-from canary.core.moves import claims, restoring
+from canary.core.moves import restore_writes, start_writes
 from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import decode
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
-from canary.core.traffic import AliasState, basis_points
 from canary.errors import AwsError, CanaryError, ConflictError, RefusedError, StaleRevisionError
 from canary.ports import Target
 from canary.runner.checks import Level
@@ -25,7 +25,7 @@ from canary.runner.retrying import Retrying
 from canary.runner.setup import Ports
 from canary.runner.telling import Teller
 
-CLAIM_LASTS = timedelta(minutes=2)
+START_LASTS = timedelta(minutes=2)
 """So long a claim belongs to the driver that is just starting; after that its driver must have died."""
 
 
@@ -38,7 +38,7 @@ def start(
     ignore_alarms: Collection[str] = (),
     canary_id: str | None = None,
 ) -> CanaryState:
-    """Checks everything, then claims every alias of the stage with the canary's record.
+    """Checks everything, then start_writes every alias of the stage with the canary's record.
 
     Hand the answer to `run`, or let a tick driver find it. If a driver died while claiming, calling this again two
     minutes later with the same versions takes the claim over.
@@ -83,7 +83,7 @@ def new_id() -> str:
 
 
 def _is_cut_short(found: CanaryState, now: datetime) -> bool:
-    return found.phase is Phase.STARTING and not found.foreign and now - found.started_at >= CLAIM_LASTS
+    return found.phase is Phase.STARTING and not found.foreign and now - found.started_at >= START_LASTS
 
 
 def _taken(stage: StagePlan, found: CanaryState) -> ConflictError:
@@ -96,7 +96,7 @@ def _taken(stage: StagePlan, found: CanaryState) -> ConflictError:
 def _choose(
     functions: Sequence[FunctionRef], versions: Mapping[str, str], retrying: Retrying, *, publish: bool
 ) -> dict[str, str]:
-    traffic = retrying.teller.ports.traffic
+    traffic = retrying.teller.ports.aliases
     refuse_strangers(functions, versions)
     chosen: dict[str, str] = {}
     for function in functions:
@@ -135,12 +135,12 @@ def _first_state(
     functions = tuple(
         claimed.get(target.function.key)
         or FunctionState(
-            target.function, target.base, target.candidate, description=seen[target.function.key].description
+            target.function, target.baseline, target.candidate, description=seen[target.function.key].description
         )
         for target in targets
     )
-    wanted = [(target.base, target.candidate) for target in targets]
-    if found is not None and wanted != [(function.base, function.candidate) for function in functions]:
+    wanted = [(target.baseline, target.candidate) for target in targets]
+    if found is not None and wanted != [(function.baseline, function.candidate) for function in functions]:
         raise _taken(stage, found)
     return CanaryState(
         canary_id=found.canary_id if found else canary_id or new_id(),
@@ -158,7 +158,7 @@ def _started(state: CanaryState) -> CanaryStarted:
         state.stage.name,
         state.started_at,
         functions=tuple(
-            FunctionMove(function.function.key, function.base, function.candidate, function.description)
+            FunctionMove(function.function.key, function.baseline, function.candidate, function.description)
             for function in state.functions
         ),
         steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
@@ -170,7 +170,7 @@ def _started(state: CanaryState) -> CanaryStarted:
 def _claim(state: CanaryState, seen: dict[str, AliasState], retrying: Retrying) -> None:
     """The lead first: whoever gets it has won, the others have written nothing."""
     try:
-        write_in_order(claims(state).writes, seen, retrying)
+        write_in_order(start_writes(state).writes, seen, retrying)
     except StaleRevisionError as error:
         winner = _give_back(state, retrying)
         why = f"canary {winner} holds an alias of stage {state.stage.name}" if winner else error.message
@@ -186,7 +186,7 @@ def _give_back(state: CanaryState, retrying: Retrying) -> str:
     """Restores the descriptions that were claimed, as well as it goes; answers the id of who holds the others."""
     winner = ""
     for function in state.functions:
-        write = restoring(replace(state, phase=Phase.ABORTED, functions=(function,)))
+        write = restore_writes(replace(state, phase=Phase.ABORTED, functions=(function,)))
         try:
             seen = read_all([function.function], retrying)
             alias = seen[function.function.key]

@@ -46,6 +46,6 @@ class Teller:
     def _say(self, event: Event) -> None:
         for observer in self.ports.observers:
             try:
-                observer.hear(event)
+                observer.notify(event)
             except Exception as error:  # noqa: BLE001  an observer must not stop a canary
                 self._write_down(self._notice(f"{type(observer).__name__} failed: {error}"))

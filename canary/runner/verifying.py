@@ -53,7 +53,7 @@ def verify(
     ]
     gates = _gates(stage, live, p99, retrying)
     asked = stage.model_copy(update={"gates": gates})
-    longest_s = max(timeout_s(target.function, target.base, retrying) for target in live)
+    longest_s = max(timeout_s(target.function, target.baseline, retrying) for target in live)
     end = settled_until(ports.clock.now(), settle(stage.settle, longest_s))
     measured = ports.metrics.measure(asked, live, Window(end - window, end, end - window))
     return (
@@ -66,9 +66,9 @@ def verify(
 
 def _gates(stage: StagePlan, live: Sequence[Target], p99: timedelta, retrying: Retrying) -> dict[str, Gate]:
     queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
-    read = retrying.teller.ports.traffic.version_facts
+    read = retrying.teller.ports.aliases.version_facts
     for target in live:
-        facts = retrying.call(f"read version {target.base}", partial(read, target.function, target.base))
+        facts = retrying.call(f"read version {target.baseline}", partial(read, target.function, target.baseline))
         queues |= {facts.dead_letter_arn} if ":sqs:" in facts.dead_letter_arn else set()
     gates: dict[str, Gate] = {"errors": ErrorsGate(), "p99": LatencyGate(quantile=Decimal("0.99"), limit=p99)}
     return gates | {f"queue {queue}": QueueGate(queue=queue, max_new_messages=0) for queue in sorted(queues)}

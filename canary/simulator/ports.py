@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import CanaryEnded, CanaryStarted, Event
 from canary.core.measurements import (
     MINUTE,
@@ -25,7 +26,6 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import CountingGate, FunctionRef, GaugeGate, StagePlan
-from canary.core.traffic import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.verdict.scoring import is_by_version
 from canary.errors import NotFoundError, StaleRevisionError
 from canary.ports import Measurements, Target, Window
@@ -286,7 +286,7 @@ class InMemoryMetrics:
         return self.traffic.served(key, version, minute, share) if share > 0.0 else Requests()
 
     def _rows(self, target: Target, start: datetime, end: datetime) -> list[tuple[datetime, Requests, Requests]]:
-        key, candidate, baseline = target.function.key, target.candidate, target.base
+        key, candidate, baseline = target.function.key, target.candidate, target.baseline
         return [
             (
                 minute,
@@ -419,7 +419,7 @@ class Simulation:
             **changes: fields of `Ports` to replace.
         """
         ports = Ports(
-            traffic=self.aliases,
+            aliases=self.aliases,
             metrics=self.metrics,
             probes=self.probes,
             alarms=self.alarms,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from canary.core.alias import ALL_BP, basis_points
 from canary.core.events import (
     CallRetried,
     CanaryEnded,
@@ -28,7 +29,6 @@ from canary.core.phases import AFTER_PROMOTION, Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.core.stats import bounds
-from canary.core.traffic import ALL_BP, basis_points
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
 from canary.view.labels import PHASE_TONES, as_sentence, gate_title, headline, phase_name, phase_note
 from canary.view.model import (
@@ -171,7 +171,7 @@ class ViewBuilder:
     _notes: list[tuple[datetime, Tone, str, str, bool]] = field(default_factory=list)
     _streams: StreamHistory = field(default_factory=StreamHistory)
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Takes one event in."""
         self._times.latest = event.at
         match event:
@@ -205,7 +205,8 @@ class ViewBuilder:
             stage=state.stage.name,
             at=state.started_at,
             functions=tuple(
-                FunctionMove(item.function.key, item.base, item.candidate, item.description) for item in state.functions
+                FunctionMove(item.function.key, item.baseline, item.candidate, item.description)
+                for item in state.functions
             ),
             steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
             fingerprint=state.fingerprint,
@@ -227,7 +228,7 @@ class ViewBuilder:
     def notify_all(self, events: Iterable[Event]) -> ViewBuilder:
         """Takes many events in and returns itself."""
         for event in events:
-            self.hear(event)
+            self.notify(event)
         return self
 
     @property
@@ -278,7 +279,7 @@ class ViewBuilder:
             elapsed_min=_minutes(start.at, end),
             weight_percent=weight_bp / 100,
             functions=tuple(
-                FunctionView(*move.function.rpartition(":")[::2], move.base, move.candidate, weight_bp / 100)
+                FunctionView(*move.function.rpartition(":")[::2], move.baseline, move.candidate, weight_bp / 100)
                 for move in start.functions
             ),
             steps=self._steps(start, weight_bp),
@@ -370,7 +371,7 @@ def _minutes(start: datetime, at: datetime) -> float:
 
 
 def _start_text(event: CanaryStarted) -> str:
-    moves = ", ".join(f"{move.function} {move.base} to {move.candidate}" for move in event.functions)
+    moves = ", ".join(f"{move.function} {move.baseline} to {move.candidate}" for move in event.functions)
     steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
     return f"{moves}; steps {steps} %"
 

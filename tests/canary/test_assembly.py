@@ -63,7 +63,7 @@ def test_an_unknown_stage_names_the_known_ones() -> None:
 
 def test_the_plans_notifications_listen_after_everybody_else(canary_aws: AwsStandIn, tmp_path: Path) -> None:
     class Screen:
-        def hear(self, event: object) -> None: ...
+        def notify(self, event: object) -> None: ...
 
     screen = Screen()
     told = (

@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from canary import runner
+from canary.core.alias import AliasSpec
 from canary.core.events import CanaryStarted, Event, Judged
 from canary.core.measurements import DataState
 from canary.core.phases import Phase
 from canary.core.plan import Plan, StagePlan
-from canary.core.traffic import AliasSpec
 from canary.core.verdict import Verdict
 from canary.errors import StaleRevisionError, UsageError
 from canary.ports import Target, Window

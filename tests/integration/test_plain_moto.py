@@ -77,5 +77,5 @@ def test_a_canary_without_traffic_starts_holds_and_comes_back_whole(functions: A
 
 def test_calls_that_the_emulator_lacks_are_named_not_fatal(functions: Any, tmp_path: Path) -> None:
     ports = assemble(PLAN, "staging", base=tmp_path, clock=VirtualClock(datetime(2026, 11, 23, 9, tzinfo=UTC)))
-    facts = ports.traffic.function_facts(PLAN.stage("staging").functions[0])
+    facts = ports.aliases.function_facts(PLAN.stage("staging").functions[0])
     assert "lambda:ListProvisionedConcurrencyConfigs" in facts.unknown

@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from canary.core.alias import ALL_BP, AliasState
 from canary.core.events import Effect, WriteAliases
 from canary.core.machine import conclude, request
-from canary.core.moves import claims
+from canary.core.moves import start_writes
 from canary.core.phases import FINAL, FORWARD, RETURNING, TRANSITIONS, Phase, Signal
 from canary.core.plan import StagePlan
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
-from canary.core.traffic import ALL_BP, AliasState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import RefusedError
 from tests.canary.stages import stage_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-REQUESTS = (Signal.PAUSE, Signal.RESUME, Signal.PROMOTE, Signal.ROLL_BACK, Signal.ABORT)
+REQUESTS = (Signal.PAUSE, Signal.RESUME, Signal.PROMOTE, Signal.ROLLBACK, Signal.ABORT)
 POLICIES = st.sampled_from(["hold", "rollback", "promote"])
 
 
@@ -52,7 +52,7 @@ class Journey:
             fingerprint(self.stage),
         )
         self.state = first
-        self._write((claims(first),), None)
+        self._write((start_writes(first),), None)
 
     def weight(self, key: str) -> int:
         alias = self.aliases[key]
@@ -84,7 +84,7 @@ class Journey:
 
     def ask(self, signal: Signal, crash_after: int | None) -> None:
         seen = self.look()
-        if seen is None or seen.foreign or seen.unclaimed:
+        if seen is None or seen.foreign or seen.unstarted:
             return
         try:
             after, effects = request(seen, signal, "by hand", self.now)

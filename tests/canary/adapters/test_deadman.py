@@ -124,8 +124,8 @@ def test_an_alias_without_this_canary_is_left_alone(aws: AwsStandIn, stage: Stag
     from canary.core.events import TrafficShifted
 
     assert stage.dead_man is not None
-    switch = DeadManSwitch(stage, stage.dead_man, aws.session(), ports.traffic, aws.clock)
-    switch.hear(TrafficShifted("other", "dev", aws.clock.now() + timedelta(), 1000, "x"))
+    switch = DeadManSwitch(stage, stage.dead_man, aws.session(), ports.aliases, aws.clock)
+    switch.notify(TrafficShifted("other", "dev", aws.clock.now() + timedelta(), 1000, "x"))
     assert schedules() == []
 
 

@@ -56,20 +56,20 @@ def flags(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("after", [Phase.ROLLING_BACK, Phase.ROLLED_BACK])
 def test_a_rollback_switches_its_flags_off_and_no_other(canary_aws: AwsStandIn, flags: str, after: Phase) -> None:
-    FlagsOff([FlagSwitch(source=flags, key="new_checkout")], open_session()).hear(turned(after))
+    FlagsOff([FlagSwitch(source=flags, key="new_checkout")], open_session()).notify(turned(after))
     assert (is_on(flags, "new_checkout"), is_on(flags, "other")) == (False, True)
 
 
 @pytest.mark.parametrize("after", [Phase.HOLDING, Phase.PROMOTED, Phase.ABORTED, Phase.CONFLICT])
 def test_nothing_else_touches_them(canary_aws: AwsStandIn, flags: str, after: Phase) -> None:
-    FlagsOff([FlagSwitch(source=flags, key="new_checkout")], open_session()).hear(turned(after))
+    FlagsOff([FlagSwitch(source=flags, key="new_checkout")], open_session()).notify(turned(after))
     assert is_on(flags, "new_checkout")
 
 
 def test_a_flag_that_cannot_be_switched_is_named_and_the_others_are_off(canary_aws: AwsStandIn, flags: str) -> None:
     switches = [FlagSwitch(source=flags, key=key) for key in ("missing", "new_checkout")]
     with pytest.raises(FlagsOffError, match="missing in file:"):
-        FlagsOff(switches, open_session()).hear(turned(Phase.ROLLED_BACK))
+        FlagsOff(switches, open_session()).notify(turned(Phase.ROLLED_BACK))
     assert not is_on(flags, "new_checkout")
 
 
@@ -77,8 +77,8 @@ def test_in_appconfig_the_switch_is_deployed_at_once_and_only_once(canary_aws: A
     url = AppConfigFlags(boto3.Session()).url
     fill(url, "new_checkout")
     off = FlagsOff([FlagSwitch(source=url, key="new_checkout")], open_session())
-    off.hear(turned(Phase.ROLLING_BACK))
-    off.hear(turned(Phase.ROLLED_BACK))
+    off.notify(turned(Phase.ROLLING_BACK))
+    off.notify(turned(Phase.ROLLED_BACK))
     store = open_store(url)
     assert store.deployments is not None
     status = store.deployments.status()

@@ -8,8 +8,8 @@ import pytest
 
 from canary.adapters.aws import open_session
 from canary.adapters.lambda_aliases import LambdaAliases
+from canary.core.alias import AliasSpec, FunctionFacts
 from canary.core.plan import FunctionRef
-from canary.core.traffic import AliasSpec, FunctionFacts
 from canary.errors import (
     AccessDeniedError,
     AwsError,

@@ -95,16 +95,16 @@ def test_a_transition_is_told_once_but_each_hold_anew() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK, receiver)
     for event in (STARTED, STARTED, judged(SharedIncident(AT, 1, True)), judged(SharedIncident(AT, 2, True))):
-        people.hear(event)
+        people.notify(event)
     for minutes in (0, 0, 9):
-        people.hear(moved(Phase.BAKING, Phase.HOLDING, AT + timedelta(minutes=minutes)))
+        people.notify(moved(Phase.BAKING, Phase.HOLDING, AT + timedelta(minutes=minutes)))
     assert len(receiver.requests) == 4
 
 
 def test_slack_gets_text_with_stage_and_reason() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK, receiver)
-    people.hear(ROLLED_BACK)
+    people.notify(ROLLED_BACK)
     (body,) = receiver.bodies()
     assert body["text"] == "[staging] canary k3f9 rolled back: 12.1 % of 248 requests failed"
 
@@ -112,7 +112,7 @@ def test_slack_gets_text_with_stage_and_reason() -> None:
 def test_teams_gets_an_adaptive_card() -> None:
     receiver = Receiver()
     people, _ = announcer(WebhookTarget(kind="teams", url="https://teams.example.org/x"), receiver)
-    people.hear(STARTED)
+    people.notify(STARTED)
     (body,) = receiver.bodies()
     assert "AdaptiveCard" in json.dumps(body)
     assert "api:live 2 → 3" in json.dumps(body, ensure_ascii=False)
@@ -122,7 +122,7 @@ def test_teams_gets_an_adaptive_card() -> None:
 def test_pagerduty_is_triggered_by_bad_news_and_resolved_by_good(event: Event, action: str) -> None:
     receiver = Receiver()
     people, _ = announcer(WebhookTarget(kind="pagerduty", secret_env="KEY"), receiver, KEY="routing")
-    people.hear(event)
+    people.notify(event)
     (body,) = receiver.bodies()
     assert (body["routing_key"], body["event_action"], body["dedup_key"]) == ("routing", action, "canary-k3f9")
     assert receiver.requests[0].url.host == "events.pagerduty.com"
@@ -134,7 +134,7 @@ def test_a_webhook_is_signed_and_templated() -> None:
         kind="webhook", url_env="HOOK", secret_env="SECRET", template="$transition of $stage $unknown"
     )
     people, _ = announcer(target, receiver, HOOK="https://hook.example.org", SECRET="s3")
-    people.hear(ROLLED_BACK)
+    people.notify(ROLLED_BACK)
     (request,) = receiver.requests
     expected = hmac.new(b"s3", request.content, hashlib.sha256).hexdigest()
     assert request.headers["X-Canary-Signature"] == f"sha256={expected}"
@@ -144,8 +144,8 @@ def test_a_webhook_is_signed_and_templated() -> None:
 def test_only_the_transitions_that_the_plan_names_are_sent() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK.model_copy(update={"on": ("rolled_back",)}), receiver)
-    people.hear(STARTED)
-    people.hear(ROLLED_BACK)
+    people.notify(STARTED)
+    people.notify(ROLLED_BACK)
     assert len(receiver.requests) == 1
 
 
@@ -153,7 +153,7 @@ def test_only_the_transitions_that_the_plan_names_are_sent() -> None:
 def test_server_errors_are_tried_again_and_refusals_are_not(statuses: tuple[int, ...], tries: int) -> None:
     receiver = Receiver(*statuses)
     people, clock = announcer(SLACK, receiver)
-    people.hear(STARTED)
+    people.notify(STARTED)
     assert len(receiver.requests) == tries
     assert people.failed_sends == (0 if statuses[-1] == 200 else 1)
     assert clock.monotonic() < 10
@@ -165,11 +165,11 @@ def test_a_failure_is_logged_without_the_secret_address_and_stops_nothing(caplog
 
     people, _ = announcer(SLACK, broken)
     with caplog.at_level(logging.INFO, "canary.notify"):
-        people.hear(STARTED)
+        people.notify(STARTED)
     assert people.failed_sends == 1
     assert "hooks.example.org" not in caplog.text
     missing, _ = announcer(WebhookTarget(kind="slack", url_env="NOT_SET"), Receiver())
-    missing.hear(STARTED)
+    missing.notify(STARTED)
     assert missing.failed_sends == 1
 
 
@@ -197,7 +197,7 @@ def test_sns_and_eventbridge_get_json_and_are_tried_again() -> None:
     people = Notifier(
         targets, VirtualClock(), topics=aws, buses=aws, http=httpx.Client(transport=httpx.MockTransport(Receiver()))
     )
-    people.hear(ROLLED_BACK)
+    people.notify(ROLLED_BACK)
     topic, bus = aws.sent
     assert topic[:2] == ("arn:topic", "[staging] canary k3f9 rolled back")
     assert json.loads(topic[2])["transition"] == "rolled_back"
@@ -207,5 +207,5 @@ def test_sns_and_eventbridge_get_json_and_are_tried_again() -> None:
 
 def test_a_target_without_its_client_is_counted_not_raised() -> None:
     people, _ = announcer(SnsTarget(kind="sns", topic_arn="arn:topic"), Receiver())
-    people.hear(STARTED)
+    people.notify(STARTED)
     assert people.failed_sends == 1

@@ -29,7 +29,7 @@ functions = ["api:live"]
 
 
 @dataclass
-class FakeSource:
+class FakeRevision:
     """What git would say."""
 
     on_branch: str | None = "main"
@@ -61,14 +61,14 @@ class Desk:
     aws: AwsStandIn
     base: Path
     capture: pytest.CaptureFixture[str]
-    source: FakeSource = field(default_factory=FakeSource)
+    revision: FakeRevision = field(default_factory=FakeRevision)
     answer: str | None = None
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, *words: str) -> Done:
         self.capture.readouterr()
         ask: Callable[[str], str] | None = None if self.answer is None else self._ask
-        context = CliContext(clock=self.aws.clock, source=self.source, base=self.base, ask=ask)
+        context = CliContext(clock=self.aws.clock, revision=self.revision, base=self.base, ask=ask)
         code = run(words, context)
         caught = self.capture.readouterr()
         return Done(code, caught.out, caught.err)

@@ -170,17 +170,17 @@ def test_commands_about_a_canary_need_one(desk: Desk, command: str) -> None:
 
 
 def test_prod_is_released_from_its_branch_only(desk: Desk) -> None:
-    desk.source.on_branch = "topic"
+    desk.revision.on_branch = "topic"
     done = desk("deploy", "prod")
     assert done.code == 5
     assert "released from branch main only, and this is on branch topic" in done.err
-    desk.source.on_branch = None
+    desk.revision.on_branch = None
     assert "on no branch" in desk("deploy", "prod").err
     assert desk.alias() == ("1", {})
 
 
 def test_prod_wants_a_clean_tree(desk: Desk) -> None:
-    desk.source.clean = False
+    desk.revision.clean = False
     assert "clean tree only" in desk("deploy", "prod").err
 
 

@@ -72,7 +72,7 @@ def test_a_question_has_the_terminal_to_itself(stage: StagePlan) -> None:
 def test_events_before_the_start_are_kept_for_later(stage: StagePlan, kind: type[PlainScreen]) -> None:
     screen = kind(ViewBuilder(stage), console()[0] if kind is LiveScreen else io.StringIO())  # type: ignore[arg-type]
     world = simulated(stage, Scenario(0.1), "x")
-    screen.hear(Noticed("", "staging", world.clock.now(), "hello"))
+    screen.notify(Noticed("", "staging", world.clock.now(), "hello"))
     assert not screen.builder.begun
 
 

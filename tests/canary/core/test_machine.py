@@ -18,7 +18,7 @@ from canary.core.events import (
     WriteKind,
 )
 from canary.core.machine import conclude, ready_to_go_on
-from canary.core.moves import claims
+from canary.core.moves import start_writes
 from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
@@ -85,7 +85,7 @@ def test_a_canary_whose_aliases_are_claimed_begins_with_its_first_weight() -> No
 
 
 def test_claims_put_the_record_on_every_alias_and_no_weight_the_lead_first() -> None:
-    order = claims(canary(Phase.STARTING))
+    order = start_writes(canary(Phase.STARTING))
     assert order.kind is WriteKind.ANNOTATE
     assert [(w.function.key, w.spec.version, w.spec.extra_version) for w in order.writes] == [
         ("api:live", "1", None),
@@ -113,7 +113,7 @@ def test_a_sick_candidate_is_stopped_before_it_has_any_traffic() -> None:
 
 
 def test_a_start_that_was_cut_short_is_given_up_because_nobody_knows_the_missing_versions() -> None:
-    state, _ = conclude(canary(Phase.STARTING, unclaimed=("worker:live",)), NO_DATA, after(0))
+    state, _ = conclude(canary(Phase.STARTING, unstarted=("worker:live",)), NO_DATA, after(0))
     assert state.phase is Phase.ABORTED
     assert "worker:live" in state.why
 
@@ -168,7 +168,7 @@ def test_a_sick_canary_goes_back_from_every_phase_that_shares_traffic(phase: Pha
     state, effects = conclude(canary(phase), SICK, after(3))
     assert (state.phase, state.weight_bp, state.why) == (Phase.ROLLING_BACK, 0, "it is unhealthy")
     assert isinstance(effects[0], WriteAliases), "the way back comes before any other call, telling included"
-    assert effects[0].kind is WriteKind.TAKE_BACK
+    assert effects[0].kind is WriteKind.ROLLBACK
     assert {(w.spec.version, w.spec.extra_version, w.versions) for w in effects[0].writes} == {
         ("1", None, ("1", "2")),
         ("7", None, ("7", "9")),

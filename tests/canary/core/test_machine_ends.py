@@ -82,7 +82,7 @@ def test_a_write_that_was_cut_short_is_completed_before_anything_else() -> None:
 def test_a_sick_canary_does_not_complete_its_step() -> None:
     state, effects = conclude(canary(behind=("worker:live",)), SICK, after(9))
     assert state.phase is Phase.ROLLING_BACK
-    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
+    assert writes(effects)[0].kind is WriteKind.ROLLBACK
 
 
 def test_a_promotion_is_over_only_when_every_alias_is_read_back_and_awss_own_weights_are_gone() -> None:
@@ -129,7 +129,7 @@ def test_the_way_back_ends_when_every_alias_is_read_back(going: Phase, gone: Pha
     returning = canary(going, 1000, 0)
     waiting, effects = conclude(replace(returning, behind=("worker:live",)), HEALTHY, after(1))
     assert waiting.phase is going
-    assert writes(effects)[0].kind is WriteKind.TAKE_BACK
+    assert writes(effects)[0].kind is WriteKind.ROLLBACK
     assert conclude(replace(returning, draining=("api:live",)), HEALTHY, after(1))[0].phase is going
     state, effects = conclude(returning, HEALTHY, after(1))
     assert state.phase is gone
@@ -197,8 +197,8 @@ def test_a_resumed_canary_may_still_bake_first() -> None:
 def test_a_person_may_promote_abort_or_roll_back() -> None:
     assert request(canary(), Signal.PROMOTE, "trust me", after(1))[0].phase is Phase.PROMOTING
     assert request(canary(), Signal.ABORT, "stop", after(1))[0].phase is Phase.ABORTING
-    back, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLL_BACK, "no", after(1))
-    assert (back.phase, writes(effects)[0].kind) == (Phase.ROLLING_BACK, WriteKind.TAKE_BACK)
+    back, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLLBACK, "no", after(1))
+    assert (back.phase, writes(effects)[0].kind) == (Phase.ROLLING_BACK, WriteKind.ROLLBACK)
 
 
 def test_an_illegal_request_changes_nothing() -> None:

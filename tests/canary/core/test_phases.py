@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "canary" / "how-it-works.md"
 
 
 def test_an_illegal_signal_is_refused_and_says_where_the_canary_stands() -> None:
-    with pytest.raises(RefusedError, match="a canary that is rolling back can't take 'promotion asked for'"):
+    with pytest.raises(RefusedError, match="'promotion requested' is not possible while the canary is rolling back"):
         next_phase(Phase.ROLLING_BACK, Signal.PROMOTE)
 
 
@@ -33,7 +33,7 @@ def test_nothing_leaves_a_final_phase() -> None:
 
 def test_every_phase_with_traffic_on_the_candidate_can_be_taken_back() -> None:
     for phase in FORWARD | (AFTER_PROMOTION - FINAL):
-        assert {TRANSITIONS[phase][signal] for signal in (Signal.SICK, Signal.ROLL_BACK)} == {Phase.ROLLING_BACK}
+        assert {TRANSITIONS[phase][signal] for signal in (Signal.UNHEALTHY, Signal.ROLLBACK)} == {Phase.ROLLING_BACK}
         assert TRANSITIONS[phase][Signal.ABORT] is Phase.ABORTING
 
 

@@ -14,7 +14,7 @@ from canary.errors import RecordError
 START = datetime(2026, 1, 5, 9, 5, tzinfo=UTC)
 RECORD = Record(
     canary_id="k3f9a2c1",
-    base="41",
+    baseline="41",
     candidate="42",
     phase=Phase.BAKING,
     started_at=START,

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import WriteAliases
 from canary.core.machine import conclude, request
 from canary.core.phases import Phase, Signal
@@ -16,7 +17,6 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
-from canary.core.traffic import AliasSpec, AliasState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import ConflictError, RecordError
 from tests.canary.stages import stage_of
@@ -129,7 +129,7 @@ def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
     assert half.behind == ("worker:live",)
     finished, _ = conclude(half, judgement, later + LATER)
     assert finished.step_at == later, "only the record was behind, the weight was there"
-    back, _ = request(again, Signal.ROLL_BACK, "no", later + LATER)
+    back, _ = request(again, Signal.ROLLBACK, "no", later + LATER)
     assert [shift.weight_bp for shift in back.shifts_of(back.functions[1])] == [1000, 0]
 
 
@@ -146,7 +146,7 @@ def test_one_alias_that_was_taken_back_takes_all_back() -> None:
 def test_a_claim_that_was_cut_short_names_who_is_missing() -> None:
     first, _ = aliases(canary(Phase.STARTING))
     state = found([first, AliasState(WORKER, "7", None, 0, "Works", "r1")])
-    assert (state.unclaimed, state.foreign, [f.function.key for f in state.functions]) == (
+    assert (state.unstarted, state.foreign, [f.function.key for f in state.functions]) == (
         ("worker:live",),
         (),
         ["api:live"],

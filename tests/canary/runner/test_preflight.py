@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 from canary import runner
+from canary.core.alias import FunctionFacts
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Probe, StreamKey
-from canary.core.traffic import FunctionFacts
 from canary.errors import AccessDeniedError, RefusedError
 from canary.ports import Target
 from canary.runner import Level

@@ -100,9 +100,9 @@ def test_there_is_nothing_to_show_before_the_start() -> None:
 
 def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
     builder = view_of_events(first_traffic(rolled_back))
-    builder.hear(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
-    builder.hear(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
-    builder.hear(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
+    builder.notify(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
+    builder.notify(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
+    builder.notify(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
     titles = {note.title: note.text for note in builder.view().notes}
     assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded); attempt 2 in 0.5 s"
     assert titles["noticed"] == "the plan has changed"
@@ -124,7 +124,7 @@ def test_several_functions_with_different_versions_have_no_common_name(rolled_ba
     started = rolled_back[0]
     assert started.event == "canary_started"
     move = started.functions[0]
-    both = replace(started, functions=(move, replace(move, function="web:live", base="7", candidate="9")))
+    both = replace(started, functions=(move, replace(move, function="web:live", baseline="7", candidate="9")))
     view = view_of_events((both, *rolled_back[1:])).view()
     assert (view.baseline_name, view.candidate_name) == ("old version", "new version")
 
@@ -132,8 +132,8 @@ def test_several_functions_with_different_versions_have_no_common_name(rolled_ba
 def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:
     builder = view_of_events(first_traffic(rolled_back))
     began = builder.view().started_at
-    builder.hear(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
-    builder.hear(
+    builder.notify(PhaseChanged("k", "staging", began + timedelta(minutes=1), Phase.BAKING, Phase.ABORTING, "by hand"))
+    builder.notify(
         CanaryEnded("k", "staging", began + timedelta(minutes=1, seconds=2), Phase.ABORTED, "by hand", started_at=began)
     )
     assert builder.rollback_s == 2.0

@@ -10,10 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from canary import lambda_handler
+from canary.drivers import act, definition, handler, lambda_handler
 from canary.errors import UnknownStageError, UsageError
-from canary.lambda_handler import act, handler
-from canary.stepfunctions import definition
 from canary.testing import AwsStandIn
 
 PLAN = '[stages.dev]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\njournal = ""\n'.replace(
@@ -102,4 +100,4 @@ def test_the_state_machine_is_whole_and_every_way_leads_to_an_end() -> None:
         targets = [way for way in ways if way]
         assert all(way in states for way in targets)
         assert targets or state["Type"] in {"Succeed", "Fail"}
-    assert states["TakeBack"]["Retry"][0]["MaxAttempts"] > states["Tick"]["Retry"][0]["MaxAttempts"]
+    assert states["RollBack"]["Retry"][0]["MaxAttempts"] > states["Tick"]["Retry"][0]["MaxAttempts"]

@@ -1,6 +1,6 @@
 """A Step Functions state machine that drives a canary: wait, tick, look, again. Data only; it calls no AWS.
 
-The judge is one Lambda task (`canary.lambda_handler`); waiting, retrying and outliving processes are the engine's.
+Judging is one Lambda task (`canary.drivers.lambda_handler`); Step Functions waits, retries and outlives processes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def definition(driver_arn: str, *, timeout_s: int = 6 * 3600) -> dict[str, objec
     failing, it takes everything back before it fails; the dead-man switch stands behind that.
 
     Args:
-        driver_arn: ARN of the Lambda function whose handler is `canary.lambda_handler.handler`.
+        driver_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.
         timeout_s: how long an execution may live.
 
     Since 0.1.
     """
-    take_back = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "TakeBack"}]
+    roll_back = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "RollBack"}]
     return {
         "Comment": "canary: one tick per turn; truth is in the alias",
         "StartAt": "Start",
@@ -42,7 +42,7 @@ def definition(driver_arn: str, *, timeout_s: int = 6 * 3600) -> dict[str, objec
                 "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "NotStarted"}],
                 "Next": "Tick",
             },
-            "Tick": {**_task(driver_arn, "tick"), "Retry": _RETRY, "Catch": take_back, "Next": "Look"},
+            "Tick": {**_task(driver_arn, "tick"), "Retry": _RETRY, "Catch": roll_back, "Next": "Look"},
             "Look": {
                 "Type": "Choice",
                 "Choices": [
@@ -52,7 +52,7 @@ def definition(driver_arn: str, *, timeout_s: int = 6 * 3600) -> dict[str, objec
                 "Default": "Wait",
             },
             "Wait": {"Type": "Wait", "SecondsPath": "$.canary.wait_s", "Next": "Tick"},
-            "TakeBack": {
+            "RollBack": {
                 **_task(driver_arn, "rollback"),
                 "Retry": [{**_RETRY[0], "MaxAttempts": 30}],
                 "Next": "NotPromoted",

@@ -1,8 +1,8 @@
 """A driver in a Lambda function: each invocation is one tick. For EventBridge Scheduler or Step Functions.
 
-Truth is in the alias, so invocations share nothing, may overlap (RevisionId lets one win) and may be lost. Set the
-handler to `canary.lambda_handler.handler`, put `canary.toml` into the package or name it with CANARY_PLAN. Journals in
-files don't outlive the function: use `journal = "dynamodb://TABLE"`.
+The state is in the alias, so invocations share nothing, may overlap (RevisionId lets one win) and may be lost. Set the
+handler to `canary.drivers.lambda_handler.handler`, and put `canary.toml` into the package or set CANARY_PLAN to its
+path. A journal in files does not outlive the function: use `journal = "dynamodb://TABLE"`.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def test_a_description_that_aws_refuses_to_restore_is_an_error_and_the_traffic_i
 class Broken:
     """An observer that fails at everything."""
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         raise RuntimeError("no terminal")
 
 
@@ -166,7 +166,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[Event] = []
 
-    def hear(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         self.heard.append(event)
 
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from canary.core.alias import AliasSpec, AliasState, basis_points, from_ratio, percent_text, ratio
 from canary.core.plan import FunctionRef
-from canary.core.traffic import AliasSpec, AliasState, basis_points, from_ratio, percent_text, ratio
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(10, 1000), ("12.5", 1250), (Decimal("0.05"), 5), (0.1, 10)])
