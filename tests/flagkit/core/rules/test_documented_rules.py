@@ -46,7 +46,7 @@ def test_an_example_does_what_its_row_says(rule: str, context: str, result: str)
     assert compiled(text)(user_id, values) is expected, "the user id may be given by position"
 
 
-@pytest.mark.parametrize(("rule", "reason", "place"), rows("Rules that are refused"))
+@pytest.mark.parametrize(("rule", "reason", "place"), rows("Invalid rules"))
 def test_a_refused_rule_is_refused_for_the_reason_and_at_the_place_of_its_row(rule, reason, place) -> None:
     text = rule.strip("`")
     with pytest.raises(RuleError) as caught:
