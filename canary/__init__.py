@@ -15,9 +15,12 @@ Names are loaded when asked for, so `from canary.instrument import instrument` c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    __version__: str
     from canary.assembly import assemble, load_plan, open_journal
     from canary.core.phases import Phase
     from canary.core.plan import Plan, StagePlan
@@ -55,19 +58,6 @@ if TYPE_CHECKING:
         verify,
     )
     from canary.simulator import Comparison, Scenario, compare
-
-__version__ = "0.1.0"
-
-_HOMES = {
-    **dict.fromkeys(("assemble", "load_plan", "open_journal"), "assembly"),
-    **dict.fromkeys(("Plan", "StagePlan"), "core.plan"),
-    **dict.fromkeys(("Judgement", "Verdict"), "core.verdict"),
-    **dict.fromkeys(("Comparison", "Scenario", "compare"), "simulator"),
-    **dict.fromkeys(("Check", "Level", "Ports", "abort", "current", "pause", "preflight", "promote"), "runner"),
-    **dict.fromkeys(("resume", "rollback", "run", "start", "tick", "verify"), "runner"),
-    "CanaryState": "core.state",
-    "Phase": "core.phases",
-}
 
 __all__ = [
     "AccessDeniedError",
@@ -112,13 +102,16 @@ __all__ = [
     "verify",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value  # asked once
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "canary.assembly": ("assemble", "load_plan", "open_journal",),
+        "canary.core.phases": ("Phase",),
+        "canary.core.plan": ("Plan", "StagePlan",),
+        "canary.core.state": ("CanaryState",),
+        "canary.core.verdict": ("Judgement", "Verdict",),
+        "canary.errors": ("AccessDeniedError", "AwsError", "CanaryError", "ConflictError", "NotFoundError", "NotRunningError", "PlanError", "RecordError", "RefusedError", "StaleRevisionError", "UnavailableError", "UnknownStageError", "UsageError",),
+        "canary.runner": ("Check", "Level", "Ports", "abort", "current", "pause", "preflight", "promote", "resume", "rollback", "run", "start", "tick", "verify",),
+        "canary.simulator": ("Comparison", "Scenario", "compare",),
+    },
+)

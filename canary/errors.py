@@ -29,7 +29,7 @@ class CanaryError(Exception):
     Attributes:
         code: stable identifier for programs and the error catalogue.
         hint: one line that says what to do.
-        exit_code: what the command line exits with (docs/canary/cli.md).
+        exit_code: what the command line exits with (docs/reference/canary-commands.md).
 
     Since 0.1.
     """

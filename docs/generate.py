@@ -15,6 +15,10 @@ from enum import Enum
 from pathlib import Path
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import commands  # noqa: E402 - a script beside this one
+
 WRITTEN_WITH = (3, 11)
 PUBLIC = ("flagkit", "flagkit.authoring", "flagkit.testing", "canary", "canary.testing")
 ERRORS = {"flagkit": "FlagkitError", "canary": "CanaryError"}
@@ -101,6 +105,8 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "reference" / "api.md": api_page(),
         HERE / "reference" / "errors.md": errors_page(),
+        HERE / "reference" / "flagkit-commands.md": commands.flagkit_page(),
+        HERE / "reference" / "canary-commands.md": commands.canary_page(),
     }
 
 

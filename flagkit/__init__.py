@@ -5,9 +5,12 @@ Names are loaded when asked for, so `from flagkit.errors import …` costs no cl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    __version__: str
     from flagkit.client import Flags
     from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
     from flagkit.core.explanation import Explanation
@@ -33,26 +36,6 @@ if TYPE_CHECKING:
     from flagkit.runtime.status import State, Status
     from flagkit.sources.base import Document, Source
     from flagkit.sources.static import StaticSource
-
-__version__ = "0.1.0"
-
-_HOMES = {
-    "Document": "sources.base",
-    "EmfSink": "runtime.sinks",
-    "ErrorCode": "core.evaluation",
-    "Evaluation": "core.evaluation",
-    "Explanation": "core.explanation",
-    "Exposure": "runtime.exposures",
-    "Exposures": "runtime.exposures",
-    "FirehoseSink": "runtime.sinks",
-    "Flags": "client",
-    "LogSink": "runtime.sinks",
-    "Reason": "core.evaluation",
-    "Source": "sources.base",
-    "State": "runtime.status",
-    "StaticSource": "sources.static",
-    "Status": "runtime.status",
-}
 
 __all__ = [
     "AccessDeniedError",
@@ -88,13 +71,17 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value  # asked once
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "flagkit.client": ("Flags",),
+        "flagkit.core.evaluation": ("ErrorCode", "Evaluation", "Reason",),
+        "flagkit.core.explanation": ("Explanation",),
+        "flagkit.errors": ("AccessDeniedError", "ConflictError", "DocumentError", "EditError", "EvaluationError", "FlagkitError", "NotDeployedError", "RuleError", "SourceError", "SourceNotFoundError", "SourceUnavailableError", "SourceUrlError", "UnknownFlagError", "UsageError", "Violation",),
+        "flagkit.runtime.exposures": ("Exposure", "Exposures",),
+        "flagkit.runtime.sinks": ("EmfSink", "FirehoseSink", "LogSink",),
+        "flagkit.runtime.status": ("State", "Status",),
+        "flagkit.sources.base": ("Document", "Source",),
+        "flagkit.sources.static": ("StaticSource",),
+    },
+)

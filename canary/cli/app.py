@@ -1,67 +1,55 @@
-"""The commands of canary and how their words are read; each hands over to a module that does one thing."""
+"""The commands of canary by what people want to do, and how canary's errors are shown. It runs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from flagkit.cli.shell import Command, Program, Report
 
-import typer
+_SUMMARY = """\
+Release AWS Lambda versions step by step: each step is evaluated statistically, and an unhealthy version is rolled
+back automatically. Stages and their rules are in canary.toml."""
 
-from canary.cli import demo, inspect, release, simulate
-from canary.cli.output import INTERRUPTED, report, report_bug, report_error
-from canary.cli.session import CliContext, default_context
-from canary.errors import CanaryError
-
-app = typer.Typer(
-    name="canary",
-    help="Release a Lambda version step by step, judge each step by evidence, and come back by itself.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-app.command()(release.deploy)
-app.command()(release.promote)
-app.command()(release.rollback)
-app.command()(inspect.status)
-app.command()(release.pause)
-app.command()(release.resume)
-app.command()(release.abort)
-app.command()(inspect.history)
-app.command()(inspect.verify)
-app.command()(inspect.doctor)
-app.command()(inspect.plan)
-app.command()(simulate.simulate)
-app.command()(simulate.replay)
-app.command()(demo.demo)
+_SECTIONS = {
+    "Release": (
+        Command("plan", "canary.cli.inspect:plan", "Print the plan of a stage with every default."),
+        Command("doctor", "canary.cli.inspect:doctor", "Check everything a release depends on, without releasing."),
+        Command("deploy", "canary.cli.release:deploy", "Release a version step by step and evaluate each step."),
+        Command("status", "canary.cli.inspect:status", "Show the canary in progress and its evidence."),
+        Command("verify", "canary.cli.inspect:verify", "Check the health of the live versions."),
+        Command("history", "canary.cli.inspect:history", "List past canaries, or show one in full."),
+    ),
+    "Intervene": (
+        Command("pause", "canary.cli.release:pause", "Hold the weight; evaluation and rollback continue."),
+        Command("resume", "canary.cli.release:resume", "Continue after a pause or an inconclusive end."),
+        Command("promote", "canary.cli.release:promote", "Send all traffic to the new version now."),
+        Command("rollback", "canary.cli.release:rollback", "Send all traffic to the baseline version now."),
+        Command("abort", "canary.cli.release:abort", "Roll back and end the canary as aborted."),
+    ),
+    "Try without AWS": (
+        Command("simulate", "canary.cli.simulate:simulate", "Simulate a release many times with synthetic traffic."),
+        Command("replay", "canary.cli.simulate:replay", "Evaluate a recorded canary again with the current plan."),
+        Command("demo", "canary.cli.demo:demo", "Show a good, a bad and a slow release on a local stand-in."),
+    ),
+    "Set up": (Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),),
+}
 
 
-def run_app(arguments: Sequence[str], context: object | None = None) -> int:
-    """Runs one command, turns every error into one line, and answers the exit code."""
-    command = typer.main.get_command(app)
-    chosen = context if isinstance(context, CliContext) else default_context()
-    # Typer ships its own copy of click since 0.20: the class is reached through a name that both have.
-    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
-    try:
-        code = command.main(args=list(arguments) or ["--help"], prog_name="canary", standalone_mode=False, obj=chosen)
-    except usage_error as error:
-        report("usage", getattr(error, "message", str(error)) or "a word is missing", _help_hint(error))
-        return 2
-    except CanaryError as error:
-        return report_error(error)
-    except (KeyboardInterrupt, typer.Abort):
-        report("interrupted", "stopped before anything was changed", "")
-        return INTERRUPTED
-    except typer.Exit as error:
-        return error.exit_code
-    except BrokenPipeError:
-        return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: never a traceback
-        return report_bug(error)
-    return code if isinstance(code, int) else 0
+def program() -> Program:
+    """Return the command line of canary."""
+    return Program("canary", _SUMMARY, _SECTIONS, "`canary status STAGE` shows what is live.", _known, _annotate)
 
 
-def _help_hint(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"See `{getattr(context, 'command_path', 'canary')} --help`."
+def _known(error: Exception) -> Report | None:
+    from canary.errors import CanaryError
+
+    if not isinstance(error, CanaryError):
+        return None
+    first, *further = (line.strip() for line in error.message.strip().splitlines())
+    if len(further) == 1:
+        first, further = f"{first}: {further[0]}", []
+    return Report(error.code, first, error.hint, error.exit_code, tuple(further))
+
+
+def _annotate(report: Report) -> None:
+    from canary.cli.output import annotate
+
+    annotate("error", f"canary: {report.code}", "\n".join([report.message, *report.details]))

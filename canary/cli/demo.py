@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from canary.cli.options import AsJson, NoColor
 from canary.cli.output import write_report
 from canary.cli.screens import Screen, open_screen, terminal, write_json
@@ -19,6 +17,7 @@ from canary.demo.scenario import FlagStep, Released
 from canary.view.build import ViewBuilder
 from canary.view.html import page
 from canary.view.labels import percent
+from flagkit.cli.arguments import Option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,16 +27,16 @@ _BAR_CELLS = 30
 
 def demo(
     error_rate: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of version 3's requests that fail: 12%, or 0.12.")
+        str, Option(metavar="PERCENT", help="Share of version 3's requests that fail: 12%, or 0.12.")
     ] = "12%",
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another random world.")] = 1,
+    seed: Annotated[int, Option(metavar="N", help="Another seed, another random world.")] = 1,
     as_json: AsJson = False,
-    report: Annotated[Path, typer.Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
+    report: Annotated[Path, Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
         "demo-report.html"
     ),
     no_color: NoColor = False,
 ) -> int:
-    """Tell the whole story on a stand-in for AWS: a flag, a good release, a bad one and a slow one."""
+    """Show a good, a bad and a slow release on a local stand-in."""
     from canary.demo import Options, run_demo
 
     told = run_demo(

@@ -11,15 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from canary import runner
 from canary.adapters.clock import SystemClock
 from canary.assembly import load_plan, open_journal
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
-from canary.cli.output import INTERRUPTED, show_checks, write_report
+from canary.cli.output import show_checks, write_report
 from canary.cli.screens import terminal, write_json
-from canary.cli.session import CliContext, Session, open_session, percentage
+from canary.cli.session import Session, cli_context, open_session, percentage
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event, Judged, Measured
 from canary.core.plan import HealthGate, check_feasibility, parse_duration
@@ -36,6 +36,8 @@ from canary.view.model import CanaryView, data
 from canary.view.plain import note_line, status_lines
 from canary.view.planned import picture, plan_lines
 from canary.view.terminal import live
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.shell import INTERRUPTED
 
 
 def show_status(session: Session, *, as_json: bool, no_color: bool) -> ViewBuilder | None:
@@ -83,7 +85,7 @@ def nobody(session: Session, *, as_json: bool) -> None:
         write_json({"stage": session.stage.name, "canary": None, "functions": functions})
         return
     live_now = ", ".join(f"{alias.function} is on version {alias.version}" for alias in aliases)
-    typer.echo(f"no canary is under way in {session.stage.name}; {live_now}")
+    click.echo(f"no canary is under way in {session.stage.name}; {live_now}")
 
 
 def _look(session: Session, ports: Ports) -> ViewBuilder | None:
@@ -102,20 +104,23 @@ def _canvas(*, as_json: bool, no_color: bool) -> Iterator[Callable[[CanaryView],
         with Live(console=terminal(no_color=no_color), auto_refresh=False) as canvas:
             yield lambda view: canvas.update(live(view), refresh=True)
     else:
-        yield lambda view: typer.echo("\n".join(status_lines(view)))
+        yield lambda view: click.echo("\n".join(status_lines(view)))
 
 
 def status(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
-    watching: Annotated[bool, typer.Option("--watch", "-w", help="Look again every tick, until it is over.")] = False,
+    watching: Annotated[bool, Option("--watch", "-w", help="Look again every tick, until it is over.")] = False,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
     report: ReportPath = None,
 ) -> int:
-    """Show where the canary stands: steps, both versions' shares with intervals, evidence, time to decision."""
-    session = open_session(context.obj, plan, stage)
+    """Show the canary in progress and its evidence.
+
+    Steps, error shares of both versions with intervals, odds, and the time to a decision.
+    """
+    session = open_session(cli_context(context), plan, stage)
     if watching:
         return watch(session, as_json=as_json, no_color=no_color)
     builder = show_status(session, as_json=as_json, no_color=no_color)
@@ -127,17 +132,15 @@ def status(
 
 
 def history(
-    context: typer.Context,
-    stage: Annotated[str | None, typer.Argument(metavar="STAGE", help="Only this stage.")] = None,
-    canary_id: Annotated[
-        str | None, typer.Option("--id", help="Everything about one canary.", metavar="CANARY")
-    ] = None,
+    context: Context,
+    stage: Annotated[str | None, Argument(metavar="STAGE", help="Only this stage.")] = None,
+    canary_id: Annotated[str | None, Option("--id", help="Everything about one canary.", metavar="CANARY")] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     report: ReportPath = None,
 ) -> int:
-    """List past canaries from the journal, or tell one of them again."""
-    cli: CliContext = context.obj
+    """List past canaries, or show one in full."""
+    cli = cli_context(context)
     whole = load_plan(cli.base / plan)
     if stage is not None:
         whole.stage(stage)
@@ -151,28 +154,31 @@ def history(
         return 0
     for row in rows:
         when = row.get("started_at", "")[:16].replace("T", " ")
-        typer.echo(
+        click.echo(
             f"{row.get('canary_id', ''):<12}{row.get('stage', ''):<14}{when:<18}"
             f"{row.get('outcome') or 'under way':<14}{row.get('why', '')}".rstrip()
         )
     if not rows:
-        typer.echo("no canary is in the journal")
+        click.echo("no canary is in the journal")
     return 0
 
 
 def verify(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
-    window: Annotated[str, typer.Option("--window", metavar="DURATION", help="How far to look back.")] = "15m",
+    window: Annotated[str, Option("--window", metavar="DURATION", help="How far to look back.")] = "15m",
     max_errors: Annotated[
-        str, typer.Option("--max-errors", metavar="PERCENT", help="Share of requests that may fail.")
+        str, Option("--max-errors", metavar="PERCENT", help="Share of requests that may fail.")
     ] = "1%",
-    p99: Annotated[str, typer.Option("--p99", metavar="DURATION", help="Limit of the 99th percentile.")] = "1s",
+    p99: Annotated[str, Option("--p99", metavar="DURATION", help="Limit of the 99th percentile.")] = "1s",
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
 ) -> int:
-    """Check what is live now: errors below 1 %, p99 below 1 s, queues empty, alarms OK. Exit code 1 if not."""
-    session = open_session(context.obj, plan, stage)
+    """Check the health of the live versions.
+
+    Error rate, p99, queues and alarms. Exit code 1 if a check fails.
+    """
+    session = open_session(cli_context(context), plan, stage)
     found = runner.verify(
         session.stage,
         session.ports(),
@@ -183,37 +189,40 @@ def verify(
     return show_checks(found, as_json=as_json, failed_code=1)
 
 
-def doctor(context: typer.Context, stage: Stage, plan: PlanPath = DEFAULT_PLAN, as_json: AsJson = False) -> int:
-    """Check everything a release depends on, without releasing. Exit code 5 if a release would be refused."""
-    session = open_session(context.obj, plan, stage)
+def doctor(context: Context, stage: Stage, plan: PlanPath = DEFAULT_PLAN, as_json: AsJson = False) -> int:
+    """Check everything a release depends on, without releasing.
+
+    Exit code 5 if a release would be refused.
+    """
+    session = open_session(cli_context(context), plan, stage)
     return show_checks(runner.preflight(session.stage, session.ports()), as_json=as_json, failed_code=5)
 
 
 def plan(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     plan_path: PlanPath = DEFAULT_PLAN,
     rps: Annotated[
         float | None,
-        typer.Option("--rps", metavar="N", help="Expected requests a second: tells whether each step is long enough."),
+        Option("--rps", metavar="N", help="Expected requests a second: tells whether each step is long enough."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print the plan of a stage with every default, in words and as a picture. Asks AWS nothing.
+    """Print the plan of a stage with every default.
 
-    With --rps: exit code 2 if a step can't be shown to be healthy in its time.
+    Makes no AWS call. With --rps: exit code 2 if a step has too few requests to be shown healthy.
     """
     if rps is not None and not 0 < rps < math.inf:
         raise UsageError(f"{rps:g} requests a second are no traffic", hint="A number above 0, as in --rps 2.")
-    session: Session = open_session(context.obj, plan_path, stage)
+    session: Session = open_session(cli_context(context), plan_path, stage)
     found = () if rps is None else check_feasibility(session.stage, rps * 60)
     if as_json:
         write_json(session.stage.model_dump(mode="json"))
     else:
         for line in (*plan_lines(session.stage, rps), "", *picture(session.stage)):
-            typer.echo(line)
+            click.echo(line)
         for finding in found:
-            typer.echo(f"{finding.severity}: {finding.message}")
+            click.echo(f"{finding.severity}: {finding.message}")
     return PlanError.exit_code if any(finding.severity == "refuse" for finding in found) else 0
 
 
@@ -231,7 +240,7 @@ def _tell(events: list[Event], canary_id: str, *, as_json: bool, report: Path | 
         terminal().print(line, markup=False, soft_wrap=True)
     if report is not None:
         write_report(report, page(canary_report(view)))
-        typer.echo(f"report: {report}")
+        click.echo(f"report: {report}")
     return 0
 
 

@@ -1,19 +1,17 @@
-"""Options that several commands share, as typer annotations; nothing here does anything."""
+"""Options that several commands share, as annotations; nothing here does anything."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from flagkit.cli.arguments import Argument, Option
 
-Stage = Annotated[str, typer.Argument(help="A stage of the plan.", metavar="STAGE", show_default=False)]
-PlanPath = Annotated[Path, typer.Option("--plan", help="The plan.", metavar="FILE")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, for programs.")]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (also: the environment variable NO_COLOR).")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for the confirmation that the stage wants.")]
-ReportPath = Annotated[
-    Path | None, typer.Option("--report", help="Write a self-contained HTML report here.", metavar="FILE")
-]
+Stage = Annotated[str, Argument(help="A stage of the plan.", metavar="STAGE")]
+PlanPath = Annotated[Path, Option("--plan", help="The plan.", metavar="FILE")]
+AsJson = Annotated[bool, Option("--json", help="JSON lines on stdout, for programs.")]
+NoColor = Annotated[bool, Option("--no-color", help="No colours (also: the environment variable NO_COLOR).")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Don't ask for the confirmation that the stage wants.")]
+ReportPath = Annotated[Path | None, Option("--report", help="Write a self-contained HTML report here.", metavar="FILE")]
 
 DEFAULT_PLAN = Path("canary.toml")

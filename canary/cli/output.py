@@ -1,4 +1,4 @@
-"""What commands write: errors, checks, reports, GitHub annotations, exit codes; it must not judge."""
+"""What commands write: checks, reports, GitHub annotations, exit codes; it must not judge."""
 
 from __future__ import annotations
 
@@ -8,48 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-import typer
+import click
 
 from canary.cli.screens import Screen, write_json
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
-from canary.errors import CanaryError, UsageError
+from canary.errors import UsageError
 from canary.runner import Check, Level
 from canary.view.html import canary_report, page
 from canary.view.plain import markdown
-
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C or SIGTERM, as shells use it."""
-
-
-def report(code: str, message: str, hint: str) -> None:
-    """Writes `error[code]: message` and `hint: …` to stderr, and an annotation when in GitHub Actions."""
-    first, *further = (line.strip() for line in message.strip().splitlines())
-    if len(further) == 1:
-        first, further = f"{first}: {further[0]}", []
-    sys.stderr.write("\n".join([f"error[{code}]: {first}", *(f"  {line}" for line in further)]) + "\n")
-    if hint:
-        sys.stderr.write(f"hint: {hint}\n")
-    annotate("error", f"canary: {code}", message)
-
-
-def report_error(error: CanaryError) -> int:
-    """Writes one of our own errors and answers its exit code."""
-    report(error.code, error.message, error.hint)
-    return error.exit_code
-
-
-def report_bug(error: Exception) -> int:
-    """Writes an error nobody expected, as one line; with CANARY_TRACEBACK=1 it is raised again."""
-    if os.environ.get("CANARY_TRACEBACK"):
-        raise error
-    message = str(error) or "no message"
-    report(
-        "internal",
-        f"{type(error).__name__}: {message}",
-        "This is a bug; run again with CANARY_TRACEBACK=1 and report what it prints.",
-    )
-    return 1
 
 
 def in_actions() -> bool:
@@ -96,11 +63,11 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
             write_json(check)
             continue
         about = f" ({check.function})" if check.function else ""
-        typer.echo(f"{_SIGNS[check.level]}  {check.name}{about}: {check.text}")
+        click.echo(f"{_SIGNS[check.level]}  {check.name}{about}: {check.text}")
         if check.hint and check.level is not Level.OK:
-            typer.echo(f"      {check.hint}")
+            click.echo(f"      {check.hint}")
     if not as_json:
-        typer.echo(f"{len(checks)} checks, {failed} failed")
+        click.echo(f"{len(checks)} checks, {failed} failed")
     return failed_code if failed else 0
 
 
@@ -112,7 +79,7 @@ EXIT_CODES: Final = {
     Phase.INCONCLUSIVE: 4,
     Phase.CONFLICT: 6,
 }
-"""Exit code of a driven canary by its last phase; any phase that isn't an end is 4: it holds (docs/canary/cli.md)."""
+"""Exit code of a driven canary by its last phase; a phase that is no end is 4, on hold (canary-commands.md)."""
 
 
 def exit_code(phase: Phase) -> int:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from canary import runner
 from canary.adapters.clock import SystemClock
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
-from canary.cli.output import INTERRUPTED, finish
+from canary.cli.output import finish
 from canary.cli.screens import Screen, asking, open_screen
-from canary.cli.session import Session, open_session, weights
+from canary.cli.session import Session, cli_context, open_session, weights
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
@@ -21,6 +19,8 @@ from canary.core.state import CanaryState
 from canary.errors import ConflictError, RefusedError, UsageError
 from canary.runner import Ports
 from canary.view.build import ViewBuilder
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.shell import INTERRUPTED
 
 
 def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> None:
@@ -53,23 +53,23 @@ def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> No
 
 Percents = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PERCENT", help="Weights in percent instead of the plan's, rising: 10, or 10 25 50."),
+    Argument(metavar="PERCENT", help="Weights in percent instead of the plan's, rising: 10, or 10 25 50."),
 ]
 Versions = Annotated[
     list[str] | None,
-    typer.Option("--version", help="Version to release, N for every function or FUNCTION:ALIAS=N.", metavar="N"),
+    Option("--version", help="Version to release, N for every function or FUNCTION:ALIAS=N.", metavar="N"),
 ]
 
 
 def deploy(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     percents: Percents = None,
     version: Versions = None,
-    publish: Annotated[bool, typer.Option("--publish", help="Publish $LATEST first and release that.")] = False,
-    hotfix: Annotated[bool, typer.Option("--hotfix", help="Start although the old version is already sick.")] = False,
+    publish: Annotated[bool, Option("--publish", help="Publish $LATEST first and release that.")] = False,
+    hotfix: Annotated[bool, Option("--hotfix", help="Start although the old version is already sick.")] = False,
     ignore_alarm: Annotated[
-        list[str] | None, typer.Option("--ignore-alarm", help="An alarm that may be red already.", metavar="NAME")
+        list[str] | None, Option("--ignore-alarm", help="An alarm that may be red already.", metavar="NAME")
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     yes: Yes = False,
@@ -77,10 +77,13 @@ def deploy(
     no_color: NoColor = False,
     report: ReportPath = None,
 ) -> int:
-    """Release a version: shift, watch, judge, go on or come back. Ends promoted (0), rolled back (3) or held (4)."""
+    """Release a version step by step and evaluate each step.
+
+    Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
+    """
     if publish and version:
         raise UsageError("--publish and --version exclude each other", hint="Publish a version, or name one.")
-    session = open_session(context.obj, plan, stage)
+    session = open_session(cli_context(context), plan, stage)
     planned = session.stage
     if percents:
         planned = planned.with_steps(weights(percents))
@@ -99,7 +102,7 @@ def deploy(
 
 
 def promote(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     plan: PlanPath = DEFAULT_PLAN,
     yes: Yes = False,
@@ -107,25 +110,31 @@ def promote(
     no_color: NoColor = False,
     report: ReportPath = None,
 ) -> int:
-    """Give the new version all traffic now, whatever the evidence; the watch after promotion follows."""
-    session = open_session(context.obj, plan, stage)
+    """Send all traffic to the new version now.
+
+    Post-promotion watch follows.
+    """
+    session = open_session(cli_context(context), plan, stage)
     check_rules(session, assume_yes=yes, question=f"Give the new version of {stage} all traffic?")
     return _drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
 
 
 def rollback(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", help="Version to go to when no canary is under way: N, or FUNCTION:ALIAS=N.", metavar="N"),
+        Option("--to", help="Version to go to when no canary is under way: N, or FUNCTION:ALIAS=N.", metavar="N"),
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
-    """Take all traffic back to the recorded old version, at once. Never asks."""
-    session = open_session(context.obj, plan, stage)
+    """Send all traffic to the baseline version now.
+
+    There is no prompt.
+    """
+    session = open_session(cli_context(context), plan, stage)
     targets = _versions(to or [])
     return _command(
         session,
@@ -136,29 +145,32 @@ def rollback(
 
 
 def pause(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
-    """Keep the weight where it is; judging and taking back go on."""
-    return _command(open_session(context.obj, plan, stage), runner.pause, as_json=as_json, no_color=no_color)
+    """Hold the weight; evaluation and rollback continue."""
+    return _command(open_session(cli_context(context), plan, stage), runner.pause, as_json=as_json, no_color=no_color)
 
 
 def resume(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     accept_plan: Annotated[
-        bool, typer.Option("--accept-plan", help="Go on under the plan as it is now, though it began under another.")
+        bool, Option("--accept-plan", help="Go on under the plan as it is now, though it began under another.")
     ] = False,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
     report: ReportPath = None,
 ) -> int:
-    """Go on after a pause, an inconclusive end, or the death of the process that drove the canary."""
-    session = open_session(context.obj, plan, stage)
+    """Continue after a pause or an inconclusive end.
+
+    Also takes over a canary whose driver ended.
+    """
+    session = open_session(cli_context(context), plan, stage)
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
         return runner.resume(stage_plan, ports, accept_plan=accept_plan)
@@ -167,14 +179,14 @@ def resume(
 
 
 def abort(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
-    """Stop the canary: take all traffic back and end it as aborted."""
-    return _command(open_session(context.obj, plan, stage), runner.abort, as_json=as_json, no_color=no_color)
+    """Roll back and end the canary as aborted."""
+    return _command(open_session(cli_context(context), plan, stage), runner.abort, as_json=as_json, no_color=no_color)
 
 
 def _drive(

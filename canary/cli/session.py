@@ -14,6 +14,7 @@ from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
 from canary.ports import Clock, CodeRevision, Observer
 from canary.runner import Ports
+from flagkit.cli.arguments import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class CliContext:
 def default_context() -> CliContext:
     """The machine's own clock, credentials, directory and, if there is one, terminal."""
     return CliContext(ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+
+
+def cli_context(context: Context) -> CliContext:
+    """The context that a command was called in."""
+    return context.obj if isinstance(context.obj, CliContext) else default_context()
 
 
 def _ask(question: str) -> str:

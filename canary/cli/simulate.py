@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from canary.adapters.journals import event_from_json
 from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, ReportPath, Stage
 from canary.cli.output import write_report
 from canary.cli.screens import write_json
-from canary.cli.session import CliContext, open_session, percentage
+from canary.cli.session import cli_context, open_session, percentage
 from canary.core.events import Event
 from canary.core.plan import StagePlan
 from canary.errors import UsageError
@@ -24,6 +24,7 @@ from canary.view.build import view_of_events
 from canary.view.html import canary_report, page
 from canary.view.plain import note_line
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report
+from flagkit.cli.arguments import Argument, Context, Option
 
 _JOURNAL_HINT = (
     "Name one canary's journal file; `canary history` lists canaries, files are .canary/ID.jsonl by default."
@@ -31,30 +32,33 @@ _JOURNAL_HINT = (
 
 
 def simulate(
-    context: typer.Context,
+    context: Context,
     stage: Stage,
     candidate_errors: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of the new version's requests that fail.")
+        str, Option(metavar="PERCENT", help="Share of the new version's requests that fail.")
     ] = "8%",
     baseline_errors: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of the old version's requests that fail.")
+        str, Option(metavar="PERCENT", help="Share of the old version's requests that fail.")
     ] = "1%",
-    rps: Annotated[float, typer.Option("--rps", metavar="N", help="Requests a second to each function.")] = 2.0,
-    from_minute: Annotated[float, typer.Option(metavar="N", help="Minute in which the trouble begins.")] = 0.0,
+    rps: Annotated[float, Option("--rps", metavar="N", help="Requests a second to each function.")] = 2.0,
+    from_minute: Annotated[float, Option(metavar="N", help="Minute in which the trouble begins.")] = 0.0,
     candidate_slow: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
+        str, Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
     ] = "0.1%",
     baseline_slow: Annotated[
-        str, typer.Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
+        str, Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
     ] = "0.1%",
-    runs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same answer.")] = 0,
+    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
+    seed: Annotated[int, Option(metavar="N", help="The same seed gives the same answer.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     report: ReportPath = None,
 ) -> int:
-    """Play a release many times in an invented world: how often it comes back, when, and at what harm."""
-    session = open_session(context.obj, plan, stage)
+    """Simulate a release many times with synthetic traffic.
+
+    Prints how often and when it is rolled back, and how many requests fail.
+    """
+    session = open_session(cli_context(context), plan, stage)
     scenario = Scenario(
         candidate_errors=_ratio(candidate_errors),
         baseline_errors=_ratio(baseline_errors),
@@ -68,25 +72,25 @@ def simulate(
         write_json(comparison_data(found))
     else:
         for line in comparison_lines(found):
-            typer.echo(line)
+            click.echo(line)
     if report is not None:
         write_report(report, page(comparison_report(found)))
-        typer.echo(f"report: {report}", err=as_json)
+        click.echo(f"report: {report}", err=as_json)
     return 0
 
 
 def replay(
-    context: typer.Context,
-    journal: Annotated[Path, typer.Argument(help="Journal file of one canary.", metavar="JOURNAL")],
+    context: Context,
+    journal: Annotated[Path, Argument(help="Journal file of one canary.", metavar="JOURNAL")],
     stage: Annotated[
-        str | None, typer.Option("--stage", metavar="STAGE", help="Judge it as this stage; its own where left out.")
+        str | None, Option("--stage", metavar="STAGE", help="Judge it as this stage; its own where left out.")
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     report: ReportPath = None,
 ) -> int:
-    """Judge a recorded canary again, under the plan as it is now."""
-    cli: CliContext = context.obj
+    """Evaluate a recorded canary again with the current plan."""
+    cli = cli_context(context)
     events = _recorded(cli.base / journal)
     session = open_session(cli, plan, stage or events[0].stage)
     found = judge_again(events, session.stage)
@@ -104,10 +108,10 @@ def replay(
         )
     else:
         for line in _replay_lines(found):
-            typer.echo(line)
+            click.echo(line)
     if report is not None:
         write_report(report, page(canary_report(view_of_events(found.events, session.stage).view())))
-        typer.echo(f"report: {report}", err=as_json)
+        click.echo(f"report: {report}", err=as_json)
     return 0
 
 

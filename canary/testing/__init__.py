@@ -9,7 +9,9 @@ Names are loaded when asked for: pytest imports this package in every run throug
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canary.simulator.ports import (
@@ -37,33 +39,6 @@ if TYPE_CHECKING:
     from canary.testing.traffic import Stream, Traffic, TrafficCounts
     from flagkit.testing.clock import VirtualClock
 
-_IN_MEMORY = "canary.simulator.ports"
-_HOMES = {
-    "InMemoryAlarms": _IN_MEMORY,
-    "InMemoryAliases": _IN_MEMORY,
-    "InMemoryJournal": _IN_MEMORY,
-    "InMemoryMetrics": _IN_MEMORY,
-    "InMemoryProbes": _IN_MEMORY,
-    "Simulation": _IN_MEMORY,
-    "SteadyTraffic": _IN_MEMORY,
-    "VirtualClock": "flagkit.testing.clock",
-    "AwsStandIn": "canary.testing.aws",
-    "DeadLetter": "canary.testing.lambda_",
-    "Firing": "canary.testing.firing",
-    "ForeignWrite": "canary.testing.foreign",
-    "ForeignWriter": "canary.testing.foreign",
-    "HttpAnswer": "canary.testing.lambda_",
-    "LambdaService": "canary.testing.lambda_",
-    "LambdaSettings": "canary.testing.lambda_",
-    "LogLine": "canary.testing.lambda_",
-    "Outcome": "canary.testing.lambda_",
-    "SchedulerService": "canary.testing.scheduler",
-    "Stream": "canary.testing.traffic",
-    "Traffic": "canary.testing.traffic",
-    "TrafficCounts": "canary.testing.traffic",
-    "http_event": "canary.testing.lambda_",
-}
-
 __all__ = [
     "AwsStandIn",
     "DeadLetter",
@@ -90,12 +65,16 @@ __all__ = [
     "http_event",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    return getattr(import_module(home), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "canary.simulator.ports": ("InMemoryAlarms", "InMemoryAliases", "InMemoryJournal", "InMemoryMetrics", "InMemoryProbes", "Simulation", "SteadyTraffic",),
+        "canary.testing.aws": ("AwsStandIn",),
+        "canary.testing.firing": ("Firing",),
+        "canary.testing.foreign": ("ForeignWrite", "ForeignWriter",),
+        "canary.testing.lambda_": ("DeadLetter", "HttpAnswer", "LambdaService", "LambdaSettings", "LogLine", "Outcome", "http_event",),
+        "canary.testing.scheduler": ("SchedulerService",),
+        "canary.testing.traffic": ("Stream", "Traffic", "TrafficCounts",),
+        "flagkit.testing.clock": ("VirtualClock",),
+    },
+)

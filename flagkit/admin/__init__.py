@@ -39,3 +39,16 @@ With effects, behind one Protocol `FlagStore` (stores.base) for files and AppCon
     stale.scan(path, text) -> References · stale.find_stale(document, references, last_changed, *, now, days=90)
     iam.policy(role, Resources(…)) -> dict · setup.init(url, *, profile_type, bake_minutes, alarms) -> SetupReport
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from flagkit.admin import code, diff, edits, history, merge, stores
+
+__all__ = ["code", "diff", "edits", "history", "merge", "stores"]
+
+__getattr__ = lazy_names(__name__, {__name__: __all__})

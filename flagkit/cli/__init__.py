@@ -1,37 +1,28 @@
-"""The command line of flagkit: words in, exit code out; it holds no policy and imports typer only when run."""
+"""The command line of flagkit: arguments in, exit code out. It holds no policy and imports click only when run."""
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and ends the process with its exit code (docs/flagkit-cli.md). Since 0.1."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an old terminal that has no arrows shows ? instead of failing
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    """Run one command and end the process with its exit code (docs/reference/flagkit-commands.md)."""
+    from flagkit.cli import shell
+    from flagkit.cli.app import program
+
+    shell.main(program, arguments)
 
 
-def run(arguments: Sequence[str], world: object | None = None) -> int:
-    """Runs one command and answers its exit code.
+def run(arguments: Sequence[str], context: object | None = None) -> int:
+    """Run one command and return its exit code.
 
     Args:
-        arguments: the words behind `flagkit`.
-        world: a `flagkit.cli.world.World`, for tests and demos; the real one where None.
-
-    Since 0.1.
+        arguments: what follows `flagkit`.
+        context: a `flagkit.cli.context.CliContext`, for tests and demos; the machine's own where None.
     """
-    try:
-        import rich as _rich  # noqa: F401 -- both come with the extra
-        import typer as _typer  # noqa: F401
-    except ModuleNotFoundError as error:  # pragma: no cover - needs an installation without the extra
-        sys.stderr.write(f"error[usage]: the command line needs {error.name}\n")
-        sys.stderr.write("hint: pip install 'flagkit-canary[cli]'\n")
-        return 2
-    from flagkit.cli.app import run_app
+    from flagkit.cli import shell
+    from flagkit.cli.app import program
 
-    return run_app(arguments, world)
+    return shell.run(program(), arguments, context)

@@ -1,106 +1,73 @@
-"""The commands of flagkit and how their words are read; each hands over to a module that does one thing."""
+"""The commands of flagkit by what people want to do, and how flagkit's errors are shown. It runs nothing."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import Annotated
+from flagkit.cli.shell import Command, Program, Report
 
-import typer
+_SUMMARY = """\
+Feature flags on AWS AppConfig or in a file: switch, roll out, target, inspect, undo.
+The flags are read from --source, else $FLAGKIT_SOURCE, else flags.json in this directory."""
 
-from flagkit.cli import as_code, checking, cleaning, flags, history, look, segments, setting_up
-from flagkit.cli.changing import changes
-from flagkit.cli.failures import INTERRUPTED, USAGE, report, report_bug, report_error
-from flagkit.cli.world import World, real_world
-from flagkit.errors import FlagkitError
-
-app = typer.Typer(
-    name="flagkit",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _tell_version(value: bool) -> None:
-    if value:
-        from flagkit import __version__
-
-        typer.echo(f"flagkit {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
-    ] = False,
-) -> None:
-    """Feature flags on AWS AppConfig or in a file: toggle, roll out, target, see, undo."""
-
-
-app.command("list")(look.list_flags)
-app.command()(look.show)
-app.command()(look.explain)
-app.command("what-if")(look.what_if)
-for command in (flags.on, flags.off, flags.rollout, flags.target, flags.split, flags.attr, flags.schedule):
-    app.command()(changes(command))
-for command in (flags.create, flags.describe, flags.delete, flags.kill):
-    app.command()(changes(command))
-app.add_typer(segments.segment)
-app.command()(history.history)
-app.command()(changes(history.revert))
-app.command()(history.status)
-app.command()(history.deploy)
-app.command()(history.stop)
-app.command()(history.rollback)
-app.command()(as_code.diff)
-app.command()(as_code.pull)
-app.command()(as_code.plan)
-app.command()(changes(as_code.apply))
-app.command()(as_code.export)
-app.command("import")(changes(as_code.import_flags))
-app.command()(checking.lint)
-app.command()(cleaning.stale)
-app.command()(setting_up.init)
-app.command()(setting_up.iam)
-app.command()(setting_up.codegen)
-app.command()(setting_up.completion)
+_SECTIONS = {
+    "Inspect flags": (
+        Command("list", "flagkit.cli.inspect:list_flags", "List flags with their state and audience."),
+        Command("show", "flagkit.cli.inspect:show", "Show one flag."),
+        Command("explain", "flagkit.cli.inspect:explain", "Explain the answer of a flag for one user, or count many."),
+        Command("what-if", "flagkit.cli.inspect:what_if", "List the users whose answer differs between two versions."),
+    ),
+    "Change flags": (
+        Command("create", "flagkit.cli.edit:create", "Create a flag, off unless --on is given."),
+        Command("on", "flagkit.cli.edit:on", "Switch a flag on."),
+        Command("off", "flagkit.cli.edit:off", "Switch a flag off."),
+        Command("kill", "flagkit.cli.edit:kill", "Emergency stop: switch a flag off at once."),
+        Command("rollout", "flagkit.cli.edit:rollout", "Roll a flag out to a percentage of users."),
+        Command("target", "flagkit.cli.edit:target", "Give a flag to named users, groups or segments."),
+        Command("split", "flagkit.cli.edit:split", "Split users between variants by percentage."),
+        Command("attr", "flagkit.cli.edit:attr", "Set attributes of a flag or of one variant."),
+        Command("schedule", "flagkit.cli.edit:schedule", "Set when a flag starts and ends."),
+        Command("describe", "flagkit.cli.edit:describe", "Set the name, description or removal date of a flag."),
+        Command("delete", "flagkit.cli.edit:delete", "Delete a flag."),
+        Command("segment", "flagkit.cli.edit:SEGMENT", "List and edit segments: named groups of users."),
+    ),
+    "History and undo": (
+        Command("history", "flagkit.cli.history:history", "Show who changed what, when and why, newest first."),
+        Command("revert", "flagkit.cli.history:revert", "Undo changes by saving a new version."),
+        Command("diff", "flagkit.cli.code:diff", "Compare versions or sources, flag by flag."),
+    ),
+    "Deployments on AppConfig": (
+        Command("status", "flagkit.cli.deploy:status", "Show which version is saved and which is live."),
+        Command("deploy", "flagkit.cli.deploy:deploy", "Deploy the newest saved version."),
+        Command("stop", "flagkit.cli.deploy:stop", "Stop the running deployment."),
+        Command("rollback", "flagkit.cli.deploy:rollback", "Roll back the last finished deployment."),
+    ),
+    "Flags as code": (
+        Command("pull", "flagkit.cli.code:pull", "Write the saved flags as TOML."),
+        Command("plan", "flagkit.cli.code:plan", "Show what `apply` would change."),
+        Command("apply", "flagkit.cli.code:apply", "Make the saved flags equal to a TOML file."),
+        Command("import", "flagkit.cli.code:import_flags", "Add the flags of a Powertools document."),
+        Command("export", "flagkit.cli.code:export", "Write the saved flags for another program."),
+    ),
+    "Check and clean up": (
+        Command("lint", "flagkit.cli.lint:lint", "Check a document against AWS's format and find likely mistakes."),
+        Command("stale", "flagkit.cli.stale:stale", "Find flags that can be removed."),
+    ),
+    "Set up": (
+        Command("init", "flagkit.cli.setup:init", "Create the AppConfig resources that are missing."),
+        Command("iam", "flagkit.cli.setup:iam", "Print the least-privilege IAM policy of a role."),
+        Command("codegen", "flagkit.cli.setup:codegen", "Generate a Python module with a typed accessor per flag."),
+        Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),
+    ),
+}
 
 
-def run_app(arguments: Sequence[str], world: object | None = None) -> int:
-    """Runs one command, turns every error into one line, and answers the exit code. Since 0.1."""
-    command = typer.main.get_command(app)
-    # Typer ships its own copy of click since 0.20: the class is reached through a name that both have.
-    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
-    around = world if isinstance(world, World) else real_world()
-    if "_FLAGKIT_COMPLETE" in os.environ:  # the shell asks, not a person
-        from typer import completion
-
-        completion.completion_init()  # type: ignore[attr-defined] # not exported to type checkers
-    try:
-        code = command.main(args=list(arguments) or ["--help"], prog_name="flagkit", standalone_mode=False, obj=around)
-    except usage_error as error:
-        say = getattr(error, "format_message", error.__str__)
-        report("usage", say(), _help_hint(error))
-        return USAGE
-    except FlagkitError as error:
-        return report_error(error)
-    except (KeyboardInterrupt, typer.Abort):
-        report("interrupted", "stopped by Ctrl-C", "`flagkit status` says what is saved and what is served.")
-        return INTERRUPTED
-    except typer.Exit as error:
-        return error.exit_code
-    except SystemExit as end:  # how typer ends a completion
-        return end.code if isinstance(end.code, int) else 0
-    except BrokenPipeError:
-        return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: never a traceback
-        return report_bug(error)
-    return code if isinstance(code, int) else 0
+def program() -> Program:
+    """Return the command line of flagkit."""
+    hint = "`flagkit status` shows which version is saved and which is live."
+    return Program("flagkit", _SUMMARY, _SECTIONS, hint, _known)
 
 
-def _help_hint(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return f"See `{getattr(context, 'command_path', 'flagkit')} --help`."
+def _known(error: Exception) -> Report | None:
+    from flagkit.cli.errors import report_of
+    from flagkit.errors import FlagkitError
+
+    return report_of(error) if isinstance(error, FlagkitError) else None

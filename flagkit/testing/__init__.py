@@ -5,7 +5,9 @@ Names are loaded when asked for: pytest imports this package in every run throug
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from flagkit.testing.agent import AgentStandIn
@@ -17,25 +19,6 @@ if TYPE_CHECKING:
     from flagkit.testing.sources import ScriptedSource
     from flagkit.testing.watching import Answer, answers_of
     from flagkit.testing.wire import CallContext, CallRecord, Service, ServiceError
-
-_HOMES = {
-    "AgentStandIn": "agent",
-    "Answer": "watching",
-    "AppConfigFlags": "deploy",
-    "AwsStandIn": "aws",
-    "CallContext": "wire",
-    "CallRecord": "wire",
-    "Fault": "faults",
-    "FaultRule": "faults",
-    "Faults": "faults",
-    "ScriptedSource": "sources",
-    "Service": "wire",
-    "ServiceError": "wire",
-    "VirtualClock": "clock",
-    "answers_of": "watching",
-    "combinations": "overrides",
-    "override": "overrides",
-}
 
 __all__ = [
     "AgentStandIn",
@@ -56,12 +39,17 @@ __all__ = [
     "override",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{home}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "flagkit.testing.agent": ("AgentStandIn",),
+        "flagkit.testing.aws": ("AwsStandIn",),
+        "flagkit.testing.clock": ("VirtualClock",),
+        "flagkit.testing.deploy": ("AppConfigFlags",),
+        "flagkit.testing.faults": ("Fault", "FaultRule", "Faults",),
+        "flagkit.testing.overrides": ("combinations", "override",),
+        "flagkit.testing.sources": ("ScriptedSource",),
+        "flagkit.testing.watching": ("Answer", "answers_of",),
+        "flagkit.testing.wire": ("CallContext", "CallRecord", "Service", "ServiceError",),
+    },
+)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flagkit.cli import run
-from flagkit.cli.world import World
+from flagkit.cli.context import CliContext
 from flagkit.testing import AppConfigFlags, AwsStandIn, VirtualClock
 
 DOCUMENT: dict[str, Any] = {
@@ -63,7 +63,7 @@ class Done:
 class Terminal:
     """Runs commands in process; `answers` are what a person types, none: nobody is there."""
 
-    world: World
+    cli: CliContext
     source: str
     file: Path | None = None
     aws: AwsStandIn | None = None
@@ -77,10 +77,10 @@ class Terminal:
             self.asked.append(question)
             return left.pop(0)
 
-        world = self.world if answers is None else replace(self.world, ask=ask)
+        cli = self.cli if answers is None else replace(self.cli, ask=ask)
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = run(words, world)
+            code = run(words, cli)
         return Done(code, out.getvalue(), err.getvalue())
 
     def good(self, *words: str, answers: list[str] | None = None) -> Done:
@@ -119,7 +119,7 @@ def on_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     path = tmp_path / "flags.json"
     path.write_text(json.dumps(DOCUMENT, indent=2))
     monkeypatch.setenv("FLAGKIT_SOURCE", str(path))
-    return Terminal(World(VirtualClock()), str(path), file=path)
+    return Terminal(CliContext(VirtualClock()), str(path), file=path)
 
 
 def appconfig(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, environment: str = "test") -> Terminal:
@@ -136,7 +136,7 @@ def appconfig(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, environment: str
     profile.deploy(DOCUMENT)
     aws.clock.advance(700)
     monkeypatch.setenv("FLAGKIT_SOURCE", profile.url)
-    return Terminal(World(aws.clock, session=aws.session()), profile.url, aws=aws, profile=profile)
+    return Terminal(CliContext(aws.clock, session=aws.session()), profile.url, aws=aws, profile=profile)
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from flagkit.cli.reference import lint_codes, reference
+from commands import canary_exit_codes, lint_codes
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "product-teams.md"
@@ -45,10 +44,6 @@ def wanted_code(command: str) -> int:
     return 3 if "chekout" in command or " 130" in command else 0
 
 
-def test_the_reference_is_what_the_commands_say() -> None:
-    assert (ROOT / "docs" / "flagkit-cli.md").read_text() == reference(), "run: python -m flagkit.cli.reference"
-
-
 def test_the_reference_explains_every_finding_of_lint() -> None:
     found: set[str] = set()
     for path in (ROOT / "flagkit" / "core" / "lint").glob("*.py"):
@@ -81,7 +76,7 @@ def test_the_page_for_product_teams_is_true_on_appconfig(on_aws, tmp_path: Path)
 
 
 def test_the_page_for_product_teams_has_no_aws_words() -> None:
-    prose = re.sub(r"```.*?```|`[^`]*`|\(flagkit-cli\.md\)", "", PAGE.read_text(), flags=re.DOTALL)
+    prose = re.sub(r"```.*?```|`[^`]*`|\(reference/flagkit-commands\.md\)", "", PAGE.read_text(), flags=re.DOTALL)
     assert AWS_WORDS.findall(prose) == []
 
 
@@ -96,20 +91,38 @@ def test_the_example_of_flags_as_code_runs(terminal, tmp_path: Path) -> None:
     compile((tmp_path / "shop_flags.py").read_text(), "shop_flags.py", "exec")
 
 
+def test_every_exit_code_of_canary_is_explained() -> None:
+    possible, explained = canary_exit_codes()
+    assert possible <= explained
+
+
 def test_every_command_that_a_hint_names_exists() -> None:
-    import typer
+    from flagkit.cli.app import program
+    from flagkit.cli.arguments import command_of
 
-    from flagkit.cli.app import app
-
-    group = typer.main.get_command(app)
-    commands = group.commands  # type: ignore[attr-defined]
+    commands = {name: command_of(command) for name, command in program().commands.items()}
     wrong: list[str] = []
     for path in sorted((ROOT / "flagkit").rglob("*.py")):
-        for words in re.findall(r"`flagkit ([a-z][^`\n]*)`", path.read_text()):
-            name, *rest = words.split()
+        for arguments in re.findall(r"`flagkit ([a-z][^`\n]*)`", path.read_text()):
+            name, *rest = arguments.split()
             command = commands.get(name)
             known = set() if command is None else {option for it in command.params for option in it.opts}
             used = {word.strip(".,;:()'\"").split("=")[0] for word in rest if word.startswith("-")}
-            if command is None or (not hasattr(command, "commands") and not used <= known | {"--help"}):
-                wrong.append(f"{path.relative_to(ROOT)}: {words}")
+            if command is None or (not hasattr(command, "list_commands") and not used <= known | {"--help"}):
+                wrong.append(f"{path.relative_to(ROOT)}: {arguments}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["flagkit", "canary"])
+def test_the_overview_says_of_each_command_what_its_help_says(package: str) -> None:
+    from importlib import import_module
+
+    from flagkit.cli.arguments import command_of
+
+    program = import_module(f"{package}.cli.app").program()
+    wrong = []
+    for command in program.commands.values():
+        first = " ".join((command_of(command).help or "").split("\n\n")[0].split())
+        if not first.startswith(command.summary.rstrip(".")):
+            wrong.append(f"{command.name}: {command.summary!r} in the overview, {first!r} in its help")
     assert wrong == []

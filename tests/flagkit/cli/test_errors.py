@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flagkit.cli import main
-from flagkit.cli.failures import EXIT_CODES, MEANINGS, exit_code
+from flagkit.cli.errors import EXIT_CODE_MEANINGS, EXIT_CODES, exit_code
 from flagkit.errors import FlagkitError
 from flagkit.testing import Fault
 
@@ -214,10 +214,10 @@ def test_a_conflict_on_the_same_flag_is_said_and_on_another_one_is_merged(termin
         return
     os.environ["FLAGKIT_PROTECTED"] = "test"
     try:
-        terminal.world = replace(terminal.world, ask=meanwhile("rollout", "new_flow", "30", "--yes"))
+        terminal.cli = replace(terminal.cli, ask=meanwhile("rollout", "new_flow", "30", "--yes"))
         refused(terminal("rollout", "new_flow", "40"), 4, "edit_conflict")
         assert "pct::30" in str(terminal.flag("new_flow"))
-        terminal.world = replace(terminal.world, ask=meanwhile("attr", "button", "size=1", "--yes"))
+        terminal.cli = replace(terminal.cli, ask=meanwhile("attr", "button", "size=1", "--yes"))
         terminal.good("on", "plain")
     finally:
         del os.environ["FLAGKIT_PROTECTED"]
@@ -235,7 +235,7 @@ def test_whatever_happens_there_is_no_traceback(
     def broken(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("flagkit.cli.look.fetch", broken)
+    monkeypatch.setattr("flagkit.cli.inspect.fetch", broken)
     done = on_file("list")
     assert (done.code, "Traceback" in done.err) == (code, False)
     if raised is ZeroDivisionError:
@@ -255,8 +255,8 @@ def test_every_error_has_an_exit_code_that_is_explained() -> None:
             error: FlagkitError = RuleError("x", reason="", position=0, rule="(x)")
         else:
             error = DocumentError("x") if kind is DocumentError else kind("x")
-        assert exit_code(error) in MEANINGS
-    assert {code for _, code in EXIT_CODES} <= set(MEANINGS)
+        assert exit_code(error) in EXIT_CODE_MEANINGS
+    assert {code for _, code in EXIT_CODES} <= set(EXIT_CODE_MEANINGS)
 
 
 def test_a_rule_that_is_none_is_shown_with_a_caret(on_file) -> None:

@@ -156,7 +156,7 @@ def test_progress_is_plain_lines_without_a_terminal_and_a_bar_on_one(on_aws) -> 
     plain = on_aws.good("on", "plain", "--pace", slow).err.splitlines()
     assert plain[0].startswith("deployment 2: deploying ")
     assert plain[-1].startswith("deployment 2: complete 100 %")
-    on_aws.world = replace(on_aws.world, is_terminal=True)
+    on_aws.cli = replace(on_aws.cli, is_terminal=True)
     bar = on_aws.good("off", "plain", "--pace", slow).err
     assert "deployment 3: complete" in bar
     assert "100 %" in bar

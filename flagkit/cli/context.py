@@ -1,22 +1,113 @@
-"""From the words of a command to a document, a snapshot, a context; it must not print."""
+"""What a command works with: clock, terminal, credentials, sources and their documents. It must not change flags."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flagkit.core.documents import FlagDocument
-from flagkit.core.snapshot import Snapshot
-from flagkit.errors import DocumentError, SourceError, SourceUrlError, UnknownFlagError, UsageError
+from flagkit.cli.arguments import Context
+from flagkit.errors import DocumentError, RefusedError, SourceError, SourceUrlError, UnknownFlagError, UsageError
+from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources import Document, DocumentKind, connect
+from flagkit.sources.addresses import parse
 
 if TYPE_CHECKING:
-    from flagkit.cli.world import World
+    import boto3
+
+    from flagkit.admin.stores import FlagStore
+    from flagkit.core.documents import FlagDocument
+    from flagkit.core.snapshot import Snapshot
 
 DEFAULT_FILE = "flags.json"
+PROTECTED = "prod*,live*"
+"""Environments that ask for their name; `$FLAGKIT_PROTECTED` replaces the patterns, empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CliContext:
+    """What is around a command; tests and demos bring their own.
+
+    Attributes:
+        clock: the time.
+        session: a boto3 session; the machine's own where None.
+        ask: asks a person one question and returns the answer; None: nobody is there.
+        is_terminal: whether progress is drawn in place.
+    """
+
+    clock: Clock
+    session: boto3.Session | None = None
+    ask: Callable[[str], str] | None = None
+    is_terminal: bool = False
+
+    @contextmanager
+    def store(self, source: str | None, *, may_create: bool = False) -> Iterator[FlagStore]:
+        """The place that keeps the flags, open."""
+        from flagkit.admin.stores import open_store
+
+        store = open_store(source_url(source, may_create=may_create), session=self.session, clock=self.clock)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def confirm(self, url: str, *, assume_yes: bool) -> None:
+        """Asks for the environment's name where it is protected; other places ask nothing.
+
+        Raises:
+            RefusedError: another answer, or nobody is there to ask.
+        """
+        name = environment(url)
+        if assume_yes or name is None or not is_protected(name):
+            return
+        if self.ask is None:
+            raise RefusedError(f"{name} is protected, and nobody is there to ask", hint="Pass --yes in scripts.")
+        if self.ask(f"{name} is protected. Its name, to go on: ").strip() != name:
+            raise RefusedError(f"that isn't {name}", hint="Nothing was changed. Type the environment's name to go on.")
+
+    def agrees(self, question: str, *, assume_yes: bool) -> bool:
+        """Whether a person, or --yes, says yes."""
+        if assume_yes:
+            return True
+        return self.ask is not None and self.ask(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def machine_context() -> CliContext:
+    """The machine's own clock, credentials and, if there is one, terminal."""
+    person = sys.stdin.isatty() and sys.stderr.isatty()
+    return CliContext(SystemClock(), ask=_ask if person else None, is_terminal=sys.stderr.isatty())
+
+
+def cli_context(context: Context) -> CliContext:
+    """The cli that a command was called in."""
+    return context.obj if isinstance(context.obj, CliContext) else machine_context()
+
+
+def environment(url: str) -> str | None:
+    """The name of the environment of an address; None for a file."""
+    address = parse(url)
+    return None if address.scheme == "file" else address.names(3)[1]
+
+
+def is_protected(name: str) -> bool:
+    """Whether changes to an environment ask for its name first."""
+    patterns = os.environ.get("FLAGKIT_PROTECTED", PROTECTED).split(",")
+    return any(fnmatchcase(name.lower(), pattern.strip().lower()) for pattern in patterns)
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise KeyboardInterrupt  # the terminal was closed
+    return answer
 
 
 def source_url(word: str | None, *, may_create: bool = False) -> str:
@@ -26,8 +117,6 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
 
     Raises:
         SourceUrlError: there is none.
-
-    Since 0.1.
     """
     if word is None:
         word = os.environ.get("FLAGKIT_SOURCE") or (DEFAULT_FILE if Path(DEFAULT_FILE).exists() else None)
@@ -58,20 +147,18 @@ def _is_place(word: str) -> bool:
     return ":" not in word or word.startswith("file:")
 
 
-def fetch(world: World, word: str | None, *, saved: bool = False, version: int | None = None) -> Document:
+def fetch(cli: CliContext, word: str | None, *, saved: bool = False, version: int | None = None) -> Document:
     """The document of a source, asked for once: what is served, or what is saved.
 
     Raises:
         SourceError: it can't be had.
-
-    Since 0.1.
     """
     if saved or version is not None:
-        with world.store(word) as store:
+        with cli.store(word) as store:
             stored = store.read(version)
         return Document(stored.content or b"", str(stored.version.number), stored.version.label)
     url = source_url(word)
-    source = connect(url, session=world.session)
+    source = connect(url, session=cli.session)
     try:
         document = source.fetch()
     finally:
@@ -82,7 +169,9 @@ def fetch(world: World, word: str | None, *, saved: bool = False, version: int |
 
 
 def read_flags(document: Document) -> FlagDocument | None:
-    """The document as people write it; None if it breaks AWS's format, or rules weren't delivered. Since 0.1."""
+    """The document as people write it; None if it breaks AWS's format, or rules weren't delivered."""
+    from flagkit.core.documents import FlagDocument
+
     if document.kind is DocumentKind.FEATURE_FLAGS:
         return None
     try:
@@ -96,9 +185,9 @@ def snapshot_of(document: Document, now: Callable[[], datetime]) -> Snapshot:
 
     Raises:
         DocumentError: it can't be read.
-
-    Since 0.1.
     """
+    from flagkit.core.snapshot import Snapshot
+
     if document.kind is DocumentKind.FEATURE_FLAGS:
         return Snapshot.from_retrieved(document.content, version=document.version, label=document.label)
     return Snapshot.from_json(document.content, version=document.version, label=document.label, now=now)
@@ -109,8 +198,6 @@ def known_flag(snapshot: Snapshot, key: str) -> str:
 
     Raises:
         UnknownFlagError: there isn't; the message names those that look alike.
-
-    Since 0.1.
     """
     if key in snapshot.flags:
         return key
@@ -126,8 +213,6 @@ def context_of(words: Iterable[str]) -> dict[str, object]:
 
     Raises:
         UsageError: a word has no `=`.
-
-    Since 0.1.
     """
     context: dict[str, object] = {}
     for word in words:
@@ -143,8 +228,6 @@ def write_text(path: Path, text: str) -> None:
 
     Raises:
         UsageError: it can't be written.
-
-    Since 0.1.
     """
     try:
         path.write_text(text, encoding="utf-8")
@@ -157,8 +240,6 @@ def read_text(path: Path) -> str:
 
     Raises:
         UsageError: it can't be read.
-
-    Since 0.1.
     """
     try:
         return path.read_text(encoding="utf-8-sig")

@@ -1,12 +1,10 @@
-"""Errors as one line, a hint and an exit code, never as a traceback; it must not decide what went wrong."""
+"""flagkit's errors as they are shown, with their exit codes. It must not decide what went wrong."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Final
 
-from flagkit.cli.describe import violation_line
+from flagkit.cli.shell import BUG, INTERRUPTED, USAGE, Report
 from flagkit.errors import (
     AccessDeniedError,
     ConflictError,
@@ -24,12 +22,12 @@ from flagkit.errors import (
     SourceUnavailableError,
     SourceUrlError,
     UsageError,
+    Violation,
 )
 
-FOUND, USAGE, INVALID, CONFLICT, REFUSED, DENIED, UNAVAILABLE, NOT_SERVED, BUG = 1, 2, 3, 4, 5, 6, 7, 8, 70
-INTERRUPTED: Final = 130
+FOUND, INVALID, CONFLICT, REFUSED, DENIED, UNAVAILABLE, NOT_DEPLOYED = 1, 3, 4, 5, 6, 7, 8
 
-MEANINGS: Final = {
+EXIT_CODE_MEANINGS: Final = {
     0: "done, or there was nothing to do",
     FOUND: "`lint`, `stale`, `diff` or `plan` found something",
     USAGE: "the words or the address don't fit; nothing was done",
@@ -38,11 +36,11 @@ MEANINGS: Final = {
     REFUSED: "not confirmed; nothing was changed",
     DENIED: "a right is missing, or there is no such place",
     UNAVAILABLE: "AWS or the network gave no answer",
-    NOT_SERVED: "saved, but not served: not deployed, or the deployment was rolled back",
+    NOT_DEPLOYED: "saved, but not served: not deployed, or the deployment was rolled back",
     BUG: "a bug in flagkit",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
-"""What every exit code means (docs/flagkit-cli.md)."""
+"""What every exit code means (docs/reference/flagkit-commands.md)."""
 
 # The first class that fits counts, so narrower ones come first.
 EXIT_CODES: Final[tuple[tuple[type[FlagkitError], int], ...]] = (
@@ -60,38 +58,29 @@ EXIT_CODES: Final[tuple[tuple[type[FlagkitError], int], ...]] = (
     (NotDeployedError, DENIED),
     (SourceUnavailableError, UNAVAILABLE),
     (SourceError, UNAVAILABLE),
-    (DeploymentError, NOT_SERVED),
+    (DeploymentError, NOT_DEPLOYED),
     (FlagkitError, FOUND),
 )
 
 
 def exit_code(error: FlagkitError) -> int:
-    """The exit code of one of our errors. Since 0.1."""
+    """The exit code of one of our errors."""
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 
-def report(code: str, message: str, hint: str) -> None:
-    """Writes `error[code]: message` and `hint: …` to stderr. Since 0.1."""
-    sys.stderr.write(f"error[{code}]: {' '.join(message.split())}\n")
-    if hint:
-        sys.stderr.write(f"hint: {' '.join(hint.split())}\n")
-
-
-def report_error(error: FlagkitError) -> int:
-    """Writes one of our own errors and answers its exit code. Since 0.1."""
+def report_of(error: FlagkitError) -> Report:
+    """One of our own errors as it is shown."""
     message = error.message
+    details: tuple[str, ...] = ()
     if isinstance(error, DocumentError) and error.violations and error.violations[0].location not in message:
-        message = f"{message}: {violation_line(error.violations[0])}"
-    report(error.code, message, error.hint)
+        message = f"{message}: {_violation_line(error.violations[0])}"
     if isinstance(error, RuleError) and error.rule:
-        sys.stderr.write("".join(f"  {line}\n" for line in error.caret.splitlines()))
-    return exit_code(error)
+        details = tuple(error.caret.splitlines())
+    return Report(error.code, message, error.hint, exit_code(error), details)
 
 
-def report_bug(error: Exception) -> int:
-    """Writes an error nobody expected, as one line; with FLAGKIT_TRACEBACK=1 it is raised again. Since 0.1."""
-    if os.environ.get("FLAGKIT_TRACEBACK"):
-        raise error
-    hint = "This is a bug; run again with FLAGKIT_TRACEBACK=1 and report what it prints."
-    report("internal", f"{type(error).__name__}: {error}", hint)
-    return BUG
+def _violation_line(violation: Violation) -> str:
+    """One break of AWS's format in one line."""
+    said = violation.message or violation.reason
+    value = f" ({violation.value})" if violation.value else ""
+    return f"{violation.location or 'document'}: {violation.constraint}{f': {said}' if said else ''}{value}"

@@ -10,17 +10,21 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from flagkit.admin.diff import DocumentDiff, compare
-from flagkit.admin.stores import FlagStore, Note, Receipt, Stored
-from flagkit.cli import words
-from flagkit.cli.deploying import DeployOptions, deploy, pending, read_when_busy
-from flagkit.cli.screen import changes as show_changes
-from flagkit.cli.screen import print_json, say
-from flagkit.cli.world import World, world_of
-from flagkit.core.documents import FlagDocument
+from flagkit.cli import options
+from flagkit.cli.arguments import Context
+from flagkit.cli.context import CliContext, cli_context
+from flagkit.cli.deploy import DeployOptions, deploy_version, pending
+from flagkit.cli.output import changes as show_changes
+from flagkit.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from flagkit.admin.diff import DocumentDiff
+    from flagkit.admin.stores import FlagStore, Receipt, Stored
+    from flagkit.core.documents import FlagDocument
 
 
 @dataclass(slots=True)
@@ -72,36 +76,36 @@ class ChangeOptions:
     dry_run: bool
     as_json: bool
     save_only: bool
-    deployment: DeployOptions
+    deploying: DeployOptions
 
 
 def changes(command: Callable[..., Change]) -> Callable[..., int]:
     """Makes a command of a function from words to a `Change`: adds the common options and carries the change out."""
 
     def run(  # noqa: PLR0913, PLR0917 - each is an option
-        context: typer.Context,
-        source: words.Source = None,
-        reason: words.Reason = "",
-        yes: words.Yes = False,
-        dry_run: words.DryRun = False,
-        as_json: words.AsJson = False,
-        save_only: words.SaveOnly = False,
-        pace: words.Pace = None,
-        when_busy: words.WhenBusy = None,
-        wait: words.Wait = False,
+        context: Context,
+        source: options.Source = None,
+        reason: options.Reason = "",
+        yes: options.Yes = False,
+        dry_run: options.DryRun = False,
+        as_json: options.AsJson = False,
+        save_only: options.SaveOnly = False,
+        pace: options.Pace = None,
+        when_busy: options.WhenBusy = None,
+        wait: options.Wait = False,
         **own: object,
     ) -> int:
         change = command(**own)
         how = DeployOptions(
             pace=pace or ("immediate" if change.emergency else "guarded"),
-            when_busy="replace" if change.stop_running else read_when_busy(when_busy),
+            when_busy="replace" if change.stop_running else when_busy,
             yes=yes,
             as_json=as_json,
             emergency=change.emergency,
             wait=wait,
         )
         return carry_out(
-            world_of(context), change, ChangeOptions(source, reason, yes, dry_run, as_json, save_only, how)
+            cli_context(context), change, ChangeOptions(source, reason, yes, dry_run, as_json, save_only, how)
         )
 
     # Not functools.wraps: it would put the command's annotations in place of the common ones.
@@ -113,29 +117,32 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
         parameter.replace(kind=parameter.KEYWORD_ONLY)
         for parameter in (*added[:1], *mine.parameters.values(), *added[1:])
     ]
-    run.__signature__ = mine.replace(parameters=keyword, return_annotation=int)  # type: ignore[attr-defined] # read by typer
+    run.__signature__ = mine.replace(parameters=keyword, return_annotation=int)  # type: ignore[attr-defined] # read by arguments.py
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword}
     return run
 
 
-def carry_out(world: World, change: Change, options: ChangeOptions) -> int:
-    """Carries a change out, and answers the exit code."""
-    with world.store(options.source, may_create=change.may_create) as store:
-        current = EditContext(store, store.read(missing_ok=change.may_create), world.clock.now())
-        if not options.as_json:
+def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
+    """Carry a change out and return the exit code."""
+    from flagkit.admin.diff import compare
+    from flagkit.admin.stores import Note
+
+    with cli.store(chosen.source, may_create=change.may_create) as store:
+        current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now())
+        if not chosen.as_json:
             _show_remarks(change, store)
         new = change.edit(current)
         diff = compare(current.document, new)
         if not diff.flags:
-            return _nothing_to_do(world, store, options)
-        if not options.as_json:
+            return _nothing_to_do(cli, store, chosen)
+        if not chosen.as_json:
             show_changes(diff.to_text())
-        if options.dry_run:
-            return _dry(diff, options)
-        options.deployment.check(world, store.deployments, save_only=options.save_only)
-        world.confirm(store.url, assume_yes=options.yes)
-        receipt = store.save(current.stored, new, Note(options.reason))
-        return _saved(world, store, diff, receipt, options)
+        if chosen.dry_run:
+            return _dry(diff, chosen)
+        chosen.deploying.check(cli, store.deployments, save_only=chosen.save_only)
+        cli.confirm(store.url, assume_yes=chosen.yes)
+        receipt = store.save(current.stored, new, Note(chosen.reason))
+        return _saved(cli, store, diff, receipt, chosen)
 
 
 def _show_remarks(change: Change, store: FlagStore) -> None:
@@ -146,37 +153,37 @@ def _show_remarks(change: Change, store: FlagStore) -> None:
         say(f"note: {left}; this change will be deployed with it, or deploy it first: flagkit deploy")
 
 
-def _nothing_to_do(world: World, store: FlagStore, options: ChangeOptions) -> int:
+def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> int:
     left = pending(store.deployments)
-    if left is None or options.dry_run or options.save_only:
-        if options.as_json:
+    if left is None or chosen.dry_run or chosen.save_only:
+        if chosen.as_json:
             print_json({"changed": False})
         else:
-            typer.echo("nothing to change: it is so already")
+            click.echo("nothing to change: it is so already")
         return 0
     say(f"nothing to change in the flags, but {left}")
-    world.confirm(store.url, assume_yes=options.yes)
-    return deploy(world, store, None, options.deployment, options.reason)
+    cli.confirm(store.url, assume_yes=chosen.yes)
+    return deploy_version(cli, store, None, chosen.deploying, chosen.reason)
 
 
-def _dry(diff: DocumentDiff, options: ChangeOptions) -> int:
-    if options.as_json:
+def _dry(diff: DocumentDiff, chosen: ChangeOptions) -> int:
+    if chosen.as_json:
         print_json({"changed": False, "dry_run": True, "changes": diff.to_dict()})
     else:
-        typer.echo("dry run: nothing was changed")
+        click.echo("dry run: nothing was changed")
     return 0
 
 
-def _saved(world: World, store: FlagStore, diff: DocumentDiff, receipt: Receipt, options: ChangeOptions) -> int:
+def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Receipt, chosen: ChangeOptions) -> int:
     number = receipt.version.number
-    if not options.as_json:
-        typer.echo(f"saved as version {number}" if receipt.is_new else f"version {number} says so already")
+    if not chosen.as_json:
+        click.echo(f"saved as version {number}" if receipt.is_new else f"version {number} says so already")
     code = 0
-    if store.deployments is not None and not options.save_only:
-        code = deploy(world, store, number, options.deployment, options.reason)
+    if store.deployments is not None and not chosen.save_only:
+        code = deploy_version(cli, store, number, chosen.deploying, chosen.reason)
     elif store.deployments is not None:
         say("not deployed yet; `flagkit deploy` does it")
-    if options.as_json:
+    if chosen.as_json:
         data = {"changed": receipt.is_new, "version": number, "label": receipt.version.label}
         print_json({**data, "changes": diff.to_dict(), "exit_code": code})
     return code

@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
-from flagkit.cli import words
-from flagkit.cli.failures import FOUND
-from flagkit.cli.screen import paragraph, print_json
-from flagkit.cli.world import world_of
-from flagkit.core.documents import FlagDocument
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.context import cli_context
+from flagkit.cli.errors import FOUND
+from flagkit.cli.output import paragraph, print_json
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.stale import Reference, Stale
     from flagkit.admin.stores import FlagStore
+    from flagkit.core.documents import FlagDocument
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build", "venv"})
 _CODE = frozenset(
@@ -30,37 +31,36 @@ _MAX_BYTES = 2_000_000
 
 
 def stale(
-    context: typer.Context,
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Code: files or directories.", show_default=False)
-    ],
-    days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="Always on or off for so many days.")] = 90,
-    fix_list: Annotated[
-        bool, typer.Option("--fix-list", help="Also every line of code that a clean-up touches.")
-    ] = False,
-    source: words.Source = None,
-    as_json: words.AsJson = False,
+    context: Context,
+    paths: Annotated[list[Path], Argument(metavar="PATH...", help="Code: files or directories.")],
+    days: Annotated[int, Option("--days", metavar="N", min=1, help="Always on or off for so many days.")] = 90,
+    fix_list: Annotated[bool, Option("--fix-list", help="Also every line of code that a clean-up touches.")] = False,
+    source: options.Source = None,
+    as_json: options.AsJson = False,
 ) -> int:
-    """Find flags that are done: in code but not in the document, the other way round, or always on or off.
+    """Find flags that can be removed.
+
+    Flags that are in the code but not in the document, in the document but not in the code, or constantly on or
+    off.
 
     Example: flagkit stale src/ --days 60 --fix-list
     """
     from flagkit.admin.stale import find_stale, scan
 
-    world = world_of(context)
+    cli = cli_context(context)
     references = [reference for path in _files(paths) for reference in scan(str(path), _text(path))]
-    with world.store(source) as store:
+    with cli.store(source) as store:
         document = store.read().document
         changed = _last_changed(store, document)
-    found = find_stale(document, references, changed, now=world.clock.now(), days=days)
+    found = find_stale(document, references, changed, now=cli.clock.now(), days=days)
     if as_json:
         print_json({"stale": [_data(item) for item in found]})
         return FOUND if found else 0
     for item in found:
         paragraph(f"{item.key}: {item.finding.replace('_', ' ')}: {item.reason}")
         for line in _lines(item.places) if fix_list else ():
-            typer.echo(f"  {line}")
-    typer.echo(f"{len(found)} stale" if found else "no flag is stale")
+            click.echo(f"  {line}")
+    click.echo(f"{len(found)} stale" if found else "no flag is stale")
     return FOUND if found else 0
 
 

@@ -1,4 +1,4 @@
-"""The machine's own world: who is there to ask, where progress is drawn, when colours are used."""
+"""The machine's own cli: who is there to ask, where progress is drawn, when colours are used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from flagkit.cli.screen import changes, has_colours
-from flagkit.cli.world import World, environment, real_world, world_of
+from flagkit.cli.context import CliContext, cli_context, environment, machine_context
+from flagkit.cli.output import changes, has_colours
 from flagkit.runtime.clock import SystemClock
 
 
@@ -18,23 +18,23 @@ class Screen(io.StringIO):
 
 def test_a_person_is_there_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("test\n"))
-    assert real_world().ask is None
+    assert machine_context().ask is None
     monkeypatch.setattr("sys.stdin", Screen("test\n"))
     monkeypatch.setattr("sys.stderr", Screen())
-    world = real_world()
-    assert world.is_terminal
-    assert isinstance(world.clock, SystemClock)
-    assert world.ask is not None
-    assert world.ask("Its name? ").strip() == "test"
+    cli = machine_context()
+    assert cli.is_terminal
+    assert isinstance(cli.clock, SystemClock)
+    assert cli.ask is not None
+    assert cli.ask("Its name? ").strip() == "test"
     with pytest.raises(KeyboardInterrupt):
-        world.ask("and now? ")
+        cli.ask("and now? ")
 
 
 def test_a_context_without_a_world_has_the_machines() -> None:
     class Context:
         obj = None
 
-    assert isinstance(world_of(Context()), World)  # type: ignore[arg-type]
+    assert isinstance(cli_context(Context()), CliContext)  # type: ignore[arg-type]
 
 
 def test_a_file_has_no_environment() -> None:

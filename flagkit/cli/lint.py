@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated
 
-import typer
+import click
 
-from flagkit.cli import words
-from flagkit.cli.failures import FOUND
-from flagkit.cli.loading import fetch, read_flags
-from flagkit.cli.screen import print_json
-from flagkit.cli.world import world_of
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.context import cli_context, fetch, read_flags
+from flagkit.cli.errors import FOUND
+from flagkit.cli.output import print_json
 from flagkit.core.lint import Finding, Severity
 from flagkit.core.lint import lint as lint_document
 from flagkit.errors import UsageError
@@ -19,31 +19,33 @@ from flagkit.sources import DocumentKind
 
 
 def lint(
-    context: typer.Context,
+    context: Context,
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="A file or address; $FLAGKIT_SOURCE, else flags.json.")
+        str | None, Argument(metavar="[SOURCE]", help="A file or address; $FLAGKIT_SOURCE, else flags.json.")
     ] = None,
-    saved: words.Saved = False,
+    saved: options.Saved = False,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="OTHER", help="Also find percentages that OTHER dealt differently."),
+        Option("--against", metavar="OTHER", help="Also find percentages that OTHER dealt differently."),
     ] = None,
     context_key: Annotated[
-        list[str] | None, typer.Option("--context-key", metavar="NAME", help="A key that code sets; may be repeated.")
+        list[str] | None, Option("--context-key", metavar="NAME", help="A key that code sets; may be repeated.")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
-    as_json: words.AsJson = False,
+    strict: Annotated[bool, Option("--strict", help="Warnings fail, too.")] = False,
+    as_json: options.AsJson = False,
 ) -> int:
-    """Check a document: everything AWS would refuse, and everything that was hardly meant. Exit code 1 if it fails.
+    """Check a document against AWS's format and find likely mistakes.
+
+    Exit code 1 if there is an error.
 
     Example: flagkit lint flags.json --strict
     """
-    world = world_of(context)
-    document = fetch(world, source, saved=saved)
+    cli = cli_context(context)
+    document = fetch(cli, source, saved=saved)
     if document.kind is DocumentKind.FEATURE_FLAGS:
         raise UsageError("rules weren't delivered, so there is nothing to check", hint="Check what is saved: --saved.")
-    previous = None if against is None else read_flags(fetch(world, against))
-    findings = lint_document(document.content, now=world.clock.now(), previous=previous, known_keys=context_key)
+    previous = None if against is None else read_flags(fetch(cli, against))
+    findings = lint_document(document.content, now=cli.clock.now(), previous=previous, known_keys=context_key)
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     failed = any(finding.severity in failing for finding in findings)
     if as_json:
@@ -55,7 +57,7 @@ def lint(
 
 def _print_findings(findings: tuple[Finding, ...], name: str) -> None:
     for finding in findings:
-        typer.echo(finding.to_text(name))
+        click.echo(finding.to_text(name))
     counted = Counter(finding.severity for finding in findings)
     parts = [f"{counted[kind]} {kind.value}{'s' if counted[kind] > 1 else ''}" for kind in Severity if counted[kind]]
-    typer.echo(", ".join(parts) or "ok")
+    click.echo(", ".join(parts) or "ok")

@@ -6,48 +6,45 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
-from flagkit.admin.diff import DocumentDiff, compare
-from flagkit.admin.stores import FlagStore
-from flagkit.cli import words
-from flagkit.cli.changing import Change, EditContext
-from flagkit.cli.failures import FOUND
-from flagkit.cli.loading import fetch, read_text, write_text
-from flagkit.cli.screen import changes as show_changes
-from flagkit.cli.screen import print_json, say
-from flagkit.cli.world import world_of
-from flagkit.core.documents import FlagDocument
+from flagkit import admin
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.change import Change, EditContext, changes
+from flagkit.cli.context import cli_context, fetch, read_text, write_text
+from flagkit.cli.errors import FOUND
+from flagkit.cli.output import changes as show_changes
+from flagkit.cli.output import print_json, say
 from flagkit.errors import UsageError
 from flagkit.sources.addresses import parse
 
 if TYPE_CHECKING:
+    from flagkit.admin.diff import DocumentDiff
     from flagkit.admin.powertools import Imported
+    from flagkit.admin.stores import FlagStore
+    from flagkit.core.documents import FlagDocument
 
-TomlFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="Flags as TOML; see docs/authoring.md.", show_default=False)
-]
-ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit code 1 if there is a difference, for CI.")]
+TomlFile = Annotated[Path, Argument(metavar="FILE", help="Flags as TOML; see docs/authoring.md.")]
+ExitCode = Annotated[bool, Option("--exit-code", help="Exit code 1 if there is a difference, for CI.")]
 
 
 def pull(
-    context: typer.Context,
+    context: Context,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file; stdout if left out.")
+        Path | None, Option("--output", "-o", metavar="FILE", help="The file; stdout if left out.")
     ] = None,
-    source: words.Source = None,
-    version: words.VersionNumber = None,
+    source: options.Source = None,
+    version: options.VersionNumber = None,
 ) -> int:
-    """Write the saved flags as readable TOML.
+    """Write the saved flags as TOML.
 
     Example: flagkit pull -o flags.toml
     """
-    from flagkit.admin import code
-
-    with world_of(context).store(source) as store:
-        text = code.pull(store.read(version).document)
+    with cli_context(context).store(source) as store:
+        text = admin.code.pull(store.read(version).document)
     if output is None:
-        typer.echo(text, nl=False)
+        click.echo(text, nl=False)
     else:
         write_text(output, text)
         say(f"written: {output}")
@@ -55,71 +52,74 @@ def pull(
 
 
 def plan(
-    context: typer.Context,
+    context: Context,
     file: TomlFile,
-    source: words.Source = None,
-    as_json: words.AsJson = False,
+    source: options.Source = None,
+    as_json: options.AsJson = False,
     exit_code: ExitCode = False,
 ) -> int:
-    """Show what `apply` would change, and what somebody changed elsewhere.
+    """Show what `apply` would change.
+
+    Includes what others changed in the meantime.
 
     Example: flagkit plan flags.toml --exit-code
     """
-    from flagkit.admin import code
-
     text = read_text(file)
-    with world_of(context).store(source, may_create=True) as store:
-        diff = code.plan(store.read(missing_ok=True).document, text).diff
+    with cli_context(context).store(source, may_create=True) as store:
+        diff = admin.code.plan(store.read(missing_ok=True).document, text).diff
     return _show(diff, as_json=as_json, exit_code=exit_code)
 
 
+@changes
 def apply(file: TomlFile) -> Change:
-    """Make the saved flags exactly what a TOML file says.
+    """Make the saved flags equal to a TOML file.
 
     Example: flagkit apply flags.toml -m "release 12"
     """
-    from flagkit.admin import code
-
     text = read_text(file)
-    return Change(lambda current: code.plan(current.document, text).document, may_create=True)
+    return Change(lambda current: admin.code.plan(current.document, text).document, may_create=True)
 
 
 def diff(
-    context: typer.Context,
-    other: Annotated[
-        str | None, typer.Argument(metavar="[OTHER]", help="A file or an address to compare with.", show_default=False)
-    ] = None,
-    first: Annotated[int | None, typer.Option("--from", metavar="N", min=1, help="An older version.")] = None,
-    second: Annotated[int | None, typer.Option("--to", metavar="N", min=1, help="A newer version; the newest.")] = None,
-    source: words.Source = None,
-    as_json: words.AsJson = False,
+    context: Context,
+    other: Annotated[str | None, Argument(metavar="[OTHER]", help="A file or an address to compare with.")] = None,
+    first: Annotated[int | None, Option("--from", metavar="N", min=1, help="An older version.")] = None,
+    second: Annotated[int | None, Option("--to", metavar="N", min=1, help="A newer version; the newest.")] = None,
+    source: options.Source = None,
+    as_json: options.AsJson = False,
     exit_code: ExitCode = False,
 ) -> int:
-    """Show what is different, flag by flag: saved against served, two versions, or two places.
+    """Compare versions or sources, flag by flag.
+
+    Compares the saved version with the live one, two versions, or two sources.
 
     Example: flagkit diff --from 3 --to 5
     """
-    world = world_of(context)
+    from flagkit.core.documents import FlagDocument
+
+    cli = cli_context(context)
     if other is not None and (first is not None or second is not None):
         raise UsageError("another place or versions, not both")
-    with world.store(source) as store:
+    with cli.store(source) as store:
         newest = store.read(second)
         if other is not None:
-            before, after = newest.document, FlagDocument.parse(fetch(world, other).content)
+            before, after = newest.document, FlagDocument.parse(fetch(cli, other).content)
         else:
             before, after = _older(store, first, newest.version.number), newest.document
-    return _show(compare(before, after), as_json=as_json, exit_code=exit_code)
+    return _show(admin.diff.compare(before, after), as_json=as_json, exit_code=exit_code)
 
 
 def export(
-    context: typer.Context,
+    context: Context,
     agent_local: Annotated[
         Path | None,
-        typer.Option("--agent-local", metavar="DIR", help="Files for the Agent's local development mode, into DIR."),
+        Option("--agent-local", metavar="DIR", help="Files for the Agent's local development mode, into DIR."),
     ] = None,
-    source: words.Source = None,
+    source: options.Source = None,
 ) -> int:
-    """Write the saved flags for another program, e.g. AWS's Agent on a laptop.
+    """Write the saved flags for another program.
+
+    For example for the AppConfig Agent's local development mode.
 
     Example: flagkit export --agent-local ./agent
     """
@@ -127,7 +127,7 @@ def export(
 
     if agent_local is None:
         raise UsageError("export to what?", hint="Give --agent-local DIR.")
-    with world_of(context).store(source) as store:
+    with cli_context(context).store(source) as store:
         files = export_agent_local(store.read().document, *_names(store.url))
     try:
         agent_local.mkdir(parents=True, exist_ok=True)
@@ -139,12 +139,13 @@ def export(
     return 0
 
 
+@changes
 def import_flags(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Feature flags of Powertools, as JSON.", show_default=False)
-    ],
+    file: Annotated[Path, Argument(metavar="FILE", help="Feature flags of Powertools, as JSON.")],
 ) -> Change:
-    """Add the flags of a Powertools document. What can't be expressed is listed and left out.
+    """Add the flags of a Powertools document.
+
+    Rules that cannot be expressed are listed.
 
     Example: flagkit import features.json --source flags.json
     """
@@ -178,6 +179,8 @@ def _merged(document: FlagDocument, other: FlagDocument) -> FlagDocument:
 
 
 def _older(store: FlagStore, number: int | None, newest: int) -> FlagDocument:
+    from flagkit.core.documents import FlagDocument
+
     if number is not None:
         return store.read(number).document
     if store.deployments is not None:
@@ -193,7 +196,7 @@ def _show(found: DocumentDiff, *, as_json: bool, exit_code: bool) -> int:
     elif found.flags:
         show_changes(found.to_text())
     else:
-        typer.echo("no difference")
+        click.echo("no difference")
     return FOUND if exit_code and found.flags else 0
 
 

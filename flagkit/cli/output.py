@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
-import typer
+import click
 
 WIDTH = 80
-_COLOURS = {"+ ": typer.colors.GREEN, "- ": typer.colors.RED, "~ ": typer.colors.YELLOW}
+_COLOURS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
 
 def print_json(value: object) -> None:
-    """Writes one JSON value to stdout. Since 0.1."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Writes one JSON value to stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes rows in columns, never wider than 80: the last column is cut off. Since 0.1."""
+    """Writes rows in columns, never wider than 80: the last column is cut off."""
     cells = [[*map(str, row)] for row in rows]
     widths = [max(len(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
     room = WIDTH - 2 * (len(head) - 1)
@@ -30,11 +31,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths[-1] = max(room - sum(widths[:-1]), 8)
     for row in [list(head), *cells]:
         line = "  ".join(f"{shortened(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True))
-        typer.echo(line.rstrip())
+        click.echo(line.rstrip())
 
 
 def changes(text: str) -> None:
-    """Writes a difference in lines of at most 80 columns, its signs coloured on a terminal that takes it. Since 0.1."""
+    """Writes a difference in lines of at most 80 columns, its signs coloured on a terminal that takes it."""
     for line in text.splitlines():
         words = line.lstrip()
         indent = " " * (len(line) - len(words))
@@ -42,24 +43,29 @@ def changes(text: str) -> None:
         for shown in textwrap.wrap(
             words, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
         ):
-            typer.echo(typer.style(shown, fg=colour, bold=True) if colour and has_colours() else shown)
+            click.echo(click.style(shown, fg=colour, bold=True) if colour and has_colours() else shown)
 
 
 def say(text: str) -> None:
-    """Writes what is going on to stderr, so that stdout stays the answer. Since 0.1."""
-    typer.echo(text, err=True)
+    """Writes what is going on to stderr, so that stdout stays the answer."""
+    click.echo(text, err=True)
 
 
 def paragraph(text: str, indent: str = "") -> None:
-    """Writes a sentence in lines of at most 80 columns. Since 0.1."""
-    typer.echo(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
+    """Writes a sentence in lines of at most 80 columns."""
+    click.echo(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
 
 
 def has_colours() -> bool:
-    """Whether stdout takes colours: a terminal, and `NO_COLOR` isn't set (no-color.org). Since 0.1."""
+    """Whether stdout takes colours: a terminal, and `NO_COLOR` isn't set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def shortened(text: str, width: int) -> str:
-    """Text of at most so many characters. Since 0.1."""
+    """Text of at most so many characters."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def moment(at: dt.datetime) -> str:
+    """A moment for people, in UTC."""
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,276 @@
+"""Deployments: status, deploy, stop, rollback, and the deployment that follows a change. It saves nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import click
+
+from flagkit.cli import options
+from flagkit.cli.arguments import Context, Option
+from flagkit.cli.context import CliContext, cli_context
+from flagkit.cli.errors import NOT_DEPLOYED
+from flagkit.cli.output import print_json, say
+from flagkit.errors import DeploymentBusyError, FlagkitError, UsageError
+
+if TYPE_CHECKING:
+    from flagkit.admin.stores import Deployment, Deployments, FlagStore, WhenBusy
+
+
+def status(
+    context: Context, source: options.Source = None, yes: options.Yes = False, as_json: options.AsJson = False
+) -> int:
+    """Show which version is saved and which is live.
+
+    Offers to deploy what is saved but not deployed.
+
+    Example: flagkit status
+    """
+    cli = cli_context(context)
+    with cli.store(source) as store:
+        if store.deployments is None:
+            newest = store.read().version
+            text = f"version {newest.number} is served: in a file, saved is served"
+            if as_json:
+                print_json({"newest": newest.number, "served": newest.number, "pending": False, "text": text})
+            else:
+                click.echo(text)
+            return 0
+        found = store.deployments.status()
+        if as_json:
+            data = {
+                "newest": found.newest,
+                "served": found.served,
+                "pending": found.is_pending,
+                "text": found.to_text(),
+            }
+            print_json({**data, "running": None if found.running is None else _deployment_data(found.running)})
+            return NOT_DEPLOYED if found.is_pending else 0
+        click.echo(found.to_text())
+        if found.running is not None:
+            running = found.running
+            click.echo(f"deployment {running.number} is running: {running.state.lower()}, {running.percent:.0f} %")
+        if not found.is_pending:
+            return 0
+        if found.was_taken_back or not cli.agrees("Deploy it now?", assume_yes=yes):
+            say("`flagkit deploy` deploys it")
+            return NOT_DEPLOYED
+        cli.confirm(store.url, assume_yes=yes)
+        return deploy_version(cli, store, None, DeployOptions(yes=yes), "")
+
+
+def deploy(  # noqa: PLR0913, PLR0917 - each is an option
+    context: Context,
+    number: Annotated[
+        int | None, Option("--version", metavar="N", min=1, help="This version; the newest where left out.")
+    ] = None,
+    again: Annotated[bool, Option("--again", help="Also what was deployed and taken back.")] = False,
+    source: options.Source = None,
+    reason: options.Reason = "",
+    yes: options.Yes = False,
+    pace: options.Pace = None,
+    when_busy: options.WhenBusy = None,
+    wait: options.Wait = False,
+) -> int:
+    """Deploy the newest saved version.
+
+    Example: flagkit deploy --pace immediate
+    """
+    cli = cli_context(context)
+    how = DeployOptions(pace=pace or "guarded", when_busy=when_busy, yes=yes, wait=wait)
+    with cli.store(source) as store:
+        if number is None and pending(store.deployments) is None:
+            click.echo("nothing to deploy: what is saved is served")
+            return 0
+        cli.confirm(store.url, assume_yes=yes)
+        return deploy_version(cli, store, number, how, reason, again)
+
+
+def stop(context: Context, source: options.Source = None, yes: options.Yes = False) -> int:
+    """Stop the running deployment.
+
+    All users get the version that was live before.
+
+    Example: flagkit stop
+    """
+    return _take_back(cli_context(context), source, yes=yes, finished=False)
+
+
+def rollback(context: Context, source: options.Source = None, yes: options.Yes = False) -> int:
+    """Roll back the last finished deployment.
+
+    Possible within 72 hours. The saved versions stay.
+
+    Example: flagkit rollback
+    """
+    return _take_back(cli_context(context), source, yes=yes, finished=True)
+
+
+def _take_back(cli: CliContext, source: str | None, *, yes: bool, finished: bool) -> int:
+    with cli.store(source) as store:
+        deployments = store.deployments
+        if deployments is None:
+            raise UsageError("a file has no deployments", hint="`flagkit revert --last` undoes the last change.")
+        cli.confirm(store.url, assume_yes=yes)
+        taken = deployments.revert() if finished else deployments.stop()
+        if taken.is_running:
+            *_, taken = deployments.follow(taken.number)
+        click.echo(f"deployment {taken.number}: {taken.state.lower().replace('_', ' ')}")
+        click.echo(deployments.status().to_text())
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """How to deploy.
+
+    Attributes:
+        pace: guarded, immediate or the id of a strategy.
+        when_busy: what to do while another deployment runs; None: wait, in an emergency ask whether to stop it.
+        yes: ask nothing.
+        as_json: say nothing on stdout.
+        emergency: never wait behind another deployment.
+        wait: stay until the watch by alarms is over, too.
+    """
+
+    pace: str = "guarded"
+    when_busy: WhenBusy | None = None
+    yes: bool = False
+    as_json: bool = False
+    emergency: bool = False
+    wait: bool = False
+
+    def check(self, cli: CliContext, deployments: Deployments | None, *, save_only: bool) -> None:
+        """Refuses an emergency that would have to wait, before anything is saved.
+
+        Raises:
+            DeploymentBusyError: another deployment runs, and nobody said to stop it.
+        """
+        if not self.emergency or self.when_busy is not None or deployments is None or save_only:
+            return
+        running = deployments.status().running
+        if running is None:
+            return
+        what = f"deployment {running.number} is running ({running.state.lower()}, {running.percent:.0f} %)"
+        if self.yes or not cli.agrees(f"{what}. Stop it?", assume_yes=False):
+            raise DeploymentBusyError(what, hint="Nothing was changed. To stop it and go on: --stop-running.")
+
+    def busy(self) -> WhenBusy:
+        """What to do while another deployment runs."""
+        # An emergency comes here only after somebody agreed to stop what runs, or nothing ran.
+        return self.when_busy or ("replace" if self.emergency else "wait")
+
+
+def pending(deployments: Deployments | None) -> str | None:
+    """What is saved but not deployed, in a sentence; None if nothing is."""
+    if deployments is None:
+        return None
+    status = deployments.status()
+    return status.to_text() if status.is_pending and status.newest > 0 else None
+
+
+def deploy_version(
+    cli: CliContext, store: FlagStore, version: int | None, how: DeployOptions, reason: str, again: bool = False
+) -> int:
+    """Deploys a version (what is left where None), shows the progress, and answers the exit code."""
+    deployments = store.deployments
+    if deployments is None:
+        say("a file has no deployments: saved is served")
+        return 0
+    running = deployments.status().running
+    if running is not None and running.version != version and how.busy() == "wait":
+        say(f"waiting for deployment {running.number}, which runs already ({running.state.lower()}; see --when-busy)")
+    try:
+        if version is None:
+            started = deployments.finish(pace=how.pace, when_busy=how.busy(), again=again)
+        else:
+            started = deployments.deploy(version, pace=how.pace, when_busy=how.busy(), reason=reason)
+    except FlagkitError:
+        if version is not None:
+            say(f"version {version} is saved but not deployed")
+        raise
+    if started is None:
+        if version is None:
+            _echo(how, "nothing to deploy: " + deployments.status().to_text())
+            return 0
+        _echo(how, f"version {version} is saved and waits; `flagkit deploy` deploys it when the other one is done")
+        return NOT_DEPLOYED
+    return follow(cli, deployments, started, how)
+
+
+def follow(cli: CliContext, deployments: Deployments, started: Deployment, how: DeployOptions) -> int:
+    """Shows a deployment until it has ended, and answers the exit code."""
+    last = started
+    if started.is_running:
+        steps = _until_served(deployments.follow(started.number), wait=how.wait)
+        last = watch(steps, started, is_terminal=cli.is_terminal and not how.as_json)
+    if last.state in {"COMPLETE", "BAKING"}:
+        watched = "; alarms watch it and may take it back (--wait stays until they are done)"
+        _echo(how, f"deployed: version {last.version} is served{watched if last.state == 'BAKING' else ''}")
+        return 0
+    why = next((event.description for event in reversed(last.events) if event.description), "")
+    say(f"warning: deployment {last.number} ended {last.state.lower().replace('_', ' ')}{f': {why}' if why else ''}")
+    say(f"version {last.version} is saved but not served; `flagkit status` shows what is")
+    return NOT_DEPLOYED
+
+
+def _until_served(steps: Iterator[Deployment], *, wait: bool) -> Iterator[Deployment]:
+    for step in steps:
+        yield step
+        if step.state == "BAKING" and not wait:
+            return
+
+
+def _echo(how: DeployOptions, text: str) -> None:
+    if how.as_json:
+        say(text)
+    else:
+        click.echo(text)
+
+
+def watch(steps: Iterable[Deployment], started: Deployment, *, is_terminal: bool) -> Deployment:
+    """Shows every step and returns the last one."""
+    return _bar(steps, started) if is_terminal else _lines(steps, started)
+
+
+def line(deployment: Deployment) -> str:
+    """One step in a line."""
+    return f"deployment {deployment.number}: {deployment.state.lower().replace('_', ' ')} {deployment.percent:.0f} %"
+
+
+def _lines(steps: Iterable[Deployment], started: Deployment) -> Deployment:
+    last = started
+    shown = line(started)
+    say(shown)
+    for last in steps:
+        if line(last) != shown:
+            shown = line(last)
+            say(shown)
+    return last
+
+
+def _bar(steps: Iterable[Deployment], started: Deployment) -> Deployment:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.percentage:>3.0f} %"))
+    last = started
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task(line(started).rpartition(" ")[0].rpartition(" ")[0], total=100)
+        for last in steps:
+            state = last.state.lower().replace("_", " ")
+            progress.update(task, completed=last.percent, description=f"deployment {last.number}: {state}")
+    return last
+
+
+def _deployment_data(deployment: Deployment) -> dict[str, object]:
+    return {
+        "number": deployment.number,
+        "version": deployment.version,
+        "state": deployment.state,
+        "percent": deployment.percent,
+    }

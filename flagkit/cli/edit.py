@@ -1,0 +1,400 @@
+"""The commands that change one flag: from words to an edit. Edits are flagkit.admin's, carrying out is `changing`'s."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import click
+
+from flagkit import admin
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.change import Change, EditContext, changes
+from flagkit.cli.context import cli_context
+from flagkit.cli.output import print_json, table
+from flagkit.cli.shell import Command, Group
+from flagkit.errors import EditError, UsageError
+
+if TYPE_CHECKING:
+    from flagkit.core.documents import FlagDocument
+
+Weights = Annotated[list[str], Argument(metavar="VARIANT=PERCENT...", help="As in red=50 blue=50.")]
+Values = Annotated[
+    list[str],
+    Argument(metavar="NAME=VALUE...", help="As in color=blue; NAME= takes a value away."),
+]
+Starts = Annotated[str | None, Option("--from", metavar="TIME", help="Open from this moment on.")]
+Ends = Annotated[str | None, Option("--until", metavar="TIME", help="Closed from this moment on.")]
+Name = Annotated[str | None, Option("--name", metavar="TEXT", help="A name for people.")]
+Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What it is for.")]
+RemoveBy = Annotated[str | None, Option("--remove-by", metavar="DAY", help="The day it is to be removed.")]
+Where = Annotated[
+    str | None,
+    Option("--where", metavar="WORDS", help="Only for these, as in 'country in US,CA and plan = pro'; '' for all."),
+]
+
+
+@changes
+def on(key: options.Key) -> Change:
+    """Switch a flag on.
+
+    Percentages, lists and schedule apply as before.
+
+    Example: flagkit on new_checkout -m "launch"
+    """
+    return Change(lambda current: admin.edits.switch_on(current.document, key))
+
+
+@changes
+def off(key: options.Key) -> Change:
+    """Switch a flag off.
+
+    Percentages, lists and schedule are kept for `on`.
+
+    Example: flagkit off new_checkout -m "too slow"
+    """
+    return Change(lambda current: admin.edits.switch_off(current.document, key))
+
+
+@changes
+def kill(
+    key: options.Key,
+    stop_running: Annotated[
+        bool, Option("--stop-running", help="Stop a deployment that is in the way, and go on.")
+    ] = False,
+) -> Change:
+    """Emergency stop: switch a flag off at once.
+
+    Deploys immediately. With --yes there are no prompts.
+
+    Example: flagkit kill new_checkout --yes --stop-running -m "double charges"
+    """
+    return Change(lambda current: admin.edits.kill(current.document, key), emergency=True, stop_running=stop_running)
+
+
+@changes
+def rollout(
+    key: options.Key,
+    percent: Annotated[str, Argument(metavar="PERCENT", help="0 to 100, as in 12.5.")],
+    by: options.By = None,
+    where: Where = None,
+    seed: options.Seed = None,
+) -> Change:
+    """Roll a flag out to a percentage of users.
+
+    Raising the percentage removes no user.
+
+    Example: flagkit rollout new_checkout 12.5 --where 'country in US,CA'
+    """
+    share = read_percent(percent)
+    rule = read_limit(where)
+    return Change(lambda current: admin.edits.rollout(current.document, key, share, by=by, where=rule, seed=seed))
+
+
+@changes
+def target(
+    key: options.Key,
+    user: options.Users = None,
+    group: options.Groups = None,
+    segment: Annotated[
+        list[str] | None, Option("--segment", metavar="NAME", help="A named group; see `flagkit segment`.")
+    ] = None,
+    variant: options.Variant = None,
+    remove: Annotated[bool, Option("--remove", help="Take it away from them instead.")] = False,
+) -> Change:
+    """Give a flag to named users, groups or segments.
+
+    They get the flag whatever the percentage is.
+
+    Example: flagkit target new_checkout --user 42 --group beta
+    """
+    if not (user or group or segment):
+        raise UsageError("nobody is named", hint="Give --user, --group or --segment.")
+    return Change(
+        lambda current: admin.edits.target(
+            current.document,
+            key,
+            users=user or (),
+            groups=group or (),
+            segments=segment or (),
+            variant=variant,
+            remove=remove,
+        )
+    )
+
+
+@changes
+def split(key: options.Key, weights: Weights, by: options.By = None, seed: options.Seed = None) -> Change:
+    """Split users between variants by percentage.
+
+    A change of the percentages moves as few users as possible.
+
+    Example: flagkit split button_color red=50 blue=50
+    """
+    shares = {name: read_percent(share) for name, share in pairs(weights, "red=50").items()}
+    return Change(lambda current: admin.edits.split(current.document, key, shares, by=by, seed=seed))
+
+
+@changes
+def attr(key: options.Key, values: Values, variant: options.Variant = None) -> Change:
+    """Set attributes of a flag or of one variant.
+
+    Example: flagkit attr banner text="Hello" size=3
+    """
+    given = pairs(values, "color=blue")
+
+    def edit(current: EditContext) -> FlagDocument:
+        # NAME= takes the value away, which an empty text would hardly mean.
+        read = {
+            name: None if text == "" else admin.edits.read_value(current.document, key, name, text)
+            for name, text in given.items()
+        }
+        return admin.edits.set_attributes(current.document, key, read, variant=variant)
+
+    return Change(edit)
+
+
+@changes
+def schedule(
+    key: options.Key,
+    starts: Starts = None,
+    ends: Ends = None,
+    clear: Annotated[bool, Option("--clear", help="Take the schedule away.")] = False,
+) -> Change:
+    """Set when a flag starts and ends.
+
+    A time without a time zone is UTC.
+
+    Example: flagkit schedule sale --from 2026-11-27T00:00 --until 2026-12-01
+    """
+    first, last = read_moment(starts), read_moment(ends)
+    return Change(
+        lambda current: admin.edits.schedule(
+            current.document, key, starts=first, ends=last, clear=clear, now=current.now
+        )
+    )
+
+
+@changes
+def create(
+    key: options.Key,
+    name: Name = None,
+    description: Description = None,
+    enabled: Annotated[bool, Option("--on/--off", help="Whether it starts on, for everybody.")] = False,
+    attributes: Annotated[
+        list[str] | None, Option("--attr", metavar="NAME=VALUE", help="A first attribute; may be repeated.")
+    ] = None,
+    remove_by: RemoveBy = None,
+) -> Change:
+    """Create a flag, off unless --on is given.
+
+    A file that does not exist is created.
+
+    Example: flagkit create new_checkout --name "New checkout" --remove-by 2027-03-01
+    """
+    values = {attribute: guess(text) for attribute, text in pairs(attributes or (), "color=blue").items()}
+    day = read_day(remove_by)
+    return Change(
+        lambda current: admin.edits.create(
+            current.document,
+            key,
+            name=name,
+            description=description,
+            enabled=enabled,
+            attributes=values or None,
+            remove_by=day,
+        ),
+        may_create=True,
+    )
+
+
+@changes
+def delete(key: options.Key) -> Change:
+    """Delete a flag.
+
+    Code that still asks for it gets its own default.
+
+    Example: flagkit delete new_checkout -m "everybody has it"
+    """
+    return Change(lambda current: admin.edits.delete(current.document, key))
+
+
+@changes
+def describe(
+    key: options.Key, name: Name = None, description: Description = None, remove_by: RemoveBy = None
+) -> Change:
+    """Set the name, description or removal date of a flag.
+
+    Example: flagkit describe new_checkout --description "One page instead of four" --remove-by 2027-03-01
+    """
+    if name is None and description is None and remove_by is None:
+        raise UsageError("nothing is given", hint="Give --name, --description or --remove-by.")
+    day: dt.date | Literal[False] | None = False if remove_by == "" else read_day(remove_by)
+    return Change(
+        lambda current: admin.edits.describe(current.document, key, name=name, description=description, remove_by=day)
+    )
+
+
+SegmentName = Annotated[str, Argument(metavar="NAME", help="The segment.")]
+
+
+def list_segments(context: Context, source: options.Source = None, as_json: options.AsJson = False) -> int:
+    """List and edit segments: named groups of users.
+
+    Without a command below it, it lists the segments and the flags that use them.
+
+    Example: flagkit segment put testers --user 42 --group qa
+    """
+    with cli_context(context).store(source) as store:
+        segments = admin.edits.list_segments(store.read().document)
+    if as_json:
+        print_json(
+            {
+                name: {**found.model_dump(exclude_defaults=True), "flags": flags}
+                for name, (found, flags) in segments.items()
+            }
+        )
+        return 0
+    rows = []
+    for name, (found, flags) in segments.items():
+        who = [*found.users, *(f"group {group}" for group in found.groups), *([found.where] if found.where else [])]
+        rows.append((name, ", ".join(flags) or "-", ", ".join(who)))
+    if rows:
+        table(("SEGMENT", "FLAGS", "WHO"), rows)
+    else:
+        click.echo("no segments yet; make one: flagkit segment put NAME --user ID")
+    return 0
+
+
+@changes
+def segment_put(
+    name: SegmentName,
+    user: options.Users = None,
+    group: options.Groups = None,
+    where: Annotated[str | None, Option("--where", metavar="WORDS", help="Who else is in, as in 'plan = pro'.")] = None,
+) -> Change:
+    """Make a segment, or replace what it says; every flag that names it follows."""
+    rule = read_limit(where) or None
+    return Change(
+        lambda current: admin.edits.put_segment(
+            current.document, name, users=user or (), groups=group or (), where=rule
+        )
+    )
+
+
+@changes
+def segment_add(name: SegmentName, user: options.Users = None, group: options.Groups = None) -> Change:
+    """Add users or groups to a segment."""
+    return Change(
+        lambda current: admin.edits.change_segment(current.document, name, users=user or (), groups=group or ())
+    )
+
+
+@changes
+def segment_remove(name: SegmentName, user: options.Users = None, group: options.Groups = None) -> Change:
+    """Remove users or groups from a segment."""
+    return Change(
+        lambda current: admin.edits.change_segment(
+            current.document, name, users=user or (), groups=group or (), remove=True
+        )
+    )
+
+
+@changes
+def segment_delete(name: SegmentName) -> Change:
+    """Delete a segment that no flag names."""
+    return Change(lambda current: admin.edits.delete_segment(current.document, name))
+
+
+SEGMENT = Group(
+    list_segments,
+    (
+        Command("put", "flagkit.cli.edit:segment_put", "Create a segment, or replace its definition."),
+        Command("add", "flagkit.cli.edit:segment_add", "Add users or groups to a segment."),
+        Command("remove", "flagkit.cli.edit:segment_remove", "Remove users or groups from a segment."),
+        Command("delete", "flagkit.cli.edit:segment_delete", "Delete a segment that no flag uses."),
+    ),
+)
+
+
+def read_limit(where: str | None) -> str | None:
+    """The native rule of a limit in words; None where there is none, "" to take it away."""
+    from flagkit.admin.where import read_where
+
+    return read_where(where) if where else where
+
+
+def pairs(given: list[str] | tuple[str, ...], example: str) -> Mapping[str, str]:
+    """`name=value` words by name.
+
+    Raises:
+        UsageError: a word has no `=`, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for word in given:
+        name, separator, value = word.partition("=")
+        if not (separator and name):
+            raise UsageError(f"{word!r} has no =", hint=f"Write it as {example}.")
+        if name in found:
+            raise UsageError(f"{name} is given twice")
+        found[name] = value
+    return found
+
+
+def read_percent(word: str) -> Decimal:
+    """`12.5` or `12.5%`; whether it lies between 0 and 100 is the edit's to say.
+
+    Raises:
+        EditError: no number.
+    """
+    try:
+        return Decimal(word.strip().removesuffix("%").strip())
+    except InvalidOperation:
+        raise EditError(f"{word!r} is no percentage", hint="Write it as 12.5 or 12.5%.") from None
+
+
+def read_moment(word: str | None) -> dt.datetime | None:
+    """An ISO time; without a zone it is UTC.
+
+    Raises:
+        UsageError: another form.
+    """
+    if word is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(word)
+    except ValueError:
+        raise UsageError(
+            f"{word!r} is no time", hint="Write it as 2026-12-01T09:00 (UTC) or 2026-12-01T09:00+01:00."
+        ) from None
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+
+
+def read_day(word: str | None) -> dt.date | None:
+    """A day as `2027-03-01`.
+
+    Raises:
+        UsageError: another form.
+    """
+    if not word:
+        return None
+    try:
+        return dt.date.fromisoformat(word)
+    except ValueError:
+        raise UsageError(f"{word!r} is no day", hint="Write it as 2027-03-01.") from None
+
+
+def guess(text: str) -> str | int | float | bool:
+    """The value that a word for an undeclared attribute means: true, false, a number, else text."""
+    if text in {"true", "false"}:
+        return text == "true"
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if number - number == 0 else text  # nan and inf are text
+    return text
