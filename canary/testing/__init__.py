@@ -68,13 +68,29 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "canary.simulator.ports": ("InMemoryAlarms", "InMemoryAliases", "InMemoryJournal", "InMemoryMetrics", "InMemoryProbes", "Simulation", "SteadyTraffic",),
+        "canary.simulator.ports": (
+            "InMemoryAlarms",
+            "InMemoryAliases",
+            "InMemoryJournal",
+            "InMemoryMetrics",
+            "InMemoryProbes",
+            "Simulation",
+            "SteadyTraffic",
+        ),
         "canary.testing.aws": ("AwsStandIn",),
         "canary.testing.firing": ("Firing",),
-        "canary.testing.foreign": ("ForeignWrite", "ForeignWriter",),
-        "canary.testing.lambda_": ("DeadLetter", "HttpAnswer", "LambdaService", "LambdaSettings", "LogLine", "Outcome", "http_event",),
+        "canary.testing.foreign": ("ForeignWrite", "ForeignWriter"),
+        "canary.testing.lambda_": (
+            "DeadLetter",
+            "HttpAnswer",
+            "LambdaService",
+            "LambdaSettings",
+            "LogLine",
+            "Outcome",
+            "http_event",
+        ),
         "canary.testing.scheduler": ("SchedulerService",),
-        "canary.testing.traffic": ("Stream", "Traffic", "TrafficCounts",),
+        "canary.testing.traffic": ("Stream", "Traffic", "TrafficCounts"),
         "flagkit.testing.clock": ("VirtualClock",),
     },
 )

@@ -159,16 +159,17 @@ def _parameter(parameter: inspect.Parameter) -> click.Parameter:
     kind, spec = get_args(parameter.annotation)
     kind, many = _single(kind)
     required = parameter.default is parameter.empty
-    default = None if required else parameter.default
+    # A required parameter has no default at all: click takes None for one.
+    default: dict[str, Any] = {} if required or many else {"default": parameter.default}
     if isinstance(spec, Argument):
         argument = _Argument(
             [parameter.name],
             type=_type(kind),
             required=required,
-            default=None if many else default,
             nargs=-1 if many else 1,
             metavar=spec.metavar,
             shell_complete=_completer(spec.complete),
+            **default,
         )
         argument.text = spec.help
         return argument
@@ -180,10 +181,10 @@ def _parameter(parameter: inspect.Parameter) -> click.Parameter:
         is_flag=is_flag,
         multiple=many,
         required=required,
-        default=() if many else default,
-        show_default=default not in (None, False, ""),
+        show_default=not (many or required) and parameter.default not in (None, False, ""),
         metavar=spec.metavar,
         help=spec.help,
+        **default,
     )
 
 

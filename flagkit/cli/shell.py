@@ -191,7 +191,7 @@ def write(report: Report, *, as_json: bool = False) -> None:
 class _Unbreakable:
     """A stream whose reader may go away: what is written then is dropped, and the command goes on.
 
-    `flagkit off pay --yes | head -1` must switch the flag off: a closed pipe is no reason to stop half-way.
+    With `flagkit off KEY` piped into `head -1`, the flag must be switched off: a closed pipe stops no change.
     """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:

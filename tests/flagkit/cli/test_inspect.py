@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flagkit.cli import run
 from flagkit.cli.output import shortened
 
 
@@ -221,16 +222,20 @@ def test_completion_prints_a_script(on_file, shell: str) -> None:
     assert "_FLAGKIT_COMPLETE" in on_file.good("completion", shell).out
 
 
-def test_commands_and_flags_complete(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_FLAGKIT_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "flagkit ro")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    assert set(on_file().out.split()) == {"rollback", "rollout"}
-    monkeypatch.setenv("COMP_WORDS", "flagkit show ne")
-    monkeypatch.setenv("COMP_CWORD", "2")
-    assert on_file().out.split() == ["new_flow"]
+def test_commands_and_flags_complete(
+    on_file, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def completed(typed: str) -> list[str]:
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        assert run((), on_file.cli) == 0
+        return capfd.readouterr().out.split()
+
+    monkeypatch.setenv("_FLAGKIT_COMPLETE", "bash_complete")
+    assert completed("flagkit ro") == ["plain,rollout", "plain,rollback"]
+    assert completed("flagkit show ne") == ["plain,new_flow"]
     monkeypatch.setenv("FLAGKIT_SOURCE", "nowhere.json")
-    assert on_file().out.split() == []
+    assert completed("flagkit show ne") == []
 
 
 def test_every_command_has_help_with_an_example() -> None:
