@@ -72,8 +72,10 @@ fuzz: $(VENV)/.dev  ## a million hostile inputs, and a million questions to two 
 	@$(BIN)/python benchmarks/fuzz.py $(ARGS)
 	@$(BIN)/python benchmarks/differential.py $(ARGS)
 
-generate: $(VENV)/.dev  ## writes the generated pages again: public API, error catalogue, command reference
+generate: $(VENV)/.dev  ## writes the generated pages again: public API, errors, commands, decisions, architecture
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python scripts/decisions_index.py
+	@$(BIN)/python scripts/architecture_picture.py
 
 format: $(VENV)/.dev  ## formats and mends what can be mended
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -22,7 +22,7 @@ ROWS = re.compile(r"[, ]*(?:traps?|rows?|pains?) (\d+(?:(?:, | and )\d+)*)")
 DECISION = re.compile(r"\bdecisions? (\d{4}(?:(?:, | and )\d{4})*)")
 FILE = re.compile(r"(?<![\w./:#-])((?:[\w.-]+/)*[\w.-]+\.md)\b")
 OUTSIDE = re.compile(r"\.\./shared|\bDESIGN\b|\btestdata/|/work/")
-MADE_BY_PROGRAMS = {"summary.md"}  # files that the programs write
+NO_FILES = {"summary.md", "NNNN-title.md"}  # what a program writes, and a pattern
 
 
 def sources() -> list[Path]:
@@ -88,7 +88,7 @@ def files_outside(text: str, names: set[str]) -> Iterator[str]:
     """Names of Markdown files that the repository doesn't have, links aside."""
     for match in FILE.finditer(re.sub(r"https?://\S+", "", text)):
         name = match[1].rsplit("/", 1)[-1]
-        if name not in names | MADE_BY_PROGRAMS:
+        if name not in names | NO_FILES:
             yield f"{match[1]}: no such file in the repository"
 
 
