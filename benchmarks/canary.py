@@ -228,10 +228,10 @@ def main(arguments: list[str]) -> None:
             results[job[0], job[1]] = tallies
             print(f"{SCENARIOS[job[0]].name} at {job[1]} requests/s done", file=sys.stderr)
     parts = [
-        "# canary beside other rules\n",
-        f"Machine: {machine()}. Steps 10, 25 and 50 %, ten minutes each; seed {options.seed}; {options.runs:,} runs of our judge in each healthy scenario, "
+        "# Comparison of release rules\n",
+        f"Machine: {machine()}. Steps 10, 25 and 50 %, ten minutes each; seed {options.seed}; {options.runs:,} runs of canary's judge in each healthy scenario, "
         f"{min(options.runs, 2000):,} in the others and of the other rules. Healthy scenarios show the share of **false** rollbacks; the others the mean minutes from the onset to "
-        "the rollback and the failed candidate requests (f) until then. CloudWatch's delay comes on top, for every rule alike. The other rules are emulated "
+        "the rollback and the failed candidate requests (f) until then. CloudWatch's delay is added for every rule alike. The other rules are emulated "
         "from their documentation and source, at their tick of one minute.\n",
     ]
     worst = 0
@@ -255,15 +255,15 @@ def main(arguments: list[str]) -> None:
     for level in TRAFFIC:
         (DOCS / f"canary-{level}.svg").write_text(picture(results, level), "utf-8")
     parts += [
-        "## At a glance\n",
+        "## Summary\n",
         *(
             f"![At {level} requests per second: worst false rollback against minutes to detection](canary-{level}.svg)\n"
             for level in TRAFFIC
         ),
-        f"The worst healthy scenario of ours: {worst} of {options.runs:,} runs rolled back "
+        f"The worst healthy scenario of canary: {worst} of {options.runs:,} runs rolled back "
         f"({100 * worst / options.runs:.3f} %, 95 % upper bound {upper_bound(worst, options.runs):.3f} %).\n",
-        "**Where we lose**: at 1 request per second a moderately bad candidate (3–10 %) is found later than by trigger-happy rules, which pay for it with the "
-        "healthy releases they take back.\n",
+        "**Where canary is slower**: at 1 request per second a moderately bad candidate (3–10 %) is found later than by the fastest rules, which roll back "
+        "many healthy releases.\n",
         "## Cold starts, latency gate\nFalse rollbacks of a healthy version whose cold requests are slow, after every weight step.\n",
         table(["requests/s", "all requests", "warm-up rule"], cold_starts(500, options.seed)),
         f"## Cost\nOne judged tick over 10 functions × 6 gates × 30 minutes: {tick_cost()} of CPU.\n",

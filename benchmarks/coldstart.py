@@ -164,16 +164,16 @@ def main(arguments: list[str]) -> None:
         [
             "# Cold start\n",
             f"Machine: {machine()}. To the first answer of a targeted flag in a document of {FLAGS} flags: import, connect, "
-            "fetch, compile, evaluate. Each start is a fresh process with its bytecode cached; all take turns; CPU is the best "
-            f"(median) of {rounds}, wall time the best. The interpreter's own start is not in it; in the right half neither are "
-            "the modules that AWS's Lambda runtime has loaded before a function's code (json, logging, enum, decimal, "
+            "fetch, compile, evaluate. Each start is a fresh process with its bytecode cached, interleaved; CPU is the best "
+            f"(median) of {rounds}, wall time the best. The interpreter's own start isn't included; the right half also excludes "
+            "the modules that AWS's Lambda runtime loads before a function's code (json, logging, enum, decimal, "
             "concurrent.futures, traceback). Agent and data plane are one HTTP server on this machine. Powertools 3.37.0 has "
-            "no store for files or the Agent: it gets the shortest that its `StoreProvider` allows.\n",
+            "no store for files or the Agent: it uses the shortest one that its `StoreProvider` allows.\n",
             table(heads, rows),
             "## Times flagkit's CPU: bare interpreter / in AWS's runtime\n",
             table(["", "Powertools, same source", "Powertools, AppConfig", "boto3 alone, AppConfig"], ratios),
-            "From AppConfig all three pay for boto3, which is nearly everything; from a file or the Agent flagkit doesn't load "
-            "it. `python -m benchmarks coldstart` takes these tables again.\n",
+            "From AppConfig all three load boto3, which is nearly all of the time; from a file or the Agent flagkit doesn't load "
+            "it. `python -m benchmarks coldstart` measures again.\n",
         ]
     )
     write("coldstart.md", text)

@@ -226,13 +226,13 @@ def main(arguments: list[str]) -> None:
     engines = [Engine(name, environment(name), 1000) for name in names]
     table_of_cases, best = evaluation(engines, options.rounds)
     parts = [
-        "# flagkit beside its peers\n",
-        f"Machine: {machine()}. 1,000 flags, 10,000 users, each engine in its own process and environment, taking turns; "
+        "# Comparison of flag libraries\n",
+        f"Machine: {machine()}. 1,000 flags, 10,000 users, each engine in its own process and environment, interleaved; "
         f"nanoseconds per evaluation, best (median) of {options.rounds} rounds, the vendor's call with a prepared context in "
-        "a plain loop. `make bench` takes these tables again.\n",
+        "a plain loop. `make bench` measures again.\n",
         "## One evaluation\n",
         table_of_cases,
-        "## In short\n",
+        "## Summary\n",
         verdicts(best),
         "## Threads\nThousand evaluations a second in total, case b. Free-threaded Python isn't measured: mmh3 has no wheel for Python 3.13t "
         "where these tables are taken.\n",

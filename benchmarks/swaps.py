@@ -108,11 +108,11 @@ def main(arguments: list[str]) -> None:
     heads = ("", "questions a second, all threads", "swaps", "errors", "torn reads")
     write(
         "swaps.md",
-        f"""# Swapping documents under load
-{READERS} threads ask {FLAGS} flags with rules in turn, through `evaluate`, `is_enabled` and `all`, while whole documents of {FLAGS} flags are parsed, compiled and put in force. An answer that mixes two versions, or a set of answers from two versions, counts as torn. Three runs of {seconds:g} s each, taking turns; medians.
+        f"""# Document swaps under load
+{READERS} threads ask {FLAGS} flags with rules in turn, through `evaluate`, `is_enabled` and `all`, while whole documents of {FLAGS} flags are parsed, compiled and installed. An answer that mixes two versions, or a set of answers from two versions, counts as torn. Three runs of {seconds:g} s each, taking turns; medians.
 
 {table(heads, rows)}
-Machine: {machine()}. What is lost is the processor time for {SWAPS_PER_S} documents a second in the same interpreter; readers take no lock, and flags in use are compiled before a document is put in force, not by whoever asks next. Threads take turns every 0.5 ms (`sys.setswitchinterval`), or eight threads that never wait would keep the ninth from swapping that often. `python -m benchmarks swaps` takes this table again.
+Machine: {machine()}. The loss is the processor time of {SWAPS_PER_S} documents a second in the same interpreter; readers take no lock, and flags in use are compiled before a document is installed, not by the next reader. The switch interval of threads is 0.5 ms (`sys.setswitchinterval`); otherwise eight threads that never wait would keep the ninth from swapping that often. `python -m benchmarks swaps` measures again.
 """,
     )
     if any(faults):
