@@ -27,11 +27,11 @@ class CloudWatchAlarms:
     def __init__(self, session: Session, clock: Clock) -> None:
         self._cloudwatch = Api(session, "cloudwatch")
         self._clock = clock
-        # Without AlarmTypes only metric alarms come back; the types this boto3 knows are all there are to ask for.
+        # Without AlarmTypes only metric alarms are returned; the types this boto3 knows are all there are to ask for.
         self._kinds = list(self._cloudwatch.client.meta.service_model.shape_for("AlarmType").enum)
 
     def alarms(self, stage: StagePlan, started_at: datetime | None) -> tuple[AlarmReading, ...]:
-        """Every alarm that the stage's gates name; missing ones come back as UNKNOWN with the reason.
+        """Every alarm that the stage's gates name; missing ones are UNKNOWN with the reason.
 
         Raises:
             AwsError: CloudWatch can't be asked.

@@ -137,7 +137,7 @@ class Api:
             answer: dict[str, Any] = method(**arguments)
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.service, operation) from error
-        self._tell_date(answer)
+        self._report_date(answer)
         return answer
 
     def pages(self, operation: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
@@ -153,7 +153,7 @@ class Api:
         except (ClientError, BotoCoreError) as error:
             raise translated(error, self.service, operation) from error
 
-    def _tell_date(self, answer: Mapping[str, Any]) -> None:
+    def _report_date(self, answer: Mapping[str, Any]) -> None:
         said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if self._on_date is None or said is None:
             return

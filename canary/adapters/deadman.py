@@ -1,4 +1,4 @@
-"""The dead-man switch: one-time EventBridge schedules that give the traffic back when every driver has died.
+"""The dead-man switch: one-time EventBridge schedules that roll back when every driver has died.
 
 It needs no compute: Scheduler itself calls `lambda:UpdateAlias` with the RevisionId of the last write, so it rolls back
 exactly what this canary left behind, and does nothing (412) once anybody else has moved the alias. Each sign of life of
@@ -46,7 +46,7 @@ class DeadManSwitch:
         self._scheduler = Api(session, "scheduler")
 
     def notify(self, event: Event) -> None:
-        """Pushes the schedules forward, or takes them away at the end; never raises."""
+        """Pushes the schedules forward, or deletes them at the end; never raises."""
         if not isinstance(event, (TrafficShifted, Judged, CanaryEnded)):
             return
         for function in self._stage.functions:
@@ -90,7 +90,7 @@ class DeadManSwitch:
             "ScheduleExpressionTimezone": "UTC",
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "ActionAfterCompletion": "DELETE",
-            "Description": f"Gives {function} back to version {base} if nobody drives its canary",
+            "Description": f"Rolls {function} back to version {base} if no driver is active",
             "Target": {
                 "Arn": TARGET,
                 "RoleArn": self._settings.role_arn,
@@ -108,7 +108,7 @@ class DeadManSwitch:
         except NotFoundError:
             return
         except AwsError as error:
-            logger.warning("the dead-man switch of %s couldn't be taken away: %s", function, error.message)
+            logger.warning("the dead-man switch of %s couldn't be deleted: %s", function, error.message)
 
 
 def schedule_name(stage: str, function: FunctionRef) -> str:

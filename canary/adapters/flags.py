@@ -1,4 +1,4 @@
-"""Switches feature flags off when a canary goes back, through flagkit.admin; it decides nothing about the canary.
+"""Switches feature flags off when a canary is rolled back, through flagkit.admin; it decides nothing about the canary.
 
 The only module of canary's shipped path that imports flagkit, and only when a flag has to be switched.
 """
@@ -13,12 +13,12 @@ from canary.core.phases import Phase
 from canary.core.plan import FlagSwitch
 from canary.errors import FlagsOffError
 
-ON_THE_WAY_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+ROLLBACK_PHASES = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 """Both: a driver that dies after the first leaves the second to the next one, and off twice is off once."""
 
 
 class FlagsOff:
-    """An observer that switches the plan's flags off once the traffic is on its way back.
+    """An observer that switches the plan's flags off on a rollback.
 
     Args:
         switches: which flags, and where they are kept.
@@ -30,12 +30,12 @@ class FlagsOff:
         self._session = session
 
     def notify(self, event: Event) -> None:
-        """Switches every flag off, deployed at once; the traffic has been taken back before this is told.
+        """Switches every flag off, deployed at once; the aliases have been written before this event.
 
         Raises:
             FlagsOffError: names the flags that are still as they were; the others are off.
         """
-        if not isinstance(event, PhaseChanged) or event.after not in ON_THE_WAY_BACK:
+        if not isinstance(event, PhaseChanged) or event.after not in ROLLBACK_PHASES:
             return
         from flagkit.errors import FlagkitError
 

@@ -2,7 +2,7 @@
 
 Who answered decides what a failure means (lambda-canary.md §4): only a failure that surely came from the new version
 is False. A weighted address that doesn't name its version, a checker without network or a throttled call is None:
-"the environment is broken", which holds a canary and never takes it back.
+"the environment is broken", which holds a canary and never rolls it back.
 """
 
 from __future__ import annotations

@@ -165,11 +165,11 @@ class Notifier:
         self._buses = buses
         self._http = httpx.Client(timeout=_TIMEOUT_S) if http is None else http
         self._environment = os.environ if environment is None else environment
-        self._told: set[tuple[str, str, str]] = set()
+        self._sent: set[tuple[str, str, str]] = set()
         self.failed_sends = 0
 
     def notify(self, event: Event) -> None:
-        """Sends the event if it is a transition nobody was told of yet; never raises."""
+        """Sends the event if it is a transition that was not sent yet; never raises."""
         transition = transition_of(event)
         if transition is None:
             return
@@ -180,9 +180,9 @@ class Notifier:
             transition,
             "" if transition == "incident" else str(facts["weight_percent"] or facts["at"]),
         )
-        if key in self._told:
+        if key in self._sent:
             return
-        self._told.add(key)
+        self._sent.add(key)
         for target in self._targets:
             if not target.on or transition in target.on:
                 self._send_or_count(target, facts)

@@ -26,12 +26,10 @@ _BAR_CELLS = 30
 
 
 def demo(
-    error_rate: Annotated[
-        str, Option(metavar="PERCENT", help="Share of version 3's requests that fail: 12%, or 0.12.")
-    ] = "12%",
-    seed: Annotated[int, Option(metavar="N", help="Another seed, another random world.")] = 1,
+    error_rate: Annotated[str, Option(metavar="PERCENT", help="Failed requests of version 3.")] = "12%",
+    seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 1,
     as_json: AsJson = False,
-    report: Annotated[Path, Option("--report", help="Where the HTML report goes.", metavar="FILE")] = Path(
+    report: Annotated[Path, Option("--report", help="Write the HTML report to this file.", metavar="FILE")] = Path(
         "demo-report.html"
     ),
     no_color: NoColor = False,
@@ -39,21 +37,21 @@ def demo(
     """Show a good, a bad and a slow release on a local stand-in."""
     from canary.demo import Options, run_demo
 
-    told = run_demo(
-        Options(error_rate=_demo_ratio(error_rate), seed=seed),
-        audience(
+    result = run_demo(
+        Options(error_rate=float(percentage(error_rate)) / 100, seed=seed),
+        output(
             lambda builder: open_screen(builder, as_json=as_json, no_color=no_color), as_json=as_json, no_color=no_color
         ),
     )
-    return finish_demo(told, report, as_json=as_json)
+    return finish_demo(result, report, as_json=as_json)
 
 
-def audience(screen: Callable[[ViewBuilder], Screen], *, as_json: bool, no_color: bool) -> DemoOutput:
-    """Who listens to the demo: a person or a program."""
+def output(screen: Callable[[ViewBuilder], Screen], *, as_json: bool, no_color: bool) -> DemoOutput:
+    """Where the demo is shown: lines for people, or JSON lines."""
     if as_json:
         return DemoOutput(
             heading=lambda text: None,  # noqa: ARG005
-            say=lambda text: None,  # noqa: ARG005
+            line=lambda text: None,  # noqa: ARG005
             step=lambda step: write_json({"event": "flag_step", "step": step}),
             screen=screen,
             released=lambda released: write_json({"event": "released", "released": _released_data(released)}),
@@ -61,21 +59,21 @@ def audience(screen: Callable[[ViewBuilder], Screen], *, as_json: bool, no_color
     console = terminal(no_color=no_color)
     return DemoOutput(
         heading=lambda text: _heading(console, text),
-        say=lambda text: _line(console, text),
+        line=lambda text: _line(console, text),
         step=lambda step: _line(console, step_text(step)),
         screen=screen,
         released=lambda released: _ended(console, released),
     )
 
 
-def finish_demo(told: DemoResult, report: Path, *, as_json: bool) -> int:
-    """Writes the report and says where it is."""
-    write_report(report, page(told.report))
+def finish_demo(result: DemoResult, report: Path, *, as_json: bool) -> int:
+    """Writes the report and its path."""
+    write_report(report, page(result.report))
     where = report.resolve()
     if as_json:
-        write_json({"event": "demo_finished", "report": str(where), "facts": dict(told.report.facts)})
+        write_json({"event": "demo_finished", "report": str(where), "facts": dict(result.report.facts)})
         return 0
-    facts = ", ".join(f"{label.lower()}: {value}" for label, value in told.report.facts)
+    facts = ", ".join(f"{label.lower()}: {value}" for label, value in result.report.facts)
     sys.stdout.write(f"\n{facts}\nreport: {where}\n")
     return 0
 
@@ -112,10 +110,3 @@ def _line(console: Console, text: str) -> None:
 def _ended(console: Console, released: Released) -> None:
     for line in release_text(released):
         _line(console, f"  {line}")
-
-
-def _demo_ratio(word: str) -> float:
-    """`12%`, `12`; a bare number below 1 such as 0.12 is a ratio: both ways of writing are common."""
-    value = percentage(word)
-    is_ratio = "%" not in word and 0 < value < 1
-    return float(value) if is_ratio else float(value) / 100

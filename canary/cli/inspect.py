@@ -72,20 +72,20 @@ def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
                 ports.clock.sleep(session.stage.tick.total_seconds())
     if stop.is_set():
         return INTERRUPTED
-    nobody(session, as_json=as_json)
+    show_no_canary(session, as_json=as_json)
     return 0
 
 
-def nobody(session: Session, *, as_json: bool) -> None:
-    """Says that no canary is under way, and what is live."""
+def show_no_canary(session: Session, *, as_json: bool) -> None:
+    """Shows what is live when no canary is in progress."""
     ports = session.ports()
     aliases = [ports.aliases.read(function) for function in session.stage.functions]
     if as_json:
         functions = [{"function": alias.function.key, "version": alias.version} for alias in aliases]
         write_json({"stage": session.stage.name, "canary": None, "functions": functions})
         return
-    live_now = ", ".join(f"{alias.function} is on version {alias.version}" for alias in aliases)
-    click.echo(f"no canary is under way in {session.stage.name}; {live_now}")
+    live_now = ", ".join(f"{alias.function} serves version {alias.version}" for alias in aliases)
+    click.echo(f"no canary in progress on {session.stage.name}; {live_now}")
 
 
 def _look(session: Session, ports: Ports) -> ViewBuilder | None:
@@ -110,7 +110,7 @@ def _canvas(*, as_json: bool, no_color: bool) -> Iterator[Callable[[CanaryView],
 def status(
     context: Context,
     stage: Stage,
-    watching: Annotated[bool, Option("--watch", "-w", help="Look again every tick, until it is over.")] = False,
+    watching: Annotated[bool, Option("--watch", "-w", help="Refresh every tick until the canary ends.")] = False,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     no_color: NoColor = False,
@@ -125,7 +125,7 @@ def status(
         return watch(session, as_json=as_json, no_color=no_color)
     builder = show_status(session, as_json=as_json, no_color=no_color)
     if builder is None:
-        nobody(session, as_json=as_json)
+        show_no_canary(session, as_json=as_json)
     elif report is not None:
         write_report(report, page(canary_report(builder.view())))
     return 0
@@ -133,8 +133,8 @@ def status(
 
 def history(
     context: Context,
-    stage: Annotated[str | None, Argument(metavar="STAGE", help="Only this stage.")] = None,
-    canary_id: Annotated[str | None, Option("--id", help="Everything about one canary.", metavar="CANARY")] = None,
+    stage: Annotated[str | None, Argument(metavar="STAGE", help="Stage to list.")] = None,
+    canary_id: Annotated[str | None, Option("--id", help="Show one canary in full.", metavar="CANARY")] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     report: ReportPath = None,
@@ -146,7 +146,7 @@ def history(
         whole.stage(stage)
     journal = open_journal(whole, base=cli.base, stage=stage)
     if canary_id is not None:
-        return _tell(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
+        return _show_one(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
     rows = journal.canaries(stage)
     if as_json:
         for row in rows:
@@ -156,21 +156,21 @@ def history(
         when = row.get("started_at", "")[:16].replace("T", " ")
         click.echo(
             f"{row.get('canary_id', ''):<12}{row.get('stage', ''):<14}{when:<18}"
-            f"{row.get('outcome') or 'under way':<14}{row.get('why', '')}".rstrip()
+            f"{row.get('outcome') or 'in progress':<14}{row.get('why', '')}".rstrip()
         )
     if not rows:
-        click.echo("no canary is in the journal")
+        click.echo("no canary in the journal")
     return 0
 
 
 def verify(
     context: Context,
     stage: Stage,
-    window: Annotated[str, Option("--window", metavar="DURATION", help="How far to look back.")] = "15m",
+    window: Annotated[str, Option("--window", metavar="DURATION", help="Time window to check.")] = "15m",
     max_errors: Annotated[
-        str, Option("--max-errors", metavar="PERCENT", help="Share of requests that may fail.")
+        str, Option("--max-errors", metavar="PERCENT", help="Highest share of failed requests.")
     ] = "1%",
-    p99: Annotated[str, Option("--p99", metavar="DURATION", help="Limit of the 99th percentile.")] = "1s",
+    p99: Annotated[str, Option("--p99", metavar="DURATION", help="Highest 99th percentile of the duration.")] = "1s",
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
 ) -> int:
@@ -204,7 +204,7 @@ def plan(
     plan_path: PlanPath = DEFAULT_PLAN,
     rps: Annotated[
         float | None,
-        Option("--rps", metavar="N", help="Expected requests a second: tells whether each step is long enough."),
+        Option("--rps", metavar="N", help="Expected requests per second; checks whether each step is long enough."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -213,7 +213,7 @@ def plan(
     Makes no AWS call. With --rps: exit code 2 if a step has too few requests to be shown healthy.
     """
     if rps is not None and not 0 < rps < math.inf:
-        raise UsageError(f"{rps:g} requests a second are no traffic", hint="A number above 0, as in --rps 2.")
+        raise UsageError(f"--rps {rps:g} is not a request rate", hint="Give a number above 0, for example --rps 2.")
     session: Session = open_session(cli_context(context), plan_path, stage)
     found = () if rps is None else check_feasibility(session.stage, rps * 60)
     if as_json:
@@ -226,10 +226,10 @@ def plan(
     return PlanError.exit_code if any(finding.severity == "refuse" for finding in found) else 0
 
 
-def _tell(events: list[Event], canary_id: str, *, as_json: bool, report: Path | None) -> int:
+def _show_one(events: list[Event], canary_id: str, *, as_json: bool, report: Path | None) -> int:
     if not any(isinstance(event, CanaryStarted) for event in events) and not (as_json and events):
         raise NotFoundError(
-            f"the journal knows no canary {canary_id}, or lost its beginning", hint="`canary history` lists them."
+            f"the journal has no start of a canary {canary_id}", hint="`canary history` lists all canaries."
         )
     if as_json:
         for event in events:

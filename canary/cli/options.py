@@ -7,11 +7,11 @@ from typing import Annotated
 
 from flagkit.cli.arguments import Argument, Option
 
-Stage = Annotated[str, Argument(help="A stage of the plan.", metavar="STAGE")]
-PlanPath = Annotated[Path, Option("--plan", help="The plan.", metavar="FILE")]
-AsJson = Annotated[bool, Option("--json", help="JSON lines on stdout, for programs.")]
-NoColor = Annotated[bool, Option("--no-color", help="No colours (also: the environment variable NO_COLOR).")]
-Yes = Annotated[bool, Option("--yes", "-y", help="Don't ask for the confirmation that the stage wants.")]
-ReportPath = Annotated[Path | None, Option("--report", help="Write a self-contained HTML report here.", metavar="FILE")]
+Stage = Annotated[str, Argument(help="Stage of the plan.", metavar="STAGE")]
+PlanPath = Annotated[Path, Option("--plan", help="Plan file.", metavar="FILE")]
+AsJson = Annotated[bool, Option("--json", help="Output JSON lines.")]
+NoColor = Annotated[bool, Option("--no-color", help="Disable colors (or set NO_COLOR).")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
+ReportPath = Annotated[Path | None, Option("--report", help="Write an HTML report to this file.", metavar="FILE")]
 
 DEFAULT_PLAN = Path("canary.toml")

@@ -63,12 +63,28 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
             write_json(check)
             continue
         about = f" ({check.function})" if check.function else ""
-        click.echo(f"{_SIGNS[check.level]}  {check.name}{about}: {check.text}")
+        click.echo(f"{_SIGNS[check.level]}  {label_of(check.name)}{about}: {check.text}")
         if check.hint and check.level is not Level.OK:
             click.echo(f"      {check.hint}")
     if not as_json:
-        click.echo(f"{len(checks)} checks, {failed} failed")
+        warnings = sum(check.level is Level.WARNING for check in checks)
+        click.echo(f"{len(checks)} checks: {failed} failed, {warnings} {'warning' if warnings == 1 else 'warnings'}")
     return failed_code if failed else 0
+
+
+_LABELS: Final = {
+    "may_look": "read permissions",
+    "alias_free": "no other canary",
+    "weights_whole": "weights",
+    "enough_traffic": "traffic",
+    "alarm_green": "alarm state",
+    "alarm_exists": "alarm",
+}
+
+
+def label_of(name: str) -> str:
+    """What people read for a check's stable name: `baseline_healthy` is "baseline healthy"."""
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 EXIT_CODES: Final = {
@@ -83,7 +99,7 @@ EXIT_CODES: Final = {
 
 
 def exit_code(phase: Phase) -> int:
-    """The exit code that tells how a canary ended."""
+    """The exit code for the phase in which a canary ended."""
     return EXIT_CODES.get(phase, 4)
 
 
@@ -93,13 +109,14 @@ def finish(screen: Screen, state: CanaryState, report: Path | None) -> int:
     builder = screen.builder
     if not builder.begun:
         return code
+    screen.finish()
     view = builder.view()
     summarise(markdown(view))
     title = f"canary on {view.stage}: {view.phase}"
     annotate({0: "notice", 4: "warning"}.get(code, "error"), title, view.evidence or view.headline)  # type: ignore[arg-type] # literals
     if report is not None:
         write_report(report, page(canary_report(view)))
-        screen.say(f"report: {report}")
+        screen.write_line(f"report: {report}")
     return code
 
 
@@ -114,5 +131,5 @@ def write_report(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"the report {path} can't be written: {error.strerror}", hint="Name another --report."
+            f"report {path} can't be written: {error.strerror}", hint="Give another file: --report FILE."
         ) from error

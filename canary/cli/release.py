@@ -19,28 +19,29 @@ from canary.core.state import CanaryState
 from canary.errors import ConflictError, RefusedError, UsageError
 from canary.runner import Ports
 from canary.view.build import ViewBuilder
+from canary.view.labels import phase_name
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.shell import INTERRUPTED
 
 
 def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> None:
-    """Refuses unless the stage's rules are met.
+    """Checks the stage's rules: branch, clean working tree, confirmation.
 
     Raises:
-        RefusedError: a rule says no; nothing was changed.
+        RefusedError: a rule is not met; nothing was changed.
     """
     rules = session.stage.rules
     name = session.stage.name
     revision = session.revision
     if rules.branch is not None and (branch := revision.branch()) != rules.branch:
-        where = f"on branch {branch}" if branch else "on no branch"
+        where = f"branch {branch}" if branch else "no branch"
         raise RefusedError(
-            f"stage {name} is released from branch {rules.branch} only, and this is {where}",
+            f"stage {name} is released from branch {rules.branch} only; {where} is checked out",
             hint=f"Check out {rules.branch}, or change [stages.{name}.rules] in the plan.",
         )
     if rules.clean_tree and not revision.is_clean():
         raise RefusedError(
-            f"stage {name} is released from a clean tree only, and something is uncommitted (or this is no repository)",
+            f"stage {name} is released from a clean working tree only; there are uncommitted changes or no repository",
             hint=f"Commit first, or set clean_tree = false in [stages.{name}.rules].",
         )
     if rules.confirm:
@@ -53,11 +54,11 @@ def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> No
 
 Percents = Annotated[
     list[str] | None,
-    Argument(metavar="PERCENT", help="Weights in percent instead of the plan's, rising: 10, or 10 25 50."),
+    Argument(metavar="PERCENT", help="Weights in percent, ascending, instead of the plan's: 10, or 10 25 50."),
 ]
 Versions = Annotated[
     list[str] | None,
-    Option("--version", help="Version to release, N for every function or FUNCTION:ALIAS=N.", metavar="N"),
+    Option("--version", help="Version to release: N for every function, or FUNCTION:ALIAS=N.", metavar="N"),
 ]
 
 
@@ -66,10 +67,10 @@ def deploy(
     stage: Stage,
     percents: Percents = None,
     version: Versions = None,
-    publish: Annotated[bool, Option("--publish", help="Publish $LATEST first and release that.")] = False,
-    hotfix: Annotated[bool, Option("--hotfix", help="Start although the old version is already sick.")] = False,
+    publish: Annotated[bool, Option("--publish", help="Publish $LATEST first and release that version.")] = False,
+    hotfix: Annotated[bool, Option("--hotfix", help="Start although the baseline is unhealthy.")] = False,
     ignore_alarm: Annotated[
-        list[str] | None, Option("--ignore-alarm", help="An alarm that may be red already.", metavar="NAME")
+        list[str] | None, Option("--ignore-alarm", help="Alarm that may be in ALARM at the start.", metavar="NAME")
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     yes: Yes = False,
@@ -82,7 +83,7 @@ def deploy(
     Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
     """
     if publish and version:
-        raise UsageError("--publish and --version exclude each other", hint="Publish a version, or name one.")
+        raise UsageError("--publish and --version can't be combined", hint="Use one of them.")
     session = open_session(cli_context(context), plan, stage)
     planned = session.stage
     if percents:
@@ -115,7 +116,7 @@ def promote(
     Post-promotion watch follows.
     """
     session = open_session(cli_context(context), plan, stage)
-    check_rules(session, assume_yes=yes, question=f"Give the new version of {stage} all traffic?")
+    check_rules(session, assume_yes=yes, question=f"Shift all traffic of {stage} to the new version?")
     return _drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
 
 
@@ -124,7 +125,9 @@ def rollback(
     stage: Stage,
     to: Annotated[
         list[str] | None,
-        Option("--to", help="Version to go to when no canary is under way: N, or FUNCTION:ALIAS=N.", metavar="N"),
+        Option(
+            "--to", help="Version to roll back to when no canary is in progress: N, or FUNCTION:ALIAS=N.", metavar="N"
+        ),
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -159,7 +162,7 @@ def resume(
     context: Context,
     stage: Stage,
     accept_plan: Annotated[
-        bool, Option("--accept-plan", help="Go on under the plan as it is now, though it began under another.")
+        bool, Option("--accept-plan", help="Continue under the current plan although the canary started under another.")
     ] = False,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -197,7 +200,7 @@ def _drive(
     no_color: bool,
     report: Path | None,
 ) -> int:
-    """Begins or takes over a canary and drives it until it rests."""
+    """Starts or takes over a canary and drives it until it ends or holds."""
     screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
     with StopRequest() as stop:
         ports = session.ports((screen,), StoppableClock(SystemClock(), stop.event))
@@ -223,24 +226,24 @@ def _command(
     as_json: bool,
     no_color: bool,
 ) -> int:
-    """Carries out what a person asked for: exit code 0 whatever the canary's phase, 6 when somebody else was there."""
+    """Carries out one request: exit code 0 whatever the canary's phase, 6 after a conflict."""
     screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
     ports = session.ports((screen,))
     with screen:
         state = command(session.stage, ports)
     if not as_json:
-        words = _moved(session.stage, ports) if state is None else f"{state.phase.value.replace('_', ' ')}: {state.why}"
-        screen.say(f"{session.stage.name}: {words}")
+        text = _moved(session.stage, ports) if state is None else f"{phase_name(state.phase)}: {state.why}"
+        screen.write_line(f"{session.stage.name}: {text}")
     return ConflictError.exit_code if state is not None and state.phase is Phase.CONFLICT else 0
 
 
 def _moved(stage: StagePlan, ports: Ports) -> str:
-    live = (f"{function} is on version {ports.aliases.read(function).version}" for function in stage.functions)
-    return f"no canary was under way; {', '.join(live)}"
+    live = (f"{function} serves version {ports.aliases.read(function).version}" for function in stage.functions)
+    return f"no canary in progress; {', '.join(live)}"
 
 
 def _catch_up(screen: Screen, state: CanaryState) -> None:
-    """A driver that takes a canary over never heard how it began."""
+    """A driver that takes over a canary has not seen its first events."""
     if not screen.builder.begun:
         screen.builder.begin(state)
 
@@ -255,8 +258,8 @@ def _versions(words: list[str]) -> dict[str, str]:
     for word in words:
         key, separator, version = word.rpartition("=")
         if separator and not key:
-            raise UsageError(f"{word!r} names no function", hint="As in --version api:live=7")
+            raise UsageError(f"{word!r} has no function before the =", hint="Example: --version api:live=7")
         if not version.isdigit():
-            raise UsageError(f"{version!r} is no version number", hint="Published versions are 1, 2, 3, …")
+            raise UsageError(f"{version!r} is not a version number", hint="Give a published version: 1, 2, 3, …")
         found[key] = version
     return found

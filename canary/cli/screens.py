@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Screen(Protocol):
-    """Hears every event of one canary (an Observer) and shows it."""
+    """Shows every event of one canary (an Observer)."""
 
     builder: ViewBuilder
 
@@ -29,12 +29,16 @@ class Screen(Protocol):
         """Shows one event."""
         ...
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Shows a line that isn't an event."""
         ...
 
-    def aside(self) -> AbstractContextManager[None]:
-        """Leaves the terminal to a question."""
+    def finish(self) -> None:
+        """Shows how the canary ended."""
+        ...
+
+    def suspended(self) -> AbstractContextManager[None]:
+        """Suspends the view while a person is prompted."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -44,14 +48,14 @@ class Screen(Protocol):
     ) -> None: ...
 
 
-class _Quiet:
+class _BaseScreen:
     """The part all screens share."""
 
     def __init__(self, builder: ViewBuilder) -> None:
         self.builder = builder
 
-    def aside(self) -> AbstractContextManager[None]:
-        """Leaves the terminal to a question: nothing is in the way."""
+    def suspended(self) -> AbstractContextManager[None]:
+        """Suspends nothing: there is no view in place."""
         return nullcontext()
 
     def __enter__(self) -> Self:
@@ -63,13 +67,28 @@ class _Quiet:
         return
 
 
-class PlainScreen(_Quiet):
-    """One line per look at the evidence and per thing that happened."""
+class _TextScreen(_BaseScreen):
+    """A screen for people."""
+
+    def write_line(self, text: str) -> None:
+        """Shows a line."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Shows how the canary ended, in a few lines."""
+        if self.builder.begun:
+            for line in plain.summary_lines(self.builder.view()):
+                self.write_line(line)
+
+
+class PlainScreen(_TextScreen):
+    """One line for each event, and one for each gate of each function when its status changes."""
 
     def __init__(self, builder: ViewBuilder, out: TextIO | None = None) -> None:
         super().__init__(builder)
         self._out = out or sys.stdout
         self._shown = 0
+        self._statuses: dict[tuple[str, str], str] = {}
 
     def notify(self, event: Event) -> None:
         """Shows one event."""
@@ -78,18 +97,22 @@ class PlainScreen(_Quiet):
             return
         view = self.builder.view()
         for note in view.notes[self._shown :]:
-            self.say(plain.note_line(note))
+            self.write_line(plain.note_line(note))
         self._shown = len(view.notes)
         if isinstance(event, Judged):
-            self.say(plain.tick_line(view))
+            for stream in view.streams:
+                key = (stream.function, stream.gate)
+                if self._statuses.get(key) != stream.status:
+                    self._statuses[key] = stream.status
+                    self.write_line(plain.gate_line(view, stream))
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Shows a line."""
         self._out.write(text + "\n")
         self._out.flush()
 
 
-class JsonScreen(_Quiet):
+class JsonScreen(_BaseScreen):
     """One JSON object per event, on stdout."""
 
     def notify(self, event: Event) -> None:
@@ -97,12 +120,15 @@ class JsonScreen(_Quiet):
         self.builder.notify(event)
         write_json(data(event))
 
-    def say(self, text: str) -> None:
-        """Sends words to stderr: stdout carries events only."""
+    def write_line(self, text: str) -> None:
+        """Writes to stderr: stdout carries events only."""
         sys.stderr.write(text + "\n")
 
+    def finish(self) -> None:
+        """The last event has said it."""
 
-class LiveScreen(_Quiet):
+
+class LiveScreen(_TextScreen):
     """The live view, redrawn at every event; what happened scrolls above it."""
 
     def __init__(self, builder: ViewBuilder, console: Console | None = None) -> None:
@@ -125,8 +151,8 @@ class LiveScreen(_Quiet):
             self._live.stop()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Takes the live view away while a question is asked."""
+    def suspended(self) -> Iterator[None]:
+        """Removes the live view while a person is prompted."""
         if self._live is not None:
             self._live.stop()
         try:
@@ -149,13 +175,13 @@ class LiveScreen(_Quiet):
         if self._live is not None:
             self._live.update(view_terminal.live(view), refresh=True)
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Shows a line above the live view."""
         self._console.print(text, markup=False, highlight=False)
 
 
 def open_screen(builder: ViewBuilder, *, as_json: bool, no_color: bool = False) -> Screen:
-    """The screen that fits: JSON when asked for, live on a terminal, plain lines otherwise."""
+    """JSON on request, live on a terminal, plain lines otherwise."""
     if as_json:
         return JsonScreen(builder)
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
@@ -164,10 +190,10 @@ def open_screen(builder: ViewBuilder, *, as_json: bool, no_color: bool = False) 
 
 
 def asking(screen: Screen, ask: Callable[[str], str]) -> Callable[[str], str]:
-    """`ask`, with the screen out of the way meanwhile."""
+    """`ask`, with the screen suspended meanwhile."""
 
     def asked(question: str) -> str:
-        with screen.aside():
+        with screen.suspended():
             return ask(question)
 
     return asked

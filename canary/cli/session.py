@@ -19,13 +19,13 @@ from flagkit.cli.arguments import Context
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """What is around a command; tests and demos bring their own.
+    """The environment of a command; tests and demos pass their own.
 
     Attributes:
         clock: the machine's clock where None.
-        revision: what is known about the code that is released; git's answers where None.
+        revision: the code revision that is released; git's where None.
         base: directory that relative paths start from.
-        ask: asks a person one question; None: nobody is there.
+        ask: prompts a person; None where there is no terminal.
     """
 
     clock: Clock | None = None
@@ -35,7 +35,7 @@ class CliContext:
 
 
 def default_context() -> CliContext:
-    """The machine's own clock, credentials, directory and, if there is one, terminal."""
+    """The system clock, credentials, directory and, if there is one, terminal."""
     return CliContext(ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
 
 
@@ -52,7 +52,7 @@ def _ask(question: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One command at work on one stage."""
+    """One command on one stage."""
 
     context: CliContext
     plan: Plan
@@ -60,11 +60,11 @@ class Session:
 
     @property
     def revision(self) -> CodeRevision:
-        """What is known about the code that is released."""
+        """The code revision that is released."""
         return self.context.revision or GitRevision(self.context.base)
 
     def ports(self, observers: Sequence[Observer] = (), clock: Clock | None = None) -> Ports:
-        """The stage's ports, with these observers and, where the world has none, this clock."""
+        """The stage's ports, with these observers and, where the context has none, this clock."""
         return assemble(
             self.plan,
             self.stage.name,
@@ -87,7 +87,8 @@ class Session:
             return
         if self.context.ask is None:
             raise RefusedError(
-                f"stage {self.stage.name} wants a confirmation, and nobody is there to ask", hint="Pass --yes."
+                f"stage {self.stage.name} requires a confirmation, but there is no terminal to prompt on",
+                hint="Pass --yes.",
             )
         if not self.context.ask(f"{question} [y/N] ").strip().lower().startswith("y"):
             raise RefusedError("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
@@ -114,10 +115,10 @@ def weights(words: Iterable[str]) -> list[Decimal]:
         weight = percentage(word)
         if not 0 < weight < 100:
             raise UsageError(
-                f"a weight must be above 0 and below 100, not {word}", hint="As in: canary deploy staging 10"
+                f"weight {word} is out of range", hint="Give percent above 0 and below 100: canary deploy staging 10"
             )
         if found and weight <= found[-1]:
-            raise UsageError(f"weights must rise: {word} comes after {found[-1]}")
+            raise UsageError(f"weights must ascend, but {word} follows {found[-1]}", hint="Example: 10 25 50")
         found.append(weight)
     return found
 
@@ -131,7 +132,7 @@ def percentage(word: str) -> Decimal:
     try:
         value = Decimal(word.strip().removesuffix("%").strip())
     except InvalidOperation:
-        raise UsageError(f"{word!r} is no percentage", hint="Write it as 8, 8% or 0.5%.") from None
+        raise UsageError(f"{word!r} is not a valid percentage", hint="Write it as 8, 8% or 0.5%.") from None
     if not value.is_finite() or not 0 <= value <= 100:
-        raise UsageError(f"a percentage lies between 0 and 100, not {word}")
+        raise UsageError(f"{word!r} is not a valid percentage", hint="Give a number from 0 to 100.")
     return value

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a canary is driven: the first asks to stop, a second one changes nothing.
+"""Ctrl-C and SIGTERM while a canary is driven: the first requests a stop, a second one changes nothing.
 
 The runner finishes what it has begun before it looks here, so no alias is ever left half written.
 """
@@ -23,7 +23,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StoppableClock:
     """The machine's clock, whose wait ends at once when a stop is requested.
 
-    Only the first wait is cut short: the waits between the attempts of a take-back are meant.
+    Only the first wait is cut short: the waits between attempts of a rollback are kept.
     """
 
     def __init__(self, clock: Clock, stop: threading.Event) -> None:
@@ -35,7 +35,7 @@ class StoppableClock:
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Waits, or comes back when a signal comes."""
+        """Waits until the time is over or a signal arrives."""
         if self._stop.is_set():
             self._clock.sleep(seconds)
         else:
@@ -43,7 +43,7 @@ class StoppableClock:
 
 
 class StopRequest:
-    """Notes signals while it is entered; outside the main thread it notes none."""
+    """Records signals while it is entered; outside the main thread it records none."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -53,7 +53,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                self._before[number] = signal.signal(number, self._heard)
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
@@ -63,11 +63,11 @@ class StopRequest:
             signal.signal(number, before)
 
     def is_set(self) -> bool:
-        """True once a signal came."""
+        """True after a signal."""
         return self.event.is_set()
 
     def interruptible(self, ask: Callable[[str], str]) -> Callable[[str], str]:
-        """`ask`, where a signal is an answer: nothing is being written while a person is asked."""
+        """`ask`, where a signal is an answer: nothing is written during a prompt."""
 
         def asked(question: str) -> str:
             self._asking = True
@@ -78,22 +78,22 @@ class StopRequest:
 
         return asked
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self._asking:
             raise KeyboardInterrupt
         first = not self.event.is_set()
         self.event.set()
-        words = "finishing the write at hand" if first else "already stopping; what was begun is finished first"
-        sys.stderr.write(f"\n{signal.Signals(number).name}: {words}\n")
+        text = "stopping after the current write" if first else "already stopping"
+        sys.stderr.write(f"\n{signal.Signals(number).name}: {text}\n")
 
 
 def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Callable[[], Answer]:
-    """What to do when stopped: what the plan says; "ask" asks on a terminal and rolls back elsewhere.
+    """What to do when stopped: what the plan says; "ask" prompts on a terminal and rolls back elsewhere.
 
     Args:
         stage: the plan (`on_interrupt`).
-        ask: asks a person one question; None when nobody is there.
+        ask: prompts a person; None where there is no terminal.
     """
 
     def decide() -> Answer:
@@ -102,7 +102,7 @@ def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Call
         if ask is None:
             return "rollback"
         try:
-            answer = ask("Stop: take all traffic [b]ack, or [l]eave the canary where it is, to be resumed? [B/l] ")
+            answer = ask("Stop: [r]oll back, or [l]eave the canary at its weight, to be resumed later? [R/l] ")
         except (EOFError, KeyboardInterrupt):
             return "rollback"
         return "leave" if answer.strip().lower().startswith("l") else "rollback"

@@ -26,30 +26,24 @@ from canary.view.plain import note_line
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report
 from flagkit.cli.arguments import Argument, Context, Option
 
-_JOURNAL_HINT = (
-    "Name one canary's journal file; `canary history` lists canaries, files are .canary/ID.jsonl by default."
-)
+_JOURNAL_HINT = "Give the journal file of one canary, by default .canary/ID.jsonl. `canary history` lists all canaries."
 
 
 def simulate(
     context: Context,
     stage: Stage,
-    candidate_errors: Annotated[
-        str, Option(metavar="PERCENT", help="Share of the new version's requests that fail.")
-    ] = "8%",
-    baseline_errors: Annotated[
-        str, Option(metavar="PERCENT", help="Share of the old version's requests that fail.")
-    ] = "1%",
-    rps: Annotated[float, Option("--rps", metavar="N", help="Requests a second to each function.")] = 2.0,
-    from_minute: Annotated[float, Option(metavar="N", help="Minute in which the trouble begins.")] = 0.0,
+    candidate_errors: Annotated[str, Option(metavar="PERCENT", help="Failed requests of the new version.")] = "8%",
+    baseline_errors: Annotated[str, Option(metavar="PERCENT", help="Failed requests of the baseline.")] = "1%",
+    rps: Annotated[float, Option("--rps", metavar="N", help="Requests per second to each function.")] = 2.0,
+    from_minute: Annotated[float, Option(metavar="N", help="Minute from which the new version fails.")] = 0.0,
     candidate_slow: Annotated[
-        str, Option(metavar="PERCENT", help="Share of the new version's requests over the latency limit.")
+        str, Option(metavar="PERCENT", help="Requests of the new version over the latency limit.")
     ] = "0.1%",
     baseline_slow: Annotated[
-        str, Option(metavar="PERCENT", help="Share of the old version's requests over the latency limit.")
+        str, Option(metavar="PERCENT", help="Requests of the baseline over the latency limit.")
     ] = "0.1%",
-    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="How many releases to play.")] = 1000,
-    seed: Annotated[int, Option(metavar="N", help="The same seed gives the same answer.")] = 0,
+    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 1000,
+    seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
     report: ReportPath = None,
@@ -83,7 +77,7 @@ def replay(
     context: Context,
     journal: Annotated[Path, Argument(help="Journal file of one canary.", metavar="JOURNAL")],
     stage: Annotated[
-        str | None, Option("--stage", metavar="STAGE", help="Judge it as this stage; its own where left out.")
+        str | None, Option("--stage", metavar="STAGE", help="Stage to evaluate it as (default: its own).")
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -119,10 +113,10 @@ def _recorded(path: Path) -> list[Event]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise UsageError(f"the journal {path} can't be read: {error.strerror}", hint=_JOURNAL_HINT) from error
+        raise UsageError(f"journal {path} can't be read: {error.strerror}", hint=_JOURNAL_HINT) from error
     events = [event for line in lines if (event := event_from_json(line)) is not None]
     if not events:
-        raise UsageError(f"{path} holds no event of a canary", hint=_JOURNAL_HINT)
+        raise UsageError(f"{path} has no events of a canary", hint=_JOURNAL_HINT)
     return events
 
 
@@ -145,17 +139,15 @@ def _replay_lines(found: Replayed) -> list[str]:
     began = found.started.at
     lines.append("")
     if found.unhealthy_at is not None:
-        lines.append(
-            f"Under this plan: rolled back after {(found.unhealthy_at - began).total_seconds() / 60:.1f} minutes."
-        )
+        lines.append(f"Under this plan: rolled back after {(found.unhealthy_at - began).total_seconds() / 60:.1f} min.")
     else:
-        lines.append("Under this plan: never rolled back.")
+        lines.append("Under this plan: not rolled back.")
     if found.healthy_at is not None:
         healthy = (found.healthy_at - began).total_seconds() / 60
-        lines.append(f"First shown to be healthy after {healthy:.1f} minutes.")
+        lines.append(f"First healthy after {healthy:.1f} min.")
     if found.recorded is not None and found.recorded_at is not None:
         minutes = (found.recorded_at - began).total_seconds() / 60
-        lines.append(f"Recorded: {found.recorded.value.replace('_', ' ')} after {minutes:.1f} minutes.")
+        lines.append(f"Recorded: {found.recorded.value.replace('_', ' ')} after {minutes:.1f} min.")
     lines.append(found.looks[-1].sentence)
     return lines
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from canary.core.alias import AliasSpec
 from canary.core.measurements import Observations
-from canary.core.phases import Phase
+from canary.core.phases import Phase, Signal
 from canary.core.plan import FunctionRef
 from canary.core.verdict import Judgement
 
@@ -94,7 +94,7 @@ class TrafficShifted:
 
 @dataclass(frozen=True, slots=True)
 class PhaseChanged:
-    """The machine went from one phase to another. Since 0.1."""
+    """The machine went from one phase to another; `signal` is what made it do so."""
 
     canary_id: str
     stage: str
@@ -102,6 +102,7 @@ class PhaseChanged:
     before: Phase
     after: Phase
     why: str
+    signal: Signal | None = None
     event: Literal["phase_changed"] = "phase_changed"
 
 

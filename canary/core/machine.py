@@ -144,7 +144,7 @@ def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Trigg
     if judgement.shared_incident is not None:
         over += state.stage.hold_max  # somebody may still want the one-call way back
     watched = format_duration(now - state.step_at)
-    return (Signal.POST_BAKE_OVER, f"watched {watched} at 100 %: no reason to come back") if now >= over else None
+    return (Signal.POST_BAKE_OVER, f"no regression in {watched} at 100 %") if now >= over else None
 
 
 def _rolling_back(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger | None:
@@ -181,5 +181,5 @@ def _onward(state: CanaryState, why: str, now: datetime) -> Trigger | None:
 
 def _step_or_promotion(state: CanaryState, why: str) -> Trigger:
     if state.planned_bp:
-        return Signal.NEXT_STEP, f"on to {percent_text(state.planned_bp[0])} %: {why}"
-    return Signal.LAST_STEP_DONE, f"on to 100 %: {why}"
+        return Signal.NEXT_STEP, f"advanced to {percent_text(state.planned_bp[0])} %: {why}"
+    return Signal.LAST_STEP_DONE, f"advanced to 100 %: {why}"

@@ -57,7 +57,7 @@ def enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> Step:
     if moved:
         effects.append(Announce(TrafficShifted(state.canary_id, state.stage.name, now, after.weight_bp, why)))
     if phase is not state.phase:
-        effects.append(Announce(PhaseChanged(state.canary_id, state.stage.name, now, state.phase, phase, why)))
+        effects.append(Announce(PhaseChanged(state.canary_id, state.stage.name, now, state.phase, phase, why, signal)))
     if phase in FINAL:
         effects.append(_ended(after, phase, why, now))
     return after, tuple(effects)

@@ -1,7 +1,8 @@
 """`canary demo`: the shipped code driving the stand-in; nothing here is scripted.
 
-A flag goes off, 25 %, one named user, on. Version 2 is released and promoted. Version 3 fails, version 4 is slow, and
-both come back by themselves, unless the options say otherwise: change the fault rate and the outcome changes.
+A flag is off, at 25 %, on for one named user besides, and on. Version 2 is released and promoted. Version 3 fails,
+version 4 is slow, and both are rolled back, unless the options say otherwise: change the fault rate and the outcome
+changes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from canary.view.model import Report
 __all__ = ["DemoOutput", "DemoResult", "Options", "run_demo"]
 
 HISTORY_MIN = 12
-"""Minutes of the old version's traffic before the first release."""
+"""Minutes of the baseline's traffic before the first release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,17 @@ class DemoResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoOutput:
-    """Who listens: headings, lines, and one screen per canary."""
+    """Where the demo is shown: headings, lines, and one screen per canary."""
 
     heading: Callable[[str], object]
-    say: Callable[[str], object]
+    line: Callable[[str], object]
     step: Callable[[FlagStep], object]
     screen: Callable[[ViewBuilder], Screen]
     released: Callable[[Released], object]
 
 
-def run_demo(options: Options, audience: DemoOutput) -> DemoResult:
-    """Tells the whole story."""
+def run_demo(options: Options, output: DemoOutput) -> DemoResult:
+    """Runs the whole demo."""
     from canary.testing import AwsStandIn
     from flagkit.testing import Fault
 
@@ -82,12 +83,12 @@ def run_demo(options: Options, audience: DemoOutput) -> DemoResult:
         aws.lambda_.deploy(
             FUNCTION, backend(1, failing=0.01), alias=ALIAS, variables={"FLAGKIT_SOURCE": SOURCE}, Timeout=10
         )
-        audience.heading(f"A flag changes what users see: {FLAG}")
-        audience.say("AppConfig application civicforge, environment staging; the backend asks flags.is_enabled(...)")
+        output.heading(f"A flag changes what users see: {FLAG}")
+        output.line("AppConfig application civicforge, environment staging. The backend calls flags.is_enabled(...).")
         steps = []
         for step in flag_steps(aws, desk):
             steps.append(step)
-            audience.step(step)
+            output.step(step)
 
         plan = Plan.parse(PLAN.format(journal=base / "journal"))
         traffic = start_traffic(aws)
@@ -95,12 +96,12 @@ def run_demo(options: Options, audience: DemoOutput) -> DemoResult:
         aws.faults.add(Fault.SLOW, "lambda.*Alias", delay_s=CALL_S)
         releases = []
         for release in _releases(options):
-            audience.heading(release.heading)
+            output.heading(release.heading)
             source = backend(release.number, failing=release.failing, slow=release.slow)
             aws.lambda_.deploy(FUNCTION, source)
-            released = play(aws, release, plan, base, traffic, audience.screen(ViewBuilder(plan.stage("staging"))))
+            released = play(aws, release, plan, base, traffic, output.screen(ViewBuilder(plan.stage("staging"))))
             releases.append(released)
-            audience.released(released)
+            output.released(released)
             # Quiet minutes in between, so that one release's last minutes aren't the next one's first.
             aws.clock.advance(5 * 60)
         total = traffic.stop().requests + sum(step.asked for step in steps)
@@ -115,9 +116,9 @@ def run_demo(options: Options, audience: DemoOutput) -> DemoResult:
 
 def _releases(options: Options) -> tuple[Release, ...]:
     rate = options.error_rate
-    third = f"Version 3 fails {rate * 100:g} % of its requests" if rate else "Version 3, without its fault"
+    third = f"Version 3 fails {rate * 100:g} % of its requests" if rate else "Version 3 without errors"
     return (
         Release(2, "Version 2 is healthy", failing=0.01),
         Release(3, third, failing=rate),
-        Release(4, "Version 4 is correct but slow: p95 is 3 s", failing=0.01, slow=0.14),
+        Release(4, "Version 4 is slow: p95 is 3 s", failing=0.01, slow=0.14),
     )

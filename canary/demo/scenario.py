@@ -166,7 +166,7 @@ def request(user: str) -> dict[str, Any]:
 
 
 PLAN = """\
-# The demo's whole plan; everything that isn't written has a default.
+# The whole plan of the demo; everything else has a default.
 journal = "file:{journal}"
 
 [stages.staging]
@@ -181,7 +181,7 @@ clean_tree = false
 REQUESTS_PER_MINUTE = 300
 
 CALL_S = 0.12
-"""Virtual seconds that each call about an alias takes, so that the way back takes a time."""
+"""Virtual seconds that each call about an alias takes, so that a rollback takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class Released:
     Attributes:
         served: requests that the new version answered, from the traffic's own books.
         failed: those of them that failed.
-        seen_min: minutes from the first traffic to the verdict that took it back; None where it was promoted.
+        seen_min: minutes from the first traffic to the verdict; None where it was promoted.
         rollback_s: seconds from that verdict to the alias read back; None where it was promoted.
         alias: what the alias says, read through boto3 afterwards.
     """

@@ -24,13 +24,13 @@ from canary.core.events import (
     PhaseChanged,
     TrafficShifted,
 )
-from canary.core.measurements import MINUTE, MinuteCounts, Observations, StreamKey
-from canary.core.phases import AFTER_PROMOTION, Phase
+from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
+from canary.core.phases import AFTER_PROMOTION, Phase, Signal
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.core.stats import bounds
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
-from canary.view.labels import PHASE_TONES, as_sentence, gate_title, headline, phase_name, phase_note
+from canary.view.labels import PHASE_TONES, as_sentence, gate_title, headline, next_action, phase_name, phase_note
 from canary.view.model import (
     CanaryView,
     EvidencePoint,
@@ -84,7 +84,7 @@ class StreamHistory:
             self._looks.setdefault(evidence.key, []).append((judgement.at, evidence))
 
     def views(self, started_at: datetime, stage: StagePlan | None) -> tuple[StreamView, ...]:
-        """Every stream, in the order in which it was first heard of."""
+        """Every stream, in the order of its first measurement."""
         keys = dict.fromkeys([*self._evidence, *self._minutes])
         return tuple(self._view(key, started_at, stage) for key in keys)
 
@@ -127,11 +127,28 @@ class StreamHistory:
             minutes=tuple(points),
             candidate=_rate(*totals[:2]),
             baseline=_rate(*totals[2:]),
+            status=_status(evidence, points, self.bound_log10(stage)),
             evidence=tuple(
                 EvidencePoint(_minutes(started_at, at), _log10(look.ln_attributed), _log10(look.ln_relative))
                 for at, look in self._looks.get(key, ())
             ),
         )
+
+
+def _status(evidence: StreamEvidence | None, points: list[MinutePoint], bound_log10: float) -> str:
+    """The one word that a log line shows; a change of it is worth a line."""
+    if evidence is None:
+        return "collecting" if points else "no data"
+    if evidence.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
+        return "unknown"
+    if evidence.state is DataState.NO_DATA or not evidence.candidate_requests:
+        return "no data"
+    log10 = max((v for v in (_log10(evidence.ln_attributed), _log10(evidence.ln_relative)) if v is not None), default=0)
+    if log10 >= bound_log10:
+        return "unhealthy"
+    if evidence.is_safe:
+        return "healthy"
+    return "suspect" if log10 >= 1 else "collecting"
 
 
 def _rate(bad: int, requests: int) -> Rate:
@@ -154,7 +171,7 @@ class _Times:
 
 @dataclass(slots=True)
 class ViewBuilder:
-    """Hears the events of one canary and shows it at any moment.
+    """Takes in the events of one canary and shows it at any moment.
 
     Args:
         stage: the plan the canary runs under, for bake times and gate titles; a report may lack it.
@@ -178,7 +195,7 @@ class ViewBuilder:
             case CanaryStarted():
                 self._start = event
                 self._times.started = event.at
-                self._note(event.at, Tone.PLAIN, "started", _start_text(event))
+                self._note(event.at, Tone.PLAIN, "starting", _start_text(event))
             case TrafficShifted():
                 self._shifted(event)
             case PhaseChanged():
@@ -193,13 +210,13 @@ class ViewBuilder:
             case CanaryEnded():
                 self._ended(event)
             case CallRetried():
-                text = f"{event.action} failed ({event.error}); attempt {event.attempt + 1} in {event.wait_s:.1f} s"
+                text = f"{event.action} failed ({event.error}), attempt {event.attempt + 1} in {event.wait_s:.1f} s"
                 self._note(event.at, Tone.WARN, "retried", text)
             case Noticed():
-                self._note(event.at, Tone.WARN, "noticed", event.text)
+                self._note(event.at, Tone.WARN, "warning", event.text)
 
     def begin(self, state: CanaryState) -> ViewBuilder:
-        """Starts from what the aliases tell, where the events of the beginning aren't at hand; returns itself."""
+        """Starts from the record in the aliases, where the first events aren't at hand; returns itself."""
         self._start = CanaryStarted(
             canary_id=state.canary_id,
             stage=state.stage.name,
@@ -217,7 +234,7 @@ class ViewBuilder:
         self._phase, self._why = state.phase, state.why
         for shift in state.shifts:
             self._weights.append((shift.at, shift.weight_bp))
-            self._note(shift.at, Tone.PLAIN, _share(shift.weight_bp), "")
+            self._note(shift.at, Tone.PLAIN, "weight", _share(shift.weight_bp))
         return self
 
     @property
@@ -238,24 +255,24 @@ class ViewBuilder:
 
     @property
     def judgement(self) -> Judgement | None:
-        """The last judgement heard."""
+        """The latest judgement."""
         return self._judgement
 
     @property
     def rollback_min(self) -> float | None:
-        """Minutes from the first traffic to the decision to take everything back; None while there is none."""
+        """Minutes from the first traffic to the decision to roll back; None while there is none."""
         if self._times.rollback_began is None or not self._weights:
             return None
         return _minutes(self._weights[0][0], self._times.rollback_began)
 
     @property
     def rollback_s(self) -> float | None:
-        """Seconds from that decision until every alias was read back on the old version."""
+        """Seconds from that decision until every alias was verified on the baseline."""
         turned, back = self._times.rollback_began, self._times.rollback_ended
         return None if turned is None or back is None else (back - turned).total_seconds()
 
     def view(self, now: datetime | None = None) -> CanaryView:
-        """The canary as it stands after the events heard so far.
+        """The canary as it stands after the events so far.
 
         Args:
             now: shown as the end of the timeline while the canary runs; the last event's time where None.
@@ -292,6 +309,8 @@ class ViewBuilder:
             facts=self._facts(streams),
             bound_log10=self._streams.bound_log10(self.stage),
             decision_min=self._judgement.minutes_to_decision if self._judgement else None,
+            next_action=next_action(self._phase, start.stage, self.stage, self._weights, end),
+            warnings=sum(title in {"retried", "warning"} for _, _, title, _, _ in self._notes),
         )
 
     def _evidence(self) -> str:
@@ -304,9 +323,17 @@ class ViewBuilder:
         self._notes.append((at, tone, title, text, marks))
 
     def _shifted(self, event: TrafficShifted) -> None:
+        first = not self._weights
         self._weights.append((event.at, event.weight_bp))
-        # A take-back is told by the change of phase; here it is only the share that counts.
-        self._note(event.at, Tone.PLAIN, _share(event.weight_bp), event.why if event.weight_bp else "")
+        if not event.weight_bp:
+            return  # the rollback is a note of its own
+        count = len(self._start.functions) if self._start else 0
+        aliases = f" on {count} alias{'es' if count != 1 else ''}" if first and count else ""
+        if first:
+            self._note(event.at, Tone.PLAIN, "canary started", f"{_share(event.weight_bp)}{aliases}")
+        else:
+            reason = event.why.removeprefix(f"advanced to {_share(event.weight_bp)}: ")
+            self._note(event.at, Tone.PLAIN, f"advanced to {_share(event.weight_bp)}", reason)
 
     def _changed(self, event: PhaseChanged) -> None:
         self._phase, self._why = event.after, event.why
@@ -315,6 +342,8 @@ class ViewBuilder:
         note = phase_note(event.after)
         if note is not None:
             tone, title = note
+            if event.after is Phase.ROLLING_BACK and event.signal is not Signal.UNHEALTHY:
+                title = "rolling back"
             self._note(event.at, tone, title, event.why, marks=event.after is not Phase.POST_BAKE)
 
     def _ended(self, event: CanaryEnded) -> None:
@@ -322,8 +351,13 @@ class ViewBuilder:
         if event.outcome in {Phase.ROLLED_BACK, Phase.ABORTED}:
             self._times.rollback_ended = event.at
         tone = PHASE_TONES.get(event.outcome, Tone.PLAIN)
+        if event.outcome is Phase.ROLLED_BACK:
+            took = "" if self.rollback_s is None else f" in {_seconds(self.rollback_s)}"
+            self._note(event.at, tone, "rolled back to 0 %", f"every alias verified on the baseline{took}", marks=True)
+            return
         known = self._judgement is not None and event.why == self._judgement.sentence
-        self._note(event.at, tone, phase_name(event.outcome), "" if known else event.why, marks=True)
+        text = "" if known else event.why
+        self._note(event.at, tone, phase_name(event.outcome), text, marks=True)
 
     def _steps(self, start: CanaryStarted, weight_bp: int) -> tuple[StepView, ...]:
         bakes = [step.bake.total_seconds() / 60 for step in self.stage.steps] if self.stage else []
@@ -344,20 +378,19 @@ class ViewBuilder:
         start = self._start
         judgement = self._judgement
         if start is not None and self.rollback_min is not None:
-            facts.append(("Turned back", f"minute {self.rollback_min:.1f}"))
+            facts.append(("Rollback decided", f"minute {self.rollback_min:.1f}"))
             if judgement is not None and judgement.first_seen is not None:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
         if streams:
             served: dict[str, int] = {}
             for stream in streams:
                 served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
-            facts.append(("Measured on the new version", f"{sum(served.values()):,} requests"))
+            facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
         if judgement is not None:
-            facts.append(("Of these failed", f"{judgement.failed_requests:,}"))
+            facts.append(("Failed requests", f"{judgement.failed_requests:,}"))
         if self.rollback_s is not None:
             # Records carry whole seconds.
-            way_back = f"{self.rollback_s:.0f} s" if self.rollback_s >= 1 else "under 1 s"
-            facts.append(("Verdict to read-back", way_back))
+            facts.append(("Rollback took", _seconds(self.rollback_s)))
         return tuple(facts)
 
 
@@ -371,10 +404,15 @@ def _minutes(start: datetime, at: datetime) -> float:
 
 
 def _start_text(event: CanaryStarted) -> str:
-    moves = ", ".join(f"{move.function} {move.baseline} to {move.candidate}" for move in event.functions)
+    moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
     steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
-    return f"{moves}; steps {steps} %"
+    return f"{moves}; steps {steps} %{'; hotfix' if event.hotfix else ''}"
+
+
+def _seconds(value: float) -> str:
+    """Aliases' records carry whole seconds."""
+    return f"{value:.0f} s" if value >= 1 else "under 1 s"
 
 
 def _share(weight_bp: int) -> str:
-    return "all traffic" if weight_bp == ALL_BP else f"{weight_bp / 100:g} %"
+    return f"{weight_bp / 100:g} %"

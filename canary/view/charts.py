@@ -64,7 +64,7 @@ def element(name: str, *children: str, **attributes: str | float | None) -> str:
     return f"<{opening}>{''.join(children)}</{name}>" if children else f"<{opening}/>"
 
 
-def words(x: float, y: float, content: str, **attributes: str | float | None) -> str:
+def text_at(x: float, y: float, content: str, **attributes: str | float | None) -> str:
     """A line of text."""
     return element("text", escape(content), x=x, y=y, **attributes)
 
@@ -81,7 +81,7 @@ def path(points: Sequence[Point], *, closed: bool = False) -> str:
     return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + ("Z" if closed else "")
 
 
-def band(upper: Sequence[Point], lower: Sequence[Point]) -> str:
+def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:
     """Path data of the area between two lines with the same x values."""
     return path([*upper, *reversed(lower)], closed=True)
 
@@ -117,7 +117,7 @@ def bars(view: BarsView) -> str:
 def _row(bar: Bar, x: Scale, top: float) -> str:
     middle = top + 15
     parts = [
-        words(x.from_px - 12, middle, bar.label, text_anchor="end"),
+        text_at(x.from_px - 12, middle, bar.label, text_anchor="end"),
         element("rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=20, rx=4, class_="bar-track"),
     ]
     width = x(bar.share_ratio) - x.from_px
@@ -136,7 +136,7 @@ def _row(bar: Bar, x: Scale, top: float) -> str:
     if bar.expected_ratio is not None:
         at = x(bar.expected_ratio)
         parts.append(line((at, top - 3), (at, top + 23), class_="expected"))
-    parts.append(words(x.to_px + 12, middle, bar.text, class_="value"))
+    parts.append(text_at(x.to_px + 12, middle, bar.text, class_="value"))
     return "".join(parts)
 
 
@@ -185,7 +185,7 @@ def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
 
 
 def describe(view: CanaryView) -> str:
-    """The picture in words."""
+    """The chart as text."""
     steps = ", ".join(f"{point.percent:g} % from minute {point.at_min:g}" for point in view.weights)
     shares = " ".join(
         f"{stream.gate}: {_rate_text(view.candidate_name, stream.candidate)}; "
@@ -197,7 +197,7 @@ def describe(view: CanaryView) -> str:
 
 def _rate_text(name: str, rate: Rate) -> str:
     if rate.ratio is None:
-        return f"{name} served no request"
+        return f"{name} served no requests"
     return (
         f"{name} {percent(rate.ratio)} of {rate.requests:,} requests "
         f"(interval {percent(rate.low_ratio)} to {percent(rate.high_ratio)})"
@@ -205,7 +205,7 @@ def _rate_text(name: str, rate: Rate) -> str:
 
 
 def _frame(x: Scale, top: float, height: float, title: str) -> str:
-    return words(x.from_px, top - 10, title, class_="panel-title") + element(
+    return text_at(x.from_px, top - 10, title, class_="panel-title") + element(
         "rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=height, class_="panel"
     )
 
@@ -214,16 +214,16 @@ def _grid(x: Scale, y: Scale, values: Sequence[float], label: Callable[[float], 
     parts = []
     for value in values:
         parts.append(line((x.from_px, y(value)), (x.to_px, y(value)), class_="grid"))
-        parts.append(words(x.from_px - 8, y(value) + 4, label(value), class_="tick", text_anchor="end"))
+        parts.append(text_at(x.from_px - 8, y(value) + 4, label(value), class_="tick", text_anchor="end"))
     return "".join(parts)
 
 
 def _minutes_axis(x: Scale, last_min: float, bottom: float) -> str:
     parts = [
-        words(x(minute), bottom + 18, f"{minute:g}", class_="tick", text_anchor="middle")
+        text_at(x(minute), bottom + 18, f"{minute:g}", class_="tick", text_anchor="middle")
         for minute in minute_ticks(last_min)
     ]
-    return "".join(parts) + words(x.to_px + 8, bottom + 18, "minutes", class_="tick")
+    return "".join(parts) + text_at(x.to_px + 8, bottom + 18, "minutes", class_="tick")
 
 
 def _weight_panel(view: CanaryView, x: Scale, top: float) -> str:
@@ -236,7 +236,7 @@ def _weight_panel(view: CanaryView, x: Scale, top: float) -> str:
     points.append((x.to_px, y(percent_now)))
     area = path([(points[0][0], y(0)), *points, (x.to_px, y(0))], closed=True)
     labels = "".join(
-        words(
+        text_at(
             x(point.at_min) + 5,
             y(point.percent) - 5 if point.percent < 80 else y(point.percent) + 14,
             f"{point.percent:g} %",
@@ -274,7 +274,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
     ]
     title = f"{stream.title}, {stream.function}" if len({s.function for s in view.streams}) > 1 else stream.title
     return (
-        _frame(x, top, SHARE_PX, f"{title[:1].upper()}{title[1:]}: each minute (dots) and so far (line, with interval)")
+        _frame(x, top, SHARE_PX, f"{title[:1].upper()}{title[1:]}: by minute (dots), in total (line with interval)")
         + _grid(x, y, [y.high * share for share in (0, 0.25, 0.5, 0.75, 1)], percent)
         + _settling(x, last.at_min, top, view.elapsed_min)
         + _interval(x, y, stream.minutes, lambda point: point.baseline_so_far, "baseline")
@@ -292,7 +292,7 @@ def _settling(x: Scale, last_min: float, top: float, now_min: float) -> str:
     if width < 6:
         return ""
     shade = element("rect", x=x(last_min), y=top, width=width, height=SHARE_PX, class_="settling")
-    return shade + (words(x(last_min) + 6, top + 16, "not settled yet", class_="tick") if width > 96 else "")
+    return shade + (text_at(x(last_min) + 6, top + 16, "not settled yet", class_="tick") if width > 96 else "")
 
 
 def _interval(
@@ -307,7 +307,7 @@ def _interval(
     at, last = points[-1]
     whisker = line((at, y(last.low_ratio)), (at, y(last.high_ratio)), class_=f"{name}-whisker")
     return (
-        element("path", d=band(upper, lower), class_=f"{name}-band")
+        element("path", d=area(upper, lower), class_=f"{name}-band")
         + whisker
         + element("path", d=path(middle), class_=f"{name}-line")
     )
@@ -346,7 +346,7 @@ def _labels(x: Scale, labels: Sequence[tuple[float, str, str]], distance_px: flo
     lowest = -distance_px
     for at, text, name in sorted(labels):
         lowest = max(at, lowest + distance_px)
-        parts.append(words(x.to_px + 10, lowest + 4, text, class_=f"value {name}"))
+        parts.append(text_at(x.to_px + 10, lowest + 4, text, class_=f"value {name}"))
     return "".join(parts)
 
 
@@ -356,21 +356,21 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
     ticks = [value for value in (0, 2, 4, 8, 12) if value <= y.high]
     bound = y(view.bound_log10)
     parts = [
-        _frame(x, top, EVIDENCE_PX, "Evidence against the new version at each look: odds, logarithmic"),
-        _grid(x, y, ticks, lambda value: f"{10**value:,.0f}" if value < 5 else f"10^{value:g}"),
+        _frame(x, top, EVIDENCE_PX, "Odds against the new version at each evaluation (logarithmic)"),
+        _grid(x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < 5 else f"10^{value:g}:1"),
         line((x.from_px, bound), (x.to_px, bound), class_="limit"),
     ]
-    labels = [(bound, f"roll back at 1:{10**view.bound_log10:,.0f}", "limit-text")]
+    labels = [(bound, f"rolls back at {10**view.bound_log10:,.0f}:1", "limit-text")]
     rules: tuple[tuple[str, str, Callable[[EvidencePoint], float | None]], ...] = (
         ("", "beyond limit", lambda point: point.limit_log10),
-        (" relative", "worse than base", lambda point: point.relative_log10),
+        (" relative", "worse than baseline", lambda point: point.relative_log10),
     )
     for stream in streams:
         for style, meaning, pick in rules:
             points = [(x(point.at_min), y(value)) for point in stream.evidence if (value := pick(point)) is not None]
             hint = element("title", escape(f"{stream.gate} of {stream.function}: {meaning}"))
             if points:
-                # It begins as a bet of one against one when traffic moves.
+                # Evidence starts at odds of 1:1 when traffic is shifted.
                 whole = [(x(0.0), y(0.0)), *points]
                 parts.append(element("path", hint, d=path(whole), class_=f"evidence{style}"))
                 at, height = points[-1]
@@ -396,7 +396,7 @@ def _marks(notes: Sequence[Note], x: Scale, bottom: float) -> str:
             parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"mark {note.tone}"))
             drawn = at
         parts.append(
-            words(
+            text_at(
                 at + 5 if anchored_left else at - 5,
                 18 + 14.0 * row,
                 note.title,

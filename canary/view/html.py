@@ -110,7 +110,7 @@ def canary_report(view: CanaryView) -> Report:
         title=f"Canary on {view.stage}: {view.phase}",
         lead=f"Started {started}, {view.elapsed_min:.0f} minutes.",
         chapters=(chapter,),
-        footer=f"Canary {view.canary_id}. Intervals hold at every look, not only at the last.",
+        footer=f"Canary {view.canary_id}. Intervals are valid at every evaluation, not only at the last.",
     )
 
 
@@ -147,7 +147,7 @@ def _minutes(view: CanaryView) -> str:
     tables = "".join(_table(view, stream) for stream in shown_streams(view))
     if not tables:
         return ""
-    return element("details", element("summary", "Every minute in numbers"), tables)
+    return element("details", element("summary", "Counts by minute"), tables)
 
 
 def _table(view: CanaryView, stream: StreamView) -> str:
@@ -185,4 +185,4 @@ def _notes(view: CanaryView) -> str:
         )
         for note in view.notes
     )
-    return element("details", element("summary", "What happened, in order"), element("table", element("tbody", rows)))
+    return element("details", element("summary", "Events"), element("table", element("tbody", rows)))

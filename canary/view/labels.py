@@ -1,10 +1,12 @@
-"""Phases and gates in words; it decides nothing but how a thing is called."""
+"""How phases, gates, shares and odds are written for people; it decides nothing else."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
+from canary.core.alias import basis_points
 from canary.core.phases import Phase
 from canary.core.plan import (
     EmfGate,
@@ -13,6 +15,7 @@ from canary.core.plan import (
     Http5xxGate,
     LatencyGate,
     RatioGate,
+    StagePlan,
     ThrottlesGate,
 )
 from canary.view.model import Tone
@@ -39,9 +42,9 @@ _NOTES: Final = {
     Phase.HOLDING: (Tone.WARN, "holds"),
     Phase.PAUSED: (Tone.WARN, "paused"),
     Phase.INCONCLUSIVE: (Tone.WARN, "inconclusive"),
-    Phase.POST_BAKE: (Tone.GOOD, "watched on"),
-    Phase.ROLLING_BACK: (Tone.BAD, "sick"),
-    Phase.ABORTING: (Tone.BAD, "stopped"),
+    Phase.POST_BAKE: (Tone.GOOD, "post-promotion watch"),
+    Phase.ROLLING_BACK: (Tone.BAD, "unhealthy"),
+    Phase.ABORTING: (Tone.BAD, "aborting"),
 }
 
 
@@ -59,21 +62,53 @@ def headline(phase: Phase, weight_bp: int, why: str) -> str:
     """One sentence that says where the canary stands."""
     share = f"{weight_bp / 100:g} %"
     sentence = {
-        Phase.STARTING: "Checked; no traffic has moved yet.",
-        Phase.BAKING: f"The new version serves {share} of the traffic and is watched.",
-        Phase.HOLDING: f"Holds at {share} until the evidence speaks.",
-        Phase.PAUSED: f"Paused at {share} by a person; still watched, and taken back if it turns out sick.",
-        Phase.INCONCLUSIVE: f"Rests at {share}: the evidence never spoke. A person must decide.",
-        Phase.PROMOTING: "Gives all traffic to the new version.",
-        Phase.POST_BAKE: "The new version serves everything and is watched on; one call takes it back.",
-        Phase.ROLLING_BACK: "Gives all traffic back to the old version.",
-        Phase.ABORTING: "Gives all traffic back to the old version, because a person said stop.",
+        Phase.STARTING: "Preflight passed; no traffic has been shifted yet.",
+        Phase.BAKING: f"The new version serves {share} of the traffic and is being evaluated.",
+        Phase.HOLDING: f"Holding at {share}: the evidence is not conclusive yet.",
+        Phase.PAUSED: f"Paused at {share}. Evaluation continues; an unhealthy version is rolled back.",
+        Phase.INCONCLUSIVE: f"Inconclusive at {share}: promote it or roll it back.",
+        Phase.PROMOTING: "Shifting all traffic to the new version.",
+        Phase.POST_BAKE: "The new version serves all traffic. The post-promotion watch is running.",
+        Phase.ROLLING_BACK: "Rolling back: shifting all traffic to the baseline.",
+        Phase.ABORTING: "Aborting: shifting all traffic to the baseline.",
         Phase.PROMOTED: "The new version serves all traffic.",
-        Phase.ROLLED_BACK: "All traffic is back on the old version.",
-        Phase.ABORTED: "Stopped by a person; all traffic is on the old version.",
-        Phase.CONFLICT: "Somebody else moved the alias; we stopped without writing.",
+        Phase.ROLLED_BACK: "The baseline serves all traffic.",
+        Phase.ABORTED: "Aborted. The baseline serves all traffic.",
+        Phase.CONFLICT: "Another writer changed an alias. Canary stopped without writing.",
     }[phase]
     return sentence if phase in _BY_ITSELF or not why else f"{sentence} {as_sentence(why)}"
+
+
+def next_action(
+    phase: Phase, name: str, stage: StagePlan | None, weights: Sequence[tuple[datetime, int]], now: datetime
+) -> str:
+    """What happens next and when, or the command that a person runs; empty at the end."""
+    commands = {
+        Phase.PAUSED: f"`canary resume {name}` continues, `canary rollback {name}` ends it",
+        Phase.INCONCLUSIVE: f"`canary promote {name}` or `canary rollback {name}`",
+        Phase.CONFLICT: f"`canary status {name}` shows what each alias serves",
+    }
+    if phase in commands or stage is None or not weights:
+        return commands.get(phase, "")
+    since, weight_bp = weights[-1]
+    if phase is Phase.POST_BAKE:
+        return f"promoted in {_minutes_left(since + stage.post_bake, now)} if no regression shows"
+    return _next_step(phase, stage, since, weight_bp, now) if phase in {Phase.BAKING, Phase.HOLDING} else ""
+
+
+def _next_step(phase: Phase, stage: StagePlan, since: datetime, weight_bp: int, now: datetime) -> str:
+    ahead = [step.weight for step in stage.steps if basis_points(step.weight) > weight_bp]
+    last = f"`canary promote {stage.name}`" if stage.promote == "manual" else "promotion"
+    target = f"{ahead[0]:g} %" if ahead else last
+    if phase is Phase.HOLDING:
+        return f"{target} once healthy; holds up to {duration_text(stage.hold_max)}, then {stage.on_inconclusive}"
+    bake = next((step.bake for step in stage.steps if basis_points(step.weight) == weight_bp), None)
+    ends = "" if bake is None else f"; step ends in {_minutes_left(since + bake, now)}"
+    return f"{target} once healthy{ends}"
+
+
+def _minutes_left(due: datetime, now: datetime) -> str:
+    return f"{max((due - now).total_seconds() / 60, 0.0):.0f} min"
 
 
 def as_sentence(text: str) -> str:
@@ -82,18 +117,18 @@ def as_sentence(text: str) -> str:
 
 
 def gate_title(name: str, gate: Gate | None) -> str:
-    """What a bad request of this gate is, for a chart."""
+    """What this gate counts as bad, for a chart."""
     match gate:
         case ErrorsGate():
-            return "requests that failed"
+            return "failed requests"
         case LatencyGate():
             return f"requests slower than {_seconds(gate.limit)}"
         case Http5xxGate():
-            return f"requests answered 5xx ({gate.source})"
+            return f"requests answered with 5xx ({gate.source})"
         case ThrottlesGate():
-            return "requests throttled"
+            return "throttled requests"
         case EmfGate():
-            return "requests that failed (own counter)" if gate.bad == "errors" else "slow requests (own counter)"
+            return "failed requests (EMF counter)" if gate.bad == "errors" else "slow requests (EMF counter)"
         case RatioGate():
             return f"{gate.numerator.name} per {gate.denominator.name}"
     return name
@@ -101,6 +136,15 @@ def gate_title(name: str, gate: Gate | None) -> str:
 
 def _seconds(limit: timedelta) -> str:
     return f"{limit.total_seconds():g} s"
+
+
+def duration_text(span: timedelta) -> str:
+    """`90 s`, `5 min`, `1 h 30 min`: a duration for people."""
+    seconds = span.total_seconds()
+    if seconds < 60 or (seconds < 600 and seconds % 60):
+        return f"{seconds:g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
 def percent(ratio: float) -> str:
@@ -112,10 +156,10 @@ def percent(ratio: float) -> str:
 
 
 def odds(log10: float | None) -> str:
-    """`1:3,400`, `1:10^9`, or `none` where nothing speaks against it: evidence for people."""
+    """`3,400:1`, `10^9:1`, or `none` where nothing speaks against the new version: evidence for people."""
     if log10 is None or log10 < 0.02:
         return "none"
     value = 10.0 ** min(log10, 300.0)
     if log10 >= 6:
-        return f"1:10^{log10:.0f}"
-    return f"1:{value:,.0f}" if value >= 10 else f"1:{value:.1f}"
+        return f"10^{log10:.0f}:1"
+    return f"{value:,.0f}:1" if value >= 10 else f"{value:.1f}:1"

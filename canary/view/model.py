@@ -52,9 +52,9 @@ class MinutePoint:
     Attributes:
         at_min: end of the minute, in minutes since the canary began.
         candidate: that minute's count on the new version (interval unused).
-        baseline: that minute's count on the old version (interval unused).
+        baseline: that minute's count on the baseline (interval unused).
         candidate_so_far: everything so far on the new version, with its interval.
-        baseline_so_far: everything so far on the old version, with its interval.
+        baseline_so_far: everything so far on the baseline, with its interval.
     """
 
     at_min: float
@@ -66,12 +66,12 @@ class MinutePoint:
 
 @dataclass(frozen=True, slots=True)
 class EvidencePoint:
-    """What one look at the metrics said against the new version, as log10 of odds; None where a rule can't speak.
+    """What one look at the metrics said against the new version, as log10 of odds; None where a rule doesn't apply.
 
     Attributes:
         at_min: time of the look, in minutes since the canary began.
-        limit_log10: evidence that it is beyond the limit (and not for reasons shared with the old version).
-        relative_log10: evidence that it is worse than the old version.
+        limit_log10: evidence that it is beyond the limit (and not for reasons shared with the baseline).
+        relative_log10: evidence that it is worse than the baseline.
     """
 
     at_min: float
@@ -91,11 +91,12 @@ class StreamView:
     Attributes:
         function: function name.
         gate: gate name, e.g. `errors`.
+        status: one word: `healthy`, `collecting`, `suspect` (odds of 10:1 and more), `unhealthy`, `no data`, `unknown`.
         title: what a bad request is, e.g. "requests that failed".
         limit_ratio: the share that is too much.
         minutes: settled minutes in order.
         candidate: all judged minutes together, new version.
-        baseline: all judged minutes together, old version.
+        baseline: all judged minutes together, baseline.
         evidence: one point for each look.
     """
 
@@ -107,6 +108,7 @@ class StreamView:
     candidate: Rate
     baseline: Rate
     evidence: tuple[EvidencePoint, ...] = ()
+    status: str = "collecting"
 
     @property
     def against_log10(self) -> float | None:
@@ -174,6 +176,8 @@ class CanaryView:
         bound_log10: evidence at which the canary is rolled back, log10 of odds.
         elapsed_min: minutes from start to the last tick.
         decision_min: minutes until the step can end if all stays clean, or None.
+        next_action: what happens next and when, or the command that a person runs.
+        warnings: how many notices and retried calls there were.
         facts: label and value pairs worth a glance.
     """
 
@@ -194,20 +198,27 @@ class CanaryView:
     facts: tuple[tuple[str, str], ...] = ()
     bound_log10: float = 2.301
     decision_min: float | None = None
+    next_action: str = ""
+    warnings: int = 0
+
+    @property
+    def now(self) -> datetime:
+        """The time of day that the view shows."""
+        return self.started_at + timedelta(minutes=self.elapsed_min)
 
     @property
     def candidate_name(self) -> str:
-        """`version 3`, or `new version` when the functions carry different numbers."""
-        return _version_name({function.candidate_version for function in self.functions}, "new version")
+        """`version 3 (new)`, or `new version` when the functions have different numbers."""
+        return _version_name({function.candidate_version for function in self.functions}, "new", "new version")
 
     @property
     def baseline_name(self) -> str:
-        """`version 2`, or `old version` when the functions carry different numbers."""
-        return _version_name({function.baseline_version for function in self.functions}, "old version")
+        """`version 2 (baseline)`, or `baseline` when the functions have different numbers."""
+        return _version_name({function.baseline_version for function in self.functions}, "baseline", "baseline")
 
 
-def _version_name(versions: set[str], otherwise: str) -> str:
-    return f"version {versions.pop()}" if len(versions) == 1 else otherwise
+def _version_name(versions: set[str], role: str, otherwise: str) -> str:
+    return f"version {versions.pop()} ({role})" if len(versions) == 1 else otherwise
 
 
 @dataclass(frozen=True, slots=True)

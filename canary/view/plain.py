@@ -1,37 +1,46 @@
-"""Plain lines for logs, pipes and step summaries; it shows the view model and must not know about terminals."""
+"""Plain lines for logs, pipes and step summaries; it shows the view model and must not know about terminals.
+
+A log has one line for each event and one for each gate of each function when its status changes, then a summary.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from canary.view.labels import odds, percent
-from canary.view.model import CanaryView, Note, Rate, StreamView, Tone
+from canary.view.model import CanaryView, FunctionView, Note, Rate, StreamView, Tone
 
 _SIGNS = {Tone.GOOD: "+", Tone.BAD: "!", Tone.WARN: "~", Tone.PLAIN: " "}
 
 
 def note_line(note: Note) -> str:
-    """One thing that happened: `  4.2 min ! seen          12.1 % of 248 requests failed …`."""
-    return f"{note.at_min:6.1f} min {_SIGNS[note.tone]} {note.title:<13} {note.text}".rstrip()
+    """One event: `09:04:30 ! unhealthy: 12.1 % of 248 requests failed on version 7, …`."""
+    return f"{clock(note.at)} {_SIGNS[note.tone]} {note.title}{f': {note.text}' if note.text else ''}"
 
 
-def tick_line(view: CanaryView) -> str:
-    """One look at the evidence: weight, shares of both versions, evidence of the stream that says most."""
-    streams = " | ".join(stream_text(stream) for stream in view.streams if stream.candidate.requests)
-    return f"{view.elapsed_min:6.1f} min   {view.weight_percent:>3g} %         {streams or 'no settled minute yet'}"
+def gate_line(view: CanaryView, stream: StreamView) -> str:
+    """One gate of one function: `09:05:00   api:live errors healthy: 0 % of 148, baseline 0.9 % of 1,240, …`."""
+    where = f"{stream.function} " if stream.function else ""
+    return f"{clock(view.now)}   {where}{stream_text(stream)}"
+
+
+def clock(at: datetime) -> str:
+    """`09:04:30`: the time of day in UTC."""
+    return f"{at:%H:%M:%S}"
 
 
 def stream_text(stream: StreamView) -> str:
-    """`errors 12.1 % of 248, base 1.1 % of 2,230, evidence 1:3,400`."""
+    """`errors unhealthy: 12.1 % of 248, baseline 1.1 % of 2,230, limit 5 %, evidence 3,400:1`."""
     return (
-        f"{stream.gate} {rate_text(stream.candidate)}, base {rate_text(stream.baseline)}, "
-        f"evidence against: {odds(stream.against_log10)}"
+        f"{stream.gate} {stream.status}: {rate_text(stream.candidate)}, baseline {rate_text(stream.baseline)}, "
+        f"limit {percent(stream.limit_ratio)}, evidence {odds(stream.against_log10)}"
     )
 
 
 def rate_text(rate: Rate) -> str:
-    """`12.1 % of 248`, or `no request`."""
-    return "no request" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
+    """`12.1 % of 248`, or `no requests`."""
+    return "no requests" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
 
 
 def interval_text(rate: Rate) -> str:
@@ -39,42 +48,74 @@ def interval_text(rate: Rate) -> str:
     return f"{percent(rate.low_ratio)} to {percent(rate.high_ratio)}"
 
 
+def function_text(function: FunctionView) -> str:
+    """`api:live: version 6 (baseline) → version 7 (new), 10 %`."""
+    return (
+        f"{function.name}:{function.alias}: version {function.baseline_version} (baseline) → "
+        f"version {function.candidate_version} (new), {function.weight_percent:g} %"
+    )
+
+
 def status_lines(view: CanaryView) -> Iterator[str]:
     """A canary as it stands, for `canary status` without a terminal."""
-    yield f"canary {view.canary_id} on {view.stage}: {view.phase}, minute {view.elapsed_min:.1f}"
+    yield f"{view.stage}: canary {view.canary_id} is {view.phase}, minute {view.elapsed_min:.1f}"
     for function in view.functions:
-        yield (
-            f"  {function.name}:{function.alias}  version {function.baseline_version} to version "
-            f"{function.candidate_version}, {function.weight_percent:g} %"
-        )
+        yield f"  {function_text(function)}"
     if view.steps:
-        yield "  steps " + " ".join(f"{step.percent:g}%:{step.state}" for step in view.steps)
+        yield "  steps: " + ", ".join(f"{step.percent:g} % {step.state}" for step in view.steps)
     for stream in view.streams:
-        yield f"  {stream.function or 'stage'}: {stream_text(stream)} (interval {interval_text(stream.candidate)})"
+        where = f"{stream.function} " if stream.function else ""
+        yield f"  {where}{stream_text(stream)} (interval {interval_text(stream.candidate)})"
     yield f"  {view.headline}"
     if view.evidence:
         yield f"  {view.evidence}"
-    if view.decision_min is not None:
-        yield f"  decision in about {view.decision_min:.0f} min if it stays so"
+    if view.next_action:
+        yield f"  next: {view.next_action}"
+
+
+def summary_lines(view: CanaryView) -> Iterator[str]:
+    """How a canary ended, for the end of a log."""
+    yield f"{view.stage}: {view.phase}. {view.headline}"
+    for function in view.functions:
+        yield f"  {function_text(function)}"
+    if view.evidence and view.evidence not in view.headline:
+        yield f"  {view.evidence}"
+    if view.facts:
+        yield "  " + ", ".join(f"{label.lower()}: {value}" for label, value in view.facts)
+    if view.warnings:
+        yield f"  {view.warnings} {'warning' if view.warnings == 1 else 'warnings'} above"
+    if view.next_action:
+        yield f"  next: {view.next_action}"
 
 
 def markdown(view: CanaryView) -> str:
     """A summary for a pull request or a workflow's step summary (GitHub markdown)."""
     sign = {Tone.GOOD: "✅", Tone.BAD: "⛔", Tone.WARN: "⚠️", Tone.PLAIN: "▶️"}[view.tone]
     rows = [
-        f"### {sign} Canary on {view.stage}: {view.phase}",
+        f"### {sign} Canary on {_cell(view.stage)}: {view.phase}",
         "",
-        view.headline,
+        _cell(view.headline),
         "",
-        f"> {view.evidence}" if view.evidence else "",
+        f"> {_cell(view.evidence)}" if view.evidence else "",
         "",
-        "| gate | limit | " + view.candidate_name + " | interval | " + view.baseline_name + " |",
-        "|---|---|---|---|---|",
+        *(f"- {_cell(function_text(function))}" for function in view.functions),
+        "",
+        f"| function | gate | limit | {view.candidate_name} | interval | {view.baseline_name} | evidence |",
+        "|---|---|---|---|---|---|---|",
     ]
     rows += [
-        f"| {stream.title} ({stream.function or 'stage'}) | {percent(stream.limit_ratio)} "
-        f"| {rate_text(stream.candidate)} | {interval_text(stream.candidate)} | {rate_text(stream.baseline)} |"
+        f"| {_cell(stream.function or 'stage')} | {_cell(stream.title)} | {percent(stream.limit_ratio)} "
+        f"| {rate_text(stream.candidate)} | {interval_text(stream.candidate)} | {rate_text(stream.baseline)} "
+        f"| {odds(stream.against_log10)} |"
         for stream in view.streams
     ]
     rows += ["", " · ".join(f"{label}: **{value}**" for label, value in view.facts)]
+    if view.next_action:
+        rows += ["", f"Next: {_cell(view.next_action)}"]
     return "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text from outside can't start a row, a tag or a link of the summary."""
+    flat = " ".join(text.split())
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("[", "\\[")

@@ -1,4 +1,4 @@
-"""A plan in words and as a picture of characters; it must not judge whether the plan is good."""
+"""A plan as text and as a picture of characters; it must not judge whether the plan is good."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from canary.core.plan import (
     StagePlan,
     Step,
     ThrottlesGate,
-    format_duration,
 )
 from canary.core.stats.safe import clean_requests_needed
+from canary.view.labels import duration_text
 
 _PICTURE_COLUMNS = 56
 
@@ -32,7 +32,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
 
     Args:
         stage: the plan of one stage.
-        requests_per_s: expected traffic of the stage; tells how long each step needs.
+        requests_per_s: expected traffic of the stage; shows how long each step needs.
     """
     names = ", ".join(function.key for function in stage.functions)
     yield f"Stage {stage.name} releases {names}" + (" together." if len(stage.functions) > 1 else ".")
@@ -42,23 +42,23 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     yield ""
     for number, step in enumerate(stage.steps, 1):
         yield f"  {number}. {_step_text(stage, step, requests_per_s)}"
-    hand = ", once a person runs `canary promote`" if stage.promote == "manual" else ""
-    post = format_duration(stage.post_bake)
-    yield f"  {len(stage.steps) + 1}. everything{hand}; watched {post} more, with one call back"
+    hand = ", after `canary promote`" if stage.promote == "manual" else ""
+    post = duration_text(stage.post_bake)
+    yield f"  {len(stage.steps) + 1}. 100 %{hand}, then a post-promotion watch of {post}"
     yield ""
-    yield "Goes on when every gate is shown to be healthy and the step's time is over:"
+    yield "Advances when every gate is healthy and the step has ended:"
     needed = _needed(stage)
     yield (
-        f"  {needed} clean requests on the new version show it at each step "
-        f"(all steps together take at least {format_duration(stage.minimum_watch)})"
+        f"  {needed} clean requests on the new version prove it at each step "
+        f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
-    yield "Comes back, at any time, when the evidence says:"
+    yield "Rolls back at any time if:"
     yield from (f"  {name}: {gate_text(gate, stage)}" for name, gate in stage.gates.items())
     yield (
-        f"In doubt it holds up to {format_duration(stage.hold_max)}, then: {_policy(stage.on_inconclusive)}; "
-        f"without data: {_policy(stage.on_no_data)}."
+        f"If inconclusive: holds up to {duration_text(stage.hold_max)}, then {_policy(stage.on_inconclusive)}. "
+        f"Without data: {_policy(stage.on_no_data)}."
     )
-    yield f"When both versions fail alike: {_incident(stage)}."
+    yield f"If both versions fail alike: {_incident(stage)}."
     if rules := _rules(stage):
         yield f"Rules: {rules}."
 
@@ -83,38 +83,39 @@ def picture(stage: StagePlan) -> Iterator[str]:
         label = f"{minutes / timedelta(minutes=1):g}"
         axis[start : start + len(label)] = label
         minutes += stage.steps[index].bake if index < len(stage.steps) else timedelta()
-    yield f"          {''.join(axis).rstrip()} min, at most"
+    yield f"          {''.join(axis).rstrip()} min at most"
 
 
 def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
-    """What makes a gate turn red."""
-    relative = f"or worse than {stage.evidence.worse_than_baseline:g} times the old version in the same minutes"
+    """What makes a gate fail."""
+    relative = f"or more than {stage.evidence.worse_than_baseline:g} times the baseline's share in the same minutes"
     match gate:
         case ErrorsGate():
             return f"more than {gate.limit_percent:g} % of requests fail" + (f", {relative}" if gate.relative else "")
         case LatencyGate():
             quantile = f"p{float(gate.quantile) * 100:g}"
-            snapped = f"judged at {gate.snapped.total_seconds():.3g} s, where CloudWatch counts exactly"
-            return f"{quantile} above {format_duration(gate.limit)} ({snapped})"
+            snapped = f"evaluated at {gate.snapped.total_seconds():.3g} s, the nearest CloudWatch bin edge"
+            return f"{quantile} is above {duration_text(gate.limit)} ({snapped})"
         case ThrottlesGate():
-            return f"more than {gate.limit_percent:g} % of requests throttled: holds, blames no version"
+            return f"more than {gate.limit_percent:g} % of requests are throttled (holds; attributed to no version)"
         case Http5xxGate():
-            return f"more than {gate.limit_percent:g} % of requests answered 5xx at the {gate.source}"
+            return f"more than {gate.limit_percent:g} % of requests are answered with 5xx ({gate.source})"
         case EmfGate():
-            return f"more than {gate.limit_percent:g} % of requests {gate.bad}, by the handler's own counter"
+            return f"more than {gate.limit_percent:g} % of requests have {gate.bad} (EMF counter of the handler)"
         case RatioGate():
             side = "below" if gate.bad_when == "lower" else "above"
-            share = f"{gate.percent_of_baseline:g} % of the old version's"
+            share = f"{gate.percent_of_baseline:g} % of the baseline's"
             return f"{gate.numerator.name} / {gate.denominator.name} {side} {share}"
         case MetricGate():
-            return f"{gate.metric.namespace} {gate.metric.name} {gate.metric.stat} outside its limits"
+            return f"{gate.metric.namespace} {gate.metric.name} {gate.metric.stat} is outside its limits"
         case QueueGate():
-            what = f"{gate.max_new_messages} new messages" if gate.max_age is None else format_duration(gate.max_age)
-            return f"queue {gate.queue} holds more than {what}"
+            if gate.max_age is not None:
+                return f"the oldest message of queue {gate.queue} is older than {duration_text(gate.max_age)}"
+            return f"queue {gate.queue} has more than {gate.max_new_messages} new messages"
         case AlarmsGate():
-            return f"an alarm turns red: {', '.join(gate.names)}"
+            return f"an alarm is in ALARM: {', '.join(gate.names)}"
         case HealthGate():
-            return f"{gate.failures} failed checks in a row of {gate.url or 'an invocation of the new version'}"
+            return f"{gate.failures} health checks in a row fail ({gate.url or 'direct invocation of the new version'})"
 
 
 def _needed(stage: StagePlan) -> int:
@@ -132,34 +133,38 @@ def _limit(gate: CountingGate) -> float | None:
 
 
 def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:
-    words = f"{step.weight:g} % for {format_duration(stage.min_bake)} to {format_duration(step.bake)}"
+    words = f"{step.weight:g} % for {_range(stage.min_bake, step.bake)}"
     if not requests_per_s:
         return words
     per_minute = requests_per_s * 60 * float(step.weight) / 100
     needed = _needed(stage)
     minutes = needed / per_minute
-    verdict = "fits" if timedelta(minutes=minutes) <= step.bake else "does not fit: the step would hold"
-    return f"{words}; {needed} clean requests at {per_minute:g} a minute are {minutes:.1f} min: {verdict}"
+    verdict = "fits" if timedelta(minutes=minutes) <= step.bake else "too short, the step would hold"
+    return f"{words}; {needed} clean requests at {per_minute:g} per minute take {minutes:.1f} min: {verdict}"
 
 
 def _policy(policy: str) -> str:
-    return {"hold": "stays where it is and waits for a person", "promote": "promotes", "rollback": "rolls back"}[policy]
+    return {"hold": "waits for a decision", "promote": "promotes", "rollback": "rolls back"}[policy]
+
+
+def _range(least: timedelta, most: timedelta) -> str:
+    return duration_text(most) if least == most else f"{duration_text(least)} to {duration_text(most)}"
 
 
 def _incident(stage: StagePlan) -> str:
-    grace = format_duration(stage.shared_incident_grace)
+    grace = duration_text(stage.shared_incident_grace)
     return {
-        "hold": f"freezes and alerts, rolls back after {grace} if it is still so",
-        "rollback": "rolls back at once",
-        "ignore": "goes on watching",
+        "hold": f"holds and alerts, rolls back if it lasts longer than {grace}",
+        "rollback": "rolls back immediately",
+        "ignore": "keeps evaluating",
     }[stage.shared_incident]
 
 
 def _rules(stage: StagePlan) -> str:
     rules = stage.rules
     parts = [
-        f"only from branch {rules.branch}" if rules.branch else "",
-        "only from a clean tree" if rules.clean_tree else "",
-        "a person confirms" if rules.confirm else "",
+        f"branch {rules.branch} only" if rules.branch else "",
+        "clean working tree only" if rules.clean_tree else "",
+        "confirmation required" if rules.confirm else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""What a simulation found, in lines, as bars and as data for programs; it must not simulate."""
+"""The result of a simulation as lines, as bars and as data for programs; it must not simulate."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def comparison_report(found: Comparison) -> Report:
         prose=scenario_text(found),
         bars=(
             _bars("How the releases ended", ends),
-            _bars("Failed requests of the new version until the end", failed),
+            _bars("Failed requests of the new version ", failed),
         ),
         code="\n".join(histogram_lines(found.rollback_minutes)),
     )
@@ -117,12 +117,12 @@ def comparison_report(found: Comparison) -> Report:
 
 
 def scenario_text(found: Comparison) -> str:
-    """What was assumed, in one sentence."""
+    """The assumptions in one sentence."""
     assumed = found.scenario
     left_out = f" Gates without synthetic data, left out: {', '.join(found.left_out)}." if found.left_out else ""
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""
     return (
-        f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests a second: "
+        f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
         f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
         f"{percent(assumed.baseline_errors)} on the baseline.{left_out}"
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import interval_text, rate_text
+from canary.view.plain import clock, interval_text, rate_text
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -18,22 +18,23 @@ _STEP_SIGNS = {
     StepState.FAILED: ("✗", "bold red"),
     StepState.AHEAD: ("○", "dim"),
 }
+_STATUS_STYLES = {"healthy": "green", "unhealthy": "bold red", "suspect": "yellow", "unknown": "yellow"}
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def live(view: CanaryView) -> RenderableType:
-    """The whole live view: where it stands, the steps, both versions' shares, what the evidence says."""
-    parts: list[RenderableType] = [_functions(view), _steps(view)]
-    if any(stream.minutes for stream in view.streams):
+    """The whole live view: the functions, the steps, one row for each gate and function, and the next action."""
+    parts: list[RenderableType] = [_functions(view), Text(), _steps(view)]
+    if view.streams:
         parts += [Text(), _streams(view)]
     parts += [Text(), Text(view.evidence or view.headline)]
-    if view.decision_min is not None:
-        parts.append(Text(f"decision in about {view.decision_min:.0f} min if it stays so", style="dim"))
+    if view.next_action:
+        parts.append(Text(f"next: {view.next_action}", style="dim"))
     style = _STYLES[view.tone]
     return Panel(
         Group(*parts),
         title=Text(f"canary on {view.stage} · {view.phase}", style=f"bold {style}"),
-        subtitle=Text(f"{view.canary_id} · minute {view.elapsed_min:.1f}", style="dim"),
+        subtitle=Text(f"{view.canary_id} · {clock(view.now)} UTC · minute {view.elapsed_min:.1f}", style="dim"),
         title_align="left",
         subtitle_align="right",
         border_style=style,
@@ -42,51 +43,55 @@ def live(view: CanaryView) -> RenderableType:
 
 
 def note(entry: Note) -> Text:
-    """One thing that happened, as a line above the live view."""
+    """One event, as a line above the live view."""
     style = _STYLES[entry.tone]
-    return Text.assemble(
-        (f"{entry.at_min:6.1f} min ", "dim"), (f" {entry.title:<13}", f"bold {style}"), (entry.text, "")
-    )
+    text = f": {entry.text}" if entry.text else ""
+    return Text.assemble((f"{clock(entry.at)}  ", "dim"), (entry.title, f"bold {style}"), (text, ""))
 
 
-def _functions(view: CanaryView) -> Text:
-    text = Text()
-    for index, function in enumerate(view.functions):
-        text.append("\n" if index else "")
-        text.append(f"{function.name}:{function.alias}", style="bold")
-        text.append(f"   version {function.baseline_version} ", style="blue")
-        text.append("──▶", style="dim")
-        text.append(f" version {function.candidate_version}", style="yellow")
-        text.append(f"   {function.weight_percent:g} %", style="bold yellow")
-    return text
+def _functions(view: CanaryView) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for function in view.functions:
+        table.add_row(
+            Text(f"{function.name}:{function.alias}", style="bold"),
+            Text(f"version {function.baseline_version} (baseline)", style="blue"),
+            Text("──▶", style="dim"),
+            Text(f"version {function.candidate_version} (new)", style="yellow"),
+            Text(f"{function.weight_percent:g} %", style="bold yellow"),
+        )
+    return table
 
 
 def _steps(view: CanaryView) -> Text:
     text = Text()
-    for index, step in enumerate(view.steps):
+    for step in view.steps:
         sign, style = _STEP_SIGNS[step.state]
-        text.append(" ── " if index else "", style="dim")
         text.append(f"{sign} {step.percent:g} %", style=style)
+        text.append(" ── ", style="dim")
     everything = view.weight_percent >= 100
-    text.append(" ── ", style="dim")
     text.append(f"{'●' if everything else '○'} 100 %", style="green" if everything else "dim")
     return text
 
 
 def _streams(view: CanaryView) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", expand=False)
-    table.add_column("gate")
-    table.add_column(view.candidate_name, style="yellow")
-    table.add_column("interval", style="dim")
-    table.add_column("each minute", style="yellow", no_wrap=True)
-    table.add_column(view.baseline_name, style="blue")
-    table.add_column("limit", justify="right")
-    table.add_column("evidence against", justify="right")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=False)
     several = len({stream.function for stream in view.streams}) > 1
+    if several:
+        table.add_column("function", no_wrap=True)
+    table.add_column("gate", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column(view.candidate_name, style="yellow", no_wrap=True)
+    table.add_column("interval", style="dim", no_wrap=True)
+    table.add_column("by minute", style="yellow", no_wrap=True)
+    table.add_column(view.baseline_name, style="blue", no_wrap=True)
+    table.add_column("limit", justify="right", no_wrap=True)
+    table.add_column(f"odds (rolls back at {odds(view.bound_log10)})", justify="right")
     for stream in view.streams:
         last = stream.against_log10
         table.add_row(
-            f"{stream.function} {stream.gate}" if several else stream.gate,
+            *([stream.function or "stage"] if several else []),
+            stream.gate,
+            Text(stream.status, style=_STATUS_STYLES.get(stream.status, "dim")),
             rate_text(stream.candidate),
             interval_text(stream.candidate),
             spark(stream),
@@ -97,7 +102,7 @@ def _streams(view: CanaryView) -> Table:
     return table
 
 
-def spark(stream: StreamView, width: int = 16) -> str:
+def spark(stream: StreamView, width: int = 12) -> str:
     """The new version's share in each of the last minutes, as small bars up to twice the limit."""
     signs = []
     for point in stream.minutes[-width:]:

@@ -10,7 +10,7 @@ import pytest
 from canary.cli import run
 from canary.cli.demo import step_text
 from canary.cli.session import CliContext
-from canary.demo import scenario
+from canary.demo import Options, scenario
 from canary.demo.scenario import FLAG, FlagStep, backend, document
 
 
@@ -22,7 +22,7 @@ def quiet_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quiet_traffic")
-def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_shows_flag_and_releases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "demo.html"
     assert run(["demo", "--json", "--report", str(report)], CliContext(base=tmp_path)) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -51,11 +51,11 @@ def test_the_demo_tells_its_story(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.usefixtures("quiet_traffic")
-def test_without_its_fault_version_3_is_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_errors_version_3_is_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["demo", "--error-rate", "0", "--seed", "2", "--no-color", "--report", str(tmp_path / "demo.html")]
     assert run(words, CliContext(base=tmp_path)) == 0
     text = capsys.readouterr().out
-    assert "Version 3, without its fault" in text
+    assert "Version 3 without errors" in text
     assert "promoted: version 3 served" in text
     assert "alias: version 3, no weights" in text
     assert f"report: {tmp_path / 'demo.html'}" in text
@@ -65,6 +65,22 @@ def test_without_its_fault_version_3_is_promoted(tmp_path: Path, capsys: pytest.
 def test_an_impossible_error_rate_is_refused(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--error-rate", rate]) == 2
     assert capsys.readouterr().err.startswith("error[usage]: ")
+
+
+@pytest.mark.parametrize(("text", "ratio"), [("0.12", 0.0012), ("0.12%", 0.0012), ("12", 0.12), ("12 %", 0.12)])
+def test_a_bare_number_is_a_percentage(text: str, ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    class StoppedError(Exception):
+        pass
+
+    seen = []
+
+    def noted(options: Options, output: object) -> None:
+        seen.append(options.error_rate)
+        raise StoppedError
+
+    monkeypatch.setattr("canary.demo.run_demo", noted)
+    run(["demo", "--error-rate", text])
+    assert seen == [pytest.approx(ratio)]
 
 
 def test_a_flag_without_rules_is_a_basic_flag() -> None:

@@ -142,7 +142,7 @@ def test_an_unknown_thing_is_404(client, application):
     assert refused(client.get_deployment_strategy, DeploymentStrategyId="abcdefg") == gone
 
 
-def test_regions_are_worlds_of_their_own(client, application):
+def test_regions_are_separate(client, application):
     """AppConfig is a regional service [BOTO endpoint rules]."""
     assert boto3.client("appconfig", region_name="eu-west-1").list_applications()["Items"] == []
 

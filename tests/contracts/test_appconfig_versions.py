@@ -177,7 +177,7 @@ def test_a_created_at_that_is_no_timestamp_is_a_server_error_with_no_message(fla
     assert saved["_updatedAt"] != "2020-01-01T00:00:00Z"
 
 
-def test_angle_brackets_come_back_escaped(flags):
+def test_angle_brackets_are_escaped(flags):
     r"""§1.1: `<`, `>`, `&` come back as \u003c, \u003e, \u0026."""
     put(flags, flag(enabled=True, text="<a&b>") | {"flags": {"checkout": {"attributes": {"text": {}}}}})
     content = get(flags, 1)["Content"].read()

@@ -124,7 +124,7 @@ class AlarmOperations(Service):
     def DescribeAlarmHistory(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:  # noqa: ARG002
         """History, newest first; it outlives the alarm."""
         kinds = params.get("AlarmTypes", [METRIC_ALARM])
-        found = [item for item in self._book.history if item.alarm_type in kinds and _is_told(item, params)]
+        found = [item for item in self._book.history if item.alarm_type in kinds and _matches(item, params)]
         if params.get("ScanBy") != "TimestampAscending":
             found.reverse()
         page, token = _page(found, params, 100)
@@ -211,7 +211,7 @@ def _check_child(child: str, own: str, region: str) -> None:
         )
 
 
-def _is_told(item: HistoryItem, params: Mapping[str, Any]) -> bool:
+def _matches(item: HistoryItem, params: Mapping[str, Any]) -> bool:
     return (
         params.get("AlarmName") in {None, item.alarm}
         and params.get("HistoryItemType") in {None, item.kind}

@@ -240,14 +240,14 @@ def _page(
     rows = []
     for (name, result), (begin, end) in zip(results, pairwise(ends), strict=True):
         times = sorted(result.points, reverse=is_descending)[max(0, first - begin) : max(0, last - begin)]
-        is_cut = end > last and result.status == "Complete"
+        is_truncated = end > last and result.status == "Complete"
         rows.append(
             {
                 "Id": name,
                 "Label": result.label,
                 "Timestamps": [moment(time) for time in times],
                 "Values": [result.points[time] for time in times],
-                "StatusCode": "PartialData" if is_cut else result.status,
+                "StatusCode": "PartialData" if is_truncated else result.status,
                 "Messages": [{"Code": code, "Value": text} for code, text in result.messages] or None,
             }
         )

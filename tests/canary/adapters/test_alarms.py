@@ -62,7 +62,7 @@ def test_a_name_that_does_not_exist_is_unknown_and_says_so(alarms: CloudWatchAla
     assert (reading.state, reading.detail) == (AlarmState.UNKNOWN, "there is no such alarm")
 
 
-def test_an_alarm_that_was_red_before_the_start_is_told_from_one_that_turned_red_after(
+def test_an_alarm_that_was_red_before_the_start_differs_from_one_that_turned_red_after(
     canary_aws: AwsStandIn, alarms: CloudWatchAlarms
 ) -> None:
     """lambda-canary.md §9, trap 5: the transition counts, not the level."""

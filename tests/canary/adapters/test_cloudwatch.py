@@ -203,7 +203,7 @@ def test_anything_but_a_complete_answer_is_no_evidence_and_keeps_what_was_known(
     assert bad.minutes == good.minutes
 
 
-def test_a_failed_query_is_told_in_the_state_and_never_raised(aws: AwsStandIn) -> None:
+def test_a_failed_query_is_reported_in_the_state_and_never_raised(aws: AwsStandIn) -> None:
     aws.clock.advance(300)
     aws.faults.add(Fault.DENIED, "cloudwatch.GetMetricData")
     found = measured(aws, stage_of("api:live"), window(aws, aws.clock.now() - 4 * MINUTE))

@@ -66,7 +66,7 @@ def test_throttled_requests_are_the_aliass_and_have_no_version(aws: AwsStandIn) 
     assert (row.candidate_requests, row.candidate_bad) == (10, 2)
 
 
-def test_a_gauge_has_both_versions_where_the_metric_can_tell_them(aws: AwsStandIn) -> None:
+def test_a_gauge_has_both_versions_where_the_metric_has_a_version_dimension(aws: AwsStandIn) -> None:
     start = aws.clock.now()
     for version, value in (("1", 10.0), ("2", 30.0)):
         aws.metrics.record("Shop", "Basket", {"version": version, "stage": "staging"}, value, start)

@@ -114,5 +114,5 @@ def test_the_plan_wires_it(canary_aws: AwsStandIn, flags: str, tmp_path: Path) -
     state = runner.run(plan.stage("dev"), ports, runner.start(plan.stage("dev"), ports))
     assert state.phase is Phase.ROLLED_BACK
     assert not is_on(flags, "new_checkout")
-    told = [event for event in ports.journal.events(state.canary_id) if event.event == "noticed"]
-    assert any("missing" in event.text for event in told)
+    noticed = [event for event in ports.journal.events(state.canary_id) if event.event == "noticed"]
+    assert any("missing" in event.text for event in noticed)

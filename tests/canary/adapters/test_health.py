@@ -91,7 +91,7 @@ def test_a_new_version_that_never_answers_at_a_small_weight_says_nothing() -> No
     assert visit(says(200, **{"x-version": "1"}), **BY_HEADER) == ()
 
 
-def test_long_answers_are_cut_in_the_reason() -> None:
+def test_long_answers_are_shortened_in_the_reason() -> None:
     (probe,) = visit(says(500, "x" * 1000), **DEDICATED)
     assert len(probe.detail) < 250
 

@@ -1,4 +1,4 @@
-"""The journals: every event comes back as it went in; what a crash tore or a later version wrote is left out."""
+"""The journals: every event is read again as it went in; what a crash tore or a later version wrote is left out."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ ENDED = CanaryEnded("k3f9", "staging", START + timedelta(hours=1), Phase.ROLLED_
 def lived() -> list[Event]:
     """All events of a canary that saw everything: incidents, probes, gauges."""
     gates = {"ping": {"kind": "health", "invoke": {}}, "errors": {"kind": "errors"}}
-    world = simulation_of(stage_of("api:live", gates=gates))
-    steady(world).failing["2"] = 0.06
-    ports = world.ports()
-    runner.run(world.stage, ports, runner.start(world.stage, ports, canary_id="k3f9"))
+    release = simulation_of(stage_of("api:live", gates=gates))
+    steady(release).failing["2"] = 0.06
+    ports = release.ports()
+    runner.run(release.stage, ports, runner.start(release.stage, ports, canary_id="k3f9"))
     extra = [
         CallRetried("k3f9", "staging", START, "UpdateAlias api:live", 3, 0.25, "throttled"),
         Noticed("k3f9", "staging", START, "nothing much"),
         replace(ENDED, functions_left=("api:live",)),
     ]
-    return [*world.journal.written, *extra]
+    return [*release.journal.written, *extra]
 
 
 @pytest.mark.parametrize("event", lived(), ids=lambda event: event.event)

@@ -65,7 +65,7 @@ def test_a_promotion_clears_the_weights_in_the_same_call(traffic: LambdaAliases)
     assert (promoted.version, promoted.extra_version, promoted.extra_bp) == ("2", None, 0)
 
 
-def test_a_stale_revision_is_told_from_every_other_refusal(traffic: LambdaAliases) -> None:
+def test_a_stale_revision_differs_from_every_other_refusal(traffic: LambdaAliases) -> None:
     stale = traffic.read(API).revision_id
     traffic.write(API, AliasSpec("1", None, 0, "somebody else"), stale)
     with pytest.raises(StaleRevisionError, match="lambda:UpdateAlias"):
@@ -124,7 +124,7 @@ def test_a_function_without_versions_has_no_newest_one(aws: AwsStandIn, traffic:
         traffic.newest_version(FunctionRef("nothing", "live"))
 
 
-def test_a_version_tells_what_aliases_care_about(traffic: LambdaAliases) -> None:
+def test_version_facts_hold_what_preflight_checks(traffic: LambdaAliases) -> None:
     one, two = traffic.version_facts(API, "1"), traffic.version_facts(API, "2")
     assert (one.version, one.state, one.role) == ("1", "Active", two.role)
     assert one.timeout_s >= 1
@@ -132,7 +132,7 @@ def test_a_version_tells_what_aliases_care_about(traffic: LambdaAliases) -> None
     assert not one.durable
 
 
-def test_nothing_around_the_alias_means_nothing_to_report(traffic: LambdaAliases) -> None:
+def test_a_plain_function_has_nothing_to_report(traffic: LambdaAliases) -> None:
     assert traffic.function_facts(API) == FunctionFacts()
 
 
@@ -197,12 +197,12 @@ def test_a_version_that_is_still_pending_is_waited_for_and_a_failed_one_is_an_er
         traffic.publish(API)
 
 
-def test_aws_time_is_heard_with_each_answer_if_it_can_be_read(aws: AwsStandIn) -> None:
-    heard: list[datetime] = []
-    traffic = LambdaAliases(open_session("us-east-1"), aws.clock, on_date=heard.append)
+def test_aws_time_is_reported_with_each_answer_if_it_can_be_read(aws: AwsStandIn) -> None:
+    dates: list[datetime] = []
+    traffic = LambdaAliases(open_session("us-east-1"), aws.clock, on_date=dates.append)
     for header in ("Mon, 05 Jan 2026 09:00:07 GMT", "yesterday", None):
-        traffic._lambda._tell_date({"ResponseMetadata": {"HTTPHeaders": {"date": header} if header else {}}})
-    assert heard == [datetime(2026, 1, 5, 9, 0, 7, tzinfo=UTC)]
+        traffic._lambda._report_date({"ResponseMetadata": {"HTTPHeaders": {"date": header} if header else {}}})
+    assert dates == [datetime(2026, 1, 5, 9, 0, 7, tzinfo=UTC)]
     traffic.read(API)
 
 

@@ -72,7 +72,7 @@ def announcer(
     [
         (STARTED, "started"),
         (TrafficShifted("c", "s", AT, 2500, "healthy"), "advanced"),
-        (TrafficShifted("c", "s", AT, 0, "sick"), None),
+        (TrafficShifted("c", "s", AT, 0, "unhealthy"), None),
         (TrafficShifted("c", "s", AT, 10_000, "done"), None),
         (ROLLED_BACK, "rolled_back"),
         (CanaryEnded("c", "s", AT, Phase.PROMOTED, "", AT), "promoted"),
@@ -91,7 +91,7 @@ def test_each_event_means_one_transition_or_none(event: Event, transition: str |
     assert transition_of(event) == transition
 
 
-def test_a_transition_is_told_once_but_each_hold_anew() -> None:
+def test_a_transition_is_sent_once_and_each_hold_again() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK, receiver)
     for event in (STARTED, STARTED, judged(SharedIncident(AT, 1, True)), judged(SharedIncident(AT, 2, True))):

@@ -14,7 +14,7 @@ ALIAS = (("FunctionName", "api"), ("Resource", "api:live"))
 BALANCER = "targetgroup/shop/11 app/front/22"
 
 
-def test_versions_are_told_apart_by_exactly_three_dimensions() -> None:
+def test_versions_differ_by_exactly_three_dimensions() -> None:
     """lambda-canary.md §2.1: one dimension more or less gives no data."""
     need = series_plan(ErrorsGate(), TARGET, "staging")
     assert isinstance(need, PerVersionSeries)
@@ -92,7 +92,7 @@ def test_latency_counts_above_a_bin_edge_with_at_most_ten_decimals() -> None:
         ),
     ],
 )
-def test_what_cannot_tell_versions_apart_is_one_pair_of_counts(
+def test_a_gate_without_versions_is_one_pair_of_counts(
     gate: CountingGate, requests: list[tuple[object, ...]], bad: list[tuple[object, ...]]
 ) -> None:
     need = series_plan(gate, TARGET, "staging")
@@ -101,7 +101,7 @@ def test_what_cannot_tell_versions_apart_is_one_pair_of_counts(
 
 
 @pytest.mark.parametrize(("bad", "metric"), [("errors", "WarmErrors"), ("slow", "WarmSlow")])
-def test_the_wrappers_own_counter_is_told_apart_by_its_version(bad: str, metric: str) -> None:
+def test_the_wrappers_own_counter_is_separated_by_its_version(bad: str, metric: str) -> None:
     need = series_plan(EmfGate(bad=bad), TARGET, "staging")  # type: ignore[arg-type]
     assert isinstance(need, PerVersionSeries)
     dimensions = (("FunctionName", "api"), ("Version", "2"))

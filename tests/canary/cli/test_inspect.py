@@ -35,9 +35,9 @@ def running(desk: Desk) -> Desk:
 def test_status_shows_where_the_canary_stands(running: Desk) -> None:
     done = running("status", "staging")
     assert done.code == 0
-    assert "baking, minute 4.5" in done.out
-    assert "api:live  version 1 to version 2, 20 %" in done.out
-    assert "errors 0 % of" in done.out
+    assert "is baking, minute 4.5" in done.out
+    assert "api:live: version 1 (baseline) → version 2 (new), 20 %" in done.out
+    assert "  api:live errors " in done.out
 
 
 def test_status_as_json_is_the_whole_view(running: Desk, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_status_changes_nothing(running: Desk) -> None:
 
 
 def test_without_a_canary_status_says_what_is_live(desk: Desk) -> None:
-    assert desk("status", "staging").out == ("no canary is under way in staging; api:live is on version 1\n")
+    assert desk("status", "staging").out == ("no canary in progress on staging; api:live serves version 1\n")
     assert json.loads(desk("status", "staging", "--json").out) == {
         "stage": "staging",
         "canary": None,
@@ -73,18 +73,18 @@ def test_watching_ends_with_the_canary(running: Desk) -> None:
     done = running("status", "staging", "--watch")
     assert done.code == 0
     assert done.out.count("canary ") >= 3
-    assert done.out.endswith("no canary is under way in staging; api:live is on version 1\n")
+    assert done.out.endswith("no canary in progress on staging; api:live serves version 1\n")
 
 
-def test_history_lists_tells_and_writes_again(desk: Desk, tmp_path: Path) -> None:
-    assert desk("history").out == "no canary is in the journal\n"
+def test_history_lists_shows_and_writes_reports(desk: Desk, tmp_path: Path) -> None:
+    assert desk("history").out == "no canary in the journal\n"
     desk.release(40)
     desk("deploy", "staging")
     listed = desk("history", "staging")
     assert "rolled_back" in listed.out
     row = json.loads(desk("history", "--json").out)
-    told = desk("history", "--id", row["canary_id"], "--report", str(tmp_path / "r.html"))
-    assert "rolled back" in told.out
+    shown = desk("history", "--id", row["canary_id"], "--report", str(tmp_path / "r.html"))
+    assert "rolled back" in shown.out
     assert (tmp_path / "r.html").exists()
     events = [
         json.loads(line)["event"] for line in desk("history", "--id", row["canary_id"], "--json").out.splitlines()
@@ -105,7 +105,7 @@ def test_history_lists_tells_and_writes_again(desk: Desk, tmp_path: Path) -> Non
 def test_doctor_says_what_it_looked_at(desk: Desk) -> None:
     done = desk("doctor", "staging")
     assert done.code == 0
-    assert "checks, 0 failed" in done.out
+    assert "checks: 0 failed" in done.out
     assert all(json.loads(line)["level"] for line in desk("doctor", "staging", "--json").out.splitlines())
 
 
@@ -116,7 +116,8 @@ def test_checks_are_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) ->
     ]
     assert show_checks(checks, as_json=False, failed_code=5) == 5
     assert capsys.readouterr().out == (
-        "ok    role: same role\nFAIL  alarm (api:live): no such alarm\n      Correct the name.\n2 checks, 1 failed\n"
+        "ok    role: same role\nFAIL  alarm (api:live): no such alarm\n      Correct the name.\n"
+        "2 checks: 1 failed, 0 warnings\n"
     )
 
 
@@ -140,7 +141,7 @@ def test_a_journal_that_lost_its_beginning_is_no_bug(desk: Desk) -> None:
     desk("rollback", "staging", "--to", "1")  # a notice outside of any canary
     for path in (desk.base / ".canary").glob("*.jsonl"):
         done = desk("history", "--id", path.stem)
-        assert (done.code, "lost its beginning" in done.err) == (1, True)
+        assert (done.code, "has no start" in done.err) == (1, True)
 
 
 def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -
     assert found["minutes_to_rollback"].keys() == found["failed_requests"].keys() == {"mean", "p95"}
     assert found["rolled_back_ratio"] == 1.0
     assert "<svg" in (tmp_path / "s.html").read_text()
-    assert "CodeDeploy alarm, 2 of 3" in desk(*words).out
+    assert "Minutes to rollback:" in desk(*words).out
 
 
 def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +188,7 @@ def test_verify_is_content_with_what_is_healthy_and_exits_1_where_it_is_not(desk
     desk.aws.clock.advance(10 * 60)
     done = desk("verify", "staging")
     assert done.code == 0, done.out
-    assert "checks, 0 failed" in done.out
+    assert "checks: 0 failed" in done.out
     version = desk.release(30)
     desk.aws.session().client("lambda").update_alias(FunctionName="api", Name="live", FunctionVersion=version)
     desk.aws.clock.advance(15 * 60)

@@ -25,7 +25,7 @@ def test_a_healthy_version_is_promoted_with_exit_code_0(desk: Desk, tmp_path: Pa
     assert "<svg" in (tmp_path / "reports" / "r.html").read_text()
 
 
-def test_a_sick_version_is_rolled_back_with_exit_code_3(desk: Desk) -> None:
+def test_an_unhealthy_version_is_rolled_back_with_exit_code_3(desk: Desk) -> None:
     desk.release(30)
     done = desk("deploy", "staging")
     assert done.code == 3
@@ -52,10 +52,10 @@ def test_without_traffic_it_holds_with_exit_code_4(desk: Desk) -> None:
     done = desk("deploy", "staging")
     assert done.code == 4
     assert desk.alias() == ("1", {"2": 0.2})
-    assert "A person must decide" in desk("status", "staging").out
+    assert "promote it or roll it back" in desk("status", "staging").out
 
 
-def test_the_newest_code_can_be_published_on_the_way(desk: Desk) -> None:
+def test_the_newest_code_can_be_published_first(desk: Desk) -> None:
     client = desk.aws.session().client("lambda")
     client.update_function_configuration(FunctionName="api", MemorySize=256)
     done = desk("deploy", "staging", "--publish")
@@ -142,13 +142,13 @@ def test_resume_under_another_plan_must_be_accepted(held: Desk) -> None:
     assert held("resume", "staging", "--accept-plan").code == 0
 
 
-def test_rollback_without_a_canary_goes_where_it_is_told(desk: Desk) -> None:
+def test_rollback_without_a_canary_goes_to_the_given_version(desk: Desk) -> None:
     desk.release(0)
     assert desk("deploy", "staging").code == 0
     done = desk("rollback", "staging", "--to", "1")
     assert done.code == 0
     assert desk.alias() == ("1", {})
-    assert "no canary was under way; api:live is on version 1" in done.out
+    assert "no canary in progress; api:live serves version 1" in done.out
 
 
 def test_a_rollback_that_meets_somebody_elses_change_ends_with_exit_code_6(held: Desk) -> None:
@@ -173,15 +173,15 @@ def test_prod_is_released_from_its_branch_only(desk: Desk) -> None:
     desk.revision.on_branch = "topic"
     done = desk("deploy", "prod")
     assert done.code == 5
-    assert "released from branch main only, and this is on branch topic" in done.err
+    assert "released from branch main only; branch topic is checked out" in done.err
     desk.revision.on_branch = None
-    assert "on no branch" in desk("deploy", "prod").err
+    assert "no branch is checked out" in desk("deploy", "prod").err
     assert desk.alias() == ("1", {})
 
 
 def test_prod_wants_a_clean_tree(desk: Desk) -> None:
     desk.revision.clean = False
-    assert "clean tree only" in desk("deploy", "prod").err
+    assert "clean working tree only" in desk("deploy", "prod").err
 
 
 def test_prod_wants_a_confirmation(desk: Desk) -> None:
@@ -214,7 +214,7 @@ def test_ctrl_c_without_a_terminal_rolls_back(desk: Desk) -> None:
     done = desk("deploy", "staging")
     assert done.code == 130
     assert desk.alias() == ("1", {})
-    assert "SIGINT: finishing the write at hand" in done.err
+    assert "SIGINT: stopping after the current write" in done.err
     assert signal.getsignal(signal.SIGINT) is before
 
 

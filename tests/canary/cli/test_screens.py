@@ -27,9 +27,9 @@ def stage() -> StagePlan:
 
 
 def played(stage: StagePlan, screen: screens.Screen) -> None:
-    world = simulated(stage, Scenario(0.3, 0.01, 10.0), "screen")
+    simulation = simulated(stage, Scenario(0.3, 0.01, 10.0), "screen")
     with screen:
-        ports = world.ports(observers=(screen,))
+        ports = simulation.ports(observers=(screen,))
         runner.run(stage, ports, runner.start(stage, ports, versions={"": "2"}))
 
 
@@ -61,8 +61,8 @@ def test_a_question_has_the_terminal_to_itself(stage: StagePlan) -> None:
     screen = LiveScreen(ViewBuilder(stage), on)
     with screen:
         assert asking(screen, lambda question: question.upper())("back?") == "BACK?"
-    with screen.aside():
-        screen.say("before the start")
+    with screen.suspended():
+        screen.write_line("before the start")
     assert "before the start" in out.getvalue()
     plain = PlainScreen(ViewBuilder(stage), io.StringIO())
     assert asking(plain, lambda question: question)("x") == "x"
@@ -71,8 +71,8 @@ def test_a_question_has_the_terminal_to_itself(stage: StagePlan) -> None:
 @pytest.mark.parametrize("kind", [PlainScreen, LiveScreen])
 def test_events_before_the_start_are_kept_for_later(stage: StagePlan, kind: type[PlainScreen]) -> None:
     screen = kind(ViewBuilder(stage), console()[0] if kind is LiveScreen else io.StringIO())  # type: ignore[arg-type]
-    world = simulated(stage, Scenario(0.1), "x")
-    screen.notify(Noticed("", "staging", world.clock.now(), "hello"))
+    simulation = simulated(stage, Scenario(0.1), "x")
+    screen.notify(Noticed("", "staging", simulation.clock.now(), "hello"))
     assert not screen.builder.begun
 
 
@@ -86,7 +86,7 @@ def test_the_screen_fits_the_place(
     assert isinstance(open_screen(ViewBuilder(stage), as_json=False), LiveScreen)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(open_screen(ViewBuilder(stage), as_json=False), PlainScreen)
-    JsonScreen(ViewBuilder(stage)).say("words")
+    JsonScreen(ViewBuilder(stage)).write_line("words")
     assert capsys.readouterr().err == "words\n"
 
 
@@ -114,15 +114,15 @@ def test_a_plan_that_decides_asks_nobody(stage: StagePlan) -> None:
 
 
 def test_a_wait_ends_when_a_stop_is_requested(stage: StagePlan) -> None:
-    world = simulated(stage, Scenario(0.1), "x")
+    simulation = simulated(stage, Scenario(0.1), "x")
     stop = StopRequest()
-    clock = StoppableClock(world.clock, stop.event)
+    clock = StoppableClock(simulation.clock, stop.event)
     clock.sleep(0.001)
-    assert clock.now() == world.clock.now()
-    before = world.clock.now()
+    assert clock.now() == simulation.clock.now()
+    before = simulation.clock.now()
     stop.event.set()
     clock.sleep(60)  # the waits of a take-back are meant
-    assert (world.clock.now() - before).total_seconds() == 60
+    assert (simulation.clock.now() - before).total_seconds() == 60
 
 
 def test_outside_the_main_thread_no_signal_is_noted() -> None:

@@ -81,7 +81,7 @@ def test_payloads_come_in_turn_or_from_a_function(aws: AwsStandIn) -> None:
     assert lines(aws) == ["1", "2", "1", "2", "10", "11", "/"]
 
 
-def test_counts_tell_errors_from_statuses_and_throttles(aws: AwsStandIn) -> None:
+def test_counts_separate_errors_from_statuses_and_throttles(aws: AwsStandIn) -> None:
     source = "def handler(e, c):\n    if e['n'] % 2: raise ValueError\n    return {'statusCode': 503}\n"
     aws.lambda_.deploy("g", source, alias="live")
     stream = aws.traffic.steady("g", "live", 60, payloads=lambda number: {"n": number}, jitter=False)
@@ -189,7 +189,7 @@ def test_a_rest_api_reports_every_request(aws: AwsStandIn) -> None:
         assert counted(aws, "AWS/ApiGateway", "Maximum", "IntegrationLatency", **dimensions) == pytest.approx(201)
 
 
-def test_a_load_balancer_tells_its_own_502_from_the_targets(aws: AwsStandIn) -> None:
+def test_a_load_balancer_separates_its_own_502_from_the_targets(aws: AwsStandIn) -> None:
     aws.lambda_.deploy("g", DOOR.replace("200 +", "300 +"), alias="live")
     both = "targetgroup/g/2 app/shop/1"
     aws.traffic.steady("g", "live", 60, payloads=lambda number: {"n": number}, jitter=False, via="alb", target=both)

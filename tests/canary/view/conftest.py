@@ -28,10 +28,10 @@ def stage() -> StagePlan:
 @pytest.fixture(scope="session")
 def play(stage: StagePlan) -> Callable[..., tuple[Event, ...]]:
     def played(scenario: Scenario, plan: StagePlan = stage) -> tuple[Event, ...]:
-        world = simulated(plan, scenario, "view")
-        state = runner.start(plan, world.ports(), versions={"": "2"}, canary_id="k3f9a2c1")
-        runner.run(plan, world.ports(), state)
-        return tuple(world.journal.written)
+        simulation = simulated(plan, scenario, "view")
+        state = runner.start(plan, simulation.ports(), versions={"": "2"}, canary_id="k3f9a2c1")
+        runner.run(plan, simulation.ports(), state)
+        return tuple(simulation.journal.written)
 
     return played
 

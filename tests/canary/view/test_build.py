@@ -34,10 +34,10 @@ def test_a_promoted_canary_is_shown_with_all_traffic_and_every_step_done(
     assert [step.state for step in view.steps] == [StepState.DONE, StepState.DONE]
     assert "shown to stay below" in view.evidence
     assert view.headline == "The new version serves all traffic."
-    assert (view.baseline_name, view.candidate_name) == ("version 1", "version 2")
+    assert (view.baseline_name, view.candidate_name) == ("version 1 (baseline)", "version 2 (new)")
 
 
-def test_a_rolled_back_canary_tells_when_why_and_how_long(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+def test_a_rolled_back_canary_shows_when_why_and_how_long(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
     builder = view_of_events(rolled_back, stage)
     view = builder.view()
     assert (view.phase, view.tone, view.weight_percent) == ("rolled back", Tone.BAD, 0)
@@ -45,13 +45,13 @@ def test_a_rolled_back_canary_tells_when_why_and_how_long(rolled_back: tuple[Eve
     assert "evidence 1:" in view.evidence
     assert builder.rollback_min is not None
     assert builder.rollback_s is not None
-    assert dict(view.facts).keys() >= {"Turned back", "First bad minute", "Of these failed", "Verdict to read-back"}
-    assert [note.title for note in view.notes if note.marks] == ["sick", "rolled back"]
+    assert dict(view.facts).keys() >= {"Rollback decided", "First bad minute", "Failed requests", "Rollback took"}
+    assert [note.title for note in view.notes if note.marks] == ["unhealthy", "rolled back to 0 %"]
 
 
 def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
     errors = next(stream for stream in view_of_events(rolled_back, stage).view().streams if stream.gate == "errors")
-    assert errors.title == "requests that failed"
+    assert errors.title == "failed requests"
     assert errors.limit_ratio == 0.05
     assert [point.at_min for point in errors.minutes] == [float(n + 1) for n in range(len(errors.minutes))]
     last = errors.minutes[-1].candidate_so_far
@@ -61,7 +61,7 @@ def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Eve
     assert errors.against_log10 >= 2.3
 
 
-def test_a_minute_told_again_replaces_the_earlier_count(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+def test_a_minute_measured_again_replaces_the_earlier_count(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
     once = view_of_events(rolled_back, stage).view()
     twice = view_of_events((*rolled_back, *rolled_back), stage).view()
     assert [stream.minutes for stream in twice.streams] == [stream.minutes for stream in once.streams]
@@ -70,7 +70,8 @@ def test_a_minute_told_again_replaces_the_earlier_count(rolled_back: tuple[Event
 def test_a_canary_that_waits_says_for_whom(held: tuple[Event, ...], stage: StagePlan) -> None:
     view = view_of_events(held, stage).view()
     assert (view.phase, view.tone) == ("inconclusive", Tone.WARN)
-    assert "A person must decide" in view.headline
+    assert view.headline.startswith("Inconclusive at 10 %: promote it or roll it back.")
+    assert view.next_action == "`canary promote staging` or `canary rollback staging`"
     assert StepState.CURRENT in {step.state for step in view.steps}
 
 
@@ -80,11 +81,11 @@ def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:
     assert {stream.title for stream in view.streams} == {"errors", "latency"}
 
 
-def test_a_driver_that_takes_over_shows_what_the_aliases_tell(stage: StagePlan) -> None:
-    world = simulated(stage, Scenario(0.01, 0.01, 10.0), "takeover")
-    state = runner.start(stage, world.ports(), versions={"": "2"})
-    world.clock.sleep(60)
-    state = runner.tick(stage, world.ports(), state).state
+def test_a_driver_that_takes_over_shows_what_the_aliases_say(stage: StagePlan) -> None:
+    simulation = simulated(stage, Scenario(0.01, 0.01, 10.0), "takeover")
+    state = runner.start(stage, simulation.ports(), versions={"": "2"})
+    simulation.clock.sleep(60)
+    state = runner.tick(stage, simulation.ports(), state).state
     view = ViewBuilder(stage).begin(state).view()
     assert view.phase == "baking"
     assert view.weight_percent == 10
@@ -98,16 +99,16 @@ def test_there_is_nothing_to_show_before_the_start() -> None:
         ViewBuilder().view()
 
 
-def test_trouble_on_the_way_is_noted(rolled_back: tuple[Event, ...]) -> None:
+def test_faults_during_a_canary_are_noted(rolled_back: tuple[Event, ...]) -> None:
     builder = view_of_events(first_traffic(rolled_back))
     builder.notify(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
     builder.notify(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
     builder.notify(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
     titles = {note.title: note.text for note in builder.view().notes}
-    assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded); attempt 2 in 0.5 s"
-    assert titles["noticed"] == "the plan has changed"
+    assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded), attempt 2 in 0.5 s"
+    assert titles["warning"] == "the plan has changed"
     assert builder.view().headline == (
-        "Paused at 10 % by a person; still watched, and taken back if it turns out sick. A person said wait."
+        "Paused at 10 %. Evaluation continues; an unhealthy version is rolled back. A person said wait."
     )
 
 
@@ -126,7 +127,7 @@ def test_several_functions_with_different_versions_have_no_common_name(rolled_ba
     move = started.functions[0]
     both = replace(started, functions=(move, replace(move, function="web:live", baseline="7", candidate="9")))
     view = view_of_events((both, *rolled_back[1:])).view()
-    assert (view.baseline_name, view.candidate_name) == ("old version", "new version")
+    assert (view.baseline_name, view.candidate_name) == ("baseline", "new version")
 
 
 def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:

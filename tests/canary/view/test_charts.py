@@ -41,7 +41,7 @@ def test_shares_carry_the_digits_that_matter(ratio: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("log10", "shown"),
-    [(None, "none"), (-1.0, "none"), (0.5, "1:3.2"), (3.5315, "1:3,400"), (9.2, "1:10^9"), (900.0, "1:10^900")],
+    [(None, "none"), (-1.0, "none"), (0.5, "3.2:1"), (3.5315, "3,400:1"), (9.2, "10^9:1"), (900.0, "10^900:1")],
 )
 def test_odds_are_readable_at_any_size(log10: float | None, shown: str) -> None:
     assert odds(log10) == shown

@@ -57,58 +57,58 @@ invoke = { ping = true }
 """
 
 
-def test_the_small_plan_is_told_in_words(stage: StagePlan) -> None:
+def test_the_small_plan_is_described(stage: StagePlan) -> None:
     text = "\n".join(plan_lines(stage))
     assert "Stage staging releases api:live." in text
-    assert "1. 10 % for 5m to 5m" in text
-    assert "3. everything; watched 5m more" in text
+    assert "1. 10 % for 5 min" in text
+    assert "3. 100 %, then a post-promotion watch of 5 min" in text
     assert "65 clean requests" in text
-    assert "errors: more than 5 % of requests fail, or worse than 1.5 times the old version" in text
-    assert "latency: p95 above 2s (judged at 2.05 s" in text
-    assert "clean tree" in text
+    assert "errors: more than 5 % of requests fail, or more than 1.5 times the baseline" in text
+    assert "latency: p95 is above 2 s (evaluated at 2.05 s" in text
+    assert "clean working tree" in text
 
 
-def test_expected_traffic_tells_whether_a_step_is_long_enough(stage: StagePlan) -> None:
+def test_expected_traffic_shows_whether_a_step_is_long_enough(stage: StagePlan) -> None:
     text = "\n".join(plan_lines(stage, 1.0))
-    assert "65 clean requests at 6 a minute are 10.8 min: does not fit" in text
-    assert "65 clean requests at 30 a minute are 2.2 min: fits" in text
+    assert "65 clean requests at 6 per minute take 10.8 min: too short" in text
+    assert "65 clean requests at 30 per minute take 2.2 min: fits" in text
 
 
-def test_every_kind_of_gate_has_words() -> None:
+def test_every_kind_of_gate_has_a_description() -> None:
     stage = Plan.parse(EVERYTHING).stage("prod")
     text = "\n".join(plan_lines(stage))
     for part in (
         "releases api:live, worker:live together",
         "Within each step: worker:live, then api:live",
-        "once a person runs `canary promote`",
-        "throttled: holds",
-        "5xx at the apigateway",
-        "by the handler's own counter",
-        "orders / sessions below 80 % of the old version's",
+        "100 %, after `canary promote`",
+        "are throttled (holds",
+        "answered with 5xx (apigateway)",
+        "EMF counter of the handler",
+        "orders / sessions below 80 % of the baseline's",
         "refunds / orders above 120 %",
-        "AWS/Lambda IteratorAge Sum outside its limits",
-        "queue dlq holds more than 0 new messages",
-        "queue dlq holds more than 5m",
-        "an alarm turns red: api-5xx",
-        "2 failed checks in a row of https://example.org/health",
-        "an invocation of the new version",
-        "rolls back at once",
-        "only from branch main, only from a clean tree, a person confirms",
+        "AWS/Lambda IteratorAge Sum is outside its limits",
+        "queue dlq has more than 0 new messages",
+        "the oldest message of queue dlq is older than 5 min",
+        "an alarm is in ALARM: api-5xx",
+        "2 health checks in a row fail (https://example.org/health)",
+        "direct invocation of the new version",
+        "rolls back immediately",
+        "branch main only, clean working tree only, confirmation required",
     ):
         assert part in text
     titles = {gate_title(name, gate) for name, gate in stage.gates.items()}
-    assert titles >= {"requests throttled", "requests answered 5xx (apigateway)", "orders per sessions", "lag"}
+    assert titles >= {"throttled requests", "requests answered with 5xx (apigateway)", "orders per sessions", "lag"}
     assert gate_title("gone", None) == "gone"
 
 
 def test_the_picture_climbs_from_step_to_step(stage: StagePlan) -> None:
     lines = list(picture(stage))
     assert [line.split("%")[0].strip() for line in lines[:3]] == ["100", "50", "10"]
-    assert lines[-1].endswith("min, at most")
+    assert lines[-1].endswith("min at most")
     assert [line.index("┌") for line in lines[:2]] == sorted((line.index("┌") for line in lines[:2]), reverse=True)
 
 
-def test_other_policies_have_words_too() -> None:
+def test_other_policies_have_descriptions_too() -> None:
     text = """
 [stages.dev]
 functions = ["api:live"]
@@ -116,6 +116,6 @@ shared_incident = "ignore"
 on_no_data = "promote"
 """
     lines = "\n".join(plan_lines(Plan.parse(text).stage("dev")))
-    assert "goes on watching" in lines
-    assert "without data: promotes" in lines
+    assert "keeps evaluating" in lines
+    assert "Without data: promotes" in lines
     assert "Rules:" not in lines

@@ -120,7 +120,7 @@ def test_the_live_view_shows_both_versions_and_the_reason(bad: CanaryView) -> No
     for part in (
         "canary on staging · rolled back",
         "api:live",
-        "version 1 ──▶ version 2",
+        "version 1 (baseline)  ──▶  version 2 (new)",
         "✗ 10 %",
         "○ 50 %",
         "errors",
@@ -134,7 +134,7 @@ def test_the_live_view_of_a_promoted_canary_is_complete(good: CanaryView) -> Non
     assert "● 10 % ── ● 50 % ── ● 100 %" in text
 
 
-def test_the_live_view_tells_when_a_decision_may_come(held: tuple[Event, ...], stage: StagePlan) -> None:
+def test_the_live_view_shows_when_a_decision_may_come(held: tuple[Event, ...], stage: StagePlan) -> None:
     builder = view_of_events(held[:4], stage)
     text = screen(builder.view())
     assert "canary on staging" in text
@@ -142,27 +142,28 @@ def test_the_live_view_tells_when_a_decision_may_come(held: tuple[Event, ...], s
 
 def test_lines_say_the_same(bad: CanaryView) -> None:
     text = "\n".join(plain.status_lines(bad))
-    assert "api:live  version 1 to version 2, 0 %" in text
-    assert "steps 10%:failed 50%:ahead" in text
-    tick = plain.tick_line(bad)
-    assert "errors" in tick
-    assert "base" in tick
+    assert "api:live: version 1 (baseline) → version 2 (new), 0 %" in text
+    assert "steps: 10 % failed, 50 % ahead" in text
+    line = plain.gate_line(bad, bad.streams[0])
+    assert line.startswith("09:04:00   api:live errors unhealthy: ")
+    assert ", baseline " in line
+    assert ", limit 5 %, evidence " in line
 
 
 def test_a_note_is_one_line_with_a_sign_for_those_who_see_no_colour(bad: CanaryView) -> None:
-    note = Note(4.0, bad.started_at, Tone.BAD, "sick", "12 % failed")
-    assert plain.note_line(note) == "   4.0 min ! sick          12 % failed"
-    assert terminal.note(note).plain == "   4.0 min  sick         12 % failed"
+    note = Note(4.0, bad.started_at, Tone.BAD, "unhealthy", "12 % failed")
+    assert plain.note_line(note) == "09:00:00 ! unhealthy: 12 % failed"
+    assert terminal.note(note).plain == "09:00:00  unhealthy: 12 % failed"
 
 
 def test_nothing_counted_is_said_in_words() -> None:
-    assert plain.rate_text(Rate(0, 0)) == "no request"
+    assert plain.rate_text(Rate(0, 0)) == "no requests"
 
 
 def test_the_summary_for_github_is_a_table(bad: CanaryView) -> None:
     text = plain.markdown(bad)
     assert text.startswith("### ⛔ Canary on staging: rolled back")
-    assert "| requests that failed (api:live) | 5 % |" in text
+    assert "| api:live | failed requests | 5 % |" in text
 
 
 def test_json_keeps_every_field(bad: CanaryView) -> None:

@@ -215,7 +215,7 @@ def test_deleting_passes_over_unknown_names_and_can_be_repeated(client, put_alar
     assert refusal(client.delete_alarms, AlarmNames=too_many)[1] == "ValidationError"
 
 
-def test_history_tells_configuration_and_states_and_outlives_the_alarm(client, aws, put_alarm):
+def test_history_lists_configuration_and_states_and_outlives_the_alarm(client, aws, put_alarm):
     """Captured: history-immediate-after-delete."""
     put_alarm()
     aws.clock.advance(1)
@@ -247,14 +247,14 @@ def test_history_is_filtered_and_paged_newest_first(client, aws, put_alarm):
         aws.clock.advance(1)
         client.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="")
 
-    def told(**request):
+    def listed(**request):
         return [item["AlarmName"] for item in client.describe_alarm_history(**request)["AlarmHistoryItems"]]
 
-    assert told() == ["b", "b", "a", "a"]
-    assert told(HistoryItemType="StateUpdate") == ["b", "a"]
-    assert told(AlarmName="missing") == []
-    assert told(EndDate=start) == ["a"]
-    assert told(StartDate=start + timedelta(seconds=2)) == ["b"]
+    assert listed() == ["b", "b", "a", "a"]
+    assert listed(HistoryItemType="StateUpdate") == ["b", "a"]
+    assert listed(AlarmName="missing") == []
+    assert listed(EndDate=start) == ["a"]
+    assert listed(StartDate=start + timedelta(seconds=2)) == ["b"]
     pages = client.get_paginator("describe_alarm_history").paginate(PaginationConfig={"PageSize": 3})
     assert [len(page["AlarmHistoryItems"]) for page in pages] == [3, 1]
     assert refusal(client.describe_alarm_history, NextToken="invalid-token") == (

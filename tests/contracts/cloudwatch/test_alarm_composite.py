@@ -115,7 +115,7 @@ def test_composite_alarms_are_described_only_where_asked_for(client, put):
     assert (len(every["CompositeAlarms"]), len(every["MetricAlarms"])) == (1, 2)
 
 
-def test_its_history_is_told_only_where_asked_for(client, put):
+def test_its_history_is_listed_only_where_asked_for(client, put):
     """Captured: composite-state-update-history is empty without AlarmTypes, not empty with it."""
     put("ALARM(a)")
     request = {"AlarmName": "both", "HistoryItemType": "StateUpdate"}

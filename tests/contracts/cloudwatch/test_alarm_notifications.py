@@ -173,7 +173,7 @@ def test_an_action_that_fails_does_not_stop_the_alarm(client, put_alarm, set_sta
     assert client.describe_alarms(StateValue="ALARM")["MetricAlarms"]
 
 
-def test_long_and_foreign_names_are_cut_in_the_subject(inbox, put_alarm, set_state):
+def test_long_and_foreign_names_are_shortened_in_the_subject(inbox, put_alarm, set_state):
     """Captured: cases long-ascii and long-unicode."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     long = "stackd-native-cw-sns-4b229becf207-ascii-" + alphabet * 5
@@ -187,7 +187,7 @@ def test_long_and_foreign_names_are_cut_in_the_subject(inbox, put_alarm, set_sta
     ]
 
 
-def test_a_very_long_reason_is_cut(client, inbox, put_alarm, set_state):
+def test_a_very_long_reason_is_shortened(client, inbox, put_alarm, set_state):
     """Service model: StateReason has at most 1023 characters."""
     put_alarm()
     client.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="x" * 1023)

@@ -146,7 +146,7 @@ def test_old_minutes_keep_their_samples(delayed, count):
 
 
 @pytest.mark.parametrize(("status", "kept"), [("PartialData", 2), ("InternalError", 0), ("Forbidden", 0)])
-def test_queries_come_back_incomplete_on_demand(aws, client, put, start, status, kept):
+def test_queries_are_incomplete_on_demand(aws, client, put, start, status, kept):
     """lambda-canary.md trap 33: StatusCode and Messages say that a result is no evidence."""
     for minute in range(4):
         put(minute, Value=1)
