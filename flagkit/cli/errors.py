@@ -63,9 +63,9 @@ EXIT_CODES: Final[tuple[tuple[type[FlagkitError], int], ...]] = (
 )
 
 
-def exit_code(error: FlagkitError) -> int:
-    """The exit code of one of our errors."""
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+def exit_code_of(error: type[FlagkitError]) -> int:
+    """The exit code of a class of errors."""
+    return next(code for kind, code in EXIT_CODES if issubclass(error, kind))
 
 
 def report_of(error: FlagkitError) -> Report:
@@ -76,7 +76,7 @@ def report_of(error: FlagkitError) -> Report:
         message = f"{message}: {_violation_line(error.violations[0])}"
     if isinstance(error, RuleError) and error.rule:
         details = tuple(error.caret.splitlines())
-    return Report(error.code, message, error.hint, exit_code(error), details)
+    return Report(error.code, message, error.hint, exit_code_of(type(error)), details)
 
 
 def _violation_line(violation: Violation) -> str:
