@@ -58,6 +58,10 @@ if TYPE_CHECKING:
         verify,
     )
     from canary.simulator import Comparison, Scenario, compare
+    from canary.view.build import ViewBuilder
+    from canary.view.html import canary_report, page
+    from canary.view.plain import status_lines
+    from canary.view.simulated import comparison_lines
 
 __all__ = [
     "AccessDeniedError",
@@ -84,13 +88,17 @@ __all__ = [
     "UnknownStageError",
     "UsageError",
     "Verdict",
+    "ViewBuilder",
     "__version__",
     "abort",
     "assemble",
+    "canary_report",
     "compare",
+    "comparison_lines",
     "current",
     "load_plan",
     "open_journal",
+    "page",
     "pause",
     "preflight",
     "promote",
@@ -98,6 +106,7 @@ __all__ = [
     "rollback",
     "run",
     "start",
+    "status_lines",
     "tick",
     "verify",
 ]
@@ -142,5 +151,9 @@ __getattr__ = lazy_names(
             "verify",
         ),
         "canary.simulator": ("Comparison", "Scenario", "compare"),
+        "canary.view.build": ("ViewBuilder",),
+        "canary.view.html": ("canary_report", "page"),
+        "canary.view.plain": ("status_lines",),
+        "canary.view.simulated": ("comparison_lines",),
     },
 )

@@ -229,7 +229,10 @@ def _text(docstring: Docstring | None) -> Iterator[str]:
             yield f"{'Arguments' if section.kind is DocstringSectionKind.parameters else 'Attributes'}:"
             yield ""
             kinds = ("" if it.annotation is None else f": {it.annotation}" for it in section.value)
-            yield from (f"- `{it.name}{kind}`: {_one_line(it.description)}" for it, kind in zip(section.value, kinds, strict=True))
+            yield from (
+                f"- `{it.name}{kind}`: {_one_line(it.description)}"
+                for it, kind in zip(section.value, kinds, strict=True)
+            )
         elif section.kind is DocstringSectionKind.raises:
             yield "Raises:"
             yield ""

@@ -12,8 +12,10 @@ from flagkit.lazy import lazy_names
 if TYPE_CHECKING:
     __version__: str
     from flagkit.client import Flags
+    from flagkit.core.bucketing import bucket, threshold
     from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
     from flagkit.core.explanation import Explanation
+    from flagkit.core.snapshot import Snapshot
     from flagkit.errors import (
         AccessDeniedError,
         ConflictError,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from flagkit.runtime.status import State, Status
     from flagkit.sources.base import Document, Source
     from flagkit.sources.static import StaticSource
+    from flagkit.user import UserFlags
 
 __all__ = [
     "AccessDeniedError",
@@ -57,6 +60,7 @@ __all__ = [
     "NotDeployedError",
     "Reason",
     "RuleError",
+    "Snapshot",
     "Source",
     "SourceError",
     "SourceNotFoundError",
@@ -67,16 +71,21 @@ __all__ = [
     "Status",
     "UnknownFlagError",
     "UsageError",
+    "UserFlags",
     "Violation",
     "__version__",
+    "bucket",
+    "threshold",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "flagkit.client": ("Flags",),
+        "flagkit.core.bucketing": ("bucket", "threshold"),
         "flagkit.core.evaluation": ("ErrorCode", "Evaluation", "Reason"),
         "flagkit.core.explanation": ("Explanation",),
+        "flagkit.core.snapshot": ("Snapshot",),
         "flagkit.errors": (
             "AccessDeniedError",
             "ConflictError",
@@ -99,5 +108,6 @@ __getattr__ = lazy_names(
         "flagkit.runtime.status": ("State", "Status"),
         "flagkit.sources.base": ("Document", "Source"),
         "flagkit.sources.static": ("StaticSource",),
+        "flagkit.user": ("UserFlags",),
     },
 )

@@ -23,6 +23,8 @@ from flagkit.core.documents import (
     StringConstraints,
 )
 
+__all__ = ["generate"]
+
 # Names that an accessor or a field would hide from the annotations beside it.
 _RESERVED = frozenset({*dir(builtins), *keyword.kwlist, "Flags", "Literal", "Mapping", "enabled", "variant"})
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SteadyTraffic,
     )
     from canary.testing.aws import AwsStandIn
+    from canary.testing.cloudwatch import CloudWatchService, MetricStore
     from canary.testing.firing import Firing
     from canary.testing.foreign import ForeignWrite, ForeignWriter
     from canary.testing.lambda_ import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AwsStandIn",
+    "CloudWatchService",
     "DeadLetter",
     "Firing",
     "ForeignWrite",
@@ -54,6 +56,7 @@ __all__ = [
     "LambdaService",
     "LambdaSettings",
     "LogLine",
+    "MetricStore",
     "Outcome",
     "SchedulerService",
     "Simulation",
@@ -78,6 +81,7 @@ __getattr__ = lazy_names(
             "SteadyTraffic",
         ),
         "canary.testing.aws": ("AwsStandIn",),
+        "canary.testing.cloudwatch": ("CloudWatchService", "MetricStore"),
         "canary.testing.firing": ("Firing",),
         "canary.testing.foreign": ("ForeignWrite", "ForeignWriter"),
         "canary.testing.lambda_": (

@@ -6,10 +6,8 @@ import tempfile
 from pathlib import Path
 
 import canary
+from canary import ViewBuilder, canary_report, page, status_lines
 from canary.testing import AwsStandIn
-from canary.view.build import ViewBuilder
-from canary.view.html import canary_report, page
-from canary.view.plain import status_lines
 
 PLAN = """
 [stages.staging]

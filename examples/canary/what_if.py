@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import canary
-from canary.view.simulated import comparison_lines
+from canary import comparison_lines
 
 PLAN = """
 [stages.careful]

@@ -9,10 +9,9 @@ from fastapi.testclient import TestClient
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware.authentication import AuthenticationMiddleware
 
-from flagkit import Flags, StaticSource
+from flagkit import Flags, StaticSource, UserFlags
 from flagkit.frameworks import FlagsASGIMiddleware, for_request
 from flagkit.testing import override
-from flagkit.user import UserFlags
 
 BETA = {
     "_variants": [

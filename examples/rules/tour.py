@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flagkit import Flags, RuleError
-from flagkit.core.rules.parser import parse_rule
-from flagkit.core.snapshot import Snapshot
-from flagkit.sources.static import StaticSource
+from flagkit import Flags, RuleError, Snapshot, StaticSource
+from flagkit.authoring import parse_rule
 
 STOPS = [
     (

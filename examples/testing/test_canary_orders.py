@@ -12,9 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from canary import runner
-from canary.assembly import assemble
-from canary.core.plan import Plan
+import canary
+from canary import Plan, assemble
 from canary.testing import http_event
 
 SOURCE = Path(__file__).with_name("orders.py").read_text()
@@ -46,8 +45,8 @@ def release(canary_aws, users, tmp_path):
         version = canary_aws.lambda_.deploy("orders", SOURCE, variables=variables)
         plan = Plan.parse(PLAN)
         ports = assemble(plan, "prod", base=tmp_path, clock=canary_aws.clock)
-        state = runner.start(plan.stage("prod"), ports, versions={"": version})
-        return runner.run(plan.stage("prod"), ports, state)
+        state = canary.start(plan.stage("prod"), ports, versions={"": version})
+        return canary.run(plan.stage("prod"), ports, state)
 
     return go
 

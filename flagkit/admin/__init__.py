@@ -16,8 +16,34 @@ from typing import TYPE_CHECKING
 from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from flagkit.admin import code, diff, edits, history, merge, stores
+    from flagkit.admin import (
+        agent_local,
+        code,
+        diff,
+        edits,
+        history,
+        iam,
+        merge,
+        powertools,
+        setup,
+        stale,
+        stores,
+        where,
+    )
 
-__all__ = ["code", "diff", "edits", "history", "merge", "stores"]
+__all__ = [
+    "agent_local",
+    "code",
+    "diff",
+    "edits",
+    "history",
+    "iam",
+    "merge",
+    "powertools",
+    "setup",
+    "stale",
+    "stores",
+    "where",
+]
 
 __getattr__ = lazy_names(__name__, {__name__: __all__})

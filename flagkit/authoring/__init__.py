@@ -4,41 +4,50 @@ Percentages, lists, segments, prerequisites, weights, exclusion groups, holdouts
 documents contain native rules alone, which AWS's Agent reads too (decision 0001).
 """
 
-from flagkit.authoring.compiler import compile_document
-from flagkit.authoring.decompiler import decompile
-from flagkit.authoring.edit import apply_source, edit_flag
-from flagkit.authoring.movement import (
-    FlagAllocation,
-    Move,
-    Movement,
-    flag_allocation,
-    flag_movement,
-    movement,
-    read_allocations,
-)
-from flagkit.authoring.ranges import (
-    Allocation,
-    Allocations,
-    BucketRange,
-    allocate,
-    equal_weights,
-    read_percent,
-    reallocate,
-    show_percent,
-)
-from flagkit.authoring.source import (
-    AttributeSource,
-    AuthoringDocument,
-    ElementSource,
-    FlagSource,
-    HoldoutSource,
-    LayerShare,
-    LayerSource,
-    RampStep,
-    SegmentSource,
-    VariantSource,
-)
-from flagkit.authoring.toml import read_toml, write_toml
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from flagkit.authoring.compiler import compile_document
+    from flagkit.authoring.decompiler import decompile
+    from flagkit.authoring.edit import apply_source, edit_flag
+    from flagkit.authoring.movement import (
+        FlagAllocation,
+        Move,
+        Movement,
+        flag_allocation,
+        flag_movement,
+        movement,
+        read_allocations,
+    )
+    from flagkit.authoring.ranges import (
+        Allocation,
+        Allocations,
+        BucketRange,
+        allocate,
+        equal_weights,
+        read_percent,
+        reallocate,
+        show_percent,
+    )
+    from flagkit.authoring.source import (
+        AttributeSource,
+        AuthoringDocument,
+        ElementSource,
+        FlagSource,
+        HoldoutSource,
+        LayerShare,
+        LayerSource,
+        RampStep,
+        SegmentSource,
+        VariantSource,
+    )
+    from flagkit.authoring.toml import read_toml, write_toml
+    from flagkit.core.documents import FlagDocument, normalise, reduce, serialise
+    from flagkit.core.rules.parser import parse_rule
 
 __all__ = [
     "Allocation",
@@ -48,6 +57,7 @@ __all__ = [
     "BucketRange",
     "ElementSource",
     "FlagAllocation",
+    "FlagDocument",
     "FlagSource",
     "HoldoutSource",
     "LayerShare",
@@ -66,10 +76,57 @@ __all__ = [
     "flag_allocation",
     "flag_movement",
     "movement",
+    "normalise",
+    "parse_rule",
     "read_allocations",
     "read_percent",
     "read_toml",
     "reallocate",
+    "reduce",
+    "serialise",
     "show_percent",
     "write_toml",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "flagkit.authoring.compiler": ("compile_document",),
+        "flagkit.authoring.decompiler": ("decompile",),
+        "flagkit.authoring.edit": ("apply_source", "edit_flag"),
+        "flagkit.authoring.movement": (
+            "FlagAllocation",
+            "Move",
+            "Movement",
+            "flag_allocation",
+            "flag_movement",
+            "movement",
+            "read_allocations",
+        ),
+        "flagkit.authoring.ranges": (
+            "Allocation",
+            "Allocations",
+            "BucketRange",
+            "allocate",
+            "equal_weights",
+            "read_percent",
+            "reallocate",
+            "show_percent",
+        ),
+        "flagkit.authoring.source": (
+            "AttributeSource",
+            "AuthoringDocument",
+            "ElementSource",
+            "FlagSource",
+            "HoldoutSource",
+            "LayerShare",
+            "LayerSource",
+            "RampStep",
+            "SegmentSource",
+            "VariantSource",
+        ),
+        "flagkit.authoring.toml": ("read_toml", "write_toml"),
+        "flagkit.core.documents": ("FlagDocument", "normalise", "reduce", "serialise"),
+        "flagkit.core.rules.parser": ("parse_rule",),
+    },
+)

@@ -11,6 +11,8 @@ from typing import Any
 
 from flagkit.frameworks.caller import Caller, caller_is
 
+__all__ = ["caller_from_request", "flags_middleware", "middleware_for"]
+
 GetResponse = Callable[[Any], Any]
 Middleware = Callable[[GetResponse], GetResponse]
 
