@@ -19,7 +19,7 @@ from hostile_rules import HOSTILE
 from rule_generator import NOW, Generator
 
 from flagkit.core.evaluation import Evaluation
-from flagkit.core.explain import explain
+from flagkit.core.explanation import explain
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule

@@ -1,6 +1,6 @@
 """Feature flags on AWS AppConfig, evaluated inside the process that asks.
 
-Names are loaded when asked for, so `from flagkit.errors import …` costs no client.
+Names are loaded when they are first used, so `from flagkit.errors import …` costs no client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     __version__: str
     from flagkit.client import Flags
     from flagkit.core.bucketing import bucket, threshold
-    from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
+    from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType
     from flagkit.core.explanation import Explanation
     from flagkit.core.snapshot import Snapshot
     from flagkit.errors import (
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         ConflictError,
         DocumentError,
         EditError,
-        EvaluationError,
         FlagkitError,
         NotDeployedError,
         RuleError,
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
         UsageError,
         Violation,
     )
-    from flagkit.runtime.exposures import Exposure, Exposures
-    from flagkit.runtime.sinks import EmfSink, FirehoseSink, LogSink
+    from flagkit.runtime.exposures import EmfSink, Exposure, Exposures, FirehoseSink, LogSink
     from flagkit.runtime.status import State, Status
     from flagkit.sources.base import Document, Source
     from flagkit.sources.static import StaticSource
@@ -49,7 +47,6 @@ __all__ = [
     "EmfSink",
     "ErrorCode",
     "Evaluation",
-    "EvaluationError",
     "Explanation",
     "Exposure",
     "Exposures",
@@ -72,6 +69,7 @@ __all__ = [
     "UnknownFlagError",
     "UsageError",
     "UserFlags",
+    "ValueType",
     "Violation",
     "__version__",
     "bucket",
@@ -83,7 +81,7 @@ __getattr__ = lazy_names(
     {
         "flagkit.client": ("Flags",),
         "flagkit.core.bucketing": ("bucket", "threshold"),
-        "flagkit.core.evaluation": ("ErrorCode", "Evaluation", "Reason"),
+        "flagkit.core.evaluation": ("ErrorCode", "Evaluation", "Reason", "ValueType"),
         "flagkit.core.explanation": ("Explanation",),
         "flagkit.core.snapshot": ("Snapshot",),
         "flagkit.errors": (
@@ -91,7 +89,6 @@ __getattr__ = lazy_names(
             "ConflictError",
             "DocumentError",
             "EditError",
-            "EvaluationError",
             "FlagkitError",
             "NotDeployedError",
             "RuleError",
@@ -103,8 +100,7 @@ __getattr__ = lazy_names(
             "UsageError",
             "Violation",
         ),
-        "flagkit.runtime.exposures": ("Exposure", "Exposures"),
-        "flagkit.runtime.sinks": ("EmfSink", "FirehoseSink", "LogSink"),
+        "flagkit.runtime.exposures": ("EmfSink", "Exposure", "Exposures", "FirehoseSink", "LogSink"),
         "flagkit.runtime.status": ("State", "Status"),
         "flagkit.sources.base": ("Document", "Source"),
         "flagkit.sources.static": ("StaticSource",),

@@ -1,7 +1,7 @@
-"""flagkit for asyncio: the same client, with everything that may wait off the event loop. It must not hold state.
+"""flagkit for asyncio: the same client, with everything that can wait off the event loop. It must not hold state.
 
-Reads of a client are arithmetic on what is in memory, microseconds, and need no `await`: use `AsyncFlags.flags` for
-them. The exception is a FeatureFlags profile evaluated by the Agent; the questions here go off the loop only then.
+Reads take microseconds in memory and need no `await`: use `AsyncFlags.flags` for them. The exception is a FeatureFlags
+profile evaluated by the Agent; only then the reads here run in a thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flagkit.client import Flags
 from flagkit.core.evaluation import Evaluation
@@ -28,17 +28,15 @@ __all__ = ["AsyncFlags", "connect"]
 async def connect(
     url: str | None = None, *, session: boto3.Session | None = None, **options: Unpack[Options]
 ) -> AsyncFlags:
-    """As `Flags.connect`, without blocking the event loop while the first document is fetched. Since 0.1."""
+    """Like `Flags.connect`, without blocking the event loop while the first document is fetched."""
     return AsyncFlags(await asyncio.to_thread(Flags.connect, url, session=session, **options))
 
 
 class AsyncFlags:
-    """A client for coroutines; it shares the state of `flags`, which threads may use at the same time.
+    """A client for coroutines; it shares the state of `flags`, which threads can use at the same time.
 
     Args:
         flags: the client.
-
-    Since 0.1.
     """
 
     def __init__(self, flags: Flags) -> None:
@@ -47,61 +45,76 @@ class AsyncFlags:
     async def is_enabled(
         self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: bool = False
     ) -> bool:
-        """Whether a flag is on for a user. Since 0.1."""
+        """Return whether a flag is on for a user."""
         return await self._ask(self.flags.is_enabled, key, user_id, context, default=default)
 
     async def evaluate(
         self, key: str, user_id: object = None, context: Mapping[str, object] | None = None
     ) -> Evaluation:
-        """The whole answer about a flag. Since 0.1."""
+        """Return the whole answer of a flag."""
         return await self._ask(self.flags.evaluate, key, user_id, context)
 
     async def string(
         self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: str
     ) -> str:
-        """The flag's value as text. Since 0.1."""
+        """Return the flag's value as text."""
         return await self._ask(self.flags.string, key, user_id, context, default=default)
 
     async def integer(
         self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: int
     ) -> int:
-        """The flag's value as a whole number. Since 0.1."""
+        """Return the flag's value as a whole number."""
         return await self._ask(self.flags.integer, key, user_id, context, default=default)
 
     async def number(
         self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: float
     ) -> float:
-        """The flag's value as a number. Since 0.1."""
+        """Return the flag's value as a number."""
         return await self._ask(self.flags.number, key, user_id, context, default=default)
 
+    @overload
     async def object(
-        self, key: str, user_id: Any = None, context: Mapping[str, Any] | None = None, *, default: Any
+        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: dict[str, Any]
+    ) -> dict[str, Any]: ...
+
+    @overload
+    async def object(
+        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: list[Any]
+    ) -> list[Any]: ...
+
+    @overload
+    async def object(
+        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: None = ...
+    ) -> dict[str, Any] | list[Any] | None: ...
+
+    async def object(
+        self, key: str, user_id: Any = None, context: Mapping[str, Any] | None = None, *, default: Any = None
     ) -> Any:
-        """The flag's value if it is a list or object, otherwise all its attributes. Since 0.1."""
+        """Return the flag's value if it is a list or object, otherwise all its attributes."""
         return await self._ask(self.flags.object, key, user_id, context, default=default)
 
     async def all(self, user_id: Any = None, context: Mapping[str, Any] | None = None) -> dict[str, Evaluation]:
-        """The answers of all flags for one user. Since 0.1."""
+        """Return the answers of all flags for one user."""
         return await self._ask(self.flags.all, user_id, context)
 
     async def refresh(self) -> bool:
-        """Asks the source now. Since 0.1."""
+        """Ask the source now; return whether it answered properly."""
         return await asyncio.to_thread(self.flags.refresh)
 
     async def refresh_if_due(self) -> None:
-        """Asks the source if it is time to. Since 0.1."""
+        """Ask the source if a poll is due."""
         await asyncio.to_thread(self.flags.refresh_if_due)
 
     async def wait_until_ready(self, timeout_s: float) -> bool:
-        """Waits until a document has come from the source. Since 0.1."""
+        """Wait until the source has delivered a document; return whether it has."""
         return await asyncio.to_thread(self.flags.wait_until_ready, timeout_s)
 
     def status(self) -> Status:
-        """What is served and how fresh it is. Since 0.1."""
+        """Return which document is current and how fresh it is."""
         return self.flags.status()
 
     async def close(self) -> None:
-        """Stops refreshing. Since 0.1."""
+        """Stop refreshing."""
         await asyncio.to_thread(self.flags.close)
 
     async def __aenter__(self) -> Self:

@@ -1,23 +1,26 @@
 """The client that applications use: it answers questions about flags at once, from memory.
 
-Reads never raise and never touch the network (decision 0006). Fetching is the refresher's, meaning is the core's.
+Reads never raise and never touch the network (decision 0006). The refresher fetches, the core evaluates.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
 
 from flagkit.core.context import text_of
-from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, failure
-from flagkit.runtime.answers import Kind, resolve
+from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType, failure, mismatch, resolve
 from flagkit.runtime.engine import Engine, Options
-from flagkit.runtime.lifecycle import Lifecycle
-from flagkit.runtime.overrides import FlagTable
-from flagkit.sources.addresses import connect, default_url
+from flagkit.runtime.overrides import FlagTable, Override, Watcher
+from flagkit.runtime.refresher import RefreshMode
+from flagkit.runtime.status import Status
+from flagkit.runtime.store import Listener, StateListener
 from flagkit.sources.base import Source
+from flagkit.sources.urls import connect, default_url
 
 if TYPE_CHECKING:
     import boto3
@@ -26,14 +29,27 @@ if TYPE_CHECKING:
     from flagkit.user import UserFlags
 
 logger = logging.getLogger("flagkit")
-Context = Mapping[str, object]
+Context: TypeAlias = Mapping[str, object]
 UserId: TypeAlias = object  # a name of its own, because the class has a method called `object`
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Instead = TypeVar("Instead")
+Instead_co = TypeVar("Instead_co", covariant=True)
 _WARNINGS_KEPT = 1_000
 
 
-class Flags(Lifecycle):
+class Gate(Protocol[Instead_co]):
+    """The decorator that `Flags.requires_flag` returns: a coroutine function stays one."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Parameters, Coroutine[Any, Any, Result]], /
+    ) -> Callable[Parameters, Coroutine[Any, Any, Result | Instead_co]]: ...
+    @overload
+    def __call__(self, function: Callable[Parameters, Result], /) -> Callable[Parameters, Result | Instead_co]: ...
+
+
+class Flags:
     """Feature flags, evaluated in this process.
 
     ```python
@@ -41,58 +57,52 @@ class Flags(Lifecycle):
     if flags.is_enabled("new_checkout", user_id, {"country": "US"}): ...
     ```
 
-    Make one per process and share it between threads. A question never fails: an unknown or broken flag answers with
-    the caller's default, and says so once in the log.
+    Create one per process and share it between threads. A read never fails: an unknown or broken flag answers with
+    the caller's default, and is logged once.
 
     Args:
         source: where the document comes from.
         **options: see `Options`.
 
     Raises:
-        SourceUrlError: FLAGKIT_OVERRIDES can't be read.
-
-    Since 0.1.
+        SourceUrlError: FLAGKIT_OVERRIDES is not valid.
     """
 
     def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
         self._absent: dict[str, Evaluation] = {}
         self._warned: set[tuple[str, str | None, str]] = set()
-        super().__init__(Engine(source, self._install, **options))
+        self._engine = Engine(source, self._install, **options)
         self._store = self._engine.store
 
     @classmethod
     def connect(
         cls, url: str | None = None, *, session: boto3.Session | None = None, **options: Unpack[Options]
     ) -> Self:
-        """Flags from an address.
+        """Create a client from a source URL.
 
         Args:
-            url: e.g. `file:flags.json` or `appconfig://shop/production/flags`. Where None: the environment variable
+            url: for example `file:flags.json` or `appconfig://shop/production/flags`. If None: the environment variable
                 FLAGKIT_SOURCE, or in AWS Lambda the first configuration that the AppConfig extension prefetches.
             session: boto3 session for AWS sources.
             **options: see `Options`.
 
         Raises:
-            SourceUrlError: there is no address, or it can't be read. A source that doesn't answer raises nothing:
-                see `status()` and `wait_until_ready()`.
-
-        Since 0.1.
+            SourceUrlError: there is no URL, or it is not valid. A source that doesn't answer raises nothing: see
+                `status()` and `wait_until_ready()`.
         """
         return cls(connect(default_url() if url is None else url, session=session), **options)
 
     def is_enabled(
         self, key: str, user_id: UserId = None, context: Context | None = None, *, default: bool = False
     ) -> bool:
-        """Whether a flag is on for a user.
+        """Return whether a flag is on for a user.
 
         Args:
             key: the flag.
-            user_id: whom it is asked for; `$userId` in rules.
-            context: what else rules may look at.
-            default: the answer when there is none.
-
-        Since 0.1.
+            user_id: the user; `$userId` in rules.
+            context: the other attributes that rules can use.
+            default: the answer if the flag has none.
         """
         # The hot path: one look-up, one call, no lock and no look at the clock.
         try:
@@ -105,10 +115,7 @@ class Flags(Lifecycle):
         return on
 
     def evaluate(self, key: str, user_id: UserId = None, context: Context | None = None) -> Evaluation:
-        """The whole answer about a flag: variant, value, attributes, reason, version.
-
-        Since 0.1.
-        """
+        """Return the whole answer of a flag: variant, value, attributes, reason, version."""
         evaluation = self._answer(self._flags, key, user_id, context)
         if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
             self._engine.watch_unknown(evaluation, user_id)
@@ -117,60 +124,91 @@ class Flags(Lifecycle):
     def boolean(
         self, key: str, user_id: UserId = None, context: Context | None = None, *, default: bool = False
     ) -> bool:
-        """The flag's boolean value: attribute `value` if it is a boolean, otherwise whether it is on. Since 0.1."""
+        """Return the flag's boolean value: attribute `value` if it is a boolean, otherwise whether the flag is on."""
         return self.is_enabled(key, user_id, context, default=default)
 
     # The three below are the hot path again, each with its own type test: a shared function would cost a call more.
 
     def string(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: str) -> str:
-        """The flag's attribute `value` as text. Since 0.1."""
+        """Return the flag's attribute `value` as text."""
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not str:
-            value = self._other(Kind.STRING, key, user_id, context, default)
+            value = self._other(ValueType.STRING, key, user_id, context, default)
         return value
 
     def integer(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: int) -> int:
-        """The flag's attribute `value` as a whole number. Since 0.1."""
+        """Return the flag's attribute `value` as a whole number."""
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not int:
-            value = self._other(Kind.INTEGER, key, user_id, context, default)
+            value = self._other(ValueType.INTEGER, key, user_id, context, default)
         return value
 
     def number(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: float) -> float:
-        """The flag's attribute `value` as a number. Since 0.1."""
+        """Return the flag's attribute `value` as a number."""
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
             value = None
         if type(value) is not float:
-            value = self._other(Kind.NUMBER, key, user_id, context, default)
+            value = self._other(ValueType.NUMBER, key, user_id, context, default)
         return value
 
-    def object(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any) -> Any:
-        """The flag's attribute `value` if it is a list or object, otherwise all its attributes. Since 0.1."""
-        return self.resolve(Kind.OBJECT, key, user_id, context, default=default).value
+    @overload
+    def object(
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: dict[str, Any]
+    ) -> dict[str, Any]: ...
+    @overload
+    def object(
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: list[Any]
+    ) -> list[Any]: ...
+    @overload
+    def object(
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: None = ...
+    ) -> dict[str, Any] | list[Any] | None: ...
+    def object(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any = None) -> Any:
+        """Return the flag's attribute `value` if it is a list or object, otherwise all its attributes.
+
+        A list where the default is a dictionary, or the other way round, is a type mismatch: the default is returned.
+        """
+        evaluation = self.resolve(ValueType.OBJECT, key, user_id, context, default=default)
+        if isinstance(default, dict | list) and type(evaluation.value) is not type(default):
+            expected = f"the default is {'an object' if isinstance(default, dict) else 'a list'}"
+            evaluation = mismatch(evaluation, expected, default)
+            self._warn_once(evaluation)
+        return evaluation.value
 
     def resolve(
-        self, kind: Kind, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any
+        self, wanted: ValueType, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any
     ) -> Evaluation:
-        """The whole answer to a typed question; `value` is the flag's or the default, `reason` and `error` say which.
-
-        Since 0.1.
-        """
-        evaluation = resolve(self.evaluate(key, user_id, context), kind, default)
+        """Return the whole answer to a typed question; `value` is the flag's or the default, `reason` says which."""
+        evaluation = resolve(self.evaluate(key, user_id, context), ValueType(wanted), default)
         if evaluation.error is not None:
             self._warn_once(evaluation)
         return evaluation
 
+    @overload
+    def requires_flag(self, key: str, *, when: bool = ..., default: bool = ...) -> Gate[None]: ...
+    @overload
     def requires_flag(
-        self, key: str, *, when: bool = True, default: bool = False, instead: Any = None
-    ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result | Any]]:
+        self, key: str, *, when: bool = ..., default: bool = ..., instead: BaseException | type[BaseException]
+    ) -> Gate[Never]: ...
+    @overload
+    def requires_flag(
+        self, key: str, *, when: bool = ..., default: bool = ..., instead: Callable[..., Coroutine[Any, Any, Instead]]
+    ) -> Gate[Instead]: ...
+    @overload
+    def requires_flag(
+        self, key: str, *, when: bool = ..., default: bool = ..., instead: Callable[..., Instead]
+    ) -> Gate[Instead]: ...
+    @overload
+    def requires_flag(self, key: str, *, when: bool = ..., default: bool = ..., instead: Instead) -> Gate[Instead]: ...
+    def requires_flag(self, key: str, *, when: bool = True, default: bool = False, instead: Any = None) -> Gate[Any]:
         """Decorator for a kill switch: the function, or coroutine function, runs only while the flag is on.
 
         ```python
@@ -179,34 +217,27 @@ class Flags(Lifecycle):
         ```
 
         Args:
-            key: a flag that asks for no user.
+            key: a flag without rules about a user.
             when: the answer of the flag with which the function runs.
-            default: the answer where the flag has none.
-            instead: what happens otherwise: a function is called with the same arguments, an exception is raised,
-                anything else is returned.
-
-        Since 0.1.
+            default: the answer if the flag has none.
+            instead: what happens otherwise: a function is called with the same arguments (and awaited, if the
+                decorated one is a coroutine function), an exception is raised, any other value is returned.
         """
-        from flagkit.runtime.gates import gated
 
         def is_open() -> bool:
             return self.is_enabled(key, default=default) is when
 
-        return lambda function: gated(function, is_open, instead)
+        return lambda function: _gated(function, is_open, instead)
 
     def for_user(self, user_id: UserId, context: Context | None = None) -> UserFlags:
-        """The same questions for one user, without naming them each time. Since 0.1."""
+        """Return the same reads for one user and context."""
         from flagkit.user import UserFlags
 
         return UserFlags(self, user_id, context)
 
     def explain(self, key: str, user_id: UserId = None, context: Context | None = None) -> Explanation:
-        """Why a flag answers what it does: each rule, each operand, bucket against threshold.
-
-        Since 0.1.
-        """
-        from flagkit.core.explain import explain
-        from flagkit.core.explanation import Explanation
+        """Explain an answer: each rule, each operand, bucket against threshold."""
+        from flagkit.core.explanation import Explanation, explain
 
         table = self._engine.unwatched  # an explanation is no exposure
         answer = self._answer(table, key, user_id, context)
@@ -220,13 +251,107 @@ class Flags(Lifecycle):
         return replace(explanation, evaluation=replace(explanation.evaluation, reason=Reason.STALE))
 
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
-        """The answers of all flags for one user; watchers aren't told of these. Since 0.1."""
+        """Return the answers of all flags for one user; watchers are not notified of these."""
         table = self._engine.unwatched
         return {key: self._answer(table, key, user_id, context) for key in table}
 
     def keys(self) -> tuple[str, ...]:
-        """The keys of all flags. Since 0.1."""
+        """Return the keys of all flags."""
         return tuple(self._flags)
+
+    def refresh(self) -> bool:
+        """Ask the source now; return whether it answered properly."""
+        return self._engine.refresher.refresh()
+
+    def refresh_if_due(self, budget_s: float | None = None) -> None:
+        """Ask the source if a poll is due.
+
+        Args:
+            budget_s: how long the caller can wait; a later answer is still used. No limit if None.
+        """
+        self._engine.refresher.refresh_if_due(budget_s)
+
+    def on_invocation(
+        self, handler: Callable[Parameters, Result], *, budget_s: float = 0.5
+    ) -> Callable[Parameters, Result]:
+        """Decorator for an AWS Lambda handler: polls the source at the start of an invocation, if a poll is due.
+
+        Args:
+            handler: the function.
+            budget_s: how long an invocation can be delayed by it.
+        """
+
+        @functools.wraps(handler)
+        def refreshed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            if self._engine.mode is not RefreshMode.BACKGROUND:
+                self.refresh_if_due(budget_s)
+            return handler(*args, **kwargs)
+
+        return refreshed
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """Wait until the source has delivered a document; return whether it has."""
+        return self._engine.wait_until_ready(timeout_s)
+
+    def on_change(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with the keys of the flags that changed, whenever another document becomes current.
+
+        The refreshing thread calls it after the change; what it raises is logged.
+
+        Returns:
+            a function that removes the listener.
+        """
+        return self._store.on_change(listener)
+
+    def on_state(self, listener: StateListener) -> Callable[[], None]:
+        """Call a function with the status whenever its `state` has changed; otherwise like `on_change`."""
+        return self._store.on_state(listener)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call a function with each answer that is given, `(evaluation, user_id)`, in the thread that reads.
+
+        For exposures and telemetry: see `Exposures` and `flagkit.telemetry`. Without watchers, reads cost nothing
+        more.
+
+        Returns:
+            a function that removes the watcher.
+        """
+        return self._engine.add_watcher(watcher)
+
+    def add_override(self, override: Override) -> None:
+        """Place answers above those of the document, for example in a test; see `flagkit.testing.override`."""
+        self._engine.add_override(override)
+
+    def remove_override(self, override: Override) -> None:
+        """Remove an override."""
+        self._engine.remove_override(override)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether reads can call the Agent on this machine (a FeatureFlags profile over `agent://`)."""
+        document = self._store.document
+        return document is not None and document.remote is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._engine.refresher.closed
+
+    def status(self) -> Status:
+        """Return which document is current and how fresh it is."""
+        return self._store.status()
+
+    def close(self) -> None:
+        """Stop refreshing; reads are answered from the current document."""
+        self._engine.refresher.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __contains__(self, key: UserId) -> bool:
         return key in self._flags
@@ -253,9 +378,9 @@ class Flags(Lifecycle):
             return replace(evaluation, reason=Reason.STALE)
         return evaluation
 
-    def _other(self, kind: Kind, key: str, user_id: UserId, context: Context | None, default: Any) -> Any:
-        """The slow way of a typed question; watchers were told by the fast one, except of a flag that isn't there."""
-        evaluation = resolve(self._unanswered(key, user_id, context), kind, default)
+    def _other(self, wanted: ValueType, key: str, user_id: UserId, context: Context | None, default: Any) -> Any:
+        """The slow path of a typed read; the fast one has notified the watchers, except of a flag that is unknown."""
+        evaluation = resolve(self._unanswered(key, user_id, context), wanted, default)
         if evaluation.error is not None:
             self._warn_once(evaluation)
         return evaluation.value
@@ -270,9 +395,9 @@ class Flags(Lifecycle):
 
     def _unknown(self, key: str) -> Evaluation:
         if not self._store.ready:
-            message = f"no flag document is loaded yet from {self._store.source_url}"
+            message = f"no flag document has been loaded yet from {self._store.source_url}"
             return failure(str(key), ErrorCode.PROVIDER_NOT_READY, message)
-        # Code may ask for a deleted flag at every request, and the search for a name like it takes milliseconds.
+        # Code can ask for a deleted flag at every request, and the search for a similar name takes milliseconds.
         absent = self._absent
         if (known := absent.get(key)) is not None:
             return known
@@ -295,4 +420,31 @@ class Flags(Lifecycle):
         if seen in self._warned or len(self._warned) >= _WARNINGS_KEPT:
             return
         self._warned.add(seen)
-        logger.warning("flagkit: %s; the default is served [%s]", evaluation.message, evaluation.error)
+        logger.warning("flagkit: %s; the default is returned [%s]", evaluation.message, evaluation.error)
+
+
+def _gated(function: Callable[..., Any], is_open: Callable[[], bool], instead: Any) -> Callable[..., Any]:
+    """The function, running only while `is_open()`, which is asked at each call."""
+    import inspect
+
+    def otherwise(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(instead, BaseException):
+            raise instead.with_traceback(None)  # or one instance would collect the frames of all calls
+        if isinstance(instead, type) and issubclass(instead, BaseException):
+            raise instead
+        return instead(*args, **kwargs) if callable(instead) else instead
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def gated_async(*args: Any, **kwargs: Any) -> Any:
+            outcome = function(*args, **kwargs) if is_open() else otherwise(*args, **kwargs)
+            return await outcome if inspect.isawaitable(outcome) else outcome
+
+        return gated_async
+
+    @functools.wraps(function)
+    def gated(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs) if is_open() else otherwise(*args, **kwargs)
+
+    return gated

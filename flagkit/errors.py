@@ -1,25 +1,24 @@
-"""The error tree of flagkit; it names errors and must not decide anything.
+"""The error tree of flagkit; it defines errors and must not decide anything.
 
     FlagkitError
     ├── DocumentError              the flag document breaks AWS's format
-    ├── RuleError                  one rule can't be read
-    ├── EvaluationError            raised only by explicit `*_or_raise` calls and providers, never by reads
-    ├── EditError                  an authoring edit makes no sense
+    ├── RuleError                  one rule is not valid
+    ├── EditError                  an edit of a flag is not valid
     │   ├── UnknownFlagError       no such flag (with "did you mean")
-    │   └── ConflictError          somebody else changed the same flag
+    │   └── ConflictError          another writer changed the same flag
     ├── SourceError                the document can't be fetched
-    │   ├── SourceUrlError         the source address can't be read
-    │   ├── SourceNotFoundError    nothing with that name exists
-    │   ├── NotDeployedError       the profile exists, but nothing was deployed yet
-    │   ├── AccessDeniedError      the caller lacks a right, or credentials are missing
+    │   ├── SourceUrlError         the source URL is not valid
+    │   ├── SourceNotFoundError    the application, environment, profile, version or file does not exist
+    │   ├── NotDeployedError       the profile exists, but no version has been deployed
+    │   ├── AccessDeniedError      the caller lacks a permission, or credentials are missing
     │   ├── SourceUnavailableError network, throttling, 5xx: try again later
-    │   └── SourceBusyError        others keep changing the same place
-    ├── DeploymentError            a deployment didn't do what was asked
-    │   └── DeploymentBusyError    another deployment runs
-    ├── RefusedError               a person said no, or nobody was there to say yes
-    └── UsageError                 a command was called with words that don't fit
+    │   └── SourceBusyError        other writers keep changing the same source
+    ├── DeploymentError            a deployment request failed
+    │   └── DeploymentBusyError    another deployment is in progress
+    ├── RefusedError               the change was not confirmed
+    └── UsageError                 a command was called with invalid arguments
 
-Every error has a stable `code`, a message that names the thing, and a `hint` that says what to do.
+Every error has a stable `code`, a message with the value that is wrong, and a `hint` with the next step.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ class FlagkitError(Exception):
 
     Attributes:
         code: stable identifier for programs and the error catalogue.
-        hint: one line that says what to do.
-
-    Since 0.1.
+        hint: the next step, one line.
     """
 
     code: ClassVar[str] = "flagkit_error"
@@ -51,17 +48,15 @@ class FlagkitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken constraint of a flag document, in AWS's own words.
+    """One violated constraint of a flag document, as AWS reports it.
 
     Attributes:
         constraint: AWS's constraint name, e.g. `Required` or `RuleIsValid` (appconfig.md §1.1).
         location: dotted path, e.g. `values.checkout._variants.0.rule.eq`.
-        type: AWS's group name of the constraint, may be empty.
+        type: AWS's group name of the constraint, can be empty.
         value: the refused value as JSON text, shortened.
         reason: native reason, e.g. `TooFewOperands`, or empty.
         message: one readable sentence.
-
-    Since 0.1.
     """
 
     constraint: str
@@ -73,10 +68,10 @@ class Violation:
 
 
 class DocumentError(FlagkitError):
-    """The flag document breaks AWS's format; `violations` lists every break. Since 0.1."""
+    """The flag document breaks AWS's format; `violations` lists each one."""
 
     code = "document_invalid"
-    default_hint = "Correct the named locations; `flagkit lint` shows them all."
+    default_hint = "Correct the named locations; `flagkit lint` shows all of them."
 
     def __init__(self, message: str, *, violations: tuple[Violation, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -84,15 +79,13 @@ class DocumentError(FlagkitError):
 
 
 class RuleError(FlagkitError):
-    """One rule can't be read.
+    """One rule is not valid.
 
     Attributes:
         reason: AWS's native reason, e.g. `NotAnExpression`, `UnknownSymbol`, `TooFewOperands` (appconfig.md §2.3).
         position: character offset of the fault in `rule`.
         rule: the rule's text.
         path: operators from the rule's root to the fault, as in AWS's locations (`eq`, `and.1.eq`).
-
-    Since 0.1.
     """
 
     code = "rule_invalid"
@@ -108,13 +101,13 @@ class RuleError(FlagkitError):
         self.path = path
 
     def __reduce__(self) -> tuple[Callable[..., RuleError], tuple[str], dict[str, object]]:
-        """Lets a pool of processes hand the error over: an exception is made anew of its arguments alone."""
-        made = partial(type(self), reason=self.reason, position=self.position, rule=self.rule)
-        return made, (self.message,), self.__dict__
+        """Support pickle, which creates an exception from its positional arguments alone."""
+        create = partial(type(self), reason=self.reason, position=self.position, rule=self.rule)
+        return create, (self.message,), self.__dict__
 
     @property
     def caret(self) -> str:
-        """The line of the rule that is at fault, with a caret under the fault (two lines)."""
+        """The line of the rule with the fault and a caret under it, two lines."""
         start = self.rule.rfind("\n", 0, self.position) + 1
         end = self.rule.find("\n", self.position)
         line = self.rule[start:] if end < 0 else self.rule[start:end]
@@ -123,78 +116,70 @@ class RuleError(FlagkitError):
         return f"{line[first : first + 120]}\n{' ' * (column - first)}^"
 
 
-class EvaluationError(FlagkitError):
-    """An evaluation failed where the caller asked for an exception. Reads never raise this. Since 0.1."""
-
-    code = "evaluation_failed"
-
-
 class EditError(FlagkitError):
-    """An authoring edit makes no sense, e.g. 140 %. The document is unchanged. Since 0.1."""
+    """An edit of a flag is not valid, for example 140 %. The document is unchanged."""
 
     code = "edit_invalid"
     default_hint = "Nothing was changed. Correct the value and try again."
 
 
 class UnknownFlagError(EditError):
-    """No flag has that key. Since 0.1."""
+    """No flag has this key."""
 
     code = "flag_unknown"
     default_hint = "`flagkit list` shows the flags of this source."
 
 
 class ConflictError(EditError):
-    """Somebody else changed the same flag in between. Since 0.1."""
+    """Another writer changed the same flag in the meantime."""
 
     code = "edit_conflict"
     default_hint = "Read the flag again (`flagkit show KEY`) and repeat the edit."
 
 
 class SourceError(FlagkitError):
-    """The flag document can't be fetched. Since 0.1."""
+    """The flag document can't be fetched."""
 
     code = "source_failed"
 
 
 class SourceUrlError(SourceError):
-    """The source address can't be read. Since 0.1."""
+    """The source URL is not valid."""
 
     code = "source_url_invalid"
     default_hint = "Use file:PATH or appconfig://APPLICATION/ENVIRONMENT/PROFILE."
 
 
 class SourceNotFoundError(SourceError):
-    """Nothing with that name exists. Since 0.1."""
+    """The application, environment, profile, version or file does not exist."""
 
     code = "source_not_found"
     default_hint = "Check the spelling, the region and the account."
 
 
 class NotDeployedError(SourceError):
-    """The profile exists, but no version was deployed to the environment yet. Since 0.1."""
+    """The profile exists, but no version has been deployed to the environment."""
 
     code = "source_not_deployed"
-    default_hint = "Deploy a version to this environment; until then the code's defaults are served."
+    default_hint = "Deploy a version to this environment; until then reads return the code's defaults."
 
 
 class AccessDeniedError(SourceError):
-    """The caller lacks a right, or no credentials were found. Since 0.1."""
+    """The caller lacks a permission, or no credentials were found."""
 
     code = "source_access_denied"
     default_hint = "Grant appconfig:StartConfigurationSession and appconfig:GetLatestConfiguration to the caller."
 
 
 class SourceUnavailableError(SourceError):
-    """Network, throttling or a server error: worth another try later.
+    """Network, throttling or a server error: try again later.
 
     Attributes:
-        retry_after_s: how long the other side wants to be left alone; None if it didn't say.
-
-    Since 0.1.
+        retry_after_s: how long the server asked to wait; None if it didn't say.
     """
 
     code = "source_unavailable"
-    default_hint = "AWS or the network did not answer; flags keep serving the last good document."
+    default_hint = "Check the network and the AWS service health; reads continue with the last good document."
 
     def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -202,35 +187,35 @@ class SourceUnavailableError(SourceError):
 
 
 class SourceBusyError(SourceError):
-    """Others keep changing the same place, or hold its lock. Nothing was saved. Since 0.1."""
+    """Other writers keep changing the same source, or hold its lock. Nothing was saved."""
 
     code = "source_busy"
     default_hint = "Nothing was saved. Try again in a moment."
 
 
 class DeploymentError(FlagkitError):
-    """A deployment didn't do what was asked, e.g. nothing runs that could be stopped. Since 0.1."""
+    """A deployment request failed, for example because no deployment is in progress to stop."""
 
     code = "deployment_failed"
-    default_hint = "`flagkit status` shows what is saved and what is served."
+    default_hint = "`flagkit status` shows which version is saved and which is live."
 
 
 class DeploymentBusyError(DeploymentError):
-    """Another deployment runs; AppConfig runs one at a time in an environment. Since 0.1."""
+    """Another deployment is in progress; AppConfig runs one at a time in an environment."""
 
     code = "deployment_busy"
-    default_hint = "Your change is saved. Wait, stop the running deployment, or deploy later."
+    default_hint = "Your change is saved. Wait for the running deployment, stop it, or deploy later."
 
 
 class RefusedError(FlagkitError):
-    """A person said no, or nobody was there to say yes; nothing was changed. Since 0.1."""
+    """The change was not confirmed, so nothing was changed."""
 
     code = "not_confirmed"
     default_hint = "Nothing was changed. Pass --yes in scripts."
 
 
 class UsageError(FlagkitError):
-    """A command was called with words that don't fit. Since 0.1."""
+    """A command was called with invalid arguments."""
 
     code = "usage"
     default_hint = "See --help."

@@ -17,9 +17,8 @@ from openfeature.track import TrackingEventDetails
 
 from flagkit.client import Flags
 from flagkit.core.evaluation import ErrorCode as FlagkitCode
-from flagkit.core.evaluation import Evaluation
+from flagkit.core.evaluation import Evaluation, ValueType
 from flagkit.core.evaluation import Reason as FlagkitReason
-from flagkit.runtime.answers import Kind
 from flagkit.runtime.status import State, Status
 
 Details = TypeVar("Details")
@@ -44,10 +43,8 @@ class FlagkitProvider(AbstractProvider):
     Args:
         flags: the client; closed with the provider.
         ready_timeout_s: how long `initialize` waits for the first document.
-        tracker: told of tracking events: `(event, targeting_key, attributes, value)`.
+        tracker: called with tracking events: `(event, targeting_key, attributes, value)`.
         hooks: provider hooks of OpenFeature.
-
-    Since 0.1.
     """
 
     def __init__(
@@ -75,23 +72,26 @@ class FlagkitProvider(AbstractProvider):
         return self._hooks
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002  (the interface's)
-        """Waits for a document.
+        """Wait for a document.
 
         Raises:
             ProviderFatalError: the client was closed before.
-            GeneralError: no document could be had in time, nor a stand-by. A later one makes the provider ready.
+            GeneralError: there was no document in time, nor a cached one or a fallback. A later one makes the provider
+                ready.
         """
         if self._flags.closed:
             raise ProviderFatalError("the client was closed")
         if not self._unsubscribe:
-            self._unsubscribe = [self._flags.on_change(self._changed), self._flags.on_state(self._turned)]
+            self._unsubscribe = [self._flags.on_change(self._changed), self._flags.on_state(self._state_changed)]
         if not self._flags.wait_until_ready(self._ready_timeout_s):
             status = self._flags.status()
             if status.version is None:
-                raise GeneralError("no flag document yet" if status.error is None else status.error.message)
+                raise GeneralError(
+                    "no flag document has been loaded yet" if status.error is None else status.error.message
+                )
 
     def shutdown(self) -> None:
-        """Closes the client; harmless when repeated."""
+        """Close the client; can be repeated."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
@@ -102,25 +102,27 @@ class FlagkitProvider(AbstractProvider):
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
         """The flag as a boolean: its attribute `value`, or whether it is on."""
-        return self._resolve(Kind.BOOLEAN, flag_key, default_value, evaluation_context)
+        return self._resolve(ValueType.BOOLEAN, flag_key, default_value, evaluation_context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """The flag's attribute `value` as text."""
-        return self._resolve(Kind.STRING, flag_key, default_value, evaluation_context)
+        return self._resolve(ValueType.STRING, flag_key, default_value, evaluation_context)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """The flag's attribute `value` as a whole number."""
-        return self._resolve(Kind.INTEGER, flag_key, default_value, evaluation_context)
+        return self._resolve(ValueType.INTEGER, flag_key, default_value, evaluation_context)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """The flag's attribute `value` as a number."""
-        details: FlagResolutionDetails[Any] = self._resolve(Kind.NUMBER, flag_key, default_value, evaluation_context)
+        details: FlagResolutionDetails[Any] = self._resolve(
+            ValueType.NUMBER, flag_key, default_value, evaluation_context
+        )
         if isinstance(details.value, int):
             details.value = float(details.value)  # the SDK insists on the type
         return details
@@ -129,36 +131,36 @@ class FlagkitProvider(AbstractProvider):
         self, flag_key: str, default_value: Structure, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[Structure]:
         """The flag's attribute `value` if it is a list or object, otherwise all its attributes."""
-        return self._resolve(Kind.OBJECT, flag_key, default_value, evaluation_context)
+        return self._resolve(ValueType.OBJECT, flag_key, default_value, evaluation_context)
 
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        """As `resolve_boolean_details`, without blocking the event loop."""
+        """Like `resolve_boolean_details`, without blocking the event loop."""
         return await self._free(self.resolve_boolean_details, flag_key, default_value, evaluation_context)
 
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        """As `resolve_string_details`, without blocking the event loop."""
+        """Like `resolve_string_details`, without blocking the event loop."""
         return await self._free(self.resolve_string_details, flag_key, default_value, evaluation_context)
 
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """As `resolve_integer_details`, without blocking the event loop."""
+        """Like `resolve_integer_details`, without blocking the event loop."""
         return await self._free(self.resolve_integer_details, flag_key, default_value, evaluation_context)
 
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """As `resolve_float_details`, without blocking the event loop."""
+        """Like `resolve_float_details`, without blocking the event loop."""
         return await self._free(self.resolve_float_details, flag_key, default_value, evaluation_context)
 
     async def resolve_object_details_async(
         self, flag_key: str, default_value: Structure, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[Structure]:
-        """As `resolve_object_details`, without blocking the event loop."""
+        """Like `resolve_object_details`, without blocking the event loop."""
         return await self._free(self.resolve_object_details, flag_key, default_value, evaluation_context)
 
     def track(
@@ -167,7 +169,7 @@ class FlagkitProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Hands a tracking event to the tracker, if there is one."""
+        """Pass a tracking event to the tracker, if there is one."""
         if self._tracker is None:
             return
         key = None if evaluation_context is None else evaluation_context.targeting_key
@@ -175,22 +177,26 @@ class FlagkitProvider(AbstractProvider):
         self._tracker(tracking_event_name, key, details.attributes, details.value)
 
     async def _free(self, resolve: Callable[..., Details], *args: object) -> Details:
-        # Evaluation is arithmetic, microseconds; only the Agent as evaluator may make a read wait.
+        # Evaluation takes microseconds; a read waits only for the Agent as evaluator.
         return await asyncio.to_thread(resolve, *args) if self._flags.may_wait else resolve(*args)
 
     def _resolve(
-        self, kind: Kind, flag_key: str, default_value: Any, evaluation_context: EvaluationContext | None
+        self, wanted: ValueType, flag_key: str, default_value: Any, evaluation_context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
         targeting_key, context = _split(evaluation_context)
-        answer = self._flags.resolve(kind, flag_key, targeting_key, context, default=default_value)
-        if kind is Kind.BOOLEAN and answer.error is None and not isinstance(answer.attributes.get("value", True), bool):
-            # OpenFeature wants a mismatch told; flagkit's own API answers with "is it on?" (decision 0021).
+        answer = self._flags.resolve(wanted, flag_key, targeting_key, context, default=default_value)
+        if (
+            wanted is ValueType.BOOLEAN
+            and answer.error is None
+            and not isinstance(answer.attributes.get("value", True), bool)
+        ):
+            # OpenFeature requires a mismatch error; flagkit's own API answers whether the flag is on (decision 0021).
             return FlagResolutionDetails(
                 default_value,
                 ErrorCode.TYPE_MISMATCH,
-                f"flag {flag_key!r} is not a boolean",
+                f"flag {flag_key!r} does not have a boolean value",
                 Reason.ERROR,
-                flag_metadata=self._metadata(answer, kind),
+                flag_metadata=self._metadata(answer, wanted),
             )
         return FlagResolutionDetails(
             answer.value,
@@ -198,12 +204,12 @@ class FlagkitProvider(AbstractProvider):
             answer.message or None,
             Reason.UNKNOWN if answer.reason is FlagkitReason.RULES_UNSEEN else Reason(answer.reason),
             answer.variant,
-            self._metadata(answer, kind),
+            self._metadata(answer, wanted),
         )
 
-    def _metadata(self, answer: Evaluation, kind: Kind) -> Mapping[str, bool | int | float | str]:
+    def _metadata(self, answer: Evaluation, wanted: ValueType) -> Mapping[str, bool | int | float | str]:
         found: dict[str, bool | int | float | str] = {}
-        if kind is not Kind.OBJECT or "value" in answer.attributes:
+        if wanted is not ValueType.OBJECT or "value" in answer.attributes:
             found.update(
                 (name, value)
                 for name, value in answer.attributes.items()
@@ -211,14 +217,14 @@ class FlagkitProvider(AbstractProvider):
             )
         if self._set_id is not None:
             found["flagSetId"] = self._set_id
-        if answer.version is not None and not answer.version.startswith("content-"):  # a hash is no version
+        if answer.version is not None and not answer.version.startswith("content-"):  # a hash is not a version
             found["version"] = answer.version
         return MappingProxyType(found)
 
     def _changed(self, keys: frozenset[str]) -> None:
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(keys)))
 
-    def _turned(self, status: Status) -> None:
+    def _state_changed(self, status: Status) -> None:
         message = None if status.error is None else status.error.message
         details = ProviderEventDetails(message=message)
         if status.state is State.READY:

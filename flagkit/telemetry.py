@@ -1,7 +1,7 @@
 """Evaluations as OpenTelemetry events and counts (extra `otel`), by the current semantic conventions.
 
 Names are those of semantic-conventions v1.44 (release candidate): the event is a log record called
-`feature_flag.evaluation`. Values are left out and users hashed unless told otherwise. It must not decide answers.
+`feature_flag.evaluation`. By default values are left out and users are hashed. It must not decide answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from opentelemetry.metrics import Meter, get_meter
 
 from flagkit.client import Flags
 from flagkit.core.evaluation import Evaluation, Reason
-from flagkit.runtime.pseudonyms import Pseudonyms
+from flagkit.runtime.exposures import Pseudonyms
 
 EVENT = "feature_flag.evaluation"
 _NAME = "flagkit"
@@ -32,24 +32,22 @@ def instrument(
     hash_users: bool = True,
     salt: str | None = None,
 ) -> Callable[[], None]:
-    """Sends an event for every answer that `flags` gives, and counts it.
+    """Send an event for every answer of `flags`, and count it.
 
     The event carries key, variant, reason, provider, flag set, version, the hashed user id, and on an error its type
     and message. The counter is called `feature_flag.evaluations`, with the event's attributes but version and user.
 
     Args:
         flags: the client.
-        logger: where events go; that of the global logger provider where None.
-        meter: where the counter lives; that of the global meter provider where None.
+        logger: receives the events; the global logger provider's if None.
+        meter: creates the counter; the global meter provider's if None.
         record_value: whether the event carries the value.
         record_user: whether it carries the user.
         hash_users: whether user ids are hashed; the same salt as for exposures gives the same hash.
-        salt: of that hash; the environment variable FLAGKIT_SALT, else one made up at the start, where None.
+        salt: of that hash; if None: the environment variable FLAGKIT_SALT, else a random one.
 
     Returns:
         a function that ends it.
-
-    Since 0.1.
     """
     return flags.watch(
         _Telemetry(
@@ -90,7 +88,7 @@ class _Telemetry:
             attributes["feature_flag.version"] = evaluation.version
         if self._record_user and user_id is not None:
             attributes["feature_flag.context.id"] = self._user(str(user_id))
-        # "if no variant; else opt-in" in the conventions; here opt-in always: values may be private.
+        # "if no variant; else opt-in" in the conventions; here always opt-in: values can be private.
         if self._record_value and isinstance(evaluation.value, bool | int | float | str):
             attributes["feature_flag.result.value"] = evaluation.value
         if evaluation.message:

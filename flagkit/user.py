@@ -1,9 +1,9 @@
-"""Questions for one user. It must not hold answers: a new document counts at once."""
+"""Reads for one user. It must not hold answers: a new document counts at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from flagkit.core.context import bound
 from flagkit.core.evaluation import Evaluation
@@ -14,54 +14,61 @@ if TYPE_CHECKING:
 
 
 class UserFlags:
-    """Flags for one user and context; made by `Flags.for_user`.
+    """Reads for one user and context; created by `Flags.for_user`.
 
     Args:
         flags: the client.
-        user_id: whom the questions are asked for.
-        context: what else rules may look at.
-
-    Since 0.1.
+        user_id: the user.
+        context: the other attributes that rules can use.
     """
 
     __slots__ = ("_flags", "context", "user_id")
 
-    def __init__(self, flags: Flags, user_id: Any, context: Mapping[str, Any] | None) -> None:
+    def __init__(self, flags: Flags, user_id: Any, context: Mapping[str, object] | None) -> None:
         self._flags = flags
         self.user_id, self.context = bound(user_id, context)
 
     def is_enabled(self, key: str, *, default: bool = False) -> bool:
-        """Whether a flag is on. Since 0.1."""
+        """Return whether a flag is on."""
         return self._flags.is_enabled(key, self.user_id, self.context, default=default)
 
     def evaluate(self, key: str) -> Evaluation:
-        """The whole answer about a flag. Since 0.1."""
+        """Return the whole answer of a flag."""
         return self._flags.evaluate(key, self.user_id, self.context)
 
     def boolean(self, key: str, *, default: bool = False) -> bool:
-        """The flag's boolean value. Since 0.1."""
+        """Return the flag's boolean value."""
         return self._flags.boolean(key, self.user_id, self.context, default=default)
 
     def string(self, key: str, *, default: str) -> str:
-        """The flag's value as text. Since 0.1."""
+        """Return the flag's value as text."""
         return self._flags.string(key, self.user_id, self.context, default=default)
 
     def integer(self, key: str, *, default: int) -> int:
-        """The flag's value as a whole number. Since 0.1."""
+        """Return the flag's value as a whole number."""
         return self._flags.integer(key, self.user_id, self.context, default=default)
 
     def number(self, key: str, *, default: float) -> float:
-        """The flag's value as a number. Since 0.1."""
+        """Return the flag's value as a number."""
         return self._flags.number(key, self.user_id, self.context, default=default)
 
-    def object(self, key: str, *, default: Any) -> Any:
-        """The flag's value if it is a list or object, otherwise all its attributes. Since 0.1."""
+    @overload
+    def object(self, key: str, *, default: dict[str, Any]) -> dict[str, Any]: ...
+
+    @overload
+    def object(self, key: str, *, default: list[Any]) -> list[Any]: ...
+
+    @overload
+    def object(self, key: str, *, default: None = ...) -> dict[str, Any] | list[Any] | None: ...
+
+    def object(self, key: str, *, default: Any = None) -> Any:
+        """Return the flag's value if it is a list or object, otherwise all its attributes."""
         return self._flags.object(key, self.user_id, self.context, default=default)
 
     def all(self) -> dict[str, Evaluation]:
-        """The answers of all flags. Since 0.1."""
+        """Return the answers of all flags."""
         return self._flags.all(self.user_id, self.context)
 
     def explain(self, key: str) -> Explanation:
-        """Why a flag answers what it does. Since 0.1."""
+        """Explain an answer."""
         return self._flags.explain(key, self.user_id, self.context)

@@ -15,7 +15,7 @@ from flagkit.admin.stores.strategies import GUARDED, IMMEDIATE, Strategy, found_
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import SourceError, SourceUnavailableError, SourceUrlError
 from flagkit.runtime.clock import Clock
-from flagkit.sources.addresses import parse
+from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
     import boto3

@@ -17,7 +17,7 @@ from flagkit.cli.errors import FOUND
 from flagkit.cli.output import changes as show_changes
 from flagkit.cli.output import print_json, say
 from flagkit.errors import UsageError
-from flagkit.sources.addresses import parse
+from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff

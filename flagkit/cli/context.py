@@ -16,7 +16,7 @@ from flagkit.cli.arguments import Context
 from flagkit.errors import DocumentError, RefusedError, SourceError, SourceUrlError, UnknownFlagError, UsageError
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources import Document, DocumentKind, connect
-from flagkit.sources.addresses import parse
+from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
     import boto3

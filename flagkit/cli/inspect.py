@@ -140,7 +140,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
 
     Example: flagkit explain new_checkout --user 42 --context country=US
     """
-    from flagkit.core.explain import explain as explain_flag
+    from flagkit.core.explanation import explain as explain_flag
 
     cli = cli_context(context)
     given = context_of(about or ())

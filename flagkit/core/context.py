@@ -1,6 +1,6 @@
 """What a caller's context values mean: text, and from text numbers, instants and booleans. It must not know rules.
 
-AppConfig's context is text: the Agent takes it from HTTP headers (appconfig.md §2.3, §6). So every value a caller gives
+AppConfig's context is text: the Agent takes it from HTTP headers (appconfig.md §2.3, §6). So every value of a caller
 has one text form, and a comparison reads that text as the type of the literal it is compared with (decision 0021).
 Whatever has no text form, or isn't the type asked for, is None here and false in a comparison. Nothing here raises.
 """
@@ -38,12 +38,10 @@ def text_of(value: object) -> str | None:
 
     Strings are themselves, booleans `true` and `false`, numbers what Python prints, times ISO 8601 in UTC (a naive
     datetime counts as UTC), dates `YYYY-MM-DD`, UUIDs their usual form.
-
-    Since 0.1.
     """
     try:
         return _text_of(value)
-    except Exception:  # noqa: BLE001 - a hostile subclass may raise anything; a read never does
+    except Exception:  # noqa: BLE001 - a hostile subclass can raise anything; a read never does
         return None
 
 
@@ -64,7 +62,7 @@ def _text_of(value: object) -> str | None:  # noqa: PLR0911 - one case per type
         return date.isoformat(value)
     if isinstance(value, Integral):  # numpy's integers, which aren't int
         return int.__repr__(int(value))
-    # By name, because importing uuid costs 3 ms and whoever passes one has paid that already.
+    # By name, because importing uuid costs 3 ms, which a caller that passes one has already paid.
     if type(value).__name__ == "UUID" and type(value).__module__ == "uuid":
         return str(value)
     return None
@@ -75,7 +73,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def number_of(value: object) -> int | Decimal | None:
-    """Return the exact decimal value of a context value, if its text is a finite number. Since 0.1."""
+    """Return the exact decimal value of a context value, if its text is a finite number."""
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
     text = text_of(value)
@@ -85,11 +83,11 @@ def number_of(value: object) -> int | Decimal | None:
 
 
 def instant_of(value: object) -> int | None:
-    """Return nanoseconds since 1970 of a context value, if it is a time or its text a W3C date. Since 0.1."""
+    """Return nanoseconds since 1970 of a context value, if it is a time or its text a W3C date."""
     if isinstance(value, datetime):
         try:
             return (_utc(value) - _EPOCH) // _MICROSECOND * 1000
-        except Exception:  # noqa: BLE001 - a foreign tzinfo may raise anything
+        except Exception:  # noqa: BLE001 - a foreign tzinfo can raise anything
             return None
     text = text_of(value)
     match = None if text is None or len(text) > MAX_NUMBER_CHARS else _INSTANT.fullmatch(text)
@@ -108,24 +106,22 @@ def instant_of(value: object) -> int | None:
 
 
 def boolean_of(value: object) -> bool | None:
-    """Return whether a context value's text says true or false, in one of Go's spellings. Since 0.1."""
+    """Return whether a context value's text says true or false, in one of Go's spellings."""
     text = text_of(value)
     return None if text is None else _BOOLEANS.get(text)
 
 
 def bound(user_id: object, context: Mapping[str, object] | None) -> tuple[object, Mapping[str, object] | None]:
-    """Convert once what every question about one user would convert again; the answers are the same.
+    """Convert once what every read for one user would convert again; the answers are the same.
 
     Values that aren't plain text, numbers or times (enumerations, UUIDs, other libraries' integers) become their text.
     The context is copied, so a later change of the caller's dictionary isn't seen.
-
-    Since 0.1.
     """
     if context is None:
         return _converted(user_id), None
     try:
         return _converted(user_id), {name: _converted(value) for name, value in context.items()}
-    except Exception:  # noqa: BLE001 - no mapping, or a hostile one: each question will say so
+    except Exception:  # noqa: BLE001 - not a mapping, or a hostile one: each read will say so
         return user_id, context
 
 

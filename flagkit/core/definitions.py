@@ -16,14 +16,14 @@ from flagkit.core.evaluation import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
 _MAX_DEPTH = 64
-"""How deep an attribute may nest. AppConfig itself has only flat lists."""
+"""How deep an attribute can nest. AppConfig itself has only flat lists."""
 
 _METADATA = frozenset({"_createdAt", "_updatedAt", "_variants", "_variant"})
 
 
 @dataclass(frozen=True, slots=True)
 class VariantDefinition:
-    """One variant; the default variant has no rule. Since 0.1."""
+    """One variant; the default variant has no rule."""
 
     name: str
     enabled: bool
@@ -37,13 +37,11 @@ class FlagDefinition:
 
     Attributes:
         key: the flag's key.
-        enabled: whether it is on; says nothing if there are variants.
+        enabled: whether it is on; without meaning if there are variants.
         attributes: its attributes; none if there are variants.
         variants: its variants, the last one the default; empty for a flag without rules.
-        unseen_variant: the name of the default variant, if the flag has rules that weren't delivered
+        unseen_variant: the name of the default variant, if the flag has rules that were not delivered
             (appconfig.md §3.1).
-
-    Since 0.1.
     """
 
     key: str
@@ -58,8 +56,6 @@ def read_flag(key: str, entry: object) -> FlagDefinition:
 
     Raises:
         DocumentError: the entry can't be evaluated; the violation names the location as AWS does.
-
-    Since 0.1.
     """
     location = f"values.{key}"
     flag = _mapping(entry, location)
@@ -76,8 +72,6 @@ def read_retrieved(key: str, entry: object) -> FlagDefinition:
 
     Raises:
         DocumentError: the entry can't be evaluated.
-
-    Since 0.1.
     """
     flag = _mapping(entry, key)
     return FlagDefinition(
@@ -97,7 +91,7 @@ def _read_enabled(value: object, location: str) -> bool:
         return False
     enabled = boolean_of(value) if isinstance(value, bool | str) else None
     if enabled is None:
-        raise _broken(location, "AttributeType(boolean)", value, "is neither true nor false")
+        raise _broken(location, "AttributeType(boolean)", value, "must be true or false")
     return enabled
 
 
@@ -115,7 +109,7 @@ def _read_variants(value: object, location: str) -> tuple[VariantDefinition, ...
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise _broken(location, "AttributeType(array)", value, "is not a list")
+        raise _broken(location, "AttributeType(array)", value, "must be a list")
     variants = tuple(_read_variant(entry, f"{location}.{index}") for index, entry in enumerate(value))
     last = len(variants) - 1
     for index, variant in enumerate(variants):
@@ -123,10 +117,10 @@ def _read_variants(value: object, location: str) -> tuple[VariantDefinition, ...
             raise _broken(f"{location}.{index}.rule", "Empty", "", "must be empty: the last variant is the default")
         if index != last and variant.rule is None:
             raise _broken(
-                f"{location}.{index}.rule", "Required", None, "is missing: only the last variant is the default"
+                f"{location}.{index}.rule", "Required", None, "is missing: only the last variant can be without a rule"
             )
     if len({variant.name for variant in variants}) != len(variants):
-        raise _broken(location, "UniqueVariantNames", None, "has two variants of one name")
+        raise _broken(location, "UniqueVariantNames", None, "has two variants with the same name")
     return variants
 
 
@@ -134,13 +128,13 @@ def _read_variant(entry: object, location: str) -> VariantDefinition:
     variant = _mapping(entry, location)
     name = variant.get("name")
     if not (isinstance(name, str) and name):
-        raise _broken(f"{location}.name", "Required", name, "is not a name")
+        raise _broken(f"{location}.name", "Required", name, "must be a non-empty string")
     rule = variant.get("rule")
     if not (rule is None or isinstance(rule, str)):
-        raise _broken(f"{location}.rule", "AttributeType(string)", rule, "is not text")
-    place = f"{location}.attributeValues"
+        raise _broken(f"{location}.rule", "AttributeType(string)", rule, "must be a string")
+    path = f"{location}.attributeValues"
     values = variant.get("attributeValues")
-    attributes = NO_ATTRIBUTES if values is None else _read_attributes(_mapping(values, place), place)
+    attributes = NO_ATTRIBUTES if values is None else _read_attributes(_mapping(values, path), path)
     return VariantDefinition(
         name, _read_enabled(variant.get("enabled"), f"{location}.enabled"), rule or None, attributes
     )
@@ -148,7 +142,7 @@ def _read_variant(entry: object, location: str) -> VariantDefinition:
 
 def _mapping(value: object, location: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise _broken(location, "AttributeType(object)", value, "is not an object")
+        raise _broken(location, "AttributeType(object)", value, "must be an object")
     return value
 
 
@@ -159,11 +153,11 @@ def _freeze(value: object, location: str, depth: int = 1) -> Attribute:
         return tuple(_freeze(item, location, depth + 1) for item in value)
     if isinstance(value, Mapping):
         return MappingProxyType({str(name): _freeze(item, location, depth + 1) for name, item in value.items()})
-    if isinstance(value, float) and not isfinite(value):  # 1e400; AWS refuses it, and JSON has no way to write it
-        raise _broken(location, "AttributeType(number)", value, "is too large a number")
+    if isinstance(value, float) and not isfinite(value):  # 1e400; AWS refuses it, and JSON can't express it
+        raise _broken(location, "AttributeType(number)", value, "is a number outside the range of a double")
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise _broken(location, "AttributeType", value, "is no JSON value")
+    raise _broken(location, "AttributeType", value, "is not a JSON value")
 
 
 def _broken(location: str, constraint: str, value: object, what: str) -> DocumentError:

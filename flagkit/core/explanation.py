@@ -1,28 +1,59 @@
-"""An explanation as data, as text for a terminal and as JSON. It must not evaluate; `explain` fills it in."""
+"""Why a flag answers what it does: rule by rule, operand by operand; as data, as text for a terminal and as JSON.
+
+Every result shown is that of the evaluator that serves, for the rule and for each part of it, so an explanation can't
+disagree with the answer. It shows context values by design; no other part prints them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import datetime
+from typing import TypeAlias, assert_never
 
 from flagkit.core.bucketing import BUCKETS
+from flagkit.core.context import text_of
+from flagkit.core.definitions import VariantDefinition
 from flagkit.core.evaluation import Attribute, Evaluation
+from flagkit.core.flags import compile_flag, read_rule
+from flagkit.core.rules.ast import (
+    And,
+    Boolean,
+    Compare,
+    Condition,
+    Exists,
+    Key,
+    Matches,
+    Membership,
+    Not,
+    Number,
+    Operand,
+    Or,
+    Rule,
+    Split,
+    TextTest,
+    Timestamp,
+)
+from flagkit.core.rules.buckets import split_threshold
+from flagkit.core.rules.compiler import RuleCompiler, bucket_of_value
+from flagkit.core.rules.predicates import Context, Scope, getter, reader
+from flagkit.core.rules.printer import print_operand, print_rule
+from flagkit.core.selection import NO_CONTEXT
+from flagkit.core.snapshot import Snapshot
+from flagkit.errors import DocumentError, RuleError
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an operand was.
+    """The value of an operand.
 
     Attributes:
         name: the context key, with its `$`.
         value: its value as text; None if it is missing or has no text.
-        note: what keeps it from being compared, e.g. "is missing" or "is no number"; otherwise empty.
-
-    Since 0.1.
+        note: what keeps it from being compared, e.g. "is missing" or "is not a number"; otherwise empty.
     """
 
     name: str
@@ -30,7 +61,7 @@ class Seen:
     note: str = ""
 
     def to_text(self) -> str:
-        """Return the operand in words. Since 0.1."""
+        """Return the operand as text."""
         value = "" if self.value is None else f" is {_shortened(json.dumps(self.value, ensure_ascii=False), 60)}"
         return f"{self.name}{value}{', which' if value and self.note else ''}{' ' if self.note else ''}{self.note}"
 
@@ -42,13 +73,11 @@ class Step:
     Attributes:
         text: the expression.
         result: whether it is true.
-        seen: the context values it looked at.
+        seen: the context values it used.
         bucket: for a `split`, the bucket of the value, 0 to 2**32 - 1; None if the value has none.
         threshold: for a `split`, the bucket from which it is false.
         percent: for a `split`, the percentage as the rule has it.
         steps: the expressions inside it.
-
-    Since 0.1.
     """
 
     text: str
@@ -60,12 +89,12 @@ class Step:
     steps: tuple[Step, ...] = ()
 
     def to_text(self) -> str:
-        """Return what the expression looked at, in words. Since 0.1."""
-        words = [item.to_text() for item in self.seen]
+        """Return what the expression used, as text."""
+        parts = [item.to_text() for item in self.seen]
         if self.bucket is not None and self.threshold is not None:
             sign = "<" if self.bucket < self.threshold else ">="
-            words.append(f"bucket {_percent(self.bucket)} {sign} {self.percent:.12g} %")
-        return ", ".join(words)
+            parts.append(f"bucket {_percent(self.bucket)} {sign} {self.percent:.12g} %")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +106,6 @@ class RuleExplanation:
         rule: the rule's text; empty for the default variant.
         outcome: "match", "no match", "default" or "not reached".
         step: how it was evaluated, if it was.
-
-    Since 0.1.
     """
 
     variant: str
@@ -95,8 +122,6 @@ class Explanation:
         evaluation: the answer.
         user_id: the user id as text; None if there is none.
         rules: the flag's variants in order, the default last; empty for a flag without rules.
-
-    Since 0.1.
     """
 
     evaluation: Evaluation
@@ -104,11 +129,11 @@ class Explanation:
     rules: tuple[RuleExplanation, ...] = ()
 
     def to_text(self) -> str:
-        """Return the explanation for a terminal, several lines. Since 0.1."""
+        """Return the explanation for a terminal, several lines."""
         return "\n".join(self._lines())
 
     def to_dict(self) -> dict[str, Json]:
-        """Return the explanation as JSON data. Since 0.1."""
+        """Return the explanation as JSON data."""
         answer = self.evaluation
         return {
             "key": answer.key,
@@ -136,7 +161,7 @@ class Explanation:
         answer = self.evaluation
         state = "on" if answer.enabled else "off"
         if answer.error is not None:
-            state = f"no answer: {answer.error.value}"
+            state = f"error: {answer.error.value}"
         user = "" if self.user_id is None else f" for {_shortened(json.dumps(self.user_id, ensure_ascii=False), 60)}"
         variant = "" if answer.variant is None else f", variant {answer.variant}"
         yield f"{answer.key}{user}: {state}{variant} ({answer.reason.value})"
@@ -149,8 +174,8 @@ class Explanation:
 
 
 def _step_lines(step: Step, indent: str) -> Iterator[str]:
-    words = step.to_text()
-    yield f"{indent}{'+' if step.result else '-'} {_shortened(step.text, 100)}{'   ' if words else ''}{words}"
+    used = step.to_text()
+    yield f"{indent}{'+' if step.result else '-'} {_shortened(step.text, 100)}{'   ' if used else ''}{used}"
     for inner in step.steps:
         yield from _step_lines(inner, f"{indent}  ")
 
@@ -184,3 +209,96 @@ def _percent(bucket: int) -> str:
 
 def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def explain(
+    snapshot: Snapshot, key: str, user_id: object = None, context: Mapping[str, object] | None = None
+) -> Explanation:
+    """Return why `snapshot` answers what it does for one flag, user and context. Never raises for data."""
+    user = text_of(user_id)
+    now = None if snapshot.now is None else _stopped(snapshot.now())
+    try:
+        definition = snapshot.definition(key)
+        # Compiled anew with the clock stopped, so that answer and explanation see the same time.
+        flag = compile_flag(definition, version=snapshot.version, user_key=snapshot.user_key, now=now)
+    except (KeyError, DocumentError, RuleError):
+        return Explanation(snapshot.evaluate(key, user_id, context), user)
+    evaluation = flag(user_id, context)
+    if evaluation.error is not None:
+        return Explanation(evaluation, user)
+    tracer = _Tracer(Scope(key, snapshot.user_key, now), user_id, NO_CONTEXT if context is None else context)
+    try:
+        return Explanation(evaluation, user, tuple(tracer.variants(definition.variants)))
+    except Exception:  # noqa: BLE001 - a context can fail for keys that the answer did not need
+        return Explanation(evaluation, user)
+
+
+class _Tracer:
+    """Walks the rules of one flag for one question."""
+
+    def __init__(self, scope: Scope, user_id: object, context: Context) -> None:
+        self.scope = scope
+        self.compiler = RuleCompiler(scope)
+        self.user_id = user_id
+        self.context = context
+        self.trees: list[Rule] = []  # kept, because the compiler remembers by identity
+
+    def variants(self, variants: Iterable[VariantDefinition]) -> Iterator[RuleExplanation]:
+        decided = False
+        for variant in variants:
+            if decided:
+                yield RuleExplanation(variant.name, variant.rule or "", "not reached")
+            elif variant.rule is None:
+                yield RuleExplanation(variant.name, "", "default")
+            else:
+                self.trees.append(read_rule(variant))
+                step = self.step(self.trees[-1])
+                decided = step.result
+                yield RuleExplanation(variant.name, variant.rule, "match" if decided else "no match", step)
+
+    def step(self, node: Condition) -> Step:
+        text, result = print_rule(node), self.compiler.predicate(node)(self.user_id, self.context)
+        match node:
+            case Not(operand):
+                return Step(text, result, steps=(self.step(operand),))
+            case And(operands) | Or(operands):
+                return Step(text, result, steps=tuple(self.step(operand) for operand in operands))
+            case Split(percent, by, seed):
+                prefix = f"{self.scope.default_seed if seed is None else seed.value}:"
+                bucket = bucket_of_value(prefix, self.value(by))
+                found = None if bucket < 0 else bucket
+                return Step(text, result, self.seen(by), found, split_threshold(percent), float(percent.value))
+            case Compare(_, left, right):
+                return Step(text, result, self.seen(left, right) + self.seen(right, left))
+            case TextTest(_, left, right):
+                return Step(text, result, self.seen(left) + self.seen(right))
+            case Membership(value) | Matches(value):
+                return Step(text, result, self.seen(value))
+            case Exists(key):
+                return Step(text, result, self.seen(key))
+            case Boolean():
+                return Step(text, result)
+            case _:
+                assert_never(node)
+
+    def seen(self, operand: Operand, against: Operand | None = None) -> tuple[Seen, ...]:
+        """Describe an operand if it is a context key; `against` is the constant it is compared with."""
+        if not isinstance(operand, Key):
+            return ()
+        value = self.value(operand)
+        text = text_of(value)
+        note = ""
+        if text is None:
+            note = "is missing" if value is None else f"has no text: {type(value).__name__}"
+        elif isinstance(against, Number | Timestamp | Boolean) and reader(against)(value) is None:
+            note = {Number: "is not a number", Timestamp: "is not a time", Boolean: "is not true or false"}[
+                type(against)
+            ]
+        return (Seen(print_operand(operand), text, note),)
+
+    def value(self, key: Key) -> object:
+        return getter(key, self.scope)(self.user_id, self.context)
+
+
+def _stopped(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment

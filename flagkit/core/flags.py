@@ -1,6 +1,6 @@
-"""One decoded flag to the function that answers for it. It must not read documents or know its neighbours.
+"""One decoded flag to the function that answers for it. It must not read documents or know other flags.
 
-What rules need is loaded for the first flag that has some: 9 ms of CPU, which a cold start without them doesn't pay.
+What rules need is imported for the first flag that has rules: 9 ms of CPU that a cold start without them doesn't pay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_READ_CHARS = 262_144
 """The longest rule that is read: room for 10,000 ids. AWS's limit of 16,384 holds only where AWS checks documents, and
-is upheld when one is written."""
+is checked when one is written."""
 
 _UNSEEN = "The flag has rules, but the source delivers only its default variant to this client."
 
@@ -34,8 +34,6 @@ def compile_flag(
 
     Raises:
         RuleError: a rule can't be read or compiled.
-
-    Since 0.1.
     """
     if not definition.variants:
         unseen = definition.unseen_variant
@@ -95,8 +93,6 @@ def read_rule(variant: VariantDefinition) -> Rule:
 
     Raises:
         RuleError: it can't be read.
-
-    Since 0.1.
     """
     from flagkit.core.rules.parser import parse_rule
 

@@ -37,8 +37,6 @@ class Candidate:
         rule: the tree of its rule.
         matched: the answer when the rule is true and no percentage decided that.
         split: the answer when a percentage decided.
-
-    Since 0.1.
     """
 
     rule: Rule
@@ -62,8 +60,6 @@ def select(candidates: Sequence[Candidate], default: Evaluation, scope: Scope) -
 
     Raises:
         RuleError: a rule can't be compiled.
-
-    Since 0.1.
     """
     match _stages(candidates, RuleCompiler(scope)):
         case []:
@@ -93,7 +89,7 @@ def _stages(candidates: Sequence[Candidate], compiler: RuleCompiler) -> list[tup
 
 
 def in_variant(error: RuleError, variant: str) -> RuleError:
-    """Return the same error with the variant and the character named in its message. Since 0.1."""
+    """Return the same error with the variant and the character named in its message."""
     message = f"variant {variant}: {error.message} (character {error.position + 1})"
     return RuleError(
         message, reason=error.reason, position=error.position, rule=error.rule, path=error.path, hint=error.hint

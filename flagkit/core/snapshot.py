@@ -28,12 +28,10 @@ class Snapshot:
         flags: the compiled flags by key; `flags[key](user_id, context)` is the fast way to an Evaluation. Read only.
         version: the version of the document, as the source names it.
         label: the version's label, if it has one.
-        problems: one sentence for each flag that is served off because it is broken. Flags are compiled when they are
-            first asked for, so this fills up with use; `check()` compiles all of them.
+        problems: one sentence for each flag that is off because it is broken. Flags are compiled when they are first
+            read, so this fills up with use; `check()` compiles all of them.
         user_key: the context key that the positional user id stands for.
-        now: tells the time to rules that ask for it.
-
-    Since 0.1.
+        now: tells the time to rules that use `$now` or `$currentTime`.
     """
 
     def __init__(
@@ -54,8 +52,8 @@ class Snapshot:
         self.label = label
         self.user_key = user_key
         self.now = now
-        # Until a flag is asked for, a stub stands in its place; its first call replaces it. An exact dict of stubs is
-        # 11 ns faster to ask than a dict with __missing__, and a key bound as `self` is the smallest stub there is.
+        # Until a flag is read, a stub stands in its place; its first call replaces it. An exact dict of stubs is
+        # 11 ns faster to read than a dict with __missing__, and a key bound as `self` is the smallest stub there is.
         first_call = self._first_call
         self.flags: dict[str, FlagFunction] = {key: MethodType(first_call, key) for key in entries}
 
@@ -76,13 +74,11 @@ class Snapshot:
             version: the version of the document, as the source names it.
             label: the version's label, if it has one.
             user_key: the context key that the positional user id stands for.
-            now: tells the time to rules that ask for `$now` or `$currentTime`; without it both keys are missing
+            now: tells the time to rules that use `$now` or `$currentTime`; without it both keys are missing
                 unless the caller passes them.
 
         Raises:
             DocumentError: not JSON, or not a flag document at all. A single broken flag doesn't raise.
-
-        Since 0.1.
         """
         return cls(_values(_decode(content)), version=version, label=label, user_key=user_key, now=now)
 
@@ -100,8 +96,6 @@ class Snapshot:
 
         Raises:
             DocumentError: not JSON data, or not a flag document at all.
-
-        Since 0.1.
         """
         try:
             content = json.dumps(document, default=_as_dict)
@@ -111,34 +105,32 @@ class Snapshot:
 
     @classmethod
     def from_retrieved(cls, content: bytes | str, *, version: str | None = None, label: str | None = None) -> Self:
-        """Read what a plain client gets of a FeatureFlags profile: `{key: {"enabled": …, attributes…}}`.
+        """Read what a plain client receives of a FeatureFlags profile: `{key: {"enabled": …, attributes…}}`.
 
-        A flag that carries `_variant` has rules that weren't delivered: it answers with its default variant, the
-        reason RULES_UNSEEN and a message (decision 0002); `rules_unseen` names such flags.
+        A flag with `_variant` has rules that were not delivered: it answers with its default variant, the reason
+        RULES_UNSEEN and a message (decision 0002); `rules_unseen` names such flags.
 
         Raises:
             DocumentError: not JSON, or not an object.
-
-        Since 0.1.
         """
         entries = _object(_decode(content), "", "The content is not an object.")
         return cls(entries, read=read_retrieved, version=version, label=label)
 
     def evaluate(self, key: str, user_id: object = None, context: Mapping[str, object] | None = None) -> Evaluation:
-        """Return the answer of one flag; an unknown flag answers with FLAG_NOT_FOUND. Never raises. Since 0.1."""
+        """Return the answer of one flag; an unknown flag answers with FLAG_NOT_FOUND. Never raises."""
         flag = self.flags.get(key)
         if flag is None:
             return failure(key, ErrorCode.FLAG_NOT_FOUND, f"There is no flag {key!r}.", version=self.version)
         return flag(user_id, context)
 
     def check(self) -> Mapping[str, str]:
-        """Compile every flag and return `problems`. Since 0.1."""
+        """Compile every flag and return `problems`."""
         for key in self.flags:
             self._compiled(key)
         return self.problems
 
     def prepare(self, before: Snapshot) -> None:
-        """Compile the flags that were in use in `before`, so that whoever asks next doesn't have to. Since 0.1."""
+        """Compile the flags that were in use in `before`, so that the next reads don't have to."""
         for key, flag in before.flags.items():
             if type(flag) is not MethodType and key in self.flags:
                 self._compiled(key)
@@ -149,14 +141,12 @@ class Snapshot:
         Raises:
             KeyError: there is no such flag.
             DocumentError: the flag is broken.
-
-        Since 0.1.
         """
         return self._read(key, self._entries[key])
 
     @property
     def rules_unseen(self) -> frozenset[str]:
-        """Keys of the flags that have rules which weren't delivered. Since 0.1."""
+        """Keys of the flags that have rules which were not delivered."""
         if self._read is read_flag:
             return frozenset()
         entries = self._entries.items()
@@ -167,7 +157,7 @@ class Snapshot:
 
     def _compiled(self, key: str) -> FlagFunction:
         known = self.flags[key]
-        if type(known) is not MethodType:  # whoever copied the table may hold a stub for long
+        if type(known) is not MethodType:  # a copy of the table can hold a stub for long
             return known
         try:
             definition = self.definition(key)
@@ -176,7 +166,7 @@ class Snapshot:
             self._problems[key] = error.message
             flag = constant(failure(key, ErrorCode.PARSE_ERROR, error.message, version=self.version))
         except RecursionError:
-            # The caller is deep in the stack; the flag may be fine, so the next call tries again.
+            # The caller is deep in the stack; the flag can be valid, so the next call tries again.
             message = "The stack is too deep to compile the flag."
             return constant(failure(key, ErrorCode.GENERAL, message, version=self.version))
         self.flags[key] = flag
@@ -187,7 +177,7 @@ def _values(document: object) -> Mapping[str, object]:
     document = _object(document, "", "The document is not an object.")
     if document.get("version") != "1":
         _refuse("version", "OneOf(1)", 'The document\'s "version" is not "1".')
-    # The service drops an empty section when it saves a document, and serves no flag that has no values
+    # The service drops an empty section when it saves a document, and serves no flag without values
     # (recording of 2026-09-28, "missing-value-serving").
     values = document.get("values")
     return {} if values is None else _object(values, "values", 'The document\'s "values" is not an object.')
@@ -209,14 +199,14 @@ def _decode(content: bytes | str) -> object:
 
 
 def _not_json(error: Exception) -> DocumentError:
-    message = f"The document is not JSON: {error}"
+    message = f"The document is not valid JSON: {error}"
     return DocumentError(message, violations=(Violation("JSON", "", message=message),))
 
 
 def _as_dict(value: object) -> dict[object, object]:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Who is asking: the user and context of the request that is being answered, for web frameworks and AWS Lambda.
+"""The caller of the current request, its user and context, for web frameworks and AWS Lambda.
 
-A middleware puts the caller in place; `for_request(flags)` asks for it. The caller is read when a flag first needs it,
-so requests that ask for no flag pay nothing.
+A middleware sets the caller; `for_request(flags)` uses it. The caller is read when a flag first needs it, so requests
+that read no flag pay nothing.
 """
 
 from __future__ import annotations

@@ -14,14 +14,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class FlagsASGIMiddleware:
-    """Puts the caller of each request in place: `app.add_middleware(FlagsASGIMiddleware, read=my_caller)`.
+    """Sets the caller of each request: `app.add_middleware(FlagsASGIMiddleware, read=my_caller)`.
 
     Args:
         app: the application.
-        read: from the scope to the caller, called when a flag first needs it, so that what inner middleware has put
-            into the scope (`scope["user"]`, `scope["state"]`) is there; `caller_from_scope` where None.
-
-    Since 0.1.
+        read: from the scope to the caller, called when a flag first needs it, so that what inner middleware has added
+            to the scope (`scope["user"]`, `scope["state"]`) is available; `caller_from_scope` if None.
     """
 
     def __init__(self, app: App, read: Callable[[Scope], Caller] | None = None) -> None:
@@ -29,7 +27,7 @@ class FlagsASGIMiddleware:
         self._read = caller_from_scope if read is None else read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
@@ -38,7 +36,7 @@ class FlagsASGIMiddleware:
 
 
 def caller_from_scope(scope: Scope) -> Caller:
-    """The user of Starlette's AuthenticationMiddleware, the path and the method; nothing of the headers. Since 0.1."""
+    """Return the user of Starlette's AuthenticationMiddleware, the path and the method; no headers."""
     user = scope.get("user")
     context: dict[str, object] = {"path": scope.get("path"), "method": scope.get("method")}
     if user is None or not getattr(user, "is_authenticated", False):

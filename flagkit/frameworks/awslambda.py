@@ -1,6 +1,6 @@
 """The caller of AWS Lambda events, with Cognito's claims in the context: API Gateway, function URLs, load balancers.
 
-Only what AWS has verified is read, never a header: whoever sends the request writes those. Nothing is logged.
+Only what AWS has verified is read, never a header: the client controls those. Nothing is logged.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from flagkit.frameworks.caller import Caller, caller_is
 Result = TypeVar("Result")
 Event = Mapping[str, Any]
 CLAIMS: Collection[str] = ("cognito:groups", "email")
-"""The claims that become context unless others are named. Custom attributes aren't among them: unless the app client
-forbids it, users write their own (Cognito's UpdateUserAttributes)."""
+"""The default claims that become context. Custom attributes aren't among them: unless the app client forbids it, users
+can write their own (Cognito's UpdateUserAttributes)."""
 _RESERVED = frozenset({"email", "groups", "method", "path", "phone_number", "userId", "username"})
 _UNVERIFIED = {"email": "email_verified", "phone_number": "phone_number_verified"}
 
@@ -29,7 +29,7 @@ def for_events(
     budget_s: float = 0.5,
     afterwards: Callable[[], object] | None = None,
 ) -> Callable[[Callable[[Any, Any], Result]], Callable[[Any, Any], Result]]:
-    """Decorator for a Lambda handler: fresh flags and the event's caller.
+    """Decorator for a Lambda handler: polls the source if a poll is due and sets the event's caller.
 
     ```python
     @for_events(flags, afterwards=exposures.flush)
@@ -38,13 +38,11 @@ def for_events(
     ```
 
     Args:
-        flags: the client; asked for news at the start of an invocation, if it is time to.
+        flags: the client; refreshed at the start of an invocation, if a poll is due.
         claims: see `caller_from_event`.
-        read: from the event to the caller; `caller_from_event` where None.
-        budget_s: how long an invocation may be held up by asking for news.
-        afterwards: called at the end of each invocation, whatever the handler did.
-
-    Since 0.1.
+        read: from the event to the caller; `caller_from_event` if None.
+        budget_s: how long an invocation can be delayed by the refresh.
+        afterwards: called at the end of each invocation, also if the handler raises.
     """
     reader = functools.partial(caller_from_event, claims=claims) if read is None else read
 
@@ -64,20 +62,18 @@ def for_events(
 
 
 def caller_from_event(event: Event, claims: Collection[str] = CLAIMS) -> Caller:
-    """The caller of an event of API Gateway (REST, HTTP API) or a function URL; nobody for a load balancer's.
+    """Return the caller of an event of API Gateway (REST, HTTP API) or a function URL; no user for a load balancer's.
 
     The user is Cognito's `sub`, a Lambda authorizer's `sub` or `principalId`, or the id of an IAM caller. The context
-    has path and method, the claims that are asked for, and whatever a Lambda authorizer returned.
+    has path and method, the chosen claims, and what a Lambda authorizer returned.
 
     Args:
-        event: as Lambda gets it.
+        event: as Lambda delivers it.
         claims: which claims become context: `custom:tier` as `tier`, `cognito:groups` as `groups` with a comma on
-            either side of each, so that `(contains $groups ",staff,")` meets the whole name. `custom:*` takes all of
-            them. `email` and `phone_number` count only once Cognito has verified them.
-
-    Since 0.1.
+            either side of each, so that `(contains $groups ",staff,")` matches the whole name. `custom:*` selects all
+            of them. `email` and `phone_number` count only once Cognito has verified them.
     """
-    event = _mapping(event)  # a schedule or a test may send anything
+    event = _mapping(event)  # a schedule or a test can send anything
     request = _mapping(event.get("requestContext"))
     authorizer = _mapping(request.get("authorizer"))
     token = _mapping(_mapping(authorizer.get("jwt")).get("claims")) or _mapping(authorizer.get("claims"))
@@ -107,7 +103,7 @@ def _from_token(token: Mapping[str, Any], wanted: Collection[str]) -> dict[str, 
 
 
 def _plain(claims: Mapping[str, Any]) -> dict[str, object]:
-    """Claims by their bare names; a custom attribute, which users may write, never takes the name of another fact."""
+    """Claims by their bare names; a custom attribute, which users can write, never replaces another one."""
     return {
         name.rpartition(":")[2]: value
         for name, value in claims.items()

@@ -1,4 +1,4 @@
-"""The caller of the running request, kept per task and thread. It must not know any framework."""
+"""The caller of the current request, one per task and thread. It must not know any framework."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ logger = logging.getLogger("flagkit")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom flags are asked for.
+    """The user and context of a request.
 
     Attributes:
         user_id: the user, if known.
-        context: what else rules may look at.
-
-    Since 0.1.
+        context: the other attributes that rules can use.
     """
 
     user_id: str | None = None
@@ -34,7 +32,7 @@ ReadCaller = Callable[[], Caller]
 
 
 class _Lazy:
-    """A caller that is read once, when it is first asked for."""
+    """A caller that is read once, when it is first needed."""
 
     __slots__ = ("_caller", "_read")
 
@@ -47,9 +45,11 @@ class _Lazy:
             try:
                 self._caller = self._read()
             except Exception as error:
-                # The kind only: an error's text may quote the request.
+                # The type only: an error's text can quote the request.
                 name = type(error).__name__
-                logger.warning("flagkit: the request's caller can't be read (%s); flags answer as for nobody", name)
+                logger.warning(
+                    "flagkit: reading the request's caller failed (%s); flags are evaluated without a user", name
+                )
                 logger.debug("flagkit: reading the caller failed", exc_info=True)
                 self._caller = NOBODY
         return self._caller
@@ -60,10 +60,7 @@ _current: ContextVar[_Lazy | None] = ContextVar("flagkit_caller", default=None)
 
 @contextmanager
 def caller_is(caller: Caller | ReadCaller) -> Iterator[None]:
-    """Puts the caller in place for a block: a `Caller`, or a function that reads it when it is first needed.
-
-    Since 0.1.
-    """
+    """Set the caller for a block: a `Caller`, or a function that reads it when it is first needed."""
     token = _current.set(_Lazy(caller if callable(caller) else lambda: caller))
     try:
         yield
@@ -72,12 +69,12 @@ def caller_is(caller: Caller | ReadCaller) -> Iterator[None]:
 
 
 def current_caller() -> Caller:
-    """The caller of the running request; nobody outside of one. Since 0.1."""
+    """Return the caller of the current request; without a user outside of one."""
     lazy = _current.get()
     return NOBODY if lazy is None else lazy.get()
 
 
 def for_request(flags: Flags) -> UserFlags:
-    """Flags for the caller of the running request. Since 0.1."""
+    """Return the reads for the caller of the current request."""
     caller = current_caller()
     return flags.for_user(caller.user_id, caller.context)

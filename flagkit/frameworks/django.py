@@ -18,7 +18,7 @@ Middleware = Callable[[GetResponse], GetResponse]
 
 
 def caller_from_request(request: Any) -> Caller:
-    """The authenticated user's key, the path and the method; nothing of the headers. Since 0.1."""
+    """Return the authenticated user's key, the path and the method; no headers."""
     user = getattr(request, "user", None)
     known = user is not None and user.is_authenticated
     return Caller(
@@ -27,12 +27,10 @@ def caller_from_request(request: Any) -> Caller:
 
 
 def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
-    """A middleware that reads another caller: name the result in MIDDLEWARE.
+    """Create a middleware with another `read`: name the result in MIDDLEWARE.
 
     Args:
         read: from the request to the caller, called when a flag first needs it.
-
-    Since 0.1.
     """
 
     def factory(get_response: GetResponse) -> GetResponse:

@@ -13,14 +13,12 @@ App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 class FlagsWSGIMiddleware:
-    """Puts the caller of each request in place: `app.wsgi_app = FlagsWSGIMiddleware(app.wsgi_app, read=my_caller)`.
+    """Sets the caller of each request: `app.wsgi_app = FlagsWSGIMiddleware(app.wsgi_app, read=my_caller)`.
 
     Args:
         app: the application.
         read: from the environ to the caller, called when a flag first needs it, inside the request: `flask.g` and
-            `flask.session` are there; `caller_from_environ` where None.
-
-    Since 0.1.
+            `flask.session` are available; `caller_from_environ` if None.
     """
 
     def __init__(self, app: App, read: Callable[[Environ], Caller] | None = None) -> None:
@@ -28,13 +26,13 @@ class FlagsWSGIMiddleware:
         self._read = caller_from_environ if read is None else read
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers one request."""
+        """Answer one request."""
         with caller_is(lambda: self._read(environ)):
             return _Body(self._app(environ, start_response), copy_context())
 
 
 class _Body:
-    """A response body that is produced with the caller still in place: a view may be a generator."""
+    """A response body that is produced with the caller still set: a view can be a generator."""
 
     def __init__(self, body: Iterable[bytes], context: Context) -> None:
         self._body = body
@@ -49,13 +47,13 @@ class _Body:
                 return
 
     def close(self) -> None:
-        """Closes the body, as WSGI servers ask for."""
+        """Close the body, as WSGI servers require."""
         close = getattr(self._body, "close", None)
         if close is not None:
             self._context.run(close)
 
 
 def caller_from_environ(environ: Environ) -> Caller:
-    """The server's REMOTE_USER, the path and the method; nothing of the headers. Since 0.1."""
+    """Return the server's REMOTE_USER, the path and the method; no headers."""
     context = {"path": environ.get("PATH_INFO"), "method": environ.get("REQUEST_METHOD")}
     return Caller(environ.get("REMOTE_USER") or None, {name: value for name, value in context.items() if value})

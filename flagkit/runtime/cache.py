@@ -1,4 +1,4 @@
-"""The last good document on disk, for starts while the source is away. It must not decide when to use it."""
+"""The last good document on disk, for a start while the source is unavailable. It must not decide when to use it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ _FORMAT = 1
 
 
 class DiskCache:
-    """One file per source address, replaced atomically and readable by its owner only.
+    """One file per source URL, replaced atomically and readable by its owner only.
 
     A process that is killed while it writes leaves the old file whole. The content's hash is written in front, so a
     damaged file is noticed and not served.
 
     Args:
-        directory: made if it is missing; e.g. `/tmp/flagkit` in AWS Lambda.
-        source_url: the address whose document is kept.
-
-    Since 0.1.
+        directory: created if it is missing; e.g. `/tmp/flagkit` in AWS Lambda.
+        source_url: the source whose document is kept.
     """
 
     def __init__(self, directory: str | os.PathLike[str], source_url: str) -> None:
@@ -35,7 +33,7 @@ class DiskCache:
         self.path = os.path.join(self._directory, f"flags-{name}.json")  # noqa: PTH118  (pathlib costs 4 ms)
 
     def save(self, document: Document) -> bool:
-        """Writes a document; a disk that refuses is logged and otherwise ignored."""
+        """Write a document; an error of the disk is logged and otherwise ignored."""
         head = {
             "format": _FORMAT,
             "source": self._source_url,
@@ -46,7 +44,7 @@ class DiskCache:
         }
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)  # noqa: PTH103
-            # mkstemp makes the file with mode 0600, under a name that nobody else has.
+            # mkstemp creates the file with mode 0600, under a name that is not in use.
             descriptor, fresh = tempfile.mkstemp(prefix=".flags-", dir=self._directory)
             try:
                 with open(descriptor, "wb") as file:  # noqa: PTH123
@@ -59,17 +57,17 @@ class DiskCache:
                     os.unlink(fresh)  # noqa: PTH108
                 raise
         except OSError as error:
-            logger.warning("flagkit: the flag document can't be kept in %s: %s", self._directory, error.strerror)
+            logger.warning("flagkit: the flag document can't be cached in %s: %s", self._directory, error.strerror)
             return False
         return True
 
     def load(self) -> Document | None:
-        """The kept document, or None if there is none or it is damaged."""
+        """Return the cached document, or None if there is none or it is damaged."""
         try:
             with open(self.path, "rb") as file:  # noqa: PTH123
-                # In a shared directory anybody could have put a file of that name in place beforehand.
+                # In a shared directory another user could have created a file of that name before.
                 if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
-                    logger.warning("flagkit: %s belongs to somebody else and is not used", self.path)
+                    logger.warning("flagkit: %s belongs to another user and is not used", self.path)
                     return None
                 head_line, _, content = file.read().partition(b"\n")
             head = json.loads(head_line)
@@ -84,5 +82,5 @@ class DiskCache:
             return None
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        logger.warning("flagkit: the kept flag document %s is damaged and not used", self.path)
+        logger.warning("flagkit: the cached flag document %s is damaged and not used", self.path)
         return None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What flagkit needs to know about time. Since 0.1."""
+    """The time, as flagkit needs it."""
 
     def now(self) -> datetime:
         """The time of day, aware, in UTC."""
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. Since 0.1."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         """The time of day, aware, in UTC."""

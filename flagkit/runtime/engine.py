@@ -1,4 +1,4 @@
-"""Puts source, store, refresher and stand-bys together, and starts them. It must not evaluate flags."""
+"""Connects source, store, refresher, cache, fallback and overrides, and starts them. It must not evaluate flags."""
 
 from __future__ import annotations
 
@@ -6,46 +6,39 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, tell
+from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, notify
 from flagkit.runtime.refresher import Refresher, RefreshMode, logger
-from flagkit.runtime.store import Listener, StateListener, Store
+from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source
 
 if TYPE_CHECKING:
     from flagkit.runtime.cache import DiskCache
 
 
-_Listener = TypeVar("_Listener", Listener, StateListener)
-
-
 class Options(TypedDict, total=False):
-    """How a client behaves; everything has a default.
+    """The options of a client; each has a default.
 
     Attributes:
-        refresh: who asks for news: `background`, `on_demand` or `manual`; `auto` (default) takes `on_demand` in AWS
+        refresh: who polls the source: `background`, `on_demand` or `manual`; `auto` (default) is `on_demand` in AWS
             Lambda, `manual` with a clock that isn't the machine's or a source that never changes by itself, and
             `background` otherwise.
-        start_wait_s: how long the constructor may wait for the first document; 5 by default.
+        start_wait_s: how long the constructor waits for the first document at most; 5 by default.
         stale_after_s: how long a document counts as fresh without being confirmed; three intervals by default.
         user_key: the context key that the positional user id stands for; `userId` by default.
-        overrides: fixed answers that win over the document, `{"new_checkout": True}`; those of the environment
-            variable FLAGKIT_OVERRIDES (a JSON object) win over these.
-        fallback: what is served when neither the source nor the cache has a document: a file's path, or flags.
-        cache_dir: directory that keeps the last good document for starts while the source is away.
+        overrides: fixed answers that take precedence over the document, `{"new_checkout": True}`; those of the
+            environment variable FLAGKIT_OVERRIDES (a JSON object) take precedence over these.
+        fallback: what is used when neither the source nor the cache has a document: a file's path, or flags.
+        cache_dir: directory that keeps the last good document, for a start while the source is unavailable.
         clock: time; the machine's by default.
-
-    Since 0.1.
     """
 
-    refresh: str
+    refresh: Literal["auto", "background", "on_demand", "manual"]
     start_wait_s: float
     stale_after_s: float
     user_key: str
@@ -56,18 +49,18 @@ class Options(TypedDict, total=False):
 
 
 class Engine:
-    """Everything behind a client that isn't a question about a flag.
+    """Everything behind a client except the reads.
 
     Args:
         source: where the document comes from.
-        install: called with the table that questions are answered from, whenever it changes.
+        install: called with the table of flags that reads use, whenever it changes.
         **options: see `Options`.
     """
 
     def __init__(self, source: Source, install: Callable[[FlagTable], object], **options: Unpack[Options]) -> None:
-        if unknown := options.keys() - Options.__optional_keys__:  # a slip must not pass for a default
+        if unknown := options.keys() - Options.__optional_keys__:  # a typing error must not become a default
             raise TypeError(
-                f"Flags has no option {min(unknown)!r}; there are {', '.join(sorted(Options.__optional_keys__))}"
+                f"unknown option {min(unknown)!r} of Flags; valid: {', '.join(sorted(Options.__optional_keys__))}"
             )
         self.clock: Clock = options.get("clock") or SystemClock()
         self.mode = _mode(options.get("refresh", "auto"), self.clock, source)
@@ -85,57 +78,40 @@ class Engine:
             publish=self._publish,
         )
         self.refresher = Refresher(source, self.store, self.clock)
-        self._lay()
+        self._rebuild_table()
         self._start(options.get("start_wait_s", 5.0))
 
     def add_override(self, override: Override) -> None:
-        """Lays answers over those of the document."""
+        """Place answers above those of the document."""
         self._overrides = (*self._overrides, override)
-        self._lay()
+        self._rebuild_table()
 
     def remove_override(self, override: Override) -> None:
-        """Takes a override away."""
+        """Remove an override."""
         self._overrides = tuple(other for other in self._overrides if other is not override)
-        self._lay()
+        self._rebuild_table()
 
     def add_watcher(self, watcher: Watcher) -> Callable[[], None]:
-        """Tells a watcher of each answer; returns what ends it."""
+        """Notify a watcher of each answer; return the function that removes it."""
         self._watchers = (*self._watchers, watcher)
-        self._lay()
+        self._rebuild_table()
 
         def stop() -> None:
             self._watchers = tuple(other for other in self._watchers if other is not watcher)
-            self._lay()
+            self._rebuild_table()
 
         return stop
 
     def watch_unknown(self, evaluation: Evaluation, user_id: object) -> None:
-        """Tells the watchers of a flag that was asked for and isn't there."""
-        tell(self._watchers, evaluation, user_id)
-
-    def on_change(self, listener: Listener) -> Callable[[], None]:
-        """Tells a listener of changed flags; returns what ends it."""
-        self.store.listeners.append(listener)
-        return partial(_leave, self.store.listeners, listener)
-
-    def on_state(self, listener: StateListener) -> Callable[[], None]:
-        """Tells a listener of a changed state; returns what ends it."""
-        self.store.state_listeners.append(listener)
-        return partial(_leave, self.store.state_listeners, listener)
-
-    def refresh_if_due(self, budget_s: float | None) -> None:
-        """Asks the source if it is time to, keeping the caller no longer than the budget."""
-        if budget_s is None:
-            self.refresher.refresh_if_due()
-        else:
-            self.refresher.run_within(budget_s)
+        """Notify the watchers of a read of an unknown flag."""
+        notify(self._watchers, evaluation, user_id)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
-        """Waits until the source has answered properly once."""
+        """Wait until the source has answered properly once."""
         if self.mode is RefreshMode.BACKGROUND:
             return self.refresher.ready.wait(timeout_s)
         if not self.refresher.ready.is_set():
-            self.refresher.run_within(timeout_s)
+            self.refresher.refresh_if_due(timeout_s)
         return self.refresher.ready.is_set()
 
     def _start(self, wait_s: float) -> None:
@@ -143,14 +119,14 @@ class Engine:
             self.refresher.start()
             self.refresher.first_attempt.wait(wait_s)
         elif self.mode is RefreshMode.ON_DEMAND:
-            self.refresher.run_within(wait_s)
+            self.refresher.refresh_if_due(wait_s)
         else:
             self.refresher.refresh()
         if not self.store.ready:
-            self._stand_by()
+            self._serve_cache_or_fallback()
 
-    def _stand_by(self) -> None:
-        """Serves the last good document of the disk, else the fallback, until the source answers."""
+    def _serve_cache_or_fallback(self) -> None:
+        """Use the last good document of the disk, else the fallback, until the source answers."""
         kept = None if self._cache is None else self._cache.load()
         if kept is not None and self._take(kept, "cache"):
             return
@@ -158,7 +134,7 @@ class Engine:
             try:
                 document = _fallback_source(self._fallback).fetch()
             except FlagkitError as error:
-                logger.warning("flagkit: the fallback can't be used: %s [%s]", error.message, error.code)
+                logger.warning("flagkit: the fallback is not usable: %s [%s]", error.message, error.code)
                 return
             if document is not None:
                 self._take(document, "fallback")
@@ -167,21 +143,21 @@ class Engine:
         try:
             self.store.accept(document, origin)
         except DocumentError as error:
-            logger.warning("flagkit: the document of the %s can't be read: %s", origin, error.message)
+            logger.warning("flagkit: the document of the %s is not valid: %s", origin, error.message)
             return False
-        logger.warning("flagkit: the source is away; serving version %s of the %s", document.version, origin)
+        logger.warning("flagkit: the source is unavailable; serving version %s of the %s", document.version, origin)
         return True
 
     def _publish(self, _snapshot: Snapshot, document: Document) -> None:
-        self._lay()
+        self._rebuild_table()
         if self._cache is not None and self.store.origin == "source":
             self._cache.save(document)
 
-    def _lay(self) -> None:
-        """Installs the table of what is in force; again if that changed meanwhile, since threads share no lock here."""
-        laid: tuple[object, ...] | None = None
-        while laid is None or any(old is not new for old, new in zip(laid, self._ingredients(), strict=True)):
-            laid = snapshot, overrides, watchers = self._ingredients()
+    def _rebuild_table(self) -> None:
+        """Install the table of flags; again if its parts changed meanwhile, because threads share no lock here."""
+        used: tuple[object, ...] | None = None
+        while used is None or any(old is not new for old, new in zip(used, self._parts(), strict=True)):
+            used = snapshot, overrides, watchers = self._parts()
             table: FlagTable = {} if snapshot is None else snapshot.flags
             document = self.store.document
             if snapshot is not None and document is not None and document.remote is not None:
@@ -192,19 +168,14 @@ class Engine:
             self.unwatched = table
             self._install(Watched(table, watchers) if watchers else table)
 
-    def _ingredients(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...]]:
+    def _parts(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...]]:
         return self.store.snapshot, self._overrides, self._watchers
-
-
-def _leave(listeners: list[_Listener], listener: _Listener) -> None:
-    with suppress(ValueError):  # it left before
-        listeners.remove(listener)
 
 
 def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCache | None:
     if directory is None:
         return None
-    from flagkit.runtime.cache import DiskCache  # loads OpenSSL and tempfile: 10 ms that only its users pay
+    from flagkit.runtime.cache import DiskCache  # loads OpenSSL and tempfile, 10 ms
 
     return DiskCache(directory, source.url)
 
@@ -227,13 +198,13 @@ def _overriding(given: Mapping[str, object] | None) -> list[Override]:
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise SourceUrlError(f"FLAGKIT_OVERRIDES is not JSON: {error}", hint=hint) from None
+            raise SourceUrlError(f"FLAGKIT_OVERRIDES is not valid JSON: {error}", hint=hint) from None
         if not isinstance(values, dict):
             raise SourceUrlError("FLAGKIT_OVERRIDES is not a JSON object", hint=hint)
         try:
             overrides.append(fixed(values, version="override"))
         except DocumentError as error:
-            raise SourceUrlError(f"FLAGKIT_OVERRIDES can't be used: {error.message}", hint=hint) from None
+            raise SourceUrlError(f"FLAGKIT_OVERRIDES is not valid: {error.message}", hint=hint) from None
     return overrides
 
 

@@ -1,4 +1,4 @@
-"""Tells what owns locks and threads that it lives in a forked child now."""
+"""Repairs the owners of locks and threads in a forked child."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """Something that must be repaired in a forked child."""
+    """An object that must be repaired in a forked child."""
 
     def after_fork(self) -> None:
-        """Repairs it: new locks, new threads, nothing shared with the parent."""
+        """Repair it: new locks, new threads, nothing shared with the parent."""
         ...
 
 
 _alive: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def register(thing: ForkAware) -> None:
-    """From now on `after_fork` is called in each forked child, as long as the thing lives."""
-    _alive.add(thing)
+def register(owner: ForkAware) -> None:
+    """Call `after_fork` of an object in each forked child, as long as the object lives."""
+    _alive.add(owner)
 
 
 def _in_child() -> None:
-    for thing in list(_alive):
-        thing.after_fork()
+    for owner in list(_alive):
+        owner.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -1,4 +1,4 @@
-"""Answers laid over those of the document: overrides by argument, environment or test. It must not fetch or parse."""
+"""Answers above those of the document: overrides by argument, environment or test, and watchers. It must not fetch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ logger = logging.getLogger("flagkit")
 FlagTable = Mapping[str, FlagFunction]
 Override = Callable[[FlagTable], FlagTable]
 Watcher = Callable[[Evaluation, object], object]
-"""Told of each answer that was given, and for whom: `(evaluation, user_id)`. Runs in the caller's thread: be quick."""
+"""Called with each answer and its user: `(evaluation, user_id)`. Runs in the reading thread, so it must be quick."""
 
 
 class Overlay(dict[str, FlagFunction]):
-    """A table that looks into another one for what it doesn't hold itself."""
+    """A table that falls back to another one for the keys it lacks."""
 
     def __init__(self, own: Mapping[str, FlagFunction], below: FlagTable) -> None:
         super().__init__(own)
@@ -38,7 +38,7 @@ class Overlay(dict[str, FlagFunction]):
 
 
 def fixed(values: Mapping[str, object], *, version: str) -> Override:
-    """An override with fixed answers, given in short form: `{"checkout": True, "colour": "red"}`. Since 0.1."""
+    """An override with fixed answers, given in short form: `{"checkout": True, "colour": "red"}`."""
     own = Snapshot.from_document(short_form(values), version=version).flags
 
     def override(below: FlagTable) -> FlagTable:
@@ -48,7 +48,7 @@ def fixed(values: Mapping[str, object], *, version: str) -> Override:
 
 
 class Watched(dict[str, FlagFunction]):
-    """A table that tells watchers of each answer; its functions are made when they are first asked for."""
+    """A table that notifies watchers of each answer; its functions are created when they are first used."""
 
     def __init__(self, below: FlagTable, watchers: tuple[Watcher, ...]) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class Watched(dict[str, FlagFunction]):
 
     def __missing__(self, key: str) -> FlagFunction:
         below = self._below
-        below[key]  # an unknown flag is the caller's matter
+        below[key]  # raises for an unknown flag, which the caller handles
 
         def watched(user_id: object, context: Mapping[str, object] | None) -> Evaluation:
             evaluation = below[key](user_id, context)
-            tell(self._watchers, evaluation, user_id)
+            notify(self._watchers, evaluation, user_id)
             return evaluation
 
         self[key] = watched
@@ -77,10 +77,10 @@ class Watched(dict[str, FlagFunction]):
         return len(self._below)
 
 
-def tell(watchers: tuple[Watcher, ...], evaluation: Evaluation, user_id: object) -> None:
-    """Tells watchers of an answer; what one of them raises harms nobody."""
+def notify(watchers: tuple[Watcher, ...], evaluation: Evaluation, user_id: object) -> None:
+    """Call the watchers; what one of them raises is logged."""
     for watcher in watchers:
         try:
             watcher(evaluation, user_id)
         except Exception:
-            logger.exception("flagkit: a watcher failed")
+            logger.exception("flagkit: a watcher raised an exception")

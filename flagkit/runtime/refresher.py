@@ -1,7 +1,4 @@
-"""Keeps the store fresh: fetches when due, one fetch at a time, and survives whatever the source does.
-
-Threads of flagkit live here. It must not evaluate flags.
-"""
+"""Keeps the store fresh: fetches when due, one fetch at a time, whatever the source does. It must not evaluate."""
 
 from __future__ import annotations
 
@@ -15,32 +12,33 @@ from enum import StrEnum
 from flagkit.errors import DocumentError, FlagkitError, SourceError, SourceUnavailableError
 from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock
-from flagkit.runtime.schedule import delay_after_failure, delay_after_success
 from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source
 
 logger = logging.getLogger("flagkit")
 _LONGEST_WAIT_S = 3600.0
+JITTER_RATIO = 0.1
+BACKOFF_BASE_S = 1.0
 
 
 class RefreshMode(StrEnum):
-    """Who asks the source for news. Since 0.1."""
+    """Who polls the source."""
 
     BACKGROUND = "background"
     """A daemon thread: servers and workers."""
     ON_DEMAND = "on_demand"
-    """The start of an invocation, when it is due: AWS Lambda, where threads freeze."""
+    """The start of an invocation, if a poll is due: AWS Lambda, where threads freeze."""
     MANUAL = "manual"
     """Only `refresh()` and `refresh_if_due()`."""
 
 
 class Refresher:
-    """Fetches for one store.
+    """Fetches the documents of one store.
 
     Args:
-        source: asked by one thread at a time.
-        store: told what happened.
-        clock: decides what is due.
+        source: used by one thread at a time.
+        store: records the results.
+        clock: tells when a poll is due.
         chance: source of random numbers, 0 to below 1; for jitter.
     """
 
@@ -60,49 +58,50 @@ class Refresher:
         forks.register(self)
 
     def refresh(self) -> bool:
-        """Fetches now, waiting for a fetch that is under way; tells whether the source answered properly."""
+        """Fetch now, after a fetch that is in progress; return whether the source answered properly."""
         with self._flight:
             fetched = self._fetch()
-        self._store.tell_state()
+        self._store.notify_state()
         return fetched
 
-    def refresh_if_due(self) -> bool:
-        """Fetches if it is time and nobody else is at it; tells whether it fetched."""
+    def refresh_if_due(self, budget_s: float | None = None) -> None:
+        """Fetch if due and no fetch is in progress; return after `budget_s` at the latest. A late answer is used."""
+        if budget_s is None:
+            self._fetch_if_due()
+        elif self.due() and not self._flight.locked():
+            worker = threading.Thread(target=self._fetch_if_due, name="flagkit-refresh", daemon=True)
+            worker.start()
+            worker.join(budget_s)
+
+    def _fetch_if_due(self) -> bool:
         if not self.due() or not self._flight.acquire(blocking=False):
             return False
         try:
-            if not self.due():  # somebody else was faster
+            if not self.due():  # another thread was faster
                 return False
             self._fetch()
         finally:
             self._flight.release()
-        self._store.tell_state()
+        self._store.notify_state()
         return True
 
     def due(self) -> bool:
-        """Whether it is time to fetch."""
+        """Whether a fetch is due."""
         if self.closed:
             return False
         due_s, due_at = self._store.next_poll_s, self._due_at
-        # By either clock: the monotonic one may stand still while a machine sleeps or a sandbox is frozen, and the
-        # other one may be set back.
+        # By either clock: the monotonic one can stand still while a machine sleeps or a sandbox is frozen, and the
+        # other one can be set back.
         return due_s is None or self._clock.monotonic() >= due_s or (due_at is not None and self._clock.now() >= due_at)
 
-    def run_within(self, budget_s: float) -> None:
-        """Fetches if due, but keeps the caller no longer than the budget; a late answer is still taken."""
-        if self.due() and not self._flight.locked():
-            worker = threading.Thread(target=self.refresh_if_due, name="flagkit-refresh", daemon=True)
-            worker.start()
-            worker.join(budget_s)
-
     def start(self) -> None:
-        """Starts the background thread."""
+        """Start the background thread."""
         self._wake.clear()
         self._thread = threading.Thread(target=self._loop, name="flagkit-refresher", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread and lets go of the source; what is in force stays."""
+        """End the thread and close the source; the current document stays."""
         self.closed = True
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -112,7 +111,7 @@ class Refresher:
 
     def _loop(self) -> None:
         while not self.closed:
-            self.refresh_if_due()
+            self._fetch_if_due()
             due_s = self._store.next_poll_s
             wait_s = 1.0 if due_s is None else due_s - self._clock.monotonic()
             self._wake.wait(min(max(0.05, wait_s), _LONGEST_WAIT_S))
@@ -126,11 +125,11 @@ class Refresher:
             self._recovered()
         except DocumentError as error:
             self._store.refuse(error)
-            self._tell_refused(document, error)
+            self._log_refused(document, error)
         except SourceError as error:
             self._failed(error)
-        except Exception as error:  # noqa: BLE001  (whatever a source does, flags go on being served: D6)
-            self._failed(SourceError(f"the source failed unexpectedly: {type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001  (whatever a source does, reads go on: decision 0006)
+            self._failed(SourceError(f"the source raised {type(error).__name__}: {error}"))
         else:
             self._schedule(delay_after_success(self._source.poll_interval_s, self._random.random()))
             self.ready.set()
@@ -141,11 +140,11 @@ class Refresher:
         self.first_attempt.set()
         return False
 
-    def _tell_refused(self, document: Document | None, error: DocumentError) -> None:
+    def _log_refused(self, document: Document | None, error: DocumentError) -> None:
         version = None if document is None else document.version
         if version != self._refused:  # every new session delivers the same bad document again
             self._refused = version
-            logger.warning("flagkit: flag document %s can't be read and was not taken: %s", version, error.message)
+            logger.warning("flagkit: flag document %s is not valid and was not loaded: %s", version, error.message)
 
     def _recovered(self) -> None:
         if self._store.failures:
@@ -155,11 +154,11 @@ class Refresher:
     def _failed(self, error: FlagkitError) -> None:
         self._store.fail(error)
         failures = self._store.failures
-        # The first failure is told, then each time their number doubles: an outage must not flood the log.
+        # The first failure is logged, then each time their number doubles: an outage must not flood the log.
         if failures & (failures - 1) == 0:
             served = "the last good document" if self._store.ready else "the code's defaults"
             logger.warning(
-                "flagkit: %s [%s] (failure %d in a row; serving %s)", error.message, error.code, failures, served
+                "flagkit: %s [%s] (%d consecutive failures; serving %s)", error.message, error.code, failures, served
             )
         retry_after_s = error.retry_after_s if isinstance(error, SourceUnavailableError) else None
         interval_s, chance = self._source.poll_interval_s, self._random.random()
@@ -167,11 +166,11 @@ class Refresher:
 
     def _schedule(self, delay_s: float) -> None:
         self._store.next_poll_s = self._clock.monotonic() + delay_s
-        # An infinite delay, of a source that never changes, is no date.
+        # A source that never changes has an infinite delay, which can't be a date.
         self._due_at = None if math.isinf(delay_s) else self._clock.now() + timedelta(seconds=delay_s)
 
     def after_fork(self) -> None:
-        """Makes a forked child's copy usable: fresh locks, fresh session, its own thread and random numbers."""
+        """Repair a forked child's copy: new locks, a new session, its own thread and random numbers."""
         had_thread = self._thread is not None and not self.closed
         self._flight = threading.Lock()
         self._wake = threading.Event()
@@ -184,3 +183,34 @@ class Refresher:
         self._store.next_poll_s = self._due_at = None
         if had_thread:
             self.start()
+
+
+def delay_after_success(interval_s: float, chance_ratio: float) -> float:
+    """Return the seconds until the next fetch after a success: the interval and up to a tenth more.
+
+    The spread keeps a fleet that started together from polling together. AppConfig refuses a poll that comes early
+    (appconfig.md §4), so the jitter only adds.
+
+    Args:
+        interval_s: what the source asks for.
+        chance_ratio: a random number, 0 to below 1.
+    """
+    return interval_s * (1 + JITTER_RATIO * chance_ratio)
+
+
+def delay_after_failure(
+    failures: int, interval_s: float, chance_ratio: float, *, retry_after_s: float | None = None
+) -> float:
+    """Return the seconds until the next try after consecutive failures: exponential backoff with full jitter.
+
+    Args:
+        failures: 1 for the first.
+        interval_s: the usual interval; half of it caps the backoff, so that a client recovers soon after an outage. An
+            outage costs about four times the usual requests.
+        chance_ratio: a random number, 0 to below 1.
+        retry_after_s: what the server asked for, if it did.
+    """
+    if retry_after_s is not None:
+        return delay_after_success(retry_after_s, chance_ratio)
+    ceiling_s = min(interval_s / 2, BACKOFF_BASE_S * 2.0 ** min(failures - 1, 30))
+    return ceiling_s * chance_ratio

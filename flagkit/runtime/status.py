@@ -1,4 +1,4 @@
-"""What an operator wants to know about a running client; values only."""
+"""The status of a running client; values only."""
 
 from __future__ import annotations
 
@@ -11,38 +11,36 @@ from flagkit.errors import FlagkitError
 
 
 class State(StrEnum):
-    """How the client stands. Since 0.1."""
+    """The state of a client."""
 
     INITIALISING = "initialising"
-    """Nothing was fetched yet; the code's defaults are served."""
+    """Nothing has been fetched yet; reads return the code's defaults."""
     READY = "ready"
     """The document is fresh."""
     STALE = "stale"
-    """The last good document is served, but it couldn't be refreshed, or the newest one can't be read."""
+    """The last good document is served, but it could not be refreshed, or the newest one is not valid."""
     ERROR = "error"
-    """No document could be had so far; the code's defaults are served."""
+    """The source failed and there is no document; reads return the code's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a client serves and how fresh it is.
+    """Which document a client serves and how fresh it is.
 
     Attributes:
         state: the summary.
-        source: the address of the source.
+        source: the URL of the source.
         version: the version of the document that is served.
         label: its label, if it has one.
-        origin: where the document came from: `source`, `cache` or `fallback`; empty when there is none.
+        origin: where the document came from: `source`, `cache` or `fallback`; empty if there is none.
         age_s: seconds since the source last confirmed what is served; None if it never did.
         loaded_at: when the served document was loaded.
         checked_at: when the source last answered properly.
-        next_poll_at: when the source is asked next; None when only `refresh()` asks it.
-        failures: how often in a row the source failed.
-        error: the last failure, None when the last fetch was good.
-        warning: what the source wants known about the document; else empty.
-        problems: flags that can't be evaluated, and why.
-
-    Since 0.1.
+        next_poll_at: when the source is polled next; None if only `refresh()` polls it.
+        failures: the number of consecutive failures of the source.
+        error: the last failure; None if the last fetch succeeded.
+        warning: a warning of the source about the document; otherwise empty.
+        problems: the flags that can't be evaluated, and why.
     """
 
     state: State
@@ -61,12 +59,12 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether a health check should pass: some document is served, fresh or not."""
+        """Whether a health check should pass: a document is served, fresh or not."""
         return self.version is not None or self.state is State.READY
 
     @property
     def flag_set(self) -> str | None:
-        """What telemetry calls the flag set: `application/environment/profile`; None for files and memory."""
+        """The flag set in telemetry: `application/environment/profile`; None for files and memory."""
         scheme, _, names = self.source.partition("://")
         return names if scheme in {"appconfig", "agent", "hosted"} else None
 

@@ -1,6 +1,6 @@
-"""What is in force and the facts about its freshness. It must not fetch, wait or start threads.
+"""The current snapshot, how fresh it is, and which flags changed with it. It must not fetch, wait or start threads.
 
-One writer at a time (the refresher sees to that); readers take what they find and need no lock.
+One writer at a time (the refresher ensures that); readers use what they find and need no lock.
 """
 
 from __future__ import annotations
@@ -8,12 +8,16 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
+from flagkit.core.definitions import FlagDefinition
+from flagkit.core.evaluation import Attribute
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError
-from flagkit.runtime.changes import changed_flags
 from flagkit.runtime.clock import Clock
 from flagkit.runtime.status import State, Status
 from flagkit.sources.base import Document, DocumentKind
@@ -21,17 +25,18 @@ from flagkit.sources.base import Document, DocumentKind
 logger = logging.getLogger("flagkit")
 Listener = Callable[[frozenset[str]], object]
 StateListener = Callable[[Status], object]
+_AnyListener = TypeVar("_AnyListener", Listener, StateListener)
 
 
 class Store:
-    """What is served, since when, and what went wrong last.
+    """The current snapshot, since when it is current, and the last failure.
 
     Args:
         source_url: for the status.
-        clock: dates what happens.
+        clock: dates the changes.
         user_key: the context key that the positional user id stands for.
         stale_after_s: how long a good document counts as fresh without the source confirming it.
-        publish: called with each new snapshot and its document; makes it the one that is read.
+        publish: called with each new snapshot and its document; makes readers use it.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class Store:
         self.next_poll_s: float | None = None
         self.listeners: list[Listener] = []
         self.state_listeners: list[StateListener] = []
-        self._told_state = State.INITIALISING
+        self._known_state = State.INITIALISING
         self._clock = clock
         self._user_key = user_key
         self._stale_after_s = stale_after_s
@@ -62,18 +67,18 @@ class Store:
         self._loaded_at: datetime | None = None
         self._checked_at: datetime | None = None
         self._checked_s: float | None = None
-        # The first document may come from the source and from a stand-by for it at the same moment.
+        # The first document can come from the source and from the cache or fallback at the same moment.
         self._swap = threading.Lock()
 
     def accept(self, document: Document, origin: str = "source") -> None:
-        """Puts a document in force; a stand-by for the source (cache, fallback) only if nothing is yet.
+        """Make a document the current one; a document of the cache or the fallback only if there is none yet.
 
         Raises:
-            DocumentError: it can't be read; what was in force stays.
+            DocumentError: it is not valid; the current document stays.
         """
         snapshot = self._read(document)
         if self.snapshot is not None:
-            snapshot.prepare(self.snapshot)  # here in the background, or requests would compile after every swap
+            snapshot.prepare(self.snapshot)  # in the refreshing thread, or requests would compile after every swap
         with self._swap:
             if origin != "source" and self.ready:
                 return
@@ -87,10 +92,10 @@ class Store:
             self._publish(snapshot, document)
         if document.warning:
             logger.warning("flagkit: %s", document.warning)
-        self._tell(before, snapshot)
+        self._notify_change(before, snapshot)
 
     def confirm(self) -> None:
-        """Notes that the source answered properly: what it delivered is in force, or nothing changed."""
+        """Record that the source answered properly: what it delivered is current, or nothing changed."""
         self.failures = 0
         self._error = None
         self._checked_at = self._clock.now()
@@ -98,27 +103,27 @@ class Store:
         self.stale = self._invalid is not None
 
     def fail(self, error: FlagkitError) -> None:
-        """Notes that the source failed; what is in force stays."""
+        """Record that the source failed; the current document stays."""
         self.failures += 1
         self._error = error
         self.stale = self._invalid is not None or self._too_old()
 
     def refuse(self, error: DocumentError) -> None:
-        """Notes that the newest document can't be read; it stays so until another one can."""
+        """Record that the newest document is not valid, which holds until a valid one comes."""
         self._invalid = error
         self.confirm()
 
     @property
     def ready(self) -> bool:
-        """Whether a document is in force."""
+        """Whether there is a current document."""
         return self.snapshot is not None
 
     def after_fork(self) -> None:
-        """Makes a forked child's copy usable: the lock may have been held by a thread that isn't there any more."""
+        """Repair a forked child's copy: the lock may have been held by a thread that no longer exists."""
         self._swap = threading.Lock()
 
     def status(self) -> Status:
-        """The facts, summed up."""
+        """Return the status."""
         snapshot, document = self.snapshot, self.document
         return Status(
             state=self._state(),
@@ -150,7 +155,7 @@ class Store:
     def _age_s(self) -> float | None:
         if self._checked_s is None or self._checked_at is None:
             return None
-        # By the clock that saw more: the monotonic one may stand still while a machine sleeps or a sandbox is frozen.
+        # The larger of two clocks: the monotonic one can stand still while a machine sleeps or a sandbox is frozen.
         by_date_s = (self._clock.now() - self._checked_at).total_seconds()
         return max(self._clock.monotonic() - self._checked_s, by_date_s)
 
@@ -170,20 +175,30 @@ class Store:
             now=self._clock.now,
         )
 
-    def tell_state(self) -> None:
-        """Tells the listeners if the state is another one than they know."""
+    def on_change(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener for changed flags; return the function that removes it."""
+        self.listeners.append(listener)
+        return partial(_remove, self.listeners, listener)
+
+    def on_state(self, listener: StateListener) -> Callable[[], None]:
+        """Add a listener for a changed state; return the function that removes it."""
+        self.state_listeners.append(listener)
+        return partial(_remove, self.state_listeners, listener)
+
+    def notify_state(self) -> None:
+        """Notify the listeners if the state has changed."""
         state = self._state()
-        if state is self._told_state:
+        if state is self._known_state:
             return
-        self._told_state = state
+        self._known_state = state
         status = self.status()
         for listener in tuple(self.state_listeners):
             try:
                 listener(status)
             except Exception:
-                logger.exception("flagkit: a state listener failed")
+                logger.exception("flagkit: a state listener raised an exception")
 
-    def _tell(self, before: Snapshot | None, after: Snapshot) -> None:
+    def _notify_change(self, before: Snapshot | None, after: Snapshot) -> None:
         changed = changed_flags(before, after) if self.listeners else frozenset()
         if not changed:
             return
@@ -191,4 +206,44 @@ class Store:
             try:
                 listener(changed)
             except Exception:
-                logger.exception("flagkit: a change listener failed")
+                logger.exception("flagkit: a change listener raised an exception")
+
+
+def _remove(listeners: list[_AnyListener], listener: _AnyListener) -> None:
+    with suppress(ValueError):  # removed before
+        listeners.remove(listener)
+
+
+def changed_flags(before: Snapshot | None, after: Snapshot) -> frozenset[str]:
+    """Return the keys of the flags that were added, removed or changed; all of them if there was no snapshot before."""
+    if before is None:
+        return frozenset(after.flags)
+    keys = before.flags.keys() | after.flags.keys()
+    return frozenset(key for key in keys if not _same(_definition(before, key), _definition(after, key)))
+
+
+def _definition(snapshot: Snapshot, key: str) -> FlagDefinition | str:
+    try:
+        return snapshot.definition(key)
+    except KeyError:
+        return "missing"
+    except DocumentError as error:
+        return error.message
+
+
+def _same(before: FlagDefinition | str, after: FlagDefinition | str) -> bool:
+    if before != after or isinstance(before, str) or isinstance(after, str):
+        return before == after
+    variants = zip(before.variants, after.variants, strict=True)
+    return _same_type(before.attributes, after.attributes) and all(
+        _same_type(old.attributes, new.attributes) for old, new in variants
+    )
+
+
+def _same_type(before: Attribute, after: Attribute) -> bool:
+    """Whether equal values have equal types: 1, 1.0 and True are equal in Python, but not for a typed read."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return all(_same_type(value, after[name]) for name, value in before.items())
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        return all(map(_same_type, before, after))
+    return type(before) is type(after)

@@ -1,8 +1,8 @@
-"""Sources of flag documents: files, AWS AppConfig, memory. `connect` picks one by its address."""
+"""Sources of flag documents: files, AWS AppConfig, memory. `connect` creates one from its URL."""
 
 from __future__ import annotations
 
-from flagkit.sources.addresses import connect
 from flagkit.sources.base import Document, DocumentKind, Source
+from flagkit.sources.urls import connect
 
 __all__ = ["Document", "DocumentKind", "Source", "connect"]

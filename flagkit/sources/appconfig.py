@@ -1,21 +1,24 @@
-"""The document from AWS AppConfig's data plane, by its session protocol (appconfig.md §4).
+"""Documents from AWS AppConfig: deployed ones from the data plane, hosted versions from the control plane.
 
-It follows tokens and asks the control plane for what the data plane hides; it must not retry or wait.
+It follows the tokens of the session protocol (appconfig.md §4) and reads from the control plane what the data plane
+hides. It must not retry or wait.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from flagkit.errors import AccessDeniedError, SourceError, SourceUnavailableError
+from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError
 from flagkit.sources.aws import make_client, translate
 from flagkit.sources.base import Document, DocumentKind, content_version, is_whole, rules_are_hidden
-from flagkit.sources.hosted import HostedVersions
 
 if TYPE_CHECKING:
     import boto3
+
 
 START = "appconfig:StartConfigurationSession"
 GET = "appconfig:GetLatestConfiguration"
@@ -35,14 +38,12 @@ class AppConfigSource:
         application: id or name.
         environment: id or name.
         profile: id or name.
-        session: boto3 session; the usual chain of credentials and region where None.
-        region: AWS region; the session's where None.
-        poll_interval_s: at least 15; the server may answer with a longer one, which is obeyed.
+        session: boto3 session; the default credentials and region if None.
+        region: AWS region; the session's if None.
+        poll_interval_s: at least 15; the server can answer with a longer one, which is used.
 
     Raises:
         SourceUrlError: no region is known.
-
-    Since 0.1.
     """
 
     def __init__(
@@ -69,13 +70,13 @@ class AppConfigSource:
         self._client: Any = make_client("appconfigdata", session, region)
         self._hosted: HostedVersions | None = None
         self._token: str | None = None
-        # A FeatureFlags answer whose rules are still to be had from the control plane.
+        # A FeatureFlags answer whose rules are still to be read from the control plane.
         self._pending: Document | None = None
 
     def fetch(self) -> Document | None:
-        """The deployed document, or None when it is unchanged for this session."""
+        """Return the deployed document, or None if it is unchanged for this session."""
         answer = self._poll()
-        # Both are always there natively; not every emulator has them.
+        # AWS always returns both; not every emulator does.
         self._token = answer.get("NextPollConfigurationToken")
         self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds", self._asked_interval_s)))
         content = self._body(answer)
@@ -90,12 +91,12 @@ class AppConfigSource:
         return self._complete(document, again=False)
 
     def reset(self) -> None:
-        """Forgets the session and its connections: tokens are single use, so a forked child needs its own."""
+        """Discard the session and its connections: tokens are single use, so a forked child needs its own."""
         self._client = make_client("appconfigdata", self._session, self._region)
         self._hosted = self._token = self._pending = None
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._client.close()
         if self._hosted is not None:
             self._hosted.close()
@@ -132,13 +133,13 @@ class AppConfigSource:
             problem = _token_problem(error)
             if problem in {"Expired", "Corrupted"}:
                 raise _TokenRefusedError from error
-            # The request was turned away, so the token isn't spent, as far as is known; if it was, the next answer is
-            # Expired. A new session would cost a whole "received" configuration (§5).
-            if problem == "PollIntervalNotSatisfied" or _turned_away(error):
+            # The request was refused before it was processed, so the token should still be valid; if not, the next
+            # answer is Expired. A new session would cost a whole "received" configuration (§5).
+            if problem == "PollIntervalNotSatisfied" or _refused_unprocessed(error):
                 self._token = token
             if problem == "PollIntervalNotSatisfied":
                 raise SourceUnavailableError(
-                    f"AppConfig was asked too early for {self.names}", retry_after_s=self.poll_interval_s
+                    f"AppConfig refused an early poll of {self.names}", retry_after_s=self.poll_interval_s
                 ) from error
             raise translate(error, GET, names=self.names) from error
         except BotoCoreError as error:
@@ -153,14 +154,14 @@ class AppConfigSource:
         return content
 
     def _complete(self, reduced: Document, *, again: bool) -> Document | None:
-        """The whole version behind a reduced answer, or the reduced answer with a warning."""
+        """Return the whole version behind a reduced answer, or the reduced answer with a warning."""
         if reduced.label is None:
             why = "give the version a VersionLabel, or use a Freeform profile"
             return self._degraded(reduced, why)
         try:
             content = self._versions().by_label(reduced.label)
         except AccessDeniedError as error:
-            self._pending = None  # asking again every minute won't help; the next version tries anew
+            self._pending = None  # asking again every minute won't help; the next version tries again
             return None if again else self._degraded(reduced, error.message)
         except SourceError as error:
             self._pending = reduced
@@ -193,6 +194,143 @@ def _token_problem(error: ClientError) -> str | None:
     return next((item.get("Problem") for item in invalid.values()), None)
 
 
-def _turned_away(error: ClientError) -> bool:
+def _refused_unprocessed(error: ClientError) -> bool:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status == 429 or status >= 500
+
+
+class HostedVersions:
+    """The hosted versions of one profile.
+
+    Needs `appconfig:ListApplications`, `ListConfigurationProfiles` (only when given names),
+    `ListHostedConfigurationVersions` and `GetHostedConfigurationVersion`.
+
+    Args:
+        application: id or name.
+        profile: id or name.
+        session: boto3 session; the default credentials and region if None.
+        region: AWS region; the session's if None.
+    """
+
+    def __init__(
+        self, application: str, profile: str, *, session: boto3.Session | None = None, region: str | None = None
+    ) -> None:
+        self.names = f"{application}/{profile}"
+        self._application = application
+        self._profile = profile
+        self._client: Any = make_client("appconfig", session, region)
+        self._ids: dict[str, str] | None = None
+
+    def by_label(self, label: str) -> bytes:
+        """Return the content of the version with a label."""
+        return self.by_number(self.number_of(label))
+
+    def by_number(self, number: int) -> bytes:
+        """Return the content of one version."""
+        answer = self._call("GetHostedConfigurationVersion", **self._resolved(), VersionNumber=number)
+        content: bytes = answer["Content"].read()
+        return content
+
+    def number_of(self, label: str) -> int:
+        """Return the number of the version with a label."""
+        for item in self._pages("ListHostedConfigurationVersions", **self._resolved(), VersionLabel=label):
+            if item.get("VersionLabel") == label:
+                number: int = item["VersionNumber"]
+                return number
+        raise SourceNotFoundError(f"{self.names} has no version with the label {label!r}")
+
+    def latest(self) -> int:
+        """Return the number of the newest version."""
+        for item in self._pages("ListHostedConfigurationVersions", **self._resolved()):
+            newest: int = item["VersionNumber"]  # newest first (appconfig.md §7)
+            return newest
+        raise SourceNotFoundError(f"{self.names} has no versions")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _resolved(self) -> dict[str, str]:
+        if self._ids is None:
+            application = self._id(self._application, "application", "ListApplications")
+            profile = self._id(self._profile, "profile", "ListConfigurationProfiles", ApplicationId=application)
+            self._ids = {"ApplicationId": application, "ConfigurationProfileId": profile}
+        return self._ids
+
+    def _id(self, wanted: str, kind: str, operation: str, **params: str) -> str:
+        for item in self._pages(operation, **params):
+            if wanted in {item["Id"], item["Name"]}:
+                found: str = item["Id"]
+                return found
+        raise SourceNotFoundError(f"AWS AppConfig has no {kind} named {wanted!r}")
+
+    def _pages(self, operation: str, **params: Any) -> Iterator[Any]:
+        token: dict[str, str] = {}
+        while True:
+            answer = self._call(operation, **params, **token)
+            yield from answer["Items"]
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+    def _call(self, operation: str, **params: Any) -> Any:
+        from botocore import xform_name
+
+        try:
+            return getattr(self._client, xform_name(operation))(**params)
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, f"appconfig:{operation}", names=self.names) from error
+
+
+class HostedSource:
+    """One hosted version, whether deployed or not: for CI, audits and comparisons, not for running services.
+
+    Args:
+        application: id or name.
+        profile: id or name.
+        version: number or label; the newest version if None.
+        session: boto3 session; the default credentials and region if None.
+        region: AWS region; the session's if None.
+    """
+
+    poll_interval_s = 60.0
+
+    def __init__(
+        self,
+        application: str,
+        profile: str,
+        *,
+        version: str | None = None,
+        session: boto3.Session | None = None,
+        region: str | None = None,
+    ) -> None:
+        at = "" if version is None else f"@{version}"
+        self.url = f"hosted://{application}/{profile}{at}"
+        self._make = partial(HostedVersions, application, profile, session=session, region=region)
+        self._versions = self._make()
+        self._wanted = version
+        self._delivered: int | None = None
+
+    def fetch(self) -> Document | None:
+        """Return the version's document, or None if it was delivered before."""
+        label = None
+        if self._wanted is None:
+            number = self._versions.latest()
+        elif self._wanted.isdecimal():
+            number = int(self._wanted)
+        else:
+            number, label = self._versions.number_of(self._wanted), self._wanted
+        if number == self._delivered:
+            return None
+        document = Document(self._versions.by_number(number), str(number), label)
+        self._delivered = number
+        return document
+
+    def reset(self) -> None:
+        """Discard the connections and what was delivered."""
+        self._versions = self._make()
+        self._delivered = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._versions.close()

@@ -1,4 +1,4 @@
-"""boto3 clients as the sources need them, and boto3's errors in flagkit's words. It must not retry."""
+"""boto3 clients as the sources need them, and boto3's errors as flagkit's errors. It must not retry."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ _KINDS = {
 
 
 def make_client(service: str, session: boto3.Session | None, region: str | None = None) -> Any:
-    """A client with short timeouts and no retries of its own.
+    """Create a client with short timeouts and no retries of its own.
 
     Raises:
         SourceUrlError: no region is known.
-        SourceError: the session's configuration is broken.
+        SourceError: the session's configuration is not valid.
     """
     import boto3
 
@@ -73,24 +73,26 @@ def make_client(service: str, session: boto3.Session | None, region: str | None 
 
 
 def translate(error: Exception, action: str, *, names: str = "") -> SourceError:
-    """The error of flagkit that says what boto3's error means.
+    """Return flagkit's error for an error of boto3.
 
     Args:
         error: what boto3 raised.
         action: the IAM action that was tried, e.g. `appconfig:StartConfigurationSession`.
-        names: what was asked for, e.g. `civicforge/staging/flags`.
+        names: what was requested, for example `shop/staging/flags`.
     """
     if isinstance(error, ClientError):
         return _from_answer(error, action, names)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AccessDeniedError(
-            f"no usable AWS credentials were found: {error}",
+            f"no usable AWS credentials: {error}",
             hint="Set AWS_PROFILE or log in (aws sso login), or give the process a role.",
         )
     if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError | ProfileNotFound):
-        return AccessDeniedError(f"AWS credentials can't be had: {error}", hint="Log in again, or correct AWS_PROFILE.")
+        return AccessDeniedError(
+            f"AWS credentials could not be loaded: {error}", hint="Log in again, or correct AWS_PROFILE."
+        )
     if isinstance(error, NoRegionError):
-        return SourceUrlError("no AWS region is known", hint="Set AWS_REGION or add ?region=… to the address.")
+        return SourceUrlError("no AWS region is known", hint="Set AWS_REGION or add ?region=… to the source URL.")
     if isinstance(error, HTTPClientError | BotoConnectionError):
         return SourceUnavailableError(f"{action} got no answer from AWS: {error}")
     return SourceError(f"{action} failed: {error}", hint="Check the AWS configuration of this process.")
@@ -108,8 +110,8 @@ def _from_answer(error: ClientError, action: str, names: str) -> SourceError:
     if code == "ResourceNotFoundException":
         kind = response.get("ResourceType", "")
         if kind == "Deployment":
-            return NotDeployedError(f"nothing was deployed to {names} yet")
-        return SourceNotFoundError(f"AWS AppConfig has no such {_KINDS.get(kind, 'thing')}: {names} ({message})")
+            return NotDeployedError(f"nothing has been deployed to {names} yet")
+        return SourceNotFoundError(f"AWS AppConfig has no such {_KINDS.get(kind, 'resource')}: {names} ({message})")
     if code in _TRY_AGAIN or status == 429 or status >= 500:
-        return SourceUnavailableError(f"{action} failed for now: {code or status} {message}".rstrip())
+        return SourceUnavailableError(f"{action} failed temporarily: {code or status} {message}".rstrip())
     return SourceError(f"{action} failed: {code} {message}".rstrip())

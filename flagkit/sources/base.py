@@ -1,4 +1,4 @@
-"""What a source is: it fetches the flag document; it must not parse flags, retry, wait or keep time."""
+"""What a source is: it fetches the flag document. It must not parse flags, retry, wait or keep time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flagkit.core.evaluation import Evaluation, FlagFunction
 
 
 class DocumentKind(StrEnum):
-    """Which of AWS's two shapes a document has (appconfig.md §1). Since 0.1."""
+    """Which of AWS's two shapes a document has (appconfig.md §1)."""
 
     FREEFORM = "freeform"
     """The whole document as people write it, rules included."""
@@ -22,26 +22,24 @@ class DocumentKind(StrEnum):
 
 
 class RemoteFlags(Protocol):
-    """Answers flags whose rules weren't delivered, by asking whoever has them. Since 0.1."""
+    """Answers flags whose rules were not delivered, by asking the evaluator that has them."""
 
     def flag(self, key: str, unruled: Evaluation) -> FlagFunction:
-        """The function that answers for one flag; `unruled` is what to answer when nobody can be asked."""
+        """Return the function of one flag; `unruled` is the answer if the evaluator can't be asked."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A flag document as it arrived.
+    """A flag document as it was delivered.
 
     Attributes:
         content: JSON.
         version: what identifies it: the hosted version's number or label where known, else a hash of the content.
         label: the hosted version's label, if it has one.
         kind: its shape.
-        warning: what the operator should know about it, e.g. that rules are missing; else empty.
-        remote: answers for flags whose rules somebody else evaluates.
-
-    Since 0.1.
+        warning: what the operator should know about it, for example that rules are missing; otherwise empty.
+        remote: answers flags whose rules another process evaluates.
     """
 
     content: bytes
@@ -56,12 +54,11 @@ class Source(Protocol):
     """Where the flag document comes from.
 
     A source is used by one caller at a time. It neither retries nor waits: the refresher decides when to ask again.
-    Since 0.1.
     """
 
     @property
     def url(self) -> str:
-        """The address, for people."""
+        """The source URL, for display."""
         ...
 
     @property
@@ -70,24 +67,24 @@ class Source(Protocol):
         ...
 
     def fetch(self) -> Document | None:
-        """The document, or None when it is unchanged since the last fetch.
+        """Return the document, or None if it is unchanged since the last fetch.
 
         Raises:
-            SourceError: it can't be had; the subclass says why.
+            SourceError: it can't be fetched; the subclass says why.
         """
         ...
 
     def reset(self) -> None:
-        """Forgets connections and sessions, for a forked child; the next fetch delivers the whole document."""
+        """Discard connections and sessions, for a forked child; the next fetch delivers the whole document."""
         ...
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Close connections."""
         ...
 
 
 def content_version(content: bytes) -> str:
-    """A short hash that stands for the version of a document whose number isn't known. Since 0.1."""
+    """Return a short hash as the version of a document whose number isn't known."""
     return f"content-{mmh3.hash128(content):032x}"[:20]
 
 
@@ -100,10 +97,10 @@ def _decoded(content: bytes) -> dict[str, object] | None:
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether this is the document as people write it; a delivered flag called `version` would be an object.
+    """Return whether this is the document as people write it; a delivered flag named `version` would be an object.
 
     An empty object is what is delivered of a profile without flags. Text that isn't a JSON object counts as whole, so
-    that the reader's error names what is wrong with it. Since 0.1.
+    that the reader's error names what is wrong with it.
     """
     document = _decoded(content)
     if document is None:
@@ -111,12 +108,12 @@ def is_whole(content: bytes) -> bool:
     if "version" in document:
         return not isinstance(document["version"], dict)
     values = document.get("values", {"enabled": False})
-    delivered = isinstance(values, dict) and isinstance(values.get("enabled"), bool)  # a flag called `values`
+    delivered = isinstance(values, dict) and isinstance(values.get("enabled"), bool)  # a flag named `values`
     return not delivered
 
 
 def rules_are_hidden(content: bytes) -> bool:
-    """Whether flags in it have rules that weren't delivered (decision 0002). Since 0.1."""
+    """Return whether flags in it have rules that were not delivered (decision 0002)."""
     if b'"_variant"' not in content:  # spares the parsing of nearly every document
         return False
     entries = () if is_whole(content) else (_decoded(content) or {}).values()

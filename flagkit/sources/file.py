@@ -14,16 +14,14 @@ _HINT = "Check the path; it is relative to the working directory."
 
 
 class FileSource:
-    """A JSON file, e.g. one that is shipped with the code or written by a sidecar.
+    """A JSON file, for example one that is shipped with the code or written by a sidecar.
 
-    A change is noticed by modification time, size or inode, so replacing the file atomically (write beside it, then
-    `os.replace`) is safe. A writer that writes in place can be caught half-way; the last good document then stays.
+    A change is detected by modification time, size or inode, so replacing the file atomically (write beside it, then
+    `os.replace`) is safe. A file that is written in place can be read half-written; the last good document then stays.
 
     Args:
         path: the file.
-        poll_interval_s: how often to look.
-
-    Since 0.1.
+        poll_interval_s: how often to check.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, poll_interval_s: float = 5.0) -> None:
@@ -34,19 +32,19 @@ class FileSource:
         self._version: str | None = None
 
     def fetch(self) -> Document | None:
-        """The file's content, or None when it is unchanged."""
+        """Return the file's content, or None if it is unchanged."""
         try:
             # One descriptor for both, so that the signature belongs to the bytes.
             with open(self.path, "rb", opener=_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise SourceNotFoundError(f"{self.path} is no regular file", hint=_HINT)
+                    raise SourceNotFoundError(f"{self.path} is not a regular file", hint=_HINT)
                 signature = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
                 if signature == self._seen:
                     return None
                 content = file.read(MAX_CONTENT_BYTES + 1)  # one more, so that the reader refuses it
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise SourceNotFoundError(f"there is no file {self.path}", hint=_HINT) from error
+            raise SourceNotFoundError(f"the file {self.path} does not exist", hint=_HINT) from error
         except PermissionError as error:
             raise AccessDeniedError(
                 f"the file {self.path} can't be read: permission denied", hint="Grant read permission on the file."
@@ -61,13 +59,13 @@ class FileSource:
         return Document(content, version)
 
     def reset(self) -> None:
-        """Makes the next fetch deliver the whole document."""
+        """Make the next fetch deliver the whole document."""
         self._seen = self._version = None
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no connection is open."""
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe at once, too: an ordinary open would wait for its writer for ever, and `close` for that."""
+    """Open without blocking: an ordinary open of a pipe would wait for its writer for ever, and `close` for that."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

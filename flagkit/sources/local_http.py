@@ -1,28 +1,42 @@
-"""HTTP GET to a process on this machine, one connection each. It must not know flags.
+"""HTTP GET to a process on this machine, one connection per request. It must not know flags.
 
 Over a plain socket: httpx costs 197 ms of CPU at a cold start (decision 0004), and `http.client`, which loads `email`
 and `ssl`, 14 ms, a third of what all of flagkit needs. HTTP/1.0 keeps it small: the answer ends with the connection,
-and may not come in chunks (RFC 9112 §6.1).
+and can't be chunked (RFC 9112 §6.1).
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic
 
-from flagkit.sources.reply import Headers, Reply
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Ask = Callable[[str, Headers, float], Reply]
+"""One GET: `(path, headers, timeout_s) -> Reply`; raises OSError if there is no answer."""
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 _PIECE_BYTES = 262_144
 
 
 class LocalHttp:
-    """Asks by GET.
+    """Sends GET requests.
 
     Args:
-        host: where.
-        port: where.
+        host: the server's name.
+        port: the server's port.
         token: sent as `Authorization: Bearer`, if given.
     """
 
@@ -34,10 +48,10 @@ class LocalHttp:
             self._own += (("Authorization", f"Bearer {token}"),)
 
     def __call__(self, path: str, headers: Headers, timeout_s: float) -> Reply:
-        """One GET; `timeout_s` holds for connecting, and again for the whole answer.
+        """Send one GET; `timeout_s` is the limit for the connection, and again for the whole answer.
 
         Raises:
-            OSError: there is no answer, or none that can be read.
+            OSError: there is no answer, or it is not valid HTTP.
             ValueError: a header has a line break.
         """
         request = _request(path, (*self._own, *headers))
@@ -57,7 +71,7 @@ def _received(connection: socket.socket, until_s: float) -> bytes:
     content = bytearray()
     expected = MAX_REPLY_BYTES
     while len(content) < expected:
-        # What is left, for each piece: a drop now and then must not hold a read for ever.
+        # The rest of the time, for each piece: a slow trickle must not hold a read for ever.
         left_s = until_s - monotonic()
         if left_s <= 0:
             raise TimeoutError("the answer takes too long")
@@ -74,7 +88,7 @@ def _received(connection: socket.socket, until_s: float) -> bytes:
 
 
 def _expected_bytes(content: bytes | bytearray) -> int:
-    """How long the whole answer is, if it says so: a server may keep the connection open all the same."""
+    """Return the length of the whole answer, if it says so: a server can keep the connection open all the same."""
     head, gap, _ = content.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n") if gap else ():
         name, _, value = line.partition(b":")
@@ -93,7 +107,7 @@ def _reply(content: bytes) -> Reply:
     fields = (line.partition(":") for line in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     if "transfer-encoding" in headers:
-        raise OSError("the answer comes in chunks, which HTTP/1.0 has none of")
+        raise OSError("the answer is chunked, which HTTP/1.0 does not allow")
     return Reply(int(status), _whole(body, headers), headers)
 
 

@@ -1,4 +1,4 @@
-"""A document that is given in the code, for tests and bundled fallbacks."""
+"""A document that is given in code, for tests and bundled fallbacks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ class StaticSource:
 
     Args:
         document: JSON, the decoded document, or a short form `{"flag": True}`.
-        url: the address shown to people.
-
-    Since 0.1.
+        url: the source URL, for display.
     """
 
-    poll_interval_s = math.inf  # nothing to ask for: `replace` is followed by `flags.refresh()`
+    poll_interval_s = math.inf  # never polled: `replace` is followed by `flags.refresh()`
 
     def __init__(self, document: bytes | str | Mapping[str, object], *, url: str = "static:") -> None:
         self.url = url
@@ -27,29 +25,29 @@ class StaticSource:
         self._delivered = False
 
     def replace(self, document: bytes | str | Mapping[str, object]) -> None:
-        """Puts another document in place; the next fetch delivers it."""
+        """Replace the document; the next fetch delivers it."""
         self._content = _content(document)
         self._delivered = False
 
     def fetch(self) -> Document | None:
-        """The document, or None when it is unchanged."""
+        """Return the document, or None if it is unchanged."""
         if self._delivered:
             return None
         self._delivered = True
         return Document(self._content, content_version(self._content))
 
     def reset(self) -> None:
-        """Makes the next fetch deliver the document again."""
+        """Make the next fetch deliver the document again."""
         self._delivered = False
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no connection is open."""
 
 
 def short_form(flags: Mapping[str, object]) -> dict[str, object]:
-    """A whole document from `{"flag": True, "colour": "red"}`: a boolean switches, anything else is its value.
+    """Return a whole document for `{"flag": True, "colour": "red"}`: a boolean is on or off, anything else a value.
 
-    A mapping is taken as the flag's entry in `values`, word by word. Since 0.1.
+    A mapping is the flag's entry in `values` as it stands.
     """
     values = {key: _entry(value) for key, value in flags.items()}
     return {"version": "1", "flags": {key: {"name": key} for key in flags}, "values": values}
@@ -67,6 +65,6 @@ def _content(document: bytes | str | Mapping[str, object]) -> bytes:
     if isinstance(document, bytes):
         return document
     if isinstance(document, str):
-        return document.encode(errors="surrogatepass")  # half a character is the reader's to refuse or take
+        return document.encode(errors="surrogatepass")  # a lone surrogate is left to the reader
     whole = document if "version" in document and "values" in document else short_form(document)
     return json.dumps(whole).encode()

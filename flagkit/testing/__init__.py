@@ -1,6 +1,6 @@
 """An AWS AppConfig stand-in and helpers for tests, on a virtual clock.
 
-Names are loaded when asked for: pytest imports this package in every run through its plugin.
+Names are loaded when they are first used: pytest imports this package in every run through its plugin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AWS's AppConfig Agent for tests: the same questions and answers, evaluated by flagkit, with or without HTTP."""
+"""AWS's AppConfig Agent for tests: the same requests and answers, evaluated by flagkit, with or without HTTP."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from flagkit.core.snapshot import Snapshot
-from flagkit.sources.reply import Headers, Reply
+from flagkit.sources.local_http import Headers, Reply
 from flagkit.sources.static import short_form
 
 
 class AgentStandIn:
-    """Answers like the Agent on localhost:2772; give it to `AgentSource(…, ask=agent)`.
+    """Answers like the Agent on localhost:2772; pass it to `AgentSource(…, ask=agent)`.
 
     Its buckets are flagkit's, not those of AWS's Agent (decision 0003).
 
     Args:
         document: whole or in short form.
-        feature_flags: whether the profile has AWS's type for flags: then answers for the given context are served
-            instead of the document.
-        token: what callers must bring as `Authorization: Bearer`; none where None.
-
-    Since 0.1.
+        feature_flags: whether the profile has AWS's type for flags: then it answers for the given context instead of
+            delivering the document.
+        token: what callers must send as `Authorization: Bearer`; not required if None.
     """
 
     def __init__(
@@ -35,13 +33,13 @@ class AgentStandIn:
         self.replace(document)
 
     def replace(self, document: Mapping[str, object]) -> None:
-        """Puts another document in place."""
+        """Replace the document."""
         whole = document if "version" in document and "values" in document else short_form(document)
         self._content = json.dumps(whole).encode()
         self._snapshot = Snapshot.from_json(self._content)
 
     def __call__(self, path: str, headers: Headers, timeout_s: float) -> Reply:  # noqa: ARG002
-        """One GET."""
+        """Answer one GET."""
         self.asked.append(headers)
         if isinstance(self.failure, OSError):
             raise self.failure

@@ -1,4 +1,4 @@
-"""The AWS stand-in: one context manager that puts services behind the wire, on a virtual clock, beside moto.
+"""The AWS stand-in: one context manager for services in process, on a virtual clock, next to moto.
 
 It assembles; each service's behaviour lives in its own module.
 """
@@ -42,14 +42,12 @@ class AwsStandIn:
     ```
 
     Services that the stand-in models itself answer first; moto answers the rest (SNS, SQS, DynamoDB, STS, …).
-    Make clients inside the block.
+    Create clients inside the block.
 
     Args:
-        clock: virtual time; a new one where None.
-        seed: makes everything random repeatable.
+        clock: virtual time; a new clock if None.
+        seed: of all random numbers.
         region: region of the environment.
-
-    Since 0.1.
     """
 
     account_id: ClassVar[str] = "123456789012"  # moto's

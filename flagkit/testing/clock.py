@@ -1,6 +1,6 @@
-"""A clock that moves only when told, and runs what was planned on the way.
+"""A clock that moves only when told, and runs the callbacks that fall due.
 
-It holds no service behaviour: services ask it for the time and plan callbacks on it.
+It has no service behaviour: services read the time and plan callbacks on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DEFAULT_START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)  # a Monday morning
 
 @dataclass(order=True, slots=True)
 class Planned:
-    """One planned callback; `cancel()` takes it back. Since 0.1."""
+    """One planned callback; `cancel()` removes it."""
 
     due_s: float
     number: int
@@ -24,7 +24,7 @@ class Planned:
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
-        """Takes the callback back; harmless when it has run."""
+        """Cancel the callback; does nothing if it has run."""
         self.cancelled = True
 
 
@@ -32,12 +32,10 @@ class VirtualClock:
     """A clock for tests and simulations; fulfils the clock ports of flagkit and canary.
 
     `sleep` and `advance` move time; callbacks planned by `call_at`, `call_after` and `call_every` run in order of their
-    time, and each sees the clock at its own time. A callback that sleeps moves time for everybody behind it.
+    time, and each sees the clock at its own time. A callback that sleeps moves time for all later callbacks.
 
     Args:
         start: aware time at which the clock starts.
-
-    Since 0.1.
     """
 
     def __init__(self, start: datetime = DEFAULT_START) -> None:
@@ -51,7 +49,7 @@ class VirtualClock:
         return self._start + timedelta(seconds=self._elapsed_s)
 
     def monotonic(self) -> float:
-        """Virtual seconds since the clock was made."""
+        """Virtual seconds since the clock was created."""
         return self._elapsed_s
 
     def epoch_s(self) -> float:
@@ -59,11 +57,11 @@ class VirtualClock:
         return self._start.timestamp() + self._elapsed_s
 
     def sleep(self, seconds: float) -> None:
-        """Moves time by so many seconds without waiting."""
+        """Move time forward without waiting."""
         self.advance(seconds)
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Moves time forward and runs every callback that falls due.
+        """Move time forward and run every callback that falls due.
 
         Args:
             seconds: how far; 0 runs what is due now.
@@ -72,30 +70,30 @@ class VirtualClock:
             ValueError: if seconds is negative.
         """
         if not seconds >= 0:
-            message = f"time can't be moved by {seconds} s"
+            message = f"time can't move by {seconds} s; give 0 or more"
             raise ValueError(message)
         self._run_to(self._elapsed_s + seconds)
 
     def advance_to(self, when: datetime) -> None:
-        """Moves time forward to a moment; a moment in the past only runs what is due."""
+        """Move time forward to a moment; a past moment only runs what is due."""
         self._run_to(max(self._elapsed_s, (when - self._start).total_seconds()))
 
     def call_at(self, when: datetime, callback: Callable[[], object]) -> Planned:
-        """Plans a callback for a moment; a past moment means at the next advance."""
+        """Plan a callback for a moment; a past moment means at the next advance."""
         return self._plan((when - self._start).total_seconds(), callback)
 
     def call_after(self, seconds: float, callback: Callable[[], object]) -> Planned:
-        """Plans a callback for so many seconds from now."""
+        """Plan a callback for a number of seconds from now."""
         return self._plan(self._elapsed_s + seconds, callback)
 
     def call_every(self, interval_s: float, callback: Callable[[], object]) -> Callable[[], None]:
-        """Plans a callback again and again, first after one interval.
+        """Plan a repeated callback, first after one interval.
 
         Returns:
             a function that ends the repetition.
         """
         if not interval_s > 0:
-            message = "a repetition needs an interval above 0 s"
+            message = f"the interval must be above 0 s, not {interval_s}"
             raise ValueError(message)
         current: list[Planned] = []
         stopped = False
@@ -105,13 +103,13 @@ class VirtualClock:
             stopped = True
             current[0].cancel()
 
-        def turn(due_s: float) -> None:
+        def run(due_s: float) -> None:
             callback()
             if not stopped:
-                current[:] = [self._plan(due_s + interval_s, lambda: turn(due_s + interval_s))]
+                current[:] = [self._plan(due_s + interval_s, lambda: run(due_s + interval_s))]
 
         first_s = self._elapsed_s + interval_s
-        current.append(self._plan(first_s, lambda: turn(first_s)))
+        current.append(self._plan(first_s, lambda: run(first_s)))
         return stop
 
     def _plan(self, due_s: float, callback: Callable[[], object]) -> Planned:
@@ -126,5 +124,5 @@ class VirtualClock:
                 continue
             self._elapsed_s = max(self._elapsed_s, planned.due_s)
             planned.callback()
-        # A callback may itself have slept beyond the target.
+        # A callback can itself have slept beyond the target.
         self._elapsed_s = max(self._elapsed_s, target_s)

@@ -1,4 +1,4 @@
-"""A profile that is set up and deployed to in one line, through an ordinary boto3 client."""
+"""A profile that is created and deployed to in one line, through an ordinary boto3 client."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ class AppConfigFlags:
         environment: name.
         profile: name.
         feature_flags: whether the profile has AWS's type for flags instead of Freeform.
-
-    Since 0.1.
     """
 
     def __init__(
@@ -52,7 +50,7 @@ class AppConfigFlags:
         self.strategy_id = self.strategy()
 
     def strategy(self, *, duration_min: int = 0, step_percent: float = 100, bake_min: int = 0) -> str:
-        """The id of a new deployment strategy."""
+        """Create a deployment strategy and return its id."""
         answer = self.client.create_deployment_strategy(
             Name=f"{duration_min}-{step_percent}-{bake_min}",
             DeploymentDurationInMinutes=duration_min,
@@ -64,7 +62,7 @@ class AppConfigFlags:
         return strategy_id
 
     def save(self, document: bytes | Mapping[str, object], *, label: str | None = None) -> int:
-        """Saves a version and returns its number; flags may be given in short form: `{"new_checkout": True}`."""
+        """Save a version and return its number; flags can have the short form: `{"new_checkout": True}`."""
         params: dict[str, Any] = {} if label is None else {"VersionLabel": label}
         answer = self.client.create_hosted_configuration_version(
             ApplicationId=self.application_id,
@@ -79,11 +77,11 @@ class AppConfigFlags:
     def deploy(
         self, document: bytes | Mapping[str, object], *, label: str | None = None, strategy_id: str | None = None
     ) -> int:
-        """Saves a version, starts its deployment, and returns the deployment's number."""
+        """Save a version, start its deployment and return the deployment's number."""
         return self.start(str(self.save(document, label=label)), strategy_id=strategy_id)
 
     def start(self, version: str, *, strategy_id: str | None = None) -> int:
-        """Starts the deployment of a version, by number or label, and returns its number."""
+        """Start the deployment of a version, by number or label, and return its number."""
         answer = self.client.start_deployment(
             ApplicationId=self.application_id,
             EnvironmentId=self.environment_id,

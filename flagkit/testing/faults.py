@@ -1,6 +1,6 @@
-"""Faults on demand: what a call meets instead of, or besides, a proper answer.
+"""Fault injection: which fault an AWS call gets instead of, or in addition to, a proper answer.
 
-It decides which fault a call meets; the wire carries it out.
+It selects the fault of a call; the wire applies it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 
 class Fault(StrEnum):
-    """What can go wrong with one AWS call. Since 0.1."""
+    """What can go wrong with one AWS call."""
 
     THROTTLED = "throttled"
     """429 or the service's throttling error; the call did not happen."""
@@ -31,17 +31,15 @@ class Fault(StrEnum):
 
 @dataclass(slots=True)
 class FaultRule:
-    """Which calls meet which fault.
+    """Which calls get which fault.
 
     Attributes:
         fault: what happens.
         calls: pattern over `service.Operation`, e.g. `lambda.*` or `lambda.UpdateAlias`.
-        times: how many more calls meet it; None for all.
+        times: how many more calls get it; None for all.
         probability_ratio: chance of each matching call, 0 to 1.
         skip: how many matching calls pass first.
         delay_s: virtual seconds, for SLOW.
-
-    Since 0.1.
     """
 
     fault: Fault
@@ -53,12 +51,10 @@ class FaultRule:
 
 
 class Faults:
-    """The faults that are on, asked once per call.
+    """The active faults, consulted once per call.
 
     Args:
-        seed: makes the random ones repeatable.
-
-    Since 0.1.
+        seed: of the random faults.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -75,7 +71,7 @@ class Faults:
         skip: int = 0,
         delay_s: float = 0.0,
     ) -> FaultRule:
-        """Turns a fault on and returns its rule, for `remove`."""
+        """Add a fault and return its rule, for `remove`."""
         rule = FaultRule(fault, calls, times, probability_ratio, skip, delay_s)
         self._rules.append(rule)
         return rule
@@ -87,8 +83,8 @@ class Faults:
         *,
         faults: Sequence[Fault] = (Fault.THROTTLED, Fault.SERVER_ERROR, Fault.LOST_ANSWER, Fault.UNREACHABLE),
     ) -> None:
-        """Lets a share of all matching calls meet one of several faults, each equally often."""
-        # Rules are asked in turn, so each must be conditional on the earlier ones not having struck.
+        """Give a share of all matching calls one of several faults, each equally often."""
+        # Rules are tried in turn, so each is conditional on the earlier ones not having applied.
         share = probability_ratio / len(faults)
         left = 1.0
         for fault in faults:
@@ -96,15 +92,15 @@ class Faults:
             left -= share
 
     def remove(self, rule: FaultRule) -> None:
-        """Turns one fault off."""
+        """Remove one fault."""
         self._rules.remove(rule)
 
     def clear(self) -> None:
-        """Turns all faults off."""
+        """Remove all faults."""
         self._rules.clear()
 
     def next_fault(self, call: str) -> FaultRule | None:
-        """The fault that this call meets, if any; counts it.
+        """Return the fault of this call, if any, and count it.
 
         Args:
             call: `service.Operation`, e.g. `lambda.UpdateAlias`.

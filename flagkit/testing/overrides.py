@@ -1,4 +1,4 @@
-"""Flags that answer as a test wants, for the length of a block."""
+"""Flag answers that a test sets for the duration of a block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOTHING: Forced = MappingProxyType({})
 
 @contextmanager
 def override(flags: Flags, /, *, all_threads: bool = False, **values: object) -> Iterator[None]:
-    """Lets flags answer otherwise inside the block.
+    """Override flags inside the block.
 
     ```python
     with override(flags, new_checkout=True, colour="red"):
@@ -34,9 +34,8 @@ def override(flags: Flags, /, *, all_threads: bool = False, **values: object) ->
     Args:
         flags: the client.
         all_threads: whether every thread of the process sees them.
-        **values: a boolean switches the flag, anything else is its attribute `value`; a mapping is its whole entry.
-
-    Since 0.1.
+        **values: a boolean turns the flag on or off, anything else is its attribute `value`; a mapping is its whole
+            entry.
     """
     if all_threads:
         everywhere = fixed(values, version="override")
@@ -51,7 +50,7 @@ def override(flags: Flags, /, *, all_threads: bool = False, **values: object) ->
     def forced_here(below: FlagTable) -> FlagTable:
         return Overlay({key: partial(_answer, forced, below, key) for key in values}, below)
 
-    # Not reset afterwards: the variable dies with this block, and a generator may end in another context.
+    # Not reset afterwards: the variable dies with this block, and a generator can end in another context.
     forced.set(Snapshot.from_document(short_form(values), version="override").flags)
     flags.add_override(forced_here)
     try:
@@ -68,7 +67,7 @@ def _answer(
 
 
 def combinations(*keys: str, **values: Sequence[object]) -> list[dict[str, object]]:
-    """All combinations of flags, for `pytest.mark.parametrize`.
+    """Return all combinations of flags, for `pytest.mark.parametrize`.
 
     ```python
     @pytest.mark.parametrize("state", combinations("new_checkout", "dark_mode", colour=["red", "blue"]), ids=str)
@@ -79,8 +78,6 @@ def combinations(*keys: str, **values: Sequence[object]) -> list[dict[str, objec
     Args:
         *keys: flags that are on or off.
         **values: flags with other values.
-
-    Since 0.1.
     """
     choices: dict[str, Sequence[object]] = {**dict.fromkeys(keys, (True, False)), **values}
     return [dict(zip(choices, choice, strict=True)) for choice in itertools.product(*choices.values())]

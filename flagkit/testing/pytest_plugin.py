@@ -1,4 +1,4 @@
-"""Fixtures for users' tests; imports nothing heavy until a fixture is asked for."""
+"""Fixtures for users' tests; heavy imports happen when a fixture is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def virtual_clock() -> VirtualClock:
-    """A clock that moves only when told. Since 0.1."""
+    """A clock that moves only when told."""
     from flagkit.testing import VirtualClock
 
     return VirtualClock()
@@ -23,13 +23,13 @@ def virtual_clock() -> VirtualClock:
 
 @pytest.fixture
 def aws_seed() -> int:
-    """Seed of `aws`; override it to draw otherwise. Since 0.1."""
+    """Seed of `aws`; override this fixture to change it."""
     return 0
 
 
 @pytest.fixture
 def aws(virtual_clock: VirtualClock, aws_seed: int) -> Iterator[AwsStandIn]:
-    """AWS in process, on `virtual_clock`, through unmodified boto3 clients; make clients inside the test. Since 0.1."""
+    """AWS in process, on `virtual_clock`, through unmodified boto3 clients; create clients inside the test."""
     from flagkit.testing import AwsStandIn
 
     with AwsStandIn(clock=virtual_clock, seed=aws_seed) as stand_in:
@@ -38,7 +38,7 @@ def aws(virtual_clock: VirtualClock, aws_seed: int) -> Iterator[AwsStandIn]:
 
 @pytest.fixture
 def override_flags() -> Iterator[Callable[..., None]]:
-    """`override_flags(flags, new_checkout=True)`: flags answer so until the test ends. Since 0.1."""
+    """`override_flags(flags, new_checkout=True)`: these answers hold until the test ends."""
     from flagkit.testing import override
 
     with ExitStack() as stack:

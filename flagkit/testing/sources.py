@@ -1,4 +1,4 @@
-"""A source for tests that does what its script says."""
+"""A source for tests that follows a script."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ Step = Document | SourceError | Exception | Mapping[str, object] | None
 
 
 class ScriptedSource:
-    """Plays back documents and errors, one per fetch; "unchanged" when the script is over.
+    """Plays back documents and errors, one per fetch; "unchanged" after the end of the script.
 
     A step is a `Document`, an error to raise, None for "unchanged", or flags in short form: `{"checkout": True}`.
     `failure`, while set, is raised by every fetch instead.
-
-    Since 0.1.
     """
 
     def __init__(self, *script: Step, url: str = "scripted:", poll_interval_s: float = 60.0) -> None:
@@ -31,7 +29,7 @@ class ScriptedSource:
         self.closed = False
 
     def fetch(self) -> Document | None:
-        """The next step of the script."""
+        """Return or raise the next step of the script."""
         self.fetches += 1
         if self.failure is not None:
             raise self.failure
@@ -44,9 +42,9 @@ class ScriptedSource:
         return Document(content, content_version(content))
 
     def reset(self) -> None:
-        """Counts."""
+        """Count the calls."""
         self.resets += 1
 
     def close(self) -> None:
-        """Notes it."""
+        """Record the call."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""Which flags the code under test asked for, for whom, and what it was told."""
+"""Records which flags the code under test reads, for which user, and the answers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from flagkit.core.evaluation import Evaluation
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer that was given.
+    """One recorded answer.
 
     Attributes:
         flag: the flag's key.
-        user_id: for whom.
+        user_id: the user.
         enabled: whether the flag was on.
         variant: the variant, if the flag has any.
-        error: what was wrong with the question, e.g. FLAG_NOT_FOUND; None if nothing.
-
-    Since 0.1.
+        error: the error code, for example FLAG_NOT_FOUND; None without an error.
     """
 
     flag: str
@@ -33,7 +31,7 @@ class Answer:
 
 @contextmanager
 def answers_of(flags: Flags) -> Iterator[list[Answer]]:
-    """Collects the answers that are given inside the block.
+    """Collect the answers of reads inside the block.
 
     ```python
     with answers_of(flags) as answers:
@@ -41,16 +39,14 @@ def answers_of(flags: Flags) -> Iterator[list[Answer]]:
     assert [answer.flag for answer in answers] == ["new_checkout"]
     assert not [answer for answer in answers if answer.error]      # no flag that doesn't exist
     ```
-
-    Since 0.1.
     """
     answers: list[Answer] = []
 
-    def note(evaluation: Evaluation, user_id: object) -> None:
+    def record(evaluation: Evaluation, user_id: object) -> None:
         error = None if evaluation.error is None else str(evaluation.error)
         answers.append(Answer(evaluation.key, user_id, evaluation.enabled, evaluation.variant, error))
 
-    stop = flags.watch(note)
+    stop = flags.watch(record)
     try:
         yield answers
     finally:

@@ -29,11 +29,9 @@ class ServiceError(Exception):
 
     Args:
         code: the error's name in the service model.
-        message: what the service says.
-        status: HTTP status; the modelled one where None.
+        message: the service's message.
+        status: HTTP status; the modelled one if None.
         members: further modelled members, e.g. `Details`.
-
-    Since 0.1.
     """
 
     def __init__(self, code: str, message: str, *, status: int | None = None, **members: Any) -> None:
@@ -52,8 +50,6 @@ class CallRecord:
         at: virtual time.
         call: `service.Operation`.
         outcome: `ok`, the error's code, or the fault's name.
-
-    Since 0.1.
     """
 
     at: datetime
@@ -63,7 +59,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What a service may want to know besides the parameters. Since 0.1."""
+    """What a service can use besides the parameters."""
 
     region: str
     access_key: str
@@ -74,7 +70,7 @@ class Service:
     """A service of the stand-in: one method per AWS operation, named as the operation.
 
     A method takes `(params, context)` with the decoded parameters, returns the answer's members, and raises
-    `ServiceError` for the rest. Since 0.1.
+    `ServiceError` for the rest.
     """
 
     service: ClassVar[str]
@@ -226,5 +222,5 @@ def _before_send(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSR
     return _installed[-1].answer(_BOTO_NAMES.get(service_id, service_id), operation, request)
 
 
-# As moto does: every client made after this import asks the wire first.
+# As moto does: every client created after this import asks the wire first.
 BUILTIN_HANDLERS.insert(0, ("before-send", _before_send))

@@ -132,6 +132,28 @@ def test_an_object_question_without_value_gets_all_attributes():
     assert flags.object("limits", default=None)["depth"] == 3
 
 
+def test_an_object_of_another_kind_than_the_default_is_a_type_mismatch(caplog):
+    flags = of(items=["a", "b"], limits={"enabled": True, "depth": 3})
+    assert flags.object("items", default={}) == {}
+    assert "flag 'items' has a list value, but the default is an object" in caplog.text
+    assert flags.object("limits", default=[]) == []
+    assert "flag 'limits' has no attribute `value`, but the default is a list" in caplog.text
+    assert flags.object("items", default=[]) == ["a", "b"]
+    assert flags.object("absent", default={"a": 1}) == {"a": 1}
+
+
+def test_a_mismatch_names_both_types():
+    flags = of(text="red", plain=True, ratio=0.5, on={"enabled": True, "value": True})
+    wanted = {
+        ("integer", "text"): "flag 'text' has a string value, but an integer was requested",
+        ("string", "plain"): "flag 'plain' has no attribute `value`, but a string was requested",
+        ("integer", "ratio"): "flag 'ratio' has a number value, but an integer was requested",
+        ("number", "on"): "flag 'on' has a boolean value, but a number was requested",
+    }
+    for (kind, key), message in wanted.items():
+        assert flags.resolve(kind, key, default=None).message == message
+
+
 def test_all_flags_of_one_user_in_one_call():
     flags = of(a=True, b=False)
     answers = flags.all("42")

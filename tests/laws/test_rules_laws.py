@@ -16,7 +16,7 @@ from rule_generator import NOW, Generator
 from flagkit.core.bucketing import bucket
 from flagkit.core.context import bound
 from flagkit.core.evaluation import Evaluation, Reason
-from flagkit.core.explain import explain
+from flagkit.core.explanation import explain
 from flagkit.core.rules import ast
 from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule

@@ -24,7 +24,7 @@ from flagkit.errors import (
     Violation,
 )
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.schedule import delay_after_failure
+from flagkit.runtime.refresher import delay_after_failure
 from flagkit.sources.aws import translate
 
 if TYPE_CHECKING:

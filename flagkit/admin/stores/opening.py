@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flagkit.admin.stores.base import FlagStore
 from flagkit.errors import SourceUrlError
 from flagkit.runtime.clock import Clock
-from flagkit.sources.addresses import default_url, parse
+from flagkit.sources.urls import default_url, parse
 
 if TYPE_CHECKING:
     import boto3

@@ -1,6 +1,6 @@
 """What a whole document must satisfy beyond its shape: variants, rules, declared and required attributes.
 
-Yields violations in AWS's words, names and locations (appconfig.md §1.1 and the recordings of 2026-09-28 behind it).
+Yields violations with AWS's names and locations (appconfig.md §1.1 and the recordings of 2026-09-28 behind it).
 Decides nothing about storing or serving. Locations of attribute values inside variants are inferred: no recording
 shows one.
 """
@@ -37,7 +37,7 @@ Attributes = Mapping[str, AttributeDefinition]
 
 
 def violations(document: DocumentShape) -> Iterator[Violation]:
-    """Yield everything AWS would refuse, in document order. Since 0.1."""
+    """Yield every violation that AWS would report, in document order."""
     for key, definition in document.flags.items():
         yield from _check_definition(definition, f"flags.{key}")
     for key, value in document.values.items():
@@ -46,7 +46,7 @@ def violations(document: DocumentShape) -> Iterator[Violation]:
 
 
 def warnings(document: DocumentShape) -> Iterator[Violation]:
-    """Yield what AWS takes although its published schema forbids it. Since 0.1."""
+    """Yield what AWS accepts although its published schema forbids it."""
     for key, value in document.values.items():
         if len(value.variants) > MAX_VARIANTS:
             # 33 entries were accepted natively, one more than the published schema allows (appconfig.md §1.1).
@@ -67,7 +67,7 @@ def _check_flag(value: FlagValue, attributes: Attributes, location: str) -> Iter
         return
     if value.enabled is not None or value.attributes:
         refused = {"enabled": value.enabled, **value.attributes}
-        text = "a flag with variants carries enabled and attributes in its variants, not beside them"
+        text = "a flag with variants must have enabled and attributes in its variants only"
         yield broken("StrictVariants", location, refused, text)
     yield from _check_order(value.variants, f"{location}._variants")
     for index, variant in enumerate(value.variants):
@@ -85,10 +85,10 @@ def _check_order(variants: tuple[Variant, ...], location: str) -> Iterator[Viola
     for variant in ruled:
         if not variant.rule:
             place = f"{location}.variants.{variant.name}.rule"
-            yield broken("NonEmpty", place, "", "every variant but the last, the default, needs a rule")
+            yield broken("NonEmpty", place, "", "every variant except the last, the default, needs a rule")
     if default.rule:
         place = f"{location}.variants.{default.name}.rule"
-        yield broken("Empty", place, default.rule, "the last variant is the default and has no rule")
+        yield broken("Empty", place, default.rule, "the last variant is the default and must not have a rule")
 
 
 def _check_rule(rule: str, location: str) -> Iterator[Violation]:
@@ -111,9 +111,14 @@ def _check_attributes(
         else:
             known = " ".join(f"{name}:{_go_text(item)}" for name, item in sorted(attributes.items()))
             entry: JsonValue = {"Key": key, "Value": value}
-            yield broken(f"Satisfies(map[{known}])", f"{values_at}.{key}", entry, "is not declared as an attribute")
+            yield broken(f"Satisfies(map[{known}])", f"{values_at}.{key}", entry, "is not a declared attribute")
     if len(values) > MAX_ATTRIBUTES:
-        yield broken(f"MaxEntries({MAX_ATTRIBUTES})", values_at, len(values), f"more than {MAX_ATTRIBUTES} attributes")
+        yield broken(
+            f"MaxEntries({MAX_ATTRIBUTES})",
+            values_at,
+            len(values),
+            f"must not have more than {MAX_ATTRIBUTES} attributes",
+        )
     missing = [key for key in sorted(attributes) if key not in values and _is_required(attributes[key])]
     if missing:
         declared: JsonValue = {name: _go_json(item) for name, item in sorted(attributes.items())}
@@ -127,7 +132,7 @@ def _is_required(attribute: AttributeDefinition) -> bool:
     return attribute.constraints is not None and attribute.constraints.required
 
 
-# The refused value of some violations is AWS's own struct. Reproduced because a tool may already read it.
+# The refused value of some violations is AWS's own struct. Reproduced because tools can depend on it.
 def _go_json(attribute: AttributeDefinition) -> dict[str, JsonValue]:
     return {"Constraints": _go_constraints(attribute.constraints), "Description": attribute.description or ""}
 

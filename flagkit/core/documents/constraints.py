@@ -29,7 +29,7 @@ _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 def read_toggle(value: object) -> object:
-    """Read `enabled` as leniently as AWS does: booleans, Go's boolean words, and null as false. Since 0.1."""
+    """Read `enabled` as leniently as AWS does: booleans, Go's boolean texts, and null as false."""
     if isinstance(value, bool):
         return value
     if value is None or (isinstance(value, str) and value in _FALSE):
@@ -60,7 +60,7 @@ class Model(BaseModel):
 
 
 class StringConstraints(Model):
-    """Constraints of a text attribute; `pattern` (RE2, unanchored) and `enum` exclude each other. Since 0.1."""
+    """Constraints of a text attribute; `pattern` (RE2, unanchored) and `enum` exclude each other."""
 
     type: Literal["string"] = "string"
     required: Toggle = False
@@ -69,7 +69,7 @@ class StringConstraints(Model):
 
 
 class NumberConstraints(Model):
-    """Constraints of a number attribute; both bounds are inclusive. Since 0.1."""
+    """Constraints of a number attribute; both bounds are inclusive."""
 
     type: Literal["number"] = "number"
     required: Toggle = False
@@ -78,7 +78,7 @@ class NumberConstraints(Model):
 
 
 class BooleanConstraints(Model):
-    """Constraints of a true/false attribute. Since 0.1."""
+    """Constraints of a true/false attribute."""
 
     type: Literal["boolean"] = "boolean"
     required: Toggle = False
@@ -88,7 +88,7 @@ ElementConstraints = Annotated[StringConstraints | NumberConstraints, Field(disc
 
 
 class ArrayConstraints(Model):
-    """Constraints of a list attribute and of each of its elements. Since 0.1."""
+    """Constraints of a list attribute and of each of its elements."""
 
     type: Literal["array"] = "array"
     required: Toggle = False
@@ -99,7 +99,7 @@ Constraints = StringConstraints | NumberConstraints | BooleanConstraints | Array
 
 
 def shown(value: JsonValue) -> str:
-    """Print a refused value as AWS does: text bare, everything else as compact JSON, here cut to 1,024 characters."""
+    """Print a refused value as AWS does: text bare, everything else as compact JSON, shortened to 1,024 characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= MAX_SHOWN_VALUE_LENGTH else text[:MAX_SHOWN_VALUE_LENGTH] + "…"
 
@@ -110,7 +110,7 @@ def broken(constraint: str, location: str, value: JsonValue, message: str, reaso
 
 
 def check_definition(constraints: Constraints, location: str) -> Iterator[Violation]:
-    """Yield what is wrong with declared constraints themselves, whatever the values are. Since 0.1."""
+    """Yield the violations of declared constraints themselves, whatever the values are."""
     if isinstance(constraints, ArrayConstraints) and constraints.elements is not None:
         yield from check_definition(constraints.elements, f"{location}.elements")
     if not isinstance(constraints, StringConstraints) or constraints.pattern is None:
@@ -118,11 +118,11 @@ def check_definition(constraints: Constraints, location: str) -> Iterator[Violat
     if constraints.enum is not None:
         yield broken("PatternXorEnum", location, constraints.pattern, "declare a pattern or an enum, not both")
     if compile_pattern(constraints.pattern) is None:
-        yield broken("Regexp", f"{location}.pattern", constraints.pattern, "is not an RE2 pattern")
+        yield broken("Regexp", f"{location}.pattern", constraints.pattern, "is not a valid RE2 pattern")
 
 
 def check_value(constraints: Constraints | None, value: JsonValue, location: str) -> Iterator[Violation]:
-    """Yield what is wrong with one attribute value; without constraints only the format's limits count. Since 0.1."""
+    """Yield the violations of one attribute value; without constraints only the format's limits count."""
     match constraints:
         case StringConstraints():
             yield from _check_string(constraints, value, location)
@@ -144,10 +144,12 @@ def _check_string(
     constraints: StringConstraints, value: JsonValue, location: str, kind: str = "AttributeType"
 ) -> Iterator[Violation]:
     if not isinstance(value, str):
-        yield broken(f"{kind}(string)", location, value, "must be text")
+        yield broken(f"{kind}(string)", location, value, "must be a string")
         return
     if len(value) > MAX_TEXT_LENGTH:
-        yield broken(f"MaxLength({MAX_TEXT_LENGTH})", location, value, f"has more than {MAX_TEXT_LENGTH} characters")
+        yield broken(
+            f"MaxLength({MAX_TEXT_LENGTH})", location, value, f"must not have more than {MAX_TEXT_LENGTH} characters"
+        )
     if constraints.enum is not None and value not in constraints.enum:
         names = ", ".join(constraints.enum)
         yield broken(f"OneOf({names})", location, value, f"must be one of {names}")

@@ -1,4 +1,4 @@
-"""The whole flag document: reading it, and every question asked of it. The parts are in the neighbouring files."""
+"""The whole flag document: parsing, checks, schema and its JSON. The parts are in the other files of this package."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ class FlagDocument(DocumentShape):
     """A valid AWS.AppConfig.FeatureFlags document, version "1".
 
     Build one with `parse`; the constructor checks shapes only.
-
-    Since 0.1.
     """
 
     @classmethod
@@ -44,7 +42,7 @@ class FlagDocument(DocumentShape):
             The document, with AWS's leniencies applied.
 
         Raises:
-            DocumentError: with one `Violation` for everything AWS would refuse.
+            DocumentError: with one `Violation` for each constraint that AWS would report.
         """
         decoded = _decode(content)
         try:
@@ -65,11 +63,11 @@ class FlagDocument(DocumentShape):
 
     @property
     def warnings(self) -> tuple[Violation, ...]:
-        """What AWS takes although its published schema forbids it."""
+        """What AWS accepts although its published schema forbids it."""
         return tuple(checks.warnings(self))
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """Return the document as decoded JSON: sorted, without unknown keys, without invented timestamps."""
+        """Return the document as decoded JSON: sorted, without unknown keys, without added timestamps."""
         return saved.plain(self)
 
     def to_json(self) -> bytes:
@@ -81,9 +79,9 @@ def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
     try:
         data = _bytes(content)
     except (TypeError, ValueError, RecursionError) as error:
-        raise _error((broken("ValidJson", "", "", f"is not JSON: {error}"),)) from None
+        raise _error((broken("ValidJson", "", "", f"is not valid JSON: {error}"),)) from None
     if len(data) > MAX_BYTES:
-        raise _error((broken("PayloadTooLarge", "", len(data), f"{len(data):,} bytes, more than {MAX_BYTES:,}"),))
+        raise _error((broken("PayloadTooLarge", "", len(data), f"{len(data):,} bytes, the limit is {MAX_BYTES:,}"),))
     try:
         # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
         text = data.decode("utf-8-sig")
@@ -91,7 +89,7 @@ def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not JSON: {error}"),)) from None
+        raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not valid JSON: {error}"),)) from None
     return value
 
 
@@ -102,7 +100,7 @@ def _bytes(content: bytes | str | Mapping[str, JsonValue]) -> bytes:
 
 
 def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violation]:
-    """Check the flags whose shape is right, so that one answer names everything that is wrong."""
+    """Check the flags with a valid shape, so that one error names every violation."""
     keys = {details["loc"][1] for details in wrong if len(details["loc"]) > 1}
     if not isinstance(decoded, dict) or any(len(details["loc"]) < 2 for details in wrong):
         return
@@ -151,10 +149,10 @@ def _from_pydantic(details: ErrorDetails) -> Violation:
             constraint, message = f"Regexp({context['pattern']})", f"must match {context['pattern']}"
         case "string_too_long":
             limit = context["max_length"]
-            constraint, message = f"MaxLength({limit})", f"has more than {limit:,} characters"
+            constraint, message = f"MaxLength({limit})", f"must not have more than {limit:,} characters"
         case "too_long":
             limit = context["max_length"]
-            constraint, message, value = f"MaxEntries({limit})", f"has more than {limit} entries", ""
+            constraint, message, value = f"MaxEntries({limit})", f"must not have more than {limit} entries", ""
         case _:
             invalid = "Invalid"
             constraint, message = _TYPES.get(kind, kind), details["msg"]

@@ -6,13 +6,14 @@ the service stores is in `saved`. Never used on the read path (decision 0004).
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, StrictStr
 from pydantic_core import PydanticCustomError
 
 from flagkit.core.documents.constraints import Constraints, Model, OptionalToggle, Text, Toggle
-from flagkit.core.documents.timestamps import is_full_timestamp
 
 MAX_ATTRIBUTES = 25
 MAX_VARIANTS = 32
@@ -21,14 +22,31 @@ MAX_RULE_LENGTH = 16_384
 KEY_PATTERN = r"^[a-z][a-zA-Z0-9_-]{0,63}$"
 NAME_PATTERN = r"^[^\n]{1,64}$"
 
-# Keys of a value entry that are not attributes.
-VALUE_KEYS = frozenset({"enabled", "_variants", "_createdAt", "_updatedAt"})
+_FULL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def is_full_timestamp(text: str) -> bool:
+    """Tell whether text is a full RFC 3339 timestamp with a zone, the only form AWS takes back."""
+    if _FULL.fullmatch(text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text[:19])
+    except ValueError:
+        return False
+    return True
+
+
+def aws_timestamp(now: datetime) -> str:
+    """Print an aware datetime as AWS does: UTC, milliseconds, trailing zeros left out (`…:57.65Z`)."""
+    moment = now.astimezone(UTC)
+    fraction = f".{moment.microsecond // 1000:03d}".rstrip("0").rstrip(".")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
 
 
 def _not_reserved(key: str) -> str:
     if key == "enabled":
         kind = "AttributeKey"
-        raise PydanticCustomError(kind, "an attribute may not be called enabled")
+        raise PydanticCustomError(kind, "an attribute can't be named enabled")
     return key
 
 
@@ -44,7 +62,7 @@ def _null_is_empty(value: object) -> object:
     return {} if value is None else value
 
 
-def _null_is_nothing(value: object) -> object:
+def _null_is_no_variants(value: object) -> object:
     return () if value is None else value
 
 
@@ -56,21 +74,21 @@ Timestamp = Annotated[StrictStr, AfterValidator(_full_timestamp)]
 
 
 class Deprecation(Model):
-    """The plan to remove a flag; AWS knows only the status `planned`. Since 0.1."""
+    """The plan to remove a flag; AWS knows only the status `planned`."""
 
     status: Literal["planned"] = "planned"
     date: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
 
 
 class AttributeDefinition(Model):
-    """One declared attribute of a flag. Since 0.1."""
+    """One declared attribute of a flag."""
 
     description: Text | None = None
     constraints: Annotated[Constraints, Field(discriminator="type")] | None = None
 
 
 class FlagDeclaration(Model):
-    """What a flag is called and which attributes it may carry (`flags.<key>`). Since 0.1."""
+    """A flag's name, description and declared attributes (`flags.<key>`)."""
 
     name: OptionalName | None = None
     description: Text | None = None
@@ -84,7 +102,7 @@ class FlagDeclaration(Model):
 
 
 class Variant(Model):
-    """One variant; the last of a flag is its default and has no rule. Since 0.1."""
+    """One variant; the last of a flag is its default and has no rule."""
 
     name: Name
     enabled: Toggle
@@ -95,13 +113,15 @@ class Variant(Model):
 
 
 class FlagValue(Model):
-    """What a flag answers (`values.<key>`): an on/off switch with attribute values, or ordered variants. Since 0.1."""
+    """A flag's state (`values.<key>`): on or off with attribute values, or ordered variants."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
 
     enabled: OptionalToggle = None
-    variants: Annotated[tuple[Variant, ...], BeforeValidator(_null_is_nothing)] = Field(default=(), alias="_variants")
+    variants: Annotated[tuple[Variant, ...], BeforeValidator(_null_is_no_variants)] = Field(
+        default=(), alias="_variants"
+    )
     created_at: Timestamp | None = Field(default=None, alias="_createdAt")
     updated_at: Timestamp | None = Field(default=None, alias="_updatedAt")
 
@@ -117,7 +137,7 @@ class FlagValue(Model):
 
 
 class DocumentShape(Model):
-    """The three top-level parts; `FlagDocument` adds everything that can be asked of a whole document. Since 0.1."""
+    """The three top-level parts; `FlagDocument` adds parsing and checks of the whole document."""
 
     version: Literal["1"]
     flags: Annotated[dict[FlagKey, FlagDeclaration], BeforeValidator(_null_is_empty)] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The forms the service makes of a document: what it stores, and what it hands to a plain client.
+"""The forms that the service derives from a document: what it stores, and what it delivers to a plain client.
 
 Pure: the clock and the previously stored version are arguments. The in-process AppConfig stand-in calls exactly this.
 """
@@ -11,8 +11,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from flagkit.core.documents.models import DocumentShape, FlagDeclaration, FlagValue, Variant
-from flagkit.core.documents.timestamps import aws_timestamp
+from flagkit.core.documents.models import DocumentShape, FlagDeclaration, FlagValue, Variant, aws_timestamp
 
 Json = dict[str, JsonValue]
 
@@ -22,7 +21,7 @@ _EMPTY: tuple[JsonValue, ...] = (None, "", {}, [])
 
 
 def plain(document: DocumentShape) -> Json:
-    """Return the document as AWS stores it, but with only those timestamps it carries itself. Since 0.1.
+    """Return the document as AWS stores it, but with only those timestamps it carries itself.
 
     Keys are sorted, unknown ones gone, `enabled` is a boolean, and empty optional parts are left out.
     """
@@ -32,7 +31,7 @@ def plain(document: DocumentShape) -> Json:
 
 
 def normalise(document: DocumentShape, *, previous: Mapping[str, JsonValue] | None, now: datetime) -> Json:
-    """Return what CreateHostedConfigurationVersion stores for this document. Since 0.1.
+    """Return what CreateHostedConfigurationVersion stores for this document.
 
     Args:
         document: a valid document.
@@ -40,7 +39,7 @@ def normalise(document: DocumentShape, *, previous: Mapping[str, JsonValue] | No
         now: the service's clock.
 
     Returns:
-        The stored form. It equals `previous` when nothing changed: then the service makes no new version.
+        The stored form. It equals `previous` when nothing changed: then the service creates no new version.
     """
     saved = plain(document)
     stamp = aws_timestamp(now)
@@ -52,7 +51,7 @@ def normalise(document: DocumentShape, *, previous: Mapping[str, JsonValue] | No
 
 
 def serialise(saved: Mapping[str, JsonValue]) -> bytes:
-    r"""Print a stored form the way the service does: compact, with `<`, `>` and `&` as `\u003c`, … . Since 0.1."""
+    r"""Print a stored form the way the service does: compact, with `<`, `>` and `&` as `\u003c`, … ."""
     text = json.dumps(_go_numbers(dict(saved)), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -60,7 +59,7 @@ def serialise(saved: Mapping[str, JsonValue]) -> bytes:
 
 
 def reduce(document: DocumentShape) -> Json:
-    """Return the JSON a plain client gets: default variants only, attributes only where enabled. Since 0.1.
+    """Return the JSON that a plain client receives: default variants only, attributes only where enabled.
 
     A flag with variants is marked by `_variant`; its rules and other variants are not there (appconfig.md §3.1).
     """

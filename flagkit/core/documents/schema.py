@@ -1,9 +1,9 @@
 """A JSON Schema of the flag document, for use as an AppConfig validator of a freeform profile.
 
-Written by hand, because AppConfig takes the word draft-07 but runs draft-04: `const` is ignored, a numeric
-`exclusiveMinimum` and boolean schemas are errors, external `$ref` is refused (recordings of 2026-09-28). Only words
-that mean the same in both are used. It takes everything `FlagDocument.parse` takes; rules, and what parts mean to each
-other, are not its job.
+Written by hand, because AppConfig accepts the name draft-07 but runs draft-04: `const` is ignored, a numeric
+`exclusiveMinimum` and boolean schemas are errors, external `$ref` is refused (recordings of 2026-09-28). Only keywords
+that mean the same in both are used. It accepts everything `FlagDocument.parse` accepts; it does not check rules, or how
+parts relate to each other.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from pydantic import JsonValue
 from flagkit.core.documents.constraints import MAX_ENUM_ITEMS, MAX_TEXT_LENGTH
 from flagkit.core.documents.models import KEY_PATTERN, MAX_ATTRIBUTES, MAX_RULE_LENGTH, NAME_PATTERN
 
-MAX_SCHEMA_LENGTH = 32_768
-
 Json = dict[str, JsonValue]
 
 _TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"
 
 
 def json_schema() -> Json:
-    """Return the schema. Since 0.1."""
+    """Return the schema."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "AWS.AppConfig.FeatureFlags version 1",

@@ -1,4 +1,4 @@
-"""Lint of flag documents: what AWS refuses, and what it takes although it was hardly meant. Pure.
+"""Lint of flag documents: what AWS refuses, and likely mistakes that it accepts. Pure.
 
 Authoring only: it reads documents through `flagkit.core.documents` and so imports pydantic (decision 0004).
 """

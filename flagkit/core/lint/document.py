@@ -1,4 +1,4 @@
-"""Checks a whole document: what AWS refuses, and what it takes that was hardly meant. Pure: `now` is given."""
+"""Checks a whole document: what AWS refuses, and likely mistakes that it accepts. Pure: `now` is an argument."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from datetime import date, datetime
 
 from flagkit.core.context import boolean_of
 from flagkit.core.documents import MAX_BYTES, FlagDocument, FlagValue
-from flagkit.core.lint.findings import Finding, Severity
-from flagkit.core.lint.positions import line_and_column
-from flagkit.core.lint.reach import RuledVariant, draws, reach
+from flagkit.core.lint.findings import Finding, Severity, line_and_column
+from flagkit.core.lint.reach import RuledVariant, reach, split_lines
 from flagkit.core.lint.slips import rule_slips, unknown_keys, value_slips
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import DocumentError, RuleError, Violation
 
-_RULE_PLACE = re.compile(r"values\.([^.]+)\._variants\.(\d+)\.rule(?:\.|$)")
+_RULE_LOCATION = re.compile(r"values\.([^.]+)\._variants\.(\d+)\.rule(?:\.|$)")
 _LARGE_BYTES = MAX_BYTES * 9 // 10
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
@@ -29,15 +28,13 @@ def lint(
     previous: FlagDocument | None = None,
     known_keys: Collection[str] | None = None,
 ) -> tuple[Finding, ...]:
-    """Return everything that is wrong or doubtful in a document, the worst first.
+    """Return the errors and likely mistakes of a document, the most severe first.
 
     Args:
         content: the document as JSON.
-        now: the time at which schedules and removal dates are judged.
-        previous: the document that this one replaces; then percentages that would deal everybody anew are found.
+        now: the time for schedules and removal dates.
+        previous: the document that this one replaces; then percentages that would reassign all users are found.
         known_keys: the context keys that callers set; without them only misspelt ones are found.
-
-    Since 0.1.
     """
     data = content if isinstance(content, bytes) else content.encode()
     found: list[Finding] = []
@@ -52,32 +49,32 @@ def lint(
     except (ValueError, RecursionError) as error:
         found.append(_no_json(error))
     if document is not None:
-        found += _doubts(document, now, known_keys)
-        found += _reshuffled(previous, document) if previous is not None else ()
-        found += _spelt(raw)
+        found += _mistakes(document, now, known_keys)
+        found += _reassigned(previous, document) if previous is not None else ()
+        found += _enabled_as_text(raw)
     if len(data) >= _LARGE_BYTES:
         message = f"{len(data):,} of at most {MAX_BYTES:,} bytes"
-        found.append(Finding("large-document", Severity.WARNING, "", message, "Remove flags that are done."))
+        found.append(Finding("large-document", Severity.WARNING, "", message, "Remove flags that are no longer used."))
     text = data.decode("utf-8-sig", errors="replace")
-    placed = found if raw is None else [_placed(finding, text) for finding in found]
-    return tuple(sorted(placed, key=lambda finding: (_ORDER[finding.severity], finding.line, finding.column)))
+    located = found if raw is None else [_located(finding, text) for finding in found]
+    return tuple(sorted(located, key=lambda finding: (_ORDER[finding.severity], finding.line, finding.column)))
 
 
 def _violations(violations: tuple[Violation, ...], raw: object) -> Iterator[Finding]:
     for violation in violations:
-        place = _RULE_PLACE.match(violation.location)
-        # AWS names a broken rule twice, as not empty and as not valid; the second says why.
-        if place is not None and violation.constraint == "Empty":
+        found_at = _RULE_LOCATION.match(violation.location)
+        # AWS reports an invalid rule twice, as not empty and as not valid; the second has the reason.
+        if found_at is not None and violation.constraint == "Empty":
             continue
-        caret, hint = _rule_fault(raw, place) if place is not None else ("", "")
+        caret, hint = _rule_fault(raw, found_at) if found_at is not None else ("", "")
         location = violation.location
         message = violation.message.removeprefix(f"{location}: ") or violation.reason or violation.constraint
         reason = f" ({violation.reason})" if violation.reason else ""
         yield Finding(violation.constraint, Severity.ERROR, location, f"{message}{reason}", hint, caret)
 
 
-def _rule_fault(raw: object, place: re.Match[str]) -> tuple[str, str]:
-    rule = _at(raw, ["values", place[1], "_variants", int(place[2]), "rule"])
+def _rule_fault(raw: object, found_at: re.Match[str]) -> tuple[str, str]:
+    rule = _at(raw, ["values", found_at[1], "_variants", int(found_at[2]), "rule"])
     try:
         parse_rule(rule if isinstance(rule, str) else "")
     except RuleError as error:
@@ -96,13 +93,13 @@ def _at(value: object, path: list[str | int]) -> object:
 
 def _no_json(error: Exception) -> Finding:
     if isinstance(error, json.JSONDecodeError):
-        message = f"is not JSON: {error.msg}"
+        message = f"is not valid JSON: {error.msg}"
         return Finding("ValidJson", Severity.ERROR, "", message, line=error.lineno, column=error.colno)
-    return Finding("ValidJson", Severity.ERROR, "", f"is not JSON: {error}")
+    return Finding("ValidJson", Severity.ERROR, "", f"is not valid JSON: {error}")
 
 
 def _rest(raw: object, violations: tuple[Violation, ...]) -> FlagDocument | None:
-    """Return the flags that AWS would take, so that one run finds everything."""
+    """Return the flags that AWS would accept, so that one run finds everything."""
     broken = {parts[1] for violation in violations if len(parts := violation.location.split(".")) > 1}
     if not isinstance(raw, dict) or any("." not in violation.location for violation in violations):
         return None
@@ -115,7 +112,7 @@ def _rest(raw: object, violations: tuple[Violation, ...]) -> FlagDocument | None
         return None
 
 
-def _doubts(document: FlagDocument, now: datetime, known_keys: Collection[str] | None) -> Iterator[Finding]:
+def _mistakes(document: FlagDocument, now: datetime, known_keys: Collection[str] | None) -> Iterator[Finding]:
     for warning in document.warnings:
         yield Finding(warning.constraint, Severity.WARNING, warning.location, warning.message)
     ruled = {key: _ruled(key, value) for key, value in document.values.items()}
@@ -142,48 +139,48 @@ def _ruled(key: str, value: FlagValue) -> list[RuledVariant]:
 def _declared(document: FlagDocument, now: datetime) -> Iterator[Finding]:
     for key, definition in document.flags.items():
         if key not in document.values:
-            message = f"flag {key} is declared and has no value: code gets its default"
-            yield Finding("no-value", Severity.NOTICE, f"flags.{key}", message, f"`flagkit off {key}` gives it one.")
+            message = f"flag {key} is declared but has no value: reads return the code's default"
+            yield Finding("no-value", Severity.NOTICE, f"flags.{key}", message, f"Run `flagkit off {key}` to set one.")
         day = None if definition.deprecation is None else definition.deprecation.date
         if day is not None and _is_past(day, now):
-            message = f"flag {key} was to be removed by {day}"
-            hint = f"`flagkit stale src/` shows where code uses it; then `flagkit delete {key}`."
+            message = f"the removal date of flag {key} has passed: {day}"
+            hint = f"Find its uses with `flagkit stale src/`, then run `flagkit delete {key}`."
             yield Finding("removal-due", Severity.WARNING, f"flags.{key}._deprecation.date", message, hint)
     for key in document.values:
         if key not in document.flags:
-            message = f"flag {key} has a value and is not declared: it has no name for people"
-            hint = f"`flagkit describe {key} --name …` declares it."
+            message = f"flag {key} has a value but no declaration, so it has no display name"
+            hint = f"Run `flagkit describe {key} --name …` to declare it."
             yield Finding("undeclared", Severity.NOTICE, f"values.{key}", message, hint)
 
 
 def _is_past(day: str, now: datetime) -> bool:
     try:
         return date.fromisoformat(day) < now.date()
-    except ValueError:  # AWS takes any digits
+    except ValueError:  # AWS accepts any digits
         return False
 
 
-def _reshuffled(previous: FlagDocument, document: FlagDocument) -> Iterator[Finding]:
+def _reassigned(previous: FlagDocument, document: FlagDocument) -> Iterator[Finding]:
     for key, value in document.values.items():
         before = [variant.rule for variant in _ruled(key, previous.values.get(key, FlagValue()))]
         ruled = _ruled(key, value)
-        old, new = draws(key, before), draws(key, [variant.rule for variant in ruled])
+        old, new = split_lines(key, before), split_lines(key, [variant.rule for variant in ruled])
         if old and new and not old & new:
-            message = f"the percentages of {key} draw by another seed or key than before: everybody is dealt anew"
-            hint = "Keep seed and key; then raising a percentage removes nobody."
+            message = f"the percentages of {key} use another seed or key than before: all users are reassigned"
+            hint = "Keep seed and key; then raising a percentage removes no user."
             yield Finding("reshuffle", Severity.WARNING, ruled[0].location, message, hint)
 
 
-def _spelt(raw: object) -> Iterator[Finding]:
-    """Yield switches written as text: AWS reads `"true"` as true, readers of the document may not."""
-    for location in _switches(raw):
+def _enabled_as_text(raw: object) -> Iterator[Finding]:
+    """Yield `enabled` values written as text: AWS reads `"true"` as true, other readers do not always."""
+    for location in _enabled_locations(raw):
         enabled = _at(raw, [int(part) if part.isdigit() else part for part in location.split(".")])
         if isinstance(enabled, str) and boolean_of(enabled) is not None:
-            message = f'enabled is the text "{enabled}"; AWS reads it as {enabled.lower()}, other readers may not'
+            message = f'enabled is the text "{enabled}"; AWS reads it as {enabled.lower()}, other readers do not always'
             yield Finding("type-slip", Severity.WARNING, location, message, "Write it without quotes.")
 
 
-def _switches(raw: object) -> Iterator[str]:
+def _enabled_locations(raw: object) -> Iterator[str]:
     values = _at(raw, ["values"])
     for key in values if isinstance(values, Mapping) else ():
         yield f"values.{key}.enabled"
@@ -192,6 +189,6 @@ def _switches(raw: object) -> Iterator[str]:
             yield f"values.{key}._variants.{index}.enabled"
 
 
-def _placed(finding: Finding, text: str) -> Finding:
+def _located(finding: Finding, text: str) -> Finding:
     line, column = line_and_column(text, finding.location)
     return replace(finding, line=line, column=column)

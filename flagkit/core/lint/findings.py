@@ -1,39 +1,43 @@
-"""What lint says: one finding, where it is, how bad it is and what to do. It must not look for anything itself."""
+"""One finding of lint: severity, location, message and hint. It must not check documents."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from json import JSONDecoder
 
 from flagkit.errors import RuleError
 
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = JSONDecoder()
+
 
 class Severity(StrEnum):
-    """How bad a finding is. Since 0.1."""
+    """The severity of a finding."""
 
     ERROR = "error"
     """AWS refuses the document."""
     WARNING = "warning"
-    """AWS takes it, but it doesn't do what it seems to say."""
+    """AWS accepts it, but it does not do what it seems to say."""
     NOTICE = "notice"
-    """It does what it says and could be tidier."""
+    """It does what it says, and could be simpler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that lint found.
+    """One finding of lint.
 
     Attributes:
         code: what kind of finding, e.g. `shadowed-split`; AWS's constraint name for an error.
-        severity: how bad it is.
+        severity: error, warning or notice.
         location: dotted path in the document, e.g. `values.checkout._variants.0.rule`; empty: the whole document.
         message: one sentence.
-        hint: what to do; may be empty.
-        caret: the line of a rule and a caret under the place, two lines; may be empty.
-        line: line of the place in the document's text, from 1; 0 where it isn't known.
-        column: column of the place, from 1; 0 where it isn't known.
-
-    Since 0.1.
+        hint: the next step; can be empty.
+        caret: the line of a rule and a caret under the position, two lines; can be empty.
+        line: line in the document's text, from 1; 0 if it isn't known.
+        column: column in that line, from 1; 0 if it isn't known.
     """
 
     code: str
@@ -46,20 +50,63 @@ class Finding:
     column: int = 0
 
     def to_text(self, name: str = "") -> str:
-        """Return the finding for a terminal: `flags.json:7:12: warning[code]: …`, the caret and the hint. Since 0.1."""
+        """Return the finding for a terminal: `flags.json:7:12: warning[code]: …`, the caret and the hint."""
         position = f"{self.line}:{self.column}" if self.line else ""
-        place = ":".join(part for part in (name, position) if part)
+        prefix = ":".join(part for part in (name, position) if part)
         head = f"{self.severity.value}[{self.code}]: {self.location or 'document'}: {self.message}"
-        lines = [f"{place}: {head}" if place else head]
+        lines = [f"{prefix}: {head}" if prefix else head]
         lines += [f"    {line}" for line in self.caret.splitlines()]
         lines += [f"  hint: {self.hint}"] if self.hint else []
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, str | int]:
-        """Return the finding as JSON data. Since 0.1."""
+        """Return the finding as JSON data."""
         return asdict(self)
 
 
 def caret_under(rule: str, position: int) -> str:
-    """Return the line of a rule that holds a position, and a caret under it, two lines. Since 0.1."""
+    """Return the line of a rule that holds a position, and a caret under it, two lines."""
     return RuleError("", reason="", position=position, rule=rule).caret
+
+
+def line_and_column(text: str, location: str) -> tuple[int, int]:
+    """Return where the value at a location begins, counted from 1.
+
+    A location that goes deeper than the document does ends at its deepest part that exists: AWS's locations name
+    operators inside rules, too (`values.f._variants.0.rule.eq`).
+
+    Args:
+        text: valid JSON.
+        location: a dotted path; empty is the document itself.
+    """
+    offset = _SPACE.match(text, 0).end()  # type: ignore[union-attr] # always matches, if only the empty string
+    for part in location.split(".") if location else ():
+        found = dict(_members(text, offset)).get(part)  # of equal keys the last one counts, as in json.loads
+        if found is None:
+            break
+        offset = found
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def _members(text: str, offset: int) -> Iterator[tuple[str, int]]:
+    """Yield the name (or index) and the offset of each member of the object or list that begins here."""
+    opened = text[offset]
+    if opened not in "{[":
+        return
+    offset = _skip(text, offset + 1)
+    index = 0
+    while text[offset] not in "}]":
+        name = str(index)
+        if opened == "{":
+            name, offset = _DECODER.raw_decode(text, offset)
+            offset = _skip(text, _skip(text, offset) + 1)
+        yield name, offset
+        _, offset = _DECODER.raw_decode(text, offset)
+        offset = _skip(text, offset)
+        if text[offset] == ",":
+            offset = _skip(text, offset + 1)
+        index += 1
+
+
+def _skip(text: str, offset: int) -> int:
+    return _SPACE.match(text, offset).end()  # type: ignore[union-attr] # always matches, if only the empty string

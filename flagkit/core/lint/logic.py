@@ -1,6 +1,6 @@
-"""Whether one rule implies another, and what time has settled already: sound, not complete. It must not evaluate users.
+"""Whether one rule implies another, and which conditions time has decided. Sound, not complete; evaluates no users.
 
-Every "yes" is certain; a "no" only says that it wasn't shown. Splits are compared exactly, as ranges of the bucket
+Every "yes" is certain; a "no" only says that it was not shown. Splits are compared exactly, as ranges of the bucket
 line (`flagkit.core.rules.buckets`).
 """
 
@@ -35,7 +35,7 @@ _FLIPPED = {"lt": "gt", "gt": "lt", "lte": "gte", "gte": "lte"}
 
 
 def walk(node: Condition) -> Iterator[Condition]:
-    """Yield a condition and everything in it. Since 0.1."""
+    """Yield a condition and everything in it."""
     yield node
     match node:
         case Not(operand):
@@ -48,7 +48,7 @@ def walk(node: Condition) -> Iterator[Condition]:
 
 
 def keys_of(node: Condition) -> Iterator[str]:
-    """Yield the context keys that one expression itself looks at. Since 0.1."""
+    """Yield the context keys that one expression itself looks at."""
     match node:
         case Compare(_, left, right) | TextTest(_, left, right):
             yield from (operand.name for operand in (left, right) if isinstance(operand, Key))
@@ -61,7 +61,7 @@ def keys_of(node: Condition) -> Iterator[str]:
 
 
 def settle(node: Condition, now: datetime) -> Condition:
-    """Return a condition without what the clock has decided for good. Since 0.1."""
+    """Return a condition without what the clock has decided for good."""
     match node:
         case Compare():
             return _settled_time(node, now)
@@ -96,7 +96,7 @@ def _settled_time(node: Compare, now: datetime) -> Condition:
 
 
 class Logic:
-    """Implication between the rules of one flag; remembers what it has shown. Since 0.1.
+    """Implication between the rules of one flag; remembers what it has shown.
 
     Args:
         default_seed: the seed of a `split` without one: the flag's key.
@@ -115,7 +115,7 @@ class Logic:
         return ranges_of(node, self._seed, self._ranges)
 
     def is_never(self, node: Condition) -> bool:
-        """Whether a condition is true for nobody, shown from its splits alone: 0 %, or ranges that don't meet."""
+        """Whether a condition is true for no user, shown from its splits alone: 0 %, or disjoint ranges."""
         ranges = self.ranges(node)
         if ranges is not None:
             return not (any(ranges.truths) or ranges.missing)
@@ -127,30 +127,30 @@ class Logic:
             case _:
                 return node == FALSE
 
-    def is_everybody(self, node: Condition) -> bool:
-        """Whether a condition says by its splits alone that it is true for everybody: not among 0 %."""
+    def is_always(self, node: Condition) -> bool:
+        """Whether a condition is true for all users by its splits alone: not among 0 %."""
         ranges = self.ranges(node)
         return ranges is not None and all(ranges.truths) and ranges.missing
 
-    def is_nobody(self, node: Condition) -> bool:
-        """Whether a condition is `is_never` because it says so: it holds a 0 % where it counts. Since 0.1."""
+    def is_never_on_purpose(self, node: Condition) -> bool:
+        """Whether a condition is `is_never` on purpose: it has a 0 % that decides it."""
         match node:
             case Split():
                 return self.is_never(node)
             case And(operands):
-                return any(self.is_nobody(part) for part in operands)
+                return any(self.is_never_on_purpose(part) for part in operands)
             case Or(operands):
-                return all(self.is_nobody(part) for part in operands)
+                return all(self.is_never_on_purpose(part) for part in operands)
             case _:
                 return node == FALSE
 
     def implies(self, node: Condition, other: Condition) -> bool:
-        """Whether everybody for whom `node` is true is certainly somebody for whom `other` is true."""
-        place = id(node), id(other)
-        if place not in self._shown:
+        """Whether `other` is certainly true for every user for whom `node` is true."""
+        pair = id(node), id(other)
+        if pair not in self._shown:
             self._kept += (node, other)
-            self._shown[place] = self._implies(node, other)
-        return self._shown[place]
+            self._shown[pair] = self._implies(node, other)
+        return self._shown[pair]
 
     def parts(self, node: And | Or) -> tuple[Condition, ...]:
         """Return the operands, those on one bucket line joined to one, so that ranges add up."""
@@ -168,7 +168,7 @@ class Logic:
             else:
                 lines[ranges.by, ranges.seed].append(operand)
         for group in lines.values():
-            if len(group) == len(node.operands):  # joined they would be the node itself, again and again
+            if len(group) == len(node.operands):  # joined they would be the node itself again
                 yield from group
             else:
                 yield group[0] if len(group) == 1 else type(node)(tuple(group))
@@ -215,7 +215,7 @@ def _contradicts(operands: tuple[Condition, ...]) -> bool:
         if choice is None:
             continue
         key, items = choice
-        # Constants of different types may be equal after all: "1" and 1 (decision 0021).
+        # Constants of different types can be equal: "1" and 1 (decision 0021).
         if key in allowed and not items & allowed[key] and len({type(item) for item in items | allowed[key]}) == 1:
             return True
         allowed[key] = items & allowed[key] if key in allowed else items

@@ -1,4 +1,4 @@
-"""Which variants nobody can reach, and percentages that don't mean what they seem to. It must not read documents."""
+"""Unreachable variants, and percentages that don't mean what they seem to. It must not read documents."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from flagkit.core.lint.logic import FALSE, Logic, settle, walk
 from flagkit.core.rules.ast import Condition, Or, Rule, Split
 from flagkit.core.rules.buckets import BucketRanges
 
-# Draws that aren't about variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
+# Splits that don't select variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
 _MARKS = ("layer:", "holdout:", "segment:", "requires:")
 _EXPOSURE = ":exposure"
 
 
 @dataclass(frozen=True, slots=True)
 class RuledVariant:
-    """One variant with a rule that can be read: its name, location, text and tree. Since 0.1."""
+    """One variant with a rule that can be read: its name, location, text and tree."""
 
     name: str
     location: str
@@ -30,10 +30,10 @@ class RuledVariant:
 
 
 def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator[Finding]:
-    """Yield what is wrong with who gets which variant of one flag. Since 0.1."""
+    """Yield the likely mistakes in which users get which variant of one flag."""
     logic = Logic(key)
-    # A rule that is true for everybody, key or not, is how a flag with variants is switched off (flagkit.admin.edits).
-    variants = [variant for variant in variants if not logic.is_everybody(variant.rule)]
+    # A rule that is true for all users, key or not, is how a flag with variants is switched off (flagkit.admin.edits).
+    variants = [variant for variant in variants if not logic.is_always(variant.rule)]
     earlier: list[tuple[RuledVariant, Condition]] = []
     shadowed = False
     for variant in variants:
@@ -50,8 +50,8 @@ def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator
     yield from _mixed(key, variants)
 
 
-def draws(key: str, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
-    """Return by what and with which seed some rules draw users for their variants. Since 0.1."""
+def split_lines(key: str, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
+    """Return the (key, seed) pairs by which some rules split users for their variants."""
     return frozenset(
         (part.by.name, seed)
         for rule in rules
@@ -63,11 +63,11 @@ def draws(key: str, rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
 
 
 def _own(logic: Logic, variant: RuledVariant, settled: Condition) -> Finding | None:
-    """Report a rule that can't be true whatever the other variants say."""
-    if settled == FALSE and not logic.is_nobody(variant.rule):
-        message = f"variant {variant.name} has expired: its rule can't become true any more"
-        return _warning("expired", variant, message, "Remove the variant, or move its end.")
-    if logic.is_never(settled) and not logic.is_nobody(settled):
+    """Report a rule that can't be true, independent of the other variants."""
+    if settled == FALSE and not logic.is_never_on_purpose(variant.rule):
+        message = f"variant {variant.name} has expired: its rule can no longer become true"
+        return _warning("expired", variant, message, "Remove the variant, or change its end.")
+    if logic.is_never(settled) and not logic.is_never_on_purpose(settled):
         message = f"variant {variant.name} is unreachable: parts of its rule exclude each other"
         return _warning("unreachable", variant, message, "`flagkit explain KEY --user ID` shows which part fails.")
     return None
@@ -76,7 +76,7 @@ def _own(logic: Logic, variant: RuledVariant, settled: Condition) -> Finding | N
 def _shadow(
     logic: Logic, variant: RuledVariant, settled: Condition, earlier: Sequence[tuple[RuledVariant, Condition]]
 ) -> Finding | None:
-    """Report a variant that gets nobody, because those before it have taken them all."""
+    """Report a variant without users, because the variants before it match them all."""
     before = [(other, rule) for other, rule in earlier if not logic.is_never(rule)]
     if not before:
         return None
@@ -87,10 +87,10 @@ def _shadow(
     names = names or " and ".join(other.name for other, _ in before)
     if isinstance(variant.rule, Split):
         message = f"variant {variant.name} gets 0 %, not {_shown(variant.rule)} %: those users already get {names}"
-        hint = f"`flagkit split KEY …` cuts shares that don't overlap; by hand, {variant.name} needs the sum of both."
+        hint = f"`flagkit split KEY …` writes ranges that don't overlap; by hand, {variant.name} needs the sum of both."
         return _warning("shadowed-split", variant, message, hint)
-    message = f"variant {variant.name} is unreachable: whoever it is for already gets {names}"
-    return _warning("unreachable", variant, message, "Variants are asked in order: put the narrower one first.")
+    message = f"variant {variant.name} is unreachable: all its users already get {names}"
+    return _warning("unreachable", variant, message, "Variants are evaluated in order: put the narrower one first.")
 
 
 def _overlaps(logic: Logic, settled: Condition, other: Condition) -> bool:
@@ -113,9 +113,9 @@ def _weights(key: str, logic: Logic, variants: Sequence[RuledVariant]) -> Iterat
         wanted = " ".join(f"{variant.name}={_shown(variant.rule)}" for variant in plain)
         message = f"the percentages read like weights, but give {shares} and the default {_ratio(left)} %"
         yield _warning("weights", first, message, f"`flagkit split {key} {wanted}` gives these weights.")
-    elif 0 < left < BUCKETS // 50 and len(plain) < len(variants):  # less than 2 % is hardly meant
+    elif 0 < left < BUCKETS // 50 and len(plain) < len(variants):  # less than 2 % is likely a mistake
         message = f"the shares add up to {_ratio(BUCKETS - left)} %; the default gets the other {_ratio(left)} %"
-        yield _warning("weights", first, message, f"`flagkit split {key} …` shares all users out, if that is meant.")
+        yield _warning("weights", first, message, f"To distribute all users, run `flagkit split {key} …`.")
 
 
 def _owned(variants: Sequence[RuledVariant], lines: Sequence[BucketRanges]) -> Mapping[str, int]:
@@ -132,15 +132,15 @@ def _owned(variants: Sequence[RuledVariant], lines: Sequence[BucketRanges]) -> M
 def _mixed(key: str, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
     known: tuple[RuledVariant, frozenset[tuple[str, str]]] | None = None
     for variant in variants:
-        drawn = draws(key, [variant.rule])
-        if drawn and known is not None and not drawn & known[1]:
+        lines = split_lines(key, [variant.rule])
+        if lines and known is not None and not lines & known[1]:
             message = (
-                f"variant {variant.name} draws its users anew, by another seed or key than {known[0].name}: "
-                f"its percentage is one of those whom {known[0].name} leaves"
+                f"variant {variant.name} splits by another seed or key than {known[0].name}: "
+                f"its percentage applies to the users that {known[0].name} does not get"
             )
-            yield _warning("mixed-draws", variant, message, "Give all splits of a flag one seed and one key.")
+            yield _warning("mixed-draws", variant, message, "Use one seed and one key for all splits of a flag.")
             return
-        known = (variant, drawn) if drawn and known is None else known
+        known = (variant, lines) if lines and known is None else known
 
 
 def _warning(code: str, variant: RuledVariant, message: str, hint: str) -> Finding:

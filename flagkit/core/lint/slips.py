@@ -1,4 +1,4 @@
-"""Rules and values that say something slightly different from what was meant. It must not know variants' order."""
+"""Likely slips in one rule or value: types, misspelt keys, missing seeds. It must not know variants' order."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ _LONG_RULE_CHARS = MAX_RULE_CHARS * 9 // 10
 
 
 def rule_slips(variant: RuledVariant, key: str, now: datetime) -> Iterator[Finding]:
-    """Yield what is doubtful in one rule. Since 0.1."""
+    """Yield the likely mistakes in one rule."""
     if len(variant.text) >= _LONG_RULE_CHARS:
         message = f"the rule has {len(variant.text):,} of at most {MAX_RULE_CHARS:,} characters"
-        yield Finding("long-rule", Severity.WARNING, variant.location, message, "Move long lists of users to a group.")
+        yield Finding(
+            "long-rule", Severity.WARNING, variant.location, message, "Replace long lists of users with a group."
+        )
     for part in walk(variant.rule):
         match part:
             case Compare(operator, left, right):
                 yield from _compared(variant, operator, left, right)
                 if settle(part, now) == TRUE:
-                    message = f"{print_rule(part)} is true from now on"
-                    yield _at(variant, part, "started", Severity.NOTICE, message, "The condition can go.")
-            case Membership(Key(name), items) if words := [item for item in items if _is_truth(item)]:
-                yield _truth(variant, part, name, words[0])
+                    message = f"{print_rule(part)} is always true from now on"
+                    yield _at(variant, part, "started", Severity.NOTICE, message, "Remove the condition.")
+            case Membership(Key(name), items) if truths := [item for item in items if _is_truth(item)]:
+                yield _truth(variant, part, name, truths[0])
             case Split(_, _, None):
-                message = f'the split has no seed; flagkit takes the flag\'s key, others may not: seed::"{key}"'
-                hint = "Write the seed, so that the same users stay in wherever the rule is evaluated."
+                message = (
+                    f'the split has no seed; flagkit uses the flag\'s key, other evaluators may not: seed::"{key}"'
+                )
+                hint = "Write the seed, so that every evaluator selects the same users."
                 yield _at(variant, part, "missing-seed", Severity.WARNING, message, hint)
             case _:
                 pass
 
 
 def unknown_keys(variants: Mapping[str, Sequence[RuledVariant]], known: Collection[str] | None) -> Iterator[Finding]:
-    """Yield context keys that nobody knows: not among `known`, or, without that, a rarer spelling of another one."""
+    """Yield unknown context keys: not among `known`, or, without that, a rarer spelling of another one."""
     used: Counter[str] = Counter()
     places: dict[str, tuple[RuledVariant, Condition]] = {}
     for variant in chain.from_iterable(variants.values()):
@@ -58,15 +62,15 @@ def unknown_keys(variants: Mapping[str, Sequence[RuledVariant]], known: Collecti
         alike = difflib.get_close_matches(name, sorted(others), 1, cutoff=0.8)
         if known is None and not alike:
             continue
-        hint = f"Did you mean ${alike[0]}?" if alike else "The known ones are given with --context-key."
-        yield _at(variant, part, "unknown-key", Severity.WARNING, f"nobody sets ${name}", hint)
+        hint = f"Did you mean ${alike[0]}?" if alike else "List the known keys with --context-key."
+        yield _at(variant, part, "unknown-key", Severity.WARNING, f"unknown context key ${name}", hint)
 
 
 def value_slips(values: Mapping[str, object], location: str) -> Iterator[Finding]:
-    """Yield attribute values that look like another type than they have. Since 0.1."""
+    """Yield attribute values that look like another type than they have."""
     for name, value in values.items():
         if isinstance(value, str) and value.lower() in _TRUTHS:
-            message = f'"{value}" is text, and as text it is always true in a program'
+            message = f'"{value}" is a string, and every non-empty string is true in a program'
             hint = f"Write {value.lower()} without quotes."
             yield Finding("type-slip", Severity.WARNING, f"{location}.{name}", message, hint)
 
@@ -80,7 +84,7 @@ def _compared(variant: RuledVariant, operator: str, left: object, right: object)
     if operator == "eq" and _is_truth(text):
         yield _truth(variant, part, key, text)
     elif operator != "eq" and number_of(text.value) is not None:
-        message = f'${key} is compared with "{text.value}" as text, and as text "10" is less than "9"'
+        message = f'${key} is compared with "{text.value}" as text, where "10" is less than "9"'
         yield _at(variant, part, "type-slip", Severity.WARNING, message, f"Write {text.value} without quotes.")
 
 

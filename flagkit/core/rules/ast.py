@@ -18,7 +18,7 @@ MAX_RULE_CHARS = 16_384
 """AWS's limit on the length of a rule (appconfig.md §1.1)."""
 
 MAX_DEPTH = 64
-"""How deep expressions may nest. Bounds every recursion over a tree; AWS documents no limit."""
+"""How deep expressions can nest. Bounds every recursion over a tree; AWS documents no limit."""
 
 
 MAX_PATTERN_CHARS = 1024
@@ -34,7 +34,7 @@ class Text:
 
     def __post_init__(self) -> None:
         if not is_unicode(self.value):
-            _refuse("BadToken", "a string holds half of a surrogate pair", "Write the whole character.")
+            _refuse("BadToken", "a string contains half of a surrogate pair", "Write the whole character.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Timestamp:
         if len(self.text) in {4, 7} or instant_of(self.text) is None:
             _refuse(
                 "BadToken",
-                f"{self.text[:40]} is not a timestamp",
+                f"{self.text[:40]!r} is not a valid timestamp",
                 "Write e.g. 2024-01-31T10:00:00Z; times of day need an offset or Z.",
             )
 
@@ -103,7 +103,7 @@ TEXT_OPERATORS: tuple[TextOperator, ...] = get_args(TextOperator)
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`(eq $a 1)` and its kin."""
+    """`(eq $a 1)` and the other comparisons."""
 
     operator: CompareOperator
     left: Operand
@@ -112,7 +112,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class TextTest:
-    """`(begins_with $a "x")` and its kin."""
+    """`(begins_with $a "x")` and the other text tests."""
 
     operator: TextOperator
     left: Text | Key
@@ -136,7 +136,7 @@ class Matches:
 
     def __post_init__(self) -> None:
         if len(self.pattern.value) > MAX_PATTERN_CHARS:
-            hint = "For many fixed words use in with a list."
+            hint = "For many fixed texts use `in` with a list."
             _refuse("TooLong", f"a pattern has more than {MAX_PATTERN_CHARS} characters", hint)
 
 
@@ -210,7 +210,7 @@ def is_unicode(text: str) -> bool:
 
 def _set_depth(node: Not | And | Or, operands: tuple[Condition, ...]) -> None:
     if not operands:
-        _refuse("TooFewOperands", "needs an operand")
+        _refuse("TooFewOperands", "and, or and not need an operand")
     depth = 1 + max(getattr(operand, "depth", 0 if isinstance(operand, Boolean) else 1) for operand in operands)
     if depth > MAX_DEPTH:
         _refuse("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", "Split the rule over several variants.")

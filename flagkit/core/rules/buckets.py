@@ -24,8 +24,6 @@ class BucketRanges:
         bounds: where one range ends and the next begins, ascending.
         truths: one more than `bounds`: the truth before, between and after them.
         missing: the truth when the key has no value (every split is false then).
-
-    Since 0.1.
     """
 
     by: str
@@ -35,7 +33,7 @@ class BucketRanges:
     missing: bool
 
     def at(self, bucket: int) -> bool:
-        """Return the truth for one bucket. Since 0.1."""
+        """Return the truth for one bucket."""
         return self.truths[bisect_right(self.bounds, bucket)]
 
 
@@ -46,8 +44,6 @@ def ranges_of(rule: Condition, default_seed: str, known: dict[int, BucketRanges 
         rule: the rule or a part of one.
         default_seed: the seed of a `split` without one.
         known: what was found for parts of the same tree, by identity; without it deep rules cost their depth squared.
-
-    Since 0.1.
     """
     if id(rule) not in known:
         known[id(rule)] = _find(rule, default_seed, known)
@@ -78,7 +74,7 @@ def _negated(ranges: BucketRanges) -> BucketRanges:
 
 
 def combine(ranges: Sequence[BucketRanges], rule: Callable[[Iterable[bool]], bool]) -> BucketRanges:
-    """Return what `all` or `any` of some ranges of one key and seed are. Since 0.1."""
+    """Return what `all` or `any` of some ranges of one key and seed are."""
     # Halves rather than a fold: a rule of thousands of splits stays fast to compile.
     if len(ranges) == 1:
         return ranges[0]
@@ -95,7 +91,7 @@ def combine(ranges: Sequence[BucketRanges], rule: Callable[[Iterable[bool]], boo
 
 
 def split_threshold(percent: Number) -> int:
-    """Return the bucket below which a `split` is true. Since 0.1."""
+    """Return the bucket below which a `split` is true."""
     value = percent.value
     return threshold(repr(value) if isinstance(value, float) else value)
 

@@ -62,14 +62,12 @@ def compile_rule(
 
     Raises:
         RuleError: RE2 can't compile a pattern.
-
-    Since 0.1.
     """
     return RuleCompiler(Scope(default_seed, user_key, now)).predicate(rule)
 
 
 class RuleCompiler:
-    """Compiles the rules of one flag; remembers parts by identity, so keep the trees while it is in use. Since 0.1."""
+    """Compiles the rules of one flag; remembers parts by identity, so keep the trees while it is in use."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -77,14 +75,14 @@ class RuleCompiler:
         self._predicates: dict[int, Predicate] = {}
 
     def predicate(self, rule: Condition) -> Predicate:
-        """Return the predicate of a rule or a part of one. Since 0.1."""
+        """Return the predicate of a rule or a part of one."""
         known = self._predicates.get(id(rule))
         if known is None:
             known = self._predicates[id(rule)] = self._compile(rule)
         return known
 
     def ranges(self, rule: Condition) -> BucketRanges | None:
-        """Return the ranges of the bucket line that a rule is about, if it is about nothing else. Since 0.1."""
+        """Return the ranges of the bucket line that a rule is about, if it is about nothing else."""
         return ranges_of(rule, self.scope.default_seed, self._ranges)
 
     def split_decides(self, rule: Condition) -> Decider:
@@ -92,8 +90,6 @@ class RuleCompiler:
 
         It does if the rule is a `split`, or has to have one true (in `and`) or false (in `not`); of an `or`, the first
         true operand counts.
-
-        Since 0.1.
         """
         match rule:
             case Split():
@@ -144,14 +140,14 @@ class RuleCompiler:
 
 
 def bucket_of(by: str, seed: str, scope: Scope) -> Callable[[object, Context], int]:
-    """Return the function that finds the bucket of a key's value; -1 if it has none. Since 0.1."""
+    """Return the function that finds the bucket of a key's value; -1 if it has none."""
     prefix = f"{seed}:"
     get = getter(Key(by), scope)
     return lambda user_id, context: bucket_of_value(prefix, get(user_id, context))
 
 
 def bucket_of_value(prefix: str, value: object) -> int:
-    """Return the bucket of a context value; `prefix` is the seed and a colon. -1 if it has no text. Since 0.1."""
+    """Return the bucket of a context value; `prefix` is the seed and a colon. -1 if it has no text."""
     text = value if type(value) is str else text_of(value)
     if text is None:
         return -1

@@ -1,7 +1,7 @@
 r"""A rule's text to tokens: the lexis of Amazon Ion text (appconfig.md §2.1). It must not know operators or nesting.
 
 Every repetition is possessive or can't overlap with its neighbour, so the time is linear in the text. Beyond Ion, a
-comment may follow a number without a space.
+comment can follow a number without a space.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Token(NamedTuple):
 
 
 _SPACE = r"(?:[ \t\n\r\v\f]++|//[^\n\r]*+|/\*.*?\*/)*+"
-# Control characters must be escaped, but for tab, vertical tab and form feed; a long string may also hold newlines.
+# Control characters must be escaped, but for tab, vertical tab and form feed; a long string can also hold newlines.
 _PLAIN = r"\\\x00-\x08\n\r\x0e-\x1f"
 _TEXT = rf'"[^"{_PLAIN}]*+(?:\\(?:\r\n|.)[^"{_PLAIN}]*+)*+"'
 _LONG = r"'''(?:[^'\\\x00-\x08\x0e-\x1f]++|'(?!'')|\\(?:\r\n|.))*+'''"
@@ -61,8 +61,6 @@ def tokenize(text: str) -> Iterator[Token]:
 
     Raises:
         RuleError: BadToken, at the character that fits no token.
-
-    Since 0.1.
     """
     pending: Token | None = None
     for token in _scan(text):
@@ -77,7 +75,7 @@ def tokenize(text: str) -> Iterator[Token]:
 
 
 def number(text: str) -> int | Decimal | float | None:
-    """Return the value of an Ion int, decimal or float; None if `text` is none of them. Since 0.1."""
+    """Return the value of an Ion int, decimal or float; None if `text` is none of them."""
     if len(text) > MAX_NUMBER_CHARS:
         return None
     if _INTEGER.fullmatch(text):
@@ -119,10 +117,10 @@ def _decode(body: str, text: str, position: int) -> str:
                 return plain
         elif int(code, 16) <= 0x10FFFF:
             return chr(int(code, 16))
-        _refuse(f"\\{match[4] or match[0][1:]} is no escape", text, position + match.start())
+        _refuse(f"invalid escape \\{match[4] or match[0][1:]}", text, position + match.start())
 
     decoded = _ESCAPE.sub(character, body)
-    # A character beyond U+FFFF may be written as a surrogate pair; half of one is refused by the tree.
+    # A character beyond U+FFFF can be written as a surrogate pair; half of one is refused by the tree.
     return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if "\\u" in body else decoded
 
 
@@ -131,12 +129,12 @@ def _fail(text: str, position: int) -> NoReturn:
     start = space.end() if space else position
     rest = text[start : start + 3]
     if rest[0] in "\"'":
-        _refuse("this string never ends, or holds a raw line break or control character", text, start)
+        _refuse("unterminated string, or a raw line break or control character in it", text, start)
     if rest.startswith("/*"):
-        _refuse("this comment never ends", text, start)
+        _refuse("unterminated comment", text, start)
     if rest[0] in "{}":
-        _refuse("rules have no structs and no blobs", text, start)
-    _refuse(f"{rest[0]!r} starts nothing that a rule is made of", text, start)
+        _refuse("structs and blobs are not allowed in rules", text, start)
+    _refuse(f"unexpected character {rest[0]!r}", text, start)
 
 
 def _refuse(message: str, text: str, position: int) -> NoReturn:

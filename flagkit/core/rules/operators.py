@@ -1,6 +1,6 @@
-"""The operators of the rule language and the operands they take. It must not parse, and says nothing of their meaning.
+"""The operators of the rule language and the operands they take. It must not parse or define their meaning.
 
-The list and the forms are AWS's (appconfig.md §2.3); what they mean is in `predicates`.
+The list and the forms are AWS's (appconfig.md §2.3).
 """
 
 from __future__ import annotations
@@ -34,14 +34,12 @@ from flagkit.core.rules.ast import (
 
 @dataclass(frozen=True, slots=True)
 class OperandKind:
-    """What may stand in one place of an expression.
+    """What can be one operand of an expression.
 
     Attributes:
         nodes: the node classes that fit; a list of constants is a tuple.
-        what: how to say it to a person.
+        what: its name in messages.
         reason: the reason for refusing anything else.
-
-    Since 0.1.
     """
 
     nodes: tuple[type, ...]
@@ -60,8 +58,6 @@ class Signature:
         more: what may follow them, any number of times.
         named: the operands it needs that have a name, as in `pct::10`.
         optional: the named operands it takes as well.
-
-    Since 0.1.
     """
 
     build: Callable[..., Rule]
@@ -108,7 +104,7 @@ def _split(pct: Number, by: Key, seed: Text | None = None) -> Split:
 
 
 # AWS's guide speaks of "both operands" of `and` and `or`; three are seen natively. One is taken here as well: it can
-# only mean one thing, and a flag shouldn't go off over it.
+# only mean one thing, and a flag should not be off because of it.
 OPERATORS: Mapping[str, Signature] = MappingProxyType(
     {
         "eq": Signature(partial(Compare, "eq"), '(eq $plan "pro")', (_VALUE, _VALUE)),

@@ -34,20 +34,18 @@ _BARE_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 def parse_rule(text: str, *, max_chars: int = MAX_RULE_CHARS) -> Rule:
-    """Read one rule.
+    """Parse one rule.
 
     Args:
         text: the rule, in the Ion text that AWS uses.
-        max_chars: the longest text to read. AWS's limit holds for documents that AWS checks; a Freeform document
-            or a file may carry longer lists.
+        max_chars: the longest text to accept. AWS's limit holds for documents that AWS checks; a Freeform document
+            or a file can have longer lists.
 
     Raises:
         RuleError: with the service's reason, the position and the path of operators to the fault.
-
-    Since 0.1.
     """
     if len(text) > max_chars:
-        message = f"the rule has {len(text)} characters, more than {max_chars}"
+        message = f"the rule has {len(text)} characters, the limit is {max_chars}"
         hint = "Split it over several variants."
         raise RuleError(message, reason="TooLong", position=max_chars, rule=text, hint=hint)
     return _Parser(text).rule()
@@ -71,10 +69,12 @@ class _Parser:
     def rule(self) -> Rule:
         first = self.tokens[0]
         if first.kind != "(":
-            raise self.error("NotAnExpression", "a rule is one expression in parentheses", first.position)
+            raise self.error("NotAnExpression", "a rule must be one expression in parentheses", first.position)
         rule = self.expression("", 1)
         if (after := self.tokens[self.index]).kind != "end":
-            raise self.error("NotAnExpression", "a rule is exactly one expression, and here is more", after.position)
+            raise self.error(
+                "NotAnExpression", "unexpected text after the expression: a rule is exactly one", after.position
+            )
         return rule
 
     def expression(self, path: str, depth: int) -> Rule:
@@ -97,10 +97,10 @@ class _Parser:
     def operator(self, path: str) -> str:
         token = self.next()
         if token.kind not in {"symbol", "quoted", "operator"}:
-            raise self.error("NotAnExpression", "an expression starts with an operator", token.position, path)
+            raise self.error("NotAnExpression", "an expression must start with an operator", token.position, path)
         if token.value not in OPERATORS:
-            hint = f"The operators are {', '.join(OPERATORS)}."
-            raise self.error("UnknownSymbol", f"{token.value[:40]} is no operator", token.position, path, hint=hint)
+            hint = f"Valid operators: {', '.join(OPERATORS)}."
+            raise self.error("UnknownSymbol", f"unknown operator {token.value[:40]!r}", token.position, path, hint=hint)
         return token.value
 
     def operand(self, path: str, depth: int) -> _Given:
@@ -123,13 +123,13 @@ class _Parser:
         while (token := self.tokens[self.index]).kind != "]":
             item = self.leaf(path)
             if isinstance(item, Key):
-                raise self.error("BadOperand", "a list holds constants only", token.position, path)
+                raise self.error("BadOperand", "a list can contain constants only", token.position, path)
             items.append(item)
             separator = self.tokens[self.index]
             if separator.kind == ",":
                 self.index += 1  # Ion allows a comma after the last item
             elif separator.kind != "]":
-                raise self.error("BadToken", "a comma or ] is needed here", separator.position, path)
+                raise self.error("BadToken", "expected a comma or ]", separator.position, path)
         self.index += 1
         return tuple(items)
 
@@ -145,8 +145,10 @@ class _Parser:
             case "end":
                 raise self.error("BadToken", "the rule ends before its last parenthesis", token.position, path)
             case _:
-                hint = "A context key with other characters than letters, digits and _ is written '$user-id'."
-                raise self.error("BadOperand", f"{token.value[:40]} is no operand", token.position, path, hint=hint)
+                hint = "Quote a context key with characters other than letters, digits and _: '$user-id'."
+                raise self.error(
+                    "BadOperand", f"{token.value[:40]!r} is not a valid operand", token.position, path, hint=hint
+                )
 
     def number(self, token: Token, path: str) -> Number | Timestamp:
         if (value := number(token.value)) is not None:
@@ -162,11 +164,13 @@ class _Parser:
             return Boolean(token.value == "true")
         if token.kind == "symbol" and _SYMBOL_ID.fullmatch(token.value):
             hint = f"Ion numbers its symbols like this. Start the key's name with a letter, or write '{token.value}'."
-            raise self.error("BadToken", f"{token.value[:40]} is no context key", token.position, path, hint=hint)
+            raise self.error(
+                "BadToken", f"{token.value[:40]!r} is not a valid context key", token.position, path, hint=hint
+            )
         if token.value.startswith("$"):
             return self.at(token.position, path, lambda: Key(token.value[1:]))
         hint = f'A context key is ${token.value[:40]}, a string "{token.value[:40]}".'
-        raise self.error("UnknownSymbol", f"{token.value[:40]} means nothing here", token.position, path, hint=hint)
+        raise self.error("UnknownSymbol", f"unexpected symbol {token.value[:40]!r}", token.position, path, hint=hint)
 
     def sort(
         self, operator: str, signature: Signature, given: list[_Given], start: int, path: str
@@ -194,13 +198,13 @@ class _Parser:
                 self.fitting(operand, kind, f"{path}.{len(plain)}" if kind.reason != "BadOperand" else path, hint)
             )
         if len(plain) < len(signature.operands) or not named.keys() >= signature.named.keys():
-            raise self.error("TooFewOperands", f"{operator} lacks an operand", start, path, hint=hint)
+            raise self.error("TooFewOperands", f"{operator} has too few operands", start, path, hint=hint)
         return plain, named
 
     def fitting(self, operand: _Given, kind: OperandKind, path: str, hint: str) -> _Node:
         if isinstance(operand.node, kind.nodes):
             return operand.node
-        raise self.error(kind.reason, f"{kind.what} is needed here", operand.position, path, hint=hint)
+        raise self.error(kind.reason, f"expected {kind.what}", operand.position, path, hint=hint)
 
     def next(self) -> Token:
         token = self.tokens[self.index]

@@ -65,8 +65,6 @@ class Scope:
         default_seed: the seed of a `split` that has none: the flag's key.
         user_key: the context key that the positional user id stands for.
         now: tells the time to rules that ask for it.
-
-    Since 0.1.
     """
 
     default_seed: str
@@ -79,7 +77,7 @@ class Scope:
 
 
 def getter(node: Operand, scope: Scope) -> Getter:
-    """Return the function that reads an operand. Since 0.1."""
+    """Return the function that reads an operand."""
     if not isinstance(node, Key):
         value: object = node.text if isinstance(node, Timestamp) else node.value
         return lambda _user_id, _context: value
@@ -97,7 +95,7 @@ def getter(node: Operand, scope: Scope) -> Getter:
 
 
 def compare(rule: Compare, scope: Scope) -> Predicate:
-    """Return the predicate of `eq`, `gt`, `gte`, `lt` or `lte`. Since 0.1."""
+    """Return the predicate of `eq`, `gt`, `gte`, `lt` or `lte`."""
     if not isinstance(rule.right, Key):
         return _compare_constant(rule.operator, rule.left, rule.right, scope)
     if not isinstance(rule.left, Key):
@@ -137,7 +135,7 @@ def _compare_keys(name: CompareOperator, left: Getter, right: Getter) -> Predica
 
 
 def text_test(rule: TextTest, scope: Scope) -> Predicate:
-    """Return the predicate of `begins_with`, `ends_with` or `contains`. Since 0.1."""
+    """Return the predicate of `begins_with`, `ends_with` or `contains`."""
     holds, get, get_part = _TEXT_TESTS[rule.operator], getter(rule.left, scope), getter(rule.right, scope)
     if isinstance(rule.right, Text):
         part = rule.right.value
@@ -156,7 +154,7 @@ def text_test(rule: TextTest, scope: Scope) -> Predicate:
 
 
 def membership(rule: Membership, scope: Scope) -> Predicate:
-    """Return the predicate of `in`: constant time, however long the list. Since 0.1."""
+    """Return the predicate of `in`: constant time, however long the list."""
     texts = frozenset(item.value for item in rule.items if isinstance(item, Text))
     others = [
         (reader(kind), frozenset(constant_value(item) for item in rule.items if type(item) is type(kind)))
@@ -190,8 +188,6 @@ def matches(rule: Matches, scope: Scope) -> Predicate:
 
     Raises:
         RuleError: RE2 can't compile the pattern.
-
-    Since 0.1.
     """
     # Here and not above: RE2 costs start-up time and memory, and most documents have no pattern.
     try:
@@ -229,13 +225,13 @@ def _pattern_error(rule: Matches, why: str) -> RuleError:
 
 
 def exists(rule: Exists, scope: Scope) -> Predicate:
-    """Return the predicate of `exists`: any value but None. Since 0.1."""
+    """Return the predicate of `exists`: any value but None."""
     get = getter(rule.key, scope)
     return lambda user_id, context: get(user_id, context) is not None
 
 
 def reader(constant: Constant) -> Callable[[object], Comparable | None]:
-    """Return the function that reads a context value as the type of `constant`. Since 0.1."""
+    """Return the function that reads a context value as the type of `constant`."""
     match constant:
         case Text():
             return text_of
@@ -250,7 +246,7 @@ def reader(constant: Constant) -> Callable[[object], Comparable | None]:
 
 
 def constant_value(constant: Constant) -> Comparable:
-    """Return a constant as its reader would read it. Since 0.1."""
+    """Return a constant as its reader would read it."""
     match constant:
         case Text(value) | Boolean(value):
             return value

@@ -36,7 +36,7 @@ _PLAIN_KEY = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_$]+")
 
 
 def print_rule(rule: Condition) -> str:  # noqa: PLR0911 - one case per node
-    """Return the text of a rule, or of a part of one. Since 0.1."""
+    """Return the text of a rule, or of a part of one."""
     match rule:
         case Boolean():
             return print_operand(rule)
@@ -62,7 +62,7 @@ def print_rule(rule: Condition) -> str:  # noqa: PLR0911 - one case per node
 
 
 def print_operand(operand: Operand | Constant) -> str:
-    """Return the text of a constant or a context key. Since 0.1."""
+    """Return the text of a constant or a context key."""
     match operand:
         case Text(value):
             return _quote(value)

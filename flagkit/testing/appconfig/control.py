@@ -31,7 +31,7 @@ _FRESH = timedelta(hours=1)
 
 
 class AppConfig(DeploymentOperations, VersionOperations, StrategyOperations):
-    """boto3's `appconfig`: one method per operation. Since 0.1."""
+    """boto3's `appconfig`: one method per operation."""
 
     service = "appconfig"
 

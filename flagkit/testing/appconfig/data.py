@@ -46,7 +46,7 @@ class Token:
 
 
 class AppConfigData(Service):
-    """boto3's `appconfigdata`: the two operations that applications poll. Since 0.1."""
+    """boto3's `appconfigdata`: the two operations that applications poll."""
 
     service = "appconfigdata"
 

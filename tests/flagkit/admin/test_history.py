@@ -106,7 +106,7 @@ def test_versions_of_other_tools_are_part_of_it(aws, virtual_clock):
     entries = list(history(store))
     assert [entry.version.number for entry in entries] == [4, 3, 2, 1]
     assert entries[1].version.label == "by-hand"
-    assert "not JSON" in entries[1].problem
-    assert "not JSON" in entries[2].problem
+    assert "not valid JSON" in entries[1].problem
+    assert "not valid JSON" in entries[2].problem
     _, document = revert_document(store, "a")
     assert document.values["a"].enabled is True

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flagkit.core.documents import MAX_BYTES, FlagDocument, FlagValue, normalise, serialise
-from flagkit.core.documents.timestamps import aws_timestamp, is_full_timestamp
+from flagkit.core.documents.models import aws_timestamp, is_full_timestamp
 from flagkit.errors import DocumentError
 
 NOW = datetime(2026, 9, 28, 12, 0, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from flagkit.core.bucketing import bucket
 from flagkit.core.evaluation import ErrorCode
-from flagkit.core.explain import explain
+from flagkit.core.explanation import explain
 from flagkit.core.snapshot import Snapshot
 
 START = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -57,10 +57,10 @@ def test_rules_after_the_match_are_not_reached():
     [
         ("(eq $a 1)", {}, "$a is missing"),
         ("(eq $a 1)", {"a": None}, "$a is missing"),
-        ("(eq $a 1)", {"a": "x"}, '$a is "x", which is no number'),
-        ("(gt $a 2024T)", {"a": "x"}, '$a is "x", which is no time'),
-        ("(eq $a true)", {"a": "x"}, '$a is "x", which is neither true nor false'),
-        ("(eq 1 $a)", {"a": "x"}, '$a is "x", which is no number'),
+        ("(eq $a 1)", {"a": "x"}, '$a is "x", which is not a number'),
+        ("(gt $a 2024T)", {"a": "x"}, '$a is "x", which is not a time'),
+        ("(eq $a true)", {"a": "x"}, '$a is "x", which is not true or false'),
+        ("(eq 1 $a)", {"a": "x"}, '$a is "x", which is not a number'),
         ("(eq $a $b)", {"a": "x", "b": 1}, '$a is "x", $b is "1"'),
         ('(eq $a "x")', {"a": [1]}, "$a has no text: list"),
         ("(contains $a $b)", {"a": "xy", "b": "y"}, '$a is "xy", $b is "y"'),
@@ -160,7 +160,7 @@ def test_an_error_is_explained_by_its_message(key, rule, context, error):
     found = explain(snapshot(rule), key, None, context)
     assert found.evaluation.error is error
     first, second = found.to_text().splitlines()
-    assert first == f"{key}: no answer: {error.value} (ERROR)"
+    assert first == f"{key}: error: {error.value} (ERROR)"
     assert second.strip() == found.evaluation.message
     assert found.to_dict()["error"] == error.value
 

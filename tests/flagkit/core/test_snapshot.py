@@ -49,7 +49,7 @@ def test_one_bad_flag_is_off_and_named_and_its_neighbours_serve():
 def test_a_problem_names_the_variant():
     assert (
         snapshot(a=variants("(eq $a 1)", "(nope)", None)).check()["a"]
-        == "variant v1: nope is no operator (character 2)"
+        == "variant v1: unknown operator 'nope' (character 2)"
     )
     pattern = '(matches in::$a pattern::"[")'
     assert snapshot(a=variants("(eq $a 1)", pattern, None)).check()["a"].startswith("variant v1: the pattern")
@@ -209,7 +209,7 @@ def nested(levels: int) -> list:
 @pytest.mark.parametrize("kind", ["nested", "object", "set", "nan", "bytes"])
 def test_decoded_data_that_is_no_json_is_refused(kind):
     value = {"nested": nested(100_000), "object": object(), "set": {1}, "nan": float("nan"), "bytes": b"x"}[kind]
-    with pytest.raises(DocumentError, match="not JSON"):
+    with pytest.raises(DocumentError, match="not valid JSON"):
         Snapshot.from_document({"version": "1", "values": {"a": {"enabled": True, "x": value}}})
 
 

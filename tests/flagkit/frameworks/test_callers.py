@@ -61,7 +61,7 @@ def test_a_caller_that_can_not_be_read_is_nobody(flags, caplog):
 
     with caller_is(read):
         assert not for_request(flags).is_enabled("a")
-    assert "can't be read (ValueError)" in caplog.text
+    assert "caller failed (ValueError)" in caplog.text
     assert "amira" not in caplog.text
 
 

@@ -54,7 +54,7 @@ def test_a_shortened_file_is_not_served(tmp_path):
 def test_a_disk_that_refuses_is_logged_and_does_no_harm(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     assert not DiskCache(tmp_path / "file", "x:").save(DOCUMENT)
-    assert "can't be kept" in caplog.text
+    assert "can't be cached" in caplog.text
 
 
 def test_a_start_without_the_source_serves_what_was_kept(tmp_path):
@@ -94,9 +94,9 @@ def test_a_process_that_is_killed_while_writing_leaves_a_whole_document(tmp_path
         assert document.content == b"x" * 200_000
 
 
-def test_a_file_of_somebody_else_is_not_served(tmp_path, monkeypatch, caplog):
+def test_a_file_of_another_user_is_not_served(tmp_path, monkeypatch, caplog):
     cache = DiskCache(tmp_path, "x:")
     cache.save(DOCUMENT)
     monkeypatch.setattr("os.getuid", lambda: 987_654)
     assert cache.load() is None
-    assert "somebody else" in caplog.text
+    assert "belongs to another user" in caplog.text

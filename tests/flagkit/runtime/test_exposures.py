@@ -12,8 +12,7 @@ import boto3
 import pytest
 
 from flagkit import Flags
-from flagkit.runtime.exposures import Exposures
-from flagkit.runtime.sinks import EmfSink, FirehoseSink, LogSink
+from flagkit.runtime.exposures import EmfSink, Exposures, FirehoseSink, LogSink
 from flagkit.sources.static import StaticSource
 from flagkit.testing import VirtualClock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagkit.runtime.schedule import delay_after_failure, delay_after_success
+from flagkit.runtime.refresher import delay_after_failure, delay_after_success
 
 chances = st.floats(0, 1, exclude_max=True)
 intervals = st.floats(1, 86_400)

@@ -14,10 +14,8 @@ from flagkit import ErrorCode, Flags, Reason, State
 from flagkit.core.evaluation import failure
 from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError, SourceUrlError
 from flagkit.sources import DocumentKind, connect
-from flagkit.sources.agent import AgentSource
-from flagkit.sources.local_http import MAX_REPLY_BYTES, LocalHttp
-from flagkit.sources.remote import RemoteEvaluator, context_headers
-from flagkit.sources.reply import Reply
+from flagkit.sources.agent import AgentSource, RemoteEvaluator, context_headers
+from flagkit.sources.local_http import MAX_REPLY_BYTES, LocalHttp, Reply
 from flagkit.testing import AgentStandIn, VirtualClock
 
 RULED = {

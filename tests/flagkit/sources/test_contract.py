@@ -154,7 +154,7 @@ def test_nothing_there_is_a_source_error_and_no_other(tmp_path, aws):
 
 def test_a_version_that_only_looks_like_a_number_is_a_label(aws):
     AppConfigFlags(boto3.Session()).save({"a": True})
-    with pytest.raises(SourceNotFoundError, match="no version labelled"):
+    with pytest.raises(SourceNotFoundError, match="no version with the label"):
         connect("hosted://shop/flags@²").fetch()
 
 
@@ -166,9 +166,9 @@ def test_half_a_character_in_a_given_document_is_for_the_reader():
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with pytest.raises(SourceNotFoundError, match="no regular file"):
+    with pytest.raises(SourceNotFoundError, match="is not a regular file"):
         connect(f"file:{path}").fetch()
-    with pytest.raises(SourceNotFoundError, match="no regular file"):
+    with pytest.raises(SourceNotFoundError, match="is not a regular file"):
         connect("file:/dev/zero").fetch()
 
 
