@@ -1,4 +1,4 @@
-"""Lambda canaries that judge each step by evidence and come back by themselves.
+"""Lambda canaries: shift traffic step by step, judge each step by evidence, roll back automatically.
 
 ```python
 from pathlib import Path

@@ -26,8 +26,6 @@ def load_plan(path: Path) -> Plan:
 
     Raises:
         PlanError: no such file, or the plan is wrong.
-
-    Since 0.1.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -45,8 +43,6 @@ def open_journal(
 
     Raises:
         PlanError: neither of them.
-
-    Since 0.1.
     """
     kind, _, where = plan.journal.partition(":")
     if kind == "file" and where:
@@ -80,8 +76,6 @@ def assemble(
         UnknownStageError: the plan has no such stage.
         PlanError: the plan's journal is none.
         AwsError: no region is set.
-
-    Since 0.1.
     """
     chosen = plan.stage(stage)
     clock = clock or SystemClock()

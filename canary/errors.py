@@ -1,19 +1,19 @@
-"""The error tree of canary; it names errors and must not decide anything.
+"""The error tree of canary; it names errors and decides nothing.
 
     CanaryError
-    ├── PlanError                the plan can't be read or can't work
+    ├── PlanError                the plan can't be read or is not valid
     │   └── UnknownStageError    no such stage in the plan
-    ├── RefusedError             preflight or the stage's rules say no; nothing was changed
-    ├── ConflictError            another driver or a foreign writer moved the alias; we stopped without writing
-    ├── NotRunningError          no canary is under way where one is needed
+    ├── RefusedError             a check or a rule of the stage failed; nothing was changed
+    ├── ConflictError            another driver or another tool changed the alias; nothing was written
+    ├── NotRunningError          no canary is in progress where one is needed
     ├── AwsError                 an AWS call failed
     │   ├── NotFoundError        function, version, alias or alarm does not exist
-    │   ├── AccessDeniedError    a right or credentials are missing
-    │   ├── StaleRevisionError   somebody else wrote the alias first; nothing was written
-    │   └── UnavailableError     network, throttling, 5xx: worth another try
-    ├── FlagsOffError            flags that a rollback should switch off are still as they were
+    │   ├── AccessDeniedError    a permission or credentials are missing
+    │   ├── StaleRevisionError   the alias was changed meanwhile; nothing was written
+    │   └── UnavailableError     network, throttling, 5xx: can be tried again
+    ├── FlagsOffError            flags that a rollback should switch off are still on
     ├── RecordError              the alias description holds a record that can't be read
-    └── UsageError               a command was called with words that don't fit
+    └── UsageError               a command was called with wrong arguments
 
 Every error has a stable `code`, a message that names the thing, and a `hint` that says what to do.
 """
@@ -30,8 +30,6 @@ class CanaryError(Exception):
         code: stable identifier for programs and the error catalogue.
         hint: one line that says what to do.
         exit_code: what the command line exits with (docs/reference/canary-commands.md).
-
-    Since 0.1.
     """
 
     code: ClassVar[str] = "canary_error"
@@ -45,95 +43,95 @@ class CanaryError(Exception):
 
 
 class PlanError(CanaryError):
-    """The plan can't be read, or can't work; the message carries the arithmetic. Since 0.1."""
+    """The plan can't be read or is not valid; the message has the arithmetic."""
 
     code = "plan_invalid"
-    default_hint = "Correct canary.toml; `canary plan STAGE` shows how it is read."
+    default_hint = "Correct canary.toml, then run `canary plan STAGE`."
     exit_code = 2
 
 
 class UnknownStageError(PlanError):
-    """The plan has no such stage. Since 0.1."""
+    """The plan has no such stage."""
 
     code = "stage_unknown"
     default_hint = "Use one of the stages of canary.toml."
 
 
 class RefusedError(CanaryError):
-    """Preflight or the stage's rules say no; nothing was changed. Since 0.1."""
+    """A preflight check or a rule of the stage failed; nothing was changed."""
 
     code = "refused"
-    default_hint = "`canary doctor STAGE` lists every check."
+    default_hint = "Run `canary doctor STAGE` to list every check."
     exit_code = 5
 
 
 class ConflictError(CanaryError):
-    """Another driver or a foreign writer moved the alias; we stopped without writing. Since 0.1."""
+    """Another driver or another tool changed the alias; the canary stopped without writing."""
 
     code = "conflict"
-    default_hint = "`canary status STAGE` shows who holds the alias."
+    default_hint = "Run `canary status STAGE` to see what the alias serves."
     exit_code = 6
 
 
 class NotRunningError(CanaryError):
-    """No canary is under way where one is needed. Since 0.1."""
+    """No canary is in progress where one is needed."""
 
     code = "not_running"
-    default_hint = "`canary deploy STAGE` starts one."
+    default_hint = "Run `canary deploy STAGE` to start one."
     exit_code = 5
 
 
 class AwsError(CanaryError):
-    """An AWS call failed. Since 0.1."""
+    """An AWS call failed."""
 
     code = "aws_failed"
 
 
 class NotFoundError(AwsError):
-    """A function, version, alias or alarm does not exist. Since 0.1."""
+    """A function, version, alias or alarm does not exist."""
 
     code = "aws_not_found"
     default_hint = "Check the name, the region and the account."
 
 
 class AccessDeniedError(AwsError):
-    """A right or credentials are missing. Since 0.1."""
+    """A permission or credentials are missing."""
 
     code = "aws_access_denied"
     default_hint = "Set AWS credentials, and grant the action that the message names."
 
 
 class StaleRevisionError(AwsError):
-    """Somebody else wrote the alias first (RevisionId moved, HTTP 412); nothing was written. Since 0.1."""
+    """The alias was changed meanwhile (RevisionId, HTTP 412); nothing was written."""
 
     code = "aws_stale_revision"
-    default_hint = "Nothing was written; run the command again."
+    default_hint = "Run the command again."
 
 
 class UnavailableError(AwsError):
-    """Network, throttling or a server error: worth another try. Since 0.1."""
+    """Network, throttling or a server error: can be tried again."""
 
     code = "aws_unavailable"
-    default_hint = "Check the network and AWS's status, then run the command again; it resumes."
+    default_hint = "Check the network and the AWS status, then run the command again; it resumes."
 
 
 class FlagsOffError(CanaryError):
-    """Flags that a rollback should switch off are still as they were; the traffic is back. Since 0.1."""
+    """Flags that a rollback should switch off are still on; the traffic is rolled back."""
 
     code = "flags_not_off"
-    default_hint = "Switch them off by hand: `flagkit off KEY`."
+    default_hint = "Switch them off: `flagkit off KEY`."
 
 
 class RecordError(CanaryError):
-    """The alias description holds a canary record that can't be read. Since 0.1."""
+    """The alias description holds a canary record that can't be read."""
 
     code = "record_invalid"
-    default_hint = "Another version of canary may be at work; `canary status STAGE` shows the raw record."
+    default_hint = "Another version of canary may have written it. Run `canary status STAGE` to see the alias."
     exit_code = 6
 
 
 class UsageError(CanaryError):
-    """A command was called with words that don't fit. Since 0.1."""
+    """A command was called with wrong arguments."""
 
     code = "usage"
     default_hint = "See --help."

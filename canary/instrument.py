@@ -34,8 +34,6 @@ def instrument(*, slow_ms: float = 2000.0, namespace: str = NAMESPACE) -> Callab
     Args:
         slow_ms: longer requests count as slow; the same limit belongs in the plan.
         namespace: CloudWatch namespace of the metrics.
-
-    Since 0.1.
     """
 
     def decorate(handler: Handler) -> Handler:

@@ -13,24 +13,24 @@ from typing import Protocol
 
 from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
-from canary.core.measurements import AlarmReading, AliasTraffic, Gauge, Probe, Stream
+from canary.core.measurements import AlarmReading, Observations, Probe
 from canary.core.plan import FunctionRef, StagePlan
 
 
 class Clock(Protocol):
-    """Time. Since 0.1."""
+    """Time."""
 
     def now(self) -> datetime:
         """The time of day, aware, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Waits; may come back early when the driver is asked to stop."""
+        """Waits; may return early when the driver is asked to stop."""
         ...
 
 
 class Aliases(Protocol):
-    """Aliases and versions of Lambda functions. Since 0.1."""
+    """Aliases and versions of Lambda functions."""
 
     def read(self, function: FunctionRef) -> AliasState:
         """What the alias says now.
@@ -74,7 +74,7 @@ class Aliases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One function of a canary: its alias and the two versions. Since 0.1."""
+    """One function of a canary: its alias and the two versions."""
 
     function: FunctionRef
     baseline: str
@@ -89,8 +89,6 @@ class Window:
         start: first minute that is scored (the one in which the canary began).
         end: first minute too young to be settled.
         history_start: first minute of the baseline's history before `start`.
-
-    Since 0.1.
     """
 
     start: datetime
@@ -98,21 +96,11 @@ class Window:
     history_start: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Measurements:
-    """What a metric source knows about a window. Since 0.1."""
-
-    streams: tuple[Stream, ...] = ()
-    gauges: tuple[Gauge, ...] = ()
-    traffic: tuple[AliasTraffic, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 class MetricSource(Protocol):
-    """Counts per minute of both versions. Since 0.1."""
+    """Counts per minute of both versions."""
 
-    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
-        """Every counting gate and gauge of the stage over the window, from scratch.
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
+        """The streams, gauges, alias traffic and notes of the stage over the window, from scratch.
 
         Never raises for a failed query: the streams it concerns say so in their `state`.
         """
@@ -124,7 +112,7 @@ class MetricSource(Protocol):
 
 
 class HealthProbe(Protocol):
-    """Health checks: HTTP addresses and direct invocations of a version. Since 0.1."""
+    """Health checks: HTTP addresses and direct invocations of a version."""
 
     def probe(self, stage: StagePlan, targets: Sequence[Target], now: datetime) -> tuple[Probe, ...]:
         """Makes every health check of the stage once, against the candidate; a failure is a value, not an error."""
@@ -132,10 +120,10 @@ class HealthProbe(Protocol):
 
 
 class AlarmSource(Protocol):
-    """CloudWatch alarms. Since 0.1."""
+    """CloudWatch alarms."""
 
     def alarms(self, stage: StagePlan, started_at: datetime | None) -> tuple[AlarmReading, ...]:
-        """Every alarm that the stage's gates name; missing ones come back as UNKNOWN with the reason.
+        """Every alarm that the stage's gates name; missing ones are UNKNOWN with the reason.
 
         Args:
             stage: the plan.
@@ -146,7 +134,7 @@ class AlarmSource(Protocol):
 
 
 class Journal(Protocol):
-    """History of canaries: append and read; never truth. Since 0.1."""
+    """History of canaries: append and read; never truth."""
 
     def append(self, event: Event) -> None:
         """Writes one event durably."""
@@ -162,7 +150,7 @@ class Journal(Protocol):
 
 
 class Observer(Protocol):
-    """Is notified of every event as it happens: live view, notifier, dead-man switch. Since 0.1."""
+    """Is notified of every event as it happens: live view, notifier, dead-man switch."""
 
     def notify(self, event: Event) -> None:
         """Takes note; an error raised here is swallowed and noticed, it never stops a canary."""
@@ -170,7 +158,7 @@ class Observer(Protocol):
 
 
 class CodeRevision(Protocol):
-    """What is known about the code that is released (git); for the stage's rules. Since 0.1."""
+    """What is known about the code that is released (git); for the stage's rules."""
 
     def branch(self) -> str | None:
         """The checked-out branch, None when detached or no repository."""

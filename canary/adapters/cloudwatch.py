@@ -28,13 +28,14 @@ from canary.core.measurements import (
     Gauge,
     MinuteCounts,
     MinuteValue,
+    Observations,
     Stream,
     StreamKey,
 )
 from canary.core.plan import CountingGate, Http5xxGate, LatencyGate, MetricGate, QueueGate, RatioGate, StagePlan
 from canary.core.schedule import whole_minute
 from canary.errors import AwsError
-from canary.ports import Clock, Measurements, Target, Window
+from canary.ports import Clock, Target, Window
 
 DAY = timedelta(days=1)
 _WORST_FIRST = (DataState.FAILED, DataState.PARTIAL)
@@ -52,7 +53,7 @@ class CloudWatchMetrics:
         self._last: dict[StreamKey, Stream] = {}
         self._last_gauges: dict[StreamKey, Gauge] = {}
 
-    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         """Every counting gate and gauge of the stage over the window, from scratch."""
         counting = list(_counting(stage, targets))
         metrics = list(_metrics(stage, targets))
@@ -63,7 +64,7 @@ class CloudWatchMetrics:
         found = self._reader.fetch(wanted, window.history_start, window.end)
         gauges = [_gauge(key, pair, found, window) for key, pair in metrics]
         gauges += [self._queues.gauge(key, gate, window) for key, gate in _queue_gates(stage)]
-        return Measurements(
+        return Observations(
             streams=tuple(self._remembered(_stream(key, need, found, window)) for key, need in counting),
             gauges=tuple(self._remembered_gauge(gauge) for gauge in gauges),
             traffic=tuple(_traffic(target, found, window) for target in targets),

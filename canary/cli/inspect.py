@@ -27,9 +27,8 @@ from canary.core.state import CanaryState
 from canary.core.verdict import judge
 from canary.errors import NotFoundError, PlanError, UsageError
 from canary.runner import Ports
-from canary.runner.measuring import observe
-from canary.runner.retrying import Retrying
-from canary.runner.telling import Teller
+from canary.runner import session as runner_session
+from canary.runner.observe import observe
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
 from canary.view.model import CanaryView, data
@@ -54,7 +53,7 @@ def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
     builder = ViewBuilder(state.stage).begin(state)
     gates = {name: gate for name, gate in state.stage.gates.items() if not isinstance(gate, HealthGate)}
     quiet = replace(state, stage=state.stage.model_copy(update={"gates": gates}))
-    observations = observe(quiet, Retrying(Teller(replace(ports, observers=()), state.canary_id, state.stage.name)))
+    observations = observe(quiet, runner_session.Session(quiet.stage, replace(ports, observers=()), state.canary_id))
     now = ports.clock.now()
     judgement = judge(state.stage, observations, state.weight_changes, now)
     builder.notify(Measured(state.canary_id, state.stage.name, now, observations))

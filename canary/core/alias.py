@@ -1,7 +1,7 @@
 """What an alias says and should say, in whole basis points; it must not talk to AWS nor decide anything.
 
 Weights are integers everywhere (1 basis point = 0.01 %), so 0.1 + 0.2 never meets a comparison. They become
-AWS's floats in exactly one place, `ratio`, and come back in exactly one place, `from_ratio`
+AWS's floats in exactly one place, `ratio`, and are read in exactly one place, `from_ratio`
 (lambda-canary.md §9, trap 35).
 """
 
@@ -22,26 +22,23 @@ UNPUBLISHED = "$LATEST"
 
 
 def basis_points(percent: Decimal | int | float | str) -> int:
-    """Turns a percentage (0-100) into whole basis points.
-
-    Since 0.1.
-    """
+    """Turns a percentage (0-100) into whole basis points."""
     exact = Decimal(str(percent)) * 100
     return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
 def ratio(weight_bp: int) -> float:
-    """The weight as AWS takes it, 0.0-1.0. The only place where a weight becomes a float. Since 0.1."""
+    """The weight as AWS takes it, 0.0-1.0. The only place where a weight becomes a float."""
     return weight_bp / ALL_BP
 
 
 def from_ratio(weight_ratio: float) -> int:
-    """The weight as AWS gave it (0.0-1.0) in basis points, whatever the float's last digits. Since 0.1."""
+    """The weight as AWS gave it (0.0-1.0) in basis points, whatever the float's last digits."""
     return round(weight_ratio * ALL_BP)
 
 
 def percent_text(weight_bp: int) -> str:
-    """`10`, `12.5` or `0.05`: a weight for people and for the record. Since 0.1."""
+    """`10`, `12.5` or `0.05`: a weight for people and for the record."""
     return f"{Decimal(weight_bp) / 100:f}".rstrip("0").rstrip(".") if weight_bp % 100 else str(weight_bp // 100)
 
 
@@ -54,8 +51,6 @@ class AliasSpec:
         extra_version: the one additional version, or None for "no weights".
         extra_bp: the additional version's share in basis points.
         description: the whole description: the canary's record, or the operator's own text.
-
-    Since 0.1.
     """
 
     version: str
@@ -66,7 +61,7 @@ class AliasSpec:
 
 @dataclass(frozen=True, slots=True)
 class AliasState:
-    """What an alias says, as read or as answered by a write. Since 0.1."""
+    """What an alias says, as read or as answered by a write."""
 
     function: FunctionRef
     version: str
@@ -80,6 +75,16 @@ class AliasState:
     def account(self) -> str:
         """The AWS account it lives in, from its ARN; empty when the ARN isn't known."""
         return self.arn.split(":")[4] if self.arn.count(":") > 4 else ""
+
+    @property
+    def routes_text(self) -> str:
+        """Where its traffic goes, in a sentence's second half."""
+        if self.extra_version is None:
+            return f"serves version {self.version}"
+        rest = percent_text(ALL_BP - self.extra_bp)
+        return (
+            f"serves {rest} % version {self.version} and {percent_text(self.extra_bp)} % version {self.extra_version}"
+        )
 
     def says(self, spec: AliasSpec) -> bool:
         """True when the alias already is what the spec wants."""
@@ -96,7 +101,7 @@ class AliasState:
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What preflight must know about one published version. Since 0.1."""
+    """What preflight must know about one published version."""
 
     version: str
     state: str
@@ -117,8 +122,6 @@ class FunctionFacts:
         unqualified_url: True when a function URL sits on `$LATEST` and bypasses the alias.
         unqualified_sources: event sources that call the function without the alias.
         unknown: actions that are not permitted to us, so that the rest can't tell.
-
-    Since 0.1.
     """
 
     provisioned_on: tuple[str, ...] = ()

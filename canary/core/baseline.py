@@ -1,4 +1,4 @@
-"""Whether the old version is sick before anything moved: the same limits, on its history; no canary is judged."""
+"""Whether the baseline is unhealthy before anything moved: the same limits, on its history; no canary is judged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MINUTES: Final = 30
 
 
 def unhealthy_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[str, ...]:
-    """One sentence for each gate that the old version breaks by itself, with the confidence of a rollback.
+    """One sentence for each gate whose limit the baseline exceeds by itself, with the confidence of a rollback.
 
-    A canary against a sick base would be rolled back for the base's faults, or judged by a bar that is too low.
+    A canary against an unhealthy baseline would be rolled back for the baseline's faults, or judged by too low a bar.
     """
     found = []
     for stream in streams:
@@ -32,7 +32,7 @@ def unhealthy_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[st
         bad = sum(row.baseline_bad + row.candidate_bad for row in rows)
         if interval(requests, bad, stage.evidence.alpha_attributed).lower > limit:
             found.append(
-                f"{stream.key}: {bad} of the last {requests} requests were bad on the old version "
+                f"{stream.key}: {bad} of the last {requests} requests were bad on the baseline "
                 f"({bad / requests:.1%}, limit {limit:.1%})"
             )
     return tuple(found)

@@ -29,8 +29,6 @@ class Served:
         is_cold: first request of its environment: judged apart, since a new version has only cold ones at first.
         is_failed: the handler raised, or answered with HTTP 5xx.
         is_slow: longer than the wrapper's limit.
-
-    Since 0.1.
     """
 
     function: str

@@ -1,4 +1,4 @@
-"""What the machine wants done (effects) and what is told about a canary (events): frozen values, no behaviour.
+"""What the machine wants done (effects) and what is published about a canary (events): frozen values, no behaviour.
 
 An effect is an order to the runner. An event is history: it goes to the journal, the live view and the notifiers,
 and nothing is ever decided from it.
@@ -19,16 +19,16 @@ from canary.core.verdict import Judgement
 
 
 class WriteKind(StrEnum):
-    """Why aliases are written; the runner treats the kinds differently. Since 0.1."""
+    """Why aliases are written; the runner treats the kinds differently."""
 
     FORWARD = "forward"
     """More weight, or the promotion: in the plan's order, bounded retries, never over a foreign change."""
     ANNOTATE = "annotate"
     """Only the record changes (pause, deadline): as forward."""
     ROLLBACK = "rollback"
-    """Everything to the baseline: before any other call, all at once, retried for ever, read back."""
+    """Everything to the baseline: before any other call, all at once, retried without a bound, verified."""
     RESTORE = "restore"
-    """The operator's description comes back: in the given order, bounded retries."""
+    """The operator's description again: in the given order, bounded retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,6 @@ class AliasWrite:
     Attributes:
         versions: baseline and candidate: the only versions the alias may name now; anything else is somebody else's.
         canary_id: the canary whose record may be replaced.
-
-    Since 0.1.
     """
 
     function: FunctionRef
@@ -50,7 +48,7 @@ class AliasWrite:
 
 @dataclass(frozen=True, slots=True)
 class WriteAliases:
-    """Effect: make each alias say its spec, guarded by its RevisionId, in this order, and read it back. Since 0.1."""
+    """Effect: make each alias say its spec, guarded by its RevisionId, in this order, and verify it."""
 
     kind: WriteKind
     writes: tuple[AliasWrite, ...]
@@ -58,7 +56,7 @@ class WriteAliases:
 
 @dataclass(frozen=True, slots=True)
 class FunctionMove:
-    """One function of a canary: from which version to which. Since 0.1."""
+    """One function of a canary: from which version to which."""
 
     function: str
     baseline: str
@@ -68,7 +66,7 @@ class FunctionMove:
 
 @dataclass(frozen=True, slots=True)
 class CanaryStarted:
-    """A canary claimed its aliases; `description` of each function is the operator's whole text. Since 0.1."""
+    """A canary is starting; `description` of each function is the operator's whole text."""
 
     canary_id: str
     stage: str
@@ -82,7 +80,7 @@ class CanaryStarted:
 
 @dataclass(frozen=True, slots=True)
 class TrafficShifted:
-    """The candidate's share changed, on every function. 10,000 basis points is the promotion. Since 0.1."""
+    """The candidate's share changed, on every function. 10,000 basis points is the promotion."""
 
     canary_id: str
     stage: str
@@ -108,7 +106,7 @@ class PhaseChanged:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A tick looked at the evidence. Since 0.1."""
+    """A tick looked at the evidence."""
 
     canary_id: str
     stage: str
@@ -121,7 +119,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a tick saw; minutes already told by the same driver and unchanged are left out. Since 0.1."""
+    """What a tick saw; rows that the same driver published already are left out."""
 
     canary_id: str
     stage: str
@@ -136,8 +134,6 @@ class CanaryEnded:
 
     Attributes:
         functions_left: functions that still carry weights of this canary (only after a conflict).
-
-    Since 0.1.
     """
 
     canary_id: str
@@ -152,7 +148,7 @@ class CanaryEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallRetried:
-    """An AWS call failed and is made again. Since 0.1."""
+    """An AWS call failed and is made again."""
 
     canary_id: str
     stage: str
@@ -166,7 +162,7 @@ class CallRetried:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something a person should know that changes nothing by itself. Since 0.1."""
+    """Something a person should know that changes nothing by itself."""
 
     canary_id: str
     stage: str
@@ -176,12 +172,12 @@ class Noticed:
 
 
 Event = CanaryStarted | TrafficShifted | PhaseChanged | Judged | Measured | CanaryEnded | CallRetried | Noticed
-"""Everything the journal, the live view and the notifiers may hear. `event` names the kind."""
+"""Everything the journal, the live view and the notifiers may receive. `event` names the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Effect: tell the journal and the observers. Since 0.1."""
+    """Effect: publish an event to the journal and the observers."""
 
     event: Event
 

@@ -2,33 +2,60 @@
 
 Rules (after h11's `_state.py`; the table itself is `phases.TRANSITIONS`):
 
-1. Only `healthy` moves a canary forward, only `sick` or a person moves it back; what nobody knows holds, bounded by
-   `hold_max`, and then the plan's policy speaks (decision 0009).
-2. Every phase in which the candidate carries traffic is judged and may be taken back: waiting, paused, held and
-   promoted ones too (flagger#1801).
-3. A take-back goes to the recorded base version with no weights, and nothing but weight 0 is ever written after it.
-4. Evidence is never state: it is measured anew at each tick (statistics.md §4.1).
+1. Only `healthy` moves a canary forward, only `unhealthy` or a person moves it back; anything else holds, bounded by
+   `hold_max`, and then the plan's policy decides (decision 0009).
+2. Every phase in which the candidate carries traffic is judged and can be rolled back: holding, paused, inconclusive
+   and promoted ones too (flagger#1801).
+3. A rollback goes to the recorded baseline version with no weights, and only weight 0 is ever written after it.
+4. Evidence is never state: it is measured again at each tick (statistics.md §4.1).
 
-This file says which signal a tick gives. `moves.py` says what entering a phase changes and orders.
+The first half of this file chooses the signal of a tick; the second half says what entering a phase changes and orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from canary.core.alias import percent_text
-from canary.core.events import Announce, Effect, Judged
+from canary.core.alias import ALL_BP, AliasSpec, percent_text
+from canary.core.events import (
+    AliasWrite,
+    Announce,
+    CanaryEnded,
+    Effect,
+    Judged,
+    Measured,
+    PhaseChanged,
+    TrafficShifted,
+    WriteAliases,
+    WriteKind,
+)
 from canary.core.measurements import Observations
-from canary.core.moves import enter, finish_writing
-from canary.core.phases import FINAL, FORWARD, Phase, Signal
+from canary.core.phases import FINAL, FORWARD, RETURNING, Phase, Signal, next_phase
 from canary.core.plan import format_duration
-from canary.core.state import CanaryState
+from canary.core.record import Shift
+from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import Judgement, Rule, Verdict, judge
 
+
+class Decision(NamedTuple):
+    """What a tick or a request leads to.
+
+    Attributes:
+        state: the state once the effects are carried out.
+        judgement: what the evidence says; None where the phase isn't judged.
+        effects: what has to be done, in this order.
+    """
+
+    state: CanaryState
+    judgement: Judgement | None
+    effects: tuple[Effect, ...]
+
+
 Trigger = tuple[Signal, str]
-"""A signal and the sentence that goes with it."""
+"""A signal and the sentence that explains it."""
 
 JUDGED: Final = frozenset({*FORWARD, Phase.STARTING, Phase.PROMOTING, Phase.POST_BAKE})
 """Phases in which evidence counts."""
@@ -39,57 +66,66 @@ _MAY_KEEP_WRITING: Final = _ROLLING_BACK | FINAL
 _UNSURE: Final = frozenset({Rule.WAITING, Rule.NO_DATA})
 """Rules that say nothing worse than "not enough evidence": all that `promote` as a policy may overrule."""
 
+_KINDS: Final = {
+    Signal.BEGIN: WriteKind.FORWARD,
+    Signal.NEXT_STEP: WriteKind.FORWARD,
+    Signal.LAST_STEP_DONE: WriteKind.FORWARD,
+    Signal.PROMOTE: WriteKind.FORWARD,
+    Signal.UNHEALTHY: WriteKind.ROLLBACK,
+    Signal.ROLLBACK: WriteKind.ROLLBACK,
+    Signal.ABORT: WriteKind.ROLLBACK,
+}
 
-def decide(state: CanaryState, observations: Observations, now: datetime) -> tuple[CanaryState, tuple[Effect, ...]]:
+
+def decide(state: CanaryState, observations: Observations | None, now: datetime) -> Decision:
     """What the canary does next: judges all evidence, then takes one step of the machine.
 
     Args:
         state: where the canary stands, as read from its aliases (`recover`).
-        observations: everything measured since the start.
+        observations: everything measured since the start; None where nothing was measured, because the phase isn't
+            judged.
         now: aware UTC time of this tick.
-
-    Returns:
-        The state after this tick, and what has to be done to get there, in this order.
-
-    Since 0.1.
     """
-    return conclude(state, judge(state.stage, observations, state.weight_changes, now), now)
+    if observations is None:
+        return conclude(state, None, now)
+    judgement = judge(state.stage, observations, state.weight_changes, now)
+    return conclude(state, judgement, now, observations)
 
 
-def conclude(state: CanaryState, judgement: Judgement, now: datetime) -> tuple[CanaryState, tuple[Effect, ...]]:
-    """`decide` with the evidence already judged. Since 0.1."""
+def conclude(
+    state: CanaryState, judgement: Judgement | None, now: datetime, observations: Observations | None = None
+) -> Decision:
+    """`decide` with the evidence already judged; `observations` are published along with what follows from them."""
     now = now.replace(microsecond=0)  # the record keeps whole seconds
-    trigger: Trigger | None = None
-    if judgement.verdict is Verdict.UNHEALTHY and state.phase in JUDGED and state.ours:
-        trigger = Signal.UNHEALTHY_AT_START if state.phase is Phase.STARTING else Signal.UNHEALTHY, judgement.sentence
-    elif state.foreign and not (state.phase in _MAY_KEEP_WRITING and state.ours):
-        # Stop without writing (lambda-canary.md §9, trap 12); a take-back first finishes what is still ours.
-        trigger = Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
-    elif not state.behind:
-        trigger = _WATCH[state.phase](state, judgement, now)
-    after, ordered = finish_writing(state, now) if trigger is None else enter(state, *trigger, now)
-    if state.phase not in JUDGED or state.phase is Phase.STARTING:
-        return after, ordered
-    told = Announce(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
-    # A take-back comes before any other call, telling included.
-    return after, (*ordered, told) if after.phase in _ROLLING_BACK else (told, *ordered)
+    trigger = _trigger(state, judgement, now)
+    after, ordered = _finish_writing(state, now) if trigger is None else _enter(state, *trigger, now)
+    published: list[Effect] = []
+    if observations is not None:
+        published.append(Announce(Measured(state.canary_id, state.stage.name, now, observations)))
+    if judgement is not None and state.phase in JUDGED and state.phase is not Phase.STARTING:
+        published.append(
+            Announce(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
+        )
+    # The writes of a rollback come before everything else, publishing included.
+    first = 1 if after.phase in _ROLLING_BACK else 0
+    return Decision(after, judgement, (*ordered[:first], *published, *ordered[first:]))
 
 
-def request(state: CanaryState, signal: Signal, why: str, now: datetime) -> tuple[CanaryState, tuple[Effect, ...]]:
+def request(state: CanaryState, signal: Signal, why: str, now: datetime) -> Decision:
     """What a person asks for: the same table, no evidence needed.
 
     Raises:
         RefusedError: the signal has no meaning in this phase.
-
-    Since 0.1.
     """
-    return enter(state, signal, why, now.replace(microsecond=0))
+    after, ordered = _enter(state, signal, why, now.replace(microsecond=0))
+    return Decision(after, None, ordered)
 
 
-def ready_to_go_on(state: CanaryState, now: datetime) -> timedelta:
-    """How long the present step still has to be watched before a healthy verdict counts; zero when it does. Since 0.1.
+def ready_to_advance(state: CanaryState, now: datetime) -> timedelta:
+    """How long the present step must still be watched before a healthy verdict counts; zero when it does.
 
-    Healthy never shortens the minimum bake: leaks and the time of day are not in the data yet (§4.8).
+    Healthy never shortens the minimum bake: leaks and the time of day are not in the data yet
+    (statistics.md §4.8).
     """
     step = state.step
     if step is None:
@@ -100,23 +136,65 @@ def ready_to_go_on(state: CanaryState, now: datetime) -> timedelta:
     return max(timedelta(), *waits)
 
 
-def _begin(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger:
+def start_writes(state: CanaryState) -> WriteAliases:
+    """The first write of a canary: its record on every alias, and no weight."""
+    return _writes(state, WriteKind.ANNOTATE)
+
+
+def restore_writes(state: CanaryState) -> WriteAliases:
+    """The last write of a canary: the operators' descriptions again."""
+    return WriteAliases(WriteKind.RESTORE, tuple(_restores(state)))
+
+
+# Which signal a tick gives.
+
+
+def _trigger(state: CanaryState, judgement: Judgement | None, now: datetime) -> Trigger | None:
+    unhealthy = judgement is not None and judgement.verdict is Verdict.UNHEALTHY
+    if judgement is not None and unhealthy and state.phase in JUDGED and state.ours:
+        signal = Signal.UNHEALTHY_AT_START if state.phase is Phase.STARTING else Signal.UNHEALTHY
+        return signal, judgement.sentence
+    if state.foreign and not (state.phase in _MAY_KEEP_WRITING and state.ours):
+        # Stop without writing (lambda-canary.md §9, trap 12); a rollback first finishes what is still ours.
+        return Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
+    if state.behind:
+        return None
+    if state.phase in _ON_STATE:
+        return _ON_STATE[state.phase](state)
+    if judgement is not None and state.phase in _ON_EVIDENCE:
+        return _ON_EVIDENCE[state.phase](state, judgement, now)
+    return None
+
+
+def _begin(state: CanaryState) -> Trigger:
     if state.unstarted:
-        return Signal.ABORT, f"the start was cut short before {', '.join(state.unstarted)} could be claimed"
-    return Signal.BEGIN, "every alias is claimed"
+        return Signal.ABORT, f"the start was interrupted before {', '.join(state.unstarted)} had its canary record"
+    count = len(state.functions)
+    aliases = "1 alias" if count == 1 else f"{count} aliases"
+    return Signal.BEGIN, f"canary started: {percent_text(state.planned_bp[0])} % on {aliases}"
+
+
+def _promoting(state: CanaryState) -> Trigger | None:
+    # AWS drains an alias with provisioned concurrency by weights of its own (trap 13): wait for it.
+    return None if state.draining else (Signal.ALIGNED, "every alias is verified on the new version")
+
+
+def _rolling_back(state: CanaryState) -> Trigger | None:
+    why = "; ".join([state.why or "every alias is verified on the baseline", *(c.text for c in state.foreign)])
+    return None if state.draining else (Signal.ALIGNED, why)
 
 
 def _baking(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     step = state.step
     assert step is not None
     if judgement.verdict is Verdict.HEALTHY:
-        return _onward(state, judgement.sentence, now)
+        return _advance(state, judgement.sentence, now)
     return (Signal.BAKE_OVER, judgement.sentence) if now >= state.step_at + step.bake else None
 
 
 def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     if judgement.verdict is Verdict.HEALTHY:
-        return _onward(state, judgement.sentence, now)
+        return _advance(state, judgement.sentence, now)
     if state.deadline is None or now < state.deadline:
         return None
     no_data = judgement.verdict is Verdict.NO_DATA
@@ -130,52 +208,41 @@ def _holding(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger
     return Signal.EXPIRED, why
 
 
-def _resting(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
-    return _onward(state, judgement.sentence, now) if judgement.verdict is Verdict.HEALTHY else None
-
-
-def _promoting(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger | None:
-    # AWS drains an alias with provisioned concurrency by weights of its own (trap 13): wait for it.
-    return None if state.draining else (Signal.ALIGNED, "every alias read back on the new version")
+def _inconclusive(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
+    return _advance(state, judgement.sentence, now) if judgement.verdict is Verdict.HEALTHY else None
 
 
 def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
     over = state.step_at + state.stage.post_bake
     if judgement.shared_incident is not None:
-        over += state.stage.hold_max  # somebody may still want the one-call way back
-    watched = format_duration(now - state.step_at)
-    return (Signal.POST_BAKE_OVER, f"no regression in {watched} at 100 %") if now >= over else None
+        over += state.stage.hold_max  # somebody may still want the one-call rollback
+    if now < over:
+        return None
+    return Signal.POST_BAKE_OVER, f"no regression in {format_duration(now - state.step_at)} at 100 %"
 
 
-def _rolling_back(state: CanaryState, _judgement: Judgement, _now: datetime) -> Trigger | None:
-    why = "; ".join([state.why or "every alias read back on the old version", *(c.text for c in state.foreign)])
-    return None if state.draining else (Signal.ALIGNED, why)
-
-
-def _nothing(_state: CanaryState, _judgement: Judgement, _now: datetime) -> None:
-    return None
-
-
-_WATCH: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Trigger | None]]] = {
+_ON_STATE: Final[dict[Phase, Callable[[CanaryState], Trigger | None]]] = {
     Phase.STARTING: _begin,
-    Phase.BAKING: _baking,
-    Phase.HOLDING: _holding,
-    Phase.PAUSED: _nothing,
-    Phase.INCONCLUSIVE: _resting,
     Phase.PROMOTING: _promoting,
-    Phase.POST_BAKE: _post_bake,
     Phase.ROLLING_BACK: _rolling_back,
     Phase.ABORTING: _rolling_back,
-    **dict.fromkeys(FINAL, _nothing),
 }
-"""What each phase waits for, besides sickness and foreign writers."""
+"""Phases that wait for their aliases only. Paused and final ones wait for nothing."""
+
+_ON_EVIDENCE: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Trigger | None]]] = {
+    Phase.BAKING: _baking,
+    Phase.HOLDING: _holding,
+    Phase.INCONCLUSIVE: _inconclusive,
+    Phase.POST_BAKE: _post_bake,
+}
+"""Phases that wait for evidence or time."""
 
 
-def _onward(state: CanaryState, why: str, now: datetime) -> Trigger | None:
-    if ready_to_go_on(state, now):
+def _advance(state: CanaryState, why: str, now: datetime) -> Trigger | None:
+    if ready_to_advance(state, now):
         return None
     if not state.planned_bp and state.stage.promote == "manual":
-        return Signal.PAUSE, f'promote = "manual": waits for `canary promote {state.stage.name}`; {why}'
+        return Signal.PAUSE, f'promote = "manual": waiting for `canary promote {state.stage.name}`; {why}'
     return _step_or_promotion(state, why)
 
 
@@ -183,3 +250,110 @@ def _step_or_promotion(state: CanaryState, why: str) -> Trigger:
     if state.planned_bp:
         return Signal.NEXT_STEP, f"advanced to {percent_text(state.planned_bp[0])} %: {why}"
     return Signal.LAST_STEP_DONE, f"advanced to 100 %: {why}"
+
+
+# What entering a phase changes in the state, and what it orders.
+
+_Step = tuple[CanaryState, tuple[Effect, ...]]
+
+
+def _enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> _Step:
+    """Takes the transition that the signal asks for.
+
+    Raises:
+        RefusedError: the table has no such transition; nothing changed.
+    """
+    phase = next_phase(state.phase, signal)
+    shifts = _shifts(state, phase, signal, now)
+    moved = shifts != state.shifts
+    after = replace(
+        state,
+        functions=tuple(_with_shifts(function, shifts[len(state.shifts) :]) for function in state.functions),
+        phase=phase,
+        shifts=shifts,
+        deadline=_deadline(state, signal, now),
+        behind=(),
+        why=why,
+    )
+    if phase in FORWARD:  # each alias gets the present weight with this write, one that was behind too
+        after = replace(after, functions=tuple(_caught_up(after, function, now) for function in after.functions))
+    effects: list[Effect] = [] if phase is Phase.CONFLICT else [_writes(after, _KINDS.get(signal, WriteKind.ANNOTATE))]
+    if moved:
+        effects.append(Announce(TrafficShifted(state.canary_id, state.stage.name, now, after.weight_bp, why)))
+    if phase is not state.phase:
+        effects.append(Announce(PhaseChanged(state.canary_id, state.stage.name, now, state.phase, phase, why, signal)))
+    if phase in FINAL:
+        effects.append(_ended(after, phase, why, now))
+    return after, tuple(effects)
+
+
+def _finish_writing(state: CanaryState, now: datetime) -> _Step:
+    """Completes writes that were interrupted: the same step again, for the aliases that don't say it yet."""
+    if not state.behind:
+        return state, ()
+    done = replace(state, behind=())
+    if state.phase in FINAL:
+        return done, (_writes(state, WriteKind.RESTORE), _ended(state, state.phase, state.why, now))
+    kind = WriteKind.ROLLBACK if state.phase in RETURNING else WriteKind.FORWARD
+    done = replace(done, functions=tuple(_caught_up(state, function, now) for function in state.functions))
+    writes = tuple(_write(done, f, done.spec(f)) for f in done.functions if f.function.key in state.behind)
+    return done, (WriteAliases(kind, writes),)
+
+
+def _shifts(state: CanaryState, phase: Phase, signal: Signal, now: datetime) -> tuple[Shift, ...]:
+    if signal in {Signal.BEGIN, Signal.NEXT_STEP}:
+        return (*state.shifts, Shift(now, state.planned_bp[0]))
+    if phase is Phase.PROMOTING:
+        return (*state.shifts, Shift(now, ALL_BP))
+    if phase in RETURNING and state.weight_bp:
+        return (*state.shifts, Shift(now, 0))
+    return state.shifts
+
+
+def _with_shifts(function: FunctionState, added: tuple[Shift, ...]) -> FunctionState:
+    return function if function.shifts is None else replace(function, shifts=(*function.shifts, *added))
+
+
+def _caught_up(state: CanaryState, function: FunctionState, now: datetime) -> FunctionState:
+    """A function that gets the present weight only now: the verdict must not expect its traffic to have had it."""
+    own = function.shifts
+    if own is None or (own and own[-1].weight_bp == state.weight_bp):
+        return function
+    return replace(function, shifts=(*own, Shift(now, state.weight_bp)))
+
+
+def _deadline(state: CanaryState, signal: Signal, now: datetime) -> datetime | None:
+    if signal is Signal.BAKE_OVER:
+        # Counted from the end of the bake, so that a driver that was dead meanwhile doesn't hold twice as long.
+        assert state.step is not None
+        bake_over = state.step_at + state.step.bake
+        return max(bake_over, state.deadline or bake_over) + state.stage.hold_max
+    return now if signal is Signal.RESUME else None
+
+
+def _writes(state: CanaryState, kind: WriteKind) -> WriteAliases:
+    if state.phase in FINAL:
+        return restore_writes(state)
+    return WriteAliases(kind, tuple(_write(state, f, state.spec(f)) for f in state.functions))
+
+
+def _restores(state: CanaryState) -> Iterable[AliasWrite]:
+    """The lead is restored last: as long as its record stands, any process knows that the others may be done.
+
+    A promotion says so in the lead first, because an alias without a record is otherwise a foreign change.
+    """
+    lead, *others = state.ours
+    if others and state.phase is Phase.PROMOTED:
+        yield _write(state, lead, state.spec(lead))
+    for function in (*others, lead):
+        yield _write(state, function, state.restored(function))
+
+
+def _write(state: CanaryState, function: FunctionState, spec: AliasSpec) -> AliasWrite:
+    return AliasWrite(function.function, spec, (function.baseline, function.candidate), state.canary_id)
+
+
+def _ended(state: CanaryState, outcome: Phase, why: str, now: datetime) -> Announce:
+    conflict = outcome is Phase.CONFLICT and state.weight_bp
+    left = tuple(function.function.key for function in state.ours) if conflict else ()
+    return Announce(CanaryEnded(state.canary_id, state.stage.name, now, outcome, why, state.started_at, left))

@@ -17,35 +17,35 @@ from canary.errors import RefusedError
 
 
 class Phase(StrEnum):
-    """Where a canary stands. Since 0.1."""
+    """Where a canary stands."""
 
     STARTING = "starting"
-    """Checked, and its aliases are being claimed; no traffic moved yet."""
+    """Checked, and its records are being written; no traffic moved yet."""
     BAKING = "baking"
     """The candidate carries this step's weight and is being watched."""
     HOLDING = "holding"
     """The bake time is over without a healthy verdict; still watched, bounded by the deadline."""
     PAUSED = "paused"
-    """A person said wait; still watched, and sick still takes it back (flagger#1801)."""
+    """A person said wait; still watched, and an unhealthy version is still rolled back (flagger#1801)."""
     INCONCLUSIVE = "inconclusive"
     """The deadline passed and the policy is to hold: rests at its weight, still watched when ticked."""
     PROMOTING = "promoting"
-    """All traffic is being given to the candidate; not every alias has been read back yet."""
+    """All traffic is being given to the candidate; not every alias is verified yet."""
     POST_BAKE = "post_bake"
-    """The candidate carries everything and is watched on, with one call back."""
+    """The candidate carries everything: post-promotion watch, with a rollback of one call."""
     ROLLING_BACK = "rolling_back"
-    """Everything is being given back to the base; not every alias has been read back yet."""
+    """Everything is being rolled back to the baseline; not every alias is verified yet."""
     ABORTING = "aborting"
     """As rolling back, because a person said stop."""
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
     ABORTED = "aborted"
     CONFLICT = "conflict"
-    """Somebody else moved an alias: we stopped without writing."""
+    """An alias was changed outside this canary: it stopped without writing."""
 
 
 class Signal(StrEnum):
-    """What can happen to a canary. Since 0.1."""
+    """What can happen to a canary."""
 
     BEGIN = "begin"
     NEXT_STEP = "next step"
@@ -125,8 +125,6 @@ def next_phase(phase: Phase, signal: Signal) -> Phase:
 
     Raises:
         RefusedError: the signal has no meaning in this phase.
-
-    Since 0.1.
     """
     after = TRANSITIONS[phase].get(signal)
     if after is None:
@@ -138,10 +136,7 @@ def next_phase(phase: Phase, signal: Signal) -> Phase:
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram, for the documentation.
-
-    Since 0.1.
-    """
+    """The table as a Mermaid state diagram, for the documentation."""
     lines = ["stateDiagram-v2", "    [*] --> starting"]
     for phase, row in TRANSITIONS.items():
         by_target: dict[Phase, list[str]] = {}

@@ -53,7 +53,7 @@ _PHASES: Final = {letter: phase for phase, letter in _LETTERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One change of weight: from `at` on the candidate carries `weight_bp` basis points. Since 0.1."""
+    """One change of weight: from `at` on the candidate carries `weight_bp` basis points."""
 
     at: datetime
     weight_bp: int
@@ -61,7 +61,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one alias says about its canary. Since 0.1."""
+    """What one alias says about its canary."""
 
     canary_id: str
     baseline: str
@@ -84,8 +84,6 @@ def encode(record: Record) -> str:
 
     Raises:
         RecordError: the record alone is longer than 256 characters (too many steps).
-
-    Since 0.1.
     """
     head = _head(record)
     room = DESCRIPTION_LIMIT - len(head) - 1
@@ -99,20 +97,15 @@ def encode(record: Record) -> str:
 
 
 def room_for_description(record: Record) -> int:
-    """How many characters of the operator's own description fit behind this record (negative: not even the record).
-
-    Since 0.1.
-    """
+    """How many characters of the operator's own description fit behind this record (negative: not even the record)."""
     return DESCRIPTION_LIMIT - len(_head(record)) - 1
 
 
 def decode(text: str) -> Record | None:
-    """Reads a record back; None when the description isn't a canary's.
+    """Reads a record; None when the description isn't a canary's.
 
     Raises:
         RecordError: it starts like a record, but can't be read (damaged, or of another version of canary).
-
-    Since 0.1.
     """
     if not text.startswith(MARK):
         if is_record(text):
@@ -129,13 +122,13 @@ def decode(text: str) -> Record | None:
 
 
 def is_record(text: str) -> bool:
-    """True when a description looks like a canary's record of any version. Since 0.1."""
+    """True when a description looks like a canary's record of any version."""
     word, _, rest = text.partition(" ")
     return bool(rest) and word.startswith(FAMILY) and word[len(FAMILY) :].isdigit()
 
 
 def base36(number: int) -> str:
-    """A natural number in base 36. Since 0.1."""
+    """A natural number in base 36."""
     digits = ""
     while number:
         number, digit = divmod(number, 36)

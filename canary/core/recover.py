@@ -1,11 +1,11 @@
-"""From what the aliases say back to where the canary stands: pure; it must not read AWS nor choose what comes next.
+"""From what the aliases say to where the canary stands; it must not read AWS nor choose what comes next.
 
-How writes cut short by a dead driver are told from foreign changes:
+How writes that a dead driver left unfinished are told apart from foreign changes:
 
 * every alias must route as *its own* record says; if it doesn't, somebody else was there;
 * the lead (first function) is written first, so its record tells the step, and an alias with an older record is
   merely behind: the step is completed, never undone;
-* one alias that was taken back takes all back;
+* one alias that was rolled back rolls back all;
 * at the end the lead is restored last, so an alias without a record is done when the lead says the canary is over.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 
-from canary.core.alias import ALL_BP, AliasState, basis_points, percent_text
+from canary.core.alias import ALL_BP, AliasState, basis_points
 from canary.core.phases import AFTER_PROMOTION, FORWARD, RETURNING, Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Record, decode
@@ -25,15 +25,12 @@ from canary.errors import ConflictError
 
 
 def in_order(stage: StagePlan) -> tuple[FunctionRef, ...]:
-    """The functions in the order in which they are shifted; the first is the lead. Since 0.1."""
+    """The functions in the order in which they are shifted; the first is the lead."""
     return tuple(function for group in stage.groups for function in group)
 
 
 def fingerprint(stage: StagePlan) -> str:
-    """Eight hex digits of everything that decides about a canary; not whom it tells nor how it was asked for.
-
-    Since 0.1.
-    """
+    """Eight hex digits of everything that decides about a canary; not whom it tells nor how it was asked for."""
     # The weights are in the record itself; together the steps are watched as long as planned, however many there are.
     text = stage.model_dump_json(exclude={"notifications", "rules", "flags_off", "dead_man", "hotfix", "steps"})
     watched_s = round(stage.total_bake.total_seconds())
@@ -50,19 +47,17 @@ def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | No
     Raises:
         ConflictError: the aliases tell of different canaries.
         RecordError: a record can't be read.
-
-    Since 0.1.
     """
     records = {alias.function.key: record for alias in aliases if (record := decode(alias.description))}
     if not records:
         return None
     names = sorted({record.canary_id for record in records.values()})
     if len(names) > 1:
-        raise ConflictError(f"the aliases of {stage.name} belong to different canaries: {', '.join(names)}")
+        raise ConflictError(f"the aliases of stage {stage.name} belong to different canaries: {', '.join(names)}")
     leading = _leading(records)
     state = CanaryState(
         canary_id=leading.canary_id,
-        stage=_under_way(stage, leading),
+        stage=_in_progress(stage, leading),
         functions=tuple(
             _function(alias, record, leading) for alias in aliases if (record := records.get(alias.function.key))
         ),
@@ -81,12 +76,12 @@ def _function(alias: AliasState, record: Record, leading: Record) -> FunctionSta
 
 
 def _leading(records: Mapping[str, Record]) -> Record:
-    """The record that counts: one that was taken back if there is any, else the lead's (or the first that is left)."""
+    """The record that counts: one that was rolled back if there is any, else the lead's (or the first that is left)."""
     ranked = sorted(records.values(), key=lambda record: record.phase not in RETURNING)  # stable: False sorts first
     return ranked[0]
 
 
-def _under_way(stage: StagePlan, record: Record) -> StagePlan:
+def _in_progress(stage: StagePlan, record: Record) -> StagePlan:
     """The plan with the steps and the hotfix mode of this very canary (`canary deploy STAGE 10`)."""
     done = tuple(shift.weight_bp for shift in record.shifts if 0 < shift.weight_bp < ALL_BP)
     weights = (*done, *record.planned_bp)
@@ -111,14 +106,14 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
                 unstarted.append(key)
             elif state.phase not in RETURNING and state.phase is not Phase.PROMOTED:
                 foreign.append(
-                    ForeignChange(key, f"{key} lost the record of canary {state.canary_id}: {_found(alias)}")
+                    ForeignChange(key, f"{key} lost the record of canary {state.canary_id}; it {alias.routes_text}")
                 )
         elif is_draining(alias, record):
             draining.append(key)
         elif not _routes(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
-            foreign.append(ForeignChange(key, f"{key} was changed by somebody else: {_found(alias)}"))
+            foreign.append(ForeignChange(key, f"{key} was changed outside this canary; it {alias.routes_text}"))
         elif not alias.says(state.spec(functions[key])) or state.phase is Phase.PROMOTED:
-            behind.append(key)  # a promotion that is over still has its descriptions to give back
+            behind.append(key)  # a promotion that is over still has its descriptions to restore
     return replace(
         state,
         behind=tuple(behind),
@@ -132,8 +127,6 @@ def is_draining(alias: AliasState, record: Record) -> bool:
     """True when the weights are AWS's own: an alias with provisioned concurrency that changed its primary version.
 
     AWS then injects `{old: x}` and lets it run out (lambda-canary.md §9, trap 13).
-
-    Since 0.1.
     """
     if record.phase in AFTER_PROMOTION:
         return (alias.version, alias.extra_version) == (record.candidate, record.baseline)
@@ -151,8 +144,3 @@ def _routes(alias: AliasState, record: Record) -> bool:
 
 def _names_only(alias: AliasState, record: Record) -> bool:
     return {alias.version, alias.extra_version} <= {record.baseline, record.candidate, None}
-
-
-def _found(alias: AliasState) -> str:
-    extra = f" with {percent_text(alias.extra_bp)} % on {alias.extra_version}" if alias.extra_version else ""
-    return f"it is on version {alias.version}{extra}"

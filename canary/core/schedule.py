@@ -16,27 +16,27 @@ NUDGE = timedelta(seconds=5)
 
 
 def whole_minute(at: datetime) -> datetime:
-    """The start of the minute that holds `at`. Since 0.1."""
+    """The start of the minute that holds `at`."""
     return at.replace(second=0, microsecond=0)
 
 
 def settle(planned: timedelta, longest_timeout_s: int) -> timedelta:
-    """How old a minute must be to be scored: max(plan, function timeout + 60 s) (lambda-canary.md §2.2). Since 0.1."""
+    """How old a minute must be to be scored: max(plan, function timeout + 60 s) (lambda-canary.md §2.2)."""
     return max(planned, timedelta(seconds=longest_timeout_s) + LAG_BEHIND_TIMEOUT)
 
 
 def settled_until(now: datetime, settle: timedelta) -> datetime:
-    """The first minute too young to be scored. Since 0.1."""
+    """The first minute too young to be scored."""
     return whole_minute(now - settle)
 
 
 def history_start(started_at: datetime, history: timedelta) -> datetime:
-    """The first minute of the base's history before a canary that began at `started_at`. Since 0.1."""
+    """The first minute of the base's history before a canary that began at `started_at`."""
     return whole_minute(started_at) - history.total_seconds() // 60 * MINUTE
 
 
 def next_look(state: CanaryState, now: datetime) -> datetime | None:
-    """When the next tick is due; None when the canary is over. Since 0.1."""
+    """When the next tick is due; None when the canary is over."""
     if state.phase in FINAL:
         return None
     if state.phase is Phase.STARTING:

@@ -18,12 +18,10 @@ class FunctionState:
     """One function of a canary.
 
     Attributes:
-        description: the operator's own alias description, to be given back at the end.
+        description: the operator's own alias description, to be restored at the end.
         shortened: True when only a part of it is known (the journal has the whole).
         shifts: when this alias really got its weights, where that differs from the others: a step that a dead driver
             had begun and a later one completed. None: with all the others.
-
-    Since 0.1.
     """
 
     function: FunctionRef
@@ -36,7 +34,7 @@ class FunctionState:
 
 @dataclass(frozen=True, slots=True)
 class ForeignChange:
-    """An alias that doesn't say what this canary left there. Since 0.1."""
+    """An alias that doesn't say what this canary left there."""
 
     function: str
     text: str
@@ -51,13 +49,11 @@ class CanaryState:
         functions: in the order in which they are shifted; the first is the lead, written first and restored last.
         shifts: every change of the candidate's weight so far, oldest first.
         deadline: until when the present hold lasts; None while it isn't held.
-        behind: keys of functions whose alias doesn't say yet what this state wants (a write was cut short).
+        behind: keys of functions whose alias doesn't say yet what this state wants (a write was interrupted).
         draining: keys of functions whose weights AWS itself is draining (provisioned concurrency).
-        unstarted: keys of functions that have no record although the others do (a start was cut short).
+        unstarted: keys of functions that have no record although the others do (a start was interrupted).
         foreign: the aliases that somebody else changed.
         why: the sentence that brought it here.
-
-    Since 0.1.
     """
 
     canary_id: str

@@ -32,7 +32,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
 
     Args:
         event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all), and
-            `rollback` takes everything back. Action defaults to `tick`.
+            `rollback` rolls everything back. Action defaults to `tick`.
         context: unused.
 
     Returns:
@@ -40,8 +40,6 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
 
     Raises:
         CanaryError: what can't be done; Lambda reports it, and the next tick tries again.
-
-    Since 0.1.
     """
     del context
     return act(event, plan_path=Path(os.environ.get("CANARY_PLAN", "canary.toml")))
@@ -50,10 +48,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
 def act(
     event: Mapping[str, Any], *, plan_path: Path, session: Session | None = None, clock: Clock | None = None
 ) -> dict[str, object]:
-    """What `handler` does, with its surroundings given: for other drivers and for tests. Since 0.1."""
+    """What `handler` does, with its surroundings given: for other drivers and for tests."""
     name, action = str(event.get("stage", "")), str(event.get("action", "tick"))
     if action not in ACTIONS:
-        raise UsageError(f'"{action}" is no action', hint=f"Use one of {', '.join(ACTIONS)}.")
+        raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")
     plan = load_plan(plan_path)
     stage = plan.stage(name)
     ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
@@ -77,7 +75,7 @@ def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) 
     if action == "rollback":
         state = rollback(stage, ports)
         if state is None:
-            raise NotRunningError(f"no canary is under way in stage {stage.name}")
+            raise NotRunningError(f"no canary is in progress in stage {stage.name}")
         return _summary(state, 0)
     done = tick(stage, ports)
     wait_s = 0.0 if done.next_at is None else (done.next_at - ports.clock.now()).total_seconds()

@@ -21,6 +21,7 @@ from canary.core.measurements import (
     DataState,
     Gauge,
     MinuteCounts,
+    Observations,
     Probe,
     Stream,
     StreamKey,
@@ -28,7 +29,7 @@ from canary.core.measurements import (
 from canary.core.plan import CountingGate, FunctionRef, GaugeGate, StagePlan
 from canary.core.verdict.scoring import is_by_version
 from canary.errors import NotFoundError, StaleRevisionError
-from canary.ports import Measurements, Target, Window
+from canary.ports import Target, Window
 from canary.runner import Ports
 from flagkit.testing.clock import VirtualClock
 
@@ -259,7 +260,7 @@ class InMemoryMetrics:
         """What `daily` says; by default nothing is known."""
         return self.daily
 
-    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         """Every counting gate and the alias totals; gauges have no data."""
         self.windows.append(window)
         rows = {target.function.key: self._rows(target, window.start, window.end) for target in targets}
@@ -278,7 +279,7 @@ class InMemoryMetrics:
             AliasTraffic(key, tuple(AliasMinute(minute, new.requests + old.requests) for minute, new, old in seen))
             for key, seen in rows.items()
         )
-        return Measurements(tuple(streams), tuple(gauges), totals)
+        return Observations(tuple(streams), tuple(gauges), totals)
 
     def served(self, key: str, version: str, minute: datetime) -> Requests:
         """What one version served in one minute, as traffic was really split."""

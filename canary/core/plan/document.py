@@ -42,7 +42,7 @@ class Plan(Model):
         try:
             raw = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
-            raise PlanError(f"canary.toml is no TOML: {error}") from error
+            raise PlanError(f"canary.toml is not valid TOML: {error}") from error
         try:
             return cls.model_validate(raw)
         except ValidationError as error:

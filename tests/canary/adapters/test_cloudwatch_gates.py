@@ -8,10 +8,10 @@ import pytest
 
 from canary.adapters.aws import open_session
 from canary.adapters.cloudwatch import CloudWatchMetrics
-from canary.core.measurements import DataState, Stream
+from canary.core.measurements import DataState, Observations, Stream
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.schedule import whole_minute
-from canary.ports import Measurements, Target, Window
+from canary.ports import Target, Window
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
 from tests.canary.stages import stage_of
@@ -44,12 +44,12 @@ def window(aws: AwsStandIn, start: datetime, history: int = 0) -> Window:
     return Window(start, whole_minute(aws.clock.now()), start - history * MINUTE)
 
 
-def measured(aws: AwsStandIn, stage: StagePlan, span: Window, metrics: CloudWatchMetrics | None = None) -> Measurements:
+def measured(aws: AwsStandIn, stage: StagePlan, span: Window, metrics: CloudWatchMetrics | None = None) -> Observations:
     metrics = metrics or CloudWatchMetrics(open_session("us-east-1"), aws.clock)
     return metrics.measure(stage, [TARGET], span)
 
 
-def stream(found: Measurements, gate: str) -> Stream:
+def stream(found: Observations, gate: str) -> Stream:
     return next(one for one in found.streams if one.key.gate == gate)
 
 

@@ -156,14 +156,14 @@ def test_a_rollback_that_meets_somebody_elses_change_ends_with_exit_code_6(held:
     held.aws.foreign.move_alias("api", "live", "3", weights={})
     done = held("rollback", "staging")
     assert (done.code, held.alias()) == (6, ("3", {}))
-    assert "changed by somebody else" in done.out
+    assert "changed outside this canary" in done.out
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "abort", "promote"])
 def test_commands_about_a_canary_need_one(desk: Desk, command: str) -> None:
     done = desk(command, "staging")
     assert done.code == 5
-    assert done.err.startswith("error[not_running]: no canary is under way in stage staging")
+    assert done.err.startswith("error[not_running]: no canary is in progress in stage staging")
 
 
 # rules of the stage

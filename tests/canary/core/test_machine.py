@@ -17,8 +17,7 @@ from canary.core.events import (
     WriteAliases,
     WriteKind,
 )
-from canary.core.machine import conclude, ready_to_go_on
-from canary.core.moves import start_writes
+from canary.core.machine import conclude, ready_to_advance, start_writes
 from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
@@ -55,7 +54,7 @@ def said(verdict: Verdict, process: Rule = Rule.WAITING, **more: object) -> Judg
 
 
 HEALTHY = said(Verdict.HEALTHY, Rule.SAFE)
-SICK = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
+UNHEALTHY = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
 UNSURE = said(Verdict.INCONCLUSIVE)
 NO_DATA = said(Verdict.NO_DATA, Rule.NO_DATA)
 
@@ -64,7 +63,7 @@ def writes(effects: tuple[Effect, ...]) -> list[WriteAliases]:
     return [effect for effect in effects if isinstance(effect, WriteAliases)]
 
 
-def told(effects: tuple[Effect, ...]) -> list[type]:
+def published(effects: tuple[Effect, ...]) -> list[type]:
     return [type(effect.event) for effect in effects if isinstance(effect, Announce)]
 
 
@@ -72,8 +71,8 @@ def after(minutes: float) -> datetime:
     return START + minutes * MINUTE
 
 
-def test_a_canary_whose_aliases_are_claimed_begins_with_its_first_weight() -> None:
-    state, effects = conclude(canary(Phase.STARTING), NO_DATA, after(0))
+def test_a_canary_with_all_its_records_begins_with_its_first_weight() -> None:
+    state, _, effects = conclude(canary(Phase.STARTING), NO_DATA, after(0))
     assert (state.phase, state.weight_bp, state.planned_bp) == (Phase.BAKING, 1000, (2500, 5000))
     (order,) = writes(effects)
     assert order.kind is WriteKind.FORWARD
@@ -81,7 +80,7 @@ def test_a_canary_whose_aliases_are_claimed_begins_with_its_first_weight() -> No
         ("api:live", "1", "2", 1000),
         ("worker:live", "7", "9", 1000),
     ]
-    assert told(effects) == [TrafficShifted, PhaseChanged]
+    assert published(effects) == [TrafficShifted, PhaseChanged]
 
 
 def test_claims_put_the_record_on_every_alias_and_no_weight_the_lead_first() -> None:
@@ -94,15 +93,15 @@ def test_claims_put_the_record_on_every_alias_and_no_weight_the_lead_first() -> 
 
 
 def test_every_write_of_weights_carries_the_record_of_the_state_it_leads_to() -> None:
-    state, effects = conclude(canary(), HEALTHY, after(6))
+    state, _, effects = conclude(canary(), HEALTHY, after(6))
     record = decode(writes(effects)[0].writes[0].spec.description)
     assert record is not None
     assert (record.phase, record.shifts, record.planned_bp) == (Phase.BAKING, state.shifts, (5000,))
     assert record.description == "Live traffic"
 
 
-def test_a_sick_candidate_is_stopped_before_it_has_any_traffic() -> None:
-    state, effects = conclude(canary(Phase.STARTING), SICK, after(0))
+def test_an_unhealthy_candidate_is_stopped_before_it_has_any_traffic() -> None:
+    state, _, effects = conclude(canary(Phase.STARTING), UNHEALTHY, after(0))
     assert state.phase is Phase.ABORTED
     (order,) = writes(effects)
     assert order.kind is WriteKind.RESTORE
@@ -112,30 +111,30 @@ def test_a_sick_candidate_is_stopped_before_it_has_any_traffic() -> None:
     ]
 
 
-def test_a_start_that_was_cut_short_is_given_up_because_nobody_knows_the_missing_versions() -> None:
-    state, _ = conclude(canary(Phase.STARTING, unstarted=("worker:live",)), NO_DATA, after(0))
+def test_an_interrupted_start_is_aborted_because_the_missing_versions_are_unknown() -> None:
+    state, _, _ = conclude(canary(Phase.STARTING, unstarted=("worker:live",)), NO_DATA, after(0))
     assert state.phase is Phase.ABORTED
     assert "worker:live" in state.why
 
 
 def test_healthy_counts_only_after_the_minimum_bake() -> None:
-    before, effects = conclude(canary(), HEALTHY, after(4.9))
+    before, _, effects = conclude(canary(), HEALTHY, after(4.9))
     assert (before.weight_bp, writes(effects)) == (1000, [])
-    onward, _ = conclude(canary(), HEALTHY, after(5))
+    onward, _, _ = conclude(canary(), HEALTHY, after(5))
     assert (onward.phase, onward.weight_bp) == (Phase.BAKING, 2500)
 
 
 def test_a_bake_shorter_than_the_minimum_is_what_was_asked_for() -> None:
     stage = stage_of("api:live", "worker:live").with_steps([Decimal(weight) for weight in range(5, 50, 4)])
     assert stage.steps[0].bake < stage.min_bake
-    assert ready_to_go_on(canary(stage=stage), after(0)) == stage.steps[0].bake
+    assert ready_to_advance(canary(stage=stage), after(0)) == stage.steps[0].bake
 
 
 def test_the_last_step_waits_for_the_whole_watch() -> None:
     last = canary(Phase.BAKING, 1000, 2500, 5000, stage=stage_of("api:live", "worker:live", watch_min="28m"))
-    waiting, _ = conclude(last, HEALTHY, after(27))
+    waiting, _, _ = conclude(last, HEALTHY, after(27))
     assert waiting.phase is Phase.BAKING
-    promoting, effects = conclude(last, HEALTHY, after(28))
+    promoting, _, effects = conclude(last, HEALTHY, after(28))
     assert (promoting.phase, promoting.weight_bp) == (Phase.PROMOTING, 10_000)
     assert {(w.spec.version, w.spec.extra_version) for w in writes(effects)[0].writes} == {("2", None), ("9", None)}
 
@@ -144,30 +143,30 @@ def test_a_healthy_canary_is_not_held_for_the_watch_it_still_owes() -> None:
     last = canary(
         Phase.BAKING, 5000, stage=stage_of("api:live", "worker:live", steps=[{"weight": 50, "bake": 15 * MINUTE}])
     )
-    state, _ = conclude(last, HEALTHY, after(14))
+    state, _, _ = conclude(last, HEALTHY, after(14))
     assert state.phase is Phase.BAKING
 
 
 def test_before_its_first_weight_nothing_has_to_be_watched() -> None:
-    assert ready_to_go_on(canary(Phase.STARTING), after(0)) == timedelta()
+    assert ready_to_advance(canary(Phase.STARTING), after(0)) == timedelta()
 
 
 def test_manual_promotion_waits_for_a_person_and_keeps_watching() -> None:
     stage = stage_of("api:live", "worker:live", promote="manual")
-    onward, _ = conclude(canary(stage=stage), HEALTHY, after(9))
+    onward, _, _ = conclude(canary(stage=stage), HEALTHY, after(9))
     assert onward.weight_bp == 2500, "only the promotion waits"
-    state, _ = conclude(canary(Phase.BAKING, 1000, 2500, 5000, stage=stage), HEALTHY, after(40))
+    state, _, _ = conclude(canary(Phase.BAKING, 1000, 2500, 5000, stage=stage), HEALTHY, after(40))
     assert state.phase is Phase.PAUSED
     assert "canary promote staging" in state.why
     assert conclude(state, HEALTHY, after(99))[0].phase is Phase.PAUSED
-    assert conclude(state, SICK, after(99))[0].phase is Phase.ROLLING_BACK
+    assert conclude(state, UNHEALTHY, after(99))[0].phase is Phase.ROLLING_BACK
 
 
 @pytest.mark.parametrize("phase", [Phase.BAKING, Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE])
-def test_a_sick_canary_goes_back_from_every_phase_that_shares_traffic(phase: Phase) -> None:
-    state, effects = conclude(canary(phase), SICK, after(3))
+def test_an_unhealthy_canary_rolls_back_from_every_phase_that_shares_traffic(phase: Phase) -> None:
+    state, _, effects = conclude(canary(phase), UNHEALTHY, after(3))
     assert (state.phase, state.weight_bp, state.why) == (Phase.ROLLING_BACK, 0, "it is unhealthy")
-    assert isinstance(effects[0], WriteAliases), "the way back comes before any other call, telling included"
+    assert isinstance(effects[0], WriteAliases), "the rollback comes before any other call, telling included"
     assert effects[0].kind is WriteKind.ROLLBACK
     assert {(w.spec.version, w.spec.extra_version, w.versions) for w in effects[0].writes} == {
         ("1", None, ("1", "2")),
@@ -176,27 +175,27 @@ def test_a_sick_canary_goes_back_from_every_phase_that_shares_traffic(phase: Pha
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.POST_BAKE])
-def test_a_sick_canary_goes_back_after_the_promotion_too(phase: Phase) -> None:
-    state, effects = conclude(canary(phase, 1000, 10_000), SICK, after(12))
+def test_an_unhealthy_canary_rolls_back_after_the_promotion_too(phase: Phase) -> None:
+    state, _, effects = conclude(canary(phase, 1000, 10_000), UNHEALTHY, after(12))
     assert (state.phase, state.weight_bp) == (Phase.ROLLING_BACK, 0)
     assert {w.spec.version for w in writes(effects)[0].writes} == {"1", "7"}
 
 
 def test_an_unsure_canary_holds_when_its_bake_is_over_and_not_before() -> None:
     assert conclude(canary(), UNSURE, after(9.9))[0].phase is Phase.BAKING
-    state, effects = conclude(canary(), UNSURE, after(10))
+    state, _, effects = conclude(canary(), UNSURE, after(10))
     assert (state.phase, state.deadline, state.weight_bp) == (Phase.HOLDING, after(40), 1000)
     assert writes(effects)[0].kind is WriteKind.ANNOTATE
-    assert told(effects) == [Judged, PhaseChanged]
+    assert published(effects) == [Judged, PhaseChanged]
 
 
 def test_a_driver_that_was_dead_does_not_hold_twice_as_long() -> None:
-    state, _ = conclude(canary(), UNSURE, after(35))
+    state, _, _ = conclude(canary(), UNSURE, after(35))
     assert state.deadline == after(40)
 
 
 def test_a_holding_canary_goes_on_as_soon_as_it_is_healthy() -> None:
-    state, _ = conclude(canary(Phase.HOLDING, deadline=after(40)), HEALTHY, after(12))
+    state, _, _ = conclude(canary(Phase.HOLDING, deadline=after(40)), HEALTHY, after(12))
     assert (state.phase, state.weight_bp, state.deadline) == (Phase.BAKING, 2500, None)
 
 
@@ -223,7 +222,7 @@ def test_a_hold_is_bounded_and_then_the_policy_speaks(
     judgement: Judgement, policies: dict[str, str], phase: Phase, weight_bp: int
 ) -> None:
     held = canary(Phase.HOLDING, stage=stage_of("api:live", "worker:live", **policies), deadline=after(40))
-    state, _ = conclude(held, judgement, after(40))
+    state, _, _ = conclude(held, judgement, after(40))
     assert (state.phase, state.weight_bp) == (phase, weight_bp)
     assert "held for 30m" in state.why
     assert f"on_{'no_data' if judgement is NO_DATA else 'inconclusive'} = " in state.why

@@ -12,6 +12,7 @@ from canary.core.events import (
     CanaryEnded,
     Effect,
     Judged,
+    Measured,
     PhaseChanged,
     WriteAliases,
     WriteKind,
@@ -55,7 +56,7 @@ def said(verdict: Verdict, process: Rule = Rule.WAITING, **more: object) -> Judg
 
 
 HEALTHY = said(Verdict.HEALTHY, Rule.SAFE)
-SICK = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
+UNHEALTHY = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
 UNSURE = said(Verdict.INCONCLUSIVE)
 NO_DATA = said(Verdict.NO_DATA, Rule.NO_DATA)
 
@@ -64,7 +65,7 @@ def writes(effects: tuple[Effect, ...]) -> list[WriteAliases]:
     return [effect for effect in effects if isinstance(effect, WriteAliases)]
 
 
-def told(effects: tuple[Effect, ...]) -> list[type]:
+def published(effects: tuple[Effect, ...]) -> list[type]:
     return [type(effect.event) for effect in effects if isinstance(effect, Announce)]
 
 
@@ -72,15 +73,15 @@ def after(minutes: float) -> datetime:
     return START + minutes * MINUTE
 
 
-def test_a_write_that_was_cut_short_is_completed_before_anything_else() -> None:
-    state, effects = conclude(canary(behind=("worker:live",)), HEALTHY, after(9))
+def test_an_interrupted_write_is_completed_before_anything_else() -> None:
+    state, _, effects = conclude(canary(behind=("worker:live",)), HEALTHY, after(9))
     assert state.weight_bp == 1000
     (order,) = writes(effects)
     assert (order.kind, [w.function.key for w in order.writes]) == (WriteKind.FORWARD, ["worker:live"])
 
 
-def test_a_sick_canary_does_not_complete_its_step() -> None:
-    state, effects = conclude(canary(behind=("worker:live",)), SICK, after(9))
+def test_an_unhealthy_canary_does_not_complete_its_step() -> None:
+    state, _, effects = conclude(canary(behind=("worker:live",)), UNHEALTHY, after(9))
     assert state.phase is Phase.ROLLING_BACK
     assert writes(effects)[0].kind is WriteKind.ROLLBACK
 
@@ -89,15 +90,15 @@ def test_a_promotion_is_over_only_when_every_alias_is_read_back_and_awss_own_wei
     promoting = canary(Phase.PROMOTING, 1000, 10_000)
     assert conclude(replace(promoting, behind=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
     assert conclude(replace(promoting, draining=("api:live",)), UNSURE, after(11))[0].phase is Phase.PROMOTING
-    state, effects = conclude(promoting, UNSURE, after(11))
+    state, _, effects = conclude(promoting, UNSURE, after(11))
     assert state.phase is Phase.POST_BAKE
     assert writes(effects)[0].kind is WriteKind.ANNOTATE
 
 
-def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None:
+def test_after_the_post_bake_the_descriptions_are_restored_the_leads_last() -> None:
     post = canary(Phase.POST_BAKE, 1000, 10_000)
     assert conclude(post, UNSURE, after(14.9))[0].phase is Phase.POST_BAKE
-    state, effects = conclude(post, UNSURE, after(15))
+    state, _, effects = conclude(post, UNSURE, after(15))
     assert state.phase is Phase.PROMOTED
     (order,) = writes(effects)
     assert [w.function.key for w in order.writes] == ["api:live", "worker:live", "api:live"]
@@ -105,7 +106,7 @@ def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None
     assert marked is not None
     assert marked.phase is Phase.PROMOTED
     assert [w.spec.description for w in order.writes[1:]] == ["", "Live traffic"]
-    assert told(effects) == [Judged, PhaseChanged, CanaryEnded]
+    assert published(effects) == [Judged, PhaseChanged, CanaryEnded]
     ended = effects[-1]
     assert isinstance(ended, Announce)
     assert isinstance(ended.event, CanaryEnded)
@@ -114,32 +115,32 @@ def test_after_the_post_bake_the_descriptions_come_back_the_leads_last() -> None
 
 def test_one_function_alone_needs_no_mark() -> None:
     alone = replace(canary(Phase.POST_BAKE, 1000, 10_000), functions=(FunctionState(API, "1", "2", "Live traffic"),))
-    _, effects = conclude(alone, UNSURE, after(15))
+    _, _, effects = conclude(alone, UNSURE, after(15))
     assert [w.spec.description for w in writes(effects)[0].writes] == ["Live traffic"]
 
 
-def test_a_shared_incident_keeps_the_way_back_open_after_the_promotion() -> None:
+def test_a_shared_incident_prolongs_the_post_promotion_watch() -> None:
     shared = said(Verdict.INCONCLUSIVE, Rule.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
     assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44))[0].phase is Phase.POST_BAKE
     assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45))[0].phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize(("going", "gone"), [(Phase.ROLLING_BACK, Phase.ROLLED_BACK), (Phase.ABORTING, Phase.ABORTED)])
-def test_the_way_back_ends_when_every_alias_is_read_back(going: Phase, gone: Phase) -> None:
+def test_a_rollback_ends_when_every_alias_is_verified(going: Phase, gone: Phase) -> None:
     returning = canary(going, 1000, 0)
-    waiting, effects = conclude(replace(returning, behind=("worker:live",)), HEALTHY, after(1))
+    waiting, _, effects = conclude(replace(returning, behind=("worker:live",)), HEALTHY, after(1))
     assert waiting.phase is going
     assert writes(effects)[0].kind is WriteKind.ROLLBACK
     assert conclude(replace(returning, draining=("api:live",)), HEALTHY, after(1))[0].phase is going
-    state, effects = conclude(returning, HEALTHY, after(1))
+    state, _, effects = conclude(returning, HEALTHY, after(1))
     assert state.phase is gone
     assert [w.function.key for w in writes(effects)[0].writes] == ["worker:live", "api:live"]
-    assert told(effects) == [PhaseChanged, CanaryEnded]
+    assert published(effects) == [PhaseChanged, CanaryEnded]
 
 
 def test_a_foreign_change_stops_the_canary_without_any_write_and_says_what_is_left() -> None:
     taken = canary(foreign=(ForeignChange("worker:live", "worker:live is on version 12"),))
-    state, effects = conclude(taken, HEALTHY, after(9))
+    state, _, effects = conclude(taken, HEALTHY, after(9))
     assert (state.phase, state.why, writes(effects)) == (Phase.CONFLICT, "worker:live is on version 12", [])
     ended = effects[-1]
     assert isinstance(ended, Announce)
@@ -147,58 +148,67 @@ def test_a_foreign_change_stops_the_canary_without_any_write_and_says_what_is_le
     assert ended.event.functions_left == ("api:live",)
 
 
-def test_a_sick_canary_takes_back_what_is_still_ours_beside_a_foreign_change() -> None:
+def test_an_unhealthy_canary_rolls_back_what_is_still_its_own_beside_a_foreign_change() -> None:
     taken = canary(foreign=(ForeignChange("worker:live", "moved"),))
-    state, effects = conclude(taken, SICK, after(9))
+    state, _, effects = conclude(taken, UNHEALTHY, after(9))
     assert state.phase is Phase.ROLLING_BACK
     assert isinstance(effects[0], WriteAliases)
 
 
-def test_the_way_back_is_finished_for_what_is_ours_and_names_the_rest() -> None:
+def test_a_rollback_finishes_its_own_aliases_and_names_the_others() -> None:
     taken = canary(Phase.ROLLING_BACK, 1000, 0, foreign=(ForeignChange("worker:live", "worker:live moved"),))
-    state, effects = conclude(taken, NO_DATA, after(1))
+    state, _, effects = conclude(taken, NO_DATA, after(1))
     assert (state.phase, [w.function.key for w in writes(effects)[0].writes]) == (Phase.ROLLED_BACK, ["api:live"])
     assert "worker:live moved" in state.why
 
 
-def test_when_everything_is_somebody_elses_the_way_back_is_a_conflict() -> None:
+def test_a_rollback_without_an_alias_of_its_own_is_a_conflict() -> None:
     both = (ForeignChange("api:live", "moved"), ForeignChange("worker:live", "moved"))
-    assert conclude(canary(Phase.ROLLING_BACK, 1000, 0, foreign=both), SICK, after(1))[0].phase is Phase.CONFLICT
+    assert conclude(canary(Phase.ROLLING_BACK, 1000, 0, foreign=both), UNHEALTHY, after(1))[0].phase is Phase.CONFLICT
 
 
-def test_an_end_whose_last_writes_were_cut_short_is_completed_and_told() -> None:
-    state, effects = conclude(canary(Phase.PROMOTED, 1000, 10_000, behind=("api:live",)), NO_DATA, after(20))
+def test_an_end_whose_last_writes_were_interrupted_is_completed_and_published() -> None:
+    state, _, effects = conclude(canary(Phase.PROMOTED, 1000, 10_000, behind=("api:live",)), NO_DATA, after(20))
     assert state.phase is Phase.PROMOTED
     assert writes(effects)[0].kind is WriteKind.RESTORE
-    assert told(effects) == [CanaryEnded]
+    assert published(effects) == [CanaryEnded]
 
 
 @pytest.mark.parametrize("phase", sorted(FINAL))
 def test_nothing_happens_after_the_end(phase: Phase) -> None:
     ended = canary(phase, 1000, 0)
-    assert conclude(ended, SICK, after(99)) == (ended, ())
+    assert conclude(ended, UNHEALTHY, after(99)) == (ended, UNHEALTHY, ())
 
 
 def test_a_person_may_pause_and_resume_and_the_hold_counts_from_then_on() -> None:
-    paused, effects = request(canary(), Signal.PAUSE, "coffee", after(8))
+    paused, _, effects = request(canary(), Signal.PAUSE, "coffee", after(8))
     assert (paused.phase, paused.why, writes(effects)[0].kind) == (Phase.PAUSED, "coffee", WriteKind.ANNOTATE)
-    resumed, _ = request(paused, Signal.RESUME, "go", after(60))
+    resumed, _, _ = request(paused, Signal.RESUME, "go", after(60))
     assert resumed.phase is Phase.BAKING
-    held, _ = conclude(resumed, UNSURE, after(60))
+    held, _, _ = conclude(resumed, UNSURE, after(60))
     assert (held.phase, held.deadline) == (Phase.HOLDING, after(90))
 
 
 def test_a_resumed_canary_may_still_bake_first() -> None:
-    resumed, _ = request(canary(Phase.PAUSED), Signal.RESUME, "go", after(3))
-    held, _ = conclude(resumed, UNSURE, after(10))
+    resumed, _, _ = request(canary(Phase.PAUSED), Signal.RESUME, "go", after(3))
+    held, _, _ = conclude(resumed, UNSURE, after(10))
     assert held.deadline == after(40)
 
 
 def test_a_person_may_promote_abort_or_roll_back() -> None:
     assert request(canary(), Signal.PROMOTE, "trust me", after(1))[0].phase is Phase.PROMOTING
     assert request(canary(), Signal.ABORT, "stop", after(1))[0].phase is Phase.ABORTING
-    back, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLLBACK, "no", after(1))
+    back, _, effects = request(canary(Phase.POST_BAKE, 10_000), Signal.ROLLBACK, "no", after(1))
     assert (back.phase, writes(effects)[0].kind) == (Phase.ROLLING_BACK, WriteKind.ROLLBACK)
+
+
+def test_a_pause_of_a_half_written_step_records_the_weight_on_the_alias_that_lacked_it() -> None:
+    half = canary(behind=("worker:live",))
+    api, worker = half.functions
+    half = replace(half, functions=(api, replace(worker, shifts=())))
+    paused = request(half, Signal.PAUSE, "wait", after(2)).state
+    assert paused.shifts_of(paused.functions[1]) == (Shift(after(2), 1000),)
+    assert paused.shifts_of(paused.functions[0]) == half.shifts
 
 
 def test_an_illegal_request_changes_nothing() -> None:
@@ -207,8 +217,11 @@ def test_an_illegal_request_changes_nothing() -> None:
 
 
 def test_decide_judges_and_then_concludes() -> None:
-    state, effects = decide(canary(), Observations(), after(1))
+    state, judgement, effects = decide(canary(), Observations(), after(1))
+    assert judgement is not None
     assert state.phase is Phase.BAKING
-    (event,) = [effect.event for effect in effects if isinstance(effect, Announce)]
-    assert isinstance(event, Judged)
-    assert event.judgement.verdict is Verdict.NO_DATA
+    measured, judged = [effect.event for effect in effects if isinstance(effect, Announce)]
+    assert isinstance(measured, Measured)
+    assert isinstance(judged, Judged)
+    assert judged.judgement is judgement
+    assert judgement.verdict is Verdict.NO_DATA

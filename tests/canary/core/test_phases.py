@@ -31,13 +31,13 @@ def test_nothing_leaves_a_final_phase() -> None:
     assert {phase for phase, row in TRANSITIONS.items() if not row} == FINAL
 
 
-def test_every_phase_with_traffic_on_the_candidate_can_be_taken_back() -> None:
+def test_every_phase_with_traffic_on_the_candidate_can_be_rolled_back() -> None:
     for phase in FORWARD | (AFTER_PROMOTION - FINAL):
         assert {TRANSITIONS[phase][signal] for signal in (Signal.UNHEALTHY, Signal.ROLLBACK)} == {Phase.ROLLING_BACK}
         assert TRANSITIONS[phase][Signal.ABORT] is Phase.ABORTING
 
 
-def test_whoever_is_on_the_way_back_never_turns_round() -> None:
+def test_a_rollback_never_turns_into_something_else() -> None:
     reached = set(RETURNING)
     while True:
         more = {after for phase in reached for after in TRANSITIONS[phase].values()} | reached

@@ -106,7 +106,7 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[s", "canary.toml is no TOML"),
+        ("[[s", "canary.toml is not valid TOML"),
         ("", "stages: is missing"),
         ("stages = 3", "stages: must be a table"),
         ("[stages]\nstaging = 3", "stages.staging: must be a table"),

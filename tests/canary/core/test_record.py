@@ -45,7 +45,7 @@ def test_a_record_reads_back_as_it_was_written(record: Record) -> None:
     assert decode(encode(record)) == record
 
 
-def test_the_record_never_outgrows_the_description_and_cuts_only_the_operators_text() -> None:
+def test_the_record_fits_the_description_and_shortens_only_the_operators_text() -> None:
     text = encode(replace(RECORD, description="x" * 256))
     assert len(text) == 256
     read = decode(text)
@@ -55,7 +55,7 @@ def test_the_record_never_outgrows_the_description_and_cuts_only_the_operators_t
     assert replace(read, description="", shortened=False) == replace(RECORD, description="")
 
 
-def test_a_text_that_was_cut_stays_marked_even_when_it_would_fit_again() -> None:
+def test_a_shortened_text_stays_marked_even_when_it_would_fit_again() -> None:
     assert encode(replace(RECORD, shortened=True)).endswith("~Live traffic of the API")
 
 

@@ -1,4 +1,4 @@
-"""From the aliases back to the state: what a dead driver left is told from what somebody else did."""
+"""From the aliases back to the state: what a dead driver left is published from what somebody else did."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def found(seen: Sequence[AliasState], stage: StagePlan = STAGE) -> CanaryState:
     return state
 
 
-def test_aliases_without_a_record_tell_of_no_canary() -> None:
+def test_aliases_without_a_record_have_no_canary() -> None:
     plain = AliasState(API, "1", None, 0, "Live", "r1")
     assert recover(STAGE, [plain, replace(plain, function=WORKER)]) is None
 
@@ -80,13 +80,13 @@ def test_a_state_comes_back_from_its_aliases_as_it_was(state: CanaryState) -> No
     assert found(aliases(state)) == state
 
 
-def test_the_deadline_and_the_hotfix_come_back() -> None:
+def test_the_deadline_and_the_hotfix_are_recovered() -> None:
     state = replace(canary(Phase.HOLDING, 1000), deadline=START + LATER)
     hotfix = replace(state, stage=STAGE.model_copy(update={"hotfix": True}))
     assert found(aliases(hotfix)) == hotfix
 
 
-def test_other_weights_than_the_plans_come_back_from_the_record() -> None:
+def test_weights_that_differ_from_the_plan_are_recovered_from_the_record() -> None:
     """`canary deploy STAGE 10` under a plan of three steps: there is no second step, not even in the last one."""
     once = canary(Phase.BAKING, 1000, stage=STAGE.with_steps([Decimal(10)]))
     state = found(aliases(once))
@@ -95,7 +95,7 @@ def test_other_weights_than_the_plans_come_back_from_the_record() -> None:
     assert state.fingerprint == fingerprint(STAGE), "the same plan, asked for otherwise"
 
 
-def test_an_operators_text_that_was_cut_is_known_to_be_cut() -> None:
+def test_a_shortened_operators_text_is_known_to_be_shortened() -> None:
     state = canary(Phase.BAKING, 1000)
     long = replace(state, functions=(replace(state.functions[0], description="x" * 256), state.functions[1]))
     back = found(aliases(long))
@@ -113,7 +113,7 @@ def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
     state = found(aliases(canary(Phase.BAKING, 1000), canary(Phase.STARTING)))
     judgement = Judgement(Verdict.NO_DATA, "", Rule.NO_DATA, START)
     later = START + timedelta(minutes=4)
-    after, effects = conclude(state, judgement, later)
+    after, _, effects = conclude(state, judgement, later)
     (order,) = [effect for effect in effects if isinstance(effect, WriteAliases)]
     lead, _ = aliases(canary(Phase.BAKING, 1000))
     again = found([lead, alias(WORKER, order.writes[0].spec)])
@@ -124,12 +124,12 @@ def test_a_step_completed_later_keeps_its_true_time_in_its_own_record() -> None:
         ("api:live", START),
         ("worker:live", later),
     ]
-    paused, _ = request(again, Signal.PAUSE, "wait", later)
+    paused, _, _ = request(again, Signal.PAUSE, "wait", later)
     half = found([alias(API, paused.spec(paused.functions[0])), alias(WORKER, order.writes[0].spec)])
     assert half.behind == ("worker:live",)
-    finished, _ = conclude(half, judgement, later + LATER)
+    finished, _, _ = conclude(half, judgement, later + LATER)
     assert finished.step_at == later, "only the record was behind, the weight was there"
-    back, _ = request(again, Signal.ROLLBACK, "no", later + LATER)
+    back, _, _ = request(again, Signal.ROLLBACK, "no", later + LATER)
     assert [shift.weight_bp for shift in back.shifts_of(back.functions[1])] == [1000, 0]
 
 
@@ -138,12 +138,12 @@ def test_a_pause_that_reached_only_the_lead_counts() -> None:
     assert (state.phase, state.behind) == (Phase.PAUSED, ("worker:live",))
 
 
-def test_one_alias_that_was_taken_back_takes_all_back() -> None:
+def test_one_alias_that_was_rolled_back_rolls_back_all() -> None:
     state = found(aliases(canary(Phase.BAKING, 1000), canary(Phase.ROLLING_BACK, 1000, 0)))
     assert (state.phase, state.behind) == (Phase.ROLLING_BACK, ("api:live",))
 
 
-def test_a_claim_that_was_cut_short_names_who_is_missing() -> None:
+def test_an_interrupted_start_names_the_missing_aliases() -> None:
     first, _ = aliases(canary(Phase.STARTING))
     state = found([first, AliasState(WORKER, "7", None, 0, "Works", "r1")])
     assert (state.unstarted, state.foreign, [f.function.key for f in state.functions]) == (
@@ -153,11 +153,11 @@ def test_a_claim_that_was_cut_short_names_who_is_missing() -> None:
     )
 
 
-def test_an_alias_that_lost_its_record_is_somebody_elses() -> None:
+def test_an_alias_that_lost_its_record_is_a_foreign_change() -> None:
     first, second = aliases(canary(Phase.BAKING, 1000))
     state = found([first, replace(second, description="mine now")])
     (change,) = state.foreign
-    assert change.text == ("worker:live lost the record of canary k3f9a2c1: it is on version 7 with 10 % on 9")
+    assert change.text == "worker:live lost the record of canary k3f9a2c1; it serves 90 % version 7 and 10 % version 9"
 
 
 @pytest.mark.parametrize(
@@ -169,20 +169,20 @@ def test_an_alias_that_lost_its_record_is_somebody_elses() -> None:
         {"extra_version": "3"},
     ],
 )
-def test_routes_that_the_record_does_not_tell_of_are_somebody_elses(change: dict[str, object]) -> None:
+def test_routes_that_differ_from_the_record_are_a_foreign_change(change: dict[str, object]) -> None:
     first, second = aliases(canary(Phase.BAKING, 1000))
     state = found([replace(first, **change), second])  # type: ignore[arg-type]
     assert [found.function for found in state.foreign] == ["api:live"]
     assert [function.function.key for function in state.ours] == ["worker:live"]
 
 
-def test_on_the_way_back_any_weights_of_the_two_versions_are_cleared() -> None:
+def test_a_rollback_clears_any_weights_of_the_two_versions() -> None:
     first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 0))
     state = found([replace(first, extra_version="2", extra_bp=700), second])
     assert (state.behind, state.foreign) == (("api:live",), ())
 
 
-def test_on_the_way_back_another_version_is_left_alone() -> None:
+def test_a_rollback_leaves_another_version_alone() -> None:
     first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 0))
     state = found([first, replace(second, version="12")])
     assert (state.behind, [change.function for change in state.foreign]) == ((), ["worker:live"])
@@ -204,7 +204,7 @@ def test_weights_that_aws_drains_after_a_promotion_are_not_foreign() -> None:
     assert (state.draining, state.behind, state.foreign) == (("api:live",), (), ())
 
 
-def test_weights_that_aws_drains_on_the_way_back_from_a_promotion_are_not_foreign() -> None:
+def test_weights_that_aws_drains_during_a_rollback_after_a_promotion_are_not_foreign() -> None:
     first, second = aliases(canary(Phase.ROLLING_BACK, 1000, 10_000, 0))
     state = found([replace(first, extra_version="2", extra_bp=300), second])
     assert (state.draining, state.behind) == (("api:live",), ())
@@ -227,7 +227,7 @@ def test_functions_are_shifted_in_the_plans_order() -> None:
     assert [function.key for function in in_order(stage)] == ["db:live", "worker:live", "api:live"]
 
 
-def test_the_fingerprint_is_of_what_decides_and_not_of_whom_it_tells() -> None:
+def test_the_fingerprint_covers_what_decides_and_not_the_notifications() -> None:
     assert fingerprint(STAGE) == fingerprint(STAGE.model_copy(update={"hotfix": True}))
     assert fingerprint(STAGE) == fingerprint(STAGE.with_steps([Decimal(10), Decimal(60)]))
     assert fingerprint(STAGE) != fingerprint(stage_of("api:live", "worker:live", hold_max="1h"))

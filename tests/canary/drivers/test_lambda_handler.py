@@ -75,8 +75,8 @@ def test_a_rollback_takes_everything_back(drive: Any, aws: AwsStandIn) -> None:
     assert (alias["FunctionVersion"], alias.get("RoutingConfig")) == ("1", None)
 
 
-def test_words_that_mean_nothing_are_refused(drive: Any) -> None:
-    with pytest.raises(UsageError, match="no action"):
+def test_an_unknown_action_is_refused(drive: Any) -> None:
+    with pytest.raises(UsageError, match="unknown action"):
         drive({"stage": "dev", "action": "explode"})
     with pytest.raises(UnknownStageError):
         drive({"stage": "production"})
@@ -91,13 +91,13 @@ def test_the_entry_point_reads_the_plan_that_the_environment_names(
     assert handler({"stage": "dev"}, None)["phase"] == "idle"
 
 
-def test_the_state_machine_is_whole_and_every_way_leads_to_an_end() -> None:
+def test_every_path_of_the_state_machine_leads_to_an_end() -> None:
     machine: Any = json.loads(json.dumps(definition("arn:aws:lambda:us-east-1:123456789012:function:canary-driver")))
     states = machine["States"]
     for state in states.values():
-        ways = [state.get("Next"), state.get("Default"), *(catch["Next"] for catch in state.get("Catch", ()))]
-        ways += [choice["Next"] for choice in state.get("Choices", ())]
-        targets = [way for way in ways if way]
-        assert all(way in states for way in targets)
+        next_states = [state.get("Next"), state.get("Default"), *(catch["Next"] for catch in state.get("Catch", ()))]
+        next_states += [choice["Next"] for choice in state.get("Choices", ())]
+        targets = [name for name in next_states if name]
+        assert all(name in states for name in targets)
         assert targets or state["Type"] in {"Succeed", "Fail"}
     assert states["RollBack"]["Retry"][0]["MaxAttempts"] > states["Tick"]["Retry"][0]["MaxAttempts"]

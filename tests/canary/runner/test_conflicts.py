@@ -18,68 +18,70 @@ from tests.canary.stages import stage_of
 ALONE = {("1", None, 0)}
 
 
-def begun(world: Simulation) -> CanaryState:
-    ports = world.ports()
-    return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
+def begun(simulation: Simulation) -> CanaryState:
+    ports = simulation.ports()
+    return runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
 
 
 def fleet(**settings: object) -> Simulation:
     return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
-def test_a_second_deploy_is_told_which_canary_is_under_way() -> None:
-    world = fleet()
-    state = begun(world)
-    before = list(world.aliases.writes)
-    with pytest.raises(ConflictError, match=f"canary {state.canary_id} is under way in stage staging"):
-        runner.start(world.stage, world.ports())
-    assert world.aliases.writes == before
+def test_a_second_deploy_names_the_canary_in_progress() -> None:
+    simulation = fleet()
+    state = begun(simulation)
+    before = list(simulation.aliases.writes)
+    with pytest.raises(ConflictError, match=f"canary {state.canary_id} is in progress in stage staging"):
+        runner.start(simulation.stage, simulation.ports())
+    assert simulation.aliases.writes == before
 
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_of_two_drivers_that_start_at_once_one_wins_and_the_other_says_who(at: int) -> None:
     """Between the loser's checks and its first write (or its second) the winner claims everything."""
-    world = fleet()
+    simulation = fleet()
 
     def winner() -> None:
         # The winner of the second alias alone: somebody who runs another plan with that function.
-        stage = world.stage if at == 1 else stage_of("worker:live")
-        runner.start(stage, world.ports(), canary_id="winner")
+        stage = simulation.stage if at == 1 else stage_of("worker:live")
+        runner.start(stage, simulation.ports(), canary_id="winner")
 
-    world.aliases.fault = Once("before", "write", at, winner)
+    simulation.aliases.fault = Once("before", "write", at, winner)
     with pytest.raises(ConflictError, match="winner"):
-        runner.start(world.stage, world.ports(), canary_id="loser")
-    world.aliases.fault = lambda moment, call, key: None
-    assert set(world.routes().values()) == ALONE
-    assert not any("loser" in description for description in {a.description for a in world.aliases.states.values()})
-    ended = [event for event in world.journal.written if isinstance(event, CanaryEnded)]
+        runner.start(simulation.stage, simulation.ports(), canary_id="loser")
+    simulation.aliases.fault = lambda moment, call, key: None
+    assert set(simulation.routes().values()) == ALONE
+    assert not any(
+        "loser" in description for description in {a.description for a in simulation.aliases.states.values()}
+    )
+    ended = [event for event in simulation.journal.written if isinstance(event, CanaryEnded)]
     assert [(event.canary_id, event.outcome) for event in ended] == [("loser", Phase.CONFLICT)]
 
 
 def test_two_drivers_of_one_canary_help_each_other() -> None:
-    world = fleet()
-    state = begun(world)
-    mine, other = world.ports(), world.ports()
+    simulation = fleet()
+    state = begun(simulation)
+    mine, other = simulation.ports(), simulation.ports()
     for _ in range(80):
         if state.phase in {Phase.PROMOTED, Phase.CONFLICT}:
             break
-        state = runner.tick(world.stage, mine, state).state
+        state = runner.tick(simulation.stage, mine, state).state
         try:
-            theirs = runner.tick(world.stage, other).state
+            theirs = runner.tick(simulation.stage, other).state
             assert theirs.phase is not Phase.CONFLICT
         except NotRunningError:
             pass
-        world.clock.sleep(60)
+        simulation.clock.sleep(60)
     assert state.phase is Phase.PROMOTED
-    assert set(world.routes().values()) == {("2", None, 0)}
-    assert len(set(world.aliases.writes)) == len(world.aliases.writes), "nothing is written twice"
+    assert set(simulation.routes().values()) == {("2", None, 0)}
+    assert len(set(simulation.aliases.writes)) == len(simulation.aliases.writes), "nothing is written twice"
 
 
 def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
-    world = fleet()
-    state = begun(world)
-    runner.rollback(world.stage, world.ports())
-    done = runner.tick(world.stage, world.ports(), state)
+    simulation = fleet()
+    state = begun(simulation)
+    runner.rollback(simulation.stage, simulation.ports())
+    done = runner.tick(simulation.stage, simulation.ports(), state)
     assert (done.state.phase, done.state.why, done.next_at) == (
         Phase.ROLLED_BACK,
         "rolled back by another driver",
@@ -88,11 +90,11 @@ def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
 
 
 def test_a_driver_finds_that_an_ally_has_promoted_the_canary() -> None:
-    world = fleet(post_bake="0s")
-    state = begun(world)
-    ally = world.ports()
-    runner.run(world.stage, ally, runner.promote(world.stage, ally))
-    assert runner.tick(world.stage, world.ports(), state).state.phase is Phase.PROMOTED
+    simulation = fleet(post_bake="0s")
+    state = begun(simulation)
+    ally = simulation.ports()
+    runner.run(simulation.stage, ally, runner.promote(simulation.stage, ally))
+    assert runner.tick(simulation.stage, simulation.ports(), state).state.phase is Phase.PROMOTED
 
 
 CHANGES = [
@@ -108,17 +110,17 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("key", ["api:live", "worker:live"])
 def test_a_foreign_change_between_ticks_stops_the_canary_without_any_write(change: dict[str, object], key: str) -> None:
-    world = fleet()
-    state = begun(world)
-    world.aliases.change(key, **change)
-    before, writes = dict(world.aliases.states), list(world.aliases.writes)
-    world.clock.sleep(900)
-    ports = world.ports()
-    state = runner.run(world.stage, ports, state)
+    simulation = fleet()
+    state = begun(simulation)
+    simulation.aliases.change(key, **change)
+    before, writes = dict(simulation.aliases.states), list(simulation.aliases.writes)
+    simulation.clock.sleep(900)
+    ports = simulation.ports()
+    state = runner.run(simulation.stage, ports, state)
     assert state.phase is Phase.CONFLICT
     assert key in state.why
-    assert (world.aliases.states, world.aliases.writes) == (before, writes)
-    assert isinstance(world.journal.written[-1], CanaryEnded)
+    assert (simulation.aliases.states, simulation.aliases.writes) == (before, writes)
+    assert isinstance(simulation.journal.written[-1], CanaryEnded)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -128,125 +130,128 @@ def test_a_foreign_change_at_every_write_of_a_run_is_never_written_over(change: 
     calm = fleet()
     runner.run(calm.stage, calm.ports(), begun(calm))
     for at in range(1, len(calm.aliases.writes) + 1, 2):
-        world = fleet()
+        simulation = fleet()
         struck: list[tuple[str, object]] = []
 
-        def strike(world: Simulation = world, struck: list[tuple[str, object]] = struck) -> None:
-            world.aliases.change("worker:live", **{**change, "version": "9"})
-            struck.append(("worker:live", world.aliases.states["worker:live"]))
+        def strike(simulation: Simulation = simulation, struck: list[tuple[str, object]] = struck) -> None:
+            simulation.aliases.change("worker:live", **{**change, "version": "9"})
+            struck.append(("worker:live", simulation.aliases.states["worker:live"]))
 
-        world.aliases.fault = Once(moment, "write", at, strike)
-        ports = world.ports()
+        simulation.aliases.fault = Once(moment, "write", at, strike)
+        ports = simulation.ports()
         with suppress(ConflictError):  # struck while claiming
-            runner.run(world.stage, ports, runner.start(world.stage, ports))
+            runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
         assert struck, at
-        assert world.aliases.states["worker:live"] == struck[0][1], f"write {at} went over a foreign change"
+        assert simulation.aliases.states["worker:live"] == struck[0][1], f"write {at} went over a foreign change"
 
 
 def test_a_new_revision_with_the_same_content_is_not_a_foreign_change() -> None:
     """RevisionId moves on resource-policy changes too (lambda-canary.md §1)."""
-    world = fleet()
-    world.aliases.fault = Once("before", "write", 3, lambda: world.aliases.change("api:live"))
-    ports = world.ports()
-    state = runner.run(world.stage, ports, runner.start(world.stage, ports))
+    simulation = fleet()
+    simulation.aliases.fault = Once("before", "write", 3, lambda: simulation.aliases.change("api:live"))
+    ports = simulation.ports()
+    state = runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
     assert state.phase is Phase.PROMOTED
 
 
 def test_a_canary_of_another_stage_that_took_the_aliases_is_named() -> None:
-    world = fleet()
-    state = begun(world)
-    runner.rollback(world.stage, world.ports())
-    runner.start(world.stage, world.ports(), canary_id="newone")
-    done = runner.tick(world.stage, world.ports(), state)
-    assert (done.state.phase, done.state.why) == (Phase.CONFLICT, "canary newone holds the aliases now")
+    simulation = fleet()
+    state = begun(simulation)
+    runner.rollback(simulation.stage, simulation.ports())
+    runner.start(simulation.stage, simulation.ports(), canary_id="newone")
+    done = runner.tick(simulation.stage, simulation.ports(), state)
+    assert (done.state.phase, done.state.why) == (Phase.CONFLICT, "canary newone has taken over the aliases")
 
 
 def test_aliases_of_two_canaries_are_a_conflict_for_who_knew_one_of_them() -> None:
-    world = fleet()
-    state = begun(world)
-    world.aliases.change(
-        "worker:live", description=world.aliases.states["api:live"].description.replace(state.canary_id, "other")
+    simulation = fleet()
+    state = begun(simulation)
+    simulation.aliases.change(
+        "worker:live", description=simulation.aliases.states["api:live"].description.replace(state.canary_id, "other")
     )
-    assert runner.tick(world.stage, world.ports(), state).state.phase is Phase.CONFLICT
+    assert runner.tick(simulation.stage, simulation.ports(), state).state.phase is Phase.CONFLICT
     with pytest.raises(ConflictError):
-        runner.tick(world.stage, world.ports())
+        runner.tick(simulation.stage, simulation.ports())
 
 
 def test_moved_aliases_without_any_record_are_a_conflict_that_says_where_they_are() -> None:
-    world = fleet()
-    state = begun(world)
+    simulation = fleet()
+    state = begun(simulation)
     for key in ("api:live", "worker:live"):
-        world.aliases.change(key, version="9", extra_version=None, extra_bp=0, description="")
-    done = runner.tick(world.stage, world.ports(), state)
+        simulation.aliases.change(key, version="9", extra_version=None, extra_bp=0, description="")
+    done = runner.tick(simulation.stage, simulation.ports(), state)
     assert (done.state.phase, done.judgement) == (Phase.CONFLICT, None)
-    assert "api:live is on version 9" in done.state.why
+    assert "api:live serves version 9" in done.state.why
 
 
 def test_a_record_of_another_format_stops_everything() -> None:
-    world = fleet()
-    world.aliases.change("api:live", description="canary2 from the future")
+    simulation = fleet()
+    simulation.aliases.change("api:live", description="canary2 from the future")
     with pytest.raises(RecordError):
-        runner.start(world.stage, world.ports())
+        runner.start(simulation.stage, simulation.ports())
 
 
 def test_after_a_conflict_a_rollback_takes_back_what_is_ours_and_leaves_the_rest() -> None:
-    world = fleet()
-    begun(world)
-    world.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0)
-    foreign = world.aliases.states["worker:live"]
-    state = runner.rollback(world.stage, world.ports())
+    simulation = fleet()
+    begun(simulation)
+    simulation.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0)
+    foreign = simulation.aliases.states["worker:live"]
+    state = runner.rollback(simulation.stage, simulation.ports())
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
-    assert world.routes()["api:live"] == ("1", None, 0)
-    assert world.aliases.states["api:live"].description == "Live traffic"
-    assert world.aliases.states["worker:live"] == foreign
+    assert simulation.routes()["api:live"] == ("1", None, 0)
+    assert simulation.aliases.states["api:live"].description == "Live traffic"
+    assert simulation.aliases.states["worker:live"] == foreign
 
 
 def test_weights_changed_by_hand_can_still_be_rolled_back() -> None:
-    world = simulation_of(stage_of("api:live"))
-    begun(world)
-    world.aliases.change("api:live", extra_bp=9000)
-    state = runner.rollback(world.stage, world.ports())
+    simulation = simulation_of(stage_of("api:live"))
+    begun(simulation)
+    simulation.aliases.change("api:live", extra_bp=9000)
+    state = runner.rollback(simulation.stage, simulation.ports())
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
-    assert world.routes() == {"api:live": ("1", None, 0)}
+    assert simulation.routes() == {"api:live": ("1", None, 0)}
 
 
-def test_what_somebody_else_moved_during_the_way_back_is_left_alone_and_noticed() -> None:
-    world = fleet()
-    state = begun(world)
-    steady(world).failing["2"] = 1.0
-    world.clock.sleep(300)
-    world.aliases.fault = Once(
-        "before", "write", 1, lambda: world.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0)
+def test_a_foreign_change_during_the_rollback_is_left_alone_and_noticed() -> None:
+    simulation = fleet()
+    state = begun(simulation)
+    steady(simulation).failing["2"] = 1.0
+    simulation.clock.sleep(300)
+    simulation.aliases.fault = Once(
+        "before",
+        "write",
+        1,
+        lambda: simulation.aliases.change("worker:live", version="9", extra_version=None, extra_bp=0),
     )
-    state = runner.run(world.stage, world.ports(), state)
+    state = runner.run(simulation.stage, simulation.ports(), state)
     assert state.phase is Phase.ROLLED_BACK
     assert "worker:live" in state.why
-    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("9", None, 0)}
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("9", None, 0)}
 
 
 def test_awss_own_draining_weights_after_the_promotion_are_waited_for() -> None:
     """lambda-canary.md §9, trap 13: provisioned concurrency on the alias."""
-    world = fleet()
-    ports = world.ports()
-    begun(world)
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation)
     drained: list[Phase] = []
 
     def inject(moment: str, call: str, key: str) -> None:
-        alias = world.aliases.states[key]
+        alias = simulation.aliases.states[key]
         if (moment, call) == ("after", "write") and alias.version == "2" and " p " in alias.description:
-            world.aliases.change(key, extra_version="1", extra_bp=10_000)
+            simulation.aliases.change(key, extra_version="1", extra_bp=10_000)
 
-    world.aliases.fault = inject
-    state = runner.promote(world.stage, ports)
-    world.aliases.fault = lambda moment, call, key: None
+    simulation.aliases.fault = inject
+    state = runner.promote(simulation.stage, ports)
+    simulation.aliases.fault = lambda moment, call, key: None
     for share in (5000, 1000):
-        done = runner.tick(world.stage, ports, state)
+        done = runner.tick(simulation.stage, ports, state)
         drained.append(done.state.phase)
-        for key in world.routes():
-            world.aliases.change(key, extra_bp=share)
-    for key in world.routes():
-        world.aliases.change(key, extra_version=None, extra_bp=0)
+        for key in simulation.routes():
+            simulation.aliases.change(key, extra_bp=share)
+    for key in simulation.routes():
+        simulation.aliases.change(key, extra_version=None, extra_bp=0)
     assert drained == [Phase.PROMOTING, Phase.PROMOTING]
-    assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED

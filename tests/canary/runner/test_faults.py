@@ -1,4 +1,4 @@
-"""Stop requests, a dead network, refusals, full disks: what a driver does when the world is against it."""
+"""Stop requests, a dead network, refusals, full disks: what a driver does when the simulation is against it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from canary.errors import (
     RecordError,
     UnavailableError,
 )
-from canary.runner import Ports, driving
+from canary.runner import Ports, drive
 from canary.simulator import Simulation
 from tests.canary.faults import Once, down_until, interrupt, simulation_of, steady
 from tests.canary.stages import stage_of
@@ -27,117 +27,117 @@ def fleet(**settings: object) -> Simulation:
     return simulation_of(stage_of("api:live", "worker:live", **settings))
 
 
-def begun(world: Simulation, ports: Ports | None = None) -> CanaryState:
-    ports = ports or world.ports()
-    return runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
+def begun(simulation: Simulation, ports: Ports | None = None) -> CanaryState:
+    ports = ports or simulation.ports()
+    return runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
 
 
 @pytest.mark.parametrize(("answer", "phase"), [("rollback", Phase.ROLLED_BACK), ("leave", Phase.BAKING)])
 def test_a_stop_request_asks_once_and_does_as_answered(answer: str, phase: Phase) -> None:
-    world = fleet()
-    ports = world.ports()
+    simulation = fleet()
+    ports = simulation.ports()
     asked: list[str] = []
 
     def ask() -> str:
         asked.append("?")
         return answer
 
-    state = runner.start(world.stage, ports)
-    deadline = world.clock.now() + timedelta(seconds=150)
+    state = runner.start(simulation.stage, ports)
+    deadline = simulation.clock.now() + timedelta(seconds=150)
     state = runner.run(
-        world.stage,
+        simulation.stage,
         ports,
         state,
-        stop_requested=lambda: world.clock.now() >= deadline,
+        stop_requested=lambda: simulation.clock.now() >= deadline,
         on_interrupt=ask,  # type: ignore[arg-type]
     )
     assert (state.phase, asked) == (phase, ["?"])
-    assert (world.clock.now() - deadline) < timedelta(seconds=10), "a stop doesn't wait for the next tick"
+    assert (simulation.clock.now() - deadline) < timedelta(seconds=10), "a stop doesn't wait for the next tick"
     if phase is Phase.ROLLED_BACK:
-        assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
+        assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
 
 
 def test_a_stop_request_while_aws_is_down_is_carried_out_when_it_is_back() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    until = world.clock.now() + timedelta(minutes=10)
-    world.aliases.fault = down_until(world, until)
-    state = runner.run(world.stage, ports, state, stop_requested=lambda: True)
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    until = simulation.clock.now() + timedelta(minutes=10)
+    simulation.aliases.fault = down_until(simulation, until)
+    state = runner.run(simulation.stage, ports, state, stop_requested=lambda: True)
     assert state.phase is Phase.ROLLED_BACK
-    assert world.clock.now() < until + timedelta(minutes=1)
+    assert simulation.clock.now() < until + timedelta(minutes=1)
 
 
 def test_a_stop_request_before_any_traffic_gives_the_claims_back() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = runner.run(world.stage, ports, runner.start(world.stage, ports), stop_requested=lambda: True)
+    simulation = fleet()
+    ports = simulation.ports()
+    state = runner.run(simulation.stage, ports, runner.start(simulation.stage, ports), stop_requested=lambda: True)
     assert state.phase is Phase.ABORTED
-    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
+    assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
 
 
-def test_a_stop_request_for_a_canary_on_its_way_back_lets_it_arrive() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    world.aliases.fault = Once("after", "write", 1, interrupt, "api:live")
+def test_an_interrupt_during_a_rollback_lets_it_finish() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    simulation.aliases.fault = Once("after", "write", 1, interrupt, "api:live")
     with pytest.raises(KeyboardInterrupt):
-        runner.rollback(world.stage, world.ports())
-    world.aliases.fault = lambda moment, call, key: None
-    assert runner.run(world.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
+        runner.rollback(simulation.stage, simulation.ports())
+    simulation.aliases.fault = lambda moment, call, key: None
+    assert runner.run(simulation.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
 
 
 def test_a_stop_request_for_a_canary_that_ended_elsewhere_finds_its_end() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    runner.rollback(world.stage, world.ports())
-    assert runner.run(world.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    runner.rollback(simulation.stage, simulation.ports())
+    assert runner.run(simulation.stage, ports, state, stop_requested=lambda: True).phase is Phase.ROLLED_BACK
 
 
 def test_an_unreachable_aws_does_not_end_the_loop() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    until = world.clock.now() + timedelta(minutes=10)
-    world.aliases.fault = down_until(world, until)
-    assert runner.run(world.stage, ports, state).phase is Phase.PROMOTED
-    assert any(isinstance(event, CallRetried) for event in world.journal.written)
-    assert any("can't be reached" in e.text for e in world.journal.written if isinstance(e, Noticed))
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    until = simulation.clock.now() + timedelta(minutes=10)
+    simulation.aliases.fault = down_until(simulation, until)
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+    assert any(isinstance(event, CallRetried) for event in simulation.journal.written)
+    assert any("AWS is unavailable" in e.text for e in simulation.journal.written if isinstance(e, Noticed))
 
 
 def test_a_step_that_aws_refuses_for_good_brings_everything_back() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
 
     def refuse(moment: str, call: str, key: str) -> None:
-        if (moment, call, key) == ("before", "write", "worker:live") and world.aliases.states[
+        if (moment, call, key) == ("before", "write", "worker:live") and simulation.aliases.states[
             "api:live"
         ].extra_bp == 2500:
             raise NotFoundError("lambda:UpdateAlias: Function not found: worker:2")
 
-    world.aliases.fault = refuse
-    state = runner.run(world.stage, ports, state)
+    simulation.aliases.fault = refuse
+    state = runner.run(simulation.stage, ports, state)
     assert state.phase is Phase.ROLLED_BACK
-    assert "AWS refused to move on: lambda:UpdateAlias" in state.why
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert "AWS refused the next step: lambda:UpdateAlias" in state.why
+    assert set(simulation.routes().values()) == {("1", None, 0)}
 
 
 def test_a_description_that_aws_refuses_to_restore_is_an_error_and_the_traffic_is_right() -> None:
-    world = fleet(post_bake="0s")
-    ports = world.ports()
-    state = runner.promote(world.stage, ports) if begun(world, ports) else None
+    simulation = fleet(post_bake="0s")
+    ports = simulation.ports()
+    state = runner.promote(simulation.stage, ports) if begun(simulation, ports) else None
     assert state is not None
 
     def refuse(moment: str, call: str, key: str) -> None:
-        if (moment, call) == ("before", "write") and " f " in world.aliases.states["api:live"].description:
+        if (moment, call) == ("before", "write") and " f " in simulation.aliases.states["api:live"].description:
             raise AccessDeniedError("lambda:UpdateAlias")
 
-    world.aliases.fault = refuse
+    simulation.aliases.fault = refuse
     with pytest.raises(AccessDeniedError):
-        runner.run(world.stage, ports, state)
-    assert set(world.routes().values()) == {("2", None, 0)}
+        runner.run(simulation.stage, ports, state)
+    assert set(simulation.routes().values()) == {("2", None, 0)}
 
 
 class Broken:
@@ -161,44 +161,44 @@ class FullDisk:
 
 
 class Listener:
-    """Keeps what it heard."""
+    """Keeps what it events."""
 
     def __init__(self) -> None:
-        self.heard: list[Event] = []
+        self.events: list[Event] = []
 
     def notify(self, event: Event) -> None:
-        self.heard.append(event)
+        self.events.append(event)
 
 
 def test_neither_a_broken_observer_nor_a_full_disk_stops_a_canary() -> None:
-    world = fleet()
+    simulation = fleet()
     listener = Listener()
-    ports = world.ports(observers=(Broken(), listener), journal=FullDisk())
-    assert runner.run(world.stage, ports, runner.start(world.stage, ports)).phase is Phase.PROMOTED
-    texts = [event.text for event in listener.heard if isinstance(event, Noticed)]
-    assert any("the journal can't be written: no space left" in text for text in texts)
+    ports = simulation.ports(observers=(Broken(), listener), journal=FullDisk())
+    assert runner.run(simulation.stage, ports, runner.start(simulation.stage, ports)).phase is Phase.PROMOTED
+    texts = [event.text for event in listener.events if isinstance(event, Noticed)]
+    assert any("cannot write to the journal: no space left" in text for text in texts)
 
 
 def test_a_broken_observer_is_written_down() -> None:
-    world = fleet()
-    runner.start(world.stage, world.ports(observers=(Broken(),)))
-    assert any("Broken failed: no terminal" in e.text for e in world.journal.written if isinstance(e, Noticed))
+    simulation = fleet()
+    runner.start(simulation.stage, simulation.ports(observers=(Broken(),)))
+    assert any("Broken failed: no terminal" in e.text for e in simulation.journal.written if isinstance(e, Noticed))
 
 
-def test_functions_come_back_in_parallel_too() -> None:
-    world = fleet()
-    ports = world.ports(in_parallel=True)
-    begun(world, ports)
-    state = runner.rollback(world.stage, ports)
+def test_functions_are_rolled_back_in_parallel_too() -> None:
+    simulation = fleet()
+    ports = simulation.ports(in_parallel=True)
+    begun(simulation, ports)
+    state = runner.rollback(simulation.stage, ports)
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert set(simulation.routes().values()) == {("1", None, 0)}
 
 
-def test_an_alias_that_was_deleted_does_not_keep_the_way_back_busy_for_ever() -> None:
-    world = fleet()
-    ports = world.ports()
-    begun(world, ports)
+def test_a_deleted_alias_does_not_keep_a_rollback_going_for_ever() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
     gone = False
 
     def delete(moment: str, call: str, key: str) -> None:
@@ -208,41 +208,41 @@ def test_an_alias_that_was_deleted_does_not_keep_the_way_back_busy_for_ever() ->
         if gone and key == "worker:live":
             raise NotFoundError("no such alias")
 
-    world.aliases.fault = delete
-    state = runner.rollback(world.stage, ports)
+    simulation.aliases.fault = delete
+    state = runner.rollback(simulation.stage, ports)
     assert state is not None
     assert (state.phase, "deleted" in state.why) == (Phase.CONFLICT, True)
-    assert world.routes()["api:live"] == ("1", None, 0)
+    assert simulation.routes()["api:live"] == ("1", None, 0)
 
 
-def test_an_alias_that_is_deleted_while_the_canary_runs_is_a_conflict_that_is_told() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    del world.aliases.states["worker:live"]
-    assert runner.run(world.stage, ports, state).phase is Phase.CONFLICT
-    assert [e.outcome for e in world.journal.written if isinstance(e, CanaryEnded)] == [Phase.CONFLICT]
+def test_an_alias_that_is_deleted_while_the_canary_runs_is_a_published_conflict() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    del simulation.aliases.states["worker:live"]
+    assert runner.run(simulation.stage, ports, state).phase is Phase.CONFLICT
+    assert [e.outcome for e in simulation.journal.written if isinstance(e, CanaryEnded)] == [Phase.CONFLICT]
 
 
 def test_a_driver_that_gives_up_writes_down_why() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
 
     def expired(moment: str, call: str, key: str) -> None:
         raise AccessDeniedError("lambda:GetAlias: ExpiredTokenException")
 
-    world.aliases.fault = expired
+    simulation.aliases.fault = expired
     with pytest.raises(AccessDeniedError):
-        runner.run(world.stage, ports, state)
-    told = [event.text for event in world.journal.written if isinstance(event, Noticed)]
-    assert any("ExpiredTokenException" in text for text in told)
+        runner.run(simulation.stage, ports, state)
+    published = [event.text for event in simulation.journal.written if isinstance(event, Noticed)]
+    assert any("ExpiredTokenException" in text for text in published)
 
 
 def test_a_rollback_by_hand_goes_on_while_aws_is_down() -> None:
-    world = fleet()
-    ports = world.ports()
-    begun(world, ports)
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
     calls = 0
 
     def down(moment: str, call: str, key: str) -> None:
@@ -251,70 +251,70 @@ def test_a_rollback_by_hand_goes_on_while_aws_is_down() -> None:
         if 4 < calls < 60:
             raise UnavailableError("down")
 
-    world.aliases.fault = down
-    state = runner.rollback(world.stage, ports)
+    simulation.aliases.fault = down
+    state = runner.rollback(simulation.stage, ports)
     assert state is not None
     assert state.phase is Phase.ROLLED_BACK
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert set(simulation.routes().values()) == {("1", None, 0)}
 
 
 def test_a_clock_that_is_set_back_does_not_leave_the_canary_unwatched() -> None:
-    world = fleet()
+    simulation = fleet()
     slept: list[float] = []
 
     class Backwards:
         """An hour is taken off after the first nap."""
 
         def now(self) -> datetime:
-            return world.clock.now() - timedelta(hours=1 if slept else 0)
+            return simulation.clock.now() - timedelta(hours=1 if slept else 0)
 
         def sleep(self, seconds: float) -> None:
             slept.append(seconds)
-            world.clock.sleep(seconds)
+            simulation.clock.sleep(seconds)
 
-    driving._wait(world.clock.now() + timedelta(seconds=60), world.ports(clock=Backwards()), lambda: False)
+    drive._wait(simulation.clock.now() + timedelta(seconds=60), simulation.ports(clock=Backwards()), lambda: False)
     assert sum(slept) == pytest.approx(60)
 
 
 def test_the_settle_time_covers_the_slowest_function() -> None:
-    world = fleet()
-    world.aliases.versions["worker", "2"] = replace(world.aliases.versions["worker", "2"], timeout_s=600)
-    ports = world.ports()
-    state = begun(world, ports)
-    world.clock.sleep(720)
-    runner.tick(world.stage, ports, state)
-    assert world.clock.now() - world.metrics.windows[-1].end >= timedelta(seconds=660)
+    simulation = fleet()
+    simulation.aliases.versions["worker", "2"] = replace(simulation.aliases.versions["worker", "2"], timeout_s=600)
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    simulation.clock.sleep(720)
+    runner.tick(simulation.stage, ports, state)
+    assert simulation.clock.now() - simulation.metrics.windows[-1].end >= timedelta(seconds=660)
 
 
 def test_a_timeout_that_cannot_be_read_leaves_the_plans_settle_time() -> None:
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
 
     def refuse(moment: str, call: str, key: str) -> None:
         if call == "version":
             raise AccessDeniedError("lambda:GetFunctionConfiguration")
 
-    world.aliases.fault = refuse
-    fresh = world.ports()
-    world.clock.sleep(180)
-    runner.tick(world.stage, fresh, state)
-    assert world.clock.now() - world.metrics.windows[-1].end < timedelta(seconds=180)
+    simulation.aliases.fault = refuse
+    fresh = simulation.ports()
+    simulation.clock.sleep(180)
+    runner.tick(simulation.stage, fresh, state)
+    assert simulation.clock.now() - simulation.metrics.windows[-1].end < timedelta(seconds=180)
 
 
-def test_every_judgement_is_told() -> None:
-    world = fleet()
-    ports = world.ports()
-    runner.run(world.stage, ports, runner.start(world.stage, ports))
-    judged = [event for event in world.journal.written if isinstance(event, Judged)]
+def test_every_judgement_is_published() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
+    judged = [event for event in simulation.journal.written if isinstance(event, Judged)]
     assert {event.weight_bp for event in judged} == {1000, 2500, 5000, 10_000}
 
 
-def test_a_base_version_that_was_deleted_is_told_until_somebody_helps() -> None:
+def test_a_deleted_baseline_version_is_published_until_somebody_helps() -> None:
     """lambda-canary.md §9, trap 18. The other function is back at once; this one is tried for ever."""
-    world = fleet()
-    ports = world.ports()
-    state = runner.promote(world.stage, ports) if begun(world, ports) else None
+    simulation = fleet()
+    ports = simulation.ports()
+    state = runner.promote(simulation.stage, ports) if begun(simulation, ports) else None
     assert state is not None
     refused = 0
 
@@ -323,61 +323,61 @@ def test_a_base_version_that_was_deleted_is_told_until_somebody_helps() -> None:
         if (moment, call, key) == ("before", "write", "api:live"):
             refused += 1
             if refused == 20:
-                world.aliases.change("api:live", version="3")
+                simulation.aliases.change("api:live", version="3")
             raise NotFoundError("lambda:UpdateAlias: Function not found: api:1")
 
-    world.aliases.fault = deleted
-    back = runner.rollback(world.stage, ports)
+    simulation.aliases.fault = deleted
+    back = runner.rollback(simulation.stage, ports)
     assert back is not None
     assert back.phase is Phase.ROLLED_BACK
-    assert world.routes() == {"api:live": ("3", None, 0), "worker:live": ("1", None, 0)}
-    assert any("Function not found" in e.error for e in world.journal.written if isinstance(e, CallRetried))
+    assert simulation.routes() == {"api:live": ("3", None, 0), "worker:live": ("1", None, 0)}
+    assert any("Function not found" in e.error for e in simulation.journal.written if isinstance(e, CallRetried))
 
 
 def test_an_alias_that_does_not_read_back_as_written_is_written_again() -> None:
-    world = fleet()
-    ports = world.ports()
-    begun(world, ports)
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
     torn = 0
 
     def tear(moment: str, call: str, key: str) -> None:
         nonlocal torn
         if (moment, call, key) == ("after", "write", "worker:live") and torn < 2:
             torn += 1
-            world.aliases.change("worker:live", extra_version="2", extra_bp=100)
+            simulation.aliases.change("worker:live", extra_version="2", extra_bp=100)
 
-    world.aliases.fault = tear
-    state = runner.rollback(world.stage, ports)
+    simulation.aliases.fault = tear
+    state = runner.rollback(simulation.stage, ports)
     assert state is not None
     assert (torn, state.phase) == (2, Phase.ROLLED_BACK)
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert set(simulation.routes().values()) == {("1", None, 0)}
 
 
-def struck_on_the_way_back(description: str) -> tuple[Simulation, Ports, CanaryState]:
-    """A sick canary whose second alias gets another record just after the first one came back."""
-    world = fleet()
-    ports = world.ports()
-    state = begun(world, ports)
-    steady(world).failing["2"] = 1.0
-    world.clock.sleep(300)
+def struck_during_the_rollback(description: str) -> tuple[Simulation, Ports, CanaryState]:
+    """A unhealthy canary whose second alias gets another record just after the first one came back."""
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    steady(simulation).failing["2"] = 1.0
+    simulation.clock.sleep(300)
 
     def strike(moment: str, call: str, key: str) -> None:
         if (moment, call, key) == ("after", "write", "api:live"):
-            text = description or world.aliases.states["worker:live"].description.replace(state.canary_id, "other")
-            world.aliases.change("worker:live", description=text)
+            text = description or simulation.aliases.states["worker:live"].description.replace(state.canary_id, "other")
+            simulation.aliases.change("worker:live", description=text)
 
-    world.aliases.fault = strike
-    return world, ports, state
-
-
-def test_another_canarys_record_is_left_alone_on_the_way_back() -> None:
-    world, ports, state = struck_on_the_way_back("")
-    assert runner.run(world.stage, ports, state).phase is Phase.CONFLICT
-    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
+    simulation.aliases.fault = strike
+    return simulation, ports, state
 
 
-def test_a_record_that_cannot_be_read_is_left_alone_on_the_way_back() -> None:
-    world, ports, state = struck_on_the_way_back("canary9 of the future")
+def test_another_canarys_record_is_left_alone_by_a_rollback() -> None:
+    simulation, ports, state = struck_during_the_rollback("")
+    assert runner.run(simulation.stage, ports, state).phase is Phase.CONFLICT
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
+
+
+def test_a_record_that_cannot_be_read_is_left_alone_by_a_rollback() -> None:
+    simulation, ports, state = struck_during_the_rollback("canary9 of the future")
     with pytest.raises(RecordError):
-        runner.run(world.stage, ports, state)
-    assert world.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
+        runner.run(simulation.stage, ports, state)
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}

@@ -22,7 +22,7 @@ FUNCTIONS = ("api:live", "worker:live")
 
 @dataclass
 class KillAt:
-    """Trouble that kills the driver at the n-th moment (before or after an AWS call), once."""
+    """Fault that kills the driver at the n-th moment (before or after an AWS call), once."""
 
     at: int
     count: int = 0
@@ -33,23 +33,23 @@ class KillAt:
             raise Killed
 
 
-def drive(world: Simulation) -> CanaryState | None:
+def drive(simulation: Simulation) -> CanaryState | None:
     """What an operator's pipeline does: deploy, or go on with what is under way; None: nothing left to do."""
-    ports = world.ports()
-    found = runner.current(world.stage, ports)
+    ports = simulation.ports()
+    found = runner.current(simulation.stage, ports)
     if found is None or found.phase is Phase.STARTING:
-        state = runner.start(world.stage, ports, versions={"": "2"}, canary_id="k3f9a2c1")
+        state = runner.start(simulation.stage, ports, versions={"": "2"}, canary_id="k3f9a2c1")
     else:
-        state = runner.resume(world.stage, ports)
-    return runner.run(world.stage, ports, state)
+        state = runner.resume(simulation.stage, ports)
+    return runner.run(simulation.stage, ports, state)
 
 
 def uninterrupted(make: Callable[[], Simulation]) -> tuple[Simulation, int]:
-    world = make()
-    trouble = KillAt(at=-1)
-    world.aliases.fault = trouble
-    drive(world)
-    return world, trouble.count
+    simulation = make()
+    fault = KillAt(at=-1)
+    simulation.aliases.fault = fault
+    drive(simulation)
+    return simulation, fault.count
 
 
 def quick(**more: object) -> Simulation:
@@ -64,74 +64,74 @@ def healthy() -> Simulation:
     return quick()
 
 
-def sick() -> Simulation:
-    world = quick()
-    steady(world).failing["2"] = 0.3
-    return world
+def unhealthy() -> Simulation:
+    simulation = quick()
+    steady(simulation).failing["2"] = 0.3
+    return simulation
 
 
-def sick_later() -> Simulation:
-    """Fails only once it carries everything, so the way back starts after the promotion."""
-    world = quick(post_bake="6m")
+def unhealthy_later() -> Simulation:
+    """Fails only once it carries everything, so the rollback starts after the promotion."""
+    simulation = quick(post_bake="6m")
 
     class OncePromoted(SteadyTraffic):
         def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
-            return 0.5 if version == "2" and world.aliases.state_at(key, minute).version == "2" else 0.0
+            return 0.5 if version == "2" and simulation.aliases.state_at(key, minute).version == "2" else 0.0
 
-    world.metrics.traffic = OncePromoted()
-    return world
+    simulation.metrics.traffic = OncePromoted()
+    return simulation
 
 
-@pytest.mark.parametrize("make", [healthy, sick, sick_later])
+@pytest.mark.parametrize("make", [healthy, unhealthy, unhealthy_later])
 def test_killed_at_every_call_and_restarted_it_ends_as_an_uninterrupted_run(
     make: Callable[[], Simulation],
 ) -> None:
-    calm, moments = uninterrupted(make)
-    assert moments > 40
-    for at in range(1, moments + 1):
-        world = make()
-        world.aliases.fault = KillAt(at)
+    calm, calls = uninterrupted(make)
+    assert calls > 40
+    for at in range(1, calls + 1):
+        simulation = make()
+        simulation.aliases.fault = KillAt(at)
         with pytest.raises(Killed):
-            drive(world)
-        world.clock.sleep(150)
-        world.aliases.fault = KillAt(at=-1)
-        if not world.aliases.writes or runner.current(world.stage, world.ports()) is not None:
-            drive(world)
-        assert world.routes() == calm.routes(), f"killed at call {at}"
-        assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}, f"killed at call {at}"
+            drive(simulation)
+        simulation.clock.sleep(150)
+        simulation.aliases.fault = KillAt(at=-1)
+        if not simulation.aliases.writes or runner.current(simulation.stage, simulation.ports()) is not None:
+            drive(simulation)
+        assert simulation.routes() == calm.routes(), f"killed at call {at}"
+        assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}, f"killed at call {at}"
 
 
 def test_no_write_is_ever_repeated_because_of_a_kill() -> None:
     """Each alias says each thing once: what was written before the kill is found, not written again."""
-    _, moments = uninterrupted(healthy)
-    for at in range(1, moments + 1, 3):
-        world = healthy()
-        world.aliases.fault = KillAt(at)
+    _, calls = uninterrupted(healthy)
+    for at in range(1, calls + 1, 3):
+        simulation = healthy()
+        simulation.aliases.fault = KillAt(at)
         with pytest.raises(Killed):
-            drive(world)
-        if not world.aliases.writes:
+            drive(simulation)
+        if not simulation.aliases.writes:
             continue
-        world.clock.sleep(150)
-        world.aliases.fault = KillAt(at=-1)
-        if runner.current(world.stage, world.ports()) is not None:
-            drive(world)
-        assert len(set(world.aliases.writes)) == len(world.aliases.writes), f"killed at call {at}"
+        simulation.clock.sleep(150)
+        simulation.aliases.fault = KillAt(at=-1)
+        if runner.current(simulation.stage, simulation.ports()) is not None:
+            drive(simulation)
+        assert len(set(simulation.aliases.writes)) == len(simulation.aliases.writes), f"killed at call {at}"
 
 
-def test_a_driver_that_dies_leaves_a_canary_that_anybody_can_list_and_take_back() -> None:
-    world = healthy()
-    ports = world.ports()
-    state = runner.start(world.stage, ports)
-    runner.tick(world.stage, ports, state)
-    found = runner.current(world.stage, world.ports())
+def test_a_driver_that_dies_leaves_a_canary_that_any_process_can_list_and_roll_back() -> None:
+    simulation = healthy()
+    ports = simulation.ports()
+    state = runner.start(simulation.stage, ports)
+    runner.tick(simulation.stage, ports, state)
+    found = runner.current(simulation.stage, simulation.ports())
     assert found is not None
     assert (found.phase, found.weight_bp) == (Phase.BAKING, 1000)
-    back = runner.rollback(world.stage, world.ports())
+    back = runner.rollback(simulation.stage, simulation.ports())
     assert back is not None
     assert back.phase is Phase.ROLLED_BACK
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert set(simulation.routes().values()) == {("1", None, 0)}
     with pytest.raises(NotRunningError):
-        runner.tick(world.stage, world.ports())
+        runner.tick(simulation.stage, simulation.ports())
 
 
 class Flaky:
@@ -146,31 +146,31 @@ class Flaky:
             raise UnavailableError(f"{call} {moment}")
 
 
-@pytest.mark.parametrize("make", [healthy, sick, sick_later])
+@pytest.mark.parametrize("make", [healthy, unhealthy, unhealthy_later])
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Callable[[], Simulation], seed: int) -> None:
     calm, _ = uninterrupted(make)
-    world = make()
-    world.aliases.fault = Flaky(seed)
+    simulation = make()
+    simulation.aliases.fault = Flaky(seed)
     state: CanaryState | None = None
     for _ in range(20):  # a deploy may give up before it has begun; the pipeline calls again
         try:
-            state = drive(world)
+            state = drive(simulation)
             break
         except UnavailableError:
             continue
     assert state is not None
-    assert world.routes() == calm.routes()
-    assert {a.description for a in world.aliases.states.values()} == {"Live traffic"}
+    assert simulation.routes() == calm.routes()
+    assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
 
 
-def test_the_way_back_is_retried_until_it_is_read_back_however_long_aws_says_no() -> None:
-    world = simulation_of(stage_of(*FUNCTIONS))
-    ports = world.ports()
-    state = runner.start(world.stage, ports)
-    state = runner.tick(world.stage, ports, state).state
-    steady(world).failing["2"] = 1.0
-    world.clock.sleep(300)
+def test_a_rollback_is_retried_until_it_is_verified_however_long_aws_fails() -> None:
+    simulation = simulation_of(stage_of(*FUNCTIONS))
+    ports = simulation.ports()
+    state = runner.start(simulation.stage, ports)
+    state = runner.tick(simulation.stage, ports, state).state
+    steady(simulation).failing["2"] = 1.0
+    simulation.clock.sleep(300)
     refused = 0
 
     def no_writes(moment: str, call: str, key: str) -> None:
@@ -179,26 +179,26 @@ def test_the_way_back_is_retried_until_it_is_read_back_however_long_aws_says_no(
             refused += 1
             raise UnavailableError("throttled")
 
-    world.aliases.fault = no_writes
-    state = runner.run(world.stage, ports, state)
+    simulation.aliases.fault = no_writes
+    state = runner.run(simulation.stage, ports, state)
     assert refused == 100
     assert state.phase is Phase.ROLLED_BACK
-    assert set(world.routes().values()) == {("1", None, 0)}
+    assert set(simulation.routes().values()) == {("1", None, 0)}
 
 
-def test_one_functions_trouble_does_not_keep_the_others_from_coming_back() -> None:
-    world = simulation_of(stage_of(*FUNCTIONS))
-    ports = world.ports()
-    state = runner.tick(world.stage, ports, runner.start(world.stage, ports)).state
-    steady(world).failing["2"] = 1.0
-    world.clock.sleep(300)
+def test_the_failure_of_one_function_does_not_keep_the_others_from_being_rolled_back() -> None:
+    simulation = simulation_of(stage_of(*FUNCTIONS))
+    ports = simulation.ports()
+    state = runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
+    steady(simulation).failing["2"] = 1.0
+    simulation.clock.sleep(300)
     back_at = []
 
-    def trouble(moment: str, call: str, key: str) -> None:
+    def fault(moment: str, call: str, key: str) -> None:
         if call == "write" and key == "api:live" and moment == "before" and len(back_at) < 5:
-            back_at.append(world.routes()["worker:live"])
+            back_at.append(simulation.routes()["worker:live"])
             raise UnavailableError("throttled")
 
-    world.aliases.fault = trouble
-    runner.run(world.stage, ports, state)
+    simulation.aliases.fault = fault
+    runner.run(simulation.stage, ports, state)
     assert back_at[1:] == [("1", None, 0)] * 4

@@ -20,16 +20,19 @@ from tests.canary.faults import simulation_of, steady
 from tests.canary.stages import stage_of
 
 
-def failed(world: Simulation, **more: object) -> dict[str, str]:
+def failed(simulation: Simulation, **more: object) -> dict[str, str]:
     """Names and texts of the checks that fail for version 2."""
-    targets = [Target(function, world.aliases.states[function.key].version, "2") for function in world.stage.functions]
-    checks = runner.preflight(world.stage, world.ports(), targets, **more)  # type: ignore[arg-type]
+    targets = [
+        Target(function, simulation.aliases.states[function.key].version, "2")
+        for function in simulation.stage.functions
+    ]
+    checks = runner.preflight(simulation.stage, simulation.ports(), targets, **more)  # type: ignore[arg-type]
     return {check.name: check.text for check in checks if check.level is Level.FAILED}
 
 
-def warned(world: Simulation) -> set[str]:
-    targets = [Target(function, "1", "2") for function in world.stage.functions]
-    checks = runner.preflight(world.stage, world.ports(), targets)
+def warned(simulation: Simulation) -> set[str]:
+    targets = [Target(function, "1", "2") for function in simulation.stage.functions]
+    checks = runner.preflight(simulation.stage, simulation.ports(), targets)
     return {check.name for check in checks if check.level is Level.WARNING}
 
 
@@ -42,14 +45,14 @@ def test_a_healthy_stage_passes_every_check() -> None:
     assert warned(one()) == set()
 
 
-def version(world: Simulation, **changes: object) -> None:
+def version(simulation: Simulation, **changes: object) -> None:
     key = ("api", "2")
-    world.aliases.versions[key] = replace(world.aliases.versions[key], **changes)  # type: ignore[arg-type]
+    simulation.aliases.versions[key] = replace(simulation.aliases.versions[key], **changes)  # type: ignore[arg-type]
 
 
 def facts(**known: object) -> Callable[[Simulation], None]:
-    def change(world: Simulation) -> None:
-        world.aliases.facts["api"] = FunctionFacts(**known)  # type: ignore[arg-type]
+    def change(simulation: Simulation) -> None:
+        simulation.aliases.facts["api"] = FunctionFacts(**known)  # type: ignore[arg-type]
 
     return change
 
@@ -57,31 +60,31 @@ def facts(**known: object) -> Callable[[Simulation], None]:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("version_active", lambda world: version(world, state="Pending")),
-        ("same_role", lambda world: version(world, role="other")),
-        ("same_dead_letter_queue", lambda world: version(world, dead_letter_arn="arn:dlq")),
-        ("version_readable", lambda world: world.aliases.versions.pop(("api", "2"))),
-        ("version_readable", lambda world: world.aliases.versions.pop(("api", "1"))),
-        ("alias_published", lambda world: world.aliases.change("api:live", version="$LATEST")),
-        ("alias_free", lambda world: world.aliases.change("api:live", extra_version="2", extra_bp=500)),
-        ("versions_differ", lambda world: world.aliases.change("api:live", version="2")),
-        ("alias_readable", lambda world: world.aliases.states.pop("api:live")),
-        ("alias_readable", lambda world: world.aliases.change("api:live", description="canary9 unknown")),
+        ("version_active", lambda simulation: version(simulation, state="Pending")),
+        ("same_role", lambda simulation: version(simulation, role="other")),
+        ("same_dead_letter_queue", lambda simulation: version(simulation, dead_letter_arn="arn:dlq")),
+        ("version_readable", lambda simulation: simulation.aliases.versions.pop(("api", "2"))),
+        ("version_readable", lambda simulation: simulation.aliases.versions.pop(("api", "1"))),
+        ("alias_published", lambda simulation: simulation.aliases.change("api:live", version="$LATEST")),
+        ("alias_free", lambda simulation: simulation.aliases.change("api:live", extra_version="2", extra_bp=500)),
+        ("versions_differ", lambda simulation: simulation.aliases.change("api:live", version="2")),
+        ("alias_readable", lambda simulation: simulation.aliases.states.pop("api:live")),
+        ("alias_readable", lambda simulation: simulation.aliases.change("api:live", description="canary9 unknown")),
         ("no_unqualified_url", facts(unqualified_url=True)),
         ("no_unqualified_sources", facts(unqualified_sources=("arn:queue",))),
-        ("baseline_healthy", lambda world: steady(world).failing.update({"1": 0.2})),
-        ("metrics", lambda world: setattr(world.metrics, "state", DataState.FAILED)),
+        ("baseline_healthy", lambda simulation: steady(simulation).failing.update({"1": 0.2})),
+        ("metrics", lambda simulation: setattr(simulation.metrics, "state", DataState.FAILED)),
     ],
 )
 def test_what_would_go_wrong_later_is_refused_with_its_reason(
     name: str, change: Callable[[Simulation], object]
 ) -> None:
-    world = one()
-    targets = [Target(world.stage.functions[0], "1", "2")]
+    simulation = one()
+    targets = [Target(simulation.stage.functions[0], "1", "2")]
     if name == "versions_differ":
-        targets = [Target(world.stage.functions[0], "2", "2")]
-    change(world)
-    checks = runner.preflight(world.stage, world.ports(), targets)
+        targets = [Target(simulation.stage.functions[0], "2", "2")]
+    change(simulation)
+    checks = runner.preflight(simulation.stage, simulation.ports(), targets)
     found = [check for check in checks if check.level is Level.FAILED]
     assert name in {check.name for check in found}
     assert all(check.text for check in found)
@@ -90,34 +93,34 @@ def test_what_would_go_wrong_later_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("durable", lambda world: version(world, durable=True)),
+        ("durable", lambda simulation: version(simulation, durable=True)),
         ("provisioned_concurrency", facts(provisioned_on=("live",))),
         ("may_look", facts(unknown=("lambda:ListFunctionUrlConfigs",))),
-        ("description_fits", lambda world: world.aliases.change("api:live", description="x" * 250)),
-        ("traffic", lambda world: setattr(steady(world), "per_minute", 0)),
+        ("description_fits", lambda simulation: simulation.aliases.change("api:live", description="x" * 250)),
+        ("traffic", lambda simulation: setattr(steady(simulation), "per_minute", 0)),
     ],
 )
 def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Simulation], object]) -> None:
-    world = one()
-    change(world)
-    assert failed(world) == {}
-    assert name in warned(world)
+    simulation = one()
+    change(simulation)
+    assert failed(simulation) == {}
+    assert name in warned(simulation)
 
 
 def test_another_account_than_the_plans_is_refused() -> None:
-    world = one(account="111122223333")
-    assert "unknown" in failed(world)["account"]
-    world.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
-    assert "999999999999" in failed(world)["account"]
-    world.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
-    assert failed(world) == {}
+    simulation = one(account="111122223333")
+    assert "unknown" in failed(simulation)["account"]
+    simulation.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:999999999999:function:api:live")
+    assert "999999999999" in failed(simulation)["account"]
+    simulation.aliases.change("api:live", arn="arn:aws:lambda:eu-west-1:111122223333:function:api:live")
+    assert failed(simulation) == {}
 
 
-def test_a_sick_base_may_be_left_by_a_hotfix() -> None:
-    world = one(hotfix=True)
-    steady(world).failing["1"] = 0.2
-    assert failed(world) == {}
-    assert "baseline_healthy" in warned(world)
+def test_a_hotfix_may_replace_an_unhealthy_baseline() -> None:
+    simulation = one(hotfix=True)
+    steady(simulation).failing["1"] = 0.2
+    assert failed(simulation) == {}
+    assert "baseline_healthy" in warned(simulation)
 
 
 def alarm(state: AlarmState) -> AlarmReading:
@@ -132,15 +135,15 @@ ALARMS = {"alarms": {"kind": "alarms", "names": ["too-many-errors"]}}
     [(AlarmState.ALARM, "alarm_green"), (AlarmState.UNKNOWN, "alarm_exists")],
 )
 def test_an_alarm_that_is_red_or_missing_is_refused(state: AlarmState, name: str) -> None:
-    world = one(gates=ALARMS)
-    world.alarms.readings = (alarm(state),)
-    assert set(failed(world)) == {name}
+    simulation = one(gates=ALARMS)
+    simulation.alarms.readings = (alarm(state),)
+    assert set(failed(simulation)) == {name}
 
 
 def test_a_red_alarm_may_be_ignored_by_name_or_by_the_plan() -> None:
-    world = one(gates=ALARMS)
-    world.alarms.readings = (alarm(AlarmState.ALARM),)
-    assert failed(world, ignore_alarms=["too-many-errors"]) == {}
+    simulation = one(gates=ALARMS)
+    simulation.alarms.readings = (alarm(AlarmState.ALARM),)
+    assert failed(simulation, ignore_alarms=["too-many-errors"]) == {}
     tolerant = one(gates={"alarms": {"kind": "alarms", "names": ["too-many-errors"], "already_red": "ignore"}})
     tolerant.alarms.readings = (alarm(AlarmState.ALARM),)
     assert failed(tolerant) == {}
@@ -152,9 +155,9 @@ def test_alarms_that_cannot_be_asked_are_not_green() -> None:
         def alarms(self, stage: object, started_at: object) -> tuple[AlarmReading, ...]:
             raise AccessDeniedError("cloudwatch:DescribeAlarms: AccessDenied")
 
-    world = one(gates=ALARMS)
-    world.alarms = Mute()  # type: ignore[assignment]
-    assert "AccessDenied" in failed(world)["alarm_exists"]
+    simulation = one(gates=ALARMS)
+    simulation.alarms = Mute()  # type: ignore[assignment]
+    assert "AccessDenied" in failed(simulation)["alarm_exists"]
 
 
 HEALTH = {"ping": {"kind": "health", "invoke": {"path": "/health"}}}
@@ -162,31 +165,34 @@ HEALTH = {"ping": {"kind": "health", "invoke": {"path": "/health"}}}
 
 @pytest.mark.parametrize(("ok", "fails"), [(True, False), (False, True), (None, True)])
 def test_the_old_version_must_answer_its_health_checks(ok: bool | None, fails: bool) -> None:
-    world = one(gates=HEALTH)
+    simulation = one(gates=HEALTH)
     key = StreamKey("api:live", "ping")
-    world.probes.answers = [
-        (Probe(key, world.clock.now(), ok, "status 500"),),
-        (Probe(key, world.clock.now(), ok=True),),
+    simulation.probes.answers = [
+        (Probe(key, simulation.clock.now(), ok, "status 500"),),
+        (Probe(key, simulation.clock.now(), ok=True),),
     ]
-    assert ("health" in failed(world)) is fails
+    assert ("health" in failed(simulation)) is fails
 
 
 def test_a_new_version_that_fails_its_health_check_gets_no_traffic_at_all() -> None:
-    world = one(gates=HEALTH)
+    simulation = one(gates=HEALTH)
     key = StreamKey("api:live", "ping")
-    good, bad = Probe(key, world.clock.now(), ok=True), Probe(key, world.clock.now(), ok=False, detail="it raised")
-    world.probes.answers = [(good,), (bad,)]
+    good, bad = (
+        Probe(key, simulation.clock.now(), ok=True),
+        Probe(key, simulation.clock.now(), ok=False, detail="it raised"),
+    )
+    simulation.probes.answers = [(good,), (bad,)]
     with pytest.raises(RefusedError, match="it raised"):
-        runner.start(world.stage, world.ports())
-    assert world.aliases.writes == []
+        runner.start(simulation.stage, simulation.ports())
+    assert simulation.aliases.writes == []
 
 
 def test_a_dedicated_address_is_not_asked_about_the_old_version() -> None:
     gate = {"kind": "health", "url": "https://preview.example", "dedicated": True}
-    world = one(gates={"preview": gate})
-    world.probes.answers = [(Probe(StreamKey("", "preview"), world.clock.now(), None, "no network"),)]
-    assert failed(world) == {}
-    assert "health" in warned(world)
+    simulation = one(gates={"preview": gate})
+    simulation.probes.answers = [(Probe(StreamKey("", "preview"), simulation.clock.now(), None, "no network"),)]
+    assert failed(simulation) == {}
+    assert "health" in warned(simulation)
 
 
 def test_more_steps_than_a_description_can_hold_are_refused() -> None:
@@ -200,9 +206,9 @@ def test_a_weight_finer_than_a_basis_point_is_refused() -> None:
 
 
 def test_doctor_checks_a_stage_without_a_release() -> None:
-    world = one()
-    names = {check.name for check in runner.preflight(world.stage, world.ports())}
+    simulation = one()
+    names = {check.name for check in runner.preflight(simulation.stage, simulation.ports())}
     assert {"alias_published", "alias_free", "baseline_healthy"} <= names
     assert "versions_differ" not in names
-    world.aliases.states.clear()
-    assert Level.FAILED in {check.level for check in runner.preflight(world.stage, world.ports())}
+    simulation.aliases.states.clear()
+    assert Level.FAILED in {check.level for check in runner.preflight(simulation.stage, simulation.ports())}

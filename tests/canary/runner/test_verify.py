@@ -7,54 +7,63 @@ from dataclasses import replace
 from decimal import Decimal
 
 from canary import runner
-from canary.core.measurements import AlarmReading, AlarmState, DataState, Gauge, MinuteValue, Probe, StreamKey
+from canary.core.measurements import (
+    AlarmReading,
+    AlarmState,
+    DataState,
+    Gauge,
+    MinuteValue,
+    Observations,
+    Probe,
+    StreamKey,
+)
 from canary.core.plan import StagePlan
-from canary.ports import Measurements, Target, Window
+from canary.ports import Target, Window
 from canary.runner import Level
 from canary.simulator import Simulation
 from tests.canary.faults import simulation_of, steady
 from tests.canary.stages import stage_of
 
 
-def levels(world: Simulation, **limits: object) -> dict[str, Level]:
-    return {check.name: check.level for check in runner.verify(world.stage, world.ports(), **limits)}  # type: ignore[arg-type]
+def levels(simulation: Simulation, **limits: object) -> dict[str, Level]:
+    return {check.name: check.level for check in runner.verify(simulation.stage, simulation.ports(), **limits)}  # type: ignore[arg-type]
 
 
 def test_a_healthy_live_version_passes() -> None:
-    world = simulation_of(stage_of("api:live"))
-    world.clock.sleep(1800)
-    assert levels(world) == {"errors": Level.OK, "p99": Level.OK}
+    simulation = simulation_of(stage_of("api:live"))
+    simulation.clock.sleep(1800)
+    assert levels(simulation) == {"errors": Level.OK, "p99": Level.OK}
 
 
 def test_more_errors_than_allowed_fail_with_the_numbers() -> None:
-    world = simulation_of(stage_of("api:live"))
-    world.clock.sleep(1800)
-    steady(world).failing["1"] = 0.02
-    assert levels(world)["errors"] is Level.FAILED
-    assert levels(world, max_errors_percent=Decimal(2))["errors"] is Level.OK
-    texts = [check.text for check in runner.verify(world.stage, world.ports())]
+    simulation = simulation_of(stage_of("api:live"))
+    simulation.clock.sleep(1800)
+    steady(simulation).failing["1"] = 0.02
+    assert levels(simulation)["errors"] is Level.FAILED
+    assert levels(simulation, max_errors_percent=Decimal(2))["errors"] is Level.OK
+    texts = [check.text for check in runner.verify(simulation.stage, simulation.ports())]
     assert "600 of 30000 requests (2.00%) failed, limit 1.00%" in texts
 
 
 def test_without_traffic_nothing_is_verified_and_a_failed_query_is_no_success() -> None:
-    world = simulation_of(stage_of("api:live"))
-    world.metrics.silent = True
-    assert levels(world) == {"errors": Level.WARNING, "p99": Level.WARNING}
-    world.metrics.state = DataState.FAILED
-    assert levels(world) == {"errors": Level.FAILED, "p99": Level.FAILED}
+    simulation = simulation_of(stage_of("api:live"))
+    simulation.metrics.silent = True
+    assert levels(simulation) == {"errors": Level.WARNING, "p99": Level.WARNING}
+    simulation.metrics.state = DataState.FAILED
+    assert levels(simulation) == {"errors": Level.FAILED, "p99": Level.FAILED}
 
 
 def test_alarms_and_health_checks_count_as_they_stand() -> None:
     gates = {"alarms": {"kind": "alarms", "names": ["a", "b", "c", "d"]}, "ping": {"kind": "health", "invoke": {}}}
-    world = simulation_of(stage_of("api:live", gates=gates))
-    world.clock.sleep(1800)
+    simulation = simulation_of(stage_of("api:live", gates=gates))
+    simulation.clock.sleep(1800)
     states = (AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA, AlarmState.UNKNOWN)
-    world.alarms.readings = tuple(
+    simulation.alarms.readings = tuple(
         AlarmReading("alarms", name, state, detail="why") for name, state in zip("abcd", states, strict=True)
     )
     key = StreamKey("api:live", "ping")
-    world.probes.answers = [tuple(Probe(key, world.clock.now(), ok) for ok in (True, False, None))]
-    checks = runner.verify(world.stage, world.ports())
+    simulation.probes.answers = [tuple(Probe(key, simulation.clock.now(), ok) for ok in (True, False, None))]
+    checks = runner.verify(simulation.stage, simulation.ports())
     assert [c.level for c in checks if c.name == "alarm"] == [Level.OK, Level.FAILED, Level.WARNING, Level.FAILED]
     assert [c.level for c in checks if c.name == "health"] == [Level.OK, Level.FAILED, Level.WARNING]
 
@@ -62,10 +71,10 @@ def test_alarms_and_health_checks_count_as_they_stand() -> None:
 class WithQueues:
     """Answers each queue gate with a scripted depth."""
 
-    def __init__(self, world: Simulation, depths: dict[str, float | None]) -> None:
-        self.inner, self.depths = world.metrics, depths
+    def __init__(self, simulation: Simulation, depths: dict[str, float | None]) -> None:
+        self.inner, self.depths = simulation.metrics, depths
 
-    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Measurements:
+    def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         gauges = []
         for name, gate in stage.gates.items():
             if gate.kind == "queue":
@@ -77,17 +86,17 @@ class WithQueues:
 
 
 def test_dead_letter_queues_of_the_plan_and_of_the_functions_must_be_empty() -> None:
-    world = simulation_of(
+    simulation = simulation_of(
         stage_of("api:live", gates={"dlq": {"kind": "queue", "queue": "mine", "max_new_messages": 5}})
     )
     arn = "arn:aws:sqs:eu-west-1:1:dead"
     key = ("api", "1")
-    world.aliases.versions[key] = replace(world.aliases.versions[key], dead_letter_arn=arn)
+    simulation.aliases.versions[key] = replace(simulation.aliases.versions[key], dead_letter_arn=arn)
     for depths, expected in (
         ({"mine": 0.0, arn: 0.0}, [Level.OK, Level.OK]),
         ({"mine": 3.0, arn: 0.0}, [Level.OK, Level.FAILED]),
         ({"mine": 0.0, arn: None}, [Level.FAILED, Level.OK]),
     ):
-        ports = world.ports(metrics=WithQueues(world, depths))
-        checks = runner.verify(world.stage, ports)
+        ports = simulation.ports(metrics=WithQueues(simulation, depths))
+        checks = runner.verify(simulation.stage, ports)
         assert [check.level for check in checks if check.name == "queue"] == expected

@@ -12,12 +12,10 @@ from canary.core.plan import ErrorsGate, Gate, HealthGate, LatencyGate, QueueGat
 from canary.core.recover import in_order
 from canary.core.schedule import settle, settled_until
 from canary.ports import Target, Window
-from canary.runner.checks import Check, Level
-from canary.runner.measuring import alarms, timeout_s
-from canary.runner.moving import read_all
-from canary.runner.retrying import Retrying
-from canary.runner.setup import Ports
-from canary.runner.telling import Teller
+from canary.runner.aliases import read_all
+from canary.runner.observe import alarms, longest_timeout_s
+from canary.runner.preflight import Check, Level
+from canary.runner.session import Ports, Session
 
 _ALARM_LEVELS = {AlarmState.OK: Level.OK, AlarmState.INSUFFICIENT_DATA: Level.WARNING}
 
@@ -32,8 +30,8 @@ def verify(
 ) -> tuple[Check, ...]:
     """Errors < 1 %, p99 < 1 s, dead-letter queues empty, alarms OK, over the last settled minutes.
 
-    Plain shares, no test: this says how it is, not whether a version is to blame. Without traffic nothing is verified,
-    which is a warning; a query that fails is a failed check.
+    Plain shares, no statistical test: this shows the present state, not whether a version is to blame. Without traffic
+    nothing is verified, which is a warning; a query that fails is a failed check.
 
     Args:
         stage: the plan; its queues, alarms and health checks are looked at.
@@ -44,17 +42,13 @@ def verify(
 
     Raises:
         AwsError: an alias can't be read.
-
-    Since 0.1.
     """
-    retrying = Retrying(Teller(ports, "", stage.name))
-    live = [
-        Target(alias.function, alias.version, alias.version) for alias in read_all(in_order(stage), retrying).values()
-    ]
-    gates = _gates(stage, live, p99, retrying)
+    session = Session(stage, ports)
+    aliases = read_all(in_order(stage), session).values()
+    live = [Target(alias.function, alias.version, alias.version) for alias in aliases]
+    gates = _gates(session, live, p99)
     asked = stage.model_copy(update={"gates": gates})
-    longest_s = max(timeout_s(target.function, target.baseline, retrying) for target in live)
-    end = settled_until(ports.clock.now(), settle(stage.settle, longest_s))
+    end = settled_until(ports.clock.now(), settle(stage.settle, longest_timeout_s(live, session)))
     measured = ports.metrics.measure(asked, live, Window(end - window, end, end - window))
     return (
         *(_share(stream, gates[stream.key.gate], max_errors_percent, window) for stream in measured.streams),
@@ -64,11 +58,12 @@ def verify(
     )
 
 
-def _gates(stage: StagePlan, live: Sequence[Target], p99: timedelta, retrying: Retrying) -> dict[str, Gate]:
-    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
-    read = retrying.teller.ports.aliases.version_facts
+def _gates(session: Session, live: Sequence[Target], p99: timedelta) -> dict[str, Gate]:
+    queues = {gate.queue for gate in session.stage.gates.values() if isinstance(gate, QueueGate)}
+    read = session.ports.aliases.version_facts
     for target in live:
-        facts = retrying.call(f"read version {target.baseline}", partial(read, target.function, target.baseline))
+        action = f"GetFunctionConfiguration {target.function}:{target.baseline}"
+        facts = session.call(action, partial(read, target.function, target.baseline))
         queues |= {facts.dead_letter_arn} if ":sqs:" in facts.dead_letter_arn else set()
     gates: dict[str, Gate] = {"errors": ErrorsGate(), "p99": LatencyGate(quantile=Decimal("0.99"), limit=p99)}
     return gates | {f"queue {queue}": QueueGate(queue=queue, max_new_messages=0) for queue in sorted(queues)}
@@ -80,7 +75,7 @@ def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: time
     bad = sum(max(row.candidate_bad, row.baseline_bad) for row in stream.minutes)
     name, key = stream.key.gate, stream.key.function
     if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
-        return Check(name, Level.FAILED, f"CloudWatch can't tell: {stream.detail or stream.state.value}", key)
+        return Check(name, Level.FAILED, f"no answer from CloudWatch: {stream.detail or stream.state.value}", key)
     if not requests:
         return Check(name, Level.WARNING, f"no request in {format_duration(window)}: nothing is verified", key)
     limit, what = float(max_errors_percent) / 100, "failed"
@@ -94,7 +89,7 @@ def _depth(gauge: Gauge) -> Check:
     values = [row.candidate for row in gauge.minutes if row.candidate is not None]
     latest = values[-1] if values else gauge.before
     if gauge.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN} or latest is None:
-        return Check("queue", Level.FAILED, f"{gauge.key.gate}: can't tell: {gauge.detail or gauge.state.value}")
+        return Check("queue", Level.FAILED, f"{gauge.key.gate}: no value: {gauge.detail or gauge.state.value}")
     level = Level.OK if latest == 0 else Level.FAILED
     return Check("queue", level, f"{gauge.key.gate} holds {latest:.0f} messages")
 

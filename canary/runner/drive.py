@@ -7,33 +7,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from canary.core.events import Announce, Effect, Judged, Measured, WriteAliases
-from canary.core.machine import JUDGED, conclude, decide, request
+from canary.core.events import CanaryEnded
+from canary.core.machine import JUDGED, decide, request
 from canary.core.measurements import Observations
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
 from canary.core.plan import StagePlan
 from canary.core.recover import fingerprint
 from canary.core.schedule import next_look
 from canary.core.state import CanaryState
-from canary.core.verdict import Judgement, Rule, Verdict
+from canary.core.verdict import Judgement
 from canary.errors import AwsError, StaleRevisionError, UnavailableError
-from canary.runner.effects import carry_out
-from canary.runner.finding import find, found_gone
-from canary.runner.measuring import not_told_yet, observe
-from canary.runner.retrying import Retrying
-from canary.runner.setup import Ports
-from canary.runner.telling import Teller
+from canary.runner.aliases import carry_out
+from canary.runner.observe import find, observe
+from canary.runner.session import Ports, Session
 
 Interrupted = Literal["rollback", "leave"]
-"""What to do when the driver is told to stop."""
+"""What to do when the driver is interrupted."""
 
 RESTING = frozenset({Phase.INCONCLUSIVE})
-"""Phases besides the final ones at which `run` comes back by default."""
+"""Phases besides the final ones at which `run` returns by default."""
 
 NAP_S = 1.0
 
 LOOKS = 6
-"""How often one tick may look again at once: other writers, and the end of a take-back."""
+"""How often one tick may look again at once: other writers, and the end of a rollback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +38,8 @@ class Tick:
     """What one tick saw and did.
 
     Attributes:
-        judgement: None when nothing was judged (taking back, conflict).
+        judgement: None when nothing was judged (rolling back, conflict).
         next_at: when to look again; None when the canary is over.
-
-    Since 0.1.
     """
 
     state: CanaryState
@@ -59,14 +54,12 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
     Args:
         stage: the plan as it is in the file.
         ports: the world.
-        known: the state that this driver saw last, if any: lets it tell "finished by another driver" from "never was".
+        known: the state that this driver saw last, if any: tells "finished by another driver" from "never existed".
 
     Raises:
         NotRunningError: no canary in this stage, and none was known.
-        UnavailableError: AWS can't be reached; nothing is lost, call again. (A take-back doesn't raise: it retries.)
+        UnavailableError: AWS can't be reached; nothing is lost, call again. (A rollback doesn't raise: it retries.)
         AwsError: AWS refuses to be read.
-
-    Since 0.1.
     """
     first = _look(stage, ports, known)
     done = first
@@ -88,7 +81,7 @@ def run(
     on_interrupt: Callable[[], Interrupted] = lambda: "rollback",
     stop_at: Collection[Phase] = RESTING,
 ) -> CanaryState:
-    """Ticks until the canary is final or in one of `stop_at`, and answers its last state.
+    """Ticks until the canary is final or in one of `stop_at`, and returns its last state.
 
     Args:
         stage: the plan as it is in the file.
@@ -96,17 +89,16 @@ def run(
         state: from `start`, `resume` or `current`.
         stop_requested: asked before each tick and after each wait; set by a signal handler. A second signal changes
             nothing: what was begun is finished.
-        on_interrupt: called once when a stop was requested: ask the person, or answer what the plan says.
-        stop_at: non-final phases to come back at.
+        on_interrupt: called once when a stop was requested: ask the person, or return what the plan says.
+        stop_at: non-final phases to return at.
 
     Returns:
         The last state. A conflict is the phase CONFLICT with `state.why`, never an error.
 
     Raises:
-        AwsError: AWS refuses to be read; the canary stands as it is.
-
-    Since 0.1.
+        AwsError: AWS refuses to be read; the canary stays as it is.
     """
+    session = Session(stage, ports, state.canary_id)
     asked = stopping = False
     while state.phase not in {*FINAL, *stop_at} or (state.phase in FINAL and state.behind):
         if not asked and stop_requested is not None and stop_requested():
@@ -116,15 +108,15 @@ def run(
             stopping = True
         try:
             if stopping and state.phase not in RETURNING:
-                state = ask(stage, ports, Signal.ROLLBACK, "the driver was told to stop", known=state)
+                state = ask(stage, ports, Signal.ROLLBACK, "the driver was interrupted", known=state)
                 continue
             done = tick(stage, ports, state)
         except UnavailableError as error:
-            Teller(ports, state.canary_id, stage.name).notice(f"AWS can't be reached, trying on: {error.message}")
+            session.notice(f"AWS is unavailable, trying again: {error.message}")
             ports.clock.sleep(stage.tick.total_seconds() / 4)
             continue
         except AwsError as error:
-            Teller(ports, state.canary_id, stage.name).notice(f"given up, the canary stands as it is: {error.message}")
+            session.notice(f"the driver stopped, the canary stays as it is: {error.message}")
             raise
         state = done.state
         if done.next_at is not None and state.phase not in stop_at:
@@ -142,15 +134,17 @@ def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: Cana
         AwsError: AWS refuses or can't be reached.
     """
     for look in range(LOOKS):
-        state, seen, retrying = find(stage, ports, known)
+        state, seen, session = find(stage, ports, known)
         if state.phase in FINAL or (signal is Signal.ROLLBACK and state.phase in RETURNING):
-            return state  # there already, or on the way
-        after, effects = request(state, signal, why, ports.clock.now())
+            return state  # done already, or in progress
+        decision = request(state, signal, why, ports.clock.now())
         try:
-            return carry_out(effects, after, seen, retrying)
+            carry_out(decision.effects, decision.state, seen, session)
         except StaleRevisionError:
             if look == LOOKS - 1:
                 raise
+        else:
+            return decision.state
     raise AssertionError
 
 
@@ -175,60 +169,48 @@ def _wait(until: datetime, ports: Ports, stop_requested: Callable[[], bool] | No
 class _Look:
     state: CanaryState
     observations: Observations
-    judgement: Judgement | None
+    judgement: Judgement | None = None
     again: bool = False
 
 
 def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
-    state, seen, retrying = find(stage, ports, known)
+    state, seen, session = find(stage, ports, known)
     if state.phase in FINAL and not state.behind:
-        return _Look(found_gone(state, retrying), Observations(), None)
-    _compare_plans(stage, state, retrying)
-    observations = Observations()
-    if state.phase in JUDGED and state.ours:
-        observations = observe(state, retrying)
-        after, effects = decide(state, observations, ports.clock.now())
-        effects = _with_measured(effects, observations, state, ports)
-    else:
-        now = ports.clock.now()
-        after, effects = conclude(state, Judgement(Verdict.NO_DATA, "not judged", Rule.NO_DATA, now), now)
-    look = _Look(after, observations, _judgement(effects))
+        return _found_ended(state, session)
+    _compare_plans(state, session)
+    observed = observe(state, session) if state.phase in JUDGED and state.ours else None
+    after, judgement, effects = decide(state, observed, ports.clock.now())
+    look = _Look(after, observed or Observations(), judgement)
     try:
-        carry_out(effects, after, seen, retrying)
+        carry_out(effects, after, seen, session)
     except StaleRevisionError:
         look = replace(look, state=state, again=True)
     except UnavailableError:
         raise
     except AwsError as error:
-        look = replace(look, state=_way_back(stage, ports, state, after, error))
+        look = replace(look, state=_refused(state, after, session, error))
     return look
 
 
-def _with_measured(
-    effects: tuple[Effect, ...], observations: Observations, state: CanaryState, ports: Ports
-) -> tuple[Effect, ...]:
-    """What was measured is told before what follows from it, but never before a way back."""
-    now = ports.clock.now()
-    measured = Measured(state.canary_id, state.stage.name, now, not_told_yet(observations, ports))
-    first = 1 if effects and isinstance(effects[0], WriteAliases) else 0
-    return (*effects[:first], Announce(measured), *effects[first:])
+def _found_ended(state: CanaryState, session: Session) -> _Look:
+    """An end that this driver only found. An ally that ended the canary has published it; nobody did a conflict."""
+    if state.phase is Phase.CONFLICT:
+        now = session.ports.clock.now()
+        session.publish(CanaryEnded(state.canary_id, state.stage.name, now, state.phase, state.why, state.started_at))
+    return _Look(state, Observations())
 
 
-def _way_back(stage: StagePlan, ports: Ports, before: CanaryState, after: CanaryState, error: AwsError) -> CanaryState:
-    """AWS refuses the next step for good (a deleted version, a lost right): what is known to be good comes back."""
+def _refused(before: CanaryState, after: CanaryState, session: Session, error: AwsError) -> CanaryState:
+    """AWS refuses the next step for good (a deleted version, a lost permission): the canary is rolled back."""
     if after.phase in FINAL:
         raise error
-    return ask(stage, ports, Signal.ROLLBACK, f"AWS refused to move on: {error.message}", known=before)
+    why = f"AWS refused the next step: {error.message}"
+    return ask(session.stage, session.ports, Signal.ROLLBACK, why, known=before)
 
 
-def _judgement(effects: tuple[Effect, ...]) -> Judgement | None:
-    told = [effect.event for effect in effects if isinstance(effect, Announce)]
-    return next((event.judgement for event in told if isinstance(event, Judged)), None)
-
-
-def _compare_plans(stage: StagePlan, state: CanaryState, retrying: Retrying) -> None:
-    """A canary that nobody judges is worse than one judged under a newer plan: say so once and go on."""
-    said = retrying.teller.ports.memory.said
-    if fingerprint(stage) != state.fingerprint and state.canary_id not in said:
-        said.add(state.canary_id)
-        retrying.teller.notice("the plan has changed since this canary began; it is judged under the present one")
+def _compare_plans(state: CanaryState, session: Session) -> None:
+    """A canary that nobody judges is worse than one judged under a newer plan: notice it once and go on."""
+    noticed = session.ports.memory.changed_plans
+    if fingerprint(session.stage) != state.fingerprint and state.canary_id not in noticed:
+        noticed.add(state.canary_id)
+        session.notice("the plan changed after this canary started; it is judged under the present plan")

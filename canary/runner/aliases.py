@@ -1,0 +1,206 @@
+"""Reads and writes aliases: guarded by RevisionId, verified after each write, safe to repeat; it doesn't decide what.
+
+What can go wrong with one `UpdateAlias`, and what is done (lambda-canary.md §9, traps 12, 15, 16, 19):
+
+| answer | forward, annotate, restore | rollback |
+|---|---|---|
+| lost (timeout, 5xx, throttled) | read; written: done; unchanged: again, bounded | the same, unbounded |
+| 412, alias says what we want | done: it was our lost answer, or an ally | the same |
+| 412, same content, new RevisionId | again with the new RevisionId | the same |
+| 412, anything else | stop without writing: `StaleRevisionError` | only our two versions: again; else left alone |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from canary.core.alias import AliasSpec, AliasState
+from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, WriteKind
+from canary.core.plan import FunctionRef
+from canary.core.record import decode
+from canary.core.recover import is_draining
+from canary.core.state import CanaryState
+from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
+from canary.runner.session import ATTEMPTS, Session
+
+
+def read_all(functions: Sequence[FunctionRef], session: Session) -> dict[str, AliasState]:
+    """What every alias says, by function key."""
+    aliases = session.ports.aliases
+
+    def read(function: FunctionRef) -> AliasState:
+        return session.call(f"GetAlias {function}", lambda: aliases.read(function))
+
+    return {function.key: read(function) for function in functions}
+
+
+def refuse_unknown(functions: Sequence[FunctionRef], versions: Mapping[str, str]) -> None:
+    """Refuses a version for a function that the stage doesn't have: the intended one would get another version.
+
+    Raises:
+        RefusedError: names the unknown function and what the stage has.
+    """
+    keys = [function.key for function in functions]
+    if unknown := sorted(versions.keys() - {"", *keys}):
+        raise RefusedError(
+            f"stage has no function {', '.join(unknown)}; its functions are {', '.join(keys)}",
+            hint="Name a function of the stage, as in --version api:live=7.",
+        )
+
+
+def carry_out(effects: Sequence[Effect], state: CanaryState, seen: dict[str, AliasState], session: Session) -> None:
+    """Does what the machine ordered, in its order.
+
+    Raises:
+        StaleRevisionError: an alias was changed meanwhile; the rest was not done.
+        AwsError: AWS refused or can't be reached; the rest was not done.
+    """
+    for effect in effects:
+        if isinstance(effect, Announce):
+            session.publish(effect.event)
+        elif effect.kind is WriteKind.ROLLBACK:
+            for key in roll_back(effect.writes, session):
+                session.notice(f"{key} was changed outside this canary and was left as it is")
+        elif effect.kind is WriteKind.RESTORE:
+            write_in_order(_whole_texts(effect.writes, state, session), seen, session)
+        else:
+            write_in_order(effect.writes, seen, session)
+
+
+def write_in_order(writes: Sequence[AliasWrite], seen: dict[str, AliasState], session: Session) -> None:
+    """Makes each alias say its spec, one after the other; `seen` is brought up to date.
+
+    Raises:
+        StaleRevisionError: an alias says something else than `seen` and the spec; it was not written.
+        UnavailableError: no answer within the attempts; written or not is found out at the next tick.
+        AwsError: AWS refused.
+    """
+    for write in writes:
+        key = write.function.key
+        seen[key] = _write(write, seen[key], session)
+
+
+def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]:
+    """Makes every alias say its spec, all at once, and doesn't return before each has been verified.
+
+    No alias waits for another one's failure: each round tries all that are left, then waits once.
+
+    Returns:
+        Keys of aliases that name other versions by now, or are deleted: they are somebody else's and were left alone.
+    """
+    left = list(writes)
+    foreign: list[str] = []
+    attempt = 0
+    while left:
+        attempt += 1
+        results = _each(left, lambda write: _roll_back_once(write, session), parallel=session.ports.in_parallel)
+        failed = [(write, result) for write, result in zip(left, results, strict=True) if isinstance(result, AwsError)]
+        foreign += [write.function.key for write, result in zip(left, results, strict=True) if result is False]
+        left = [write for write, _ in failed]
+        if failed:
+            write, error = failed[0]
+            session.wait(f"UpdateAlias {write.function} (rollback)", attempt, error)
+    return tuple(foreign)
+
+
+def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, session: Session) -> AliasState:
+    """Makes one alias say its spec outside of any canary, with the same care."""
+    return _write(AliasWrite(function, spec, (seen.version, spec.version), ""), seen, session)
+
+
+def _write(write: AliasWrite, seen: AliasState, session: Session) -> AliasState:
+    aliases = session.ports.aliases
+    action = f"UpdateAlias {write.function}"
+    for attempt in range(1, ATTEMPTS + 1):
+        if seen.says(write.spec):
+            return seen
+        lost: AwsError | None = None
+        try:
+            aliases.write(write.function, write.spec, seen.revision_id)
+        except UnavailableError as error:
+            lost = error
+        except StaleRevisionError:
+            pass  # somebody wrote, perhaps we: reading shows
+        found = session.call(f"GetAlias {write.function}", lambda: aliases.read(write.function))
+        if found.says(write.spec) or _drains(found, write):
+            return found
+        if not found.same_content(seen):
+            raise StaleRevisionError(f"{write.function} was changed outside this canary; nothing was written")
+        seen = found
+        if lost is not None and attempt < ATTEMPTS:
+            session.wait(action, attempt, lost)
+    raise UnavailableError(f"{action} had no effect in {ATTEMPTS} attempts")
+
+
+def _drains(found: AliasState, write: AliasWrite) -> bool:
+    """Our write took, and AWS put draining weights of its own beside it (provisioned concurrency, trap 13)."""
+    if found.description != write.spec.description:
+        return False
+    record = decode(found.description)
+    return record is not None and is_draining(found, record)
+
+
+def _roll_back_once(write: AliasWrite, session: Session) -> bool | AwsError:
+    """One attempt: True done and verified, False somebody else's or deleted, an error to be tried again."""
+    aliases = session.ports.aliases
+    try:
+        seen = aliases.read(write.function)
+    except NotFoundError:
+        return False
+    except AwsError as error:
+        return error
+    if seen.says(write.spec) or _drains(seen, write):
+        return True
+    if not _is_ours(seen, write):
+        return False
+    try:
+        # A deleted baseline version is an error like any other: it is published at each attempt until somebody helps.
+        aliases.write(write.function, write.spec, seen.revision_id)
+        found = aliases.read(write.function)
+    except AwsError as error:
+        return error
+    if found.says(write.spec) or _drains(found, write):
+        return True
+    return UnavailableError(f"{write.function} differs from what was written")
+
+
+def _is_ours(seen: AliasState, write: AliasWrite) -> bool:
+    """A rollback may only replace what this canary can have left: its two versions, and no other canary's record."""
+    if not {seen.version, seen.extra_version} <= {*write.versions, None}:
+        return False
+    try:
+        record = decode(seen.description)
+    except RecordError:
+        return False
+    return record is None or record.canary_id == write.canary_id
+
+
+def _each(
+    writes: Sequence[AliasWrite], attempt: Callable[[AliasWrite], bool | AwsError], *, parallel: bool
+) -> list[bool | AwsError]:
+    if not parallel or len(writes) == 1:
+        return [attempt(write) for write in writes]
+    with ThreadPoolExecutor(max_workers=min(16, len(writes))) as pool:
+        return list(pool.map(attempt, writes))
+
+
+def _whole_texts(writes: Sequence[AliasWrite], state: CanaryState, session: Session) -> tuple[AliasWrite, ...]:
+    """The record may hold only the beginning of the operator's description; the journal has the whole of it."""
+    shortened = {function.function.key: function.description for function in state.functions if function.shortened}
+    if not shortened:
+        return tuple(writes)
+    whole: dict[str, str] = {}
+    for event in session.ports.journal.events(state.canary_id):
+        if isinstance(event, CanaryStarted):
+            whole.update({move.function: move.description for move in event.functions})
+    missing = sorted(shortened.keys() - whole.keys())
+    if missing:
+        session.notice(f"the journal does not have the whole description of {', '.join(missing)}")
+    return tuple(
+        replace(write, spec=replace(write.spec, description=whole[write.function.key]))
+        if write.spec.description == shortened.get(write.function.key) and write.function.key in whole
+        else write
+        for write in writes
+    )

@@ -1,0 +1,162 @@
+"""One canary's session with the outside: its ports, how its events are published, and how its calls are retried.
+
+boto3 itself is configured to try once (canary.adapters.aws), so that every attempt is visible, bounded and counted in
+virtual time. Whether a call is tried again is decided by the kind of error alone, never by its text. Whatever goes
+wrong with publishing never stops a canary.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from canary.core.events import CallRetried, Event, Measured, Noticed
+from canary.core.measurements import Observations
+from canary.core.plan import StagePlan
+from canary.errors import AwsError, UnavailableError
+from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Journal, MetricSource, Observer
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 20.0
+ATTEMPTS = 8
+"""About half a minute of waiting at most: a tick must not outlast the next one by much."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a driver needn't ask or publish twice; losing it costs a call, never correctness.
+
+    Attributes:
+        timeouts_s: function timeout by (function key, version); a published version never changes.
+        rows: rows already in the journal, by stream or gauge.
+        changed_plans: ids of canaries whose changed plan has been noticed.
+    """
+
+    timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
+    rows: dict[str, frozenset[object]] = field(default_factory=dict)
+    changed_plans: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a driver reaches the outside through.
+
+    Attributes:
+        observers: are notified of every event after the journal has it.
+        jitter: a number from 0 to 1 for each wait between two attempts.
+        in_parallel: roll several aliases back at once, in threads; the simulator and tests say False.
+    """
+
+    aliases: Aliases
+    metrics: MetricSource
+    probes: HealthProbe
+    alarms: AlarmSource
+    clock: Clock
+    journal: Journal
+    observers: tuple[Observer, ...] = ()
+    jitter: Callable[[], float] = random.random
+    in_parallel: bool = True
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a function of the runner needs besides a state.
+
+    Attributes:
+        canary_id: the canary that events are about; empty while none is known.
+    """
+
+    stage: StagePlan
+    ports: Ports
+    canary_id: str = ""
+
+    def of(self, canary_id: str) -> Session:
+        """The same session, about this canary."""
+        return replace(self, canary_id=canary_id)
+
+    def publish(self, event: Event) -> None:
+        """Writes the event to the journal, then notifies every observer."""
+        if isinstance(event, Measured):
+            event = replace(event, observations=self._unpublished(event.observations))
+        problem = self._write_down(event)
+        self._notify(event)
+        if problem:
+            self._notify(self._noticed(problem))
+
+    def notice(self, text: str) -> None:
+        """Publishes something that a person should know and that changes nothing by itself."""
+        self.publish(self._noticed(text))
+
+    def call(self, action: str, attempt_once: Callable[[], T]) -> T:
+        """Calls until it answers, at most `ATTEMPTS` times.
+
+        Raises:
+            UnavailableError: the last attempt failed as well.
+            AwsError: an error that another attempt wouldn't mend, at once.
+        """
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return attempt_once()
+            except UnavailableError as error:
+                self.wait(action, attempt, error)
+        return attempt_once()
+
+    def wait(self, action: str, attempt: int, error: AwsError) -> None:
+        """Publishes the failed attempt and waits: a random share of a doubling limit ("full jitter")."""
+        limit_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempt - 1, 10))
+        wait_s = limit_s * self.ports.jitter()
+        now = self.ports.clock.now()
+        self.publish(CallRetried(self.canary_id, self.stage.name, now, action, attempt, wait_s, error.message))
+        self.ports.clock.sleep(wait_s)
+
+    def _noticed(self, text: str) -> Noticed:
+        return Noticed(self.canary_id, self.stage.name, self.ports.clock.now(), text)
+
+    def _write_down(self, event: Event) -> str:
+        try:
+            self.ports.journal.append(event)
+        except Exception as error:  # noqa: BLE001  a full disk must not keep an unhealthy version live
+            return f"cannot write to the journal: {error}"
+        return ""
+
+    def _notify(self, event: Event) -> None:
+        for observer in self.ports.observers:
+            try:
+                observer.notify(event)
+            except Exception as error:  # noqa: BLE001  an observer must not stop a canary
+                self._write_down(self._noticed(f"{type(observer).__name__} failed: {error}"))
+
+    def _unpublished(self, observations: Observations) -> Observations:
+        """The observations without the rows that this driver has put into the journal already."""
+        known = self.ports.memory.rows
+
+        def fresh(kind: str, name: str, rows: tuple[R, ...]) -> tuple[R, ...]:
+            key = f"{kind} {name}"
+            old = known.get(key, frozenset())
+            known[key] = frozenset(rows)
+            return tuple(row for row in rows if row not in old)
+
+        return replace(
+            observations,
+            streams=tuple(
+                replace(
+                    stream,
+                    minutes=fresh("minutes", str(stream.key), stream.minutes),
+                    history=fresh("history", str(stream.key), stream.history),
+                )
+                for stream in observations.streams
+            ),
+            gauges=tuple(
+                replace(gauge, minutes=fresh("gauge", str(gauge.key), gauge.minutes)) for gauge in observations.gauges
+            ),
+            traffic=tuple(
+                replace(alias, minutes=fresh("traffic", alias.function, alias.minutes))
+                for alias in observations.traffic
+            ),
+        )

@@ -1,0 +1,193 @@
+"""The start of a canary: choose versions, check, write the record on every alias; no traffic moves here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from canary.core.alias import AliasState, basis_points
+from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove
+from canary.core.machine import restore_writes, start_writes
+from canary.core.phases import Phase
+from canary.core.plan import StagePlan
+from canary.core.record import decode
+from canary.core.recover import fingerprint, in_order, recover
+from canary.core.state import CanaryState, FunctionState
+from canary.errors import AwsError, CanaryError, ConflictError, RefusedError, StaleRevisionError
+from canary.ports import Target
+from canary.runner.aliases import read_all, refuse_unknown, write_in_order
+from canary.runner.preflight import Level, preflight
+from canary.runner.session import Ports, Session
+
+START_LASTS = timedelta(minutes=2)
+"""A start belongs to its driver for so long; after that the driver must have died."""
+
+
+def start(
+    stage: StagePlan,
+    ports: Ports,
+    *,
+    versions: Mapping[str, str] | None = None,
+    publish: bool = False,
+    ignore_alarms: Collection[str] = (),
+    canary_id: str | None = None,
+) -> CanaryState:
+    """Checks everything, then start_writes every alias of the stage with the canary's record.
+
+    Pass the returned state to `run`, or let a tick driver find it. If a driver died while starting, calling this again
+    two minutes later with the same versions completes its start.
+
+    Args:
+        stage: the plan; steps already replaced (`StagePlan.with_steps`) and `hotfix` set as asked for.
+        ports: the world.
+        versions: candidate version by function key; "" as key for all. Missing ones get the newest published version.
+        publish: publish `$LATEST` of every function first and release that.
+        ignore_alarms: names of alarms that may be red already.
+        canary_id: for tests and replays; random when None.
+
+    Raises:
+        RefusedError: a check failed; nothing was changed. The message lists the failed checks.
+        ConflictError: another canary holds an alias; names it.
+        AwsError: an AWS call failed for good; nothing was changed.
+    """
+    session = Session(stage, ports, canary_id or "")
+    seen = read_all(in_order(stage), session)
+    found = recover(stage, list(seen.values()))
+    if found is not None and not _is_interrupted(found, ports.clock.now()):
+        raise _in_progress(stage, found)
+    if publish:  # a version that is published stays, so everything else is checked before
+        _refuse_unless_ready(session, (), ignore_alarms)
+    candidates = _choose(versions or {}, session, publish=publish)
+    targets = [Target(f, seen[f.key].version, candidates[f.key]) for f in in_order(stage)]
+    _refuse_unless_ready(session, targets, ignore_alarms)
+    state = _first_state(session, targets, seen, found)
+    session = session.of(state.canary_id)
+    # The journal first: it has the operator's whole descriptions before the record takes their place.
+    session.publish(_started(state))
+    _write_records(state, seen, session)
+    return state
+
+
+def new_id() -> str:
+    """A name for a canary: eight letters and digits that no other one has."""
+    return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(8))
+
+
+def _is_interrupted(found: CanaryState, now: datetime) -> bool:
+    return found.phase is Phase.STARTING and not found.foreign and now - found.started_at >= START_LASTS
+
+
+def _in_progress(stage: StagePlan, found: CanaryState) -> ConflictError:
+    return ConflictError(
+        f"canary {found.canary_id} is in progress in stage {stage.name} ({found.phase.value.replace('_', ' ')})",
+        hint=f"Run `canary status {stage.name}` to see it, or `canary resume {stage.name}` to continue it.",
+    )
+
+
+def _choose(versions: Mapping[str, str], session: Session, *, publish: bool) -> dict[str, str]:
+    functions, aliases = in_order(session.stage), session.ports.aliases
+    refuse_unknown(functions, versions)
+    chosen: dict[str, str] = {}
+    for function in functions:
+        named = versions.get(function.key) or versions.get("")
+        if named is None and publish:
+            named = session.call(f"PublishVersion {function}", partial(aliases.publish, function))
+        if named is None:
+            named = session.call(f"ListVersionsByFunction {function}", partial(aliases.newest_version, function))
+        if named is None:
+            raise RefusedError(
+                f"{function.function} has no published version", hint="Publish a version, or deploy with --publish."
+            )
+        chosen[function.key] = named
+    return chosen
+
+
+def _refuse_unless_ready(session: Session, targets: Sequence[Target], ignore_alarms: Collection[str]) -> None:
+    stage = session.stage
+    checks = preflight(stage, session.ports, targets, ignore_alarms=ignore_alarms)
+    failed = [check for check in checks if check.level is Level.FAILED]
+    if failed:
+        lines = "\n".join(f"  {check.name} {check.function}: {check.text}".replace(" :", ":") for check in failed)
+        raise RefusedError(
+            f"stage {stage.name} is not ready; nothing was changed\n{lines}", hint=failed[0].hint or None
+        )
+
+
+def _first_state(
+    session: Session, targets: Sequence[Target], seen: Mapping[str, AliasState], found: CanaryState | None
+) -> CanaryState:
+    started = {function.function.key: function for function in found.functions} if found else {}
+    functions = tuple(
+        started.get(target.function.key)
+        or FunctionState(
+            target.function, target.baseline, target.candidate, description=seen[target.function.key].description
+        )
+        for target in targets
+    )
+    wanted = [(target.baseline, target.candidate) for target in targets]
+    if found is not None and wanted != [(function.baseline, function.candidate) for function in functions]:
+        raise _in_progress(session.stage, found)
+    return CanaryState(
+        canary_id=found.canary_id if found else session.canary_id or new_id(),
+        stage=session.stage,
+        functions=functions,
+        phase=Phase.STARTING,
+        started_at=found.started_at if found else session.ports.clock.now().replace(microsecond=0),
+        fingerprint=fingerprint(session.stage),
+    )
+
+
+def _started(state: CanaryState) -> CanaryStarted:
+    return CanaryStarted(
+        state.canary_id,
+        state.stage.name,
+        state.started_at,
+        functions=tuple(
+            FunctionMove(function.function.key, function.baseline, function.candidate, function.description)
+            for function in state.functions
+        ),
+        steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
+        fingerprint=state.fingerprint,
+        hotfix=state.stage.hotfix,
+    )
+
+
+def _write_records(state: CanaryState, seen: dict[str, AliasState], session: Session) -> None:
+    """The lead first: whoever gets it has won, the others have written nothing."""
+    try:
+        write_in_order(start_writes(state).writes, seen, session)
+    except StaleRevisionError as error:
+        winner = _undo(state, session)
+        why = f"canary {winner} has started on an alias of stage {state.stage.name}" if winner else error.message
+        _publish_end(state, Phase.CONFLICT, why, session)
+        raise ConflictError(why) from error
+    except AwsError as error:
+        _undo(state, session)
+        _publish_end(state, Phase.ABORTED, error.message, session)
+        raise
+
+
+def _undo(state: CanaryState, session: Session) -> str:
+    """Restores the descriptions as far as possible; returns the id of the canary that has the other aliases."""
+    winner = ""
+    for function in state.functions:
+        write = restore_writes(replace(state, phase=Phase.ABORTED, functions=(function,)))
+        try:
+            seen = read_all([function.function], session)
+            alias = seen[function.function.key]
+            record = decode(alias.description)
+            if alias.says(state.spec(function)):
+                write_in_order(write.writes, seen, session)
+            elif record is not None:
+                winner = winner or record.canary_id
+        except CanaryError as error:
+            session.notice(f"{function.function} may still have the record of this canary: {error.message}")
+    return winner
+
+
+def _publish_end(state: CanaryState, outcome: Phase, why: str, session: Session) -> None:
+    now = session.ports.clock.now()
+    session.publish(CanaryEnded(state.canary_id, state.stage.name, now, outcome, why, state.started_at))
