@@ -76,6 +76,7 @@ generate: $(VENV)/.dev  ## writes the generated pages again: public API, errors,
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python scripts/decisions_index.py
 	@$(BIN)/python scripts/architecture_picture.py
+	@$(BIN)/python scripts/console_blocks.py
 
 format: $(VENV)/.dev  ## formats and mends what can be mended
 	@$(BIN)/ruff check --fix --quiet . || true
