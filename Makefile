@@ -71,6 +71,7 @@ bench: $(VENV)/.dev  ## every measurement, tables written to docs/benchmarks (un
 fuzz: $(VENV)/.dev  ## a million hostile inputs, and a million questions to two evaluators (minutes)
 	@$(BIN)/python benchmarks/fuzz.py $(ARGS)
 	@$(BIN)/python benchmarks/differential.py $(ARGS)
+	@$(BIN)/python -m benchmarks.fuzz_adapters $(ARGS)
 
 generate: $(VENV)/.dev  ## writes the generated pages again: public API, errors, commands, decisions, architecture
 	@$(BIN)/python docs/generate.py

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from canary.adapters.aws import Api, Session, patiently
+from canary.adapters.aws import Api, Session, reading
+from canary.adapters.http import printable
 from canary.core.measurements import AlarmReading, AlarmState
 from canary.core.plan import AlarmsGate, StagePlan
 from canary.ports import Clock
@@ -38,25 +39,26 @@ class CloudWatchAlarms:
         """
         gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, AlarmsGate)}
         wanted = sorted({name for gate in gates.values() for name in gate.names})
-        found = {str(alarm["AlarmName"]): alarm for alarm in self._described(wanted)}
-        return tuple(
-            _reading(gate, name, found.get(name), started_at) for gate, names in gates.items() for name in names.names
-        )
+        with reading("cloudwatch", "DescribeAlarms"):
+            found = {str(alarm["AlarmName"]): alarm for alarm in self._described(wanted)}
+            return tuple(
+                _reading(gate, name, found.get(name), started_at)
+                for gate, names in gates.items()
+                for name in names.names
+            )
 
     def _described(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         for first in range(0, len(names), NAMES_PER_CALL):
-            arguments: dict[str, Any] = {
-                "AlarmNames": names[first : first + NAMES_PER_CALL],
-                "AlarmTypes": self._kinds,
-                "MaxRecords": NAMES_PER_CALL,
-            }
-            while True:
-                page = patiently(self._clock, lambda asked=arguments: self._cloudwatch.call("DescribeAlarms", **asked))  # type: ignore[misc]  # mypy can't type a lambda's default
+            pages = self._cloudwatch.pages_by_token(
+                self._clock,
+                "DescribeAlarms",
+                AlarmNames=names[first : first + NAMES_PER_CALL],
+                AlarmTypes=self._kinds,
+                MaxRecords=NAMES_PER_CALL,
+            )
+            for page in pages:
                 for kind in KINDS:
-                    yield from page.get(kind, ())
-                if not page.get("NextToken"):
-                    break
-                arguments = {**arguments, "NextToken": page["NextToken"]}
+                    yield from page.get(kind) or ()
 
 
 def _reading(gate: str, name: str, said: Mapping[str, Any] | None, started_at: datetime | None) -> AlarmReading:
@@ -64,10 +66,10 @@ def _reading(gate: str, name: str, said: Mapping[str, Any] | None, started_at: d
         return AlarmReading(gate, name, AlarmState.UNKNOWN, detail="there is no such alarm")
     state = _STATES.get(str(said.get("StateValue")), AlarmState.UNKNOWN)
     evaluation = str(said.get("EvaluationState", ""))
-    detail = str(said.get("StateReason", ""))
+    detail = printable(str(said.get("StateReason", "")), 300)
     if evaluation and state is not AlarmState.ALARM:
         # An alarm whose evaluation is broken or partial shows its former state: that isn't OK (lambda-canary.md §5).
-        state, detail = AlarmState.UNKNOWN, f"its evaluation is {evaluation}"
+        state, detail = AlarmState.UNKNOWN, f"its evaluation is {printable(evaluation)}"
     # The level may be older than the canary: what counts is when it changed.
     since = said.get("StateTransitionedTimestamp") or said.get("StateUpdatedTimestamp")
     since = since and since.astimezone(UTC)

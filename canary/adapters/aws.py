@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import boto3
@@ -30,7 +32,9 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
+from canary.adapters.http import BODY_LIMIT, printable
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.ports import Clock
 
@@ -38,6 +42,9 @@ Session = boto3.Session
 """A boto3 session; other modules take it from here."""
 
 T = TypeVar("T")
+
+MAX_PAGES: Final = 500
+"""More pages than any listing here has; a server that repeats its tokens must not hold a tick."""
 
 _NOT_FOUND: Final = frozenset(
     {
@@ -133,34 +140,110 @@ class Api:
             AwsError: in one of its kinds; the message names the action as IAM writes it.
         """
         method = getattr(self.client, _snake(operation))
-        try:
+        with reading(self.service, operation):
             answer: dict[str, Any] = method(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise translated(error, self.service, operation) from error
         self._report_date(answer)
         return answer
 
     def pages(self, operation: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
-        """Every item under `key` over all pages of a listing; the paging words are botocore's own model of it.
+        """Every item under `key` over all pages of a listing; the names of tokens are botocore's own model of it.
 
         Raises:
-            AwsError: as `call`.
+            AwsError: as `call`, and for a listing that doesn't end.
         """
-        paginator = self.client.get_paginator(_snake(operation))
-        try:
-            for page in paginator.paginate(**arguments):
-                yield from page.get(key, ())
-        except (ClientError, BotoCoreError) as error:
-            raise translated(error, self.service, operation) from error
+        pages = self.client.get_paginator(_snake(operation)).paginate(**arguments)
+        for number, page in enumerate(_translating(pages, self.service, operation)):
+            if number >= MAX_PAGES:
+                raise _endless(self.service, operation)
+            yield from page.get(key) or ()
+
+    def pages_by_token(self, clock: Clock, operation: str, **arguments: object) -> Iterator[dict[str, Any]]:
+        """Whole pages that are linked by `NextToken`, each read tried again on faults that pass.
+
+        Raises:
+            AwsError: as `call`, and for a listing that doesn't end.
+        """
+        seen: set[str] = set()
+        for _ in range(MAX_PAGES):
+            page = patiently(clock, partial(self.call, operation, **arguments))
+            yield page
+            token = str(page.get("NextToken") or "")
+            if not token:
+                return
+            if token in seen:
+                break
+            seen.add(token)
+            arguments = {**arguments, "NextToken": token}
+        raise _endless(self.service, operation)
 
     def _report_date(self, answer: Mapping[str, Any]) -> None:
-        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if self._on_date is None or said is None:
+        if self._on_date is None:
             return
         try:
-            self._on_date(parsedate_to_datetime(said))
-        except (TypeError, ValueError):
+            self._on_date(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
             return  # a proxy's odd header is no reason to stop
+
+
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    ResponseParserError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading an answer that isn't as documented raises: in our own reading, and in botocore's parsers (RuntimeError
+for a time it can't place)."""
+
+
+@contextmanager
+def reading(service: str, operation: str) -> Iterator[None]:
+    """Turns what goes wrong with a call, or with reading its answer, into canary's errors.
+
+    Raises:
+        AwsError: in one of its kinds; an answer that can't be read is an `UnavailableError`.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translated(error, service, operation) from error
+    except _UNREADABLE as error:
+        raise UnavailableError(
+            f"{service}:{operation}: the answer can't be read ({type(error).__name__}: {printable(str(error))})"
+        ) from error
+
+
+def read_body(stream: Any, action: str, limit: int = BODY_LIMIT) -> bytes:
+    """The bytes of a streamed answer, at most `limit`.
+
+    Raises:
+        UnavailableError: the stream broke off, or there is none.
+    """
+    try:
+        body: bytes = stream.read(limit + 1)
+    except Exception as error:  # botocore hands on urllib3's errors here
+        raise UnavailableError(f"{action}: the answer broke off ({type(error).__name__})") from error
+    if len(body) > limit:
+        raise UnavailableError(f"{action}: the answer is larger than {limit:,} bytes")
+    return body
+
+
+def _translating(pages: Iterable[dict[str, Any]], service: str, operation: str) -> Iterator[dict[str, Any]]:
+    iterator = iter(pages)
+    while True:
+        with reading(service, operation):
+            try:
+                page = next(iterator)
+            except StopIteration:
+                return
+        yield page
+
+
+def _endless(service: str, operation: str) -> UnavailableError:
+    return UnavailableError(f"{service}:{operation}: the listing doesn't end")
 
 
 def translated(error: ClientError | BotoCoreError, service: str, operation: str) -> AwsError:

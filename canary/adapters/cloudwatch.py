@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from canary.adapters.aws import Api, Session, patiently
+from canary.adapters.aws import Api, Session, patiently, reading
 from canary.adapters.series import (
     Points,
     RequestSeries,
@@ -38,6 +38,8 @@ from canary.errors import AwsError
 from canary.ports import Clock, Target, Window
 
 DAY = timedelta(days=1)
+MOST = 1e12
+"""More requests a minute than any service has."""
 _WORST_FIRST = (DataState.FAILED, DataState.PARTIAL)
 
 
@@ -78,7 +80,7 @@ class CloudWatchMetrics:
         means: dict[str, float] = {}
         for key, one in series.items():
             points = found[one]
-            if points.state is DataState.COMPLETE and points.values:
+            if points.state is DataState.COMPLETE and points.values and not _is_odd([points]):
                 minutes = (end - min(points.values)) / MINUTE
                 means[key] = sum(points.values.values()) / max(1.0, minutes)
         return means
@@ -135,20 +137,26 @@ def _queue_gates(stage: StagePlan) -> Iterator[tuple[StreamKey, QueueGate]]:
 def _all(need: SeriesPlan) -> tuple[Series, ...]:
     if isinstance(need, RequestSeries):
         return need.series
-    return (*need.candidate.series, *need.base.series, *(need.both.series if need.both else ()))
+    return (*need.candidate.series, *need.baseline.series, *(need.both.series if need.both else ()))
 
 
 def _stream(key: StreamKey, need: SeriesPlan, found: SeriesValues, window: Window) -> Stream:
     used = [found[series] for series in _all(need)]
     state, detail = _known(used)
+    if _is_odd(used):
+        return Stream(key, state=DataState.PARTIAL, detail="CloudWatch answered a count that is none")
     rows = [_row(need, found, at) for at in sorted({at for points in used for at in points.values})]
     return Stream(
         key,
         minutes=tuple(counts for counts in rows if counts.minute >= window.start),
-        history=tuple(_as_base(counts) for counts in rows if counts.minute < window.start),
+        history=tuple(_as_baseline(counts) for counts in rows if counts.minute < window.start),
         state=state,
         detail=detail,
     )
+
+
+def _is_odd(used: Iterable[Points]) -> bool:
+    return any(not 0 <= value <= MOST for points in used for value in points.values.values())
 
 
 def _known(used: Iterable[Points]) -> tuple[DataState, str]:
@@ -167,9 +175,9 @@ def _row(need: SeriesPlan, found: SeriesValues, at: datetime) -> MinuteCounts:
         return MinuteCounts(at, _sum(need.requests, found, at), _sum(need.bad, found, at))
     requests = _sum(need.candidate.requests, found, at)
     bad = _sum(need.candidate.bad, found, at)
-    baseline_requests = _sum(need.base.requests, found, at)
-    baseline_bad = _sum(need.base.bad, found, at)
-    if need.both is not None and not _has(need.base.requests, found, at):
+    baseline_requests = _sum(need.baseline.requests, found, at)
+    baseline_bad = _sum(need.baseline.bad, found, at)
+    if need.both is not None and not _has(need.baseline.requests, found, at):
         # Whether the base has a series of its own while it is the only version isn't settled (lambda-canary.md §2.1).
         # Counts add up, so the alias' total minus the candidate is the base; percentiles would not.
         baseline_requests = max(0, _sum(need.both.requests, found, at) - requests)
@@ -177,7 +185,7 @@ def _row(need: SeriesPlan, found: SeriesValues, at: datetime) -> MinuteCounts:
     return MinuteCounts(at, requests, bad, baseline_requests, baseline_bad)
 
 
-def _as_base(counts: MinuteCounts) -> MinuteCounts:
+def _as_baseline(counts: MinuteCounts) -> MinuteCounts:
     """Before the start all traffic was the base's."""
     return MinuteCounts(
         counts.minute,
@@ -209,6 +217,8 @@ def _gauge(key: StreamKey, series: Sequence[Series], found: SeriesValues, window
 
 def _traffic(target: Target, found: SeriesValues, window: Window) -> AliasTraffic:
     alias, function = found[by_alias(target, "Invocations")], found[by_function(target, "Invocations")]
+    if _is_odd((alias, function)):
+        return AliasTraffic(target.function.key, (), DataState.PARTIAL)
     state, _ = _known([alias])
     minutes = tuple(
         AliasMinute(at, round(value), round(function.values[at]) if at in function.values else None)
@@ -267,11 +277,13 @@ class Queues:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = queue if "://" in queue else self._url(queue)
         said = patiently(self._clock, lambda: self._sqs.call("GetQueueAttributes", QueueUrl=url, AttributeNames=names))
-        return sum(int(said.get("Attributes", {}).get(name, 0)) for name in names)
+        with reading("sqs", "GetQueueAttributes"):
+            return sum(int(said.get("Attributes", {}).get(name, 0)) for name in names)
 
     def _url(self, queue: str) -> str:
         answer = patiently(self._clock, lambda: self._sqs.call("GetQueueUrl", QueueName=queue_name(queue)))
-        return str(answer["QueueUrl"])
+        with reading("sqs", "GetQueueUrl"):
+            return str(answer["QueueUrl"])
 
 
 def queue_name(queue: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from canary.adapters.aws import Api, Session
+from canary.adapters.aws import Api, Session, reading
 from canary.core.alias import UNPUBLISHED, AliasSpec, AliasState, FunctionFacts, VersionFacts, from_ratio, ratio
 from canary.core.plan import FunctionRef
 from canary.errors import AwsError, NotFoundError, UnavailableError
@@ -31,7 +31,9 @@ class LambdaAliases:
 
     def read(self, function: FunctionRef) -> AliasState:
         """What the alias says now (`GetAlias`)."""
-        return _state(function, self._lambda.call("GetAlias", FunctionName=function.function, Name=function.alias))
+        answer = self._lambda.call("GetAlias", FunctionName=function.function, Name=function.alias)
+        with reading("lambda", "GetAlias"):
+            return _state(function, answer)
 
     def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
         """One `UpdateAlias`: version, weights and description together, guarded by the RevisionId.
@@ -49,11 +51,14 @@ class LambdaAliases:
             Description=spec.description,
             RevisionId=revision_id,
         )
-        return _state(function, answer)
+        with reading("lambda", "UpdateAlias"):
+            return _state(function, answer)
 
     def publish(self, function: FunctionRef) -> str:
         """Publishes `$LATEST` and waits until the version is active. Nothing new to publish gives the old number."""
-        version = str(self._lambda.call("PublishVersion", FunctionName=function.function)["Version"])
+        answer = self._lambda.call("PublishVersion", FunctionName=function.function)
+        with reading("lambda", "PublishVersion"):
+            version = str(answer["Version"])
         waited_s, nap_s = 0.0, 1.0
         while (state := self.version_facts(function, version).state) == "Pending":
             if waited_s >= ACTIVE_WITHIN_S:
@@ -67,22 +72,24 @@ class LambdaAliases:
     def newest_version(self, function: FunctionRef) -> str | None:
         """The highest number of `ListVersionsByFunction`."""
         found = self._lambda.pages("ListVersionsByFunction", "Versions", FunctionName=function.function)
-        numbers = [int(version["Version"]) for version in found if version["Version"] != UNPUBLISHED]
+        with reading("lambda", "ListVersionsByFunction"):
+            numbers = [int(version["Version"]) for version in found if version["Version"] != UNPUBLISHED]
         return str(max(numbers)) if numbers else None
 
     def version_facts(self, function: FunctionRef, version: str) -> VersionFacts:
         """`GetFunctionConfiguration` of one version: unlike GetFunction it gives no link to the code."""
         said = self._lambda.call("GetFunctionConfiguration", FunctionName=function.function, Qualifier=version)
-        return VersionFacts(
-            version=str(said["Version"]),
-            state=str(said.get("State", "Active")),
-            role=str(said.get("Role", "")),
-            dead_letter_arn=str(said.get("DeadLetterConfig", {}).get("TargetArn", "")),
-            timeout_s=int(said.get("Timeout", 3)),
-            code_sha256=str(said.get("CodeSha256", "")),
-            config_sha256=str(said.get("ConfigSha256", "")),
-            durable=bool(said.get("DurableConfig")),
-        )
+        with reading("lambda", "GetFunctionConfiguration"):
+            return VersionFacts(
+                version=str(said["Version"]),
+                state=str(said.get("State", "Active")),
+                role=str(said.get("Role", "")),
+                dead_letter_arn=str(said.get("DeadLetterConfig", {}).get("TargetArn", "")),
+                timeout_s=int(said.get("Timeout", 3)),
+                code_sha256=str(said.get("CodeSha256", "")),
+                config_sha256=str(said.get("ConfigSha256", "")),
+                durable=bool(said.get("DurableConfig")),
+            )
 
     def function_facts(self, function: FunctionRef) -> FunctionFacts:
         """Provisioned concurrency, function URLs and event sources; what may not be asked is named, not fatal."""
@@ -92,17 +99,18 @@ class LambdaAliases:
         )
         urls = self._items("ListFunctionUrlConfigs", "FunctionUrlConfigs", function, unknown)
         sources = self._items("ListEventSourceMappings", "EventSourceMappings", function, unknown)
-        return FunctionFacts(
-            provisioned_on=tuple(_qualifier(str(item["FunctionArn"])) for item in provisioned),
-            unqualified_url=any(_qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED} for item in urls),
-            unqualified_sources=tuple(
-                str(item.get("EventSourceArn") or item.get("UUID"))
-                for item in sources
-                if _qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED}
-                and item.get("State") not in {"Disabled", "Deleting"}
-            ),
-            unknown=tuple(unknown),
-        )
+        with reading("lambda", "ListFunctionUrlConfigs"):
+            return FunctionFacts(
+                provisioned_on=tuple(_qualifier(str(item["FunctionArn"])) for item in provisioned),
+                unqualified_url=any(_qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED} for item in urls),
+                unqualified_sources=tuple(
+                    str(item.get("EventSourceArn") or item.get("UUID"))
+                    for item in sources
+                    if _qualifier(str(item["FunctionArn"])) in {"", UNPUBLISHED}
+                    and item.get("State") not in {"Disabled", "Deleting"}
+                ),
+                unknown=tuple(unknown),
+            )
 
     def _items(self, operation: str, key: str, function: FunctionRef, unknown: list[str]) -> list[dict[str, Any]]:
         try:
@@ -122,9 +130,13 @@ class LambdaAliases:
 def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
     weights = dict((said.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})
     extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))  # AWS allows one at most
+    if not 0 <= extra_ratio <= 1:
+        raise ValueError(f"a weight of {extra_ratio}")
+    if not isinstance(said["FunctionVersion"], str):
+        raise TypeError("FunctionVersion is not text")
     return AliasState(
         function=function,
-        version=str(said["FunctionVersion"]),
+        version=said["FunctionVersion"],
         extra_version=extra_version,
         extra_bp=from_ratio(extra_ratio),
         description=str(said.get("Description", "")),

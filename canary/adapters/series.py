@@ -8,12 +8,14 @@ Names and dimensions: lambda-canary.md §2.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from canary.adapters.aws import Api, patiently
+from canary.adapters.aws import Api, reading
+from canary.adapters.http import printable
 from canary.core import emf
 from canary.core.measurements import DataState
 from canary.core.plan import (
@@ -69,31 +71,35 @@ class SeriesReader:
         for first in range(0, len(series), QUERIES_PER_CALL):
             chunk = series[first : first + QUERIES_PER_CALL]
             try:
-                found.update(self._fetch_chunk(chunk, start, end))
+                with reading("cloudwatch", "GetMetricData"):
+                    found.update(self._fetch_chunk(chunk, start, end))
             except AwsError as error:
                 found.update({one: Points(state=DataState.FAILED, detail=error.message) for one in chunk})
         return found
 
     def _fetch_chunk(self, chunk: Sequence[Series], start: datetime, end: datetime) -> dict[Series, Points]:
-        points = {f"q{number}": Points() for number in range(len(chunk))}
         if start >= end:
-            return dict(zip(chunk, points.values(), strict=True))
-        arguments: dict[str, Any] = {
-            "MetricDataQueries": [_query(f"q{number}", one) for number, one in enumerate(chunk)],
-            "StartTime": start,
-            "EndTime": end,
-            "ScanBy": "TimestampAscending",
+            return {one: Points() for one in chunk}
+        # A query without a result is not "no traffic": it is a query that was not answered.
+        points = {
+            f"q{number}": Points(state=DataState.FAILED, detail="CloudWatch did not answer this query")
+            for number in range(len(chunk))
         }
+        pages = self._cloudwatch.pages_by_token(
+            self._clock,
+            "GetMetricData",
+            MetricDataQueries=[_query(f"q{number}", one) for number, one in enumerate(chunk)],
+            StartTime=start,
+            EndTime=end,
+            ScanBy="TimestampAscending",
+        )
         warnings: list[str] = []
-        while True:
-            page = patiently(self._clock, lambda: self._cloudwatch.call("GetMetricData", **arguments))
-            warnings += [str(message.get("Value", message)) for message in page.get("Messages", ())]
+        for page in pages:
+            warnings += [_message(message) for message in page.get("Messages") or ()]
             for result in page["MetricDataResults"]:
-                _take(points[result["Id"]], result)
-            if not page.get("NextToken"):
-                break
-            arguments["NextToken"] = page["NextToken"]
-        if warnings:  # they speak of the whole answer, so nothing in it is evidence
+                if one := points.get(str(result["Id"])):
+                    _add_page(one, result, start, end)
+        if warnings:  # they concern the whole answer, so nothing in it is evidence
             for one in points.values():
                 one.state, one.detail = DataState.PARTIAL, "; ".join(warnings)
         return dict(zip(chunk, points.values(), strict=True))
@@ -108,16 +114,28 @@ def _query(name: str, series: Series) -> dict[str, Any]:
 _STATES: Final = {"Complete": DataState.COMPLETE, "PartialData": DataState.PARTIAL}
 
 
-def _take(points: Points, result: Mapping[str, Any]) -> None:
+def _add_page(points: Points, result: Mapping[str, Any], start: datetime, end: datetime) -> None:
     """Adds one page's part of a result. Its status counts anew: PartialData means "more pages" until the last one."""
-    times = [at.astimezone(UTC) for at in result.get("Timestamps", ())]  # botocore gives the machine's time zone
-    points.values.update(zip(times, result.get("Values", ()), strict=True))
-    status = str(result.get("StatusCode", ""))
+    times = [at.astimezone(UTC) for at in result.get("Timestamps") or ()]  # botocore gives the machine's time zone
+    values = [float(value) for value in result.get("Values") or ()]
+    points.values.update(zip(times, values, strict=True))
+    status = printable(str(result.get("StatusCode", "")))
     points.state = _STATES.get(status, DataState.FAILED)
-    said = "; ".join(str(message.get("Value", message)) for message in result.get("Messages", ()))
-    if said and points.state is DataState.COMPLETE:
+    message = "; ".join(_message(message) for message in result.get("Messages") or ())
+    odd = [value for value in values if not math.isfinite(value)]
+    if odd:
+        message = f"CloudWatch answered the value {odd[0]:g}"
+    elif any(not start <= at < end or at.second or at.microsecond for at in times):
+        message = "CloudWatch answered minutes that were not asked for"
+    if message and points.state is DataState.COMPLETE:
         points.state = DataState.PARTIAL
-    points.detail = said or ("" if points.state is DataState.COMPLETE else f"CloudWatch answered {status}")
+    points.detail = message or ("" if points.state is DataState.COMPLETE else f"CloudWatch answered {status}")
+    if odd:
+        points.values.clear()
+
+
+def _message(message: Mapping[str, Any]) -> str:
+    return printable(str(message.get("Value", message)), 300)
 
 
 LAMBDA: Final = "AWS/Lambda"
@@ -141,12 +159,12 @@ class PerVersionSeries:
     """Series of a gate that tells the versions apart.
 
     Attributes:
-        both: the alias' totals: the base's history, and what the candidate is taken off when the base's own series is
-            missing. None when there is no such total (then `base` is the history too).
+        both: the alias' totals: the history, and what the candidate is taken from when the baseline's own series is
+            missing. None when there is no such total (then `baseline` is the history too).
     """
 
     candidate: RequestSeries
-    base: RequestSeries
+    baseline: RequestSeries
     both: RequestSeries | None
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from canary.adapters.aws import open_session
 from canary.adapters.health import HealthChecks
+from canary.adapters.http import Http
 from canary.core.measurements import Probe
 from canary.core.plan import FunctionRef
 from canary.ports import Target
@@ -25,7 +26,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 def visit(answer: Answer, **gate: object) -> tuple[Probe, ...]:
-    http = httpx.Client(transport=httpx.MockTransport(answer))
+    http = Http(httpx.MockTransport(answer))
     stage = stage_of("api:live", gates={"ping": {"kind": "health", "url": "https://api.example/health", **gate}})
     return HealthChecks(open_session("us-east-1"), http).probe(stage, [TARGET], NOW)
 
@@ -161,10 +162,3 @@ def test_another_version_that_ran_is_the_environments_fault(canary_aws: AwsStand
     stage = stage_of("api:live", gates={"ping": {"kind": "health", "invoke": {}}})
     (probe,) = checks.probe(stage, [Target(TARGET.function, "1", "live")], NOW)
     assert (probe.ok, probe.detail) == (None, "version 1 ran instead of live")
-
-
-def test_the_http_client_is_made_when_it_is_needed() -> None:
-    checks = HealthChecks(open_session("us-east-1"))
-    assert checks._http is None
-    assert isinstance(checks._client(), httpx.Client)
-    assert checks._client() is checks._client()

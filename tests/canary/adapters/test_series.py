@@ -19,7 +19,7 @@ def test_versions_differ_by_exactly_three_dimensions() -> None:
     need = series_plan(ErrorsGate(), TARGET, "staging")
     assert isinstance(need, PerVersionSeries)
     assert need.candidate.requests == (Series("AWS/Lambda", "Invocations", (*ALIAS, ("ExecutedVersion", "2"))),)
-    assert need.base.bad == (Series("AWS/Lambda", "Errors", (*ALIAS, ("ExecutedVersion", "1"))),)
+    assert need.baseline.bad == (Series("AWS/Lambda", "Errors", (*ALIAS, ("ExecutedVersion", "1"))),)
     assert need.both is not None
     assert need.both.requests == (Series("AWS/Lambda", "Invocations", ALIAS),)
 
