@@ -37,6 +37,7 @@ def documented_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+    excludes=["docs/reference/*.md"],  # generated: signatures, not programs
     fixtures=["documented_world"],
 ).pytest()
 
