@@ -11,9 +11,10 @@ VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
-export PYTHONDONTWRITEBYTECODE ?=
+# Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check docs bench fuzz examples wheel-smoke generate format constraints clean
+.PHONY: help demo test quick check docs bench fuzz examples wheel-smoke generate format constraints clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,14 +39,18 @@ demo: $(VENV)/.demo  ## the story: toggle a flag, release a bad version, watch i
 test: $(VENV)/.dev  ## the whole suite, with the coverage floors (ARGS="-k name" runs a part without them)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n auto tests
+	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep" tests
 	@$(BIN)/python -m coverage run -m pytest README.md docs  # blocks of a page go on from each other: one process
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='flagkit/core/*,canary/core/*' --fail-under=90
+	@$(BIN)/python -m pytest -n auto -m sweep tests  # the floors hold without them, and coverage would double their time
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+quick: $(VENV)/.dev  ## the quick loop: what takes less than a second a test (under a fifth of the whole)
+	@$(BIN)/python -m pytest -n auto -m "not slow" tests $(ARGS)
 
 check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, public API, docs, wheel
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Runs every Python block of README and docs as a test, in a folder of its own."""
+"""Settings of the whole suite: Hypothesis profiles, what `slow` means, and the Python blocks of README and docs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ pytest_collect_file = Sybil(
     excludes=["docs/reference/*.md"],  # generated: signatures, not programs
     fixtures=["documented_world"],
 ).pytest()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Makes every sweep slow."""
+    if item.get_closest_marker("sweep"):
+        item.add_marker("slow")
 
 
 @pytest.hookimpl(trylast=True)

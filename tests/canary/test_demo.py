@@ -13,6 +13,8 @@ from canary.cli.session import CliContext
 from canary.demo import Options, scenario
 from canary.demo.scenario import FLAG, FlagStep, backend, document
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture
 def quiet_traffic(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ from canary.simulator.releases import simulated
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report, histogram_lines
 from flagkit.testing.clock import DEFAULT_START as START
 
+pytestmark = pytest.mark.slow
+
 PLAN = '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n'
 
 

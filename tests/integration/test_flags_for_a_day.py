@@ -12,6 +12,8 @@ import pytest
 from flagkit import ErrorCode, Flags, State
 from flagkit.testing import AppConfigFlags, Fault
 
+pytestmark = pytest.mark.sweep
+
 INTERVAL_S = 60
 DAY_S = 24 * 3600
 OUTAGE = (10 * 3600, 11 * 3600)

@@ -12,6 +12,8 @@ from canary.core.phases import Phase
 from canary.core.plan import Plan
 from canary.testing import AwsStandIn
 
+pytestmark = pytest.mark.sweep
+
 SOURCE = """
 import random
 import time

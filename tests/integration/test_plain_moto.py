@@ -21,6 +21,8 @@ from canary.assembly import assemble
 from canary.core.plan import Plan
 from flagkit.testing import VirtualClock
 
+pytestmark = pytest.mark.sweep
+
 PLAN = Plan.parse('[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\n')
 
 

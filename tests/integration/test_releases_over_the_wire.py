@@ -18,6 +18,8 @@ from canary.runner import Ports
 from canary.testing import AwsStandIn
 from flagkit.testing import CallRecord, Fault
 
+pytestmark = pytest.mark.sweep
+
 PLAN = """
 journal = "file:journal"
 
@@ -154,7 +156,6 @@ def test_a_fleet_is_promoted_or_taken_back_as_one(
     assert ended.outcome is phase
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("failing", "aliases"), [(0.0, PROMOTED), (0.3, BACK)])
 def test_killed_after_every_write_in_turn_and_restarted_it_ends_the_same(
     make: Make, failing: float, aliases: set[tuple[str, str, bool]]

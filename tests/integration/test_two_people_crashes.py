@@ -8,6 +8,8 @@ from flagkit.admin import edits
 from flagkit.admin.setup import init
 from flagkit.admin.stores import Note, open_store
 
+pytestmark = pytest.mark.sweep
+
 URL = "appconfig://shop/prod/flags"
 
 

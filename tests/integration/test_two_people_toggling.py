@@ -24,6 +24,8 @@ from flagkit.admin.stores.file import FileStore
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import ConflictError, FlagkitError, SourceUnavailableError
 
+pytestmark = pytest.mark.sweep
+
 EDITS = 500
 KEYS = tuple(f"flag_{number}" for number in range(10))
 URL = "appconfig://shop/prod/flags"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from flagkit.core.documents import FlagDocument, FlagValue
 from flagkit.core.rules.printer import print_rule
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError
+
+pytestmark = pytest.mark.sweep
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 CLOCK = [START + timedelta(days=days) for days in (-1, 3, 20, 60)]

@@ -9,6 +9,7 @@ import json
 from datetime import UTC, datetime
 
 import jsonschema
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from flagkit.authoring import apply_source, decompile, read_toml, write_toml
 from flagkit.core.documents import FlagDocument, normalise, reduce, serialise
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
+
+pytestmark = pytest.mark.sweep
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SCHEMA = jsonschema.Draft4Validator(

@@ -3,10 +3,14 @@
 import json
 import random
 
+import pytest
+
 from flagkit.authoring import compile_document, decompile
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
+
+pytestmark = pytest.mark.sweep
 
 DOCUMENT = {
     "version": "1",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import RefusedError
 from tests.canary.stages import stage_of
+
+pytestmark = pytest.mark.sweep
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 REQUESTS = (Signal.PAUSE, Signal.RESUME, Signal.PROMOTE, Signal.ROLLBACK, Signal.ABORT)

@@ -24,6 +24,8 @@ from flagkit.core.rules.printer import print_rule
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError
 
+pytestmark = pytest.mark.sweep
+
 CORPUS = Path(__file__).parents[1] / "corpus"
 NASTY = st.sampled_from(
     ["", '"', "\\", "\\\\", "'", "'''", '"""', "\0", "\n", "\r\n", "//", "/*", "😀", "e\u0301", "\u2028", "$", "::"]

@@ -7,12 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.core.measurements import DataState, MinuteCounts, Observations, Stream, StreamKey, WeightChange
 from canary.core.plan import Plan
 from canary.core.verdict import Verdict, judge
+
+pytestmark = pytest.mark.sweep
 
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

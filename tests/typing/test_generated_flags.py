@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
 from mypy import api
 
 from flagkit.codegen import generate
 from flagkit.core.documents import FlagDocument
+
+pytestmark = pytest.mark.sweep
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,6 +18,8 @@ from canary.runner import Ports, run, start, tick
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "def handler(event, context):\n    return {'statusCode': 200}\n"
 NAME = schedule_name("dev", FunctionRef("api", "live"))
 BROKEN = "def handler(event, context):\n    raise RuntimeError('broken')\n"

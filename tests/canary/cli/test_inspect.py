@@ -16,6 +16,8 @@ from canary.cli.output import show_checks
 from canary.cli.session import CliContext, default_context, open_session
 from canary.runner import Check, Level
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from conftest import Desk
 

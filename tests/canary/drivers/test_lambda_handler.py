@@ -14,6 +14,8 @@ from canary.drivers import act, definition, handler, lambda_handler
 from canary.errors import UnknownStageError, UsageError
 from canary.testing import AwsStandIn
 
+pytestmark = pytest.mark.slow
+
 PLAN = '[stages.dev]\nfunctions = ["api:live"]\nsteps = [10, 50]\nbake = "5m"\njournal = ""\n'.replace(
     'journal = ""\n', ""
 )

@@ -123,6 +123,7 @@ def test_a_foreign_change_between_ticks_stops_the_canary_without_any_write(chang
     assert isinstance(simulation.journal.written[-1], CanaryEnded)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_foreign_change_at_every_write_of_a_run_is_never_written_over(change: dict[str, object], moment: str) -> None:

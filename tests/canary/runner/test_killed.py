@@ -17,6 +17,8 @@ from canary.simulator.ports import SteadyTraffic
 from tests.canary.faults import Killed, simulation_of, steady
 from tests.canary.stages import stage_of
 
+pytestmark = pytest.mark.sweep
+
 FUNCTIONS = ("api:live", "worker:live")
 
 

@@ -11,6 +11,8 @@ from cfnlint import api
 from flagkit.admin.iam import ROLES, Resources, policy
 from flagkit.errors import EditError
 
+pytestmark = pytest.mark.slow
+
 RESOURCES = Resources("eu-west-1", "123456789012", "abc1234", "env1234", "pro1234", ("gua1234",))
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from flagkit.admin.merge import merge
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import ConflictError, FlagkitError
+
+pytestmark = pytest.mark.sweep
 
 NOW = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
 KEYS = ("a", "b", "c")

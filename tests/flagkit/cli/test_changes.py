@@ -8,6 +8,8 @@ import pytest
 
 from flagkit.core.snapshot import Snapshot
 
+pytestmark = pytest.mark.slow
+
 
 def test_off_and_on_bring_back_who_it_was_for(terminal) -> None:
     before = terminal.flag("new_flow")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from commands import canary_exit_codes, lint_codes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "product-teams.md"
 EXAMPLE = ROOT / "examples" / "flags_as_code"

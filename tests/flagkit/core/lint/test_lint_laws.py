@@ -7,11 +7,14 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flagkit.core.lint import lint
 from flagkit.core.snapshot import Snapshot
+
+pytestmark = pytest.mark.sweep
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 VALUES = ("x", "y", "z", None)
