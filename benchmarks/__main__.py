@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-SUITES = ("flags", "coldstart", "swaps", "canary")
+SUITES = ("flags", "coldstart", "start", "swaps", "canary")
 
 
 def main() -> None:

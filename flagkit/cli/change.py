@@ -1,7 +1,7 @@
-"""How every change happens: read, edit, show what changes and for whom, ask, save, deploy. It decides no edit.
+"""How every change is made: read, edit, show what changes and for whom, confirm, save, deploy. It decides no edit.
 
-A command that changes something only turns its words into a `Change`; the decorator `changes` gives it the options that
-all of them take, and does the rest.
+A command that changes something turns its arguments into a `Change`; the decorator `changes` adds the options that all
+of them take, and carries the change out.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Context
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.deploy import DeployOptions, deploy_version, pending
-from flagkit.cli.output import changes as show_changes
-from flagkit.cli.output import print_json, say
+from flagkit.cli.output import echo, print_json, say, show_changes
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff
@@ -29,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class EditContext:
-    """What an edit works on.
+    """What an edit starts from.
 
     Attributes:
-        store: the place that keeps the flags.
-        stored: what is there now; an edit may put another base in its place.
+        store: the store of the flags.
+        stored: the saved version; an edit may put another one in its place.
         now: the time.
     """
 
@@ -53,7 +50,7 @@ class Change:
 
     Attributes:
         edit: makes the new document.
-        may_create: whether a file that doesn't exist yet is made.
+        may_create: whether a missing file is created.
         remarks: lines shown before the change.
         emergency: deploy at once, and never wait behind another deployment.
         stop_running: stop a deployment that runs.
@@ -80,7 +77,7 @@ class ChangeOptions:
 
 
 def changes(command: Callable[..., Change]) -> Callable[..., int]:
-    """Makes a command of a function from words to a `Change`: adds the common options and carries the change out."""
+    """Make a command of a function that returns a `Change`: add the common options and carry the change out."""
 
     def run(  # noqa: PLR0913, PLR0917 - each is an option
         context: Context,
@@ -150,7 +147,7 @@ def _show_remarks(change: Change, store: FlagStore) -> None:
         say(remark)
     left = pending(store.deployments)
     if left is not None:
-        say(f"note: {left}; this change will be deployed with it, or deploy it first: flagkit deploy")
+        say(f"Note: {left} It is deployed together with this change; to deploy it first, use `flagkit deploy`.")
 
 
 def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> int:
@@ -159,9 +156,9 @@ def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> 
         if chosen.as_json:
             print_json({"changed": False})
         else:
-            click.echo("nothing to change: it is so already")
+            echo("No change: already up to date.")
         return 0
-    say(f"nothing to change in the flags, but {left}")
+    say(f"No change in the flags. {left}")
     cli.confirm(store.url, assume_yes=chosen.yes)
     return deploy_version(cli, store, None, chosen.deploying, chosen.reason)
 
@@ -170,19 +167,19 @@ def _dry(diff: DocumentDiff, chosen: ChangeOptions) -> int:
     if chosen.as_json:
         print_json({"changed": False, "dry_run": True, "changes": diff.to_dict()})
     else:
-        click.echo("dry run: nothing was changed")
+        echo("Dry run: nothing was saved.")
     return 0
 
 
 def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Receipt, chosen: ChangeOptions) -> int:
     number = receipt.version.number
     if not chosen.as_json:
-        click.echo(f"saved as version {number}" if receipt.is_new else f"version {number} says so already")
+        echo(f"Saved as version {number}." if receipt.is_new else f"Already saved as version {number}.")
     code = 0
     if store.deployments is not None and not chosen.save_only:
         code = deploy_version(cli, store, number, chosen.deploying, chosen.reason)
     elif store.deployments is not None:
-        say("not deployed yet; `flagkit deploy` does it")
+        say("Not deployed. Deploy it with `flagkit deploy`.")
     if chosen.as_json:
         data = {"changed": receipt.is_new, "version": number, "label": receipt.version.label}
         print_json({**data, "changes": diff.to_dict(), "exit_code": code})

@@ -1,12 +1,11 @@
-"""Flags as code: pull, plan, apply, diff, export, import. From files to edits; what they mean is flagkit.admin's."""
+"""Flags as code: pull, plan, apply, diff, export, import. The meaning of the edits is in flagkit.admin."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-
-import click
 
 from flagkit import admin
 from flagkit.cli import options
@@ -14,8 +13,7 @@ from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import cli_context, fetch, read_text, write_text
 from flagkit.cli.errors import FOUND
-from flagkit.cli.output import changes as show_changes
-from flagkit.cli.output import print_json, say
+from flagkit.cli.output import echo, print_json, say, show_changes
 from flagkit.errors import UsageError
 from flagkit.sources.urls import parse
 
@@ -25,15 +23,13 @@ if TYPE_CHECKING:
     from flagkit.admin.stores import FlagStore
     from flagkit.core.documents import FlagDocument
 
-TomlFile = Annotated[Path, Argument(metavar="FILE", help="Flags as TOML; see docs/authoring.md.")]
-ExitCode = Annotated[bool, Option("--exit-code", help="Exit code 1 if there is a difference, for CI.")]
+TomlFile = Annotated[Path, Argument(metavar="FILE", help="Flags as TOML.")]
+ExitCode = Annotated[bool, Option("--exit-code", help="Exit with 1 if there is a difference.")]
 
 
 def pull(
     context: Context,
-    output: Annotated[
-        Path | None, Option("--output", "-o", metavar="FILE", help="The file; stdout if left out.")
-    ] = None,
+    output: Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")] = None,
     source: options.Source = None,
     version: options.VersionNumber = None,
 ) -> int:
@@ -44,10 +40,10 @@ def pull(
     with cli_context(context).store(source) as store:
         text = admin.code.pull(store.read(version).document)
     if output is None:
-        click.echo(text, nl=False)
+        sys.stdout.write(text)
     else:
         write_text(output, text)
-        say(f"written: {output}")
+        say(f"Wrote {output}.")
     return 0
 
 
@@ -82,9 +78,11 @@ def apply(file: TomlFile) -> Change:
 
 def diff(
     context: Context,
-    other: Annotated[str | None, Argument(metavar="[OTHER]", help="A file or an address to compare with.")] = None,
-    first: Annotated[int | None, Option("--from", metavar="N", min=1, help="An older version.")] = None,
-    second: Annotated[int | None, Option("--to", metavar="N", min=1, help="A newer version; the newest.")] = None,
+    other: Annotated[str | None, Argument(metavar="[OTHER]", help="A source to compare with.")] = None,
+    first: Annotated[int | None, Option("--from", metavar="N", min=1, help="The older version.")] = None,
+    second: Annotated[
+        int | None, Option("--to", metavar="N", min=1, help="The newer version. Default: the newest.")
+    ] = None,
     source: options.Source = None,
     as_json: options.AsJson = False,
     exit_code: ExitCode = False,
@@ -99,7 +97,7 @@ def diff(
 
     cli = cli_context(context)
     if other is not None and (first is not None or second is not None):
-        raise UsageError("another place or versions, not both")
+        raise UsageError("OTHER cannot be combined with --from or --to", hint="Give either another source or versions.")
     with cli.store(source) as store:
         newest = store.read(second)
         if other is not None:
@@ -113,7 +111,11 @@ def export(
     context: Context,
     agent_local: Annotated[
         Path | None,
-        Option("--agent-local", metavar="DIR", help="Files for the Agent's local development mode, into DIR."),
+        Option(
+            "--agent-local",
+            metavar="DIR",
+            help="Write the files of the AppConfig Agent's local development mode to DIR.",
+        ),
     ] = None,
     source: options.Source = None,
 ) -> int:
@@ -126,22 +128,24 @@ def export(
     from flagkit.admin.agent_local import export_agent_local
 
     if agent_local is None:
-        raise UsageError("export to what?", hint="Give --agent-local DIR.")
+        raise UsageError("Missing option --agent-local DIR.", hint="Name the directory to write to.")
     with cli_context(context).store(source) as store:
         files = export_agent_local(store.read().document, *_names(store.url))
     try:
         agent_local.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{agent_local} can't be made: {error.strerror}", hint="Name another directory.") from error
+        raise UsageError(
+            f"{agent_local} cannot be created: {error.strerror}", hint="Name another directory."
+        ) from error
     for name, content in sorted(files.items()):
         write_text(agent_local / name, content.decode())
-        say(f"written: {agent_local / name}")
+        say(f"Wrote {agent_local / name}.")
     return 0
 
 
 @changes
 def import_flags(
-    file: Annotated[Path, Argument(metavar="FILE", help="Feature flags of Powertools, as JSON.")],
+    file: Annotated[Path, Argument(metavar="FILE", help="Powertools feature flags, as JSON.")],
 ) -> Change:
     """Add the flags of a Powertools document.
 
@@ -154,7 +158,7 @@ def import_flags(
     def edit(current: EditContext) -> FlagDocument:
         return _merged(current.document, imported.document)
 
-    remarks = tuple(f"left out: {problem.place}: {problem.reason}" for problem in imported.problems)
+    remarks = tuple(f"Not imported: {problem.place}: {problem.reason}" for problem in imported.problems)
     return Change(edit, may_create=True, remarks=remarks)
 
 
@@ -164,7 +168,7 @@ def _imported(file: Path) -> Imported:
     try:
         schema = json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is no JSON: {error}", hint="Export the Powertools document as JSON.") from None
+        raise UsageError(f"{file} is not valid JSON: {error}", hint="Export the Powertools document as JSON.") from None
     return read_powertools(schema)
 
 
@@ -172,7 +176,8 @@ def _merged(document: FlagDocument, other: FlagDocument) -> FlagDocument:
     taken = sorted({*document.flags, *document.values} & {*other.flags, *other.values})
     if taken:
         raise UsageError(
-            f"there is a flag {', '.join(taken)} already", hint="Import into an empty file, then `flagkit diff`."
+            f"flags exist already: {', '.join(taken)}",
+            hint="Import into an empty file, then compare with `flagkit diff`.",
         )
     flags, values = {**document.flags, **other.flags}, {**document.values, **other.values}
     return document.model_copy(update={"flags": flags, "values": values})
@@ -196,7 +201,7 @@ def _show(found: DocumentDiff, *, as_json: bool, exit_code: bool) -> int:
     elif found.flags:
         show_changes(found.to_text())
     else:
-        click.echo("no difference")
+        echo("No differences.")
     return FOUND if exit_code and found.flags else 0
 
 

@@ -67,9 +67,15 @@ class CliContext:
         if assume_yes or name is None or not is_protected(name):
             return
         if self.ask is None:
-            raise RefusedError(f"{name} is protected, and nobody is there to ask", hint="Pass --yes in scripts.")
-        if self.ask(f"{name} is protected. Its name, to go on: ").strip() != name:
-            raise RefusedError(f"that isn't {name}", hint="Nothing was changed. Type the environment's name to go on.")
+            raise RefusedError(
+                f"{name} is a protected environment, and there is no terminal to confirm on",
+                hint="Use --yes in scripts.",
+            )
+        if self.ask(f"{name} is a protected environment. Type its name to confirm: ").strip() != name:
+            raise RefusedError(
+                f"the environment was not confirmed: expected {name!r}",
+                hint="Nothing was changed. Type the name of the environment, or use --yes.",
+            )
 
     def agrees(self, question: str, *, assume_yes: bool) -> bool:
         """Whether a person, or --yes, says yes."""
@@ -124,11 +130,11 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
         word = DEFAULT_FILE
     if word is None:
         raise SourceUrlError(
-            "no flag source was given",
-            hint=f"Pass --source or set FLAGKIT_SOURCE; `flagkit create KEY` makes {DEFAULT_FILE} here.",
+            "no flag source is given",
+            hint=f"Give --source or set FLAGKIT_SOURCE. `flagkit create KEY` creates {DEFAULT_FILE} here.",
         )
     if _is_place(word) and Path(word.removeprefix("file:")).is_dir():
-        raise SourceUrlError(f"{word} is a directory", hint="Name the file in it, e.g. flags.json.")
+        raise SourceUrlError(f"{word} is a directory", hint="Name a file, e.g. flags.json.")
     return f"file:{word}" if ":" not in word or Path(word).exists() else word
 
 
@@ -141,9 +147,9 @@ def _is_place(word: str) -> bool:
     try:
         os.fsencode(word)
     except UnicodeEncodeError:
-        raise SourceUrlError(f"{word!r} is no name of a file") from None
+        raise SourceUrlError(f"{word!r} is not a valid file name") from None
     if "\0" in word:
-        raise SourceUrlError(f"{word!r} is no name of a file")
+        raise SourceUrlError(f"{word!r} is not a valid file name")
     return ":" not in word or word.startswith("file:")
 
 
@@ -164,7 +170,7 @@ def fetch(cli: CliContext, word: str | None, *, saved: bool = False, version: in
     finally:
         source.close()
     if document is None:
-        raise SourceError(f"{url} delivered nothing", hint="Deploy a version, then ask again.")
+        raise SourceError(f"{url} returned no document", hint="Deploy a version, then try again.")
     return document
 
 
@@ -205,7 +211,7 @@ def known_flag(snapshot: Snapshot, key: str) -> str:
 
     alike = difflib.get_close_matches(key, snapshot.flags, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(alike)}? {UnknownFlagError.default_hint}" if alike else None
-    raise UnknownFlagError(f"there is no flag {key}", hint=hint)
+    raise UnknownFlagError(f"there is no flag {key!r}", hint=hint)
 
 
 def context_of(words: Iterable[str]) -> dict[str, object]:
@@ -218,7 +224,7 @@ def context_of(words: Iterable[str]) -> dict[str, object]:
     for word in words:
         key, separator, value = word.partition("=")
         if not separator or not key:
-            raise UsageError(f"{word!r} is no context entry", hint="As in --context country=US")
+            raise UsageError(f"{word!r} is not of the form NAME=VALUE", hint="For example --context country=US.")
         context[key] = value
     return context
 
@@ -232,7 +238,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}", hint="Name another file.") from error
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="Name another file.") from error
 
 
 def read_text(path: Path) -> str:
@@ -244,6 +250,6 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no text in UTF-8", hint="Save it as UTF-8.") from None
+        raise UsageError(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}", hint="Check the name.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="Check the name.") from error

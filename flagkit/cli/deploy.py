@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.errors import NOT_DEPLOYED
-from flagkit.cli.output import print_json, say
+from flagkit.cli.output import echo, print_json, say
 from flagkit.errors import DeploymentBusyError, FlagkitError, UsageError
 
 if TYPE_CHECKING:
@@ -33,11 +31,11 @@ def status(
     with cli.store(source) as store:
         if store.deployments is None:
             newest = store.read().version
-            text = f"version {newest.number} is served: in a file, saved is served"
+            text = f"Version {newest.number} is live."
             if as_json:
                 print_json({"newest": newest.number, "served": newest.number, "pending": False, "text": text})
             else:
-                click.echo(text)
+                echo(text)
             return 0
         found = store.deployments.status()
         if as_json:
@@ -49,14 +47,14 @@ def status(
             }
             print_json({**data, "running": None if found.running is None else _deployment_data(found.running)})
             return NOT_DEPLOYED if found.is_pending else 0
-        click.echo(found.to_text())
+        echo(found.to_text())
         if found.running is not None:
             running = found.running
-            click.echo(f"deployment {running.number} is running: {running.state.lower()}, {running.percent:.0f} %")
+            echo(f"Deployment {running.number} is running: {line(running)}.")
         if not found.is_pending:
             return 0
-        if found.was_taken_back or not cli.agrees("Deploy it now?", assume_yes=yes):
-            say("`flagkit deploy` deploys it")
+        if found.was_rolled_back or not cli.agrees("Deploy it now?", assume_yes=yes):
+            say("Deploy it with `flagkit deploy`.")
             return NOT_DEPLOYED
         cli.confirm(store.url, assume_yes=yes)
         return deploy_version(cli, store, None, DeployOptions(yes=yes), "")
@@ -65,9 +63,9 @@ def status(
 def deploy(  # noqa: PLR0913, PLR0917 - each is an option
     context: Context,
     number: Annotated[
-        int | None, Option("--version", metavar="N", min=1, help="This version; the newest where left out.")
+        int | None, Option("--version", metavar="N", min=1, help="The version. Default: the newest.")
     ] = None,
-    again: Annotated[bool, Option("--again", help="Also what was deployed and taken back.")] = False,
+    again: Annotated[bool, Option("--again", help="Also deploy a version that was rolled back.")] = False,
     source: options.Source = None,
     reason: options.Reason = "",
     yes: options.Yes = False,
@@ -83,7 +81,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is an option
     how = DeployOptions(pace=pace or "guarded", when_busy=when_busy, yes=yes, wait=wait)
     with cli.store(source) as store:
         if number is None and pending(store.deployments) is None:
-            click.echo("nothing to deploy: what is saved is served")
+            echo("Nothing to deploy: the newest version is live.")
             return 0
         cli.confirm(store.url, assume_yes=yes)
         return deploy_version(cli, store, number, how, reason, again)
@@ -96,7 +94,7 @@ def stop(context: Context, source: options.Source = None, yes: options.Yes = Fal
 
     Example: flagkit stop
     """
-    return _take_back(cli_context(context), source, yes=yes, finished=False)
+    return _undo(cli_context(context), source, yes=yes, finished=False)
 
 
 def rollback(context: Context, source: options.Source = None, yes: options.Yes = False) -> int:
@@ -106,10 +104,10 @@ def rollback(context: Context, source: options.Source = None, yes: options.Yes =
 
     Example: flagkit rollback
     """
-    return _take_back(cli_context(context), source, yes=yes, finished=True)
+    return _undo(cli_context(context), source, yes=yes, finished=True)
 
 
-def _take_back(cli: CliContext, source: str | None, *, yes: bool, finished: bool) -> int:
+def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool) -> int:
     with cli.store(source) as store:
         deployments = store.deployments
         if deployments is None:
@@ -118,8 +116,8 @@ def _take_back(cli: CliContext, source: str | None, *, yes: bool, finished: bool
         taken = deployments.revert() if finished else deployments.stop()
         if taken.is_running:
             *_, taken = deployments.follow(taken.number)
-        click.echo(f"deployment {taken.number}: {taken.state.lower().replace('_', ' ')}")
-        click.echo(deployments.status().to_text())
+        echo(f"Deployment {taken.number}: {state_of(taken)}.")
+        echo(deployments.status().to_text())
     return 0
 
 
@@ -154,9 +152,9 @@ class DeployOptions:
         running = deployments.status().running
         if running is None:
             return
-        what = f"deployment {running.number} is running ({running.state.lower()}, {running.percent:.0f} %)"
-        if self.yes or not cli.agrees(f"{what}. Stop it?", assume_yes=False):
-            raise DeploymentBusyError(what, hint="Nothing was changed. To stop it and go on: --stop-running.")
+        what = f"deployment {running.number} is running ({line(running)})"
+        if self.yes or not cli.agrees(f"{what[0].upper()}{what[1:]}. Stop it?", assume_yes=False):
+            raise DeploymentBusyError(what, hint="Nothing was changed. Stop it first with --stop-running.")
 
     def busy(self) -> WhenBusy:
         """What to do while another deployment runs."""
@@ -165,7 +163,7 @@ class DeployOptions:
 
 
 def pending(deployments: Deployments | None) -> str | None:
-    """What is saved but not deployed, in a sentence; None if nothing is."""
+    """A sentence about what is saved but not deployed; None if everything is."""
     if deployments is None:
         return None
     status = deployments.status()
@@ -178,11 +176,11 @@ def deploy_version(
     """Deploys a version (what is left where None), shows the progress, and answers the exit code."""
     deployments = store.deployments
     if deployments is None:
-        say("a file has no deployments: saved is served")
+        say("A file needs no deployment: the newest version is live.")
         return 0
     running = deployments.status().running
     if running is not None and running.version != version and how.busy() == "wait":
-        say(f"waiting for deployment {running.number}, which runs already ({running.state.lower()}; see --when-busy)")
+        say(f"Waiting for deployment {running.number} ({line(running)}); --when-busy changes this.")
     try:
         if version is None:
             started = deployments.finish(pace=how.pace, when_busy=how.busy(), again=again)
@@ -190,13 +188,15 @@ def deploy_version(
             started = deployments.deploy(version, pace=how.pace, when_busy=how.busy(), reason=reason)
     except FlagkitError:
         if version is not None:
-            say(f"version {version} is saved but not deployed")
+            say(f"Version {version} is saved but not deployed.")
         raise
     if started is None:
         if version is None:
-            _echo(how, "nothing to deploy: " + deployments.status().to_text())
+            _echo(how, "Nothing to deploy. " + deployments.status().to_text())
             return 0
-        _echo(how, f"version {version} is saved and waits; `flagkit deploy` deploys it when the other one is done")
+        _echo(
+            how, f"Version {version} is saved. Deploy it with `flagkit deploy` when the running deployment has ended."
+        )
         return NOT_DEPLOYED
     return follow(cli, deployments, started, how)
 
@@ -208,12 +208,13 @@ def follow(cli: CliContext, deployments: Deployments, started: Deployment, how: 
         steps = _until_served(deployments.follow(started.number), wait=how.wait)
         last = watch(steps, started, is_terminal=cli.is_terminal and not how.as_json)
     if last.state in {"COMPLETE", "BAKING"}:
-        watched = "; alarms watch it and may take it back (--wait stays until they are done)"
-        _echo(how, f"deployed: version {last.version} is served{watched if last.state == 'BAKING' else ''}")
+        _echo(how, f"Version {last.version} is live.")
+        if last.state == "BAKING":
+            say("Alarms monitor it during the bake time and can roll it back. --wait waits for the end.")
         return 0
     why = next((event.description for event in reversed(last.events) if event.description), "")
-    say(f"warning: deployment {last.number} ended {last.state.lower().replace('_', ' ')}{f': {why}' if why else ''}")
-    say(f"version {last.version} is saved but not served; `flagkit status` shows what is")
+    say(f"warning: deployment {last.number} ended: {state_of(last)}{f' ({why})' if why else ''}")
+    say(f"Version {last.version} is saved but not live; `flagkit status` shows the live version.")
     return NOT_DEPLOYED
 
 
@@ -228,7 +229,7 @@ def _echo(how: DeployOptions, text: str) -> None:
     if how.as_json:
         say(text)
     else:
-        click.echo(text)
+        echo(text)
 
 
 def watch(steps: Iterable[Deployment], started: Deployment, *, is_terminal: bool) -> Deployment:
@@ -236,19 +237,24 @@ def watch(steps: Iterable[Deployment], started: Deployment, *, is_terminal: bool
     return _bar(steps, started) if is_terminal else _lines(steps, started)
 
 
+def state_of(deployment: Deployment) -> str:
+    """Return the state of a deployment for people, e.g. `rolled back`."""
+    return deployment.state.lower().replace("_", " ")
+
+
 def line(deployment: Deployment) -> str:
-    """One step in a line."""
-    return f"deployment {deployment.number}: {deployment.state.lower().replace('_', ' ')} {deployment.percent:.0f} %"
+    """Return state and percentage of a deployment."""
+    return f"{state_of(deployment)}, {deployment.percent:.0f} %"
 
 
 def _lines(steps: Iterable[Deployment], started: Deployment) -> Deployment:
     last = started
     shown = line(started)
-    say(shown)
+    say(f"Deployment {started.number}: {shown}")
     for last in steps:
         if line(last) != shown:
             shown = line(last)
-            say(shown)
+            say(f"Deployment {last.number}: {shown}")
     return last
 
 
@@ -260,10 +266,10 @@ def _bar(steps: Iterable[Deployment], started: Deployment) -> Deployment:
     columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.percentage:>3.0f} %"))
     last = started
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task(line(started).rpartition(" ")[0].rpartition(" ")[0], total=100)
+        task = progress.add_task(f"Deployment {started.number}: {state_of(started)}", total=100)
         for last in steps:
-            state = last.state.lower().replace("_", " ")
-            progress.update(task, completed=last.percent, description=f"deployment {last.number}: {state}")
+            about = f"Deployment {last.number}: {state_of(last)}"
+            progress.update(task, completed=last.percent, description=about)
     return last
 
 

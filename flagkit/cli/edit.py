@@ -1,4 +1,4 @@
-"""The commands that change one flag: from words to an edit. Edits are flagkit.admin's, carrying out is `changing`'s."""
+"""The commands that change flags and segments: from arguments to an edit, which `change` carries out."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
-
 from flagkit import admin
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import cli_context
-from flagkit.cli.output import print_json, table
+from flagkit.cli.output import echo, print_json, table
 from flagkit.cli.shell import Command, Group
 from flagkit.errors import EditError, UsageError
 
 if TYPE_CHECKING:
     from flagkit.core.documents import FlagDocument
 
-Weights = Annotated[list[str], Argument(metavar="VARIANT=PERCENT...", help="As in red=50 blue=50.")]
+Weights = Annotated[list[str], Argument(metavar="VARIANT=PERCENT...", help="For example red=50 blue=50.")]
 Values = Annotated[
     list[str],
-    Argument(metavar="NAME=VALUE...", help="As in color=blue; NAME= takes a value away."),
+    Argument(metavar="NAME=VALUE...", help="For example color=blue. NAME= removes a value."),
 ]
-Starts = Annotated[str | None, Option("--from", metavar="TIME", help="Open from this moment on.")]
-Ends = Annotated[str | None, Option("--until", metavar="TIME", help="Closed from this moment on.")]
-Name = Annotated[str | None, Option("--name", metavar="TEXT", help="A name for people.")]
-Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What it is for.")]
-RemoveBy = Annotated[str | None, Option("--remove-by", metavar="DAY", help="The day it is to be removed.")]
+Starts = Annotated[str | None, Option("--from", metavar="TIME", help="Start at this time.")]
+Ends = Annotated[str | None, Option("--until", metavar="TIME", help="End at this time.")]
+Name = Annotated[str | None, Option("--name", metavar="TEXT", help="Display name.")]
+Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What the flag is for.")]
+RemoveBy = Annotated[str | None, Option("--remove-by", metavar="DAY", help="Planned removal date, YYYY-MM-DD.")]
 Where = Annotated[
     str | None,
-    Option("--where", metavar="WORDS", help="Only for these, as in 'country in US,CA and plan = pro'; '' for all."),
+    Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only users with this condition, e.g. 'country in US,CA and plan = pro'. '' for all.",
+    ),
 ]
 
 
@@ -62,9 +64,7 @@ def off(key: options.Key) -> Change:
 @changes
 def kill(
     key: options.Key,
-    stop_running: Annotated[
-        bool, Option("--stop-running", help="Stop a deployment that is in the way, and go on.")
-    ] = False,
+    stop_running: Annotated[bool, Option("--stop-running", help="Stop a running deployment first.")] = False,
 ) -> Change:
     """Emergency stop: switch a flag off at once.
 
@@ -78,7 +78,7 @@ def kill(
 @changes
 def rollout(
     key: options.Key,
-    percent: Annotated[str, Argument(metavar="PERCENT", help="0 to 100, as in 12.5.")],
+    percent: Annotated[str, Argument(metavar="PERCENT", help="0 to 100, for example 12.5.")],
     by: options.By = None,
     where: Where = None,
     seed: options.Seed = None,
@@ -100,10 +100,10 @@ def target(
     user: options.Users = None,
     group: options.Groups = None,
     segment: Annotated[
-        list[str] | None, Option("--segment", metavar="NAME", help="A named group; see `flagkit segment`.")
+        list[str] | None, Option("--segment", metavar="NAME", help="A segment; see `flagkit segment`. Repeat for more.")
     ] = None,
     variant: options.Variant = None,
-    remove: Annotated[bool, Option("--remove", help="Take it away from them instead.")] = False,
+    remove: Annotated[bool, Option("--remove", help="Remove them instead.")] = False,
 ) -> Change:
     """Give a flag to named users, groups or segments.
 
@@ -112,7 +112,9 @@ def target(
     Example: flagkit target new_checkout --user 42 --group beta
     """
     if not (user or group or segment):
-        raise UsageError("nobody is named", hint="Give --user, --group or --segment.")
+        raise UsageError(
+            "Missing option --user, --group or --segment.", hint="Name at least one user, group or segment."
+        )
     return Change(
         lambda current: admin.edits.target(
             current.document,
@@ -162,7 +164,7 @@ def schedule(
     key: options.Key,
     starts: Starts = None,
     ends: Ends = None,
-    clear: Annotated[bool, Option("--clear", help="Take the schedule away.")] = False,
+    clear: Annotated[bool, Option("--clear", help="Remove the schedule.")] = False,
 ) -> Change:
     """Set when a flag starts and ends.
 
@@ -183,9 +185,9 @@ def create(
     key: options.Key,
     name: Name = None,
     description: Description = None,
-    enabled: Annotated[bool, Option("--on/--off", help="Whether it starts on, for everybody.")] = False,
+    enabled: Annotated[bool, Option("--on/--off", help="Create it on, for all users, or off.")] = False,
     attributes: Annotated[
-        list[str] | None, Option("--attr", metavar="NAME=VALUE", help="A first attribute; may be repeated.")
+        list[str] | None, Option("--attr", metavar="NAME=VALUE", help="An attribute. Repeat for more.")
     ] = None,
     remove_by: RemoveBy = None,
 ) -> Change:
@@ -231,7 +233,7 @@ def describe(
     Example: flagkit describe new_checkout --description "One page instead of four" --remove-by 2027-03-01
     """
     if name is None and description is None and remove_by is None:
-        raise UsageError("nothing is given", hint="Give --name, --description or --remove-by.")
+        raise UsageError("Missing option --name, --description or --remove-by.", hint="Give at least one.")
     day: dt.date | Literal[False] | None = False if remove_by == "" else read_day(remove_by)
     return Change(
         lambda current: admin.edits.describe(current.document, key, name=name, description=description, remove_by=day)
@@ -263,9 +265,9 @@ def list_segments(context: Context, source: options.Source = None, as_json: opti
         who = [*found.users, *(f"group {group}" for group in found.groups), *([found.where] if found.where else [])]
         rows.append((name, ", ".join(flags) or "-", ", ".join(who)))
     if rows:
-        table(("SEGMENT", "FLAGS", "WHO"), rows)
+        table(("SEGMENT", "FLAGS", "USERS"), rows)
     else:
-        click.echo("no segments yet; make one: flagkit segment put NAME --user ID")
+        echo("No segments. Create one: flagkit segment put NAME --user ID")
     return 0
 
 
@@ -274,9 +276,11 @@ def segment_put(
     name: SegmentName,
     user: options.Users = None,
     group: options.Groups = None,
-    where: Annotated[str | None, Option("--where", metavar="WORDS", help="Who else is in, as in 'plan = pro'.")] = None,
+    where: Annotated[
+        str | None, Option("--where", metavar="CONDITION", help="Also users with this condition, e.g. 'plan = pro'.")
+    ] = None,
 ) -> Change:
-    """Make a segment, or replace what it says; every flag that names it follows."""
+    """Create a segment, or replace its definition. Flags that use it follow."""
     rule = read_limit(where) or None
     return Change(
         lambda current: admin.edits.put_segment(
@@ -305,7 +309,7 @@ def segment_remove(name: SegmentName, user: options.Users = None, group: options
 
 @changes
 def segment_delete(name: SegmentName) -> Change:
-    """Delete a segment that no flag names."""
+    """Delete a segment that no flag uses."""
     return Change(lambda current: admin.edits.delete_segment(current.document, name))
 
 
@@ -321,25 +325,25 @@ SEGMENT = Group(
 
 
 def read_limit(where: str | None) -> str | None:
-    """The native rule of a limit in words; None where there is none, "" to take it away."""
+    """The native rule of a condition; None if there is none, "" to remove it."""
     from flagkit.admin.where import read_where
 
     return read_where(where) if where else where
 
 
 def pairs(given: list[str] | tuple[str, ...], example: str) -> Mapping[str, str]:
-    """`name=value` words by name.
+    """`name=value` arguments by name.
 
     Raises:
-        UsageError: a word has no `=`, or a name comes twice.
+        UsageError: an argument has no `=`, or a name comes twice.
     """
     found: dict[str, str] = {}
     for word in given:
         name, separator, value = word.partition("=")
         if not (separator and name):
-            raise UsageError(f"{word!r} has no =", hint=f"Write it as {example}.")
+            raise UsageError(f"{word!r} is not of the form NAME=VALUE", hint=f"For example {example}.")
         if name in found:
-            raise UsageError(f"{name} is given twice")
+            raise UsageError(f"{name} is given twice", hint="Give it once.")
         found[name] = value
     return found
 
@@ -348,12 +352,12 @@ def read_percent(word: str) -> Decimal:
     """`12.5` or `12.5%`; whether it lies between 0 and 100 is the edit's to say.
 
     Raises:
-        EditError: no number.
+        EditError: not a number.
     """
     try:
         return Decimal(word.strip().removesuffix("%").strip())
     except InvalidOperation:
-        raise EditError(f"{word!r} is no percentage", hint="Write it as 12.5 or 12.5%.") from None
+        raise EditError(f"{word!r} is not a valid percentage", hint="Write it as 12.5 or 12.5%.") from None
 
 
 def read_moment(word: str | None) -> dt.datetime | None:
@@ -368,7 +372,7 @@ def read_moment(word: str | None) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(word)
     except ValueError:
         raise UsageError(
-            f"{word!r} is no time", hint="Write it as 2026-12-01T09:00 (UTC) or 2026-12-01T09:00+01:00."
+            f"{word!r} is not a valid time", hint="Use 2027-01-31, 2027-01-31T09:00 (UTC) or 2027-01-31T09:00+01:00."
         ) from None
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
@@ -384,11 +388,11 @@ def read_day(word: str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(word)
     except ValueError:
-        raise UsageError(f"{word!r} is no day", hint="Write it as 2027-03-01.") from None
+        raise UsageError(f"{word!r} is not a valid date", hint="Use YYYY-MM-DD, for example 2027-03-01.") from None
 
 
 def guess(text: str) -> str | int | float | bool:
-    """The value that a word for an undeclared attribute means: true, false, a number, else text."""
+    """The value that text means for an undeclared attribute: true, false, a number, else text."""
     if text in {"true", "false"}:
         return text == "true"
     for kind in (int, float):

@@ -28,15 +28,15 @@ from flagkit.errors import (
 FOUND, INVALID, CONFLICT, REFUSED, DENIED, UNAVAILABLE, NOT_DEPLOYED = 1, 3, 4, 5, 6, 7, 8
 
 EXIT_CODE_MEANINGS: Final = {
-    0: "done, or there was nothing to do",
-    FOUND: "`lint`, `stale`, `diff` or `plan` found something",
-    USAGE: "the words or the address don't fit; nothing was done",
-    INVALID: "no such flag, a change that makes no sense, or a document that AWS would refuse; nothing was changed",
-    CONFLICT: "somebody else changed the same flag, or another deployment runs",
+    0: "success",
+    FOUND: "`lint`, `stale`, `diff --exit-code` or `plan --exit-code` found something",
+    USAGE: "invalid arguments or source; nothing was changed",
+    INVALID: "unknown flag, an edit that cannot be made, or an invalid document; nothing was changed",
+    CONFLICT: "another author changed the same flag, or another deployment is running",
     REFUSED: "not confirmed; nothing was changed",
-    DENIED: "a right is missing, or there is no such place",
-    UNAVAILABLE: "AWS or the network gave no answer",
-    NOT_DEPLOYED: "saved, but not served: not deployed, or the deployment was rolled back",
+    DENIED: "a permission is missing, or the source does not exist",
+    UNAVAILABLE: "AWS or the network did not answer",
+    NOT_DEPLOYED: "saved but not live: not deployed yet, or the deployment was rolled back",
     BUG: "a bug in flagkit",
     INTERRUPTED: "interrupted by Ctrl-C",
 }

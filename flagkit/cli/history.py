@@ -1,17 +1,14 @@
-"""The commands that look back and undo: history, revert. What changed and what undoes it is flagkit.admin's."""
+"""The commands that show and undo changes: history, revert."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import cli_context
-from flagkit.cli.output import changes as show_changes
-from flagkit.cli.output import moment, print_json
+from flagkit.cli.output import echo, moment, print_json, show_changes
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     from flagkit.admin.stores import Version
     from flagkit.core.documents import FlagDocument
 
-Limit = Annotated[int, Option("--limit", "-n", metavar="N", min=1, max=100_000, help="How many changes at most.")]
+Limit = Annotated[int, Option("--limit", "-n", metavar="N", min=1, max=100_000, help="The number of changes to show.")]
 
 
 def history(
@@ -46,18 +43,18 @@ def history(
         )
         return 0
     for entry in found:
-        click.echo(_headline(entry))
+        echo(_headline(entry))
         shown = entry.problem or entry.diff.to_text()
         show_changes("\n".join(f"  {line}" for line in shown.splitlines()))
     if not found:
-        click.echo("no changes yet")
+        echo("No changes.")
     return 0
 
 
 @changes
 def revert(
     key: options.AnyKey = None,
-    to: Annotated[int | None, Option("--to", metavar="N", min=1, help="Back to what it was in this version.")] = None,
+    to: Annotated[int | None, Option("--to", metavar="N", min=1, help="Restore the state of this version.")] = None,
     last: Annotated[bool, Option("--last", help="Undo the last change.")] = False,
 ) -> Change:
     """Undo changes by saving a new version.
@@ -67,7 +64,9 @@ def revert(
     Example: flagkit revert new_checkout --last
     """
     if (to is None) != last:
-        raise UsageError("back to what?", hint="Give --last or --to N; `flagkit history` shows the versions.")
+        raise UsageError(
+            "Missing option --last or --to N.", hint="Give one of them; `flagkit history` lists the versions."
+        )
 
     def edit(current: EditContext) -> FlagDocument:
         from flagkit.admin.history import revert_document
@@ -81,7 +80,7 @@ def revert(
 def _headline(entry: Entry) -> str:
     version = entry.version
     when = "" if version.at is None else f"  {moment(version.at)}"
-    who = version.author.rsplit("/", 1)[-1] if version.author else "somebody"
+    who = version.author.rsplit("/", 1)[-1] if version.author else "unknown author"
     why = version.reason or version.remark or ""
     return f"version {version.number}{when}  {who}{f': {why}' if why else ''}"
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context, context_of, fetch, known_flag, read_flags, read_text, snapshot_of
-from flagkit.cli.output import paragraph, print_json, say, table
+from flagkit.cli.output import echo, paragraph, print_json, say, table
 from flagkit.errors import UsageError
 from flagkit.sources import Document
 
@@ -76,7 +74,7 @@ def list_flags(
     if keys:
         table(("FLAG", "STATE", "WHO"), [(key, *about[key]) for key in keys])
     else:
-        click.echo("no flags" if not about else "no flag fits")
+        echo("no flags" if not about else "no flag fits")
     _warn(document)
     return 0
 
@@ -106,19 +104,19 @@ def show(
         print_json({**_flag_data(definition), **texts})
         return 0
     lines = _flag_lines(definition)
-    click.echo(next(lines))
+    echo(next(lines))
     if written is not None:
         for text in (written.name, written.description):
             if text and text != key:
                 paragraph(text, "  ")
         if written.deprecation is not None:
-            click.echo(f"  to be removed{f' by {written.deprecation.date}' if written.deprecation.date else ''}")
+            echo(f"  to be removed{f' by {written.deprecation.date}' if written.deprecation.date else ''}")
     if flags is not None:
         state, who = _summaries(flags)[key]
         paragraph("off" if state == "off" else f"on for {who}", "  ")
     for line in lines:
         if flags is None or definition.variants or definition.attributes:
-            click.echo(line)
+            echo(line)
     _warn(document)
     return 0
 
@@ -153,7 +151,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
         if as_json:
             print_json(explanation.to_dict())
         else:
-            click.echo(explanation.to_text())
+            echo(explanation.to_text())
         return 0
     people = read_users(users)
     counted = distribution(snapshot, key, people, given)
@@ -198,7 +196,7 @@ def what_if(
         print_json({"users": len(people), "moves": rows})
         return 0
     if not found:
-        click.echo(f"nobody of {len(people)} users gets another answer")
+        echo(f"nobody of {len(people)} users gets another answer")
         return 0
     rows_shown = [
         (it.key, f"{it.count} of {len(people)}", f"{it.before} → {it.after}", ", ".join(it.examples)) for it in found

@@ -1,17 +1,15 @@
-"""The command that checks a document: lint. What is wrong is the core's to say, here it is printed."""
+"""The command that checks a document: lint. The findings are made in the core."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Annotated
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context, fetch, read_flags
 from flagkit.cli.errors import FOUND
-from flagkit.cli.output import print_json
+from flagkit.cli.output import echo, print_json
 from flagkit.core.lint import Finding, Severity
 from flagkit.core.lint import lint as lint_document
 from flagkit.errors import UsageError
@@ -21,17 +19,18 @@ from flagkit.sources import DocumentKind
 def lint(
     context: Context,
     source: Annotated[
-        str | None, Argument(metavar="[SOURCE]", help="A file or address; $FLAGKIT_SOURCE, else flags.json.")
+        str | None, Argument(metavar="[SOURCE]", help="Where the flags are. Default: $FLAGKIT_SOURCE, else flags.json.")
     ] = None,
     saved: options.Saved = False,
     against: Annotated[
         str | None,
-        Option("--against", metavar="OTHER", help="Also find percentages that OTHER dealt differently."),
+        Option("--against", metavar="OTHER", help="Also find percentages that reassign users compared with OTHER."),
     ] = None,
     context_key: Annotated[
-        list[str] | None, Option("--context-key", metavar="NAME", help="A key that code sets; may be repeated.")
+        list[str] | None,
+        Option("--context-key", metavar="NAME", help="A context key that the code sets. Repeat for more."),
     ] = None,
-    strict: Annotated[bool, Option("--strict", help="Warnings fail, too.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Exit with 1 for warnings, too.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Check a document against AWS's format and find likely mistakes.
@@ -43,7 +42,9 @@ def lint(
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved)
     if document.kind is DocumentKind.FEATURE_FLAGS:
-        raise UsageError("rules weren't delivered, so there is nothing to check", hint="Check what is saved: --saved.")
+        raise UsageError(
+            "the live document contains no rules, so they cannot be checked", hint="Check the saved version: --saved."
+        )
     previous = None if against is None else read_flags(fetch(cli, against))
     findings = lint_document(document.content, now=cli.clock.now(), previous=previous, known_keys=context_key)
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
@@ -57,7 +58,7 @@ def lint(
 
 def _print_findings(findings: tuple[Finding, ...], name: str) -> None:
     for finding in findings:
-        click.echo(finding.to_text(name))
+        echo(finding.to_text(name))
     counted = Counter(finding.severity for finding in findings)
     parts = [f"{counted[kind]} {kind.value}{'s' if counted[kind] > 1 else ''}" for kind in Severity if counted[kind]]
-    click.echo(", ".join(parts) or "ok")
+    echo(", ".join(parts) or "No findings.")

@@ -9,7 +9,7 @@ from flagkit.errors import FlagkitError
 
 
 def complete_key(context: Context, incomplete: str) -> list[str]:
-    """Keys that begin so, for the shell; none where the flags can't be read."""
+    """The keys with this start, for the shell; none if the flags can't be read."""
     from flagkit.cli.context import cli_context, fetch, snapshot_of
 
     cli = cli_context(context)
@@ -22,41 +22,50 @@ def complete_key(context: Context, incomplete: str) -> list[str]:
 
 Source = Annotated[
     str | None,
-    Option("--source", "-s", metavar="SOURCE", help="A file or address; else $FLAGKIT_SOURCE, else flags.json here."),
+    Option(
+        "--source",
+        "-s",
+        metavar="SOURCE",
+        help="Where the flags are: a file or an address. Default: $FLAGKIT_SOURCE, else flags.json.",
+    ),
 ]
-AsJson = Annotated[bool, Option("--json", help="JSON on stdout, for programs.")]
+AsJson = Annotated[bool, Option("--json", help="Output JSON.")]
 Key = Annotated[str, Argument(metavar="KEY", help="The flag.", complete=complete_key)]
 AnyKey = Annotated[
     str | None,
-    Argument(metavar="[KEY]", help="The flag; all flags where left out.", complete=complete_key),
+    Argument(metavar="[KEY]", help="The flag. Default: all flags.", complete=complete_key),
 ]
-Saved = Annotated[bool, Option("--saved", help="What is saved last, also if it isn't deployed yet.")]
+Saved = Annotated[bool, Option("--saved", help="Show the newest saved version, deployed or not.")]
 VersionNumber = Annotated[
     int | None,
-    Option("--version", metavar="N", min=1, help="A version of the history instead of what is served."),
+    Option("--version", metavar="N", min=1, help="Show this saved version."),
 ]
-Users = Annotated[list[str] | None, Option("--user", "-u", metavar="ID", help="A user id; may be repeated.")]
-Groups = Annotated[list[str] | None, Option("--group", "-g", metavar="NAME", help="A group of users; may be repeated.")]
-By = Annotated[str | None, Option("--by", metavar="NAME", help="What users are drawn by; userId at first.")]
+Users = Annotated[list[str] | None, Option("--user", "-u", metavar="ID", help="A user id. Repeat for more.")]
+Groups = Annotated[list[str] | None, Option("--group", "-g", metavar="NAME", help="A group of users. Repeat for more.")]
+By = Annotated[
+    str | None, Option("--by", metavar="NAME", help="The context key that users are bucketed by. Default: userId.")
+]
 Seed = Annotated[
     str | None,
-    Option("--seed", metavar="TEXT", help="What users are drawn with. A new one deals everybody anew."),
+    Option("--seed", metavar="TEXT", help="The bucketing seed. A new seed reassigns all users."),
 ]
-Variant = Annotated[str | None, Option("--variant", metavar="NAME", help="Which variant, where there are several.")]
+Variant = Annotated[str | None, Option("--variant", metavar="NAME", help="The variant, if the flag has several.")]
 
 # What every change takes; flagkit.cli.change adds these to each command that changes something.
-Reason = Annotated[str, Option("--message", "-m", metavar="TEXT", help="Why; kept in the history.")]
-Yes = Annotated[bool, Option("--yes", "-y", help="Ask nothing: for scripts.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Only show what would change.")]
-SaveOnly = Annotated[bool, Option("--save-only", help="Save without deploying; `flagkit deploy` does it later.")]
+Reason = Annotated[str, Option("--message", "-m", metavar="TEXT", help="The reason, kept in the history.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Show what would change; save nothing.")]
+SaveOnly = Annotated[bool, Option("--save-only", help="Save without deploying.")]
 Pace = Annotated[
     str | None,
     Option(
-        "--pace", metavar="PACE", help="guarded (watched by alarms), immediate, or the id of a deployment strategy."
+        "--pace",
+        metavar="PACE",
+        help="guarded (with a bake time for alarms), immediate, or the id of a deployment strategy.",
     ),
 ]
 WhenBusy = Annotated[
     Literal["wait", "replace", "queue", "refuse"] | None,
     Option("--when-busy", metavar="ACTION", help="If another deployment is running: wait, replace, queue or refuse."),
 ]
-Wait = Annotated[bool, Option("--wait", help="Stay until the alarms' watch is over, too.")]
+Wait = Annotated[bool, Option("--wait", help="Wait until the bake time has passed, too.")]

@@ -1,71 +1,108 @@
-"""Words on a terminal: tables of 80 columns, coloured changes, JSON. It must not know flags or AWS."""
+"""What commands write: tables as wide as the terminal, colored changes, JSON. It must not know flags or AWS."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import os
+import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
 import click
 
-WIDTH = 80
-_COLOURS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
+_COLORS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
+_NARROWEST = 8
+# Control characters, and those that change the direction of the text or can't be seen: a flag's name could rewrite
+# what the terminal shows (CVE-2021-42574).
+_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def echo(text: str) -> None:
+    """Write a line to stdout."""
+    click.echo(visible(text))
+
+
+def say(text: str) -> None:
+    """Write what is going on to stderr, so that stdout stays the answer."""
+    click.echo(visible(text), err=True)
 
 
 def print_json(value: object) -> None:
-    """Writes one JSON value to stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Write one JSON value to stdout."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    click.echo(re.sub(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", _json_escape, text))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes rows in columns, never wider than 80: the last column is cut off."""
-    cells = [[*map(str, row)] for row in rows]
-    widths = [max(len(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
-    room = WIDTH - 2 * (len(head) - 1)
-    for column in range(len(head) - 1):
-        # The last column keeps a third of the width, whatever the others need.
-        widths[column] = min(widths[column], max(8, (room * 2 // 3 - sum(widths[:column])) if column else 40))
-    widths[-1] = max(room - sum(widths[:-1]), 8)
-    for row in [list(head), *cells]:
+    """Write rows in columns. On a terminal that is too narrow cells are cut; in a pipe nothing is."""
+    cells = [[visible(str(cell)) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    room = width()
+    if room is not None:
+        widths = _fitted(widths, room - 2 * (len(head) - 1))
+    for row in cells:
         line = "  ".join(f"{shortened(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
 
 
-def changes(text: str) -> None:
-    """Writes a difference in lines of at most 80 columns, its signs coloured on a terminal that takes it."""
+def show_changes(text: str) -> None:
+    """Write a difference; its signs are colored on a terminal that takes it."""
     for line in text.splitlines():
-        words = line.lstrip()
-        indent = " " * (len(line) - len(words))
-        colour = _COLOURS.get(words[:2])
-        for shown in textwrap.wrap(
-            words, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-        ):
-            click.echo(click.style(shown, fg=colour, bold=True) if colour and has_colours() else shown)
-
-
-def say(text: str) -> None:
-    """Writes what is going on to stderr, so that stdout stays the answer."""
-    click.echo(text, err=True)
+        bare = line.lstrip()
+        indent = " " * (len(line) - len(bare))
+        color = _COLORS.get(bare[:2])
+        for shown in _wrapped(visible(bare), indent, indent + "  "):
+            click.echo(click.style(shown, fg=color, bold=True) if color and has_colors() else shown)
 
 
 def paragraph(text: str, indent: str = "") -> None:
-    """Writes a sentence in lines of at most 80 columns."""
-    click.echo(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False))
+    """Write a sentence, wrapped to the terminal."""
+    for line in _wrapped(visible(text), indent, indent):
+        click.echo(line)
 
 
-def has_colours() -> bool:
-    """Whether stdout takes colours: a terminal, and `NO_COLOR` isn't set (no-color.org)."""
+def width() -> int | None:
+    """Return the columns of the terminal; None where stdout is no terminal, and nothing is cut or wrapped."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def has_colors() -> bool:
+    """Tell whether stdout takes colors: a terminal, and `NO_COLOR` isn't set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
+def visible(text: str) -> str:
+    """Return text with the characters escaped that would steer the terminal or that nobody sees."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def shortened(text: str, width: int) -> str:
-    """Text of at most so many characters."""
+    """Return text of at most so many characters."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def moment(at: dt.datetime) -> str:
-    """A moment for people, in UTC."""
+    """Return a moment for people, in UTC."""
     return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Narrow the widest columns until all fit."""
+    fitted = list(widths)
+    while sum(fitted) > room and max(fitted) > _NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
+    room = width()
+    if room is None:
+        return [first + text]
+    return textwrap.wrap(text, room, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [""]
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

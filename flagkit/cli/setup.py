@@ -1,34 +1,29 @@
-"""Setting up: init, iam, typed accessors, shell completion. What is made is decided in flagkit.admin and codegen."""
+"""The commands that set up: init, iam, codegen."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-
-import click
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context, fetch, source_url, write_text
-from flagkit.cli.output import print_json, say
+from flagkit.cli.output import echo, print_json, say
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.iam import Resources
 
 Role = Literal["reader", "toggler", "admin"]
-Output = Annotated[
-    Path | None, Option("--output", "-o", metavar="FILE", help="The file to write; stdout where left out.")
-]
+Output = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")]
 
 
 def codegen(
     context: Context,
     source: options.Source = None,
     output: Output = None,
-    name: Annotated[str, Option("--name", metavar="NAME", help="Name of the module, where there is no FILE.")] = (
-        "flags"
-    ),
+    name: Annotated[str, Option("--name", metavar="NAME", help="Name of the module, if there is no FILE.")] = ("flags"),
 ) -> int:
     """Generate a Python module with a typed accessor per flag.
 
@@ -40,7 +35,7 @@ def codegen(
     module = name if output is None else output.stem
     if not module.isidentifier():
         raise UsageError(
-            f"{module!r} is no name for a module", hint="Name the file as a Python module, e.g. my_flags.py."
+            f"{module!r} is not a valid module name", hint="Name the file like a Python module, e.g. my_flags.py."
         )
     text = generate(FlagDocument.parse(fetch(cli_context(context), source).content), module_name=module)
     _write(output, text)
@@ -49,20 +44,23 @@ def codegen(
 
 def _write(output: Path | None, text: str) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        sys.stdout.write(text)
     else:
         write_text(output, text)
-        say(f"written: {output}")
+        say(f"Wrote {output}.")
 
 
 def init(
     context: Context,
     source: options.Source = None,
     feature_flags: Annotated[
-        bool, Option("--feature-flags", help="A profile of AWS's type for flags instead of Freeform.")
+        bool,
+        Option(
+            "--feature-flags", help="Create a profile of the type AWS.AppConfig.FeatureFlags instead of AWS.Freeform."
+        ),
     ] = False,
     bake_minutes: Annotated[
-        int, Option("--bake-minutes", metavar="N", min=1, max=1440, help="How long alarms watch a deployment.")
+        int, Option("--bake-minutes", metavar="N", min=1, max=1440, help="Bake time of guarded deployments in minutes.")
     ] = 10,
     yes: options.Yes = False,
     as_json: options.AsJson = False,
@@ -89,9 +87,9 @@ def init(
         print_json({"created": report.created, "found": report.found})
         return 0
     for part in report.created:
-        click.echo(f"made: {part}")
+        echo(f"Created: {part}")
     for part in report.found:
-        click.echo(f"there already: {part}")
+        echo(f"Exists: {part}")
     return 0
 
 
@@ -99,7 +97,7 @@ def iam(
     context: Context,
     role: Annotated[Role, Option("--role", metavar="ROLE", help="reader, toggler or admin.")],
     immediate: Annotated[
-        bool, Option("--immediate", help="A toggler who may also deploy at once, as `flagkit kill` does.")
+        bool, Option("--immediate", help="Also allow immediate deployments, as `flagkit kill` makes them.")
     ] = False,
     source: options.Source = None,
 ) -> int:
@@ -121,7 +119,9 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
 
     address = parse(url)
     if address.scheme != "appconfig":
-        raise UsageError("a file needs no rights", hint="Use an address such as appconfig://shop/staging/flags.")
+        raise UsageError(
+            "a file needs no IAM permissions", hint="Use an AppConfig source such as appconfig://shop/staging/flags."
+        )
     application, environment, profile = address.names(3)
     region = address.options.get("region")
     control = Control(application, profile, environment, session=cli.session, region=region, clock=cli.clock)

@@ -1,4 +1,4 @@
-"""The command that finds flags which are done: it reads code and history; what is stale is flagkit.admin's to say."""
+"""The command that finds flags to remove: it reads code and history. What is stale is decided in flagkit.admin."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
-
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context
 from flagkit.cli.errors import FOUND
-from flagkit.cli.output import paragraph, print_json
+from flagkit.cli.output import echo, paragraph, print_json
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +30,9 @@ _MAX_BYTES = 2_000_000
 
 def stale(
     context: Context,
-    paths: Annotated[list[Path], Argument(metavar="PATH...", help="Code: files or directories.")],
-    days: Annotated[int, Option("--days", metavar="N", min=1, help="Always on or off for so many days.")] = 90,
-    fix_list: Annotated[bool, Option("--fix-list", help="Also every line of code that a clean-up touches.")] = False,
+    paths: Annotated[list[Path], Argument(metavar="PATH...", help="Files or directories with code.")],
+    days: Annotated[int, Option("--days", metavar="N", min=1, help="Constantly on or off for this many days.")] = 90,
+    fix_list: Annotated[bool, Option("--fix-list", help="Also list the lines of code to change.")] = False,
     source: options.Source = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -59,8 +57,12 @@ def stale(
     for item in found:
         paragraph(f"{item.key}: {item.finding.replace('_', ' ')}: {item.reason}")
         for line in _lines(item.places) if fix_list else ():
-            click.echo(f"  {line}")
-    click.echo(f"{len(found)} stale" if found else "no flag is stale")
+            echo(f"  {line}")
+    echo(
+        f"{len(found)} of {len({*document.flags, *document.values})} flags can be removed."
+        if found
+        else "No stale flags."
+    )
     return FOUND if found else 0
 
 
@@ -71,7 +73,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         elif path.is_dir():
             yield from _below(path)
         else:
-            raise UsageError(f"there is no {path}", hint="Name files or directories with code.")
+            raise UsageError(f"{path} does not exist", hint="Name files or directories with code.")
 
 
 def _below(directory: Path) -> Iterator[Path]:
@@ -87,7 +89,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}", hint="Check the rights of the file.") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", hint="Check the permissions of the file."
+        ) from error
 
 
 def _last_changed(store: FlagStore, document: FlagDocument) -> dict[str, dt.datetime | None]:
@@ -108,7 +112,7 @@ def _last_changed(store: FlagStore, document: FlagDocument) -> dict[str, dt.date
 
 def _lines(places: tuple[Reference, ...]) -> Iterator[str]:
     for place in places:
-        yield f"{place.path}:{place.line}{'' if place.is_call else ' (only mentioned)'}"
+        yield f"{place.path}:{place.line}{'' if place.is_call else ' (mention)'}"
 
 
 def _data(item: Stale) -> dict[str, object]:

@@ -169,22 +169,22 @@ class DeploymentStatus:
         return self.newest > 0 and self.newest != self.served
 
     @property
-    def was_taken_back(self) -> bool:
+    def was_rolled_back(self) -> bool:
         """Whether the newest version was deployed and rolled back or reverted."""
         return self.last is not None and self.last.version == self.newest and not self.last.holds
 
     def to_text(self) -> str:
-        """Return the one sentence that people need. Since 0.1."""
+        """Return what is live and what isn't, for people."""
         if self.newest == 0:
-            return "nothing is saved yet"
+            return "No version is saved."
         if not self.is_pending:
             if self.running is not None and self.running.version == self.newest and self.running.state != "BAKING":
-                return f"version {self.newest} is being deployed ({self.running.percent:.0f} %)"
-            return f"version {self.newest} is deployed"
-        served = "nothing is deployed" if self.served is None else f"version {self.served} is served"
-        if self.was_taken_back:
-            return f"version {self.newest} was deployed and taken back; {served}"
-        return f"version {self.newest} is saved but not deployed; {served}"
+                return f"Version {self.newest} is being deployed ({self.running.percent:.0f} %)."
+            return f"Version {self.newest} is live."
+        live = "No version is live." if self.served is None else f"Version {self.served} is live."
+        if self.was_rolled_back:
+            return f"Version {self.newest} was deployed and rolled back. {live}"
+        return f"Version {self.newest} is saved but not deployed. {live}"
 
 
 OnWait: TypeAlias = Callable[[Deployment], object]

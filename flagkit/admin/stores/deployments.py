@@ -101,8 +101,8 @@ class AppConfigDeployments:
         status = self.status()
         if not status.is_pending:
             return None
-        if status.was_taken_back and not again:
-            message = f"version {status.newest} was deployed and taken back; it isn't deployed again by itself"
+        if status.was_rolled_back and not again:
+            message = f"version {status.newest} was deployed and rolled back; it is not deployed again automatically"
             raise DeploymentError(message, hint="Undo the edit (`flagkit revert`), or deploy it again explicitly.")
         return self.deploy(status.newest, pace=pace, when_busy=when_busy, on_wait=on_wait)
 
@@ -132,7 +132,7 @@ class AppConfigDeployments:
         own = (item for item in self._list() if self._is_own(item))
         found = next((item for item in own if item.state == "COMPLETE" and number in {None, item.number}), None)
         if found is None:
-            message = "there is no finished deployment that could be taken back"
+            message = "there is no finished deployment to roll back"
             raise DeploymentError(message, hint="`flagkit revert` undoes an edit instead, as a new version.")
         return self._stop(found.number, allow_revert=True)
 

@@ -15,7 +15,7 @@ def test_off_and_on_bring_back_who_it_was_for(terminal) -> None:
     before = terminal.flag("new_flow")
     done = terminal.good("off", "new_flow", "-m", "too slow")
     assert "nobody (off)" in done.out
-    assert "saved as version" in done.out
+    assert "Saved as version" in done.out
     assert terminal.flag("new_flow") != before
     terminal.good("on", "new_flow")
     assert terminal.flag("new_flow") == before
@@ -23,16 +23,16 @@ def test_off_and_on_bring_back_who_it_was_for(terminal) -> None:
 
 def test_a_change_on_appconfig_is_deployed_and_served(on_aws) -> None:
     done = on_aws.good("on", "plain")
-    assert "deployed: version 2 is served" in done.out
+    assert "Version 2 is live" in done.out
     assert on_aws.good("show", "plain", "--json").json["enabled"] is True
-    assert "version 2 is deployed" in on_aws.good("status").out
+    assert "Version 2 is live." in on_aws.good("status").out
 
 
 def test_rollout_says_for_whom_before_it_does(terminal) -> None:
     dry = terminal.good("rollout", "new_flow", "40", "--dry-run")
     assert "25 % → 40 %: about 15 % of users" in dry.out
     assert "nobody is removed" in " ".join(dry.out.split())
-    assert "dry run: nothing was changed" in dry.out
+    assert "Dry run: nothing was saved." in dry.out
     assert "pct::25" in str(terminal.flag("new_flow"))
     terminal.good("rollout", "new_flow", "40%")
     assert "pct::40" in str(terminal.flag("new_flow"))
@@ -126,7 +126,7 @@ def test_create_makes_a_file_that_does_not_exist(on_file, tmp_path: Path, monkey
 
 
 def test_segments_are_listed_with_the_flags_that_name_them(terminal) -> None:
-    assert "no segments yet" in terminal.good("segment").out
+    assert "No segments." in terminal.good("segment").out
     terminal.good("segment", "put", "testers", "--user", "7", "--user", "8")
     terminal.good("target", "plain", "--segment", "testers")
     assert terminal.good("segment").out.splitlines()[1].split() == ["testers", "plain", "7,", "8"]
@@ -138,13 +138,13 @@ def test_segments_are_listed_with_the_flags_that_name_them(terminal) -> None:
     assert "qa" in str(terminal.flag("plain"))
     terminal.good("target", "plain", "--segment", "testers", "--remove")
     terminal.good("segment", "delete", "testers")
-    assert "no segments yet" in terminal.good("segment").out
+    assert "No segments." in terminal.good("segment").out
 
 
 def test_a_change_that_changes_nothing_makes_no_version(terminal) -> None:
     before = terminal.saved()
     done = terminal.good("off", "plain")
-    assert done.out == "nothing to change: it is so already\n"
+    assert done.out == "No change: already up to date.\n"
     assert terminal.good("off", "plain", "--json").json == {"changed": False}
     assert terminal.saved() == before
 
@@ -169,8 +169,8 @@ def protected(on_aws, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_protected_environment_asks_for_its_name(protected) -> None:
     done = protected.good("on", "plain", answers=["test"])
-    assert "test is protected" in protected.asked[0]
-    assert "deployed" in done.out
+    assert "test is a protected environment" in protected.asked[0]
+    assert "is live" in done.out
 
 
 @pytest.mark.parametrize("answers", [["yes"], [""], None])

@@ -15,8 +15,8 @@ def test_pull_and_apply_round_trip_changes_nothing(terminal) -> None:
     assert "[flags.new_flow]" in Path("flags.toml").read_text()
     assert terminal.good("pull").out == Path("flags.toml").read_text()
     before = terminal.saved()
-    assert terminal.good("plan", "flags.toml", "--exit-code").out == "no difference\n"
-    assert "nothing to change" in terminal.good("apply", "flags.toml").out
+    assert terminal.good("plan", "flags.toml", "--exit-code").out == "No differences.\n"
+    assert "No change" in terminal.good("apply", "flags.toml").out
     assert terminal.saved() == before
 
 
@@ -101,11 +101,11 @@ POWERTOOLS = {
 def test_import_adds_powertools_flags_and_lists_what_it_leaves_out(terminal) -> None:
     Path("features.json").write_text(json.dumps(POWERTOOLS))
     done = terminal.good("import", "features.json")
-    assert "left out: odd" in done.err
+    assert "Not imported: odd" in done.err
     assert "tier" in str(terminal.flag("premium"))
     assert terminal.flag("plain")["enabled"] is False
     again = terminal("import", "features.json")
-    assert (again.code, "there is a flag odd, premium already" in again.err) == (2, True)
+    assert (again.code, "flags exist already: odd, premium" in again.err) == (2, True)
 
 
 def test_import_of_something_else_is_refused(on_file) -> None:
@@ -138,7 +138,7 @@ def test_stale_compares_code_with_flags_and_lists_lines(terminal) -> None:
 
 def test_a_flag_that_never_changes_is_stale_after_some_days(on_aws) -> None:
     Path("app.py").write_text('is_enabled("new_flow"), is_enabled("plain"), is_enabled("button")\n')
-    assert on_aws.good("stale", "app.py").out == "no flag is stale\n"
+    assert on_aws.good("stale", "app.py").out == "No stale flags.\n"
     on_aws.good("on", "plain")
     on_aws.aws.clock.advance(100 * 86_400)
     on_aws.good("describe", "plain", "--name", "Still plain")
@@ -153,8 +153,8 @@ def test_a_flag_that_never_changes_is_stale_after_some_days(on_aws) -> None:
 def test_init_makes_what_is_missing_and_nothing_twice(on_aws) -> None:
     url = "appconfig://web/staging/flags"
     made = on_aws.good("init", "-s", url)
-    assert "made: application web" in made.out
-    assert "there already: strategy flagkit-immediate" in made.out
+    assert "Created: application web" in made.out
+    assert "Exists: strategy flagkit-immediate" in made.out
     again = on_aws.good("init", "-s", url, "--json").json
     assert again["created"] == []
     on_aws.good("create", "first", "-s", url)

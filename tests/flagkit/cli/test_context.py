@@ -7,7 +7,7 @@ import io
 import pytest
 
 from flagkit.cli.context import CliContext, cli_context, environment, machine_context
-from flagkit.cli.output import changes, has_colours
+from flagkit.cli.output import has_colors, show_changes
 from flagkit.runtime.clock import SystemClock
 
 
@@ -44,13 +44,13 @@ def test_a_file_has_no_environment() -> None:
 
 def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", Screen())
-    assert has_colours()
-    changes("+ new (new)\n    for nobody")
+    assert has_colors()
+    show_changes("+ new (new)\n    for nobody")
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not has_colours()
+    assert not has_colors()
     monkeypatch.setattr("sys.stdout", io.StringIO())
     monkeypatch.delenv("NO_COLOR")
-    assert not has_colours()
+    assert not has_colors()
 
 
 def test_the_version_is_told(on_file) -> None:

@@ -136,7 +136,7 @@ def test_no_source_at_all_is_said(on_file, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("FLAGKIT_SOURCE")
     assert on_file.file is not None
     on_file.file.unlink()
-    assert "no flag source was given" in refused(on_file("list"), 2, "source_url_invalid")
+    assert "no flag source is given" in refused(on_file("list"), 2, "source_url_invalid")
     refused(on_file("list", "-s", "nowhere.json"), 6, "source_not_found")
     refused(on_file("on", "plain", "-s", "nowhere.json"), 6, "source_not_found")
     refused(on_file("list", "--saved", "-s", "nowhere.json"), 6, "source_not_found")
@@ -166,7 +166,7 @@ def test_a_missing_right_is_named_with_what_it_is_missing_on(on_aws, operation: 
     rule = on_aws.aws.faults.add(Fault.DENIED, f"appconfig.{operation}")
     done = on_aws("on", "plain")
     said = refused(done, 6, "source_access_denied")
-    assert ("version 2 is saved but not deployed" in done.err) == saves
+    assert ("Version 2 is saved but not deployed" in done.err) == saves
     assert f"appconfig:{operation}" in said
     assert "arn:aws:appconfig:" in said
     on_aws.aws.faults.remove(rule)

@@ -21,7 +21,7 @@ def test_history_says_who_what_when_and_why(terminal) -> None:
     assert "plain" in entries[0]["changes"]
     assert all("new_flow" not in entry["changes"] for entry in entries)
     assert len(terminal.good("history", "--limit", "1", "--json").json) == 1
-    assert terminal.good("history", "never_was").out == "no changes yet\n"
+    assert terminal.good("history", "never_was").out == "No changes.\n"
 
 
 def test_revert_undoes_the_last_change_of_one_flag_only(terminal) -> None:
@@ -57,42 +57,42 @@ def test_revert_wants_to_know_what_to_go_back_to(on_file, words: tuple[str, ...]
 
 def test_status_offers_to_finish_what_is_saved_but_not_deployed(on_aws) -> None:
     saved = on_aws.good("on", "plain", "--save-only")
-    assert "not deployed yet" in saved.err
+    assert "Not deployed." in saved.err
     waiting = on_aws("status")
-    assert (waiting.code, "version 2 is saved but not deployed; version 1 is served" in waiting.out) == (8, True)
+    assert (waiting.code, "Version 2 is saved but not deployed. Version 1 is live." in waiting.out) == (8, True)
     assert on_aws("status", "--json").json["pending"] is True
     assert on_aws("status", answers=["n"]).code == 8
     done = on_aws.good("status", answers=["y"])
-    assert "deployed: version 2 is served" in done.out
+    assert "Version 2 is live" in done.out
     assert on_aws.good("status", "--json").json["served"] == 2
 
 
 def test_the_next_command_says_what_was_left_and_finishes_it(on_aws) -> None:
     on_aws.good("on", "plain", "--save-only")
     again = on_aws.good("on", "plain")
-    assert "nothing to change in the flags, but version 2 is saved but not deployed" in again.err
-    assert "deployed: version 2 is served" in again.out
+    assert "No change in the flags. Version 2 is saved but not deployed" in again.err
+    assert "Version 2 is live" in again.out
     on_aws.aws.clock.advance(700)
     on_aws.good("off", "plain", "--save-only")
     other = on_aws.good("rollout", "new_flow", "40")
-    assert "note: version 3 is saved but not deployed" in other.err
-    assert "version 4 is served" in other.out
+    assert "Note: Version 3 is saved but not deployed" in other.err
+    assert "Version 4 is live" in other.out
 
 
 def test_deploy_deploys_what_is_saved_and_nothing_twice(on_aws) -> None:
     on_aws.good("on", "plain", "--save-only")
-    assert "version 2 is served" in on_aws.good("deploy").out
-    assert "nothing to deploy" in on_aws.good("deploy").out
+    assert "Version 2 is live" in on_aws.good("deploy").out
+    assert "Nothing to deploy" in on_aws.good("deploy").out
 
 
 def test_a_baking_deployment_is_served_and_wait_stays_to_its_end(on_aws) -> None:
     done = on_aws.good("on", "plain")
-    assert "alarms watch it" in done.out
-    assert "deployment 2 is running: baking, 100 %" in on_aws.good("status").out
+    assert "Alarms monitor it" in done.err
+    assert "Deployment 2 is running: baking, 100 %" in on_aws.good("status").out
     start = on_aws.aws.clock.monotonic()
     done = on_aws.good("off", "plain", "--wait")
     assert "waiting for deployment 2" in done.err
-    assert done.out.endswith("deployed: version 3 is served\n")
+    assert done.out.endswith("Version 3 is live.\n")
     assert on_aws.aws.clock.monotonic() - start > 1000
 
 
@@ -105,19 +105,19 @@ def test_while_another_deployment_runs_one_may_wait_replace_queue_or_refuse(on_a
         True,
     )
     queued = on_aws("rollout", "new_flow", "40", "--when-busy", "queue")
-    assert (queued.code, "waits" in queued.out) == (8, True)
+    assert (queued.code, "when the running deployment has ended" in queued.out) == (8, True)
     replaced = on_aws.good("rollout", "new_flow", "50", "--when-busy", "replace")
-    assert "version 5 is served" in replaced.out
+    assert "Version 5 is live" in replaced.out
     assert on_aws("on", "plain", "--when-busy", "never").code == 2
 
 
 def test_stop_and_rollback_bring_back_what_was_served(on_aws) -> None:
     on_aws.good("on", "plain")
     stopped = on_aws.good("stop")
-    assert "taken back; version 1 is served" in stopped.out
+    assert "rolled back. Version 1 is live." in stopped.out
     assert on_aws.good("show", "plain", "--json").json["enabled"] is False
     taken = on_aws("status")
-    assert (taken.code, "`flagkit deploy` deploys it" in taken.err) == (8, True)
+    assert (taken.code, "Deploy it with `flagkit deploy`." in taken.err) == (8, True)
     assert on_aws("deploy").code == 8
     on_aws.good("deploy", "--again", "--pace", "immediate")
     back = on_aws.good("rollback")
@@ -128,9 +128,9 @@ def test_stop_and_rollback_bring_back_what_was_served(on_aws) -> None:
 
 def test_a_file_has_no_deployments(on_file) -> None:
     on_file.good("on", "plain")
-    assert "saved is served" in on_file.good("status").out
+    assert "is live." in on_file.good("status").out
     assert on_file.good("status", "--json").json["pending"] is False
-    assert "saved is served" in on_file.good("deploy").out
+    assert "is live." in on_file.good("deploy").out
     assert on_file("stop").code == 2
     assert on_file("rollback").code == 2
 
@@ -143,8 +143,8 @@ def test_a_deployment_that_alarms_take_back_is_said(on_aws) -> None:
     on_aws.aws.clock.call_after(60, lambda: client.stop_deployment(**here, DeploymentNumber=2))
     done = on_aws("on", "plain", "--pace", slow)
     assert done.code == 8
-    assert "warning: deployment 2 ended rolled back" in done.err
-    assert "version 2 is saved but not served" in done.err
+    assert "warning: deployment 2 ended: rolled back" in done.err
+    assert "Version 2 is saved but not live" in done.err
 
 
 def test_progress_is_plain_lines_without_a_terminal_and_a_bar_on_one(on_aws) -> None:
@@ -154,8 +154,8 @@ def test_progress_is_plain_lines_without_a_terminal_and_a_bar_on_one(on_aws) -> 
     words = {"DeploymentDurationInMinutes": 2, "GrowthFactor": 50, "FinalBakeTimeInMinutes": 0, "ReplicateTo": "NONE"}
     slow = client.create_deployment_strategy(Name="slow", **words)["Id"]
     plain = on_aws.good("on", "plain", "--pace", slow).err.splitlines()
-    assert plain[0].startswith("deployment 2: deploying ")
-    assert plain[-1].startswith("deployment 2: complete 100 %")
+    assert plain[0].startswith("Deployment 2: deploying, ")
+    assert plain[-1].startswith("Deployment 2: complete, 100 %")
     on_aws.cli = replace(on_aws.cli, is_terminal=True)
     bar = on_aws.good("off", "plain", "--pace", slow).err
     assert "deployment 3: complete" in bar
@@ -170,7 +170,7 @@ def test_kill_is_immediate_and_asks_nothing_with_yes(on_aws) -> None:
     on_aws.aws.clock.advance(700)
     start = on_aws.aws.clock.monotonic()
     done = on_aws.good("kill", "button", "--yes", "-m", "double charges")
-    assert "deployed: version 3 is served" in done.out
+    assert "Version 3 is live" in done.out
     assert on_aws.aws.clock.monotonic() - start < 60
     assert on_aws.good("show", "button", "--json").json["enabled"] is False
 
@@ -192,7 +192,7 @@ def test_kill_asks_a_person_whether_to_stop_what_runs(on_aws) -> None:
     on_aws.good("on", "plain")
     done = on_aws.good("kill", "button", answers=["y"])
     assert "Stop it?" in on_aws.asked[0]
-    assert "version 3 is served" in done.out
+    assert "Version 3 is live" in done.out
 
 
 def test_kill_on_a_file_is_off(on_file) -> None:
@@ -204,5 +204,5 @@ def test_faults_in_between_leave_one_edit(on_aws) -> None:
     on_aws.aws.faults.add(Fault.LOST_ANSWER, "appconfig.CreateHostedConfigurationVersion", times=1)
     on_aws.aws.faults.add(Fault.THROTTLED, "appconfig.StartDeployment", times=2)
     done = on_aws.good("on", "plain")
-    assert "version 2 is served" in done.out
+    assert "Version 2 is live" in done.out
     assert on_aws.saved() == (2, 2)

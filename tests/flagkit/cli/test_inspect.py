@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -30,15 +32,51 @@ def test_list_filters_by_state(terminal) -> None:
         assert [row["key"] for row in terminal.good("list", "--state", state, "--json").json] == [key]
 
 
-def test_tables_fit_80_columns(on_file) -> None:
-    key = "a" + "b" * 63
-    on_file.good("create", key)
-    on_file.good("rollout", key, "12.5", "--where", "country in " + ",".join(f"C{i}" for i in range(60)))
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_tables_are_as_wide_as_the_terminal(on_file, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    on_file.good("create", "a" + "b" * 63)
     on_file.good("segment", "put", "s" * 60, *(word for i in range(40) for word in ("--user", str(i))))
-    for words in (["list"], ["segment"], ["history"], ["diff"], ["explain", key, "--users", "u.csv"]):
-        Path("u.csv").write_text("1\n2\n")
-        assert all(len(line) <= 80 for line in on_file.good(*words).out.splitlines()), words
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    for words in (["list"], ["segment"], ["history"], ["diff"]):
+        screen = Screen()
+        with redirect_stdout(screen):
+            assert run(words, on_file.cli) == 0
+        assert max(len(line) for line in screen.getvalue().splitlines()) <= columns, words
     assert shortened("abc", 2) == "a…"
+
+
+def test_nothing_is_cut_in_a_pipe(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    countries = [f"C{number}" for number in range(60)]
+    on_file.good("create", "a" + "b" * 63)
+    on_file.good("rollout", "plain", "12.5", "--where", "country in " + ",".join(countries))
+    shown = on_file.good("list").out
+    assert "a" + "b" * 63 in shown
+    assert all(country in shown for country in countries)
+    assert "…" not in shown
+
+
+def test_characters_that_steer_the_terminal_are_escaped(on_file) -> None:
+    name = "\x1b]0;owned\x07\u202egnp.exe\x9b31m"
+    on_file.good("describe", "plain", "--name", name, "--description", name)
+    for words in (
+        ["show", "plain"],
+        ["list"],
+        ["history"],
+        ["diff"],
+        ["segment"],
+        ["list", "--json"],
+        ["history", "--json"],
+    ):
+        out = on_file.good(*words).out
+        assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(out), words
+    assert on_file.good("show", "plain", "--json").json["name"] == name
 
 
 def test_a_broken_flag_is_listed_beside_its_neighbours(on_file) -> None:
@@ -79,7 +117,7 @@ def test_a_flag_profile_without_its_rules_is_shown_with_a_warning(on_aws, monkey
     listed = on_aws.good("list")
     assert "warning: " in listed.err
     assert on_aws("lint").code == 2
-    assert on_aws.good("lint", "--saved").out.endswith("ok\n")
+    assert on_aws.good("lint", "--saved").out.endswith("No findings.\n")
     assert "f     off" in listed.out
 
 
@@ -115,7 +153,7 @@ def test_explain_counts_the_answers_of_many_users(terminal, tmp_path: Path) -> N
     [
         ("", "there are no users"),
         ("name,country\nx,y\n", "no column userId"),
-        (None, "can't be read"),
+        (None, "cannot be read"),
         (b"\xff", "UTF-8"),
     ],
 )
@@ -173,7 +211,7 @@ def test_what_if_takes_a_version_and_says_when_nobody_moves(terminal, tmp_path: 
 
 
 def test_lint_is_content_with_a_good_document(terminal) -> None:
-    assert terminal.good("lint").out == "ok\n"
+    assert terminal.good("lint").out == "No findings.\n"
     assert terminal.good("lint", "--json", "--strict").json == {"ok": True, "findings": []}
 
 

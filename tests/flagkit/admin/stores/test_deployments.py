@@ -49,7 +49,7 @@ def test_a_process_that_died_between_saving_and_deploying_is_noticed_and_finishe
     store.deployments.deploy(save(store), pace="immediate")
     save(store)
     later = open_store(URL, clock=virtual_clock)
-    assert text(later) == "version 2 is saved but not deployed; version 1 is served"
+    assert text(later) == "Version 2 is saved but not deployed. Version 1 is live."
     assert later.deployments.finish(pace="immediate").version == 2
     assert later.deployments.finish() is None
 
@@ -117,8 +117,8 @@ def test_an_alarm_takes_a_version_back_and_it_is_not_deployed_again_by_itself(aw
     running = store.deployments.deploy(save(store))
     aws.appconfig.alarm_state = lambda _arn: "ALARM"
     assert list(store.deployments.follow(running.number))[-1].state == "ROLLED_BACK"
-    assert text(store) == "version 2 was deployed and taken back; version 1 is served"
-    with pytest.raises(DeploymentError, match="taken back"):
+    assert text(store) == "Version 2 was deployed and rolled back. Version 1 is live."
+    with pytest.raises(DeploymentError, match="rolled back"):
         store.deployments.finish()
     aws.appconfig.alarm_state = lambda _arn: "OK"
     assert store.deployments.finish(again=True, pace="immediate").state == "COMPLETE"
