@@ -1,8 +1,8 @@
-"""How often healthy releases are rolled back, and how fast sick ones, by our judge and by other tools' rules.
+"""How often healthy releases are rolled back, and how fast unhealthy ones, by canary's judge and by other tools' rules.
 
     python -m benchmarks canary [--runs 10000] [--seed 1]
 
-The worlds are those of `releases/worlds.py`; every rule sees the same minutes. Ours is the shipped statistics
+The worlds are those of `releases/worlds.py`; every rule sees the same minutes. canary uses its own statistics
 (`canary.core.stats`): attributed and relative process plus the hard guard, with the dispersion taken from three hours of history.
 """
 

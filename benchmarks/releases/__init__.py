@@ -1,1 +1,1 @@
-"""Releases in invented worlds: how our judge and other tools' rules decide on the same minutes."""
+"""Releases with synthetic traffic: how canary's judge and other tools' rules decide on the same minutes."""

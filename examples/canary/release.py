@@ -1,4 +1,4 @@
-"""Drives a canary from Python, on the stand-in: a version that fails 20 % of its requests comes back by itself."""
+"""Drives a canary from Python, on the stand-in: a version that fails 20 % of its requests is rolled back."""
 
 from __future__ import annotations
 
