@@ -3,7 +3,7 @@
 Rules (after h11's `_state.py`; the table itself is `phases.TRANSITIONS`):
 
 1. Only `healthy` moves a canary forward, only `unhealthy` or a person moves it back; anything else holds, bounded by
-   `hold_max`, and then the plan's policy decides (decision 0009).
+   `hold_max`, and then the plan's policy decides (decision 0009). With `on_unhealthy = "pause"` a person decides.
 2. Every phase in which the candidate carries traffic is judged and can be rolled back: holding, paused, inconclusive
    and promoted ones too (flagger#1801).
 3. A rollback goes to the recorded baseline version with no weights, and only weight 0 is ever written after it.
@@ -152,8 +152,7 @@ def restore_writes(state: CanaryState) -> WriteAliases:
 def _trigger(state: CanaryState, judgement: Judgement | None, now: datetime) -> Trigger | None:
     unhealthy = judgement is not None and judgement.verdict is Verdict.UNHEALTHY
     if judgement is not None and unhealthy and state.phase in JUDGED and state.ours:
-        signal = Signal.UNHEALTHY_AT_START if state.phase is Phase.STARTING else Signal.UNHEALTHY
-        return signal, judgement.sentence
+        return _unhealthy(state, judgement)
     if state.foreign and not (state.phase in _MAY_KEEP_WRITING and state.ours):
         # Stop without writing (lambda-canary.md §9, trap 12); a rollback first finishes what is still ours.
         return Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
@@ -164,6 +163,15 @@ def _trigger(state: CanaryState, judgement: Judgement | None, now: datetime) -> 
     if judgement is not None and state.phase in _ON_EVIDENCE:
         return _ON_EVIDENCE[state.phase](state, judgement, now)
     return None
+
+
+def _unhealthy(state: CanaryState, judgement: Judgement) -> Trigger | None:
+    if state.phase is Phase.STARTING:
+        return Signal.UNHEALTHY_AT_START, judgement.sentence
+    if state.stage.on_unhealthy == "pause" and state.phase in FORWARD:
+        why = f'on_unhealthy = "pause": waiting for `canary rollback {state.stage.name}`; {judgement.sentence}'
+        return None if state.phase is Phase.PAUSED else (Signal.PAUSE, why)
+    return Signal.UNHEALTHY, judgement.sentence
 
 
 def _begin(state: CanaryState) -> Trigger:
@@ -241,6 +249,10 @@ _ON_EVIDENCE: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Tri
 def _advance(state: CanaryState, why: str, now: datetime) -> Trigger | None:
     if ready_to_advance(state, now):
         return None
+    was_resumed = state.phase is Phase.BAKING and state.deadline is not None
+    if state.step is not None and state.step.pause and not was_resumed:
+        percent = percent_text(state.weight_bp)
+        return Signal.PAUSE, f"the plan pauses after {percent} %: waiting for `canary resume {state.stage.name}`; {why}"
     if not state.planned_bp and state.stage.promote == "manual":
         return Signal.PAUSE, f'promote = "manual": waiting for `canary promote {state.stage.name}`; {why}'
     return _step_or_promotion(state, why)

@@ -20,12 +20,13 @@ so state and traffic can't disagree, and any process that can read the alias can
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from canary.core.alias import DESCRIPTION_LIMIT, basis_points, percent_text
-from canary.core.phases import Phase
+from canary.core.alias import ALL_BP, DESCRIPTION_LIMIT, basis_points, percent_text
+from canary.core.phases import AFTER_PROMOTION, FORWARD, RETURNING, Phase
 from canary.errors import RecordError
 
 MARK: Final = "canary1 "
@@ -33,6 +34,18 @@ MARK: Final = "canary1 "
 
 FAMILY: Final = "canary"
 """How each record of any format starts, followed by digits."""
+
+_OFFSET = r"[0-9a-z]{1,6}"
+_STEP = rf"\d{{1,3}}(?:\.\d{{1,2}})?(?:@{_OFFSET})?"
+_FORM: Final = re.compile(
+    rf"(?P<head>{MARK}(?P<id>[A-Za-z0-9_-]+) (?P<baseline>[1-9]\d{{0,18}})>(?P<candidate>[1-9]\d{{0,18}}) "
+    rf"(?P<flags>[a-z]x?) (?P<started>[0-9a-z]{{6,7}}) (?P<shifts>(?:{_STEP}(?:,{_STEP})*)?) "
+    rf"(?P<deadline>-|{_OFFSET}) (?P<fingerprint>[0-9a-f]{{8}}))(?P<bar>[|~])",
+    re.ASCII,
+)
+
+_FIRST: Final = datetime(2018, 1, 1, tzinfo=UTC)
+"""No canary is older: alias weights exist since the end of 2017."""
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -89,7 +102,8 @@ def encode(record: Record) -> str:
     room = DESCRIPTION_LIMIT - len(head) - 1
     if room < 0:
         raise RecordError(
-            f"the canary's record needs {len(head) + 1} characters, an alias description holds {DESCRIPTION_LIMIT}",
+            f"the canary's record needs {len(head) + 1} characters, "
+            f"an alias description has at most {DESCRIPTION_LIMIT}",
             hint="Use fewer steps.",
         )
     shortened = record.shortened or len(record.description) > room
@@ -109,16 +123,14 @@ def decode(text: str) -> Record | None:
     """
     if not text.startswith(MARK):
         if is_record(text):
-            raise RecordError(f"the alias holds a canary record of another format: {text!r}")
+            raise RecordError(f"the alias has a canary record of another format: {text!r}")
         return None
-    bar = min((at for at in (text.find("|"), text.find("~")) if at >= 0), default=-1)
-    if bar < 0:
-        raise RecordError(f"the alias holds a damaged canary record: {text!r}")
-    try:
-        record = _fields(text[len(MARK) : bar].split(" "))
-    except (ValueError, KeyError, ArithmeticError) as error:
-        raise RecordError(f"the alias holds a damaged canary record: {text!r}") from error
-    return replace(record, description=text[bar + 1 :], shortened=text[bar] == "~")
+    match = _FORM.match(text)
+    record = _read(match) if match else None
+    # Only what this module writes is a record: whatever reads differently when it is written again is damaged.
+    if match is None or record is None or not _is_possible(record) or _head(record) != match["head"]:
+        raise RecordError(f"the alias has a damaged canary record: {text!r}")
+    return replace(record, description=text[match.end() :], shortened=match["bar"] == "~")
 
 
 def is_record(text: str) -> bool:
@@ -150,25 +162,44 @@ def _offset(record: Record, at: datetime) -> str:
     return base36(max(0, int((at - record.started_at).total_seconds())))
 
 
-def _fields(fields: list[str]) -> Record:
-    canary_id, versions, flags, started, shifts, deadline, fingerprint = fields
-    baseline, candidate = versions.split(">")
-    started_at = datetime.fromtimestamp(int(started, 36), UTC)
+def _read(match: re.Match[str]) -> Record | None:
+    started_at = datetime.fromtimestamp(int(match["started"], 36), UTC)
 
     def when(offset: str) -> datetime:
         return started_at + timedelta(seconds=int(offset, 36))
 
-    steps = [step.split("@") for step in shifts.split(",") if step]
+    phase = _PHASES.get(match["flags"][0])
+    if phase is None:
+        return None
+    steps = [step.partition("@") for step in match["shifts"].split(",") if step]
     return Record(
-        canary_id=canary_id,
-        baseline=baseline,
-        candidate=candidate,
-        phase=_PHASES[flags[:1]],
+        canary_id=match["id"],
+        baseline=match["baseline"],
+        candidate=match["candidate"],
+        phase=phase,
         started_at=started_at,
-        shifts=tuple(Shift(when(step[1]), basis_points(step[0])) for step in steps if len(step) > 1),
-        deadline=None if deadline == "-" else when(deadline),
-        fingerprint=fingerprint,
+        shifts=tuple(Shift(when(offset), basis_points(weight)) for weight, at, offset in steps if at),
+        deadline=None if match["deadline"] == "-" else when(match["deadline"]),
+        fingerprint=match["fingerprint"],
         description="",
-        planned_bp=tuple(basis_points(step[0]) for step in steps if len(step) == 1),
-        hotfix="x" in flags[1:],
+        planned_bp=tuple(basis_points(weight) for weight, at, _ in steps if not at),
+        hotfix=match["flags"].endswith("x"),
+    )
+
+
+def _is_possible(record: Record) -> bool:
+    """Whether the machine can have left this: a weight that fits the phase, and weights that can be steps."""
+    weight = record.shifts[-1].weight_bp if record.shifts else None
+    if record.phase in FORWARD:
+        fits = weight is not None and 0 < weight < ALL_BP
+    elif record.phase in AFTER_PROMOTION:
+        fits = weight == ALL_BP
+    else:
+        fits = weight is None or (record.phase in RETURNING and weight == 0)
+    return (
+        fits
+        and record.baseline != record.candidate
+        and record.started_at >= _FIRST
+        and all(shift.weight_bp <= ALL_BP for shift in record.shifts)
+        and all(0 < planned < ALL_BP for planned in record.planned_bp)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canary.core.alias import AliasState
 from canary.core.measurements import AlarmReading, AlarmState, FunctionVersions, Observations, Probe
@@ -17,6 +17,9 @@ from canary.errors import AwsError, ConflictError, NotFoundError, NotRunningErro
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
 from canary.runner.session import Ports, Session
+
+KEPT = timedelta(days=15)
+"""CloudWatch keeps minutes for so long; a canary that rests longer has lost the older ones."""
 
 PROBE_AGAIN_S = 2.0
 """Wait before a failed health check is made again in the same tick."""
@@ -90,9 +93,10 @@ def observe(state: CanaryState, session: Session) -> Observations:
 def window(targets: Sequence[Target], began: datetime, session: Session) -> Window:
     """The minutes from the one in which the canary began to the last settled one."""
     stage = session.stage
+    now = session.ports.clock.now()
     longest_s = longest_timeout_s(targets, session)
-    start = whole_minute(began)
-    end = settled_until(session.ports.clock.now(), settle(stage.settle, longest_s))
+    start = whole_minute(max(began, now - KEPT))
+    end = settled_until(now, settle(stage.settle, longest_s))
     return Window(start, max(start, end), history_start(began, stage.evidence.history))
 
 

@@ -205,10 +205,6 @@ def _version_checks(target: Target, session: Session) -> Iterator[Check]:
 
 def _record_checks(targets: Sequence[Target], seen: Mapping[str, AliasState], session: Session) -> Iterator[Check]:
     """The record must fit into 256 characters at its longest; the operator's text may be cut meanwhile."""
-    uneven = [step.weight for step in session.stage.steps if basis_points(step.weight) != step.weight * 100]
-    if uneven:
-        text = f"a weight of {uneven[0]} % is not a whole number of basis points"
-        yield Check("weights_whole", Level.FAILED, text, hint="Round the weights of the steps to 0.01 %.")
     for target in targets:
         alias = seen.get(target.function.key)
         if alias is None:

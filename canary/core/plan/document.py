@@ -37,16 +37,19 @@ class Plan(Model):
         """Read the text of a `canary.toml`. Decimals stay exact.
 
         Raises:
-            PlanError: no TOML, an unknown field, a wrong value or a plan that can't work; one line per fault.
+            PlanError: not valid TOML, an unknown field or a wrong value; one line per fault, with its line in the file.
         """
+        text = text.removeprefix("\ufeff")
         try:
             raw = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, ArithmeticError) as error:  # TOMLDecodeError, integers of thousands of digits, 1e999999999
             raise PlanError(f"canary.toml is not valid TOML: {error}") from error
+        except RecursionError as error:
+            raise PlanError("canary.toml is nested too deeply") from error
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise plan_error(raw, error) from error
+            raise plan_error(raw, error, text) from error
 
     def stage(self, name: str) -> StagePlan:
         """The stage with this name.
@@ -55,5 +58,5 @@ class Plan(Model):
             UnknownStageError: the plan has no such stage.
         """
         if name not in self.stages:
-            raise UnknownStageError(f'the plan has no stage "{name}"; it has {", ".join(sorted(self.stages))}')
+            raise UnknownStageError(f'the plan has no stage "{name}"; its stages are {", ".join(sorted(self.stages))}')
         return self.stages[name]

@@ -10,10 +10,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from canary.core.histogram import snap
-from canary.core.plan.values import Duration, LimitPercent, Model
+from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model
 
 HttpSource = Literal["apigateway", "alb", "url"]
 LatencySource = Literal["lambda", "apigateway", "alb", "url"]
@@ -33,7 +33,8 @@ class LatencyGate(Model):
 
     kind: Literal["latency"] = "latency"
     quantile: Decimal = Field(default=Decimal("0.95"), gt=0, lt=1)
-    limit: Duration = timedelta(seconds=2)
+    limit: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=15))] = timedelta(seconds=2)
+    """A Lambda function runs 15 minutes at most."""
     source: LatencySource = "lambda"
     target: str | None = None
     """API name, load balancer target group or nothing (lambda, url): what `source` is dimensioned by."""
@@ -159,7 +160,7 @@ class QueueGate(Model):
     """An SQS queue, usually a dead-letter queue: messages that appeared since the start, or the oldest one's age."""
 
     kind: Literal["queue"] = "queue"
-    queue: str
+    queue: str = Field(min_length=1)
     max_new_messages: int | None = Field(default=None, ge=0)
     max_age: Duration | None = None
 
@@ -182,27 +183,25 @@ class HealthGate(Model):
     """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`)."""
 
     kind: Literal["health"] = "health"
-    url: str | None = None
-    invoke: dict[str, JsonValue] | None = None
+    url: HttpUrl | None = None
+    invoke: JsonObject | None = None
     """Payload the new version is invoked with."""
-    expect_status: int = 200
+    expect_status: int = Field(default=200, ge=100, le=599)
     expect_text: str | None = None
-    expect_json: dict[str, JsonValue] | None = None
+    expect_json: JsonObject | None = None
     """Keys and values the JSON answer must contain."""
     version_header: str | None = None
     """Response header that names the version that answered; without it a failure over a weighted URL only holds."""
     dedicated: bool = False
     """The URL reaches only the new version (an alias of its own)."""
-    timeout: Duration = timedelta(seconds=10)
-    failures: int = Field(default=2, ge=1)
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(seconds=60))] = timedelta(seconds=10)
+    failures: int = Field(default=2, ge=1, le=10)
     """So many consecutive failures roll back."""
 
     @model_validator(mode="after")
     def _check(self) -> HealthGate:
         if (self.url is None) == (self.invoke is None):
             raise ValueError("give either url or invoke")
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f'url must begin with http:// or https://, not "{self.url}"')
         return self
 
 

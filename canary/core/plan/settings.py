@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from canary.core.plan.values import Duration, Model, Percent
+from canary.core.plan.values import Arn, Duration, HttpUrl, Model, Percent
 
 Transition = Literal[
     "started", "advanced", "held", "resumed", "incident", "rolled_back", "promoted", "conflict", "failed"
@@ -17,7 +17,9 @@ Transition = Literal[
 
 def _weight(value: Decimal) -> Decimal:
     if not 0 < value < 100:
-        raise ValueError(f"a step's weight lies above 0 and below 100 %, not at {value:f}; the promotion needs no step")
+        raise ValueError(f"a weight must be above 0 and below 100 %, but is {value:f}; the promotion needs no step")
+    if value != round(value, 2):
+        raise ValueError(f"a weight must be a multiple of 0.01 %, but is {value}")
     return value
 
 
@@ -26,7 +28,10 @@ class Step(Model):
 
     weight: Annotated[Decimal, AfterValidator(_weight)]
     """Percent of the alias' traffic."""
-    bake: Duration
+    bake: Annotated[Duration, Field(ge=timedelta(minutes=1))]
+    """Metrics have a minute's resolution, so nothing shorter can be judged."""
+    pause: bool = False
+    """Wait for `canary resume` after this step, however healthy it is."""
 
 
 class Rules(Model):
@@ -46,14 +51,14 @@ class Evidence(Model):
     alpha_share: float = Field(default=0.001, gt=0, lt=0.5)
     worse_than_baseline: Decimal = Field(default=Decimal("1.5"), ge=1, lt=50)
     floor_percent: Percent = Decimal(1)
-    history: Duration = timedelta(minutes=180)
+    history: Annotated[Duration, Field(le=timedelta(hours=24))] = timedelta(minutes=180)
 
 
 class SnsTarget(Model):
     """An SNS topic."""
 
     kind: Literal["sns"]
-    topic_arn: str
+    topic_arn: Arn
     on: tuple[Transition, ...] = ()
 
 
@@ -61,7 +66,7 @@ class WebhookTarget(Model):
     """An HTTP receiver. The address may be a secret, so it can be named by an environment variable."""
 
     kind: Literal["slack", "teams", "pagerduty", "webhook"]
-    url: str | None = None
+    url: HttpUrl | None = None
     url_env: str | None = None
     secret_env: str | None = None
     """Environment variable with the signing secret (webhook) or routing key (pagerduty)."""
@@ -98,6 +103,6 @@ class FlagSwitch(Model):
 class DeadMan(Model):
     """The one-time schedule that rolls back when every driver died (decision 0014)."""
 
-    role_arn: str
-    after: Duration = timedelta(minutes=15)
+    role_arn: Arn
+    after: Annotated[Duration, Field(ge=timedelta(minutes=2), le=timedelta(days=1))] = timedelta(minutes=15)
     group: str = "default"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from canary.core.plan.values import Model, parse_duration
 
 DEFAULT_WEIGHTS = (10, 25, 50)
+MOST_STEPS = 20
+"""More do not fit into the canary's record of 256 characters."""
 DEFAULT_GATES = ("errors", "latency")
 """The operations guide: error rate > 5 %, p95 > 2 s."""
 RULES: dict[str, dict[str, str | bool]] = {
@@ -36,15 +38,17 @@ class Growth(Model):
         """The weights in order; `up_to` itself is reached only if the rule hits it."""
         weight = self.start or (self.by if self.rule == "linear" else Decimal(1))
         weights: list[Decimal] = []
-        while weight <= self.up_to:
-            weights.append(weight)
+        while weight <= self.up_to and len(weights) <= MOST_STEPS:
+            weights.append(round(weight, 2))
             weight = weight + self.by if self.rule == "linear" else weight * self.factor
         return tuple(weights)
 
     @model_validator(mode="after")
     def _check(self) -> Growth:
         if not self.weights:
-            raise ValueError(f"no step: the first weight is above up_to = {self.up_to}")
+            raise ValueError(f"has no step: the first weight is above up_to = {self.up_to}")
+        if len(self.weights) > MOST_STEPS:
+            raise ValueError(f"has more than {MOST_STEPS} steps; let the weights grow faster")
         return self
 
 
@@ -73,7 +77,7 @@ def expand_steps(table: Mapping[str, object]) -> object:
     """Steps as a list of tables with weight and bake.
 
     Raises:
-        ValueError: both `steps` and `growth` are given.
+        ValueError: both `steps` and `growth` are given, or a pause before the first weight.
     """
     if "growth" in table and "steps" in table:
         raise ValueError("give either steps or growth")
@@ -81,8 +85,27 @@ def expand_steps(table: Mapping[str, object]) -> object:
     steps = growth.weights if growth else table.get("steps", DEFAULT_WEIGHTS)
     if not isinstance(steps, (list, tuple)):
         return steps
+    steps = _with_pauses(steps)
     bake = _default_bake(table, len(steps))
     return [{"bake": bake, **step} if isinstance(step, Mapping) else {"weight": step, "bake": bake} for step in steps]
+
+
+def _with_pauses(steps: Iterable[object]) -> list[object]:
+    """`{ pause = true }` between two weights belongs to the step before it.
+
+    Raises:
+        ValueError: a pause before the first weight.
+    """
+    merged: list[object] = []
+    for step in steps:
+        if isinstance(step, Mapping) and step.keys() == {"pause"}:
+            if not merged:
+                raise ValueError("steps must begin with a weight, not with a pause")
+            before = merged[-1]
+            merged[-1] = {**(before if isinstance(before, Mapping) else {"weight": before}), **step}
+        else:
+            merged.append(step)
+    return merged
 
 
 def expand_gates(gates: object) -> object:

@@ -10,13 +10,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canary.core.measurements import StreamKey
 from canary.core.plan.gates import EmfGate, ErrorsGate, Gate, Http5xxGate, LatencyGate, is_per_function
 from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Notification, Rules, Step
-from canary.core.plan.shorthand import Growth, expand_stage
+from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
 from canary.core.plan.values import Duration, FunctionRef, Model, format_duration
+from canary.errors import PlanError
 
 Policy = Literal["hold", "promote", "rollback"]
 SharedIncidentPolicy = Literal["hold", "rollback", "ignore"]
@@ -30,10 +31,10 @@ def _function(value: object) -> object:
 class StagePlan(Model):
     """One stage, with every default filled in. Every field is described in docs/canary/plan.md."""
 
-    name: str = ""
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
     functions: tuple[Annotated[FunctionRef, BeforeValidator(_function)], ...] = Field(min_length=1)
     order: tuple[tuple[str, ...], ...] = ()
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=MOST_STEPS)
     growth: Growth | None = None
     bake: Duration | None = None
     gates: dict[str, Gate]
@@ -42,28 +43,30 @@ class StagePlan(Model):
     watch_max: Duration = timedelta(minutes=30)
     min_bake: Duration = timedelta(minutes=5)
     post_bake: Duration = timedelta(minutes=5)
-    settle: Duration = timedelta(seconds=120)
-    tick: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(seconds=60)
+    settle: Annotated[Duration, Field(le=timedelta(hours=1))] = timedelta(seconds=120)
+    tick: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=15))] = timedelta(seconds=60)
     hold_max: Duration = timedelta(minutes=30)
 
     promote: Literal["auto", "manual"] = "auto"
     on_inconclusive: Policy = "hold"
     on_no_data: Policy = "hold"
+    on_unhealthy: Literal["rollback", "pause"] = "rollback"
+    """After the promotion an unhealthy version is rolled back with either."""
     unknown_after: Duration = timedelta(minutes=5)
     shared_incident: SharedIncidentPolicy = "hold"
     shared_incident_grace: Duration = timedelta(minutes=3)
     on_interrupt: OnInterrupt = "ask"
     hotfix: bool = False
 
-    harm_cap: int = Field(default=50, ge=0)
+    harm_cap: int = Field(default=50, ge=0, le=1_000_000)
 
     rules: Rules = Rules()
     evidence: Evidence = Evidence()
     notifications: tuple[Notification, ...] = ()
     flags_off: tuple[FlagSwitch, ...] = ()
     dead_man: DeadMan | None = None
-    region: str | None = None
-    account: str | None = None
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
+    account: str | None = Field(default=None, pattern=r"^\d{12}$")
 
     @model_validator(mode="before")
     @classmethod
@@ -81,15 +84,15 @@ class StagePlan(Model):
         keys = Counter(function.key for function in self.functions)
         ordered = Counter(key for group in self.order for key in group)
         if twice := sorted(key for key, count in (keys + ordered).items() if count > 2 or keys[key] > 1):
-            return f"{', '.join(twice)} is named twice"
-        if strangers := sorted(set(ordered) - set(keys)):
-            return f"order names {', '.join(strangers)}, but functions has only {', '.join(sorted(keys))}"
+            return f"{', '.join(twice)} is listed twice"
+        if unknown := sorted(set(ordered) - set(keys)):
+            return f"order lists {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
         return ""
 
     def _step_problem(self) -> str:
         weights = [step.weight for step in self.steps]
         if any(later <= earlier for earlier, later in itertools.pairwise(weights)):
-            return f"steps must grow: {', '.join(f'{weight:f}' for weight in weights)} does not"
+            return f"the weights of the steps must increase, but are {', '.join(f'{weight:f}' for weight in weights)}"
         if short := next((step for step in self.steps if step.bake < self.min_bake), None):
             return (
                 f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than min_bake = "
@@ -114,7 +117,7 @@ class StagePlan(Model):
     def _gate_problem(self) -> str:
         if any(isinstance(gate, (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)) for gate in self.gates.values()):
             return ""
-        return "no gate counts requests: without errors, latency, emf or http_5xx no step can be shown to be healthy"
+        return "no gate counts requests; a step can be healthy only with an errors, latency, emf or http_5xx gate"
 
     @property
     def groups(self) -> tuple[tuple[FunctionRef, ...], ...]:
@@ -155,9 +158,15 @@ class StagePlan(Model):
 
         Args:
             weights: at least one, above 0 and below 100, growing.
+
+        Raises:
+            PlanError: a weight is out of range or finer than 0.01 %.
         """
-        bake = self.total_bake / len(weights)
-        steps = tuple(Step(weight=weight, bake=bake) for weight in weights)
+        bake = max(timedelta(minutes=1), self.total_bake / len(weights))
+        try:
+            steps = tuple(Step(weight=weight, bake=bake) for weight in weights)
+        except ValidationError as error:
+            raise PlanError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
         return self.model_copy(update={"steps": steps})
 
     def function(self, key: str) -> FunctionRef:

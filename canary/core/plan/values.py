@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?")
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+LONGEST = timedelta(days=30)
+"""No canary lives that long; whatever is longer is a slip."""
 
 Invoked = Literal["sync", "async", "queue"]
 
@@ -19,25 +33,27 @@ Invoked = Literal["sync", "async", "queue"]
 class Model(BaseModel):
     """Base of every plan table: unknown fields are refused, values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False, allow_inf_nan=False)
 
 
 def parse_duration(value: object) -> object:
-    """Read "10m", "90s", "1h30m" or "500ms"; hand everything but text on to pydantic.
+    """Read "10m", "90s", "1h30m" or "500ms"; pass everything but text on to pydantic.
 
     Raises:
-        ValueError: text that is no duration, or a bare number (of what?).
+        ValueError: text that is not a duration or too long a one, or a number without a unit.
     """
     if isinstance(value, (int, float, Decimal)):
-        raise ValueError(f'a duration needs a unit: "{value}s" or "{value}m"')  # noqa: TRY004 -- pydantic reports ValueError
+        raise ValueError(f'a duration needs a unit, such as "{value}s" or "{value}m"')  # noqa: TRY004 -- pydantic reports ValueError
     if not isinstance(value, str):
         return value
     text = value.strip()
     match = _DURATION.fullmatch(text)
     if not text or match is None:
-        raise ValueError(f'"{value}" is no duration: write "90s", "10m", "1h30m" or "500ms"')
+        raise ValueError(f'"{value[:60]}" is not a valid duration; use for example "90s", "10m", "1h30m" or "500ms"')
     hours, minutes, seconds, milliseconds = (float(part) if part else 0.0 for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+    if (total_s := hours * 3600 + minutes * 60 + seconds + milliseconds / 1000) > LONGEST.total_seconds():
+        raise ValueError(f'"{value[:60]}" is too long; a duration is at most 720h')
+    return timedelta(seconds=total_s)
 
 
 def format_duration(value: timedelta) -> str:
@@ -48,6 +64,39 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def _http_url(value: str) -> str:
+    try:
+        _HTTP_URL.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Input should be a valid URL, ").removeprefix("URL ")
+        raise ValueError(f"must be a URL such as https://example.com/health: {reason}") from None
+    return value
+
+
+def _json(value: object) -> object:
+    """What TOML reads as a Decimal is a number in JSON; what JSON doesn't have is refused.
+
+    Raises:
+        ValueError: a date, a time or a number that isn't finite.
+    """
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"JSON has no number {value}")
+        return float(value)
+    if isinstance(value, date | time):
+        raise ValueError(f'JSON has no dates; write "{value}" in quotes')  # noqa: TRY004 -- pydantic reports ValueError
+    return value
+
+
+_HTTP_URL: TypeAdapter[object] = TypeAdapter(AnyHttpUrl)
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+"""The text as it is written; pydantic's own type would change it."""
+JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
+Arn = Annotated[str, Field(pattern=r"^arn:[a-z0-9-]+:[a-z0-9-]+:")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 Percent = Annotated[Decimal, Field(ge=0, le=100)]
 LimitPercent = Annotated[Decimal, Field(gt=Decimal("0.0117"), lt=Decimal("97.6"))]
@@ -77,7 +126,9 @@ class FunctionRef:
     def __post_init__(self) -> None:
         named = self.function and not self.function.endswith(":function")
         if not named or _ALIAS.fullmatch(self.alias) is None or self.alias.isdigit():
-            raise ValueError(f'"{self.key}" needs a function and an alias, as in "api:live"; no version, no $LATEST')
+            raise ValueError(
+                f'"{self.key}" must be a function and an alias, such as "api:live", not a version or $LATEST'
+            )
 
     @classmethod
     def parse(cls, text: str, invoked: Invoked = "sync") -> FunctionRef:

@@ -225,3 +225,30 @@ def test_decide_judges_and_then_concludes() -> None:
     assert isinstance(judged, Judged)
     assert judged.judgement is judgement
     assert judgement.verdict is Verdict.NO_DATA
+
+
+def test_a_pause_of_the_plan_waits_for_resume_and_then_advances() -> None:
+    steps = [{"weight": 10, "bake": 10 * MINUTE, "pause": True}, {"weight": 50, "bake": 10 * MINUTE}]
+    paused = conclude(canary(stage=stage_of("api:live", "worker:live", steps=steps)), HEALTHY, after(6)).state
+    assert (paused.phase, paused.weight_bp) == (Phase.PAUSED, 1000)
+    assert paused.why.startswith("the plan pauses after 10 %: waiting for `canary resume staging`")
+    assert conclude(paused, HEALTHY, after(60)).state.phase is Phase.PAUSED
+    resumed = request(paused, Signal.RESUME, "go", after(61)).state
+    onward = conclude(resumed, HEALTHY, after(62)).state
+    assert (onward.phase, onward.weight_bp) == (Phase.BAKING, 5000)
+
+
+@pytest.mark.parametrize("phase", [Phase.BAKING, Phase.HOLDING, Phase.INCONCLUSIVE])
+def test_on_unhealthy_pause_keeps_the_weight_and_waits_for_a_person(phase: Phase) -> None:
+    stage = stage_of("api:live", "worker:live", on_unhealthy="pause")
+    paused = conclude(canary(phase, stage=stage), UNHEALTHY, after(3)).state
+    assert (paused.phase, paused.weight_bp) == (Phase.PAUSED, 1000)
+    assert paused.why == 'on_unhealthy = "pause": waiting for `canary rollback staging`; it is unhealthy'
+    assert conclude(paused, UNHEALTHY, after(4)).state == paused
+    assert request(paused, Signal.ROLLBACK, "no", after(5)).state.phase is Phase.ROLLING_BACK
+
+
+def test_on_unhealthy_pause_still_rolls_back_a_promoted_version() -> None:
+    stage = stage_of("api:live", "worker:live", on_unhealthy="pause")
+    state = conclude(canary(Phase.POST_BAKE, 1000, 10_000, stage=stage), UNHEALTHY, after(12)).state
+    assert state.phase is Phase.ROLLING_BACK

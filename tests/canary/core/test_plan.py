@@ -187,7 +187,7 @@ def test_a_function_says_how_it_is_invoked() -> None:
     "text", ["api", ":live", "api:3", "api:$LATEST", "arn:aws:lambda:eu-west-1:1:function:api", "api:"]
 )
 def test_only_an_alias_can_be_shifted(text: str) -> None:
-    assert "needs a function and an alias" in fault("", functions=f'["{text}"]')
+    assert "must be a function and an alias" in fault("", functions=f'["{text}"]')
 
 
 def test_other_weights_keep_the_watch() -> None:
@@ -265,3 +265,9 @@ def test_gates_join_the_default_ones_or_take_them_out() -> None:
     p99 = plan.gates["p99"]
     assert isinstance(p99, LatencyGate)
     assert p99.limit_ratio == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("weight", ["0.004", "0", "100", "-1"])
+def test_a_weight_of_a_release_that_a_plan_could_not_have_is_a_plan_error(weight: str) -> None:
+    with pytest.raises(PlanError, match="a weight must be"):
+        stage().with_steps([Decimal(weight)])
