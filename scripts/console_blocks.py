@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from flagkit import Flags
 from flagkit.testing import VirtualClock
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +86,11 @@ def executed(text: str) -> str:
         return "```console\n" + "".join(lines) + "```"
 
     with empty_directory():
-        return BLOCK.sub(replaced, text)
+        page = BLOCK.sub(replaced, text)
+        for value in namespace.values():
+            if isinstance(value, Flags):  # its thread would look for the file when the directory is gone
+                value.close()
+    return page
 
 
 def main(arguments: list[str]) -> int:
