@@ -117,12 +117,12 @@ def _ask(question: str) -> str:
 
 
 def source_url(word: str | None, *, may_create: bool = False) -> str:
-    """The address to read: the one given, $FLAGKIT_SOURCE, or `flags.json` if it is here.
+    """Return the source to read: the given one, $FLAGKIT_SOURCE, or `flags.json` if it exists.
 
-    A word that names a file is that file. With `may_create` it is `flags.json` even if it isn't here yet.
+    The grammar is that of `Flags.connect`. With `may_create` it is `flags.json` even if that doesn't exist yet.
 
     Raises:
-        SourceUrlError: there is none.
+        SourceUrlError: no source is given, or it is a directory.
     """
     if word is None:
         word = os.environ.get("FLAGKIT_SOURCE") or (DEFAULT_FILE if Path(DEFAULT_FILE).exists() else None)
@@ -135,7 +135,7 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
         )
     if _is_place(word) and Path(word.removeprefix("file:")).is_dir():
         raise SourceUrlError(f"{word} is a directory", hint="Name a file, e.g. flags.json.")
-    return f"file:{word}" if ":" not in word or Path(word).exists() else word
+    return word if ":" in word else f"file:{word}"
 
 
 def _is_place(word: str) -> bool:

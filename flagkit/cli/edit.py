@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -111,7 +112,7 @@ def target(
 
     Example: flagkit target new_checkout --user 42 --group beta
     """
-    if not (user or group or segment):
+    if not (listed(user) or listed(group) or listed(segment)):
         raise UsageError(
             "Missing option --user, --group or --segment.", hint="Name at least one user, group or segment."
         )
@@ -119,9 +120,9 @@ def target(
         lambda current: admin.edits.target(
             current.document,
             key,
-            users=user or (),
-            groups=group or (),
-            segments=segment or (),
+            users=listed(user),
+            groups=listed(group),
+            segments=listed(segment),
             variant=variant,
             remove=remove,
         )
@@ -284,7 +285,7 @@ def segment_put(
     rule = read_limit(where) or None
     return Change(
         lambda current: admin.edits.put_segment(
-            current.document, name, users=user or (), groups=group or (), where=rule
+            current.document, name, users=listed(user), groups=listed(group), where=rule
         )
     )
 
@@ -293,7 +294,7 @@ def segment_put(
 def segment_add(name: SegmentName, user: options.Users = None, group: options.Groups = None) -> Change:
     """Add users or groups to a segment."""
     return Change(
-        lambda current: admin.edits.change_segment(current.document, name, users=user or (), groups=group or ())
+        lambda current: admin.edits.change_segment(current.document, name, users=listed(user), groups=listed(group))
     )
 
 
@@ -302,7 +303,7 @@ def segment_remove(name: SegmentName, user: options.Users = None, group: options
     """Remove users or groups from a segment."""
     return Change(
         lambda current: admin.edits.change_segment(
-            current.document, name, users=user or (), groups=group or (), remove=True
+            current.document, name, users=listed(user), groups=listed(group), remove=True
         )
     )
 
@@ -329,6 +330,12 @@ def read_limit(where: str | None) -> str | None:
     from flagkit.admin.where import read_where
 
     return read_where(where) if where else where
+
+
+def listed(given: list[str] | None) -> tuple[str, ...]:
+    """Names as given, and those of a list with commas: `--user 42,44`; quotes keep a comma: `--user '"a,b"'`."""
+    rows = csv.reader(given or (), skipinitialspace=True)
+    return tuple(name.strip() for row in rows for name in row if name.strip())
 
 
 def pairs(given: list[str] | tuple[str, ...], example: str) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from flagkit.core.evaluation import Evaluation
     from flagkit.core.snapshot import Snapshot
 
-ID_COLUMNS = ("userId", "user_id", "user", "id")
+ID_COLUMNS = frozenset({"userid", "user", "id"})  # in any spelling: userId, user_id, "User ID"
 HIDDEN = "flagkit-segments"  # where flagkit.admin keeps segments that no flag names; no flag for people
 
 RuleContext = Annotated[
@@ -330,7 +331,7 @@ class Moved:
 
 
 def read_users(path: Path) -> list[User]:
-    """Reads users: CSV with a column `userId` and columns for the context, or one id in each line.
+    """Read users and say how many: CSV with a column `userId` and columns for the context, or one id in each line.
 
     Raises:
         UsageError: it can't be read, or there is no column with ids.
@@ -338,17 +339,26 @@ def read_users(path: Path) -> list[User]:
     lines = [line for line in read_text(path).splitlines() if line.strip()]
     if not lines:
         raise UsageError(f"there are no users in {path}")
-    head = next(csv.reader(lines[:1]))
-    column = next((name for name in ID_COLUMNS if name in head), None)
-    if column is None and len(head) == 1:
-        return [User(line.strip(), {}) for line in lines]
-    if column is None:
-        raise UsageError(f"{path} has no column userId, only {', '.join(head)}", hint="Name the column of ids userId.")
-    rows = csv.DictReader(lines)
-    return [
-        User(row[column] or "", {name: value for name, value in row.items() if name and name != column and value})
-        for row in rows
-    ]
+    delimiter = next((sign for sign in ",;\t|" if sign in lines[0]), ",")
+    head = [name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter))]
+    column = next((index for index, name in enumerate(head) if re.sub(r"[^a-z]", "", name.lower()) in ID_COLUMNS), None)
+    if column is None and len(head) > 1:
+        raise UsageError(
+            f"{path} has no column userId; its columns are {', '.join(head)}",
+            hint="Name the column with the user ids userId.",
+        )
+    rows = list(csv.reader(lines if column is None else lines[1:], delimiter=delimiter))
+    users = [_user(head, column or 0, row) if column is not None else User(row[0].strip(), {}) for row in rows if row]
+    context = [name for index, name in enumerate(head) if index != column] if column is not None else []
+    about = f", with context {', '.join(context)}" if context else ""
+    say(f"{len(users)} users in {path}{about}")
+    return users
+
+
+def _user(head: list[str], column: int, row: list[str]) -> User:
+    values = dict(zip(head, (value.strip() for value in row), strict=False))
+    user_id = values.pop(head[column], "")
+    return User(user_id, {name: value for name, value in values.items() if name and value})
 
 
 def distribution(

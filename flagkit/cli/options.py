@@ -40,8 +40,13 @@ VersionNumber = Annotated[
     int | None,
     Option("--version", metavar="N", min=1, help="Show this saved version."),
 ]
-Users = Annotated[list[str] | None, Option("--user", "-u", metavar="ID", help="A user id. Repeat for more.")]
-Groups = Annotated[list[str] | None, Option("--group", "-g", metavar="NAME", help="A group of users. Repeat for more.")]
+Users = Annotated[
+    list[str] | None, Option("--user", "-u", metavar="ID", help="A user id, or several with commas. May be repeated.")
+]
+Groups = Annotated[
+    list[str] | None,
+    Option("--group", "-g", metavar="NAME", help="A group of users, or several with commas. May be repeated."),
+]
 By = Annotated[
     str | None, Option("--by", metavar="NAME", help="The context key that users are bucketed by. Default: userId.")
 ]

@@ -69,14 +69,16 @@ class SourceUrl:
 
 
 def parse(url: str) -> SourceUrl:
-    """Parse a source URL.
+    """Parse a source URL; a text without a scheme is the path of a file.
 
     Raises:
         SourceUrlError: it is not valid.
     """
     scheme, colon, rest = url.strip().partition(":")
-    if not (colon and rest) and scheme != "static":
-        raise _invalid(url, "it has no scheme such as file: or appconfig:")
+    if scheme and (not colon or len(scheme) == 1):  # a path; C: is a drive of Windows
+        return SourceUrl("file", url.strip())
+    if not rest and scheme != "static":
+        raise _invalid(url, "it is empty" if not scheme else f"nothing follows {scheme}:")
     if scheme in {"file", "static"}:  # paths and JSON can contain question marks
         return SourceUrl(scheme, rest)
     rest, _, query = rest.partition("?")

@@ -200,3 +200,17 @@ def test_what_is_protected_is_production_or_what_the_variable_says(
         monkeypatch.setenv("FLAGKIT_PROTECTED", patterns)
     names = {"prod", "Production", "live-eu", "staging", "qa1", "dev", "test"}
     assert {name for name in names if is_protected(name)} == protects
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--user", "42,44"), ["42", "44"]),
+        (("--user", "42", "--user", "44, 45"), ["42", "44", "45"]),
+        (("--user", '"Doe, Jane",7'), ["Doe, Jane", "7"]),
+    ],
+)
+def test_users_may_be_listed_with_commas(on_file, given: tuple[str, ...], named: list[str]) -> None:
+    on_file.good("target", "plain", *given)
+    rule = on_file.flag("plain")["variants"][0]["rule"]
+    assert all(f'"{name}"' in rule for name in named), rule

@@ -168,6 +168,25 @@ def test_one_user_or_many_not_both(on_file) -> None:
     assert on_file("explain", "plain", "--user", "1", "--users", "u.csv").code == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "users", "context"),
+    [
+        ("1\n2\n", 2, ""),
+        ("userId,country\n1,US\n2,DE\n", 2, ", with context country"),
+        ("User ID;country\n1;US\n2;DE\n", 2, ", with context country"),
+        ("user_id\tcountry\tplan\n1\tUS\tpro\n", 1, ", with context country, plan"),
+        ('userId,name\n1,"a, b"\n', 1, ", with context name"),
+    ],
+)
+def test_a_file_of_users_is_read_in_every_usual_form_and_echoed(
+    on_file, tmp_path: Path, text: str, users: int, context: str
+) -> None:
+    (tmp_path / "u.csv").write_text(text)
+    done = on_file.good("explain", "new_flow", "--users", "u.csv", "--json")
+    assert done.json["users"] == users
+    assert done.err == f"{users} users in u.csv{context}\n"
+
+
 def test_what_if_names_who_would_get_another_answer(terminal, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("userId,country\n" + "".join(f"{user},US\n" for user in range(400)))
     draft = json.loads(json.dumps(DRAFT))

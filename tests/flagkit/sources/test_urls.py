@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flagkit import Flags
+from flagkit.cli.context import source_url
 from flagkit.errors import SourceUrlError
 from flagkit.sources import connect
+from flagkit.sources.urls import parse
 
 
 def test_paths_may_be_relative_absolute_and_hold_anything(tmp_path, monkeypatch):
@@ -15,6 +18,17 @@ def test_paths_may_be_relative_absolute_and_hold_anything(tmp_path, monkeypatch)
     assert connect("file:a b?c.json").fetch().content == b"{}"
     assert connect(f"file:{odd}").fetch().content == b"{}"
     assert connect(f"file://{odd}").fetch().content == b"{}"
+
+
+def test_a_text_without_a_scheme_is_a_file_for_clients_and_commands_alike(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flags.json").write_text('{"version": "1", "values": {"a": {"enabled": true}}}')
+    assert parse("flags.json") == parse("file:flags.json")
+    assert parse(r"C:\flags.json").scheme == "file"
+    monkeypatch.setenv("FLAGKIT_SOURCE", "flags.json")
+    with Flags.connect() as flags:
+        assert flags.is_enabled("a")
+    assert source_url(None) == "file:flags.json"
 
 
 def test_names_are_percent_decoded_and_options_are_read(aws):
@@ -30,7 +44,7 @@ def test_a_static_address_holds_the_document():
 
 @pytest.mark.parametrize(
     "url",
-    ["", "flags.json", "file:", "ftp://x/y", "appconfig://only/two", "appconfig://a//c", "appconfig://a/b/c/d", "s3:x"],
+    ["", "file:", "ftp://x/y", "appconfig://only/two", "appconfig://a//c", "appconfig://a/b/c/d", "s3:x"],
 )
 def test_what_can_not_be_read_is_refused_with_the_forms_that_exist(url):
     with pytest.raises(SourceUrlError) as caught:
