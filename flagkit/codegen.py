@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import (
     ArrayConstraints,
     AttributeDefinition,
@@ -84,7 +85,7 @@ def generate(document: FlagDocument, *, module_name: str) -> str:
     """
     writer = _Writer(_class_name(module_name))
     taken: set[str] = set()
-    for key in sorted({*document.flags, *document.values}):
+    for key in sorted({*document.flags, *document.values} - INTERNAL_FLAGS):
         definition = document.flags.get(key, FlagDeclaration())
         writer.flag(key, _unique(_identifier(key), taken), definition, document.values.get(key, FlagValue()))
     return writer.text(module_name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument, FlagValue, reduce
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
@@ -34,13 +34,11 @@ def export_agent_local(
         profile: the name that clients ask for.
         profile_type: `feature_flags` to let the Agent evaluate (as Ion text if a flag has variants, otherwise as the
             JSON that it answers with); `freeform` to get the document itself through it.
-
-    Since 0.1.
     """
     name = f"{application}:{environment}:{profile}"
     if profile_type == "freeform":
         return {f"{name}.json": document.to_json()}
-    values = {key: value for key, value in sorted(document.values.items()) if key != SEGMENTS_FLAG}
+    values = {key: value for key, value in sorted(document.values.items()) if key not in INTERNAL_FLAGS}
     if not any(value.variants for value in values.values()):
         answer = {key: entry for key, entry in reduce(document).items() if key in values}
         return {f"{name}.json": (json.dumps(answer, ensure_ascii=False, indent=2) + "\n").encode()}

@@ -1,26 +1,50 @@
-"""For whom an edit changes something, in sentences for people. Pure, exact where percentages decide, honest elsewhere.
+"""Who gets a flag, whether it is on, and for whom an edit changes something: models first, sentences from them. Pure.
 
-Only shares are computed: who is in a segment, a country or a schedule isn't known here, and the sentence says so.
+Only shares are computed: who is in a segment or a country isn't known here, and the sentence says so.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from flagkit.admin.where import say_where
-from flagkit.authoring import FlagSource, VariantSource, flag_movement, show_percent
-from flagkit.authoring.ranges import STEPS
+from flagkit.authoring import FlagSource, VariantSource, decompile, flag_movement
+from flagkit.authoring.ranges import STEPS, show_percent
 from flagkit.core.documents import FlagDocument
 
-State: TypeAlias = "tuple[FlagSource | None, bool]"
-"""A flag and whether a guard switches it off."""
+State: TypeAlias = Literal["off", "on", "partial", "scheduled", "ended"]
 
 _SHOWN = 3
-_UNKNOWN = "how many users that concerns can't be computed from percentages; try it on a list of users"
+_UNKNOWN = "How many users this affects can't be computed from percentages; try it on a list of users."
+
+
+@dataclass(frozen=True, slots=True)
+class FlagStatus:
+    """Whether a flag is on, and who gets it. The two are independent.
+
+    Attributes:
+        state: `off`: switched off. `scheduled`: on, but not open yet. `ended`: on, but not open any more. `on`: all
+            users get it, or a variant of it that is on. `partial`: on for a part of the users.
+        audience: who gets it while it is on, e.g. `25 % of users and user 42`.
+        percent: the share of the users in percent, if one number says it.
+        opens: from when on it is open, if a schedule says so.
+        closes: until when it is open, if a schedule says so.
+    """
+
+    state: State
+    audience: str
+    percent: Decimal | None = None
+    opens: dt.datetime | None = None
+    closes: dt.datetime | None = None
+
+    def to_text(self) -> str:
+        """Return the state in a word, or as the percentage of a flag that is partly on."""
+        return f"{self.percent} %" if self.state == "partial" and self.percent is not None else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +53,12 @@ class _Reach:
 
     Attributes:
         steps: the share in steps of 0.0001 %; None where a ramp or rule decides.
-        draw: what the share is drawn with.
+        bucketing: seed and context key that users are bucketed by.
         conditions: what else must hold, in words.
     """
 
     steps: int | None
-    draw: tuple[str | None, str]
+    bucketing: tuple[str | None, str]
     conditions: tuple[str, ...]
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -45,88 +69,133 @@ class _Reach:
         return (("user", self.users), ("group", self.groups), ("segment", self.segments))
 
     @property
-    def is_nobody(self) -> bool:
-        return self.steps == 0 and not (self.users or self.groups or self.segments)
-
-    @property
     def is_everybody(self) -> bool:
         return self.steps == STEPS and not self.conditions
 
 
-def audience(before: State, after: State, documents: tuple[FlagDocument, FlagDocument], key: str) -> tuple[str, ...]:
-    """Return for whom a flag's answer changes, in sentences; empty if only words for people changed.
-
-    Args:
-        before: the flag as it was.
-        after: the flag as it will be.
-        documents: both documents, for the ranges of variants.
-        key: the flag.
-    """
-    old, new = before[0], after[0]
-    if new is None:
-        return (f"it was for {who(before)}; from now on the code's default is served",)
-    if old is None:
-        return (f"for {who(after)}",)
-    if _serving(old) == _serving(new) and before[1] == after[1]:
-        return ()
-    if before[1] != after[1] or _is_off(before) != _is_off(after):
-        return (f"{who(before)} → {who(after)}",)
-    if _is_off(after):
-        return ("nobody notices: it is off",)
-    one, two = _single(old), _single(new)
-    if one is not None and two is not None:
-        sentences = tuple(_compared(one, two))
-        return sentences or ("who gets it stays the same",)
-    return tuple(_variants(old, new, documents, key))
+def statuses(document: FlagDocument, *, now: dt.datetime) -> dict[str, FlagStatus]:
+    """Return state and audience of every flag of a document, by key."""
+    return {key: status_of(flag, now=now) for key, flag in decompile(document).flags.items()}
 
 
-def who(state: State) -> str:
-    """Return who gets a flag, e.g. `25 % of users and 1 user by name`."""
-    flag, off = state
-    if flag is None:
-        return "nobody"
-    if off or _is_off(state):
-        return "nobody (off)"
+def status_of(flag: FlagSource, *, now: dt.datetime) -> FlagStatus:
+    """Return state and audience of a flag."""
+    reach = _single(flag)
+    steps = flag.percent if reach is None else reach.steps
+    state: State = "on" if _is_for_all(flag, reach) else "partial"
+    if flag.is_off:
+        state = "off"
+    elif flag.starts is not None and now < flag.starts:
+        state = "scheduled"
+    elif flag.ends is not None and flag.ends <= now:
+        state = "ended"
+    percent = None if steps is None else show_percent(steps)
+    return FlagStatus(state, audience_of(flag), percent, flag.starts, flag.ends)
+
+
+def audience_of(flag: FlagSource) -> str:
+    """Return who gets a flag while it is on, e.g. `25 % of users and user 42`."""
     reach = _single(flag)
     if reach is not None:
-        return _reach_text(reach)
+        return _reach_text(reach, _window(flag))
     parts: list[str] = []
     for variant in flag.variants[:-1]:
         share = _weight(variant)
-        shown = f"{show_percent(share)} %" if share is not None else "by rule" if variant.rule else "by list"
+        lists = " and ".join(_named(kind, values) for kind, values in _lists(variant) if values)
+        shown = f"{show_percent(share)} %" if share is not None else "by rule" if variant.rule else lists or "the rest"
         parts.append(f"{variant.name} {shown}")
-    parts.append(f"{flag.variants[-1].name} the rest")
-    conditions = _conditions(flag)
+    parts.append(f"{flag.variants[-1].name} for the rest")
     taking_part = f" of {show_percent(flag.percent)} % who take part" if flag.percent is not None else ""
-    return ", ".join(parts) + taking_part + _when(conditions)
+    return ", ".join(parts) + taking_part + _when([*_window(flag), *_conditions(flag)])
 
 
-def _is_off(state: State) -> bool:
-    flag, off = state
-    if flag is None or off:
-        return True
-    if flag.variants:
-        return not any(variant.enabled for variant in flag.variants)
+def effects(
+    before: FlagSource | None,
+    after: FlagSource | None,
+    documents: tuple[FlagDocument, FlagDocument],
+    key: str,
+    *,
+    now: dt.datetime | None = None,
+) -> tuple[str, ...]:
+    """Return for whom a flag's answer changes, in sentences; empty if only texts for people changed.
+
+    Args:
+        before: the flag as it was; None for a new one.
+        after: the flag as it will be; None for a deleted one.
+        documents: both documents, for the ranges of variants.
+        key: the flag.
+        now: the present, to say who loses or gets the flag now by its schedule.
+    """
+    if after is None:
+        lost = before is not None and not before.is_off
+        who = f"{_subject(before)} lose it" if lost and before is not None else "The flag is off"
+        return (f"{who}. Code that asks for it gets its own default.",)
+    if before is None:
+        return ("The flag is off." if after.is_off else _gained(after),)
+    if _served(before) == _served(after):
+        return ()
+    if before.is_off and after.is_off:
+        return ("No effect while the flag is off.",)
+    if after.is_off:
+        return (f"{_subject(before)} lose it.",)
+    if before.is_off:
+        return (_gained(after),)
+    return tuple(_changed(before, after, documents, key, now)) or ("The same users get it.",)
+
+
+def _changed(
+    old: FlagSource, new: FlagSource, documents: tuple[FlagDocument, FlagDocument], key: str, now: dt.datetime | None
+) -> Iterator[str]:
+    if (old.starts, old.ends) != (new.starts, new.ends):
+        yield _rescheduled(old, new, now)
+    one, two = _single(old), _single(new)
+    if one is not None and two is not None:
+        yield from _shares(one, two)
+        yield from _listed(one, two)
+    else:
+        yield from _variants(old, new, documents, key)
+    yield from _values(old, new)
+
+
+def _gained(flag: FlagSource) -> str:
     reach = _single(flag)
-    return reach is not None and reach.is_nobody
+    return f"{_subject(flag)} get it." if reach is not None else f"Users get it: {audience_of(flag)}."
 
 
-def _serving(flag: FlagSource) -> FlagSource:
-    return flag.model_copy(update={"name": None, "description": None, "deprecated": None, "attributes": {}})
+def _subject(flag: FlagSource) -> str:
+    text = audience_of(flag)
+    return text[0].upper() + text[1:]
+
+
+def _is_for_all(flag: FlagSource, reach: _Reach | None) -> bool:
+    if reach is not None:
+        return reach.is_everybody
+    *ruled, default = flag.variants
+    if default.enabled:
+        return all(variant.enabled for variant in ruled)
+    shared = [variant for variant in ruled if variant.enabled and variant.rule is None]
+    total = sum(_weight(variant) or 0 for variant in shared)
+    limited = bool(_conditions(flag)) or flag.percent not in {None, STEPS}
+    return total == STEPS and not limited and all(variant.enabled for variant in ruled)
+
+
+def _served(flag: FlagSource) -> FlagSource:
+    texts: dict[str, object] = {"name": None, "description": None, "deprecated": None, "attributes": {}}
+    return flag.model_copy(update={**texts, "enabled": not flag.is_off})
 
 
 def _single(flag: FlagSource) -> _Reach | None:
-    """Return who a flag is on for, if there is only on and off."""
+    """Return who a flag is for, if there is only on and off."""
     conditions = _conditions(flag)
-    draw = (flag.seed, flag.by)
+    bucketing = (flag.seed, flag.by)
     if not flag.variants:
-        if not flag.is_targeted or flag.enabled is False:
-            return _Reach(STEPS if flag.enabled else 0, draw, ())
+        if not flag.is_targeted:
+            return _Reach(STEPS, bucketing, ())
         steps = flag.percent
         if steps is None:
             listed_only = not flag.is_empty and not flag.has_share
             steps = None if flag.ramp else 0 if listed_only else STEPS
-        return _Reach(steps, draw, conditions, flag.users, flag.groups, flag.segments)
+        return _Reach(steps, bucketing, conditions, flag.users, flag.groups, flag.segments)
     if len(flag.variants) != 2:
         return None
     on, off = flag.variants
@@ -135,7 +204,7 @@ def _single(flag: FlagSource) -> _Reach | None:
     steps = _weight(on)
     if steps is None:
         steps = STEPS if on.is_empty else 0
-    return _Reach(steps, draw, conditions, on.users, on.groups, on.segments)
+    return _Reach(steps, bucketing, conditions, on.users, on.groups, on.segments)
 
 
 def _weight(variant: VariantSource) -> int | None:
@@ -144,14 +213,19 @@ def _weight(variant: VariantSource) -> int | None:
     return variant.weight
 
 
+def _lists(variant: VariantSource) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (("user", variant.users), ("group", variant.groups), ("segment", variant.segments))
+
+
+def _window(flag: FlagSource) -> tuple[str, ...]:
+    found = [] if flag.starts is None else [f"from {_at(flag.starts)}"]
+    return (*found, f"until {_at(flag.ends)}") if flag.ends is not None else tuple(found)
+
+
 def _conditions(flag: FlagSource) -> tuple[str, ...]:
     found: list[str] = []
     if flag.requires:
         found.append(f"{', '.join(flag.requires)} on")
-    if flag.starts is not None:
-        found.append(f"from {flag.starts:%Y-%m-%d %H:%M} UTC")
-    if flag.ends is not None:
-        found.append(f"until {flag.ends:%Y-%m-%d %H:%M} UTC")
     if flag.among:
         found.append(f"in segment {' or '.join(flag.among)}")
     if flag.where is not None:
@@ -161,25 +235,28 @@ def _conditions(flag: FlagSource) -> tuple[str, ...]:
     if flag.layer is not None:
         found.append(f"in their part of layer {flag.layer.name}")
     if flag.ramp:
-        steps = ", ".join(f"{show_percent(step.percent)} % from {step.at:%Y-%m-%d %H:%M} UTC" for step in flag.ramp)
+        steps = ", ".join(f"{show_percent(step.percent)} % from {_at(step.at)}" for step in flag.ramp)
         found.append(f"by ramp: {steps}")
     return tuple(found)
 
 
-def _reach_text(reach: _Reach) -> str:
+def _at(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _reach_text(reach: _Reach, window: tuple[str, ...] = ()) -> str:
     parts: list[str] = []
+    listed = [_named(kind, values) for kind, values in reach.lists if values]
     if reach.steps is None:
         parts.append("a growing share of users")
     elif reach.steps == STEPS:
-        parts.append("everybody")
-    elif reach.steps:
+        parts.append("all users")
+    elif reach.steps or not listed:
         parts.append(f"{show_percent(reach.steps)} % of users")
     if parts:
-        parts[0] += _when(reach.conditions)
-    for name, values in reach.lists:
-        if values:
-            parts.append(_named(name, values))
-    return " and ".join(parts) or "nobody"
+        parts[0] += _when([*window, *reach.conditions])
+        window = ()
+    return " and ".join([*parts, *listed]) + _when(window)
 
 
 def _when(conditions: Sequence[str]) -> str:
@@ -187,35 +264,41 @@ def _when(conditions: Sequence[str]) -> str:
 
 
 def _named(kind: str, values: Sequence[str]) -> str:
-    if len(values) <= _SHOWN:
-        return f"{kind} {', '.join(values)}"
-    return f"{len(values)} {kind}s by name"
+    if len(values) > _SHOWN:
+        return f"{len(values)} {kind}s by name"
+    return f"{kind if len(values) == 1 else f'{kind}s'} {', '.join(values)}"
 
 
-def _compared(old: _Reach, new: _Reach) -> Iterator[str]:
-    yield from _shares(old, new)
+def _listed(old: _Reach, new: _Reach) -> Iterator[str]:
     for (kind, before), (_, after) in zip(old.lists, new.lists, strict=True):
         added = [value for value in after if value not in before]
         removed = [value for value in before if value not in after]
         if added:
-            yield f"{_named(kind, added)} {'is' if len(added) == 1 else 'are'} added"
+            yield _sentence(f"{_named(kind, added)} now {'gets' if len(added) == 1 else 'get'} it")
         if removed:
-            yield f"{_named(kind, removed)} {'is' if len(removed) == 1 else 'are'} removed from the list"
+            yield _sentence(f"{_named(kind, removed)} no longer {'gets' if len(removed) == 1 else 'get'} it by name")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
 
 
 def _shares(old: _Reach, new: _Reach) -> Iterator[str]:
-    if (old.steps, old.conditions) == (new.steps, new.conditions) and (old.draw == new.draw or old.steps in {0, STEPS}):
+    same_buckets = old.bucketing == new.bucketing or old.steps in {0, STEPS}
+    if (old.steps, old.conditions) == (new.steps, new.conditions) and same_buckets:
         return
+    shares = [replace(reach, users=(), groups=(), segments=()) for reach in (old, new)]
+    change = " → ".join(_reach_text(reach) for reach in shares)
     if old.steps is None or new.steps is None:
-        yield f"{_reach_text(old)} → {_reach_text(new)}; {_UNKNOWN}"
+        yield f"{_sentence(change)} {_UNKNOWN}"
     elif old.conditions == new.conditions:
         yield _resized(old, new)
     elif old.steps == 0 or new.is_everybody:
-        yield f"{_reach_text(old)} → {_reach_text(new)}; nobody is removed"
+        yield _sentence(f"{change}: no user loses it")
     elif new.steps == 0 or old.is_everybody:
-        yield f"{_reach_text(old)} → {_reach_text(new)}; nobody is added"
+        yield _sentence(f"{change}: no other user gets it")
     else:
-        yield f"{_reach_text(old)} → {_reach_text(new)}; {_UNKNOWN}"
+        yield f"{_sentence(change)} {_UNKNOWN}"
 
 
 def _resized(old: _Reach, new: _Reach) -> str:
@@ -223,14 +306,33 @@ def _resized(old: _Reach, new: _Reach) -> str:
     assert new.steps is not None
     start = f"{show_percent(old.steps)} % → {show_percent(new.steps)} %"
     among = " of users" + (f" ({'; '.join(new.conditions)})" if new.conditions else "")
-    if old.draw != new.draw and old.steps not in {0, STEPS} and new.steps not in {0, STEPS}:
+    if old.bucketing != new.bucketing and old.steps not in {0, STEPS} and new.steps not in {0, STEPS}:
         both = Fraction(old.steps * new.steps, STEPS)
         added, removed = (_percent(Fraction(steps) - both) for steps in (new.steps, old.steps))
-        return f"{start} reshuffles everyone: about {added} %{among} are added, about {removed} % are removed"
+        return f"{start}, and all users are reassigned: about {added} %{among} now get it, about {removed} % lose it."
     change = abs(new.steps - old.steps)
     if new.steps > old.steps:
-        return f"{start}: about {show_percent(change)} %{among} are added, nobody is removed"
-    return f"{start}: about {show_percent(change)} %{among} are removed, nobody is added"
+        return f"{start}: about {show_percent(change)} %{among} now get it, none lose it."
+    return f"{start}: about {show_percent(change)} %{among} lose it, none get it."
+
+
+def _rescheduled(old: FlagSource, new: FlagSource, now: dt.datetime | None) -> str:
+    window = " ".join(_window(new))
+    if now is None:
+        return f"Open {window}." if window else "Always open."
+    was_open, is_open = _is_open(old, now), _is_open(new, now)
+    bare = _sentence(audience_of(new.model_copy(update={"starts": None, "ends": None})))[:-1]
+    if was_open and not is_open and new.starts is not None and now < new.starts:
+        return f"{bare} lose it until {_at(new.starts)}."
+    if not was_open and is_open:
+        return f"{bare} get it now" + (f", until {_at(new.ends)}." if new.ends is not None else ".")
+    if is_open and new.ends is not None:
+        return f"{bare} lose it at {_at(new.ends)}."
+    return f"Open {window}." if window else "Always open."
+
+
+def _is_open(flag: FlagSource, now: dt.datetime) -> bool:
+    return (flag.starts is None or flag.starts <= now) and (flag.ends is None or now < flag.ends)
 
 
 def _variants(
@@ -242,44 +344,61 @@ def _variants(
     movement = flag_movement(documents[0], documents[1], key)
     default = new.variants[-1].name if new.variants else "off"
     if movement is None:
-        yield f"its variants are drawn in several ways; {_UNKNOWN}"
+        yield f"Its variants use several bucketing seeds. {_UNKNOWN}"
     elif movement.moves:
         about = "" if movement.is_exact else "about "
         if (old.seed, old.by) != (new.seed, new.by):
-            yield f"reshuffles everyone: about {movement.percent} % of users get another variant"
-        moves = [
-            f"{about}{move.percent} % of users move from {move.source or default} to {move.target or default}"
-            for move in movement.moves
-        ]
-        yield "; ".join([*moves, "nobody else moves"] if movement.is_exact else moves)
-    if _rest(old) != _rest(new):
-        yield f"conditions, lists or rules change: {_UNKNOWN}"
-    if _values(old, new):
-        yield "everybody who gets a changed variant gets its new values"
+            yield f"All users are reassigned: about {movement.percent} % of users get another variant."
+        for move in movement.moves:
+            share = f"{about}{move.percent} % of users move from {move.source or default} to {move.target or default}"
+            yield _sentence(share)
+        if movement.is_exact:
+            yield "No other user moves."
+    yield from _retargeted(old, new)
+    if _rules(old) != _rules(new):
+        yield f"Conditions or rules change. {_UNKNOWN}"
 
 
 def _participation(first: int, second: int) -> str:
-    word, other = ("join", "leaves") if second > first else ("leave", "joins")
+    verb = "join, none leave" if second > first else "leave, none join"
     change = show_percent(abs(second - first))
-    start = f"those who take part: {show_percent(first)} % → {show_percent(second)} %"
-    return f"{start}: about {change} % of users {word}, nobody {other}"
+    start = f"Users who take part: {show_percent(first)} % → {show_percent(second)} %"
+    return f"{start}: about {change} % of users {verb}."
 
 
-def _rest(flag: FlagSource) -> tuple[object, ...]:
-    lists = tuple(
-        (variant.name, variant.users, variant.groups, variant.segments, variant.rule)
-        for variant in flag.variants
-        if variant.rule is not None or not variant.is_empty
-    )
-    return _conditions(flag), lists
+def _retargeted(old: FlagSource, new: FlagSource) -> Iterator[str]:
+    """Say who gets another variant by name."""
+    before = {(kind, value): it.name for it in reversed(old.variants) for kind, names in _lists(it) for value in names}
+    after = {(kind, value): it.name for it in reversed(new.variants) for kind, names in _lists(it) for value in names}
+    moved: dict[tuple[str, str | None], list[str]] = {}
+    for kind, value in (*after, *(place for place in before if place not in after)):
+        target = after.get((kind, value))
+        if before.get((kind, value)) != target:
+            moved.setdefault((kind, target), []).append(value)
+    for (kind, target), values in moved.items():
+        verb = "gets" if len(values) == 1 else "get"
+        who = _named(kind, values)
+        end = f"no longer {verb} a variant by name" if target is None else f"now {verb} variant {target}"
+        yield _sentence(f"{who} {end}")
 
 
-def _values(old: FlagSource, new: FlagSource) -> bool:
-    """Tell whether a variant that stays answers differently."""
+def _rules(flag: FlagSource) -> tuple[object, ...]:
+    return _conditions(flag), tuple((it.name, it.rule) for it in flag.variants if it.rule is not None)
+
+
+def _values(old: FlagSource, new: FlagSource) -> Iterator[str]:
+    """Say who gets other values from a variant, or a flag, that stays."""
+    if not old.variants and not new.variants:
+        if old.values != new.values:
+            yield "Users who get it get the new values."
+        return
     before = {variant.name: (variant.enabled, variant.values) for variant in old.variants}
-    return any(
-        before.get(each.name, (each.enabled, each.values)) != (each.enabled, each.values) for each in new.variants
-    )
+    for variant in new.variants:
+        enabled, values = before.get(variant.name, (variant.enabled, variant.values))
+        if values != variant.values:
+            yield f"Users of variant {variant.name} get the new values."
+        if enabled != variant.enabled:
+            yield f"Variant {variant.name} is {'on' if variant.enabled else 'off'} now."
 
 
 def _percent(steps: Fraction) -> Decimal:

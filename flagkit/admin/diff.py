@@ -1,7 +1,7 @@
 """What differs between two documents, flag by flag, and for whom. Pure; data first, text from it.
 
 Compares what the flags mean in their readable form, so what AWS injects is never a change (appconfig.md §10, pain 4),
-nor is a rule that was only written differently. A segment is one change, not one in every flag it is spelt out in.
+nor is a rule that was only written differently. A segment is one change, not one in every flag it is written into.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from flagkit.admin.audience import audience, who
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG, is_guarded, without_guard, words_of
-from flagkit.admin.entries import EMPTY, changed_entries
+from pydantic import JsonValue
+
+from flagkit.admin.audience import effects
+from flagkit.admin.entries import changed_entries
 from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, SegmentSource, decompile
+from flagkit.authoring.editor import part_of, related_keys
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 
 Kind = Literal["created", "changed", "deleted", "follows"]
 
 _SIGNS = {"created": "+", "changed": "~", "deleted": "-", "follows": "~"}
+_FORMS = {"created": "add", "changed": "change", "deleted": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +33,20 @@ class Change:
     """One thing that differs; None where one side doesn't have it.
 
     Attributes:
-        what: the word of the readable form, e.g. `percent` or `variant red weight`.
-        before: as text.
-        after: as text.
-
-    Since 0.1.
+        what: the key of the readable form, e.g. `percent` or `variant red weight`.
+        before: its value, as in JSON.
+        after: its value, as in JSON.
     """
 
     what: str
-    before: str | None
-    after: str | None
+    before: JsonValue
+    after: JsonValue
 
     def to_text(self) -> str:
         """Return e.g. `percent: 25 → 40`."""
         if self.before is None:
-            return f"{self.what}: {self.after}"
-        if self.after is None:
-            return f"{self.what}: {self.before} → nothing"
-        return f"{self.what}: {self.before} → {self.after}"
+            return f"{self.what}: {_text(self.after)}"
+        return f"{self.what}: {_text(self.before)} → {'(removed)' if self.after is None else _text(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +55,55 @@ class FlagDiff:
 
     Attributes:
         key: the flag's key, or `segment NAME`.
-        kind: `follows` means: only a segment or prerequisite that it spells out changed.
+        kind: `follows` means: only a segment or prerequisite that is written into it changed.
         changes: what was written.
         audience: for whom, in sentences; says so where it can't be computed.
-
-    Since 0.1.
+        was_live: whether the flag was on before.
+        has_effect: whether some user may get another answer.
     """
 
     key: str
     kind: Kind
     changes: tuple[Change, ...] = ()
     audience: tuple[str, ...] = ()
+    was_live: bool = False
+    has_effect: bool = True
 
     def to_text(self) -> str:
-        """Return the sentences, then the changes."""
+        """Return the sentences, then the changes. On and off are said by the sentences."""
         ends = {"created": " (new)", "deleted": " (deleted)", "follows": " (follows what it names)"}
         lines = [f"{_SIGNS[self.kind]} {self.key}{ends.get(self.kind, '')}"]
         lines += [f"    {sentence}" for sentence in self.audience]
-        lines += [f"      {change.to_text()}" for change in self.changes]
+        lines += [f"      {change.to_text()}" for change in self.changes if change.what != "enabled"]
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentDiff:
-    """What differs between two documents; empty (and false) where nothing does. Since 0.1."""
+    """What differs between two documents; empty (and false) where nothing does."""
 
     flags: tuple[FlagDiff, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.flags)
 
+    @property
+    def deleted_live(self) -> tuple[str, ...]:
+        """The flags that are deleted although they are on."""
+        return tuple(flag.key for flag in self.flags if flag.kind == "deleted" and flag.was_live)
+
     def of(self, key: str) -> FlagDiff | None:
         """Return what differs in one flag, or None."""
         return next((flag for flag in self.flags if flag.key == key), None)
 
+    def summary(self) -> str:
+        """Return how many flags and segments are concerned, e.g. `1 to add, 2 to change, 0 to delete`."""
+        counts = {kind: sum(flag.kind == kind for flag in self.flags) for kind in _FORMS}
+        return ", ".join(f"{count} to {_FORMS[kind]}" for kind, count in counts.items())
+
     def to_text(self) -> str:
         """Return everything as text, one paragraph for each flag."""
-        return "\n".join(flag.to_text() for flag in self.flags) or "nothing changes"
+        return "\n".join(flag.to_text() for flag in self.flags) or "No changes."
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain data, for `--json`."""
@@ -107,45 +119,37 @@ class DocumentDiff:
         }
 
 
-def compare(before: FlagDocument, after: FlagDocument) -> DocumentDiff:
-    """Return what differs between two documents, and for whom. Since 0.1."""
-    touched = [key for key in changed_entries(before, after) if key != SEGMENTS_FLAG]
-    old, new = decompile(_bared(before)), decompile(_bared(after))
+def compare(before: FlagDocument, after: FlagDocument, *, now: dt.datetime | None = None) -> DocumentDiff:
+    """Return what differs between two documents, and for whom.
+
+    Args:
+        before: the document as it was.
+        after: the document as it will be.
+        now: the present, to say who gets or loses a flag now by its schedule.
+    """
+    touched = changed_entries(before, after)
+    if not touched:
+        return DocumentDiff()
+    keys = related_keys(touched, before, after)
+    old, new = (decompile(part_of(document, keys)) for document in (before, after))
     found = [*_segments(old.segments, new.segments)]
-    for key in touched:
+    for key in sorted(touched.keys() - INTERNAL_FLAGS):
         one, two = old.flags.get(key), new.flags.get(key)
-        off = (is_guarded(before.values.get(key)), is_guarded(after.values.get(key)))
-        changes = tuple(_changes(_flat(one, off=off[0]), _flat(two, off=off[1])))
         kind: Kind = "created" if one is None else "deleted" if two is None else "changed"
-        if one == two and off[0] == off[1]:
-            if not (one is not None and (one.requires or _names_segments(one))):
+        if one == two:
+            if not (one is not None and (one.requires or one.segments_named)):
                 continue  # only written differently
             kind = "follows"
-        sentences = audience((one, off[0]), (two, off[1]), (before, after), key)
-        found.append(FlagDiff(key, kind, changes, sentences))
+        sentences = effects(one, two, (before, after), key, now=now)
+        changes = tuple(_changes(_flat(one), _flat(two)))
+        was_live = one is not None and not one.is_off
+        has_effect = kind == "follows" or (bool(sentences) and (was_live or kind != "changed" or not _is_off(two)))
+        found.append(FlagDiff(key, kind, changes, sentences, was_live, has_effect))
     return DocumentDiff(tuple(found))
 
 
-def describe_audience(document: FlagDocument, key: str) -> str:
-    """Return in one sentence who gets a flag, e.g. `25 % of users and 1 user by name`. Since 0.1."""
-    flag = decompile(without_guard(document, key)).flags[key]
-    return who((flag, is_guarded(document.values.get(key))))
-
-
-def empty_diff(document: FlagDocument) -> DocumentDiff:
-    """Return everything that a document says, as if it were new. Since 0.1."""
-    return compare(EMPTY, document)
-
-
-def _bared(document: FlagDocument) -> FlagDocument:
-    for key, value in document.values.items():
-        if is_guarded(value):
-            document = without_guard(document, key)
-    return document
-
-
-def _names_segments(flag: FlagSource) -> bool:
-    return bool(flag.segments or flag.among or any(variant.segments for variant in flag.variants))
+def _is_off(flag: FlagSource | None) -> bool:
+    return flag is None or flag.is_off
 
 
 def _segments(old: Mapping[str, SegmentSource], new: Mapping[str, SegmentSource]) -> Iterator[FlagDiff]:
@@ -154,54 +158,45 @@ def _segments(old: Mapping[str, SegmentSource], new: Mapping[str, SegmentSource]
         if one == two:
             continue
         kind: Kind = "created" if one is None else "deleted" if two is None else "changed"
-        flat = [
-            {} if it is None else {w: _text(v) for w, v in it.model_dump(exclude_defaults=True).items()}
-            for it in (one, two)
-        ]
+        flat = [{} if it is None else it.model_dump(mode="json", exclude_defaults=True) for it in (one, two)]
         yield FlagDiff(f"segment {name}", kind, tuple(_changes(flat[0], flat[1])))
 
 
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
-    for what in (*old, *(word for word in new if word not in old)):
+def _changes(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[Change]:
+    for what in (*old, *(key for key in new if key not in old)):
         if old.get(what) != new.get(what):
             yield Change(what, old.get(what), new.get(what))
 
 
-def _flat(flag: FlagSource | None, *, off: bool) -> dict[str, str]:
-    """Return a flag's words as one level of texts."""
+def _flat(flag: FlagSource | None) -> dict[str, JsonValue]:
+    """Return a flag's fields as one level of values."""
     if flag is None:
         return {}
-    flat: dict[str, str] = {"switched off": "true"} if off else {}
-    for word, value in words_of(flag).items():
-        if word == "variants":
+    fields: dict[str, JsonValue] = flag.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    flat: dict[str, JsonValue] = {"enabled": not flag.is_off}
+    for name, value in fields.items():
+        if name in {"variants", "enabled"}:
             continue
-        if isinstance(value, dict) and word in {"values", "attributes"}:
-            kind = "attribute" if word == "attributes" else "value"
-            flat |= {f"{kind} {name}": _text(item) for name, item in value.items()}
+        if isinstance(value, dict) and name in {"values", "attributes"}:
+            kind = "attribute" if name == "attributes" else "value"
+            flat |= {f"{kind} {item}": it for item, it in value.items()}
         else:
-            flat[word] = say_where(value) if word == "where" and isinstance(value, str) else _text(value)
-    order = [variant.name for variant in flag.variants]
-    if order:
-        flat["variants"] = ", ".join(order)
+            flat[name] = say_where(value) if name == "where" and isinstance(value, str) else value
+    if flag.variants:
+        flat["variants"] = [variant.name for variant in flag.variants]
     for variant in flag.variants:
         start = f"variant {variant.name}"
-        for word, value in variant.model_dump(exclude_defaults=True).items():
-            if word == "values":
-                flat |= {f"{start} {name}": _text(item) for name, item in value.items()}
-            elif word != "name":
-                flat[f"{start} {word}"] = _text(value)
+        for name, value in variant.model_dump(mode="json", exclude_defaults=True).items():
+            if name == "values":
+                flat |= {f"{start} {item}": it for item, it in value.items()}
+            elif name != "name":
+                flat[f"{start} {name}"] = value
     return flat
 
 
-def _text(value: object) -> str:
-    match value:
-        case dt.datetime():
-            return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        case dt.date():
-            return value.isoformat()
-        case str():
-            return value
-        case list() | tuple() if all(isinstance(item, str) for item in value):
-            return ", ".join(map(str, value))
-        case _:
-            return json.dumps(value, ensure_ascii=False, default=_text)
+def _text(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False)

@@ -5,16 +5,17 @@ What AWS injects (`_createdAt`, `_updatedAt`) never counts as a difference (appc
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from flagkit.authoring.editor import part_of, unknown_flag
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import MAX_BYTES, FlagDocument
-from flagkit.errors import DocumentError, UnknownFlagError
+from flagkit.errors import DocumentError
 
 Entry: TypeAlias = "tuple[JsonValue, JsonValue]"
 """`flags.<key>` and `values.<key>` without what AWS injects; None where one is missing."""
@@ -27,20 +28,20 @@ _KNOWN = frozenset({"name", "description", "attributes", "_deprecation", *_INJEC
 
 
 def keys_of(document: FlagDocument) -> tuple[str, ...]:
-    """Return the keys of all flags, sorted."""
-    return tuple(sorted({*document.flags, *document.values}))
+    """Return the keys of all flags, sorted; flags that flagkit keeps for itself are left out."""
+    return tuple(sorted({*document.flags, *document.values} - INTERNAL_FLAGS))
 
 
-def entries_of(document: FlagDocument) -> dict[str, Entry]:
-    """Return every flag's entry, by key."""
-    plain = document.to_dict()
+def entries_of(document: FlagDocument, keys: Collection[str] | None = None) -> dict[str, Entry]:
+    """Return the entries of these flags by key, of all where None, internal ones included."""
+    plain = (document if keys is None else part_of(document, keys)).to_dict()
     flags, values = _object(plain.get("flags")), _object(plain.get("values"))
     return {key: (_bare(flags.get(key)), _bare(values.get(key))) for key in sorted({*flags, *values})}
 
 
 def is_same(first: FlagDocument, second: FlagDocument) -> bool:
-    """Tell whether two documents say the same; what AWS injects doesn't count. Since 0.1."""
-    return entries_of(first) == entries_of(second)
+    """Tell whether two documents say the same; what AWS injects doesn't count."""
+    return not changed_entries(first, second)
 
 
 def with_entries(document: FlagDocument, entries: Mapping[str, Entry | None]) -> FlagDocument:
@@ -49,8 +50,12 @@ def with_entries(document: FlagDocument, entries: Mapping[str, Entry | None]) ->
     Raises:
         DocumentError: the result breaks AWS's format.
     """
-    content = splice(document.to_dict(), entries)
-    return FlagDocument.parse(content)
+    changed = FlagDocument.parse(splice(part_of(document, entries).to_dict(), entries))
+    flags, values = dict(document.flags), dict(document.values)
+    for key in entries:
+        flags.pop(key, None)
+        values.pop(key, None)
+    return document.model_copy(update={"flags": {**flags, **changed.flags}, "values": {**values, **changed.values}})
 
 
 def splice(content: Mapping[str, JsonValue], entries: Mapping[str, Entry | None]) -> dict[str, JsonValue]:
@@ -72,7 +77,13 @@ def splice(content: Mapping[str, JsonValue], entries: Mapping[str, Entry | None]
 
 def changed_entries(before: FlagDocument, after: FlagDocument) -> dict[str, Entry | None]:
     """Return the entries that make `after` of `before`: None where a flag goes."""
-    old, new = entries_of(before), entries_of(after)
+    # An edit shares what it left alone with the document that it was made from.
+    keys = {
+        key
+        for key in {*before.flags, *before.values, *after.flags, *after.values}
+        if before.flags.get(key) is not after.flags.get(key) or before.values.get(key) is not after.values.get(key)
+    }
+    old, new = entries_of(before, keys), entries_of(after, keys)
     return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
 
 
@@ -112,15 +123,8 @@ def require(document: FlagDocument, key: str) -> None:
     Raises:
         UnknownFlagError: with the nearest key as hint.
     """
-    if key not in document.flags and key not in document.values:
-        raise unknown(key, keys_of(document))
-
-
-def unknown(key: str, keys: Iterable[str]) -> UnknownFlagError:
-    """The error for a key that no flag has."""
-    close = difflib.get_close_matches(key, list(keys), 1, 0.5)
-    hint = f"Did you mean {close[0]}? " if close else ""
-    return UnknownFlagError(f"there is no flag {key}", hint=hint + UnknownFlagError.default_hint)
+    if key in INTERNAL_FLAGS or (key not in document.flags and key not in document.values):
+        raise unknown_flag(key, keys_of(document))
 
 
 def _compact(content: Mapping[str, JsonValue]) -> bytes:

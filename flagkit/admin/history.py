@@ -11,8 +11,9 @@ from datetime import datetime
 
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.edits import restore, restore_all
-from flagkit.admin.entries import EMPTY, keys_of, unknown
+from flagkit.admin.entries import EMPTY, keys_of
 from flagkit.admin.stores.base import FlagStore, Stored, Version
+from flagkit.authoring.editor import unknown_flag
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import DocumentError, EditError, SourceNotFoundError
 
@@ -25,8 +26,6 @@ class Entry:
         version: the version that was made; author, time and reason are its.
         diff: what it changed; with a key, only what it changed of that flag.
         problem: why the difference can't be told, e.g. the version isn't a flag document; empty otherwise.
-
-    Since 0.1.
     """
 
     version: Version
@@ -44,8 +43,6 @@ def history(store: FlagStore, key: str | None = None, *, limit: int | None = Non
 
     Raises:
         SourceError: a version can't be read.
-
-    Since 0.1.
     """
     left = limit
     for version, before, after in _steps(store):
@@ -65,18 +62,23 @@ def history(store: FlagStore, key: str | None = None, *, limit: int | None = Non
 
 
 def last_changes(store: FlagStore) -> dict[str, datetime | None]:
-    """Return when each flag last changed what it answers, for `find_stale`; None where no time is known.
+    """Return when each flag of the newest version last changed what it answers; None where no time is known.
+
+    A flag that follows a changed segment or prerequisite has changed. Texts for people and edits of a flag that is off
+    don't count.
 
     Raises:
         SourceError: a version can't be read.
-
-    Since 0.1.
     """
+    left = set(keys_of(store.read().document))
     found: dict[str, datetime | None] = {}
     for entry in history(store):
         for flag in entry.diff.flags:
-            if flag.audience or flag.kind == "follows":
-                found.setdefault(flag.key, entry.version.at)
+            if flag.key in left and flag.has_effect:
+                found[flag.key] = entry.version.at
+                left.discard(flag.key)
+        if not left:
+            break
     return found
 
 
@@ -92,8 +94,6 @@ def revert_document(store: FlagStore, key: str | None = None, *, to: int | None 
         UnknownFlagError: the flag was never there.
         EditError: there is nothing to undo.
         SourceNotFoundError: there is no such version.
-
-    Since 0.1.
     """
     newest = store.read()
     earlier = _before_last(store, key, newest) if to is None else store.read(to).document
@@ -112,7 +112,7 @@ def _before_last(store: FlagStore, key: str | None, newest: Stored) -> FlagDocum
         if (key is None and diff) or (key is not None and diff.of(key) is not None):
             return before
     if key is not None and key not in seen:
-        raise unknown(key, seen)
+        raise unknown_flag(key, seen)
     message = f"nothing of {key} was ever changed" if key else "nothing was ever changed"
     raise EditError(message)
 

@@ -41,8 +41,6 @@ class Resources:
         profile: id.
         strategies: ids that the role may deploy with.
         partition: `aws`, `aws-cn` or `aws-us-gov`.
-
-    Since 0.1.
     """
 
     region: str
@@ -70,8 +68,6 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
 
     Raises:
         EditError: no such role, or no strategy for a toggler.
-
-    Since 0.1.
     """
     if role not in ROLES:
         raise EditError(f"there is no role {role}", hint=f"Roles are {', '.join(ROLES)}.")

@@ -20,8 +20,6 @@ class Caller:
         arn: e.g. `arn:aws:sts::123456789012:assumed-role/product/alice`; `unknown` if AWS didn't say.
         account: the account's number, `*` if AWS didn't say.
         partition: `aws`, `aws-cn`, `aws-us-gov`.
-
-    Since 0.1.
     """
 
     arn: str
@@ -30,7 +28,7 @@ class Caller:
 
 
 def aws_caller(session: boto3.Session, region: str | None = None) -> Caller:
-    """Ask AWS who the caller is; needs no permission. Since 0.1."""
+    """Ask AWS who the caller is; needs no permission."""
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -44,7 +42,7 @@ def aws_caller(session: boto3.Session, region: str | None = None) -> Caller:
 
 
 def local_user() -> str:
-    """Return the name of the local user. Since 0.1."""
+    """Return the name of the local user."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,13 +1,13 @@
-"""Putting two people's edits together, flag by flag. Pure."""
+"""Merging two people's edits, flag by flag. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG, followers, rebuilt, segments_named
-from flagkit.admin.entries import entries_of, with_entries
+from flagkit.admin.entries import changed_entries, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile
+from flagkit.authoring.editor import part_of, recompiled, related_keys
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import ConflictError, EditError
 
@@ -15,9 +15,9 @@ _Part = TypeVar("_Part")
 
 
 def merge(base: FlagDocument, ours: FlagDocument, theirs: FlagDocument) -> FlagDocument:
-    """Put our edits of `base` and theirs together.
+    """Merge our edits of `base` and theirs.
 
-    A flag counts as edited by somebody if its readable form differs: what a prerequisite or a segment was spelt out to
+    A flag counts as edited by somebody if its readable form differs: the copy of a prerequisite or a segment in it
     follows the other flag and is written again.
 
     Args:
@@ -27,27 +27,22 @@ def merge(base: FlagDocument, ours: FlagDocument, theirs: FlagDocument) -> FlagD
 
     Raises:
         ConflictError: both edited the same flag or segment, differently; all of them are named.
-
-    Since 0.1.
     """
-    native = [entries_of(document) for document in (base, ours, theirs)]
-    if native[1] == native[0]:
+    mine, others = changed_entries(base, ours), changed_entries(base, theirs)
+    if not mine:
         return theirs
-    if native[2] in (native[0], native[1]):
+    if not others or mine == others:
         return ours
-    sources = [decompile(document) for document in (base, ours, theirs)]
-    flags = _picked(*(_flags(source) for source in sources))
+    keys = related_keys({*mine, *others}, base, ours, theirs)
+    sources = [decompile(part_of(document, keys)) for document in (base, ours, theirs)]
+    flags = _picked(*(source.flags for source in sources))
     segments = _picked(*(source.segments for source in sources))
     conflicts = [f"flag {key}" for key, side in flags.items() if side is None]
     conflicts += [f"segment {name}" for name, side in segments.items() if side is None]
     if conflicts:
         raise _conflict(conflicts)
-    merged = with_entries(theirs, {key: native[1].get(key) for key, side in flags.items() if side == 1})
-    return _consistent(merged, _joined(sources, flags, segments), sources)
-
-
-def _flags(source: AuthoringDocument) -> dict[str, FlagSource]:
-    return {key: flag for key, flag in source.flags.items() if key != SEGMENTS_FLAG}
+    merged = with_entries(theirs, {key: mine.get(key) for key, side in flags.items() if side == 1})
+    return _consistent(merged, _joined(sources, flags, segments), sources, keys)
 
 
 def _picked(base: Mapping[str, _Part], ours: Mapping[str, _Part], theirs: Mapping[str, _Part]) -> dict[str, int | None]:
@@ -68,9 +63,7 @@ def _joined(
     """Return what both sides mean together."""
     _, ours, theirs = sources
     joined = {key: sources[side].flags[key] for key, side in flags.items() if side and key in sources[side].flags}
-    named: set[str] = set()
-    for flag in joined.values():
-        named |= segments_named(flag)
+    named = frozenset[str]().union(*(flag.segments_named for flag in joined.values()))
     # A segment that one side deleted and the other side began to use stays.
     kept = {name: segment for source in sources for name, segment in source.segments.items() if name in named}
     kept |= {
@@ -86,8 +79,10 @@ def _joined(
     )
 
 
-def _consistent(merged: FlagDocument, source: AuthoringDocument, sources: Sequence[AuthoringDocument]) -> FlagDocument:
-    """Spell segments and prerequisites out again where one side's edit met the other side's copy of it."""
+def _consistent(
+    merged: FlagDocument, source: AuthoringDocument, sources: Sequence[AuthoringDocument], keys: set[str]
+) -> FlagDocument:
+    """Write segments and prerequisites again where one side's edit met the other side's copy of it."""
     base, ours, theirs = sources
     edited = {key for key in source.flags if base.flags.get(key) != source.flags[key]}
     moved = {
@@ -95,13 +90,13 @@ def _consistent(merged: FlagDocument, source: AuthoringDocument, sources: Sequen
         for name, segment in source.segments.items()
         if any(other.segments.get(name, segment) != segment for other in (base, ours, theirs))
     }
-    stale = {key for key in followers(source, edited) if source.flags[key].requires}
-    stale |= {key for key, flag in source.flags.items() if segments_named(flag) & moved}
+    stale = {key for key, flag in source.flags.items() if edited & {*flag.requires} or flag.segments_named & moved}
+    stale |= {key for key in edited if source.flags[key].requires}
     try:
-        result = rebuilt(merged, source, stale)
+        result = recompiled(merged, source, stale)
     except EditError as error:
         raise _conflict([error.message]) from error
-    read_back = _flags(decompile(result))
+    read_back: Mapping[str, FlagSource] = decompile(part_of(result, keys)).flags
     lost = [f"flag {key}" for key in sorted({*source.flags, *read_back}) if source.flags.get(key) != read_back.get(key)]
     if lost:
         raise _conflict(lost)
@@ -109,5 +104,5 @@ def _consistent(merged: FlagDocument, source: AuthoringDocument, sources: Sequen
 
 
 def _conflict(what: Sequence[str]) -> ConflictError:
-    message = f"somebody else changed {', '.join(what)} in between"
-    return ConflictError(message, hint="Look at the new state (`flagkit show`) and repeat the edit.")
+    message = f"somebody else changed {', '.join(what)} since you read it"
+    return ConflictError(message, hint="Check the new state (`flagkit show`) and repeat the edit.")

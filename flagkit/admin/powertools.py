@@ -56,8 +56,6 @@ class Problem:
     Attributes:
         place: e.g. `premium.rules.tier is premium.conditions.0`.
         reason: why, in one sentence.
-
-    Since 0.1.
     """
 
     place: str
@@ -71,8 +69,6 @@ class Imported:
     Attributes:
         document: the flags that could be expressed; a rule that couldn't is left out of its flag.
         problems: everything that couldn't be expressed.
-
-    Since 0.1.
     """
 
     document: FlagDocument
@@ -92,8 +88,6 @@ def read_powertools(schema: Mapping[str, object]) -> Imported:
 
     Raises:
         EditError: it isn't one.
-
-    Since 0.1.
     """
     if not isinstance(schema, Mapping) or not all(isinstance(entry, Mapping) for entry in schema.values()):
         raise EditError("not a feature flags document of Powertools: features are objects by name")

@@ -26,7 +26,7 @@ _TYPES = {"freeform": "AWS.Freeform", "feature_flags": "AWS.AppConfig.FeatureFla
 
 @dataclass(frozen=True, slots=True)
 class SetupReport:
-    """What was made, and what was there already; each as `kind name`. Since 0.1."""
+    """What was made, and what was there already; each as `kind name`."""
 
     created: tuple[str, ...]
     found: tuple[str, ...]
@@ -55,8 +55,6 @@ def init(
     Raises:
         SourceUrlError: not such an address.
         SourceError: AWS refused; repeat when the cause is gone.
-
-    Since 0.1.
     """
     address = parse(url)
     if address.scheme != "appconfig":

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from flagkit.admin.audience import who
-from flagkit.admin.edits.workbench import is_guarded, visible_keys
+from flagkit.admin.audience import statuses
+from flagkit.admin.entries import keys_of
 from flagkit.authoring import decompile
 from flagkit.core.documents import FlagDocument
 
@@ -50,8 +50,6 @@ class Reference:
         path: the file.
         line: from 1.
         is_call: whether it is asked for there; otherwise the text merely appears.
-
-    Since 0.1.
     """
 
     key: str
@@ -70,8 +68,6 @@ class Stale:
             (nothing changed for so many days), `overdue` (past its removal date).
         reason: one sentence.
         places: where the code names it.
-
-    Since 0.1.
     """
 
     key: str
@@ -86,8 +82,6 @@ def scan(path: str, text: str) -> tuple[Reference, ...]:
     Args:
         path: the file's name; `.py` is parsed, everything else is searched.
         text: its content.
-
-    Since 0.1.
     """
     if path.endswith(".py"):
         try:
@@ -114,8 +108,6 @@ def find_stale(
         last_changed: when each flag last changed what it answers; flags without a known time are never called stale.
         now: the present.
         days: after how many days without a change a flag that is on (or off) for everybody is stale.
-
-    Since 0.1.
     """
     places: dict[str, list[Reference]] = {}
     for reference in references:
@@ -125,7 +117,7 @@ def find_stale(
 
 
 def _in_code(document: FlagDocument, places: Mapping[str, list[Reference]]) -> Iterator[Stale]:
-    keys = visible_keys(document)
+    keys = keys_of(document)
     for key, found in sorted(places.items()):
         calls = tuple(reference for reference in found if reference.is_call)
         if key not in keys and calls:
@@ -146,18 +138,16 @@ def _settled(
     now: dt.datetime,
     days: int,
 ) -> Iterator[Stale]:
-    source = decompile(document)
-    for key in visible_keys(document):
+    for key, status in statuses(document, now=now).items():
         changed = last_changed.get(key)
         if changed is None or now - changed < dt.timedelta(days=days):
             continue
         since = f"since {changed:%Y-%m-%d} ({(now - changed).days} days)"
-        text = who((source.flags[key], is_guarded(document.values.get(key))))
         where = tuple(places.get(key, ()))
-        if text == "everybody":
-            yield Stale(key, "always_on", f"on for everybody {since}", where)
-        elif text.startswith("nobody"):
-            yield Stale(key, "always_off", f"off for everybody {since}", where)
+        if status.state == "on" and status.audience == "all users":
+            yield Stale(key, "always_on", f"on for all users {since}", where)
+        elif status.state in {"off", "ended"} or (status.state == "partial" and status.audience == "0 % of users"):
+            yield Stale(key, "always_off", f"off for all users {since}", where)
 
 
 def _overdue(document: FlagDocument, places: Mapping[str, list[Reference]], now: dt.datetime) -> Iterator[Stale]:

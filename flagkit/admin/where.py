@@ -60,8 +60,6 @@ def read_where(text: str) -> str:
 
     Raises:
         EditError: it can't be read; the phrase is named.
-
-    Since 0.1.
     """
     if text.lstrip().startswith("("):
         try:
@@ -83,10 +81,7 @@ def read_where(text: str) -> str:
 
 
 def say_where(rule: str) -> str:
-    """Return a native rule as people say it, where `read_where` reads the same rule from that; otherwise as it is.
-
-    Since 0.1.
-    """
+    """Return a native rule as people say it, where `read_where` reads the same rule from that; otherwise as it is."""
     try:
         tree = parse_rule(rule)
         said = _said(tree)

@@ -13,26 +13,8 @@ from flagkit.lazy import lazy_names
 if TYPE_CHECKING:
     from flagkit.authoring.compiler import compile_document
     from flagkit.authoring.decompiler import decompile
-    from flagkit.authoring.edit import apply_source, edit_flag
-    from flagkit.authoring.movement import (
-        FlagAllocation,
-        Move,
-        Movement,
-        flag_allocation,
-        flag_movement,
-        movement,
-        read_allocations,
-    )
-    from flagkit.authoring.ranges import (
-        Allocation,
-        Allocations,
-        BucketRange,
-        allocate,
-        equal_weights,
-        read_percent,
-        reallocate,
-        show_percent,
-    )
+    from flagkit.authoring.editor import apply_source, edit_flag
+    from flagkit.authoring.movement import Move, Movement, flag_movement
     from flagkit.authoring.source import (
         AttributeSource,
         AuthoringDocument,
@@ -50,13 +32,9 @@ if TYPE_CHECKING:
     from flagkit.core.rules.parser import parse_rule
 
 __all__ = [
-    "Allocation",
-    "Allocations",
     "AttributeSource",
     "AuthoringDocument",
-    "BucketRange",
     "ElementSource",
-    "FlagAllocation",
     "FlagDocument",
     "FlagSource",
     "HoldoutSource",
@@ -67,24 +45,16 @@ __all__ = [
     "RampStep",
     "SegmentSource",
     "VariantSource",
-    "allocate",
     "apply_source",
     "compile_document",
     "decompile",
     "edit_flag",
-    "equal_weights",
-    "flag_allocation",
     "flag_movement",
-    "movement",
     "normalise",
     "parse_rule",
-    "read_allocations",
-    "read_percent",
     "read_toml",
-    "reallocate",
     "reduce",
     "serialise",
-    "show_percent",
     "write_toml",
 ]
 
@@ -93,26 +63,8 @@ __getattr__ = lazy_names(
     {
         "flagkit.authoring.compiler": ("compile_document",),
         "flagkit.authoring.decompiler": ("decompile",),
-        "flagkit.authoring.edit": ("apply_source", "edit_flag"),
-        "flagkit.authoring.movement": (
-            "FlagAllocation",
-            "Move",
-            "Movement",
-            "flag_allocation",
-            "flag_movement",
-            "movement",
-            "read_allocations",
-        ),
-        "flagkit.authoring.ranges": (
-            "Allocation",
-            "Allocations",
-            "BucketRange",
-            "allocate",
-            "equal_weights",
-            "read_percent",
-            "reallocate",
-            "show_percent",
-        ),
+        "flagkit.authoring.editor": ("apply_source", "edit_flag"),
+        "flagkit.authoring.movement": ("Move", "Movement", "flag_movement"),
         "flagkit.authoring.source": (
             "AttributeSource",
             "AuthoringDocument",

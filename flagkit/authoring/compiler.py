@@ -1,14 +1,18 @@
 """From the readable form to native documents: every word becomes a native rule that AWS's Agent reads too.
 
-A variant's rule is `(and GATES… (or LISTS… (and LIMITS… BANDS)))`. Gates (requires, from, until) hold for everybody.
+A variant's rule is `(and GATES… (or LISTS… (and LIMITS… RANGES)))`. Gates (requires, from, until) hold for everybody.
 Lists (users, groups, segments) are in whatever the percentages say. Limits (among, where, holdout, layer, percent or
 ramp) and ranges decide which share of all others takes part. Parts that say nothing are left out.
+
+Two things have no place in AWS's format. A flag with variants that is switched off gets one more variant in front,
+which is off and true for all users. Segments that no flag names are kept in a flag of their own (`INTERNAL_FLAGS`).
+Only this module and `decompiler` know of both.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias, TypeVar
 
@@ -28,16 +32,28 @@ from flagkit.authoring.conditions import (
     named,
     one_of,
     outside,
+    parsed,
     ramp_of,
     share_of,
     since,
 )
-from flagkit.authoring.native import native_definition, native_variant
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
-from flagkit.core.documents import FlagDocument
-from flagkit.core.rules.ast import MAX_DEPTH, MAX_RULE_CHARS, Boolean, Condition, Not, Or, Rule
-from flagkit.core.rules.parser import parse_rule
+from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.core.documents import MAX_VARIANTS, FlagDocument
+from flagkit.core.rules.ast import (
+    MAX_DEPTH,
+    MAX_RULE_CHARS,
+    Boolean,
+    Condition,
+    Key,
+    Not,
+    Number,
+    Or,
+    Rule,
+    Split,
+    Text,
+)
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError, RuleError, UnknownFlagError
 
@@ -46,6 +62,17 @@ _Ruled: TypeAlias = "tuple[VariantSource, Rule | str | None]"
 
 ON, OFF = "on", "off"
 EXPOSURE = ":exposure"
+
+(SEGMENTS_FLAG,) = INTERNAL_FLAGS
+_SEGMENTS = {
+    "name": "Segments",
+    "description": "Named groups of users that no flag uses yet. Kept by flagkit; it is off for everybody.",
+}
+
+SWITCHED_OFF = "switched off"
+"""The name of the variant that switches a flag with variants off."""
+# True for everybody, also for users without the context key.
+OFF_RULE = Not(Split(Number(0), Key(USER), Text(SWITCHED_OFF)))
 
 
 def compile_document(source: AuthoringDocument, *, allocations: Allocations | None = None) -> FlagDocument:
@@ -60,18 +87,9 @@ def compile_document(source: AuthoringDocument, *, allocations: Allocations | No
         UnknownFlagError: a prerequisite names no flag.
         EditError: prerequisites make a circle, a name is unknown, shares add up to more than 100 %.
         DocumentError: the result breaks AWS's limits, e.g. a rule has more than 16,384 characters.
-
-    Since 0.1.
     """
     compiler = Compiler(source, allocations or Allocations())
-    flags: dict[str, JsonValue] = {}
-    values: dict[str, JsonValue] = {}
-    for key, flag in source.flags.items():
-        flags[key] = native_definition(flag)
-        value = compiler.value(key)
-        if value is not None:
-            values[key] = value
-    return FlagDocument.parse({"version": "1", "flags": flags, "values": values})
+    return compiler.document([*source.flags, SEGMENTS_FLAG])
 
 
 @dataclass(slots=True)
@@ -84,12 +102,28 @@ class Compiler:
     _open: list[str] = field(default_factory=list)
     _layers: dict[str, Allocation] = field(default_factory=dict)
 
-    def value(self, key: str) -> JsonValue:
+    def document(self, keys: Iterable[str]) -> FlagDocument:
+        """Return a document of these flags; keys that the source doesn't have are left out."""
+        flags: dict[str, JsonValue] = {}
+        values: dict[str, JsonValue] = {}
+        for key in keys:
+            if key in self.source.flags:
+                flags[key] = _declaration(self.source.flags[key])
+                value = self._value(key)
+            else:
+                value = self._kept_segments() if key == SEGMENTS_FLAG else None
+                if value is not None:
+                    flags[key] = dict(_SEGMENTS)
+            if value is not None:
+                values[key] = value
+        return FlagDocument.parse({"version": "1", "flags": flags, "values": values})
+
+    def _value(self, key: str) -> JsonValue:
         """Return the native `values.<key>`, or None for a flag that is only declared."""
         flag = self.source.flags[key]
         variants = self.variants(key)
         if variants:
-            return {"_variants": [native_variant(variant, rule) for variant, rule in variants]}
+            return {"_variants": [_native_variant(variant, rule) for variant, rule in variants]}
         if flag.enabled is None and not flag.values:
             return None
         return {"enabled": bool(flag.enabled), **flag.values}
@@ -115,13 +149,14 @@ class Compiler:
     def enabling(self, key: str) -> Condition:
         """Return the condition under which a flag is on for a user."""
         variants = self.variants(key)
-        if not variants:
-            return Boolean(bool(self.source.flags[key].enabled))
+        flag = self.source.flags[key]
+        if not variants or flag.enabled is False:
+            return Boolean(bool(flag.enabled))
         *ruled, (default, _) = variants
         condition: Condition = Boolean(default.enabled)
         for variant, rule in reversed(ruled):
             assert rule is not None
-            condition = _first_match(parse_rule(rule) if isinstance(rule, str) else rule, variant.enabled, condition)
+            condition = _first_match(parsed(rule) if isinstance(rule, str) else rule, variant.enabled, condition)
         return condition
 
     def _compile(self, key: str, flag: FlagSource) -> list[_Ruled]:
@@ -131,6 +166,9 @@ class Compiler:
         gates = self._gates(key, flag)
         allocation = self._allocation(key, flag, sources)
         compiled: list[_Ruled] = []
+        if flag.variants and flag.enabled is False:
+            # Required attributes must have a value in every variant (appconfig.md §1.1); the default's do.
+            compiled.append((VariantSource(name=SWITCHED_OFF, enabled=False, values=sources[-1].values), OFF_RULE))
         for variant in sources[:-1]:
             place = f"flags.{key}.{variant.name}"
             if variant.rule is not None and not gates:
@@ -233,6 +271,19 @@ class Compiler:
         segment = _known(self.source.segments, name, f"{place}.segments")
         return segment_condition(name, segment)
 
+    def _kept_segments(self) -> JsonValue:
+        """Return the native flag that keeps the segments which no flag names; None if there are none."""
+        named = frozenset[str]().union(*(flag.segments_named for flag in self.source.flags.values()))
+        unused = [name for name in self.source.segments if name not in named]
+        # As many variants as AWS takes (appconfig.md §1.1) share them out.
+        shares = [unused[start :: MAX_VARIANTS - 1] for start in range(min(len(unused), MAX_VARIANTS - 1))]
+        variants: list[JsonValue] = []
+        for number, names in enumerate(shares, 1):
+            rule = any_of([self._segment(name, SEGMENTS_FLAG) for name in names])
+            assert not isinstance(rule, Boolean)
+            variants.append({"name": f"segments {number}", "enabled": False, "rule": print_rule(rule)})
+        return {"_variants": [*variants, {"name": "nobody", "enabled": False}]} if variants else None
+
 
 def expanded(flag: FlagSource) -> tuple[VariantSource, ...]:
     """Return the variants of a flag; targeting without variants makes `on` and `off`."""
@@ -246,7 +297,9 @@ def expanded(flag: FlagSource) -> tuple[VariantSource, ...]:
         groups=flag.groups,
         segments=flag.segments,
     )
-    return on, VariantSource(name=OFF, enabled=False)
+    # Required attributes must have a value in every variant (appconfig.md §1.1).
+    required = {name: value for name, value in flag.values.items() if flag.requires_value(name)}
+    return on, VariantSource(name=OFF, enabled=False, values=required)
 
 
 def takes_share(flag: FlagSource, variant: VariantSource) -> bool:
@@ -272,10 +325,47 @@ def segment_condition(name: str, segment: SegmentSource) -> Condition:
 def read_native(text: str, place: str) -> Rule:
     """Parse native rule text that somebody wrote at this place."""
     try:
-        return parse_rule(text)
+        return parsed(text)
     except RuleError as error:
         message = f"{place}: {error.message}\n{error.caret}"
         raise EditError(message, hint=error.hint) from error
+
+
+def _native_variant(variant: VariantSource, rule: Rule | str | None) -> JsonValue:
+    """Return a native variant; rule text is kept as it is."""
+    native: dict[str, JsonValue] = {"name": variant.name, "enabled": variant.enabled}
+    if rule is not None:
+        native["rule"] = rule if isinstance(rule, str) else print_rule(rule)
+    if variant.values:
+        native["attributeValues"] = dict(variant.values)
+    return native
+
+
+def _declaration(flag: FlagSource) -> JsonValue:
+    """Return the native `flags.<key>`."""
+    native: dict[str, JsonValue] = {}
+    if flag.name is not None:
+        native["name"] = flag.name
+    if flag.description is not None:
+        native["description"] = flag.description
+    if flag.deprecated is not None:
+        date = {} if flag.deprecated is True else {"date": str(flag.deprecated)}
+        native["_deprecation"] = {"status": "planned", **date}
+    if flag.attributes:
+        native["attributes"] = {
+            name: _attribute(attribute.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
+            for name, attribute in flag.attributes.items()
+        }
+    return native
+
+
+def _attribute(fields: dict[str, JsonValue]) -> JsonValue:
+    native: dict[str, JsonValue] = {}
+    if "description" in fields:
+        native["description"] = fields.pop("description")
+    if fields:
+        native["constraints"] = fields
+    return native
 
 
 def _first_match(rule: Rule, enabled: bool, otherwise: Condition) -> Condition:

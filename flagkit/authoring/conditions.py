@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.core.rules.ast import (
@@ -25,10 +26,12 @@ from flagkit.core.rules.ast import (
     Not,
     Number,
     Or,
+    Rule,
     Split,
     Text,
     Timestamp,
 )
+from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import EditError
 
 # flagkit provides `$now` from its clock; the AppConfig Agent only if the caller sends it (docs/authoring.md).
@@ -40,6 +43,16 @@ SEGMENT = "segment:"
 REQUIRES = "requires:"
 LAYER = "layer:"
 HOLDOUT = "holdout:"
+
+
+@lru_cache(maxsize=4096)
+def parsed(rule: str) -> Rule:
+    """Parse a native rule. Trees are immutable, so each text is parsed once.
+
+    Raises:
+        RuleError: it isn't a rule.
+    """
+    return parse_rule(rule)
 
 
 @dataclass(frozen=True, slots=True)

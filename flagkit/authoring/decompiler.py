@@ -8,10 +8,10 @@ brings it up to date.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from flagkit.authoring.compiler import OFF, ON, Compiler
+from flagkit.authoring.compiler import OFF, OFF_RULE, ON, SEGMENTS_FLAG, SWITCHED_OFF, Compiler
 from flagkit.authoring.conditions import (
     GROUP,
     HOLDOUT,
@@ -22,14 +22,13 @@ from flagkit.authoring.conditions import (
     any_of,
     listed,
     name_of,
+    parsed,
 )
-from flagkit.authoring.native import read_definition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
-from flagkit.authoring.source import AuthoringDocument, FlagSource
-from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
+from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
+from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import And, Condition, Not, Or
-from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError
 
@@ -40,9 +39,7 @@ def decompile(document: FlagDocument) -> AuthoringDocument:
     """Return the readable form of a native document.
 
     `compile_document(decompile(document))` has the same rules and values as `document`, except for prerequisites that
-    were out of date.
-
-    Since 0.1.
+    were out of date, and for kept segments that a flag names.
     """
     return _Decompiler(document).run()
 
@@ -50,11 +47,20 @@ def decompile(document: FlagDocument) -> AuthoringDocument:
 @dataclass(slots=True)
 class _Decompiler:
     document: FlagDocument
+    values: dict[str, FlagValue] = field(default_factory=dict)
+    switched_off: set[str] = field(default_factory=set)
     native: set[str] = field(default_factory=set)
     shapes: dict[str, tuple[VariantShape, ...]] = field(default_factory=dict)
+    kept: tuple[VariantShape, ...] = ()
 
     def run(self) -> AuthoringDocument:
-        self.shapes = {key: read_shapes(value) for key, value in self.document.values.items()}
+        self.values = dict(self.document.values)
+        self._take_kept_segments()
+        for key, value in self.values.items():
+            if _is_switched_off(value):
+                self.switched_off.add(key)
+                self.values[key] = value.model_copy(update={"variants": value.variants[1:]})
+        self.shapes = {key: read_shapes(value) for key, value in self.values.items()}
         while True:
             # A flag that stays native leaves its layer, which may change the shares of the others: look again.
             source = self._source()
@@ -66,13 +72,25 @@ class _Decompiler:
             causes = {key for key in failed if not failed & {*source.flags[key].requires} - {key}}
             self.native |= causes or failed
 
+    def _take_kept_segments(self) -> None:
+        value = self.values.get(SEGMENTS_FLAG)
+        if value is None:
+            return
+        shapes = read_shapes(value)
+        # What isn't only segments, flagkit didn't write: it stays a flag that can be seen.
+        if shapes and all(shape.segments and shape.limits is None for shape in shapes):
+            self.kept = shapes
+            del self.values[SEGMENTS_FLAG]
+
     def _readable(self) -> list[str]:
         return [key for key, shapes in self.shapes.items() if shapes and key not in self.native]
 
     def _source(self) -> AuthoringDocument:
-        words: Words = {"segments": self._segments(), "holdouts": {}, "layers": {}}
+        holdouts: dict[str, object] = {}
+        layers: dict[str, object] = {}
         flags: dict[str, FlagSource] = {}
-        for key in sorted({*self.document.flags, *self.document.values}):
+        hidden = {SEGMENTS_FLAG} if self.kept else set[str]()
+        for key in sorted({*self.document.flags, *self.values} - hidden):
             try:
                 flags[key] = FlagSource.model_validate(self._flag(key))
             except ValueError:
@@ -81,25 +99,29 @@ class _Decompiler:
         for limits in self._all_limits():
             if limits.holdout is not None:
                 holdout = {"percent": _percent(whole(limits.holdout) or 0), "by": limits.holdout.by}
-                _entry(words, "holdouts").setdefault(limits.holdout.seed.removeprefix(HOLDOUT), holdout)
+                holdouts.setdefault(limits.holdout.seed.removeprefix(HOLDOUT), holdout)
             if limits.layer is not None:
-                _entry(words, "layers").setdefault(limits.layer.seed.removeprefix(LAYER), {"by": limits.layer.by})
-        return AuthoringDocument.parse({**words, "flags": flags})
+                layers.setdefault(limits.layer.seed.removeprefix(LAYER), Words(by=limits.layer.by))
+        return AuthoringDocument.parse(
+            {"segments": self._segments(), "holdouts": holdouts, "layers": layers, "flags": flags}
+        )
 
     def _all_limits(self) -> list[Limits]:
         return [shape.limits for key in self._readable() for shape in self.shapes[key] if shape.limits is not None]
 
     def _segments(self) -> Words:
         segments: Words = {}
-        for key in self._readable():
-            for shape in self.shapes[key]:
+        for shapes in (*(self.shapes[key] for key in self._readable()), self.kept):
+            for shape in shapes:
                 for name, condition in shape.segment_conditions.items():
                     segments.setdefault(name, _segment(condition))
         return segments
 
     def _flag(self, key: str) -> Words:
-        value = self.document.values.get(key)
-        words = read_definition(self.document.flags.get(key, FlagDeclaration()))
+        value = self.values.get(key)
+        words = _declaration(self.document.flags.get(key, FlagDeclaration()))
+        if key in self.switched_off:
+            words["enabled"] = False
         if value is None:
             return words
         if not value.variants:
@@ -111,7 +133,8 @@ class _Decompiler:
     def _targeting(self, key: str, value: FlagValue) -> Words:
         shapes = self.shapes[key]
         words = _gates(shapes[0].gates) if shapes else {}
-        shared = [shape for shape in shapes if _takes_part(shape, alone=_is_switch(value))]
+        is_switch = key not in self.switched_off and _is_switch(value, self._required(key))
+        shared = [shape for shape in shapes if _takes_part(shape, alone=is_switch)]
         limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())
         words |= self._limits(key, limits)
         shares = [shape.share for shape in shared if shape.share is not None]
@@ -119,13 +142,18 @@ class _Decompiler:
         main = shares[0] if shares else ramp or limits.exposure
         if main is not None:
             words |= {"by": main.by} | ({"seed": main.seed} if main.seed != key else {})
-        if _is_switch(value):
+        if is_switch:
             return words | _switch(shapes[0])
         ranges = {shape.variant.name: shape.share.ranges for shape in shared if shape.share is not None}
         sizes = {name: sum(span.size for span in owned) for name, owned in ranges.items()}
         canonical = sum(sizes.values()) <= STEPS and allocate(sizes) == ranges
         variants = [_variant(shape, canonical=canonical, takes_part=shape in shared) for shape in shapes]
         return words | {"variants": [*variants, _plain(value.variants[-1])]}
+
+    def _required(self, key: str) -> set[str]:
+        attributes = self.document.flags.get(key, FlagDeclaration()).attributes
+        constraints = {name: attribute.constraints for name, attribute in attributes.items()}
+        return {name for name, found in constraints.items() if found is not None and found.required}
 
     def _limits(self, key: str, limits: Limits) -> Words:
         words: Words = {"among": limits.among}
@@ -160,6 +188,8 @@ class _Decompiler:
         except EditError:
             return False
         present = self.document.values[key].variants
+        if len(compiled) != len(present):
+            return False
         return all(
             (source.enabled, source.values) == (variant.enabled, variant.attribute_values)
             and _same_rule(variant.rule, rule)
@@ -172,7 +202,7 @@ def _same_rule(present: str | None, rule: Condition | str | None) -> bool:
         return rule == (present or None)
     if not present or (("//" in present or "/*" in present) and present != print_rule(rule)):
         return False  # A comment would be lost.
-    return _without_expansion(parse_rule(present)) == _without_expansion(rule)
+    return _without_expansion(parsed(present)) == _without_expansion(rule)
 
 
 def _without_expansion(condition: Condition) -> Condition:
@@ -190,11 +220,22 @@ def _without_expansion(condition: Condition) -> Condition:
             return condition
 
 
-def _is_switch(value: FlagValue) -> bool:
+def _is_switched_off(value: FlagValue) -> bool:
+    """Whether the variant that switches a flag off is in front, exactly as the compiler writes it."""
+    if len(value.variants) < 2:
+        return False
+    first, default = value.variants[0], value.variants[-1]
+    if first.name != SWITCHED_OFF or first.enabled or first.attribute_values != default.attribute_values:
+        return False
+    return bool(first.rule) and parsed(first.rule or "") == OFF_RULE
+
+
+def _is_switch(value: FlagValue, required: Collection[str]) -> bool:
     if len(value.variants) != 2:
         return False
     on, off = value.variants
-    return (on.name, off.name) == (ON, OFF) and not off.enabled and not off.attribute_values
+    values = {name: item for name, item in on.attribute_values.items() if name in required}
+    return (on.name, off.name) == (ON, OFF) and not off.enabled and off.attribute_values == values
 
 
 def _takes_part(shape: VariantShape, *, alone: bool) -> bool:
@@ -264,15 +305,28 @@ def _segment(condition: Or) -> Words:
     return words
 
 
-def _entry(words: Words, name: str) -> Words:
-    entry = words[name]
-    assert isinstance(entry, dict)
-    return entry
-
-
 def _percent(steps: int) -> str:
     return str(show_percent(steps))
 
 
 def _pairs(share: Share) -> list[list[str]]:
     return [[_percent(span.start), _percent(span.end)] for span in share.ranges]
+
+
+def _declaration(definition: FlagDeclaration) -> dict[str, object]:
+    """Return the words of the readable form for `flags.<key>`."""
+    words: dict[str, object] = {"name": definition.name, "description": definition.description}
+    if definition.deprecation is not None:
+        date = definition.deprecation.date
+        words["deprecated"] = True if date is None else date
+    words["attributes"] = {key: _read_attribute(attribute) for key, attribute in definition.attributes.items()}
+    return {word: value for word, value in words.items() if value is not None}
+
+
+def _read_attribute(attribute: AttributeDefinition) -> AttributeSource:
+    words: dict[str, object] = {"description": attribute.description}
+    if attribute.constraints is not None:
+        constraints = attribute.constraints.model_dump(exclude_none=True)
+        constraints.get("elements", {}).pop("required", None)  # means nothing in there
+        words |= constraints
+    return AttributeSource.model_validate(words)

@@ -7,7 +7,7 @@ and times are not percentages: who is on a list, or in a country, isn't known he
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 from flagkit.authoring.compiler import OFF, ON
 from flagkit.authoring.conditions import LAYER, Share
-from flagkit.authoring.ranges import STEPS, Allocation, Allocations, BucketRange, ranges, show_percent, without
+from flagkit.authoring.ranges import STEPS, Allocation, Allocations, BucketRange, show_percent, without
 from flagkit.authoring.shape import VariantShape, read_shapes
-from flagkit.core.documents import FlagDocument
+from flagkit.core.documents import FlagDocument, FlagValue
 from flagkit.errors import UnknownFlagError
 
 EVERYBODY = (BucketRange(0, STEPS),)
@@ -39,10 +39,8 @@ class Movement:
 
     Attributes:
         moves: who moves where, the largest share first.
-        is_exact: False if the seeds differ: then the two allocations are independent, everybody is dealt anew, and the
+        is_exact: False if the seeds differ: then the two allocations are independent, all users are reassigned, and the
             percentages are the expected ones.
-
-    Since 0.1.
     """
 
     moves: tuple[Move, ...]
@@ -54,9 +52,9 @@ class Movement:
         return sum((move.percent for move in self.moves), Decimal(0))
 
     def to_text(self, default: str = "the default") -> str:
-        """Return one line for each move, e.g. `12.5 % from red to blue`. Since 0.1."""
+        """Return one line for each move, e.g. `12.5 % from red to blue`."""
         if not self.moves:
-            return "nobody moves"
+            return "no user moves"
         about = "" if self.is_exact else "about "
         lines = [f"{about}{self.percent} % of users get another answer"]
         lines += [
@@ -68,14 +66,14 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class FlagAllocation:
-    """How a flag's percentages share out the users. Since 0.1.
+    """How a flag's percentages share out the users.
 
     Attributes:
-        seed: what variants are drawn with; None if no variant has a percentage.
+        seed: the bucketing seed of the variants; None if no variant has a percentage.
         by: the context key they split by.
         allocation: which variant owns which ranges.
         default: who gets the rest. A flag without variants is all `on` or all `off`.
-        gates: other draws that a user must be in to take part: exposure, layer, holdout.
+        gates: other shares that a user must be in to take part: exposure, layer, holdout.
     """
 
     seed: str | None
@@ -93,8 +91,6 @@ def flag_allocation(document: FlagDocument, key: str) -> FlagAllocation | None:
 
     Raises:
         UnknownFlagError: there is no such flag.
-
-    Since 0.1.
     """
     value = document.values.get(key)
     if value is None:
@@ -115,7 +111,7 @@ def flag_allocation(document: FlagDocument, key: str) -> FlagAllocation | None:
 def flag_movement(old: FlagDocument, new: FlagDocument, key: str) -> Movement | None:
     """Compute how many users get another variant by percentages when `new` replaces `old`.
 
-    Draws with different seeds are independent, so the result is what is to be expected as soon as two take part;
+    Shares with different seeds are independent, so the result is what is to be expected as soon as two take part;
     `is_exact` says which.
 
     Returns:
@@ -123,8 +119,6 @@ def flag_movement(old: FlagDocument, new: FlagDocument, key: str) -> Movement | 
 
     Raises:
         UnknownFlagError: one of the documents has no such flag.
-
-    Since 0.1.
     """
     before, after = flag_allocation(old, key), flag_allocation(new, key)
     if before is None or after is None:
@@ -142,11 +136,13 @@ def flag_movement(old: FlagDocument, new: FlagDocument, key: str) -> Movement | 
     return moved(shares, is_exact=sum(seed is not None for seed, _ in draws) <= 1)
 
 
-def read_allocations(document: FlagDocument) -> Allocations:
-    """Return all ranges in use in a document, for `compile_document(…, allocations=…)`. Since 0.1."""
+def read_allocations(document: FlagDocument, keys: Collection[str] | None = None) -> Allocations:
+    """Return the ranges in use in a document: of these flags (of all where None), and of all layers."""
     drawn: dict[tuple[str, str, str], list[tuple[str, tuple[BucketRange, ...]]]] = defaultdict(list)
     layers: dict[str, dict[str, tuple[BucketRange, ...]]] = defaultdict(dict)
     for key, value in sorted(document.values.items()):
+        if keys is not None and key not in keys and not _names_layer(value):
+            continue
         for shape in read_shapes(value):
             if shape.share is not None:
                 drawn[key, shape.share.seed, shape.share.by].append((shape.variant.name, shape.share.ranges))
@@ -157,6 +153,10 @@ def read_allocations(document: FlagDocument) -> Allocations:
         {place: _effective(owned) for place, owned in drawn.items()},
         {name: _effective(members.items()) for name, members in layers.items()},
     )
+
+
+def _names_layer(value: FlagValue) -> bool:
+    return any(LAYER in (variant.rule or "") for variant in value.variants)
 
 
 def _is_drawn(shape: VariantShape) -> bool:
@@ -233,19 +233,6 @@ def _outcome(found: FlagAllocation, states: Iterable[_State]) -> str:
     owners, lets_in = zip(*states, strict=True)
     owner = next((owner for owner in owners if owner is not None), None)
     return found.default if owner is None or not all(lets_in) else owner
-
-
-def movement(old: Allocation, new: Allocation, *, same_seed: bool = True) -> Movement:
-    """Compute who moves when `new` replaces `old`. Since 0.1."""
-    shares: dict[tuple[str | None, str | None], Fraction] = defaultdict(Fraction)
-    for first, source in ranges(old):
-        for second, target in ranges(new):
-            if same_seed:
-                overlap = Fraction(max(min(first.end, second.end) - max(first.start, second.start), 0))
-            else:
-                overlap = Fraction(first.size * second.size, STEPS)
-            shares[source, target] += overlap
-    return moved(shares, is_exact=same_seed)
 
 
 def moved(shares: Mapping[tuple[str | None, str | None], Fraction], *, is_exact: bool) -> Movement:

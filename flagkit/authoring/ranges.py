@@ -18,7 +18,7 @@ STEPS_PER_PERCENT = 10_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class BucketRange:
-    """The users from `start` up to but without `end`, in steps of 0.0001 %. Since 0.1."""
+    """The users from `start` up to but without `end`, in steps of 0.0001 %."""
 
     start: int
     end: int
@@ -43,8 +43,6 @@ def read_percent(value: Decimal | float | str) -> int:
 
     Raises:
         EditError: not a number from 0 to 100, or finer than 0.0001 %.
-
-    Since 0.1.
     """
     try:
         # A float is read as it is printed: 33.3333 means 33.3333, not its nearest binary fraction.
@@ -63,22 +61,13 @@ def read_percent(value: Decimal | float | str) -> int:
 
 
 def show_percent(steps: int) -> Decimal:
-    """Return steps as an exact percentage without trailing zeros: 250000 is 25, 333333 is 33.3333. Since 0.1."""
+    """Return steps as an exact percentage without trailing zeros: 250000 is 25, 333333 is 33.3333."""
     whole, rest = divmod(steps, STEPS_PER_PERCENT)
     return Decimal(whole) if rest == 0 else (Decimal(steps) / STEPS_PER_PERCENT).normalize()
 
 
-def equal_weights(names: Sequence[str]) -> dict[str, Decimal]:
-    """Share 100 % as equally as steps allow; the first ones get the odd steps. Since 0.1."""
-    if not names:
-        message = "there is nobody to share between"
-        raise EditError(message)
-    base, odd = divmod(STEPS, len(names))
-    return {name: show_percent(base + (index < odd)) for index, name in enumerate(names)}
-
-
 def allocate(shares: Mapping[str, int]) -> dict[str, tuple[BucketRange, ...]]:
-    """Allocation the line into one span for each share, in order from 0. Shares are in steps. Since 0.1."""
+    """Allocation the line into one span for each share, in order from 0. Shares are in steps."""
     return reallocate({}, shares)
 
 
@@ -95,8 +84,6 @@ def reallocate(old: Allocation, shares: Mapping[str, int]) -> dict[str, tuple[Bu
 
     Raises:
         EditError: a share is negative, the shares are more than 100 %, or the old ranges overlap.
-
-    Since 0.1.
     """
     if negative := [name for name, share in shares.items() if share < 0]:
         message = f"the share of {negative[0]} is negative"
@@ -115,7 +102,7 @@ def reallocate(old: Allocation, shares: Mapping[str, int]) -> dict[str, tuple[Bu
 
 
 def sizes(allocation: Allocation) -> dict[str, int]:
-    """Return each share of an allocation in steps. Since 0.1."""
+    """Return each share of an allocation in steps."""
     return {name: _total(ranges) for name, ranges in allocation.items()}
 
 
@@ -124,8 +111,6 @@ def ranges(allocation: Allocation) -> Iterator[tuple[BucketRange, str | None]]:
 
     Raises:
         EditError: two ranges overlap.
-
-    Since 0.1.
     """
     position = 0
     for span, name in sorted((span, name) for name, ranges in allocation.items() for span in ranges):
@@ -204,7 +189,7 @@ def _merged(ranges: Iterable[BucketRange]) -> Iterator[BucketRange]:
 
 @dataclass(frozen=True, slots=True)
 class Allocations:
-    """The ranges that are in use already: they are reallocated with least movement. Since 0.1.
+    """The ranges that are in use already: they are reallocated with least movement.
 
     Attributes:
         flags: by flag, seed and key: who owns what.

@@ -23,6 +23,7 @@ from flagkit.authoring.conditions import (
     alternatives_of,
     listed,
     name_of,
+    parsed,
     parts_of,
     read_moment,
     read_outside,
@@ -31,7 +32,6 @@ from flagkit.authoring.conditions import (
 )
 from flagkit.core.documents import FlagValue, Variant
 from flagkit.core.rules.ast import Condition, Or
-from flagkit.core.rules.parser import parse_rule
 
 Steps = tuple[tuple[dt.datetime, int], ...]
 
@@ -78,12 +78,12 @@ class VariantShape:
 
 
 def read_shapes(value: FlagValue) -> tuple[VariantShape, ...]:
-    """Take all ruled variants of a flag apart. Since 0.1."""
+    """Take all ruled variants of a flag apart."""
     return tuple(_read_variant(variant) for variant in value.variants[:-1])
 
 
 def _read_variant(variant: Variant) -> VariantShape:
-    rule = parse_rule(variant.rule or "")
+    rule = parsed(variant.rule or "")
     # A span is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
     parts: list[Condition] = [rule] if read_share(rule) is not None else list(parts_of(rule))
     gates = _take_gates(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -79,13 +81,13 @@ Texts = tuple[StrictStr, ...]
 
 
 class Model(BaseModel):
-    """Base of the readable form: immutable, and a misspelt word is an error here, not dropped as AWS does."""
+    """Base of the readable form: immutable, and an unknown key is an error here, not dropped as AWS does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class SegmentSource(Model):
-    """A named group of users: anybody on one of the lists, or for whom the native rule `where` is true. Since 0.1."""
+    """A named group of users: anybody on one of the lists, or for whom the native rule `where` is true."""
 
     users: Texts = ()
     groups: Texts = ()
@@ -93,20 +95,20 @@ class SegmentSource(Model):
 
 
 class HoldoutSource(Model):
-    """A share of users that no experiment with this holdout ever touches. Since 0.1."""
+    """A share of users that no experiment with this holdout ever touches."""
 
     percent: Steps
     by: StrictStr = "userId"
 
 
 class LayerSource(Model):
-    """An exclusion group: its experiments have disjoint shares of one and the same line of users. Since 0.1."""
+    """An exclusion group: its experiments have disjoint shares of one and the same line of users."""
 
     by: StrictStr = "userId"
 
 
 class LayerShare(Model):
-    """The place of a flag in a layer: a share, or exactly these ranges. Since 0.1."""
+    """The place of a flag in a layer: a share, or exactly these ranges."""
 
     name: StrictStr
     share: Steps | None = None
@@ -121,14 +123,14 @@ class LayerShare(Model):
 
 
 class RampStep(Model):
-    """From this moment on, this share. Since 0.1."""
+    """From this moment on, this share."""
 
     at: Moment
     percent: Steps
 
 
 class ElementSource(Model):
-    """What each element of a list attribute must be. Since 0.1."""
+    """What each element of a list attribute must be."""
 
     type: Literal["string", "number"]
     enum: Texts | None = None
@@ -138,7 +140,7 @@ class ElementSource(Model):
 
 
 class AttributeSource(Model):
-    """A declared attribute; without `type` anything AWS can hold is allowed. Since 0.1."""
+    """A declared attribute; without `type` anything AWS can hold is allowed."""
 
     type: Literal["string", "number", "boolean", "array"] | None = None
     description: StrictStr | None = None
@@ -151,7 +153,7 @@ class AttributeSource(Model):
 
 
 class Audience(Model):
-    """Users who are in, whatever the percentages say. Since 0.1."""
+    """Users who are in, whatever the percentages say."""
 
     users: Texts = ()
     groups: Texts = ()
@@ -164,7 +166,7 @@ class Audience(Model):
 
 
 class VariantSource(Audience):
-    """One variant; the last of a flag is its default and says nothing about users. Since 0.1.
+    """One variant; the last of a flag is its default and says nothing about users.
 
     Attributes:
         weight: its share of the users, in percent; what is left goes to the default.
@@ -186,9 +188,11 @@ class VariantSource(Audience):
 
 
 class FlagSource(Audience):
-    """One flag. Without `variants`, anything about users makes it two variants, `on` and `off`. Since 0.1.
+    """One flag. Without `variants`, anything about users makes it two variants, `on` and `off`.
 
     Attributes:
+        enabled: False switches the flag off for everybody and keeps the rest. A flag without targeting is off unless it
+            is True.
         requires: flags that must be on for the user, or this one is off.
         starts: `from` in TOML; before it the flag is off.
         ends: `until` in TOML; from then on the flag is off.
@@ -219,18 +223,16 @@ class FlagSource(Audience):
     variants: tuple[VariantSource, ...] = ()
 
     @classmethod
-    def parse(cls, words: Mapping[str, object], place: str = "") -> Self:
+    def parse(cls, content: Mapping[str, object]) -> Self:
         """Read one flag from decoded TOML or JSON.
 
         Raises:
-            EditError: a word is unknown, or words contradict each other; places start with `place`.
-
-        Since 0.1.
+            EditError: a key is unknown, or values contradict each other; every key is named.
         """
         try:
-            return cls.model_validate(dict(words))
+            return cls.model_validate(dict(content))
         except ValidationError as error:
-            raise EditError("; ".join(_sentences(error, place))) from None
+            raise EditError("; ".join(problems_of(error))) from None
 
     @property
     def has_share(self) -> bool:
@@ -243,13 +245,45 @@ class FlagSource(Audience):
         gated = bool(self.requires) or self.starts is not None or self.ends is not None
         return gated or self.has_share or not self.is_empty
 
+    @property
+    def is_off(self) -> bool:
+        """Whether it is switched off: nobody gets it, whatever the targeting says."""
+        if self.variants:
+            return self.enabled is False or not any(variant.enabled for variant in self.variants)
+        return self.enabled is False or not (self.enabled or self.is_targeted)
+
+    @property
+    def segments_named(self) -> frozenset[str]:
+        """The segments that the flag names."""
+        named = {*self.segments, *self.among}
+        for variant in self.variants:
+            named |= {*variant.segments}
+        return frozenset(named)
+
+    def requires_value(self, attribute: str) -> bool:
+        """Whether every variant must have a value for this attribute."""
+        declared = self.attributes.get(attribute)
+        return declared is not None and declared.required
+
+    def replaced(self, **fields: object) -> Self:
+        """Return a copy with other values in these fields, held as the fields hold them (percentages in steps).
+
+        Raises:
+            EditError: the fields contradict each other.
+        """
+        copy = self.model_copy(update=fields)
+        for problem in copy.problems():
+            raise EditError(problem)
+        return copy
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for problem in self._problems():
+        for problem in self.problems():
             raise ValueError(problem)
         return self
 
-    def _problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
+        """Yield what contradicts itself in the flag; a copy with other fields is not checked by itself."""
         if self.starts is not None and self.ends is not None and self.starts >= self.ends:
             yield "from must be before until"
         if self.percent is not None and self.ramp:
@@ -261,8 +295,8 @@ class FlagSource(Audience):
             yield from self._variant_problems()
 
     def _variant_problems(self) -> Iterator[str]:
-        if self.enabled is not None or self.values or not self.is_empty:
-            yield "enabled, values, users, groups and segments belong into the variants"
+        if self.values or not self.is_empty:
+            yield "values, users, groups and segments belong to the variants"
         *ruled, default = self.variants
         if not default.is_plain:
             yield f"the last variant, {default.name}, is the default: it has no users, weight or rule"
@@ -276,7 +310,7 @@ class FlagSource(Audience):
 
 
 class AuthoringDocument(Model):
-    """All flags of a document in readable form. Since 0.1."""
+    """All flags of a document in readable form."""
 
     segments: dict[str, SegmentSource] = Field(default_factory=dict)
     layers: dict[str, LayerSource] = Field(default_factory=dict)
@@ -288,24 +322,54 @@ class AuthoringDocument(Model):
         """Read the readable form from decoded TOML or JSON.
 
         Raises:
-            EditError: a word is unknown, or words contradict each other; every place is named.
-
-        Since 0.1.
+            EditError: a key is unknown, or values contradict each other; every key is named.
         """
         try:
             return cls.model_validate(dict(content))
         except ValidationError as error:
-            raise EditError("; ".join(_sentences(error))) from None
+            raise EditError("; ".join(problems_of(error))) from None
 
     def to_dict(self) -> dict[str, object]:
-        """Return the words again, without those that only say what is the default. Since 0.1."""
+        """Return the content again, without keys that have their default."""
         return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
-def _sentences(error: ValidationError, root: str = "") -> Iterator[str]:
+def problems_of(error: ValidationError, text: str = "") -> Iterator[str]:
+    """Yield a sentence for each problem, with the line of the text that it was read from, if it is given."""
     for details in error.errors(include_url=False):
-        place = ".".join(str(part) for part in (root, *details["loc"]) if part != "")
+        place = ".".join(map(str, details["loc"]))
         message = details["msg"].removeprefix("Value error, ")
         if details["type"] == "extra_forbidden":
-            message = "is not a word of this form"
-        yield f"{place}: {message}" if place else message
+            key = str(details["loc"][-1])
+            close = difflib.get_close_matches(key, _KEYS, 1)
+            message = f"unknown key {key!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
+        line = _line(text, details["loc"])
+        yield "".join((f"line {line}: " if line else "", f"{place}: " if place else "", message))
+
+
+def _line(text: str, location: tuple[int | str, ...]) -> int | None:
+    """Return the line that names the last key of a location, after the lines that name the keys before it."""
+    lines = text.splitlines()
+    found = 0
+    for name in location:
+        if isinstance(name, str):
+            named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+            found = next((index for index in range(found, len(lines)) if named.search(lines[index])), len(lines))
+    return found + 1 if location and found < len(lines) else None
+
+
+_KEYS = sorted(
+    {
+        field.alias or name
+        for model in (
+            AuthoringDocument,
+            FlagSource,
+            VariantSource,
+            SegmentSource,
+            AttributeSource,
+            LayerShare,
+            RampStep,
+        )
+        for name, field in model.model_fields.items()
+    }
+)

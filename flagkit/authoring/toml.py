@@ -8,7 +8,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 
-from flagkit.authoring.source import AuthoringDocument
+from pydantic import ValidationError
+
+from flagkit.authoring.source import AuthoringDocument, problems_of
 from flagkit.errors import EditError
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -19,20 +21,21 @@ def read_toml(text: str) -> AuthoringDocument:
     """Read flags from TOML.
 
     Raises:
-        EditError: not TOML, or not flags; the place is named.
-
-    Since 0.1.
+        EditError: not TOML, or not flags; line and key are named.
     """
     try:
-        words = tomllib.loads(text)
+        content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        message = f"not TOML: {error}"
+        message = f"not valid TOML: {error}"
         raise EditError(message) from None
-    return AuthoringDocument.parse(words)
+    try:
+        return AuthoringDocument.model_validate(content)
+    except ValidationError as error:
+        raise EditError("; ".join(problems_of(error, text))) from None
 
 
 def write_toml(source: AuthoringDocument) -> str:
-    """Write flags as TOML; reading it gives the same flags. Since 0.1."""
+    """Write flags as TOML; reading it gives the same flags."""
     tables: list[str] = []
     for part, entries in source.to_dict().items():
         assert isinstance(entries, dict)

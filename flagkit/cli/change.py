@@ -129,7 +129,7 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
         if not chosen.as_json:
             _show_remarks(change, store)
         new = change.edit(current)
-        diff = compare(current.document, new)
+        diff = compare(current.document, new, now=current.now)
         if not diff.flags:
             return _nothing_to_do(cli, store, chosen)
         if not chosen.as_json:

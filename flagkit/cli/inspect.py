@@ -19,14 +19,14 @@ from flagkit.errors import UsageError
 from flagkit.sources import Document
 
 if TYPE_CHECKING:
-    from flagkit.authoring import FlagSource
+    from datetime import datetime
+
     from flagkit.core.definitions import FlagDefinition, VariantDefinition
     from flagkit.core.documents import FlagDocument
     from flagkit.core.evaluation import Evaluation
     from flagkit.core.snapshot import Snapshot
 
 ID_COLUMNS = frozenset({"userid", "user", "id"})  # in any spelling: userId, user_id, "User ID"
-HIDDEN = "flagkit-segments"  # where flagkit.admin keeps segments that no flag names; no flag for people
 
 RuleContext = Annotated[
     list[str] | None,
@@ -36,7 +36,7 @@ UsersFile = Annotated[
     Path | None,
     Option("--users", metavar="FILE", help="CSV with a column userId (others are context), or one id a line."),
 ]
-State = Literal["on", "off", "part"]
+State = Literal["on", "off", "partial", "scheduled", "ended"]
 
 
 def list_flags(
@@ -46,7 +46,7 @@ def list_flags(
     ] = None,
     state: Annotated[
         State | None,
-        Option("--state", metavar="STATE", help="Only flags that are on, off, or on for part of the users."),
+        Option("--state", metavar="STATE", help="Only flags in this state."),
     ] = None,
     source: options.Source = None,
     saved: options.Saved = False,
@@ -62,7 +62,7 @@ def list_flags(
     snapshot = snapshot_of(document, cli.clock.now)
     snapshot.check()
     flags = read_flags(document)
-    about = _about(snapshot, flags)
+    about = _about(snapshot, flags, cli.clock.now())
     keys = [key for key in about if _fits(key, about[key][0], flags, search, state)]
     if as_json:
         rows = [
@@ -73,7 +73,7 @@ def list_flags(
         print_json(rows)
         return 0
     if keys:
-        table(("FLAG", "STATE", "WHO"), [(key, *about[key]) for key in keys])
+        table(("FLAG", "STATE", "AUDIENCE"), [(key, *about[key][1:]) for key in keys])
     else:
         echo("no flags" if not about else "no flag fits")
     _warn(document)
@@ -113,8 +113,11 @@ def show(
         if written.deprecation is not None:
             echo(f"  to be removed{f' by {written.deprecation.date}' if written.deprecation.date else ''}")
     if flags is not None:
-        state, who = _summaries(flags)[key]
-        paragraph("off" if state == "off" else f"on for {who}", "  ")
+        from flagkit.admin.audience import statuses
+
+        status = statuses(flags, now=cli.clock.now())[key]
+        paragraph(f"state: {status.to_text()}", "  ")
+        paragraph(f"audience: {status.audience}", "  ")
     for line in lines:
         if flags is None or definition.variants or definition.attributes:
             echo(line)
@@ -190,7 +193,7 @@ def what_if(
     after = snapshot_of(second, cli.clock.now)
     for key in keys or ():
         known_flag(after if key in after.flags else before, key)
-    chosen = keys or [key for key in sorted({*before.flags, *after.flags}) if key != HIDDEN]
+    chosen = keys or sorted({*before.flags, *after.flags})
     found = list(moves(before, after, chosen, people, context_of(about or ())))
     if as_json:
         rows = [{"key": it.key, "before": it.before, "after": it.after, "users": it.count} for it in found]
@@ -206,22 +209,21 @@ def what_if(
     return 0
 
 
-def _about(snapshot: Snapshot, flags: FlagDocument | None) -> dict[str, tuple[str, str]]:
-    known = {} if flags is None else _summaries(flags)
-    about: dict[str, tuple[str, str]] = {}
+def _about(snapshot: Snapshot, flags: FlagDocument | None, now: datetime) -> dict[str, tuple[str, str, str]]:
+    """State, state for people, and audience of every flag."""
+    from flagkit.admin.audience import statuses
+
+    known = {} if flags is None else statuses(flags, now=now)
+    about: dict[str, tuple[str, str, str]] = {}
     for key in sorted({*snapshot.flags, *known}):
-        if key == HIDDEN:
-            continue
         if key in snapshot.problems:
-            about[key] = "broken", snapshot.problems[key]
+            about[key] = "broken", "broken", snapshot.problems[key]
         elif key in known:
-            about[key] = known[key]
+            about[key] = known[key].state, known[key].to_text(), known[key].audience
         else:
             definition = snapshot.definition(key)
-            about[key] = (
-                "part" if definition.variants else "on" if definition.enabled else "off",
-                _flag_summary(definition),
-            )
+            state = "partial" if definition.variants else "on" if definition.enabled else "off"
+            about[key] = state, state, _flag_summary(definition)
     return about
 
 
@@ -286,29 +288,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _summaries(document: FlagDocument) -> dict[str, tuple[str, str]]:
-    """State (`on`, `off` or `part`) and who gets it, for every flag of a document, by key."""
-    from flagkit.admin.audience import who
-    from flagkit.admin.edits.workbench import is_guarded, without_guard
-    from flagkit.authoring import decompile
-
-    switched_off = {key for key, value in document.values.items() if is_guarded(value)}
-    bare = document
-    for key in switched_off:
-        bare = without_guard(bare, key)
-    found: dict[str, tuple[str, str]] = {}
-    for key, flag in decompile(bare).flags.items():
-        audience = who((flag, key in switched_off))
-        audience = audience.removesuffix(" (off)")
-        state = "off" if audience.startswith("nobody") else "part" if _is_partial(flag) else "on"
-        found[key] = state, audience
-    return found
-
-
-def _is_partial(flag: FlagSource) -> bool:
-    return bool(flag.variants) or flag.is_targeted
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,6 @@ from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.stale import Reference, Stale
-    from flagkit.admin.stores import FlagStore
-    from flagkit.core.documents import FlagDocument
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build", "venv"})
 _CODE = frozenset(
@@ -43,13 +40,14 @@ def stale(
 
     Example: flagkit stale src/ --days 60 --fix-list
     """
+    from flagkit.admin.history import last_changes
     from flagkit.admin.stale import find_stale, scan
 
     cli = cli_context(context)
     references = [reference for path in _files(paths) for reference in scan(str(path), _text(path))]
     with cli.store(source) as store:
         document = store.read().document
-        changed = _last_changed(store, document)
+        changed = last_changes(store)
     found = find_stale(document, references, changed, now=cli.clock.now(), days=days)
     if as_json:
         print_json({"stale": [_data(item) for item in found]})
@@ -92,22 +90,6 @@ def _text(path: Path) -> str:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="Check the permissions of the file."
         ) from error
-
-
-def _last_changed(store: FlagStore, document: FlagDocument) -> dict[str, dt.datetime | None]:
-    """When each flag last changed what it answers; changed words for people don't count."""
-    from flagkit.admin.history import history
-
-    left = {*document.flags, *document.values}
-    changed: dict[str, dt.datetime | None] = {}
-    for entry in history(store):
-        for flag in entry.diff.flags:
-            if flag.key in left and (flag.audience or flag.kind == "created"):
-                changed[flag.key] = entry.version.at
-                left.discard(flag.key)
-        if not left:
-            break
-    return changed
 
 
 def _lines(places: tuple[Reference, ...]) -> Iterator[str]:

@@ -15,6 +15,9 @@ from flagkit.core.context import boolean_of
 from flagkit.core.evaluation import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
+INTERNAL_FLAGS = frozenset({"flagkit-segments"})
+"""Keys of flags that flagkit keeps for itself: never evaluated, listed or generated. `authoring` writes them."""
+
 _MAX_DEPTH = 64
 """How deep an attribute can nest. AppConfig itself has only flat lists."""
 

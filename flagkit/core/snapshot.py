@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType, MethodType
 from typing import NoReturn, Self
 
-from flagkit.core.definitions import FlagDefinition, read_flag, read_retrieved
+from flagkit.core.definitions import INTERNAL_FLAGS, FlagDefinition, read_flag, read_retrieved
 from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.flags import compile_flag
 from flagkit.errors import DocumentError, RuleError, Violation
@@ -55,7 +55,9 @@ class Snapshot:
         # Until a flag is read, a stub stands in its place; its first call replaces it. An exact dict of stubs is
         # 11 ns faster to read than a dict with __missing__, and a key bound as `self` is the smallest stub there is.
         first_call = self._first_call
-        self.flags: dict[str, FlagFunction] = {key: MethodType(first_call, key) for key in entries}
+        self.flags: dict[str, FlagFunction] = {
+            key: MethodType(first_call, key) for key in entries if key not in INTERNAL_FLAGS
+        }
 
     @classmethod
     def from_json(

@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from flagkit.authoring import AuthoringDocument, compile_document
 from flagkit.codegen import generate
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
@@ -173,3 +174,8 @@ def test_the_same_document_makes_the_same_module():
     assert one == other
     assert "_text(" in one
     assert "_text(" not in generate(document({"b": {}}), module_name="m")
+
+
+def test_where_segments_are_kept_is_not_generated():
+    document = compile_document(AuthoringDocument.parse({"segments": {"staff": {"users": ["1"]}}}))
+    assert "flagkit-segments" not in generate(document, module_name="shop_flags")

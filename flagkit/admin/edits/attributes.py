@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import JsonValue
 
-from flagkit.admin.edits.workbench import Words, change_flag, words_of
 from flagkit.admin.entries import require
-from flagkit.authoring import FlagSource
+from flagkit.authoring import AttributeSource, FlagSource, edit_flag
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 
@@ -18,35 +18,39 @@ from flagkit.errors import EditError
 def set_attributes(
     document: FlagDocument, key: str, values: Mapping[str, JsonValue], *, variant: str | None = None
 ) -> FlagDocument:
-    """Give attributes a value, or take it away.
+    """Set attribute values, or remove them.
 
     Args:
         document: the native document.
         key: the flag.
-        values: by attribute; None takes the value away.
+        values: by attribute; None removes the value.
         variant: which variant; needed for flags with several.
 
     Raises:
         UnknownFlagError: there is no such flag.
-        EditError: no such variant, or no value to take away.
+        EditError: no such variant, or no value to remove.
         DocumentError: a value breaks the attribute's constraints; the document is unchanged.
-
-    Since 0.1.
     """
 
-    def change(flag: FlagSource) -> Words:
-        words = words_of(flag)
-        for name, value in values.items():
-            if name not in flag.attributes and value is not None:
-                words.setdefault("attributes", {})
-                attributes = words["attributes"]
-                assert isinstance(attributes, dict)
-                attributes[name] = {"type": _type_of(value)}
-        place = _place(words, flag, key, variant)
-        place["values"] = _changed(place.get("values", {}), values, key)
-        return words
+    def change(flag: FlagSource) -> FlagSource:
+        undeclared = {
+            name: AttributeSource(type=_type_of(value))
+            for name, value in values.items()
+            if name not in flag.attributes and value is not None
+        }
+        declared = {**flag.attributes, **undeclared}
+        if not flag.variants:
+            if variant not in {None, "on"}:
+                message = f"{key} has no variant {variant}"
+                raise EditError(message)
+            return flag.replaced(attributes=declared, values=_changed(flag.values, values, key))
+        index = _index(flag, key, variant)
+        variants = list(flag.variants)
+        changed = _changed(variants[index].values, values, key)
+        variants[index] = variants[index].model_copy(update={"values": changed})
+        return flag.replaced(attributes=declared, variants=tuple(variants))
 
-    return change_flag(document, key, change)
+    return edit_flag(document, key, change)
 
 
 def read_value(document: FlagDocument, key: str, name: str, text: str) -> JsonValue:
@@ -55,8 +59,6 @@ def read_value(document: FlagDocument, key: str, name: str, text: str) -> JsonVa
     Raises:
         UnknownFlagError: there is no such flag.
         EditError: the text isn't of the declared type.
-
-    Since 0.1.
     """
     require(document, key)
     definition = document.flags.get(key)
@@ -74,7 +76,7 @@ def read_value(document: FlagDocument, key: str, name: str, text: str) -> JsonVa
     if constraints.type == "string":
         return text
     if _type_of(decoded) != constraints.type:
-        message = f"{key}.{name} is a {constraints.type}; {text!r} isn't one"
+        message = f"{text!r} is not a valid value for {key}.{name}, which is a {constraints.type}"
         raise EditError(message)
     return decoded
 
@@ -91,28 +93,19 @@ def _number(text: str) -> JsonValue:
     return value
 
 
-def _place(words: Words, flag: FlagSource, key: str, variant: str | None) -> dict[str, JsonValue]:
-    if not flag.variants:
-        if variant not in {None, "on"}:
-            message = f"{key} has no variant {variant}"
-            raise EditError(message)
-        return words  # type: ignore[return-value]  # the words of a flag are JSON here
+def _index(flag: FlagSource, key: str, variant: str | None) -> int:
     names = [item.name for item in flag.variants]
     if variant is None:
-        message = f"{key} has the variants {', '.join(names)}: whose attributes are meant?"
-        raise EditError(message, hint=f"Say which, e.g. --variant {names[0]}.")
+        message = f"{key} has several variants: {', '.join(names)}"
+        raise EditError(message, hint=f"Name one, e.g. --variant {names[0]}.")
     if variant not in names:
         close = difflib.get_close_matches(variant, names, 1)
         message = f"{key} has no variant {variant}, only {', '.join(names)}"
         raise EditError(message, hint=f"Did you mean {close[0]}?" if close else None)
-    variants = words["variants"]
-    assert isinstance(variants, list | tuple)
-    place: dict[str, JsonValue] = variants[names.index(variant)]
-    return place
+    return names.index(variant)
 
 
-def _changed(present: JsonValue, values: Mapping[str, JsonValue], key: str) -> dict[str, JsonValue]:
-    assert isinstance(present, dict)
+def _changed(present: Mapping[str, JsonValue], values: Mapping[str, JsonValue], key: str) -> dict[str, JsonValue]:
     result = dict(present)
     for name, value in values.items():
         if value is not None:
@@ -120,12 +113,12 @@ def _changed(present: JsonValue, values: Mapping[str, JsonValue], key: str) -> d
         elif name in result:
             del result[name]
         else:
-            message = f"{key} has no value for {name} that could be taken away"
+            message = f"{key} has no value for the attribute {name}"
             raise EditError(message)
     return result
 
 
-def _type_of(value: JsonValue) -> str:
+def _type_of(value: JsonValue) -> Literal["string", "number", "boolean", "array"]:
     match value:
         case bool():
             return "boolean"

@@ -1,19 +1,23 @@
-"""Making, describing, deleting and bringing back flags."""
+"""Creating, describing, deleting and restoring flags."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import JsonValue
 
 from flagkit.admin.edits.attributes import set_attributes
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG, Words, change_flag, rebuilt, words_of
-from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, unknown, with_entries
-from flagkit.authoring import FlagSource, decompile
+from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, with_entries
+from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_flag
+from flagkit.authoring.editor import edit_document, part_of, recompiled, related_keys, unknown_flag
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
-from flagkit.errors import EditError
+from flagkit.errors import DocumentError, EditError
+
+_KEY = re.compile(r"[a-z][a-zA-Z0-9_-]{0,63}")
 
 
 def create(
@@ -26,32 +30,36 @@ def create(
     attributes: Mapping[str, JsonValue] | None = None,
     remove_by: dt.date | None = None,
 ) -> FlagDocument:
-    """Make a new flag, off unless said otherwise.
+    """Create a flag, off unless `enabled`.
 
     Args:
         document: the native document.
         key: a lower-case letter, then up to 63 letters, digits, `_` and `-`.
         name: for people; the key where None.
         description: for people.
-        enabled: whether it starts on, for everybody.
+        enabled: whether it starts on, for all users.
         attributes: its attribute values; their types are declared.
         remove_by: the day it is planned to be removed.
 
     Raises:
-        EditError: there is such a flag already.
-        DocumentError: the key or a value isn't one that AWS takes.
-
-    Since 0.1.
+        EditError: the flag exists.
+        DocumentError: the key or a value isn't one that AWS accepts.
     """
-    if key in keys_of(document) or key == SEGMENTS_FLAG:
-        message = f"there is a flag {key} already"
+    _check_key(key)
+    if key in keys_of(document) or key in INTERNAL_FLAGS:
+        message = f"the flag {key} exists"
         raise EditError(message, hint=f"`flagkit show {key}` shows it.")
-    definition: dict[str, JsonValue] = {"name": key if name is None else name}
-    if description:
-        definition["description"] = description
-    if remove_by is not None:
-        definition["_deprecation"] = {"status": "planned", "date": remove_by.isoformat()}
-    created = with_entries(document, {key: (definition, {"enabled": enabled})})
+
+    def add(source: AuthoringDocument) -> AuthoringDocument:
+        flag = FlagSource(
+            name=key if name is None else name,
+            description=description or None,
+            deprecated=remove_by,
+            enabled=enabled,
+        )
+        return source.model_copy(update={"flags": {**source.flags, key: flag}})
+
+    created = edit_document(document, {key}, add)
     return set_attributes(created, key, attributes) if attributes else created
 
 
@@ -61,17 +69,18 @@ def delete(document: FlagDocument, key: str) -> FlagDocument:
     Raises:
         UnknownFlagError: there is no such flag.
         EditError: other flags require it.
-
-    Since 0.1.
     """
     require(document, key)
-    source = decompile(document)
-    needing = sorted(other for other, flag in source.flags.items() if key in flag.requires)
-    if needing:
-        message = f"{key} is required by {', '.join(needing)}"
-        raise EditError(message, hint="Take the prerequisite away there first.")
-    flags = {other: flag for other, flag in source.flags.items() if other != key}
-    return rebuilt(document, source.model_copy(update={"flags": flags}), {key})
+
+    def remove(source: AuthoringDocument) -> AuthoringDocument:
+        needing = sorted(other for other, flag in source.flags.items() if key in flag.requires)
+        if needing:
+            message = f"{key} is required by {', '.join(needing)}"
+            raise EditError(message, hint="Remove the prerequisite there first.")
+        flags = {other: flag for other, flag in source.flags.items() if other != key}
+        return source.model_copy(update={"flags": flags})
+
+    return edit_document(document, {key}, remove)
 
 
 def describe(
@@ -82,56 +91,55 @@ def describe(
     description: str | None = None,
     remove_by: dt.date | Literal[False] | None = None,
 ) -> FlagDocument:
-    """Change what is written about a flag: name, description, and the day it is planned to be removed.
+    """Change what is said about a flag: name, description, and the day it is planned to be removed.
 
-    None leaves a text as it is, "" takes it away; `remove_by=False` takes the day away.
+    None leaves a text as it is, "" removes it; `remove_by=False` removes the day.
 
     Raises:
         UnknownFlagError: there is no such flag.
-
-    Since 0.1.
     """
 
-    def change(flag: FlagSource) -> Words:
-        words = words_of(flag)
-        for word, text in (("name", name), ("description", description)):
-            if text == "":
-                words.pop(word, None)
-            elif text is not None:
-                words[word] = text
-        if remove_by is False:
-            words.pop("deprecated", None)
-        elif remove_by is not None:
-            words["deprecated"] = remove_by
-        return words
+    def change(flag: FlagSource) -> FlagSource:
+        day = flag.deprecated if remove_by is None else remove_by or None
+        return flag.replaced(
+            name=flag.name if name is None else name or None,
+            description=flag.description if description is None else description or None,
+            deprecated=day,
+        )
 
-    return change_flag(document, key, change)
+    return edit_flag(document, key, change)
 
 
 def restore(document: FlagDocument, key: str, other: FlagDocument) -> FlagDocument:
-    """Bring one flag back to what it is in another document; a flag that isn't there goes.
+    """Restore one flag to what it is in another document; a flag that isn't there is deleted.
 
     Raises:
         UnknownFlagError: neither document has it.
-
-    Since 0.1.
+        EditError: the flag would be deleted, but other flags require it.
     """
-    if key not in {*keys_of(document), *keys_of(other)}:
-        raise unknown(key, {*keys_of(document), *keys_of(other)})
-    # Flags that require it spell it out.
-    needing = {name for name, flag in decompile(document).flags.items() if key in flag.requires}
+    known = {*keys_of(document), *keys_of(other)}
+    if key not in known:
+        raise unknown_flag(key, known)
+    restored = with_entries(document, {key: entries_of(other, {key}).get(key)})
+    keys = related_keys({key}, document, restored)
+    before, after = decompile(part_of(document, keys)), decompile(part_of(restored, keys))
+    needing = {name for name, flag in before.flags.items() if key in flag.requires}
     if needing and key not in keys_of(other):
-        message = f"{key} wasn't there, but is required by {', '.join(sorted(needing))}"
-        raise EditError(message, hint="Take the prerequisite away there first.")
-    restored = with_entries(document, {key: entries_of(other).get(key)})
-    source = decompile(restored)
+        message = f"{key} didn't exist then, but is required by {', '.join(sorted(needing))}"
+        raise EditError(message, hint="Remove the prerequisite there first.")
     # A segment that only this flag named stays, though no flag names it any more.
-    segments = {**decompile(document).segments, **source.segments}
-    if needing or len(segments) > len(source.segments):
-        return rebuilt(restored, source.model_copy(update={"segments": segments}), needing)
-    return restored
+    source = after.model_copy(update={"segments": {**before.segments, **after.segments}})
+    return recompiled(restored, source, needing)
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:
-    """Bring everything back to what it is in another document. Since 0.1."""
+    """Restore everything to what it is in another document."""
     return with_entries(document, changed_entries(document, other))
+
+
+def _check_key(key: str) -> None:
+    if _KEY.fullmatch(key):
+        return
+    suggestion = re.sub(r"[^a-z0-9_-]+", "_", key.lower()).strip("_-").lstrip("0123456789_-")[:64]
+    message = f"{key!r} is not a valid flag key: lower-case letter first, then letters, digits, - or _, at most 64"
+    raise DocumentError(message, hint=f"Try: {suggestion}" if suggestion else None)

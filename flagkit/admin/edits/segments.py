@@ -1,23 +1,20 @@
-"""Named groups of users: made before they are used, written into every flag that names them."""
+"""Named groups of users: created before they are used, written into every flag that names them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG, rebuilt, segment_source, users_of_segment
 from flagkit.authoring import AuthoringDocument, SegmentSource, decompile
+from flagkit.authoring.editor import edit_document, segment_users
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 
 
 def list_segments(document: FlagDocument) -> Mapping[str, tuple[SegmentSource, tuple[str, ...]]]:
-    """Return all segments by name: who is in, and which flags use it. Since 0.1."""
+    """Return all segments by name: who is in, and which flags use it."""
     source = decompile(document)
-    return {
-        name: (segment, tuple(sorted(users_of_segment(source, name))))
-        for name, segment in sorted(source.segments.items())
-    }
+    return {name: (segment, _flags_of(source, name)) for name, segment in sorted(source.segments.items())}
 
 
 def put_segment(
@@ -28,7 +25,7 @@ def put_segment(
     groups: Sequence[str] = (),
     where: str | None = None,
 ) -> FlagDocument:
-    """Make a segment or replace what it says; all flags that use it follow.
+    """Create a segment or replace what it says; all flags that use it follow.
 
     Args:
         document: the native document.
@@ -38,18 +35,13 @@ def put_segment(
         where: a native rule for who else is in.
 
     Raises:
-        EditError: nobody would be in it, or `where` is no rule.
-
-    Since 0.1.
+        EditError: nobody would be in it, or `where` is not a valid rule.
     """
-    if not (users or groups or where):
-        message = f"nobody would be in segment {name}"
-        raise EditError(message, hint="Give users, groups or a condition.")
     if not name.strip() or "\n" in name or len(name) > 64:
-        message = f"{name!r} can't be the name of a segment: it has 1 to 64 characters on one line"
+        message = f"{name!r} is not a valid segment name: 1 to 64 characters on one line"
         raise EditError(message)
-    words: dict[str, object] = {"users": list(dict.fromkeys(users)), "groups": list(dict.fromkeys(groups))}
-    return _put(document, name, segment_source(**words, where=where or None))
+    segment = SegmentSource(users=_unique(users), groups=_unique(groups), where=where or None)
+    return _change(document, name, lambda _: segment)
 
 
 def change_segment(
@@ -64,19 +56,18 @@ def change_segment(
 
     Raises:
         EditError: no such segment, somebody to remove isn't in it, or nobody would be left.
-
-    Since 0.1.
     """
-    segment = _segment(decompile(document), name)
-    lists = {"users": (segment.users, tuple(users)), "groups": (segment.groups, tuple(groups))}
-    changed: dict[str, Sequence[str]] = {}
-    for word, (present, given) in lists.items():
-        missing = [value for value in given if value not in present]
-        if remove and missing:
-            message = f"{word.removesuffix('s')} {', '.join(missing)} isn't in segment {name}"
-            raise EditError(message)
-        changed[word] = [value for value in present if value not in given] if remove else [*present, *missing]
-    return put_segment(document, name, users=changed["users"], groups=changed["groups"], where=segment.where)
+
+    def change(source: AuthoringDocument) -> SegmentSource:
+        present = _segment(source, name)
+        return present.model_copy(
+            update={
+                "users": _changed(present.users, users, f"user {{}} is not in segment {name}", remove=remove),
+                "groups": _changed(present.groups, groups, f"group {{}} is not in segment {name}", remove=remove),
+            }
+        )
+
+    return _change(document, name, change)
 
 
 def delete_segment(document: FlagDocument, name: str) -> FlagDocument:
@@ -84,23 +75,44 @@ def delete_segment(document: FlagDocument, name: str) -> FlagDocument:
 
     Raises:
         EditError: no such segment, or flags use it.
-
-    Since 0.1.
     """
-    source = decompile(document)
-    _segment(source, name)
-    using = sorted(users_of_segment(source, name))
-    if using:
-        message = f"segment {name} is used by {', '.join(using)}"
-        raise EditError(message, hint="Take it away there first: flagkit target KEY --segment NAME --remove.")
-    segments = {other: segment for other, segment in source.segments.items() if other != name}
-    return rebuilt(document, source.model_copy(update={"segments": segments}), {SEGMENTS_FLAG})
+
+    def change(source: AuthoringDocument) -> AuthoringDocument:
+        _segment(source, name)
+        using = _flags_of(source, name)
+        if using:
+            message = f"segment {name} is used by {', '.join(using)}"
+            raise EditError(message, hint="Remove it there first: flagkit target KEY --segment NAME --remove.")
+        segments = {other: segment for other, segment in source.segments.items() if other != name}
+        return source.model_copy(update={"segments": segments})
+
+    return edit_document(document, segment_users(document, name), change)
 
 
-def _put(document: FlagDocument, name: str, segment: SegmentSource) -> FlagDocument:
-    source = decompile(document)
-    changed = source.model_copy(update={"segments": {**source.segments, name: segment}})
-    return rebuilt(document, changed, users_of_segment(source, name))
+def _change(document: FlagDocument, name: str, change: Callable[[AuthoringDocument], SegmentSource]) -> FlagDocument:
+    def changed(source: AuthoringDocument) -> AuthoringDocument:
+        segment = change(source)
+        if segment == SegmentSource():
+            message = f"segment {name} would be empty"
+            raise EditError(message, hint="Give users, groups or a condition.")
+        return source.model_copy(update={"segments": {**source.segments, name: segment}})
+
+    return edit_document(document, segment_users(document, name), changed)
+
+
+def _changed(present: Sequence[str], given: Sequence[str], problem: str, *, remove: bool) -> tuple[str, ...]:
+    missing = [value for value in given if value not in present]
+    if remove and missing:
+        raise EditError(problem.format(", ".join(missing)))
+    return tuple(value for value in present if value not in given) if remove else _unique([*present, *missing])
+
+
+def _unique(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _flags_of(source: AuthoringDocument, name: str) -> tuple[str, ...]:
+    return tuple(sorted(key for key, flag in source.flags.items() if name in flag.segments_named))
 
 
 def _segment(source: AuthoringDocument, name: str) -> SegmentSource:

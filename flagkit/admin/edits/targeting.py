@@ -1,29 +1,22 @@
-"""Who gets a flag: a share of the users, named users, or variants by weight."""
+"""Who gets a flag: a share of the users, named users, or variants by weight. None of these switches it on or off."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from flagkit.admin.edits.workbench import (
-    Words,
-    change_flag,
-    has_required_attributes,
-    is_plain,
-    read_words,
-    spelt_out,
-    with_guard,
-    words_of,
-)
-from flagkit.authoring import FlagSource, VariantSource, read_percent, show_percent
-from flagkit.authoring.ranges import STEPS
+from flagkit.authoring import FlagSource, VariantSource, edit_flag
+from flagkit.authoring.compiler import expanded
+from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 
 Percent: TypeAlias = "Decimal | float | str"
 
-_LISTS = ("users", "groups", "segments")
+_Lists: TypeAlias = Mapping[str, tuple[str, ...]]
+_AS_CODE = "Change the flag as code (`flagkit pull`, edit, `flagkit apply`)."
 
 
 def rollout(
@@ -35,7 +28,7 @@ def rollout(
     where: str | None = None,
     seed: str | None = None,
 ) -> FlagDocument:
-    """Give a flag to a share of the users. A flag that is off is switched on for them.
+    """Give a flag to a share of the users. A flag that is off stays off.
 
     Of a flag with several weighted variants, this is the share of the users that takes part.
 
@@ -43,32 +36,25 @@ def rollout(
         document: the native document.
         key: the flag.
         percent: 0 to 100, in steps of 0.0001.
-        by: the context key that is drawn by; unchanged where None (at first `userId`).
+        by: the context key that users are bucketed by; unchanged where None (at first `userId`).
         where: a native rule that limits the share, "" for none; unchanged where None.
-        seed: what is drawn with; unchanged where None (at first the flag's key). Another seed deals everybody anew.
+        seed: the bucketing seed; unchanged where None (at first the flag's key). Another seed reassigns all users.
 
     Raises:
         UnknownFlagError: there is no such flag.
         EditError: not a percentage, or the flag has a rule written by hand.
-
-    Since 0.1.
     """
     steps = read_percent(percent)
 
-    def change(flag: FlagSource) -> Words:
+    def change(flag: FlagSource) -> FlagSource:
+        limit = flag.where if where is None else where or None
         if flag.variants:
-            words = _share_of_variants(flag, key, steps, where)
+            changed = _share_of_variants(flag, key, steps, replace_rule=where is not None)
         else:
-            words = words_of(flag)
-            words.pop("enabled", None)
-            words["percent"] = show_percent(steps)
-        words.pop("ramp", None)
-        _set(words, by=by, where=where, seed=seed)
-        if has_required_attributes(flag) and not flag.variants:
-            return spelt_out(read_words(key, words))
-        return words
+            changed = flag.model_copy(update={"enabled": _kept(flag), "percent": steps})
+        return _bucketed(changed.model_copy(update={"ramp": (), "where": limit}), by, seed)
 
-    return change_flag(document, key, change, keep_guard=False)
+    return edit_flag(document, key, change)
 
 
 def target(
@@ -81,7 +67,9 @@ def target(
     variant: str | None = None,
     remove: bool = False,
 ) -> FlagDocument:
-    """Add users, groups (`$group`) or segments to those who get a flag whatever the percentages say, or remove them.
+    """Give a flag to named users, groups (`$group`) or segments, whatever the percentages say; or stop doing so.
+
+    Somebody who is on the list of another variant moves to this one. A flag that is off stays off.
 
     Args:
         document: the native document.
@@ -90,30 +78,34 @@ def target(
         groups: values of the context key `group`.
         segments: names of segments.
         variant: which variant they get; needed for flags with several.
-        remove: remove instead of add.
+        remove: remove from the list instead of adding to it.
 
     Raises:
         UnknownFlagError: there is no such flag.
-        EditError: the flag is on for everybody anyway, or somebody who is to be removed isn't on the list.
-
-    Since 0.1.
+        EditError: the flag is on for all users anyway, or somebody who is to be removed isn't on the list.
     """
     lists = {"users": tuple(users), "groups": tuple(groups), "segments": tuple(segments)}
     if not any(lists.values()):
-        message = "who? Give users, groups or segments"
-        raise EditError(message)
+        message = "no users, groups or segments are given"
+        raise EditError(message, hint="Name at least one, e.g. --user 42.")
 
-    def change(flag: FlagSource) -> Words:
+    def change(flag: FlagSource) -> FlagSource:
         if flag.variants:
-            words = words_of(flag)
-            _change_lists(_variant(words, flag, key, variant), lists, key, remove=remove)
-            return words
+            return _target_variant(flag, key, lists, variant, remove=remove)
         if variant not in {None, "on"}:
             message = f"{key} has no variant {variant}"
             raise EditError(message)
-        return _target_switch(flag, key, lists, remove=remove)
+        if not flag.is_targeted and flag.enabled and not remove:
+            message = f"{key} is already on for all users"
+            raise EditError(message, hint=f"To limit it first: flagkit rollout {key} 0")
+        update: dict[str, object] = {"enabled": _kept(flag)}
+        for kind, values in lists.items():
+            update[kind] = _changed(getattr(flag, kind), values, f"{key} is not targeted to {kind}", remove=remove)
+        changed = flag.model_copy(update=update)
+        # Without anybody on a list, on would mean all users.
+        return changed if changed.is_targeted else changed.model_copy(update={"percent": 0})
 
-    return change_flag(document, key, change)
+    return edit_flag(document, key, change)
 
 
 def split(
@@ -123,26 +115,24 @@ def split(
     *,
     by: str | None = None,
     seed: str | None = None,
+    remove: Collection[str] = (),
 ) -> FlagDocument:
-    """Share the users out among variants; what is left goes to the default variant.
+    """Share the users out among variants; the rest goes to the default variant. A flag that is off stays off.
 
-    The variants own disjoint bands, and a change of weights moves as few users as possible (docs/bucketing.md).
-    Variants that aren't named go, unless somebody is on their lists or they have a rule written by hand. A flag that
-    was rolled out to some users and switched off stays off.
+    The variants own disjoint ranges, and a change of weights moves as few users as possible (docs/bucketing.md).
 
     Args:
         document: the native document.
         key: the flag.
         weights: percent by variant; new variants start with the flag's attribute values. The default variant may be
             named if everything adds up to 100.
-        by: the context key that is drawn by; unchanged where None.
-        seed: what is drawn with; unchanged where None. Another seed deals everybody anew.
+        by: the context key that users are bucketed by; unchanged where None.
+        seed: the bucketing seed; unchanged where None. Another seed reassigns all users.
+        remove: variants to delete, with their values and lists.
 
     Raises:
         UnknownFlagError: there is no such flag.
-        EditError: the weights are more than 100 %, or nothing.
-
-    Since 0.1.
+        EditError: the weights are more than 100 %, or 0 %; a variant with a weight is neither named nor removed.
     """
     steps = {name: read_percent(weight) for name, weight in weights.items()}
     total = sum(steps.values())
@@ -150,136 +140,153 @@ def split(
         message = f"the weights add up to {show_percent(total)} %; they must be more than 0 % and at most 100 %"
         raise EditError(message)
 
-    stays_off: list[bool] = []
-
-    def change(flag: FlagSource) -> Words:
-        stays_off.append(flag.enabled is False and not is_plain(flag))
-        words = _plain_default(flag) if is_plain(flag) else spelt_out(flag, percent_as_weight=False)
-        words.pop("ramp", None)
-        given = words["variants"]
-        assert isinstance(given, list | tuple)
-        *ruled, default = given
-        wanted = _without_default(steps, str(default["name"]), total)
-        present = {str(variant["name"]): variant for variant in ruled}
-        for name in wanted:
-            if "rule" in present.get(name, {}):
-                message = f"variant {name} of {key} has a rule written by hand; a weight would replace it"
-                raise EditError(message, hint="Choose another name, or change the flag as code.")
-        kept = [_weighted(variant, wanted.get(str(variant["name"]))) for variant in ruled if _stays(variant, wanted)]
-        fresh: list[Words] = [
-            {"name": name, "values": dict(default.get("values", {})), "weight": show_percent(weight)}
+    def change(flag: FlagSource) -> FlagSource:
+        whole = _with_variants(flag)
+        *ruled, default = whole.variants
+        if default.name in steps and total != STEPS:
+            message = (
+                f"{default.name} is the default variant and gets the rest: the weights must add up to 100 %, "
+                f"not {show_percent(total)} %"
+            )
+            raise EditError(message)
+        wanted = {name: weight for name, weight in steps.items() if name != default.name}
+        _check_removed(ruled, default, wanted, remove, key, implicit=not flag.variants)
+        kept = [_weighted(variant, wanted.get(variant.name), key) for variant in ruled if variant.name not in remove]
+        if not flag.variants:
+            kept = [variant for variant in kept if variant.name in wanted or not variant.is_empty]
+        present = {variant.name for variant in kept}
+        fresh = [
+            VariantSource(name=name, values=default.values).model_copy(update={"weight": weight})
             for name, weight in wanted.items()
             if name not in present
         ]
-        words["variants"] = [*kept, *fresh, default]
-        _set(words, by=by, seed=seed)
-        return words
+        changed = whole.model_copy(update={"ramp": (), "variants": (*kept, *fresh, default)})
+        return _bucketed(changed, by, seed)
 
-    changed = change_flag(document, key, change)
-    return with_guard(changed, key) if stays_off[0] else changed
+    return edit_flag(document, key, change)
 
 
-def _share_of_variants(flag: FlagSource, key: str, steps: int, where: str | None) -> Words:
-    ruled = flag.variants[:-1]
-    words = words_of(flag)
-    variants = words["variants"]
-    assert isinstance(variants, list | tuple)
-    written = [variant.name for variant in ruled if variant.rule is not None]
-    if len(ruled) == 1 and written and where is not None:
-        del variants[0]["rule"]
-    elif written:
+def _kept(flag: FlagSource) -> bool | None:
+    """Return `enabled` for a flag that is targeted now: off stays off."""
+    return False if flag.is_off else None
+
+
+def _bucketed(flag: FlagSource, by: str | None, seed: str | None) -> FlagSource:
+    return flag.model_copy(
+        update={
+            "by": flag.by if by is None else by or "userId",
+            "seed": flag.seed if seed is None else seed or None,
+        }
+    )
+
+
+def _share_of_variants(flag: FlagSource, key: str, steps: int, *, replace_rule: bool) -> FlagSource:
+    first, *others = flag.variants
+    written = [variant.name for variant in flag.variants if variant.rule is not None]
+    if written and not (len(others) == 1 and replace_rule):
         message = f"variant {written[0]} of {key} has a rule written by hand, which a percentage would replace"
         raise EditError(message, hint="Give --where to replace it, or change the flag as code.")
-    if len(ruled) == 1:
-        variants[0].pop("bands", None)
-        variants[0]["weight"] = show_percent(steps)
-        variants[0]["enabled"] = True
-        words.pop("percent", None)
-    else:
-        words["percent"] = show_percent(steps)
-    return words
+    if len(others) != 1:
+        return flag.model_copy(update={"percent": steps})
+    share = first.model_copy(update={"rule": None, "ranges": None, "weight": steps})
+    return flag.model_copy(update={"percent": None, "variants": (share, *others)})
 
 
-def _target_switch(flag: FlagSource, key: str, lists: Mapping[str, tuple[str, ...]], *, remove: bool) -> Words:
-    words = words_of(flag)
-    plain = is_plain(flag)
-    if plain and flag.enabled and not remove:
-        message = f"{key} is on for everybody; there is nobody to add"
-        raise EditError(message, hint=f"To limit it first: flagkit rollout {key} 0")
-    if plain:
-        words.pop("enabled", None)
-    _change_lists(words, lists, key, remove=remove)
-    changed = read_words(key, words)
-    if not changed.is_targeted:
-        return {**words, "enabled": False}
-    return spelt_out(changed) if has_required_attributes(flag) else words
+def _target_variant(flag: FlagSource, key: str, lists: _Lists, name: str | None, *, remove: bool) -> FlagSource:
+    index = _index(flag, key, name)
+    variants: list[VariantSource] = []
+    for position, variant in enumerate(flag.variants):
+        update: dict[str, object] = {}
+        for kind, values in lists.items():
+            present: tuple[str, ...] = getattr(variant, kind)
+            if position == index:
+                problem = f"variant {variant.name} of {key} is not targeted to {kind}"
+                update[kind] = _changed(present, values, problem, remove=remove)
+            elif not remove:
+                update[kind] = tuple(value for value in present if value not in values)
+        variants.append(variant.model_copy(update=update))
+    for position, variant in enumerate(flag.variants[:-1]):
+        if variants[position].is_plain and not variant.is_plain:
+            # Without anybody on a list, the variant would be for all users.
+            variants[position] = variants[position].model_copy(update={"weight": 0})
+    return flag.model_copy(update={"variants": tuple(variants)})
 
 
-def _change_lists(words: Words, lists: Mapping[str, tuple[str, ...]], key: str, *, remove: bool) -> None:
-    for name, values in lists.items():
-        present = words.get(name, ())
-        assert isinstance(present, list | tuple)
-        missing = [value for value in values if value not in present]
-        if remove and missing:
-            message = f"{key} isn't given to {name.removesuffix('s')} {', '.join(missing)}"
-            raise EditError(message)
-        if remove:
-            words[name] = [value for value in present if value not in values]
-        else:
-            words[name] = [*present, *dict.fromkeys(missing)]
-        if not words[name]:
-            del words[name]
+def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, remove: bool) -> tuple[str, ...]:
+    missing = [value for value in given if value not in present]
+    if remove and missing:
+        raise EditError(f"{problem.removesuffix('s')} {', '.join(missing)}")
+    if remove:
+        return tuple(value for value in present if value not in given)
+    return (*present, *dict.fromkeys(missing))
 
 
-def _variant(words: Words, flag: FlagSource, key: str, variant: str | None) -> Words:
+def _index(flag: FlagSource, key: str, variant: str | None) -> int:
     ruled = flag.variants[:-1]
     names = [item.name for item in ruled]
     if variant is None and len(names) == 1:
         variant = names[0]
     if variant is None:
-        message = f"{key} has the variants {', '.join(names)}: which one is meant?"
-        raise EditError(message, hint=f"Say which, e.g. --variant {names[0]}.")
+        message = f"{key} has several variants: {', '.join(names)}"
+        raise EditError(message, hint=f"Name one, e.g. --variant {names[0]}.")
     if variant not in names:
-        message = f"{key} has no variant {variant} that could be given to somebody, only {', '.join(names)}"
+        message = f"{key} has no variant {variant} that users can be targeted to, only {', '.join(names)}"
         raise EditError(message)
-    _refuse_rule(ruled[names.index(variant)], key)
-    variants = words["variants"]
-    assert isinstance(variants, list | tuple)
-    place: Words = variants[names.index(variant)]
-    return place
+    found = ruled[names.index(variant)]
+    if found.rule is not None:
+        message = f"variant {found.name} of {key} has a rule written by hand; users can't be added to it"
+        raise EditError(message, hint=_AS_CODE)
+    return names.index(variant)
 
 
-def _refuse_rule(variant: VariantSource, key: str) -> None:
+def _with_variants(flag: FlagSource) -> FlagSource:
+    """Return the long form of a flag: its variants are written out, and what is said about on and off stays."""
+    if flag.variants:
+        return flag
+    if not flag.is_targeted:
+        default = VariantSource(name="default", enabled=bool(flag.enabled), values=flag.values)
+        variants: tuple[VariantSource, ...] = (default,)
+    else:
+        on, off = expanded(flag)
+        variants = (on.model_copy(update={"enabled": True}), off.model_copy(update={"values": flag.values}))
+    bare: dict[str, object] = {"values": {}, "users": (), "groups": (), "segments": ()}
+    return flag.model_copy(update={**bare, "enabled": _kept(flag), "variants": variants})
+
+
+def _check_removed(
+    ruled: Sequence[VariantSource],
+    default: VariantSource,
+    wanted: Mapping[str, int],
+    remove: Collection[str],
+    key: str,
+    *,
+    implicit: bool,
+) -> None:
+    names = [variant.name for variant in ruled]
+    for name in remove:
+        if name in wanted:
+            raise EditError(f"variant {name} of {key} can't be removed and have a weight")
+        if name == default.name:
+            raise EditError(f"{name} is the default variant of {key} and can't be removed")
+        if name not in names:
+            raise EditError(f"{key} has no variant {name} that could be removed", hint=f"It has {', '.join(names)}.")
+    if implicit:
+        return
+    for variant in ruled:
+        weighted = variant.weight is not None or variant.ranges is not None
+        if weighted and variant.name not in wanted and variant.name not in remove:
+            close = difflib.get_close_matches(variant.name, [name for name in wanted if name not in names], 1)
+            typo = f"Did you mean {variant.name} instead of {close[0]}? " if close else ""
+            raise EditError(
+                f"variant {variant.name} of {key} has a weight, but is not named",
+                hint=f"{typo}Give it a weight ({variant.name}=0 keeps it for nobody), or --remove {variant.name}.",
+            )
+
+
+def _weighted(variant: VariantSource, weight: int | None, key: str) -> VariantSource:
+    if weight is None:
+        return variant
     if variant.rule is not None:
-        message = f"variant {variant.name} of {key} has a rule written by hand; lists can't be added to it"
-        raise EditError(message, hint="Change the flag as code (`flagkit pull`, edit, `flagkit apply`).")
-
-
-def _plain_default(flag: FlagSource) -> Words:
-    words = words_of(flag)
-    default = {"name": "default", "enabled": bool(words.pop("enabled", False)), "values": words.pop("values", {})}
-    return {**words, "variants": [default]}
-
-
-def _without_default(steps: Mapping[str, int], default: str, total: int) -> dict[str, int]:
-    if default in steps and total != STEPS:
-        message = f"{default} is the default variant and gets what is left; the weights add up to less than 100 %"
-        raise EditError(message)
-    return {name: weight for name, weight in steps.items() if name != default}
-
-
-def _stays(variant: Words, wanted: Mapping[str, int]) -> bool:
-    return str(variant["name"]) in wanted or "rule" in variant or any(variant.get(name) for name in _LISTS)
-
-
-def _weighted(variant: Words, weight: int | None) -> Words:
-    kept = {word: value for word, value in variant.items() if word not in {"weight", "bands"}}
-    return kept if weight is None else {**kept, "weight": show_percent(weight)}
-
-
-def _set(words: Words, **given: str | None) -> None:
-    for word, value in given.items():
-        if value == "":
-            words.pop(word, None)
-        elif value is not None:
-            words[word] = value
+        message = f"variant {variant.name} of {key} has a rule written by hand; a weight would replace it"
+        raise EditError(message, hint="Choose another name, or change the flag as code.")
+    return variant.model_copy(update={"weight": weight, "ranges": None})

@@ -39,8 +39,6 @@ class AppConfigStore:
         region: AWS region; the session's where None.
         clock: the machine's where None.
         chance: a random number from 0 to below 1, for the jitter between tries.
-
-    Since 0.1.
     """
 
     def __init__(

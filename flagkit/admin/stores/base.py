@@ -30,8 +30,6 @@ class Note:
         reason: why, in one sentence.
         author: who; the caller's identity where None.
         edit_id: makes saving repeatable: what was saved under this id isn't saved again.
-
-    Since 0.1.
     """
 
     reason: str = ""
@@ -51,8 +49,6 @@ class Version:
         at: when.
         edit_id: the edit that made it.
         remark: AWS's description where another tool wrote it.
-
-    Since 0.1.
     """
 
     number: int
@@ -72,8 +68,6 @@ class Stored:
         version: which one.
         document: what it says.
         content: its exact bytes; None for the empty document before the first version.
-
-    Since 0.1.
     """
 
     version: Version
@@ -89,8 +83,6 @@ class Receipt:
         version: the version that holds it.
         is_new: False if there was nothing to change, so no version was made.
         document: what that version says, other people's edits included.
-
-    Since 0.1.
     """
 
     version: Version
@@ -100,7 +92,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentEvent:
-    """One entry of a deployment's event log. Since 0.1."""
+    """One entry of a deployment's event log."""
 
     kind: str
     at: datetime | None
@@ -121,8 +113,6 @@ class Deployment:
         started_at: when it started.
         completed_at: when it ended.
         events: the log, oldest first; empty in lists.
-
-    Since 0.1.
     """
 
     number: int
@@ -154,8 +144,6 @@ class DeploymentStatus:
         served: number of the version that clients get, or will; None if nothing was deployed, or it can't be told.
         running: the deployment that blocks the environment, of this profile or another.
         last: the newest deployment of this profile.
-
-    Since 0.1.
     """
 
     newest: int
@@ -191,7 +179,7 @@ OnWait: TypeAlias = Callable[[Deployment], object]
 
 
 class Deployments(Protocol):
-    """How saved versions reach the clients of one environment. Since 0.1."""
+    """How saved versions reach the clients of one environment."""
 
     def status(self) -> DeploymentStatus:
         """Return what is saved against what is served."""
@@ -245,7 +233,7 @@ class Deployments(Protocol):
 
 
 class FlagStore(Protocol):
-    """A place that keeps a flag document with its history. Since 0.1.
+    """A place that keeps a flag document with its history.
 
     Attributes:
         url: its address.

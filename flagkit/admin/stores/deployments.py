@@ -31,7 +31,7 @@ WAIT_LIMIT_S = 7200.0  # twice the longest deployment of AWS's own strategies
 
 
 class AppConfigDeployments:
-    """The deployments of one profile to one environment. Since 0.1."""
+    """The deployments of one profile to one environment."""
 
     def __init__(self, control: Control, *, wait_limit_s: float = WAIT_LIMIT_S) -> None:
         self._control = control

@@ -69,8 +69,6 @@ class FileStore:
         clock: the machine's where None.
         disk: how files are written.
         lock_wait_s: how long to wait for another writer.
-
-    Since 0.1.
     """
 
     deployments = None

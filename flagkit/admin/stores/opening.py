@@ -25,8 +25,6 @@ def open_store(
 
     Raises:
         SourceUrlError: the address can't be read, or flags can't be changed there (e.g. an Agent).
-
-    Since 0.1.
     """
     address = parse(default_url() if url is None else url)
     if address.scheme == "file":

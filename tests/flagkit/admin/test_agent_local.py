@@ -20,7 +20,7 @@ def test_without_variants_it_is_the_answer_as_json():
 
 def test_with_variants_it_is_ion_text():
     """AWS's guide, samples for local development: flagKey::[ [ (rule), "<json>" ], …, "<json of the default>" ]."""
-    document = edits.rollout(edits.create(PLAIN, "new-search"), "new-search", 10)
+    document = edits.rollout(edits.create(PLAIN, "new-search", enabled=True), "new-search", 10)
     (file,) = export_agent_local(document, "shop", "dev", "flags").items()
     assert file[0] == "shop:dev:flags.application%ion%type=AWS.AppConfig.FeatureFlags"
     assert (

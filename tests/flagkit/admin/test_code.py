@@ -9,8 +9,8 @@ import pytest
 
 from flagkit.admin import edits
 from flagkit.admin.code import plan, pull
-from flagkit.admin.edits.workbench import SEGMENTS_FLAG
 from flagkit.admin.entries import EMPTY, entries_of, is_same
+from flagkit.authoring.compiler import SEGMENTS_FLAG
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import DocumentError, EditError
 
@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "flags.json"
 
 
 def lived():
-    document = edits.create(EMPTY, "a", attributes={"color": "red", "tags": ["x"]})
+    document = edits.create(EMPTY, "a", enabled=True, attributes={"color": "red", "tags": ["x"]})
     document = edits.rollout(document, "a", 12.5, where='(eq $country "US")')
     document = edits.split(edits.create(document, "b"), "b", {"red": 50, "blue": 50})
     document = edits.split(document, "b", {"red": 30, "blue": 40, "green": 30})
@@ -60,14 +60,14 @@ def test_drift_is_shown_and_applied():
     assert not plan(found.document, code).diff
 
 
-def test_flags_that_the_code_does_not_name_go():
+def test_flags_that_the_code_does_not_name_are_deleted():
     assert plan(lived(), "[flags.a]\nenabled = true\n").diff.of("c").kind == "deleted"
 
 
-def test_weights_are_cut_over_what_is_there():
-    start = edits.split(edits.create(EMPTY, "b"), "b", {"red": 50, "blue": 50})
+def test_weights_are_reallocated_over_what_is_there():
+    start = edits.split(edits.create(EMPTY, "b", enabled=True), "b", {"red": 50, "blue": 50})
     code = pull(start).replace("weight = 50", "weight = 40")
-    assert "nobody else moves" in plan(start, code).diff.of("b").audience[0]
+    assert "No other user moves." in plan(start, code).diff.of("b").audience
 
 
 def test_rules_of_untouched_flags_keep_their_text():

@@ -28,7 +28,7 @@ def save(store, edit, reason="", author="alice", **words):
 
 @pytest.fixture
 def lived(store, virtual_clock):
-    save(store, edits.create, key="a", reason="new")
+    save(store, edits.create, key="a", enabled=True, reason="new")
     virtual_clock.advance(3600)
     save(store, edits.create, key="b")
     save(store, edits.rollout, key="a", percent=25, reason="a quarter", author="bob")
@@ -41,7 +41,7 @@ def test_each_version_says_who_what_and_why(lived, virtual_clock):
     entries = list(history(lived))
     assert [entry.version.number for entry in entries] == [5, 4, 3, 2, 1]
     assert (entries[2].version.author, entries[2].version.reason) == ("bob", "a quarter")
-    assert entries[1].diff.of("a").audience == ("25 % → 40 %: about 15 % of users are added, nobody is removed",)
+    assert entries[1].diff.of("a").audience == ("25 % → 40 %: about 15 % of users now get it, none lose it.",)
     assert entries[0].version.at == virtual_clock.now()
 
 
@@ -94,6 +94,15 @@ def test_when_a_flag_last_changed_its_answer(lived, virtual_clock):
     virtual_clock.advance(86_400)
     save(lived, edits.describe, key="a", description="only words")
     assert last_changes(lived)["a"] == virtual_clock.now() - dt.timedelta(days=1)
+
+
+def test_a_flag_changes_when_its_segment_does(lived, virtual_clock):
+    base = lived.read()
+    segment = edits.put_segment(base.document, "staff", users=["1"])
+    lived.save(base, edits.target(segment, "a", segments=["staff"]), Note())
+    virtual_clock.advance(86_400)
+    save(lived, lambda document: edits.change_segment(document, "staff", users=["2"]))
+    assert last_changes(lived)["a"] == virtual_clock.now()
 
 
 def test_versions_of_other_tools_are_part_of_it(aws, virtual_clock):

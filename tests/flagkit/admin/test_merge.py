@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flagkit.admin import edits
-from flagkit.admin.edits.workbench import read_words, rebuilt
 from flagkit.admin.entries import EMPTY, is_same
 from flagkit.admin.merge import merge
-from flagkit.authoring import decompile
+from flagkit.authoring import FlagSource, decompile, edit_flag
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import ConflictError
@@ -19,9 +18,7 @@ BASE = FlagDocument.parse(
 
 
 def with_words(document, key, **words):
-    source = decompile(document)
-    flags = {**source.flags, key: read_words(key, words)}
-    return rebuilt(document, source.model_copy(update={"flags": flags}), {key})
+    return edit_flag(document, key, lambda _: FlagSource.parse(words))
 
 
 def on(document, key, user="1"):
@@ -57,7 +54,7 @@ def test_new_segments_of_both_are_there():
 
 
 def test_a_flag_that_begins_to_use_a_segment_gets_its_new_members():
-    start = edits.put_segment(BASE, "x", users=["1"])
+    start = edits.put_segment(edits.rollout(edits.switch_on(BASE, "a"), "a", 0), "x", users=["1"])
     ours = edits.target(start, "a", segments=["x"])
     theirs = edits.put_segment(start, "x", users=["2"])
     for merged in (merge(start, ours, theirs), merge(start, theirs, ours)):
@@ -66,7 +63,7 @@ def test_a_flag_that_begins_to_use_a_segment_gets_its_new_members():
 
 
 def test_a_segment_in_use_outlives_its_deletion():
-    start = edits.put_segment(BASE, "x", users=["1"])
+    start = edits.put_segment(edits.rollout(edits.switch_on(BASE, "a"), "a", 0), "x", users=["1"])
     merged = merge(start, edits.delete_segment(start, "x"), edits.target(start, "a", segments=["x"]))
     assert on(merged, "a", "1")
 

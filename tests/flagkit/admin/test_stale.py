@@ -7,10 +7,9 @@ import datetime as dt
 import pytest
 
 from flagkit.admin import edits
-from flagkit.admin.edits.workbench import read_words, rebuilt
 from flagkit.admin.entries import EMPTY
 from flagkit.admin.stale import find_stale, scan
-from flagkit.authoring import decompile
+from flagkit.authoring import FlagSource, edit_flag
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 OLD = NOW - dt.timedelta(days=120)
@@ -58,20 +57,18 @@ def test_code_against_document():
 
 def test_a_prerequisite_is_used():
     start = document("base", "used")
-    flag = read_words("used", {"requires": ["base"], "percent": 10})
-    source = decompile(start)
-    linked = rebuilt(start, source.model_copy(update={"flags": {**source.flags, "used": flag}}), {"used"})
+    linked = edit_flag(start, "used", lambda _: FlagSource.parse({"requires": ["base"], "percent": 10}))
     assert find_stale(linked, scan("main.py", 'is_enabled("used")'), {}, now=NOW) == ()
 
 
 def test_flags_that_never_change_are_found_by_their_history():
-    start = document("on", "off", "fresh", "unknown", "partly", on=True)
+    start = document("on", "off", "fresh", "unknown", "partly", on=True, partly=True)
     start = edits.rollout(start, "partly", 10)
     changed = {"on": OLD, "off": OLD, "fresh": NOW, "unknown": None, "partly": OLD}
     found = find_stale(start, scan("main.py", 'is_enabled("on")'), changed, now=NOW)
     settled = {item.key: item for item in found if item.finding.startswith("always")}
     assert {key: item.finding for key, item in settled.items()} == {"on": "always_on", "off": "always_off"}
-    assert settled["on"].reason == "on for everybody since 2026-02-01 (120 days)"
+    assert settled["on"].reason == "on for all users since 2026-02-01 (120 days)"
     assert settled["on"].places[0].path == "main.py"
     assert find_stale(start, (), changed, now=NOW, days=365) == ()
 

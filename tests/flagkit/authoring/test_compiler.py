@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, read_allocations
+from flagkit.authoring import AuthoringDocument, compile_document
+from flagkit.authoring.movement import read_allocations
 from flagkit.core.evaluation import Reason
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError, UnknownFlagError
@@ -152,7 +153,7 @@ def test_weights_are_disjoint_ranges():
     assert made.evaluate("f", "alice").variant == "blue"
 
 
-def test_bands_are_written_as_aws_writes_them():
+def test_ranges_are_written_as_aws_writes_them():
     document = native(
         flags={"f": {"variants": [{"name": "a", "weight": 50}, {"name": "b", "weight": 50}, {"name": "d"}]}}
     )
@@ -380,7 +381,7 @@ def test_a_switched_off_targeted_flag_keeps_its_targeting():
     assert rules(document)[0] is not None
 
 
-def test_compiling_over_a_document_re_cuts_with_least_movement():
+def test_compiling_over_a_document_reallocates_with_least_movement():
     def flags(*names):
         variants = [{"name": name, "weight": 100 / len(names)} for name in names]
         return {"f": {"variants": [*variants, {"name": "off"}]}}
@@ -395,7 +396,7 @@ def test_compiling_over_a_document_re_cuts_with_least_movement():
     assert not {("a", "b"), ("b", "a")} & set(moved)
 
 
-def test_layers_are_re_cut_with_least_movement():
+def test_layers_are_reallocated_with_least_movement():
     def words(**shares):
         return AuthoringDocument.parse(
             {"layers": {"l": {}}, "flags": {k: {"layer": {"name": "l", "share": v}} for k, v in shares.items()}}
@@ -409,7 +410,7 @@ def test_layers_are_re_cut_with_least_movement():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"flags": {"f": {"percnt": 5}}}, r"flags\.f\.percnt: is not a word"),
+        ({"flags": {"f": {"percnt": 5}}}, r"flags\.f\.percnt: unknown key 'percnt' \(did you mean 'percent'\?\)"),
         ({"flags": {"f": {"percent": True}}}, r"flags\.f\.percent: must be a percentage"),
         ({"flags": {"f": {"percent": 140}}}, "140 is not a percentage from 0 to 100"),
         ({"flags": {"f": {"percent": 5, "ramp": [{"at": MONDAY, "percent": 5}]}}}, "not both"),
@@ -420,7 +421,7 @@ def test_layers_are_re_cut_with_least_movement():
             "forward in time",
         ),
         ({"flags": {"f": {"layer": {"name": "l"}}}}, "a share or ranges"),
-        ({"flags": {"f": {"enabled": True, "variants": [{"name": "d"}]}}}, "belong into the variants"),
+        ({"flags": {"f": {"values": {"a": 1}, "variants": [{"name": "d"}]}}}, "belong to the variants"),
         ({"flags": {"f": {"variants": [{"name": "d", "weight": 5}]}}}, "is the default"),
         ({"flags": {"f": {"variants": [{"name": "a", "rule": "x", "weight": 5}, {"name": "d"}]}}}, "stands alone"),
         (
@@ -456,7 +457,7 @@ def test_layers_are_re_cut_with_least_movement():
             },
             "two ranges overlap at 50 %",
         ),
-        ({"flag": {}}, "flag: is not a word"),
+        ({"flag": {}}, r"flag: unknown key 'flag' \(did you mean 'flags'\?\)"),
     ],
 )
 def test_nonsense_is_refused_with_its_place(words, message):
@@ -475,7 +476,7 @@ def test_a_list_of_a_thousand_ids_fits():
     assert len(rules(native(flags={"f": {"users": [f"{number:08d}" for number in range(1_000)]}}))[0]) < 16_384
 
 
-def test_given_bands_push_former_owners_aside():
+def test_given_ranges_push_former_owners_aside():
     """A reallocation beside fixed ranges moves only who stood there."""
 
     def words(**b):

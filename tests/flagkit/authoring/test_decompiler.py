@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, decompile, flag_allocation, read_allocations
+from flagkit.authoring import AuthoringDocument, compile_document, decompile
+from flagkit.authoring.movement import flag_allocation, read_allocations
 from flagkit.authoring.ranges import sizes
 from flagkit.core.documents import FlagDocument
+from flagkit.core.snapshot import Snapshot
 
 WHEN = datetime(2026, 12, 7, 9, 30, 15, 250_000, tzinfo=UTC)
 EVERYTHING = {
@@ -224,7 +226,7 @@ def test_an_impossible_date_of_removal_stays():
     assert compile_document(decompile(document)) == document
 
 
-def test_cuts_are_read_from_rules_that_rely_on_their_order():
+def test_allocations_are_read_from_rules_that_rely_on_their_order():
     """AWS's guide: 20 % and then 25 % of the same seed gives 20 and 5 (appconfig.md §2.6, rows 17 and 18)."""
     document = native(
         ruled('(split pct::20 by::$userId seed::"s")', "a"), ruled('(split pct::25 by::$userId seed::"s")', "b"), OFF
@@ -233,3 +235,54 @@ def test_cuts_are_read_from_rules_that_rely_on_their_order():
     assert (found.seed, found.by, found.default) == ("s", "userId", "off")
     assert sizes(found.allocation) == {"a": 200_000, "b": 50_000}
     assert read_allocations(document).flags == {("f", "s", "userId"): found.allocation}
+
+
+class TestOff:
+    """A flag that is switched off reads as that, and as nothing else."""
+
+    def test_a_flag_with_variants_reads_as_off_without_a_pseudo_variant(self):
+        source = AuthoringDocument.parse(
+            {"flags": {"f": {"enabled": False, "variants": [{"name": "red", "weight": 50}, {"name": "blue"}]}}}
+        )
+        found = decompile(compile_document(source))
+        assert found == source
+        assert [variant.name for variant in found.flags["f"].variants] == ["red", "blue"]
+
+    def test_what_requires_a_flag_that_is_off_is_off(self):
+        variants = [{"name": "red", "weight": 100}, {"name": "blue", "enabled": False}]
+        source = AuthoringDocument.parse(
+            {"flags": {"a": {"enabled": False, "variants": variants}, "b": {"requires": ["a"], "percent": 100}}}
+        )
+        assert not Snapshot.from_document(compile_document(source).to_dict()).evaluate("b", "1").enabled
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"enabled": True},
+            {"rule": '(not (split pct::1 by::$userId seed::"switched off"))'},
+            {"attributeValues": {"color": "red"}},
+        ],
+    )
+    def test_a_variant_that_only_looks_like_it_stays_a_variant(self, change):
+        source = AuthoringDocument.parse(
+            {"flags": {"f": {"enabled": False, "variants": [{"name": "red", "weight": 50}, {"name": "blue"}]}}}
+        )
+        native = compile_document(source).to_dict()
+        native["values"]["f"]["_variants"][0] |= change
+        native["flags"]["f"] = {"attributes": {"color": {"constraints": {"type": "string"}}}}
+        document = FlagDocument.parse(native)
+        assert decompile(document).flags["f"].variants[0].name == "switched off"
+        assert compile_document(decompile(document)).values == document.values
+
+
+class TestKeptSegments:
+    """Segments that no flag names are in the readable form, and where they are kept isn't."""
+
+    def test_they_are_read_back(self):
+        source = AuthoringDocument.parse({"segments": {"staff": {"users": ["1"], "groups": ["qa"]}}})
+        assert decompile(compile_document(source)) == source
+
+    def test_a_flag_of_that_key_from_another_hand_stays_visible(self):
+        values = {"flagkit-segments": {"_variants": [{"name": "a", "enabled": True}]}}
+        document = FlagDocument.parse({"version": "1", "values": values})
+        assert set(decompile(document).flags) == {"flagkit-segments"}

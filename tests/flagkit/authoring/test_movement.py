@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, compile_document, flag_allocation, flag_movement, read_allocations
+from flagkit.authoring import AuthoringDocument, compile_document, flag_movement
+from flagkit.authoring.movement import flag_allocation, read_allocations
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UnknownFlagError

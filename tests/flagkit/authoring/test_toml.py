@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, read_toml, write_toml
+from flagkit.authoring import AuthoringDocument, compile_document, decompile, read_toml, write_toml
+from flagkit.core.snapshot import Snapshot
 from flagkit.errors import EditError
 
 TEXT = """\
@@ -72,3 +73,23 @@ def test_nothing_is_written_as_nothing():
 def test_other_texts_are_refused(text):
     with pytest.raises(EditError):
         read_toml(text)
+
+
+def test_a_misspelt_key_is_named_with_its_line():
+    text = "[flags.a]\npercent = 5\n\n[flags.b]\nname = 'b'\npercnt = 5\n"
+    with pytest.raises(EditError) as caught:
+        read_toml(text)
+    assert caught.value.message == "line 6: flags.b.percnt: unknown key 'percnt' (did you mean 'percent'?)"
+
+
+def test_off_is_said_beside_variants_and_users():
+    text = (
+        "[flags.a]\nenabled = false\npercent = 5\n\n[flags.b]\nenabled = false\n\n"
+        '[[flags.b.variants]]\nname = "red"\nweight = 50\n\n[[flags.b.variants]]\nname = "none"\nenabled = false\n'
+    )
+    source = read_toml(text)
+    document = compile_document(source)
+    assert decompile(document) == source
+    assert write_toml(source) == text
+    snapshot = Snapshot.from_document(document.to_dict())
+    assert not any(snapshot.evaluate(key, str(user)).enabled for key in "ab" for user in range(100))

@@ -143,7 +143,7 @@ def test_a_flag_that_never_changes_is_stale_after_some_days(on_aws) -> None:
     on_aws.aws.clock.advance(100 * 86_400)
     on_aws.good("describe", "plain", "--name", "Still plain")
     done = on_aws("stale", "app.py", "--days", "90", "--fix-list")
-    assert "plain: always on: on for everybody since" in done.out
+    assert "plain: always on: on for all users since" in done.out
     assert "  app.py:1" in done.out
 
 

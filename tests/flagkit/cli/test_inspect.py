@@ -15,9 +15,9 @@ from flagkit.cli.output import shortened
 
 def test_list_shows_every_flag_with_state_and_audience(terminal) -> None:
     lines = terminal.good("list").out.splitlines()
-    assert lines[0].split() == ["FLAG", "STATE", "WHO"]
-    assert [line.split()[:2] for line in lines[1:]] == [["button", "on"], ["new_flow", "part"], ["plain", "off"]]
-    assert lines[1].endswith("everybody")
+    assert lines[0].split() == ["FLAG", "STATE", "AUDIENCE"]
+    assert [line.split()[:2] for line in lines[1:]] == [["button", "on"], ["new_flow", "25"], ["plain", "off"]]
+    assert lines[1].endswith("all users")
     assert "25 % of users" in lines[2]
 
 
@@ -28,7 +28,7 @@ def test_list_searches_key_name_and_description(terminal) -> None:
 
 
 def test_list_filters_by_state(terminal) -> None:
-    for state, key in (("on", "button"), ("part", "new_flow"), ("off", "plain")):
+    for state, key in (("on", "button"), ("partial", "new_flow"), ("off", "plain")):
         assert [row["key"] for row in terminal.good("list", "--state", state, "--json").json] == [key]
 
 
@@ -94,13 +94,13 @@ def test_an_empty_document_has_no_flags(on_file) -> None:
     on_file.file.write_text('{"version": "1"}')
     assert on_file.good("list").out == "no flags\n"
     on_file.file.write_text('{"version": "1", "flags": {"g": {}}}')
-    assert "g     off    nobody" in on_file.good("list").out
+    assert "g     off    all users" in on_file.good("list").out
 
 
 def test_show_says_what_it_is_for_and_who_gets_it(terminal) -> None:
     lines = terminal.good("show", "new_flow").out.splitlines()
     assert lines[:3] == ["new_flow", "  New flow", "  One page instead of four"]
-    assert lines[3].startswith("  on for 25 % of users")
+    assert lines[3:5] == ["  state: 25 %", "  audience: 25 % of users (where country = US)"]
     assert terminal.good("show", "new_flow", "--json").json["description"] == "One page instead of four"
 
 

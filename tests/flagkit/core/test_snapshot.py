@@ -283,3 +283,10 @@ def test_an_evaluation_can_be_copied_and_pickled_and_stays_unchangeable(copied):
         other.value["sizes"][1]["x"] = 1
     with pytest.raises(AttributeError):
         other.enabled = False
+
+
+def test_where_segments_are_kept_is_not_a_flag():
+    values = {"a": {"enabled": True}, "flagkit-segments": {"_variants": [{"name": "nobody", "enabled": False}]}}
+    snapshot = Snapshot.from_document({"version": "1", "values": values})
+    assert tuple(snapshot.flags) == ("a",)
+    assert snapshot.evaluate("flagkit-segments").error is ErrorCode.FLAG_NOT_FOUND

@@ -89,7 +89,7 @@ def test_values_and_declarations_can_be_edited():
     assert named.values == present.values
 
 
-def test_variants_can_be_renamed_and_recut():
+def test_variants_can_be_renamed_and_reallocated():
     def green(flag):
         red, off = flag.variants
         return flag.model_copy(update={"variants": (red.model_copy(update={"weight": 600_000, "ranges": None}), off)})
@@ -119,7 +119,7 @@ def test_flags_are_added_and_removed_by_the_source():
 def test_an_unknown_flag_is_refused_with_a_suggestion():
     with pytest.raises(UnknownFlagError) as caught:
         edit_flag(document(), "buton", lambda flag: flag)
-    assert caught.value.hint == "Did you mean button?"
+    assert caught.value.hint.startswith("Did you mean button?")
     with pytest.raises(UnknownFlagError):
         edit_flag(document(), "zzzzzz", lambda flag: flag)
 
