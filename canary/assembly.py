@@ -85,23 +85,25 @@ def assemble(
     settings = chosen.dead_man
     switch = () if settings is None else (DeadManSwitch(chosen, settings, session, aliases, clock),)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
+    journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
         aliases=aliases,
         metrics=CloudWatchMetrics(session, clock),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
         clock=clock,
-        journal=open_journal(plan, base=base, session=session, stage=stage),
-        observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock)),
+        journal=journal,
+        observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock, journal)),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )
 
 
-def _notifiers(stage: StagePlan, session: Session, clock: Clock) -> tuple[Observer, ...]:
+def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journal) -> tuple[Observer, ...]:
     targets = stage.notifications
     if not targets:
         return ()
     topics = SnsTopics(session) if any(isinstance(target, SnsTarget) for target in targets) else None
     buses = EventBuses(session) if any(isinstance(target, EventBridgeTarget) for target in targets) else None
-    return (Notifier(targets, clock, topics=topics, buses=buses),)
+    beside = isinstance(clock, SystemClock)
+    return (Notifier(targets, clock, topics=topics, buses=buses, journal=journal, beside=beside),)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import logging
 import os
 import types
 import typing
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
@@ -24,6 +26,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 from canary.adapters.aws import Api, Session
 from canary.core.events import CanaryEnded, CanaryStarted, Event
 
+logger = logging.getLogger("canary.journal")
+
 _KINDS: dict[str, type] = {
     next(str(field.default) for field in fields(kind) if field.name == "event"): kind for kind in get_args(Event)
 }
@@ -31,15 +35,16 @@ _KINDS: dict[str, type] = {
 
 def event_to_json(event: Event) -> str:
     """One line of JSON."""
-    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":"))
+    # ASCII only: no reader takes U+2028 or U+0085 for the end of a line.
+    return json.dumps(_plain(event), separators=(",", ":"))
 
 
 def event_from_json(text: str) -> Event | None:
-    """The event again; None for a kind that this version doesn't know, or for a torn line."""
+    """The event again; None for a kind that this version doesn't know, or for a line that is no whole event."""
     try:
         said = json.loads(text)
         event: Event = _built(_KINDS[said["event"]], said)
-    except (ValueError, KeyError, TypeError, ArithmeticError):
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
     return event
 
@@ -73,10 +78,11 @@ def _built(kind: Any, said: Any) -> Any:
             return None
         return _built(next(option for option in arguments if option is not types.NoneType), said)
     if origin is tuple:
-        return tuple(_built(arguments[0], item) for item in said)
+        return tuple(_built(arguments[0], item) for item in _checked(list, said))
     if origin is Literal or not isinstance(kind, type):
         return said
     if is_dataclass(kind):
+        said = _checked(dict, said)
         hints = _hints(kind)
         known = {field.name: field for field in fields(kind)}
         missing = [
@@ -86,10 +92,20 @@ def _built(kind: Any, said: Any) -> Any:
             raise KeyError(missing[0])
         return kind(**{name: _built(hints[name], said[name]) for name in known if name in said})
     if issubclass(kind, datetime):
-        return datetime.fromisoformat(said)
+        at = datetime.fromisoformat(said)
+        if at.tzinfo is None:
+            raise ValueError("a time without its zone")
+        return at
     if issubclass(kind, Enum | Decimal):
         return kind(said)
-    return float(said) if kind is float else said
+    return float(_checked(int | float, said)) if kind is float else _checked(kind, said)
+
+
+def _checked(kind: Any, said: Any) -> Any:
+    """`said`, if it is of this type; a journal of other hands must not fail later, in a view."""
+    if not isinstance(said, kind) or (isinstance(said, bool) and kind is not bool):
+        raise TypeError(f"{type(said).__name__} instead of {kind}")
+    return said
 
 
 def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
@@ -113,10 +129,10 @@ def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
 
 
 class FileJournal:
-    """A directory of journals. Several processes may append at once.
+    """A directory of journals, readable by its owner only. Several processes may append at once.
 
     Args:
-        directory: made when the first event is written.
+        directory: made when the first event is written; git ignores what is in it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -126,42 +142,81 @@ class FileJournal:
         """Writes one line in one call and waits until it is on the disk.
 
         Raises:
-            OSError: the disk says no.
+            OSError: the disk is full, the file is a link, or it may not be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._path(event.canary_id)
+        self._make_directory()
         line = f"{event_to_json(event)}\n".encode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # A link could make a driver with more rights write anywhere.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(self._path(event.canary_id), flags, 0o600)
         try:
+            size = os.fstat(descriptor).st_size
+            if size and _byte_at(descriptor, size - 1) != b"\n":
+                line = b"\n" + line  # a line that a crash has torn must not swallow this one
             os.write(descriptor, line)  # one write with O_APPEND: lines of several processes don't mix
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     def events(self, canary_id: str) -> Iterator[Event]:
-        """All events of one canary, oldest first; a line that was torn by a crash is left out."""
-        yield from _read(self._path(canary_id))
+        """All events of one canary, oldest first; a line that was torn by a crash is left out.
+
+        Raises:
+            OSError: the file is there, and may not be read.
+        """
+        yield from read_events(self._path(canary_id))
 
     def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
-        """One row per canary, newest first."""
-        rows = [row for path in self._directory.glob("*.jsonl") if (row := summary_row(_read(path)))]
-        chosen = [row for row in rows if stage in (None, row["stage"])]
-        return sorted(chosen, key=lambda row: row["started_at"], reverse=True)
+        """One row per canary, newest first; files that can't be read are left out."""
+        rows = []
+        for path in self._directory.glob("*.jsonl"):
+            try:
+                row = summary_row(read_events(path))
+            except OSError as error:
+                logger.warning("journal %s can't be read: %s", path, error.strerror)
+                continue
+            if row is not None and stage in (None, row["stage"]):
+                rows.append(row)
+        return sorted(rows, key=lambda row: row["started_at"], reverse=True)
+
+    def _make_directory(self) -> None:
+        if self._directory.is_dir():
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        try:
+            # The working tree stays clean: a stage may be released from a clean one only.
+            (self._directory / ".gitignore").write_text("*\n", encoding="ascii")
+        except OSError as error:
+            logger.warning("%s can't be written: %s", self._directory / ".gitignore", error.strerror)
 
     def _path(self, canary_id: str) -> Path:
         name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in canary_id) or "_"
         return self._directory / f"{name}.jsonl"
 
 
-def _read(path: Path) -> Iterator[Event]:
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a journal file, oldest first; none where there is no file.
+
+    Raises:
+        OSError: it can't be read, or is no file.
+    """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return
-    for line in text.splitlines():
-        if event := event_from_json(line):
-            yield event
+    with os.fdopen(descriptor, "rb") as file:
+        for line in file:  # only a line feed ends a line here, whatever else text may hold
+            if event := event_from_json(line.decode("utf-8", "replace")):
+                yield event
 
+
+def _byte_at(descriptor: int, position: int) -> bytes:
+    os.lseek(descriptor, position, os.SEEK_SET)  # O_APPEND writes at the end all the same
+    return os.read(descriptor, 1)
+
+
+EXPAND_TO: Final = 64_000_000
+"""Bytes that an item expands to at most."""
 
 COMPRESS_ABOVE: Final = 50_000
 """An item holds 400 KB at most; measurements of many functions are longer, and compress tenfold."""
@@ -217,9 +272,7 @@ class DynamoJournal:
                 ConsistentRead=True,
             )
             for item in found:
-                body = item.get("event", {})
-                text = gzip.decompress(body["B"]).decode() if "B" in body else str(body.get("S", ""))
-                if event := event_from_json(text):
+                if event := event_from_json(_text_of(item)):
                     yield event
 
     def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
@@ -257,6 +310,17 @@ class DynamoJournal:
         if self._stage is not None:
             return [self._stage]
         return [row["stage"] for row in self.canaries() if row["canary_id"] == canary_id]
+
+
+def _text_of(item: Mapping[str, Any]) -> str:
+    """The event's text; empty for an item of other hands."""
+    body = item.get("event")
+    if not isinstance(body, Mapping) or "B" not in body:
+        return str(body.get("S", "")) if isinstance(body, Mapping) else ""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(bytes(body["B"]), EXPAND_TO).decode()
+    except (zlib.error, TypeError, ValueError):
+        return ""
 
 
 _COLUMNS: Final = ("canary_id", "stage", "started_at", "ended_at", "outcome", "why", "versions")

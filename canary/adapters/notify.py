@@ -1,79 +1,76 @@
 """Notifications of a canary's transitions, once each: SNS, EventBridge, Slack, Teams, PagerDuty, any webhook.
 
-It never decides anything and never stops a canary: what can't be sent is counted and noticed in the log.
+They are composed here and sent one after the other from a bounded queue, beside the judging: a receiver that hangs
+delays nothing. A notification that can't be delivered is logged and written to the journal. Nothing is decided here.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import hmac
 import json
 import logging
 import os
+import queue
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from string import Template
-from typing import Protocol, TypeVar, assert_never
-
-import httpx
+from typing import Final, Protocol, assert_never
 
 from canary.adapters.aws import Api, Session
-from canary.core.events import CanaryEnded, CanaryStarted, Event, Judged, PhaseChanged, TrafficShifted
+from canary.adapters.http import Answer, Http, printable
+from canary.adapters.messages import Facts, messages
+from canary.core.events import (
+    CanaryEnded,
+    CanaryStarted,
+    Event,
+    FunctionMove,
+    Judged,
+    Noticed,
+    PhaseChanged,
+    TrafficShifted,
+)
 from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transition, WebhookTarget
 from canary.errors import AwsError, CanaryError, UnavailableError
-from canary.ports import Clock
-
-
-class SnsTopics:
-    """Publishes to SNS."""
-
-    def __init__(self, session: Session) -> None:
-        self._sns = Api(session, "sns")
-
-    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
-        """Publishes one message.
-
-        Raises:
-            AwsError: SNS says no.
-        """
-        # SNS wants one ASCII line of at most 100 characters as subject.
-        line = subject.encode("ascii", "replace").decode().replace("\n", " ")[:100]
-        self._sns.call("Publish", TopicArn=topic_arn, Subject=line, Message=message)
-
-
-class EventBuses:
-    """Puts events on EventBridge buses."""
-
-    def __init__(self, session: Session) -> None:
-        self._events = Api(session, "events")
-
-    def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
-        """Puts one event.
-
-        Raises:
-            AwsError: EventBridge says no, for the call or for the entry.
-        """
-        entry = {"EventBusName": bus, "Source": "canary", "DetailType": detail_type, "Detail": detail, "Time": at}
-        answer = self._events.call("PutEvents", Entries=[entry])
-        if answer.get("FailedEntryCount"):
-            failed = answer["Entries"][0]
-            raise UnavailableError(f"events:PutEvents: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
-
+from canary.ports import Clock, Journal
 
 logger = logging.getLogger("canary.notify")
 
-Payload = Mapping[str, object]
-_ATTEMPTS = 4
-_TIMEOUT_S = 5.0
-_DEFAULT_TEXT = Template("[$stage] $title: $why")
-_COLOURS = {
-    "promoted": "2EB67D",
-    "rolled_back": "E01E5A",
-    "conflict": "E01E5A",
-    "failed": "E01E5A",
-    "incident": "ECB22E",
+QUEUE_LIMIT: Final = 200
+"""Notifications that wait at most; a canary has far fewer transitions."""
+
+FLUSH_S: Final = 15.0
+"""How long the end of a canary, or of the process, waits for what is still to be sent."""
+
+_ATTEMPTS: Final = 4
+_TIMEOUT_S: Final = 8.0
+_TITLES: Final[Mapping[Transition, str]] = {
+    "started": "canary started",
+    "held": "canary on hold",
+    "decision_needed": "decision needed",
+    "incident": "both versions fail",
+    "rolled_back": "canary rolled back",
 }
+
+_HOLDS: Final = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE})
+_ENDS: Final[Mapping[Phase, Transition]] = {
+    Phase.PROMOTED: "promoted",
+    Phase.ROLLED_BACK: "rolled_back",
+    Phase.CONFLICT: "conflict",
+    Phase.ABORTED: "aborted",
+}
+_RUNS: Final = (
+    ("GITHUB_RUN_ID", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"),
+    ("CI_JOB_URL", "$CI_JOB_URL"),
+    ("CODEBUILD_BUILD_URL", "$CODEBUILD_BUILD_URL"),
+    ("CIRCLE_BUILD_URL", "$CIRCLE_BUILD_URL"),
+    ("BUILD_URL", "$BUILD_URL"),
+)
+_PEOPLE: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CODEBUILD_INITIATOR", "BUILD_USER", "USER", "USERNAME")
 
 
 class Topics(Protocol):
@@ -92,50 +89,79 @@ class Buses(Protocol):
         ...
 
 
-def transition_of(event: Event) -> Transition | None:
-    """The transition that an event means to people; None for what only the journal cares about."""
+class SnsTopics:
+    """Publishes to SNS."""
+
+    def __init__(self, session: Session) -> None:
+        self._sns = Api(session, "sns")
+
+    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
+        """Publishes one message.
+
+        Raises:
+            AwsError: SNS refuses.
+        """
+        # SNS wants one ASCII line of at most 100 characters, and no control character, as subject.
+        line = printable(subject, 100).encode("ascii", "replace").decode()
+        self._sns.call("Publish", TopicArn=topic_arn, Subject=line[:100], Message=message)
+
+
+class EventBuses:
+    """Puts events on EventBridge buses."""
+
+    def __init__(self, session: Session) -> None:
+        self._events = Api(session, "events")
+
+    def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
+        """Puts one event.
+
+        Raises:
+            AwsError: EventBridge refuses the call or the entry.
+        """
+        entry = {"EventBusName": bus, "Source": "canary", "DetailType": detail_type, "Detail": detail, "Time": at}
+        answer = self._events.call("PutEvents", Entries=[entry])
+        if answer.get("FailedEntryCount"):
+            failed: Mapping[str, object] = next(iter(answer.get("Entries") or ()), {})
+            raise UnavailableError(f"events:PutEvents: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
+
+@dataclass(slots=True)
+class _Canary:
+    """What is known about the canary that events are about."""
+
+    moves: tuple[FunctionMove, ...] = ()
+    weight_bp: int = 0
+    judged: Judged | None = None
+    sent: set[tuple[str, str]] = field(default_factory=set)
+
+
+def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:
+    """The transition that an event means to people; None for what only the journal keeps.
+
+    Args:
+        event: the event.
+        weight_bp: the new version's share before the event.
+    """
     match event:
-        case CanaryStarted():
-            return "started"
-        case TrafficShifted(weight_bp=weight_bp):
-            return "advanced" if 0 < weight_bp < 10_000 else None
+        case TrafficShifted(weight_bp=share):
+            # Started is what has moved traffic: before that, nothing has happened to users.
+            return None if not weight_bp < share < 10_000 else "advanced" if weight_bp else "started"
         case CanaryEnded(outcome=outcome):
             return _ENDS.get(outcome, "failed")
-        case PhaseChanged(before=before, after=after):
-            if after in _HELD and before not in _HELD:
-                return "held"
-            return "resumed" if before in _HELD and after is Phase.BAKING else None
+        case PhaseChanged():
+            return _of_phase(event)
         case Judged(judgement=judgement):
             return "incident" if judgement.shared_incident is not None else None
         case _:
             return None
 
 
-_HELD = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE})
-_ENDS: Mapping[Phase, Transition] = {
-    Phase.PROMOTED: "promoted",
-    Phase.ROLLED_BACK: "rolled_back",
-    Phase.CONFLICT: "conflict",
-}
-
-
-def describe(event: Event, transition: Transition) -> dict[str, object]:
-    """What every message is made of: JSON-ready, without any user data."""
-    why = getattr(event, "why", "")
-    if isinstance(event, Judged):
-        why = event.judgement.sentence
-    if isinstance(event, CanaryStarted):
-        why = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
-    weight_bp = getattr(event, "weight_bp", None)
-    return {
-        "canary_id": event.canary_id,
-        "stage": event.stage,
-        "transition": transition,
-        "title": f"canary {event.canary_id} {transition.replace('_', ' ')}",
-        "why": why,
-        "weight_percent": None if weight_bp is None else weight_bp / 100,
-        "at": event.at.isoformat(),
-    }
+def _of_phase(event: PhaseChanged) -> Transition | None:
+    if event.after is Phase.INCONCLUSIVE or (event.after is Phase.PAUSED and event.why.startswith("promote = ")):
+        return "decision_needed"
+    if event.after in _HOLDS:
+        return None if event.before in _HOLDS else "held"
+    return "resumed" if event.before in _HOLDS and event.after is Phase.BAKING else None
 
 
 class Notifier:
@@ -145,8 +171,10 @@ class Notifier:
         targets: the plan's notifications.
         clock: for waits between attempts.
         topics, buses: the AWS side; needed only when the plan names such targets.
-        http: HTTP client; tests hand in one with a mock transport.
-        environment: where secrets are looked up.
+        http: makes the requests.
+        environment: where secrets, and who runs the canary, are looked up.
+        journal: where a driver that takes over finds the beginning, and failed deliveries are written.
+        beside: send from a thread of its own; a virtual clock must see one call after the other.
     """
 
     def __init__(
@@ -156,123 +184,230 @@ class Notifier:
         *,
         topics: Topics | None = None,
         buses: Buses | None = None,
-        http: httpx.Client | None = None,
+        http: Http | None = None,
         environment: Mapping[str, str] | None = None,
+        journal: Journal | None = None,
+        beside: bool = False,
     ) -> None:
         self._targets = tuple(targets)
         self._clock = clock
         self._topics = topics
         self._buses = buses
-        self._http = httpx.Client(timeout=_TIMEOUT_S) if http is None else http
+        self._http = http or Http()
         self._environment = os.environ if environment is None else environment
-        self._sent: set[tuple[str, str, str]] = set()
+        self._journal = journal
+        self._canaries: dict[str, _Canary] = {}
+        self._queue: queue.Queue[tuple[Notification, Facts]] | None = None
+        if beside:
+            self._queue = queue.Queue(QUEUE_LIMIT)
+            atexit.register(self.flush)
+        self._worker: threading.Thread | None = None
         self.failed_sends = 0
 
     def notify(self, event: Event) -> None:
         """Sends the event if it is a transition that was not sent yet; never raises."""
-        transition = transition_of(event)
+        canary = self._canaries.get(event.canary_id)
+        if canary is None:
+            canary = self._canaries[event.canary_id] = self._known(event)
+        transition = transition_of(event, canary.weight_bp)
+        if isinstance(event, CanaryStarted):
+            canary.moves = event.functions
+        elif isinstance(event, TrafficShifted):
+            canary.weight_bp = event.weight_bp
+        elif isinstance(event, Judged):
+            canary.judged, canary.weight_bp = event, event.weight_bp
         if transition is None:
             return
-        facts = describe(event, transition)
         # Every weight and every hold is a transition of its own; an incident is judged again at each tick.
-        key = (
-            event.canary_id,
-            transition,
-            "" if transition == "incident" else str(facts["weight_percent"] or facts["at"]),
-        )
-        if key in self._sent:
+        key = (transition, "" if transition == "incident" else f"{canary.weight_bp} {event.at.isoformat()}")
+        if key in canary.sent:
             return
-        self._sent.add(key)
+        canary.sent.add(key)
+        facts = self._facts(event, transition, canary)
         for target in self._targets:
             if not target.on or transition in target.on:
-                self._send_or_count(target, facts)
+                self._send_or_queue(target, facts)
+        if isinstance(event, CanaryEnded):
+            self.flush()
 
-    def _send_or_count(self, target: Notification, facts: Payload) -> None:
+    def flush(self, timeout_s: float = FLUSH_S) -> None:
+        """Waits until everything is sent, or the time is over."""
+        waiting = self._queue
+        if waiting is None:
+            return
+        done = threading.Event()
+
+        def wait() -> None:
+            waiting.join()
+            done.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        if not done.wait(timeout_s):
+            logger.warning("notifications are still not sent after %g s", timeout_s)
+
+    def _known(self, event: Event) -> _Canary:
+        """What the journal says about a canary that another driver has begun."""
+        canary = _Canary()
+        if self._journal is None or isinstance(event, CanaryStarted):
+            return canary
+        try:
+            for earlier in self._journal.events(event.canary_id):
+                if isinstance(earlier, CanaryStarted):
+                    canary.moves = earlier.functions
+                elif isinstance(earlier, TrafficShifted) and earlier.at < event.at:
+                    canary.weight_bp = earlier.weight_bp
+        except (CanaryError, OSError) as error:
+            logger.warning("canary %s: its journal can't be read (%s)", event.canary_id, type(error).__name__)
+        return canary
+
+    def _facts(self, event: Event, transition: Transition, canary: _Canary) -> dict[str, object]:
+        """What every message is made of: JSON-ready, on one line each, without any user data."""
+        judgement = canary.judged.judgement if canary.judged else None
+        versions = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in canary.moves)
+        why = event.judgement.sentence if isinstance(event, Judged) else str(getattr(event, "why", ""))
+        weight = f"{canary.weight_bp / 100:g} %"
+        if transition == "started":
+            why = f"{weight} on {_aliases(len(canary.moves))}" + (f" ({versions})" if versions else "")
+        title = f"advanced to {weight}" if transition == "advanced" else _TITLES.get(transition)
+        return {
+            "canary_id": event.canary_id,
+            "stage": event.stage,
+            "transition": transition,
+            "title": title or f"canary {transition.replace('_', ' ')}",
+            "why": printable(why, 600),
+            "weight_percent": canary.weight_bp / 100,
+            "versions": printable(versions, 600),
+            "functions": [
+                {"function": move.function, "baseline": move.baseline, "candidate": move.candidate}
+                for move in canary.moves
+            ],
+            "gates": [f"{key.function} {key.gate}".strip() for key in judgement.blamed] if judgement else [],
+            "who": next((printable(self._environment[n]) for n in _PEOPLE if self._environment.get(n)), ""),
+            "link": self._link(),
+            "command": _command(event.stage, transition),
+            "at": event.at.isoformat(),
+        }
+
+    def _link(self) -> str:
+        """The CI job that runs the canary, as the CI system names it."""
+        for name, form in _RUNS:
+            if self._environment.get(name):
+                return printable(Template(form).safe_substitute(self._environment), 300)
+        return ""
+
+    def _send_or_queue(self, target: Notification, facts: Facts) -> None:
+        if self._queue is None:
+            self._send_or_count(target, facts)
+            return
+        try:
+            self._queue.put_nowait((target, facts))
+        except queue.Full:
+            self._failed(target, facts, "the queue is full")
+            return
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._work, name="canary-notify", daemon=True)
+            self._worker.start()
+
+    def _work(self) -> None:
+        assert self._queue is not None
+        while True:
+            target, facts = self._queue.get()
+            try:
+                self._send_or_count(target, facts)
+            finally:
+                self._queue.task_done()
+
+    def _send_or_count(self, target: Notification, facts: Facts) -> None:
         try:
             self._send(target, facts)
-        except (CanaryError, httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError) as error:
-            self.failed_sends += 1
-            # Addresses may hold secrets, and httpx puts them into its messages: only the kind of error is told.
-            logger.warning("canary %s: %s was not told (%s)", facts["canary_id"], target.kind, type(error).__name__)
+        except CanaryError as error:
+            self._failed(target, facts, error.message)
+        except Exception as error:  # noqa: BLE001 - a receiver's answer never ends the thread that sends
+            self._failed(target, facts, type(error).__name__)
 
-    def _send(self, target: Notification, facts: Payload) -> None:
+    def _failed(self, target: Notification, facts: Facts, why: str) -> None:
+        self.failed_sends += 1
+        text = f"notification {facts['transition']} to {target.kind} was not delivered: {why}"
+        logger.warning("canary %s: %s", facts["canary_id"], text)
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(Noticed(str(facts["canary_id"]), str(facts["stage"]), self._clock.now(), text))
+        except (CanaryError, OSError) as error:
+            logger.warning("canary %s: nor could that be journalled (%s)", facts["canary_id"], type(error).__name__)
+
+    def _send(self, target: Notification, facts: Facts) -> None:
         match target:
             case SnsTarget():
-                topics = _given(self._topics, "SNS")
-                subject = f"[{facts['stage']}] {facts['title']}"[:100]  # SNS' limit
+                if self._topics is None:
+                    raise UnavailableError("no SNS client was given")
+                topics, subject = self._topics, f"[{facts['stage']}] {facts['title']}"
                 self._retry(lambda: topics.publish_message(target.topic_arn, subject, json.dumps(facts)))
             case EventBridgeTarget():
-                buses = _given(self._buses, "EventBridge")
-                at = datetime.fromisoformat(str(facts["at"]))
+                if self._buses is None:
+                    raise UnavailableError("no EventBridge client was given")
+                buses, at = self._buses, datetime.fromisoformat(str(facts["at"]))
                 self._retry(lambda: buses.put_event(target.bus, f"Canary {facts['transition']}", json.dumps(facts), at))
             case WebhookTarget():
-                url, body, headers = self._request(target, facts)
-                self._retry(lambda: self._http.post(url, content=body, headers=headers).raise_for_status())
+                for message in messages(target, facts, self._secret(target.secret_env)):
+                    self._retry(lambda message=message: self._post(target, message))  # type: ignore[misc]  # mypy can't type a lambda's default
             case _:
                 assert_never(target)
 
-    def _request(self, target: WebhookTarget, facts: Payload) -> tuple[str, bytes, dict[str, str]]:
-        url = target.url or ("" if target.url_env is None else self._environment[target.url_env])
-        secret = "" if target.secret_env is None else self._environment[target.secret_env]
-        template = _DEFAULT_TEXT if target.template is None else Template(target.template)
-        text = template.safe_substitute({name: "" if value is None else str(value) for name, value in facts.items()})
+    def _post(self, target: WebhookTarget, message: Facts) -> None:
+        url = target.url or self._secret(target.url_env)
         if target.kind == "pagerduty":
             url = url or "https://events.pagerduty.com/v2/enqueue"
-        body = json.dumps(_message(target.kind, facts, text, secret)).encode()
+        body = json.dumps(message).encode()
         headers = {"Content-Type": "application/json"}
-        if target.kind == "webhook" and secret:
-            headers["X-Canary-Signature"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-        return url, body, headers
+        if target.kind == "webhook" and target.secret_env:
+            mark = hmac.new(self._secret(target.secret_env).encode(), body, hashlib.sha256).hexdigest()
+            headers["X-Canary-Signature"] = f"sha256={mark}"
+        _check(self._http.request("POST", url, timeout_s=_TIMEOUT_S, content=body, headers=headers))
+
+    def _secret(self, name: str | None) -> str:
+        if name is None:
+            return ""
+        value = self._environment.get(name, "")
+        if not value:
+            raise AwsError(f"the environment variable {name} is not set")
+        return value
 
     def _retry(self, send: Callable[[], object]) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 send()
-            except (AwsError, httpx.TransportError) as error:
+            except UnavailableError:
                 if attempt == _ATTEMPTS:
                     raise
-                logger.info("a notification failed (%s), attempt %d", type(error).__name__, attempt)
-            except httpx.HTTPStatusError as error:
-                if attempt == _ATTEMPTS or (error.response.status_code < 500 and error.response.status_code != 429):
-                    raise
+                self._clock.sleep(2.0 ** (attempt - 1) * 0.5)
             else:
                 return
-            self._clock.sleep(2.0 ** (attempt - 1) * 0.5)
 
 
-Client = TypeVar("Client")
+def _check(answer: Answer) -> None:
+    """Raises unless the receiver took the message; addresses may hold secrets, so none is named.
+
+    Raises:
+        UnavailableError: worth another try.
+        AwsError: refused.
+    """
+    if answer.status is None:
+        raise UnavailableError(answer.fault.split(":")[0])
+    if answer.status >= 500 or answer.status == 429:
+        raise UnavailableError(f"HTTP status {answer.status}")
+    if not 200 <= answer.status < 300:
+        raise AwsError(f"HTTP status {answer.status}")
 
 
-def _given(client: Client | None, name: str) -> Client:
-    if client is None:
-        message = f"the plan names {name}, but no client was given"
-        raise ValueError(message)
-    return client
+def _aliases(count: int) -> str:
+    return "the alias" if count == 0 else f"{count} alias{'es' if count > 1 else ''}"
 
 
-def _message(kind: str, facts: Payload, text: str, secret: str) -> dict[str, object]:
-    """The body in the receiver's own format."""
-    transition = str(facts["transition"])
-    colour = _COLOURS.get(transition, "36C5F0")
-    if kind == "slack":
-        block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-        return {"text": text, "attachments": [{"color": f"#{colour}", "blocks": [block]}]}
-    if kind == "teams":
-        card = {"type": "AdaptiveCard", "version": "1.4", "body": [{"type": "TextBlock", "text": text, "wrap": True}]}
-        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
-        return {"type": "message", "attachments": [attachment]}
-    if kind == "pagerduty":
-        bad = transition in {"rolled_back", "conflict", "failed", "incident"}
-        return {
-            "routing_key": secret,
-            "event_action": "trigger" if bad else "resolve",
-            "dedup_key": f"canary-{facts['canary_id']}",
-            "payload": {
-                "summary": text[:1024],
-                "source": f"canary/{facts['stage']}",
-                "severity": "error" if bad else "info",
-                "timestamp": facts["at"],
-                "custom_details": dict(facts),
-            },
-        }
-    return {**facts, "text": text}
+def _command(stage: str, transition: Transition) -> str:
+    """What a person types next."""
+    if transition == "decision_needed":
+        return f"canary promote {stage} | canary rollback {stage}"
+    if transition in {"rolled_back", "promoted", "aborted"}:
+        return "canary history"
+    return f"canary status {stage}"

@@ -14,7 +14,6 @@ from typing import Annotated
 import click
 
 from canary import runner
-from canary.adapters.clock import SystemClock
 from canary.assembly import load_plan, open_journal
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
 from canary.cli.output import show_checks, write_report
@@ -64,7 +63,7 @@ def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
 def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
     """Shows the canary every tick until it is over or the person has seen enough."""
     with StopRequest() as stop:
-        ports = session.ports(clock=StoppableClock(SystemClock(), stop.event))
+        ports = session.ports(clock=StoppableClock(stop.event))
         with _canvas(as_json=as_json, no_color=no_color) as draw:
             while not stop.is_set() and (builder := _look(session, ports)) is not None:
                 draw(builder.view())

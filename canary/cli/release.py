@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from canary import runner
-from canary.adapters.clock import SystemClock
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
 from canary.cli.output import finish
 from canary.cli.screens import Screen, asking, open_screen
@@ -203,7 +202,7 @@ def _drive(
     """Starts or takes over a canary and drives it until it ends or holds."""
     screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
     with StopRequest() as stop:
-        ports = session.ports((screen,), StoppableClock(SystemClock(), stop.event))
+        ports = session.ports((screen,), StoppableClock(stop.event))
         ask = None if session.context.ask is None else asking(screen, stop.interruptible(session.context.ask))
         with screen:
             state = begin(session.stage, ports)

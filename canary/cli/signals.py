@@ -9,35 +9,30 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
+from canary.adapters.clock import SystemClock
 from canary.core.plan import StagePlan
-from canary.ports import Clock
 
 Answer = Literal["rollback", "leave"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StoppableClock:
-    """The machine's clock, whose wait ends at once when a stop is requested.
+class StoppableClock(SystemClock):
+    """The system clock, whose wait ends at once when a stop is requested.
 
     Only the first wait is cut short: the waits between attempts of a rollback are kept.
     """
 
-    def __init__(self, clock: Clock, stop: threading.Event) -> None:
-        self._clock = clock
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
         self._stop = stop
-
-    def now(self) -> datetime:
-        """The time of day, aware, in UTC."""
-        return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
         """Waits until the time is over or a signal arrives."""
         if self._stop.is_set():
-            self._clock.sleep(seconds)
+            super().sleep(seconds)
         else:
             self._stop.wait(seconds)
 

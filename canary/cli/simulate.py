@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import click
 
-from canary.adapters.journals import event_from_json
+from canary.adapters.journals import read_events
 from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, ReportPath, Stage
 from canary.cli.output import write_report
 from canary.cli.screens import write_json
@@ -111,10 +113,11 @@ def replay(
 
 def _recorded(path: Path) -> list[Event]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        events = list(read_events(path))
     except OSError as error:
         raise UsageError(f"journal {path} can't be read: {error.strerror}", hint=_JOURNAL_HINT) from error
-    events = [event for line in lines if (event := event_from_json(line)) is not None]
     if not events:
         raise UsageError(f"{path} has no events of a canary", hint=_JOURNAL_HINT)
     return events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from canary.adapters.clock import SystemClock
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.notify import Notifier
 from canary.assembly import assemble, load_plan, open_journal
-from canary.core.plan import Plan
+from canary.cli.signals import StoppableClock
+from canary.core.plan import FunctionRef, Plan
 from canary.errors import PlanError, UnknownStageError
 from canary.testing import AwsStandIn
 
@@ -54,6 +57,20 @@ def test_the_ports_of_a_stage_run_on_the_clock_they_are_given(canary_aws: AwsSta
     real = assemble(Plan.parse(PLAN), "staging", base=tmp_path, session=canary_aws.session())
     assert isinstance(real.clock, SystemClock)
     assert real.in_parallel
+
+
+def test_the_clock_of_the_command_line_is_corrected_by_aws(
+    canary_aws: AwsStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = StoppableClock(threading.Event())
+    ports = assemble(Plan.parse(PLAN), "staging", base=tmp_path, session=canary_aws.session(), clock=clock)
+    assert ports.in_parallel
+    dates: list[datetime] = []
+    monkeypatch.setattr(StoppableClock, "aws_says", lambda self, at: dates.append(at))
+    ports = assemble(Plan.parse(PLAN), "staging", base=tmp_path, session=canary_aws.session(), clock=clock)
+    canary_aws.lambda_.deploy("api", "def handler(event, context): return 1", alias="live")
+    ports.aliases.read(FunctionRef("api", "live"))
+    assert dates
 
 
 def test_an_unknown_stage_names_the_known_ones() -> None:

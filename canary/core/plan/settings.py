@@ -11,7 +11,17 @@ from pydantic import AfterValidator, Field, model_validator
 from canary.core.plan.values import Arn, Duration, HttpUrl, Model, Percent
 
 Transition = Literal[
-    "started", "advanced", "held", "resumed", "incident", "rolled_back", "promoted", "conflict", "failed"
+    "started",
+    "advanced",
+    "held",
+    "resumed",
+    "decision_needed",
+    "incident",
+    "rolled_back",
+    "promoted",
+    "aborted",
+    "conflict",
+    "failed",
 ]
 
 

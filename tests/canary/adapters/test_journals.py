@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -88,6 +91,68 @@ def test_fields_of_a_later_version_are_dropped_and_missing_ones_get_their_defaul
 def test_decimals_and_mappings_keep_their_value() -> None:
     assert journals._plain({"a": Decimal("0.10"), 1: frozenset({2})}) == {"a": "0.10", "1": [2]}
     assert journals._built(Decimal, "0.10") == Decimal("0.10")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 200_000,
+        '{"event":"noticed","canary_id":"c","stage":"s","at":"2026-01-05T09:00:00","text":"no zone"}',
+        '{"event":"noticed","canary_id":"c","stage":"s","at":"2026-01-05T09:00:00+00:00","text":7}',
+        '{"event":"noticed","canary_id":["c"],"stage":"s","at":"2026-01-05T09:00:00+00:00","text":""}',
+        '{"event":"traffic_shifted","canary_id":"c","stage":"s","at":"2026-01-05T09:00:00+00:00","weight_bp":true,"why":""}',
+        '{"event":"canary_started","canary_id":"c","stage":"s","at":"2026-01-05T09:00:00+00:00","functions":"x","steps_bp":[],"fingerprint":""}',
+        '{"event":["noticed"]}',
+        "9" * 5_000,
+    ],
+)
+def test_a_line_of_other_types_or_depths_is_no_event(line: str) -> None:
+    assert event_from_json(line) is None
+
+
+def test_line_separators_in_a_text_end_no_line(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    odd = Noticed("c", "s", START, "one\u2028two\u0085three\x0bfour\x1cfive\r\nsix\ud800")
+    journal.append(odd)
+    assert list(journal.events("c")) == [odd]
+    assert (tmp_path / "c.jsonl").read_bytes().count(b"\n") == 1
+    later = json.dumps(json.loads(event_to_json(replace(odd, text="a\u2028b\u0085c"))), ensure_ascii=False)
+    (tmp_path / "old.jsonl").write_text(later + "\n", encoding="utf-8")  # as earlier versions wrote it
+    assert [event.event for event in journal.events("old")] == ["noticed"]
+
+
+def test_a_torn_line_costs_itself_and_nothing_else(tmp_path: Path) -> None:
+    journal = FileJournal(tmp_path)
+    for text in ("first", "torn"):
+        journal.append(Noticed("c", "s", START, text))
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    journal.append(Noticed("c", "s", START, "after"))
+    journal.append(Noticed("c", "s", START, "last"))
+    assert [getattr(event, "text", "") for event in journal.events("c")] == ["first", "after", "last"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
+def test_a_journal_is_its_owners_and_follows_no_link(tmp_path: Path) -> None:
+    folder = tmp_path / ".canary"
+    journal = FileJournal(folder)
+    journal.append(STARTED)
+    assert stat.S_IMODE((folder / "k3f9.jsonl").stat().st_mode) == 0o600
+    assert (folder / ".gitignore").read_text() == "*\n"
+    target = tmp_path / "elsewhere"
+    target.write_text("")
+    (folder / "link.jsonl").symlink_to(target)
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "folder.jsonl").mkdir()
+    with pytest.raises(OSError):
+        journal.append(replace(STARTED, canary_id="link"))
+    assert target.read_text() == ""
+    assert [row["canary_id"] for row in journal.canaries()] == ["k3f9"]
+
+
+def test_an_item_of_other_hands_is_no_event() -> None:
+    for item in ({}, {"event": 7}, {"event": {"B": b"no gzip"}}, {"event": {"B": 7}}, {"event": {"S": "x"}}):
+        assert event_from_json(journals._text_of(item)) is None
 
 
 @pytest.fixture(params=["file", "dynamodb"])

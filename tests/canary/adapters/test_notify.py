@@ -1,4 +1,4 @@
-"""Telling people: once per transition, in the receiver's own format, signed, retried, and never in the way."""
+"""Notifications: once per transition, in the receiver's own format, signed, retried, and never in the way."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import json
 import logging
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from canary.adapters.http import Http
 from canary.adapters.notify import Notifier, transition_of
 from canary.core.events import (
     CanaryEnded,
@@ -23,14 +26,17 @@ from canary.core.events import (
     PhaseChanged,
     TrafficShifted,
 )
+from canary.core.measurements import StreamKey
 from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, WebhookTarget
 from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import UnavailableError
+from canary.testing import InMemoryJournal
 from flagkit.testing import VirtualClock
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 STARTED = CanaryStarted("k3f9", "staging", AT, (FunctionMove("api:live", "2", "3"),), (1000, 5000), "f")
+SHIFTED = TrafficShifted("k3f9", "staging", AT, 1000, "")
 ROLLED_BACK = CanaryEnded("k3f9", "staging", AT, Phase.ROLLED_BACK, "12.1 % of 248 requests failed", AT)
 SLACK = WebhookTarget(kind="slack", url="https://hooks.example.org/slack")
 
@@ -63,21 +69,24 @@ def announcer(
     target: Notification, receiver: Callable[[httpx.Request], httpx.Response], **environment: str
 ) -> tuple[Notifier, VirtualClock]:
     clock = VirtualClock()
-    client = httpx.Client(transport=httpx.MockTransport(receiver))
-    return Notifier([target], clock, http=client, environment=environment), clock
+    return Notifier([target], clock, http=Http(httpx.MockTransport(receiver)), environment=environment), clock
 
 
 @pytest.mark.parametrize(
     ("event", "transition"),
     [
-        (STARTED, "started"),
-        (TrafficShifted("c", "s", AT, 2500, "healthy"), "advanced"),
+        (STARTED, None),  # no traffic has moved yet
+        (SHIFTED, "started"),
         (TrafficShifted("c", "s", AT, 0, "unhealthy"), None),
         (TrafficShifted("c", "s", AT, 10_000, "done"), None),
         (ROLLED_BACK, "rolled_back"),
         (CanaryEnded("c", "s", AT, Phase.PROMOTED, "", AT), "promoted"),
         (CanaryEnded("c", "s", AT, Phase.CONFLICT, "", AT), "conflict"),
-        (CanaryEnded("c", "s", AT, Phase.ABORTED, "", AT), "failed"),
+        (CanaryEnded("c", "s", AT, Phase.ABORTED, "", AT), "aborted"),
+        (CanaryEnded("c", "s", AT, Phase.PAUSED, "", AT), "failed"),
+        (moved(Phase.HOLDING, Phase.INCONCLUSIVE), "decision_needed"),
+        (replace(moved(Phase.BAKING, Phase.PAUSED), why='promote = "manual": waiting'), "decision_needed"),
+        (moved(Phase.BAKING, Phase.PAUSED), "held"),
         (moved(Phase.BAKING, Phase.HOLDING), "held"),
         (moved(Phase.HOLDING, Phase.PAUSED), None),
         (moved(Phase.PAUSED, Phase.BAKING), "resumed"),
@@ -91,10 +100,14 @@ def test_each_event_means_one_transition_or_none(event: Event, transition: str |
     assert transition_of(event) == transition
 
 
+def test_more_weight_is_an_advance() -> None:
+    assert transition_of(TrafficShifted("c", "s", AT, 2500, "healthy"), 1000) == "advanced"
+
+
 def test_a_transition_is_sent_once_and_each_hold_again() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK, receiver)
-    for event in (STARTED, STARTED, judged(SharedIncident(AT, 1, True)), judged(SharedIncident(AT, 2, True))):
+    for event in (STARTED, SHIFTED, SHIFTED, judged(SharedIncident(AT, 1, True)), judged(SharedIncident(AT, 2, True))):
         people.notify(event)
     for minutes in (0, 0, 9):
         people.notify(moved(Phase.BAKING, Phase.HOLDING, AT + timedelta(minutes=minutes)))
@@ -106,26 +119,129 @@ def test_slack_gets_text_with_stage_and_reason() -> None:
     people, _ = announcer(SLACK, receiver)
     people.notify(ROLLED_BACK)
     (body,) = receiver.bodies()
-    assert body["text"] == "[staging] canary k3f9 rolled back: 12.1 % of 248 requests failed"
+    assert body["text"] == "[staging] canary rolled back: 12.1 % of 248 requests failed (canary history)"
 
 
 def test_teams_gets_an_adaptive_card() -> None:
     receiver = Receiver()
     people, _ = announcer(WebhookTarget(kind="teams", url="https://teams.example.org/x"), receiver)
     people.notify(STARTED)
+    people.notify(SHIFTED)
     (body,) = receiver.bodies()
     assert "AdaptiveCard" in json.dumps(body)
     assert "api:live 2 → 3" in json.dumps(body, ensure_ascii=False)
 
 
-@pytest.mark.parametrize(("event", "action"), [(ROLLED_BACK, "trigger"), (STARTED, "resolve")])
-def test_pagerduty_is_triggered_by_bad_news_and_resolved_by_good(event: Event, action: str) -> None:
+@pytest.mark.parametrize(
+    ("event", "sent"),
+    [
+        (moved(Phase.HOLDING, Phase.INCONCLUSIVE), [("trigger", "canary-k3f9-decision")]),
+        (judged(SharedIncident(AT, 2, True)), [("trigger", "canary-k3f9-decision")]),
+        (CanaryEnded("k3f9", "staging", AT, Phase.CONFLICT, "", AT), [("trigger", "canary-k3f9-decision")]),
+        (moved(Phase.BAKING, Phase.HOLDING), []),
+        (moved(Phase.PAUSED, Phase.BAKING), [("resolve", "canary-k3f9-decision")]),
+        (SHIFTED, [("resolve", "canary-k3f9-decision")]),
+        (CanaryEnded("k3f9", "staging", AT, Phase.PROMOTED, "", AT), [("resolve", "canary-k3f9-decision")]),
+        (ROLLED_BACK, [("resolve", "canary-k3f9-decision"), ("trigger", "canary-k3f9")]),
+    ],
+)
+def test_pagerduty_alerts_until_a_person_has_decided(event: Event, sent: list[tuple[str, str]]) -> None:
     receiver = Receiver()
     people, _ = announcer(WebhookTarget(kind="pagerduty", secret_env="KEY"), receiver, KEY="routing")
     people.notify(event)
+    assert [(body["event_action"], body["dedup_key"]) for body in receiver.bodies()] == sent
+    assert {body["routing_key"] for body in receiver.bodies()} <= {"routing"}
+    assert {request.url.host for request in receiver.requests} <= {"events.pagerduty.com"}
+
+
+def test_a_notification_says_what_where_why_who_and_what_to_type() -> None:
+    receiver = Receiver()
+    target = WebhookTarget(kind="webhook", url="https://hook.example.org")
+    run = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "shop/api", "GITHUB_RUN_ID": "7"}
+    people, _ = announcer(target, receiver, GITHUB_ACTOR="amira", **run)
+    key = StreamKey("api:live", "errors")
+    judgement = Judgement(Verdict.INCONCLUSIVE, "too little traffic", Rule.WAITING, AT, blamed=(key,))
+    for event in (STARTED, SHIFTED, Judged("k3f9", "staging", AT, Phase.BAKING, 1000, judgement)):
+        people.notify(event)
+    people.notify(moved(Phase.HOLDING, Phase.INCONCLUSIVE))
+    started, decision = receiver.bodies()
+    assert started["text"] == (
+        "[staging] canary started: 10 % on 1 alias (api:live 2 → 3) (canary status staging) "
+        "(https://github.com/shop/api/actions/runs/7)"
+    )
+    assert decision["weight_percent"] == 10
+    assert decision["functions"] == [{"function": "api:live", "baseline": "2", "candidate": "3"}]
+    assert (decision["gates"], decision["who"]) == (["api:live errors"], "amira")
+    assert decision["command"] == "canary promote staging | canary rollback staging"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [("slack", "&lt;!channel&gt; [x](http://e) &amp;"), ("teams", "&lt;!channel> \\[x]\\(http://e) &")],
+)
+def test_texts_from_outside_are_escaped_for_the_channel(kind: str, shown: str) -> None:
+    receiver = Receiver()
+    people, _ = announcer(WebhookTarget(kind=kind, url="https://hook.example.org", template="$why"), receiver)
+    people.notify(replace(ROLLED_BACK, why="<!channel> [x](http://e) &\x1b"))
+    assert shown + "\\x1b" in json.dumps(receiver.bodies()[0]).replace("\\\\", "\\")
+
+
+def test_a_driver_that_takes_over_knows_the_beginning_from_the_journal() -> None:
+    receiver = Receiver()
+    journal = InMemoryJournal()
+    for event in (STARTED, SHIFTED):
+        journal.append(event)
+    people = Notifier([SLACK], VirtualClock(), http=Http(httpx.MockTransport(receiver)), journal=journal)
+    people.notify(TrafficShifted("k3f9", "staging", AT + timedelta(minutes=9), 5000, "healthy"))
     (body,) = receiver.bodies()
-    assert (body["routing_key"], body["event_action"], body["dedup_key"]) == ("routing", action, "canary-k3f9")
-    assert receiver.requests[0].url.host == "events.pagerduty.com"
+    assert str(body["text"]).startswith("[staging] advanced to 50 %: healthy")
+
+
+def test_a_failed_delivery_is_in_the_journal() -> None:
+    journal = InMemoryJournal()
+    http = Http(httpx.MockTransport(Receiver(400)))
+    Notifier([SLACK], VirtualClock(), http=http, journal=journal).notify(SHIFTED)
+    (noticed,) = journal.events("k3f9")
+    assert isinstance(noticed, Noticed)
+    assert noticed.text == "notification started to slack was not delivered: HTTP status 400"
+
+
+def test_a_receiver_that_hangs_delays_nothing_and_the_end_waits_for_the_rest() -> None:
+    hold, arrived = threading.Event(), threading.Event()
+    requests: list[httpx.Request] = []
+
+    def hangs(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        hold.wait(60)
+        requests.append(request)
+        return httpx.Response(200)
+
+    people = Notifier([SLACK], VirtualClock(), http=Http(httpx.MockTransport(hangs)), beside=True)
+    people.notify(SHIFTED)  # answers at once
+    assert arrived.wait(60)
+    assert not requests
+    hold.set()
+    people.notify(ROLLED_BACK)
+    assert len(requests) == 2
+
+
+def test_a_full_queue_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canary.adapters.notify.QUEUE_LIMIT", 1)
+    hold, arrived = threading.Event(), threading.Event()
+
+    def hangs(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        hold.wait(60)
+        return httpx.Response(200)
+
+    people = Notifier([SLACK], VirtualClock(), http=Http(httpx.MockTransport(hangs)), beside=True)
+    for share in (1000, 2000, 3000, 4000):
+        people.notify(TrafficShifted("k3f9", "staging", AT, share, ""))
+        assert arrived.wait(60)
+    people.flush(0.0)
+    hold.set()
+    people.flush()
+    assert people.failed_sends == 2
 
 
 def test_a_webhook_is_signed_and_templated() -> None:
@@ -144,7 +260,7 @@ def test_a_webhook_is_signed_and_templated() -> None:
 def test_only_the_transitions_that_the_plan_names_are_sent() -> None:
     receiver = Receiver()
     people, _ = announcer(SLACK.model_copy(update={"on": ("rolled_back",)}), receiver)
-    people.notify(STARTED)
+    people.notify(SHIFTED)
     people.notify(ROLLED_BACK)
     assert len(receiver.requests) == 1
 
@@ -153,7 +269,7 @@ def test_only_the_transitions_that_the_plan_names_are_sent() -> None:
 def test_server_errors_are_tried_again_and_refusals_are_not(statuses: tuple[int, ...], tries: int) -> None:
     receiver = Receiver(*statuses)
     people, clock = announcer(SLACK, receiver)
-    people.notify(STARTED)
+    people.notify(SHIFTED)
     assert len(receiver.requests) == tries
     assert people.failed_sends == (0 if statuses[-1] == 200 else 1)
     assert clock.monotonic() < 10
@@ -165,11 +281,11 @@ def test_a_failure_is_logged_without_the_secret_address_and_stops_nothing(caplog
 
     people, _ = announcer(SLACK, broken)
     with caplog.at_level(logging.INFO, "canary.notify"):
-        people.notify(STARTED)
+        people.notify(SHIFTED)
     assert people.failed_sends == 1
     assert "hooks.example.org" not in caplog.text
     missing, _ = announcer(WebhookTarget(kind="slack", url_env="NOT_SET"), Receiver())
-    missing.notify(STARTED)
+    missing.notify(SHIFTED)
     assert missing.failed_sends == 1
 
 
@@ -193,19 +309,22 @@ class Aws:
 
 def test_sns_and_eventbridge_get_json_and_are_tried_again() -> None:
     aws = Aws(failures=1)
-    targets = [SnsTarget(kind="sns", topic_arn="arn:topic"), EventBridgeTarget(kind="eventbridge", bus="ops")]
+    targets = [
+        SnsTarget(kind="sns", topic_arn="arn:aws:sns:us-east-1:1:topic"),
+        EventBridgeTarget(kind="eventbridge", bus="ops"),
+    ]
     people = Notifier(
-        targets, VirtualClock(), topics=aws, buses=aws, http=httpx.Client(transport=httpx.MockTransport(Receiver()))
+        targets, VirtualClock(), topics=aws, buses=aws, http=Http(httpx.MockTransport(Receiver())), environment={}
     )
     people.notify(ROLLED_BACK)
     topic, bus = aws.sent
-    assert topic[:2] == ("arn:topic", "[staging] canary k3f9 rolled back")
+    assert topic[:2] == ("arn:aws:sns:us-east-1:1:topic", "[staging] canary rolled back")
     assert json.loads(topic[2])["transition"] == "rolled_back"
     assert bus[:2] == ("ops", "Canary rolled_back")
     assert people.failed_sends == 0
 
 
 def test_a_target_without_its_client_is_counted_not_raised() -> None:
-    people, _ = announcer(SnsTarget(kind="sns", topic_arn="arn:topic"), Receiver())
-    people.notify(STARTED)
+    people, _ = announcer(SnsTarget(kind="sns", topic_arn="arn:aws:sns:us-east-1:1:topic"), Receiver())
+    people.notify(SHIFTED)
     assert people.failed_sends == 1

@@ -1,0 +1,87 @@
+"""Messages in the receivers' own formats, with texts escaped for each; nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from string import Template
+from typing import Final
+
+from canary.core.plan import Transition, WebhookTarget
+
+Facts = Mapping[str, object]
+
+ALERTS: Final = frozenset[Transition]({"decision_needed", "incident", "conflict", "failed"})
+"""Transitions that wait for a person: alerts until the canary moves on or ends."""
+
+_DEFAULT_TEXT: Final = Template("[$stage] $title: $why")
+_COLOURS: Final = {
+    "promoted": "2EB67D",
+    "rolled_back": "E01E5A",
+    "conflict": "E01E5A",
+    "failed": "E01E5A",
+    "incident": "ECB22E",
+    "decision_needed": "ECB22E",
+}
+
+
+def messages(target: WebhookTarget, facts: Facts, secret: str) -> list[dict[str, object]]:
+    """The bodies in the receiver's own format, with texts escaped for it; PagerDuty gets none for what isn't news."""
+    escape = _ESCAPES.get(target.kind, str)
+    template = _DEFAULT_TEXT if target.template is None else Template(target.template)
+    values = {name: escape("" if value is None else str(value)) for name, value in facts.items()}
+    text = template.safe_substitute(values)
+    if target.template is None:
+        text += "".join(f" ({values[name]})" for name in ("command", "link") if facts[name])
+    if target.kind == "slack":
+        block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+        colour = _COLOURS.get(str(facts["transition"]), "36C5F0")
+        return [{"text": text, "attachments": [{"color": f"#{colour}", "blocks": [block]}]}]
+    if target.kind == "teams":
+        card = {"type": "AdaptiveCard", "version": "1.4", "body": [{"type": "TextBlock", "text": text, "wrap": True}]}
+        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+        return [{"type": "message", "attachments": [attachment]}]
+    if target.kind == "pagerduty":
+        return _pagerduty(facts, text, secret)
+    return [{**facts, "text": text}]
+
+
+def _pagerduty(facts: Facts, text: str, secret: str) -> list[dict[str, object]]:
+    """An alert for what a person must decide, which the next transition resolves; another one for a rollback."""
+    transition = facts["transition"]
+    alert = f"canary-{facts['canary_id']}"
+    decision = f"{alert}-decision"
+    if transition in ALERTS:
+        return [_alert(facts, text, secret, decision, "warning" if transition == "incident" else "error")]
+    if transition == "held":
+        return []  # it goes on by itself: nobody has to act
+    resolved: dict[str, object] = {"routing_key": secret, "event_action": "resolve", "dedup_key": decision}
+    return [resolved, _alert(facts, text, secret, alert, "error")] if transition == "rolled_back" else [resolved]
+
+
+def _alert(facts: Facts, text: str, secret: str, key: str, severity: str) -> dict[str, object]:
+    return {
+        "routing_key": secret,
+        "event_action": "trigger",
+        "dedup_key": key,
+        "payload": {
+            "summary": text[:1024],
+            "source": f"canary/{facts['stage']}",
+            "severity": severity,
+            "timestamp": facts["at"],
+            "custom_details": dict(facts),
+        },
+        "links": [{"href": facts["link"], "text": "CI job"}] if facts["link"] else [],
+    }
+
+
+def _for_slack(text: str) -> str:
+    """Without control sequences: `<!channel>` and links begin with `<` (api.slack.com)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _for_teams(text: str) -> str:
+    """Without links and mentions, which an adaptive card's markdown would make of brackets."""
+    return text.replace("<", "&lt;").replace("[", "\\[").replace("](", "]\\(")
+
+
+_ESCAPES: Final[Mapping[str, Callable[[str], str]]] = {"slack": _for_slack, "teams": _for_teams}
