@@ -67,7 +67,7 @@ def test_the_native_rules_shown_are_what_the_words_compile_to():
         [flags.base]
         percent = 10
     """
-    for words, rule in rows("authoring.md", "words", "native rule of the variant `on`"):
+    for words, rule in rows("authoring.md", "readable form", "native rule of the variant `on`"):
         body = "\n".join(code(part) for part in words.split("<br>"))
         document = compile_document(read_toml(f"{context}\n[flags.f]\n{body}"))
         assert document.values["f"].variants[0].rule == code(rule), words
@@ -115,7 +115,7 @@ def test_the_limits_are_as_the_table_says():
 def test_every_word_of_a_flag_is_described():
     described = {
         word.removesuffix(".<key>")
-        for cell, _ in rows("authoring.md", "word", "means")
+        for cell, _ in rows("authoring.md", "key", "meaning")
         for word in re.findall("`(.+?)`", cell)
     }
     assert described == {field.alias or name for name, field in FlagSource.model_fields.items()}
