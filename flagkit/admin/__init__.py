@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         setup,
         stale,
         stores,
-        where,
     )
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "setup",
     "stale",
     "stores",
-    "where",
 ]
 
 __getattr__ = lazy_names(__name__, {__name__: __all__})

@@ -12,8 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, VariantSource, decompile, flag_movement
+from flagkit.authoring.language import show_where
 from flagkit.authoring.ranges import STEPS, show_percent
 from flagkit.core.documents import FlagDocument
 
@@ -229,7 +229,7 @@ def _conditions(flag: FlagSource) -> tuple[str, ...]:
     if flag.among:
         found.append(f"in segment {' or '.join(flag.among)}")
     if flag.where is not None:
-        found.append(f"where {say_where(flag.where)}")
+        found.append(f"where {show_where(flag.where)}")
     if flag.holdout is not None:
         found.append(f"outside holdout {flag.holdout}")
     if flag.layer is not None:

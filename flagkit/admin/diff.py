@@ -16,9 +16,9 @@ from pydantic import JsonValue
 
 from flagkit.admin.audience import effects
 from flagkit.admin.entries import changed_entries
-from flagkit.admin.where import say_where
 from flagkit.authoring import FlagSource, SegmentSource, decompile
 from flagkit.authoring.editor import part_of, related_keys
+from flagkit.authoring.language import show_where
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 
@@ -181,7 +181,7 @@ def _flat(flag: FlagSource | None) -> dict[str, JsonValue]:
             kind = "attribute" if name == "attributes" else "value"
             flat |= {f"{kind} {item}": it for item, it in value.items()}
         else:
-            flat[name] = say_where(value) if name == "where" and isinstance(value, str) else value
+            flat[name] = show_where(value) if name == "where" and isinstance(value, str) else value
     if flag.variants:
         flat["variants"] = [variant.name for variant in flag.variants]
     for variant in flag.variants:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flagkit.authoring.compiler import compile_document
     from flagkit.authoring.decompiler import decompile
     from flagkit.authoring.editor import apply_source, edit_flag
+    from flagkit.authoring.language import read_where, show_where
     from flagkit.authoring.movement import Move, Movement, flag_movement
     from flagkit.authoring.source import (
         AttributeSource,
@@ -53,8 +54,10 @@ __all__ = [
     "normalise",
     "parse_rule",
     "read_toml",
+    "read_where",
     "reduce",
     "serialise",
+    "show_where",
     "write_toml",
 ]
 
@@ -64,6 +67,7 @@ __getattr__ = lazy_names(
         "flagkit.authoring.compiler": ("compile_document",),
         "flagkit.authoring.decompiler": ("decompile",),
         "flagkit.authoring.editor": ("apply_source", "edit_flag"),
+        "flagkit.authoring.language": ("read_where", "show_where"),
         "flagkit.authoring.movement": ("Move", "Movement", "flag_movement"),
         "flagkit.authoring.source": (
             "AttributeSource",

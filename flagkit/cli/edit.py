@@ -327,7 +327,7 @@ SEGMENT = Group(
 
 def read_limit(where: str | None) -> str | None:
     """The native rule of a condition; None if there is none, "" to remove it."""
-    from flagkit.admin.where import read_where
+    from flagkit.authoring.language import read_where
 
     return read_where(where) if where else where
 

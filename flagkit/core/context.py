@@ -7,8 +7,9 @@ Whatever has no text form, or isn't the type asked for, is None here and false i
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral
@@ -27,6 +28,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
     **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False),
 }
+_LISTS = (list, tuple, set, frozenset)
 _PLAIN = (str, int, bool, float, datetime)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,10 +36,11 @@ _SECOND = timedelta(seconds=1)
 
 
 def text_of(value: object) -> str | None:
-    """Return the text form of a context value; None if it has none (None, lists, objects, nan, …).
+    """Return the text form of a context value; None if it has none (None, dictionaries, objects, nan, …).
 
     Strings are themselves, booleans `true` and `false`, numbers what Python prints, times ISO 8601 in UTC (a naive
-    datetime counts as UTC), dates `YYYY-MM-DD`, UUIDs their usual form.
+    datetime counts as UTC), dates `YYYY-MM-DD`, UUIDs their usual form. Lists, tuples and sets are a JSON array of
+    their elements' texts, each in the form of `element_text`.
     """
     try:
         return _text_of(value)
@@ -45,7 +48,7 @@ def text_of(value: object) -> str | None:
         return None
 
 
-def _text_of(value: object) -> str | None:  # noqa: PLR0911 - one case per type
+def _text_of(value: object) -> str | None:  # noqa: C901, PLR0911 - one case per type
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool):
@@ -60,12 +63,30 @@ def _text_of(value: object) -> str | None:  # noqa: PLR0911 - one case per type
         return f"{_utc(value).replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, date):
         return date.isoformat(value)
+    if isinstance(value, _LISTS):
+        return _list_text(value)
     if isinstance(value, Integral):  # numpy's integers, which aren't int
         return int.__repr__(int(value))
     # By name, because importing uuid costs 3 ms, which a caller that passes one has already paid.
     if type(value).__name__ == "UUID" and type(value).__module__ == "uuid":
         return str(value)
     return None
+
+
+def _list_text(values: Iterable[object]) -> str:
+    """Lists in lists have no text: one that holds itself twice would double at each level."""
+    texts = (text_of(element) for element in values if not isinstance(element, _LISTS))
+    return f"[{','.join([element_text(text) for text in texts if text is not None])}]"
+
+
+def element_text(text: str) -> str:
+    r"""Return how an element stands in the text of a list: a JSON string, with quotes and commas as `\u0022`, `\u002c`.
+
+    So quotes and commas are only between elements, and `(contains $roles "\"admin\"")` is true for the element `admin`
+    and for no other.
+    """
+    inside = json.dumps(text, ensure_ascii=False)[1:-1]
+    return '"' + inside.replace('\\"', "\\u0022").replace(",", "\\u002c") + '"'
 
 
 def _utc(moment: datetime) -> datetime:

@@ -37,7 +37,8 @@ from flagkit.core.rules.ast import (
 )
 from flagkit.core.rules.buckets import split_threshold
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of_value
-from flagkit.core.rules.predicates import Context, Scope, getter, reader
+from flagkit.core.rules.keys import Context
+from flagkit.core.rules.predicates import Scope, getter, reader
 from flagkit.core.rules.printer import print_operand, print_rule
 from flagkit.core.selection import NO_CONTEXT
 from flagkit.core.snapshot import Snapshot

@@ -19,7 +19,8 @@ from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constan
 from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.buckets import BucketRanges
 from flagkit.core.rules.compiler import RuleCompiler, bucket_of, bucket_of_value
-from flagkit.core.rules.predicates import Context, Predicate, Scope
+from flagkit.core.rules.keys import Context
+from flagkit.core.rules.predicates import Predicate, Scope
 from flagkit.errors import RuleError
 
 NO_CONTEXT: Mapping[str, object] = MappingProxyType({})

@@ -114,7 +114,24 @@ def text(value):  # noqa: PLR0911 - one case per type
         return value.isoformat() + "Z"
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        texts = [text(item) for item in value if not isinstance(item, list | tuple | set | frozenset)]
+        return "[" + ",".join(element(item) for item in texts if item is not None) + "]"
     return None
+
+
+def element(item):
+    escapes = {
+        '"': "\\u0022",
+        ",": "\\u002c",
+        "\\": "\\\\",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\b": "\\b",
+        "\f": "\\f",
+    }
+    return '"' + "".join(escapes.get(c) or (f"\\u{ord(c):04x}" if c < " " else c) for c in item) + '"'
 
 
 def number(value):

@@ -27,10 +27,9 @@ from flagkit.core.rules.ast import (
     Timestamp,
 )
 from flagkit.core.rules.buckets import BucketRanges, combine, ranges_of
+from flagkit.core.rules.keys import CLOCK_KEYS
 
 TRUE, FALSE = Boolean(True), Boolean(False)
-# flagkit provides both from its clock (context `$now`, `$currentTime`).
-CLOCK_KEYS = frozenset({"now", "currentTime"})
 _FLIPPED = {"lt": "gt", "gt": "lt", "lte": "gte", "gte": "lte"}
 
 

@@ -29,17 +29,8 @@ from flagkit.core.rules.ast import (
     TextTest,
 )
 from flagkit.core.rules.buckets import BucketRanges, combine, ranges_of
-from flagkit.core.rules.predicates import (
-    Context,
-    Predicate,
-    Scope,
-    compare,
-    exists,
-    getter,
-    matches,
-    membership,
-    text_test,
-)
+from flagkit.core.rules.keys import Context
+from flagkit.core.rules.predicates import Predicate, Scope, compare, exists, getter, matches, membership, text_test
 
 Decider: TypeAlias = bool | Predicate
 """Whether a percentage decided a rule that is true: known beforehand, or a question to the user and context."""

@@ -8,7 +8,7 @@ shapes that most rules have get a closure of their own, because a call costs mor
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,16 +31,13 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
+from flagkit.core.rules.keys import CLOCK_KEYS, Context, special_key
 from flagkit.core.rules.printer import print_operand, print_rule
 from flagkit.errors import RuleError
 
-Context: TypeAlias = Mapping[str, object]
 Predicate: TypeAlias = Callable[[object, Context], bool]
 Getter: TypeAlias = Callable[[object, Context], object]
 Comparable: TypeAlias = str | int | Decimal | bool
-
-CLOCK_KEYS = frozenset({"now", "currentTime"})
-"""The context keys that the clock provides unless the caller does."""
 
 _MIRRORED: dict[CompareOperator, CompareOperator] = {"eq": "eq", "gt": "lt", "gte": "lte", "lt": "gt", "lte": "gte"}
 _COMPARISONS: dict[CompareOperator, Callable[[Comparable, Comparable], bool]] = {
@@ -73,7 +70,9 @@ class Scope:
 
     def is_plain(self, operand: Operand) -> TypeGuard[Key]:
         """Whether an operand is a context key that only the context can hold."""
-        return isinstance(operand, Key) and operand.name != self.user_key and operand.name not in CLOCK_KEYS
+        if not isinstance(operand, Key) or operand.name == self.user_key:
+            return False
+        return operand.name not in CLOCK_KEYS and special_key(operand.name, self.now) is None
 
 
 def getter(node: Operand, scope: Scope) -> Getter:
@@ -84,13 +83,9 @@ def getter(node: Operand, scope: Scope) -> Getter:
     name, now = node.name, scope.now
     if name == scope.user_key:
         return lambda user_id, context: context.get(name) if user_id is None else user_id
-    if name in CLOCK_KEYS and now is not None:
-
-        def read(_user_id: object, context: Context) -> object:
-            value = context.get(name)
-            return now() if value is None else value
-
-        return read
+    special = special_key(name, now)
+    if special is not None:
+        return lambda _user_id, context: special(context)
     return lambda _user_id, context: context.get(name)
 
 

@@ -76,6 +76,9 @@ class UUIDLike:
         (Plan.PRO, "pro"),
         (Level.HIGH, "3"),
         (Liar("truth"), "truth"),
+        ([], "[]"),
+        (("a", 1, True, None, {}, ["b"]), '["a","1","true"]'),
+        ({'say "hi", \\'}, '["say \\u0022hi\\u0022\\u002c \\\\"]'),
     ],
 )
 def test_a_value_has_one_text(value, text):
@@ -84,7 +87,7 @@ def test_a_value_has_one_text(value, text):
 
 TOO_EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
 # fmt: off
-TEXTLESS = [None, [], ["a"], {}, (), object(), b"a", 1j, float("nan"), float("inf"), Decimal("nan"), Decimal("sNaN"),
+TEXTLESS = [None, {}, {"a": 1}, object(), b"a", 1j, float("nan"), float("inf"), Decimal("nan"), Decimal("sNaN"),
             Decimal("inf"), 10**5000, TOO_EARLY, BrokenFloat(1.0), UUIDLike(), Fraction(1, 2)]
 NO_INSTANTS = ["", "24", "0000", "2024-13", "2024-00", "2023-02-29", "2024-02-29T10:11", "2024-02-29T24:00Z",
                "2024-02-29T10:60Z", "2024-02-29T10:11:60Z", "2024-02-29T10:11:12.Z", "2024-02-29T10:11:12.1234567890Z",
@@ -204,13 +207,14 @@ def test_a_bound_user_is_converted_once():
         "beta": True,
         "at": moment,
         "none": None,
-        "list": [1],
+        "company": {"plan": "pro"},
+        "roles": ["a", 1],
     }
     user_id, found = bound(UUID(int=2), context)
     assert user_id == str(UUID(int=2))
-    assert found == {**context, "plan": "pro", "id": str(UUID(int=1))}
+    assert found == {**context, "plan": "pro", "id": str(UUID(int=1)), "roles": '["a","1"]'}
     assert type(found["plan"]) is str
-    assert found["list"] is context["list"], "what has no text stays, because it exists"
+    assert found["company"] is context["company"], "what has no text stays, because it exists"
 
 
 def test_binding_copies_the_context_and_leaves_alone_what_is_none():

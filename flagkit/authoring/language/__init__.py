@@ -1,0 +1,34 @@
+"""The condition language of `--when`, `--where` and TOML: `country in US, CA and appVersion >= 1.10.0`.
+
+It compiles to native rules and reads them back; `docs/conditions.md` is its reference.
+"""
+
+from __future__ import annotations
+
+from flagkit.authoring.language.grammar import read_condition
+from flagkit.authoring.language.phrases import show_condition
+from flagkit.core.rules.ast import Boolean
+from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.printer import print_rule
+from flagkit.errors import RuleError
+
+__all__ = ["read_condition", "read_where", "show_condition", "show_where"]
+
+
+def read_where(text: str) -> str:
+    """Return the native rule of a condition; a native rule in parentheses is returned in its printed form.
+
+    Raises:
+        EditError: the text is not a condition; the message shows the place.
+    """
+    condition = read_condition(text)
+    assert not isinstance(condition, Boolean)  # the grammar has no constant condition
+    return print_rule(condition)
+
+
+def show_where(rule: str) -> str:
+    """Return a native rule as a condition people write, or as it is if it has no such form."""
+    try:
+        return show_condition(parse_rule(rule)) or rule
+    except RuleError:
+        return rule

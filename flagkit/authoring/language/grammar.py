@@ -1,0 +1,342 @@
+"""Conditions as people write them, to the native condition they mean; it must not print.
+
+    condition   = and { "or" and } ;  and = part { "and" part } ;  part = "not" part | "(" condition ")" | test
+    test        = attribute ( "=" | "!=" | "is" | "is not" | ">" | ">=" | "<" | "<=" ) value
+                | attribute [ "not" ] "in" values
+                | attribute [ "not" ] "in cidr" networks
+                | attribute ( "starts with" | "ends with" | "contains" | "matches" ) text
+                | attribute ( "before" | "after" ) date
+                | attribute ( "exists" | "is missing" )
+                | value [ "not" ] "in" attribute                        the attribute is a list: `"admin" in roles`
+                | "now" [ "not" ] "in" [ days ] [ hours ] [ zone ]      `now in Mon-Fri 09:00-17:00 Europe/Berlin`
+    =, "in" and the text tests may end with "ignoring case"; an attribute in a mapping is `company.plan`
+
+A word of the form `1.10.0` or `v2` is a version, `2026-01-31` a date, `12.5` a number, `true` a boolean; all else,
+and what is in quotes, is text.
+A text that begins with a parenthesis and reads as a native rule is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, DecimalException
+from typing import Final, NoReturn
+
+from flagkit.authoring.conditions import all_of, any_of
+from flagkit.authoring.language.clock import read_window
+from flagkit.authoring.language.lexer import EXAMPLES, Token, quoted, refuse, tokens_of
+from flagkit.authoring.language.patterns import (
+    CaselessTest,
+    CaseTest,
+    NetworkTest,
+    PatternTest,
+    VersionTest,
+    pattern_of,
+    read_network,
+)
+from flagkit.authoring.language.versions import Version
+from flagkit.core.context import element_text, instant_of
+from flagkit.core.rules.ast import (
+    MAX_PATTERN_CHARS,
+    And,
+    Boolean,
+    Compare,
+    CompareOperator,
+    Condition,
+    Exists,
+    Key,
+    Matches,
+    Membership,
+    Not,
+    Number,
+    Operand,
+    Or,
+    Rule,
+    Text,
+    TextOperator,
+    TextTest,
+    Timestamp,
+)
+from flagkit.core.rules.parser import parse_rule
+from flagkit.errors import EditError, RuleError
+
+KEYWORDS: Final = frozenset(
+    {"and", "or", "not", "in", "is", "starts", "ends", "contains", "matches", "exists", "before", "after", "ignoring"}
+)
+_COMPARISONS: Final[dict[str, CompareOperator]] = {
+    "=": "eq", "==": "eq", "is": "eq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte",
+}  # fmt: skip
+_TEXT_TESTS: Final[dict[str, tuple[TextOperator, CaseTest]]] = {
+    "starts with": ("begins_with", "starts"),
+    "ends with": ("ends_with", "ends"),
+    "contains": ("contains", "has"),
+}
+_ATTRIBUTE: Final = re.compile(r"[A-Za-z_][\w:@/-]*(?:\.[\w:@/-]+)*")
+_VERSION: Final = re.compile(r"[vV][0-9].*|[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NATIVE: Final = re.compile(
+    r"""\(\s*(?:and|or|not)?[\s(]*[a-z_]+\s+(?:\$|'\$|"|key::|in::|pattern::|pct::|by::|seed::)"""
+)
+
+
+def read_condition(text: str) -> Condition:
+    """Read a condition.
+
+    Args:
+        text: a condition in the grammar above, or a native rule in parentheses.
+
+    Raises:
+        EditError: the text is not a condition; the message shows the place.
+    """
+    if text.lstrip().startswith("(") and (native := _native(text)) is not None:
+        return native
+    return _Reader(text, tokens_of(text)).condition()
+
+
+def _native(text: str) -> Rule | None:
+    try:
+        return parse_rule(text.strip())
+    except RuleError as error:
+        if _NATIVE.match(text.lstrip()) is None:
+            return None  # parentheses of this language
+        raise EditError(f"{error.message}\n{error.caret}", hint=error.hint) from error
+
+
+@dataclass(slots=True)
+class _Reader:
+    text: str
+    tokens: list[Token]
+    position: int = 0
+
+    def condition(self) -> Condition:
+        found = self.either()
+        if self.next.kind != "end":
+            self.refuse(f"expected 'and', 'or' or the end, not {self.next.value!r}")
+        return found
+
+    @property
+    def next(self) -> Token:
+        return self.tokens[self.position]
+
+    def take(self, *words: str) -> bool:
+        """Go past these words if they come next, in any case."""
+        ahead = self.tokens[self.position : self.position + len(words)]
+        if [token.value.lower() for token in ahead] != list(words) or any(token.kind == "text" for token in ahead):
+            return False
+        self.position += len(words)
+        return True
+
+    def refuse(self, problem: str, token: Token | None = None, hint: str = EXAMPLES) -> NoReturn:
+        refuse(self.text, (token or self.next).start, problem, hint)
+
+    def either(self) -> Condition:
+        return self.joined("or", self.both, Or)
+
+    def both(self) -> Condition:
+        return self.joined("and", self.part, And)
+
+    def joined(self, word: str, part: Callable[[], Condition], kind: type[And | Or]) -> Condition:
+        parts = [part()]
+        while self.take(word):
+            parts.append(part())
+        return any_of(parts) if kind is Or else all_of(parts)
+
+    def part(self) -> Condition:
+        start = self.next
+        try:
+            if self.take("not"):
+                return Not(self.part())
+            if self.take("("):
+                found = self.either()
+                if not self.take(")"):
+                    self.refuse("expected ')'")
+                return found
+            return self.test()
+        except (RuleError, RecursionError) as error:
+            reason = error.message if isinstance(error, RuleError) else "too many parentheses"
+            self.refuse(reason, start, getattr(error, "hint", None) or EXAMPLES)
+
+    def test(self) -> Condition:
+        subject = self.next
+        if subject.kind not in {"word", "text"} or (subject.kind == "word" and subject.value.lower() in KEYWORDS):
+            self.refuse("expected an attribute such as country" + (f", not {subject.value!r}" if subject.value else ""))
+        self.position += 1
+        if subject.value == "now" and subject.kind == "word" and (self.ahead("in") or self.ahead("not", "in")):
+            return self.window()
+        is_value = subject.kind == "text" or _NUMBER.fullmatch(subject.value) is not None
+        if is_value:
+            return self.element(subject)
+        if _ATTRIBUTE.fullmatch(subject.value) is None:
+            self.refuse(f"{subject.value!r} is not a valid attribute name", subject)
+        return self.about(Key(subject.value))
+
+    def ahead(self, *words: str) -> bool:
+        start = self.position
+        found = self.take(*words)
+        self.position = start
+        return found
+
+    def window(self) -> Condition:
+        negated = self.take("not")
+        self.take("in")
+        start = self.next
+        words = []
+        while self.next.kind == "word" and self.next.value.lower() not in {"and", "or"}:
+            words.append(self.next.value)
+            self.position += 1
+            if self.take(","):
+                words[-1] += ","
+        try:
+            window = read_window(" ".join(words).replace(", ", ","))
+        except EditError as error:
+            self.refuse(error.message, start, error.hint)
+        return Not(window) if negated else window
+
+    def element(self, subject: Token) -> Condition:
+        """`"admin" in roles`: lists reach a rule as JSON text, so that an element stands between quotes."""
+        negated = self.take("not")
+        if not self.take("in"):
+            self.refuse(f"expected 'in' and a list attribute after {quoted(subject.value)}")
+        name = self.next
+        if name.kind != "word" or name.value.lower() in KEYWORDS or _ATTRIBUTE.fullmatch(name.value) is None:
+            self.refuse("expected a list attribute such as roles")
+        self.position += 1
+        test = TextTest("contains", Key(name.value), Text(element_text(subject.value)))
+        return Not(test) if negated else test
+
+    def about(self, key: Key) -> Condition:
+        found = self.presence(key) or self.text_test(key) or self.moment(key) or self.membership(key)
+        if found is not None:
+            return found
+        if self.take("!=") or self.take("is", "not"):
+            return Not(self.compare(key, "eq", self.value("!=")))
+        word = next((word for word in _COMPARISONS if self.take(word)), None)
+        if word is None:
+            self.refuse(f"expected a comparison after {key.name}, such as = or in")
+        return self.compare(key, _COMPARISONS[word], self.value(word))
+
+    def presence(self, key: Key) -> Condition | None:
+        if self.take("exists"):
+            return Exists(key)
+        return Not(Exists(key)) if self.take("is", "missing") else None
+
+    def text_test(self, key: Key) -> Condition | None:
+        for words, (operator, caseless) in _TEXT_TESTS.items():
+            if self.take(*words.split()):
+                value = self.value(words)
+                if self.take("ignoring", "case"):
+                    return self.pattern(key, CaselessTest(caseless, (value.value,)))
+                return TextTest(operator, key, Text(value.value))
+        return Matches(key, Text(self.value("matches").value)) if self.take("matches") else None
+
+    def moment(self, key: Key) -> Condition | None:
+        for word in ("before", "after"):
+            if self.take(word):
+                token = self.value(word)
+                if _DATE.fullmatch(token.value) is None:
+                    self.refuse(f"expected a date such as 2026-01-31 after {word!r}", token)
+                return moment_test(key, word, Timestamp(self.date(token)))
+        return None
+
+    def membership(self, key: Key) -> Condition | None:
+        negated = self.take("not")
+        if not self.take("in"):
+            if negated:
+                self.refuse("expected 'in' after 'not'")
+            return None
+        found = self.networks(key) if self.take("cidr") else self.members(key)
+        return Not(found) if negated else found
+
+    def value(self, after: str) -> Token:
+        token = self.next
+        if token.kind in {"sign", "end"} or (token.kind == "word" and token.value.lower() in KEYWORDS):
+            found = f", not {token.value!r} (put it in quotes if it is the value)" if token.value else ""
+            self.refuse(f"expected a value after {after!r}{found}")
+        self.position += 1
+        return token
+
+    def values(self, after: str) -> list[Token]:
+        """A list with commas, with or without brackets."""
+        close = "]" if self.take("[") else ")" if self.take("(") else ""
+        found = [self.value(after)]
+        while self.take(","):
+            if close and self.ahead(close):
+                break
+            found.append(self.value(","))
+        if close and not self.take(close):
+            self.refuse(f"expected ',' or {close!r}")
+        return found
+
+    def members(self, key: Key) -> Condition:
+        texts = tuple(token.value for token in self.values("in"))
+        if self.take("ignoring", "case"):
+            return self.pattern(key, CaselessTest("is", texts))
+        return Membership(key, tuple(map(Text, texts)))
+
+    def networks(self, key: Key) -> Condition:
+        found = []
+        for token in self.values("in cidr"):
+            try:
+                found.append(self.pattern(key, NetworkTest(read_network(token.value))))
+            except EditError as error:
+                self.refuse(error.message, token, error.hint)
+        return any_of(found)
+
+    def compare(self, key: Key, operator: CompareOperator, token: Token) -> Condition:
+        if self.take("ignoring", "case"):
+            if operator != "eq":
+                self.refuse("'ignoring case' goes with =, !=, in, starts with, ends with and contains", token)
+            return self.pattern(key, CaselessTest("is", (token.value,)))
+        if token.kind == "word" and _VERSION.fullmatch(token.value):
+            version = Version.read(token.value)
+            if version is None:
+                hint = "Write a version such as 1.10.0 or 2.0.0-rc.1; put text in quotes."
+                self.refuse(f"{token.value!r} is not a valid semantic version", token, hint)
+            return self.pattern(key, VersionTest(operator, version))
+        operand = self.operand(token)
+        if isinstance(operand, Boolean) and operator != "eq":
+            self.refuse(f"{token.value} can only be compared with = and !=", token)
+        return Compare(operator, key, operand)
+
+    def operand(self, token: Token) -> Operand:
+        if token.kind == "text":
+            return Text(token.value)
+        if token.value in {"true", "false"}:
+            return Boolean(token.value == "true")
+        if _DATE.fullmatch(token.value):
+            return Timestamp(self.date(token))
+        if _NUMBER.fullmatch(token.value):
+            try:
+                number = Decimal(token.value)
+            except DecimalException:
+                self.refuse(f"{token.value!r} is not a valid number", token)
+            return Number(int(token.value) if token.value.lstrip("+-").isdigit() else number)
+        return Text(token.value)
+
+    def date(self, token: Token) -> str:
+        if instant_of(token.value) is None:
+            hint = "Write 2026-01-31 or 2026-01-31T09:00:00Z; a time of day needs Z or an offset."
+            self.refuse(f"{token.value!r} is not a valid date", token, hint)
+        return token.value
+
+    def pattern(self, key: Key, test: PatternTest) -> Matches:
+        pattern = pattern_of(test)
+        if len(pattern) > MAX_PATTERN_CHARS:
+            self.refuse(
+                f"it needs a pattern of {len(pattern)} characters, of at most {MAX_PATTERN_CHARS}",
+                hint="Shorten the version or the list, or join several conditions with 'or'.",
+            )
+        return Matches(key, Text(pattern))
+
+
+def moment_test(key: Key, word: str, date: Timestamp) -> Condition:
+    """Compare a time that is a W3C date or milliseconds since 1970; four digits are a year."""
+    nanoseconds = instant_of(date.text)
+    assert nanoseconds is not None
+    operator: CompareOperator = "lt" if word == "before" else "gt"
+    number = Compare(operator, key, Number(nanoseconds // 1_000_000))
+    by_number = And((number, Compare("gt", key, Number(9999))))
+    return Or((Compare(operator, key, date), by_number))
