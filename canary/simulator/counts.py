@@ -27,10 +27,10 @@ class Scenario:
     """A release as it might go; shares are ratios, 0 to 1.
 
     Attributes:
-        candidate_errors: share of the new version's requests that fail once the trouble began.
-        baseline_errors: share of the old version's requests that fail; the new one's before the trouble.
+        candidate_errors: share of the new version's requests that fail once the regression began.
+        baseline_errors: share of the old version's requests that fail; the new one's before the regression.
         requests_per_s: traffic of each function, both versions together.
-        from_minute: minute after the start in which the new version's trouble begins.
+        from_minute: minute after the start in which the new version's regression begins.
         candidate_slow: share of the new version's requests above the latency limit.
         baseline_slow: share of the old version's requests above the latency limit.
     """
@@ -49,7 +49,7 @@ class Scenario:
         if not 0.0 <= self.requests_per_s <= 100_000:
             raise UsageError(f"{self.requests_per_s:g} requests a second can't be simulated", hint="0 to 100,000.")
         if self.from_minute < 0:
-            raise UsageError("the trouble can't begin before the canary")
+            raise UsageError("the regression can't begin before the canary")
 
     def healthy(self) -> Scenario:
         """The same world with a new version that is as good as the old one."""

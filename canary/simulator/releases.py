@@ -98,7 +98,7 @@ class Comparison:
     healthy: Summary
     """Further releases in which the new version is as good as the baseline: its rollbacks are false alarms."""
     left_out: tuple[str, ...] = ()
-    """Gates that the invented world can't feed; they were taken to be content."""
+    """Gates without synthetic data; they are left out."""
 
 
 _OUTCOMES = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled_back"}

@@ -1,7 +1,7 @@
 """Judges a recorded canary again, under another plan; it must not drive anything.
 
 Each recorded look is repeated with what was known at that moment. The traffic is the recorded one: a plan that would
-have gone on or come back earlier changes the verdicts here, but no longer what users did.
+have advanced or rolled back earlier changes the verdicts here, but no longer what users did.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Replayed:
 
     Attributes:
         looks: a judgement for each recorded look, in order.
-        unhealthy_at: when the plan would have taken it back; None if never.
+        unhealthy_at: when the plan would have rolled it back; None if never.
         healthy_at: when every gate was first shown to be healthy; None if never.
         recorded: how the canary really ended; None if the record stops before.
     """
@@ -60,7 +60,7 @@ def replay(events: Iterable[Event], stage: StagePlan) -> Replayed:
         raise UsageError("the journal doesn't say how the canary began", hint="Name the journal file of one canary.")
     known = _Known()
     weights: list[WeightChange] = []
-    told: list[Event] = []
+    seen: list[Event] = []
     looks: list[Judgement] = []
     for event in recorded:
         if isinstance(event, TrafficShifted):
@@ -70,9 +70,9 @@ def replay(events: Iterable[Event], stage: StagePlan) -> Replayed:
             judgement = judge(stage, known.observations(), _forward(weights), event.at)
             looks.append(judgement)
             phase, weight_bp = _standing(recorded, event.at)
-            told.append(Judged(event.canary_id, event.stage, event.at, phase, weight_bp, judgement))
+            seen.append(Judged(event.canary_id, event.stage, event.at, phase, weight_bp, judgement))
         if not isinstance(event, Judged):
-            told.append(event)
+            seen.append(event)
     if not looks:
         raise UsageError("the journal holds no measurement of this canary")
     ended = next((event for event in recorded if isinstance(event, CanaryEnded)), None)
@@ -83,33 +83,33 @@ def replay(events: Iterable[Event], stage: StagePlan) -> Replayed:
         healthy_at=_first(looks, Verdict.HEALTHY),
         recorded=ended.outcome if ended else None,
         recorded_at=ended.at if ended else None,
-        events=tuple(told),
+        events=tuple(seen),
     )
 
 
 @dataclass(slots=True)
 class _Known:
-    """Everything told so far; a minute told again replaces the earlier one."""
+    """Everything measured so far; a minute measured again replaces the earlier one."""
 
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
     gauges: dict[StreamKey, Gauge] = field(default_factory=dict)
     traffic: dict[str, AliasTraffic] = field(default_factory=dict)
     latest: Observations = field(default_factory=Observations)
 
-    def add(self, told: Observations) -> None:
-        for stream in told.streams:
+    def add(self, seen: Observations) -> None:
+        for stream in seen.streams:
             before = self.streams.get(stream.key, Stream(stream.key))
             minutes = _merge(before.minutes, stream.minutes)
             self.streams[stream.key] = replace(stream, minutes=minutes, history=_merge(before.history, stream.history))
-        for gauge in told.gauges:
+        for gauge in seen.gauges:
             seen = {value.minute: value for value in self.gauges.get(gauge.key, Gauge(gauge.key)).minutes}
             seen.update((value.minute, value) for value in gauge.minutes)
             self.gauges[gauge.key] = replace(gauge, minutes=tuple(seen[minute] for minute in sorted(seen)))
-        for alias in told.traffic:
+        for alias in seen.traffic:
             rows = {row.minute: row for row in self.traffic.get(alias.function, AliasTraffic(alias.function)).minutes}
             rows.update((row.minute, row) for row in alias.minutes)
             self.traffic[alias.function] = replace(alias, minutes=tuple(rows[minute] for minute in sorted(rows)))
-        self.latest = told
+        self.latest = seen
 
     def observations(self) -> Observations:
         return replace(
@@ -120,14 +120,14 @@ class _Known:
         )
 
 
-def _merge(before: tuple[MinuteCounts, ...], told: tuple[MinuteCounts, ...]) -> tuple[MinuteCounts, ...]:
+def _merge(before: tuple[MinuteCounts, ...], seen: tuple[MinuteCounts, ...]) -> tuple[MinuteCounts, ...]:
     rows = {row.minute: row for row in before}
-    rows.update((row.minute, row) for row in told)
+    rows.update((row.minute, row) for row in seen)
     return tuple(rows[minute] for minute in sorted(rows))
 
 
 def _forward(weights: list[WeightChange]) -> list[WeightChange]:
-    """The weights up to the take-back: what came after is no longer the canary."""
+    """The weights up to the rollback: what came after is no longer the canary."""
     kept: list[WeightChange] = []
     for change in weights:
         if change.weight_percent == 0:

@@ -1,4 +1,4 @@
-"""The simulator plays the shipped runner in invented worlds, repeatably, beside other tools' rules."""
+"""The simulator plays the shipped runner in simulations, repeatably, beside other tools' rules."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_without_traffic_nothing_is_promoted_and_nothing_rolled_back(stage: Stag
     assert silent.failed_requests == 0
 
 
-def test_trouble_that_begins_later_is_found_later(stage: StagePlan) -> None:
+def test_a_regression_that_begins_later_is_found_later(stage: StagePlan) -> None:
     assert release(stage, Scenario(0.3, 0.01, 10.0, from_minute=6), "a").minutes > 7
 
 
@@ -104,40 +104,40 @@ def test_the_95th_percentile_is_the_nearest_rank() -> None:
     "wrong",
     [{"candidate_errors": 1.1}, {"baseline_slow": -0.1}, {"requests_per_s": -1.0}, {"from_minute": -1.0}],
 )
-def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
+def test_impossible_scenarios_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Scenario(**{"candidate_errors": 0.1, **wrong})
 
 
-# the invented ports keep AWS's rules
+# the in-memory ports keep AWS's rules
 
 
 def test_a_stale_revision_is_refused(stage: StagePlan) -> None:
-    world = simulated(stage, Scenario(0.1), "x")
+    simulation = simulated(stage, Scenario(0.1), "x")
     function = stage.functions[0]
     spec = AliasSpec("1", "2", 1000, "")
-    world.aliases.write(function, spec, world.aliases.read(function).revision_id)
+    simulation.aliases.write(function, spec, simulation.aliases.read(function).revision_id)
     with pytest.raises(StaleRevisionError):
-        world.aliases.write(function, spec, "0")
+        simulation.aliases.write(function, spec, "0")
 
 
 def test_a_change_within_a_minute_is_shared_out_by_time(stage: StagePlan) -> None:
-    world = simulated(stage, Scenario(0.1), "x")
+    simulation = simulated(stage, Scenario(0.1), "x")
     function = stage.functions[0]
-    world.clock.sleep(30)
-    world.aliases.write(function, AliasSpec("1", "2", 1000, ""), world.aliases.read(function).revision_id)
-    assert world.aliases.share_in(function.key, "2", START, START + timedelta(minutes=1)) == pytest.approx(0.05)
-    assert world.aliases.share_in(function.key, "2", START, START) == 0
-    assert world.aliases.publish(function) == "3"
-    assert world.journal.canaries() == []
+    simulation.clock.sleep(30)
+    simulation.aliases.write(function, AliasSpec("1", "2", 1000, ""), simulation.aliases.read(function).revision_id)
+    assert simulation.aliases.share_in(function.key, "2", START, START + timedelta(minutes=1)) == pytest.approx(0.05)
+    assert simulation.aliases.share_in(function.key, "2", START, START) == 0
+    assert simulation.aliases.publish(function) == "3"
+    assert simulation.journal.canaries() == []
 
 
 def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
     text = PLAN + '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0\n'
     plan = Plan.parse(text).stage("staging")
-    world = simulated(plan, Scenario(0.1), "x")
+    simulation = simulated(plan, Scenario(0.1), "x")
     window = Window(START, START + timedelta(minutes=1), START - timedelta(minutes=3))
-    measured = world.metrics.measure(plan, [Target(plan.functions[0], "1", "2")], window)
+    measured = simulation.metrics.measure(plan, [Target(plan.functions[0], "1", "2")], window)
     assert [gauge.state for gauge in measured.gauges] == [DataState.NO_DATA]
     assert len(measured.streams[0].history) == 3
 
@@ -147,17 +147,17 @@ def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(stage: StagePlan) -> tuple[Event, ...]:
-    world = simulated(stage, Scenario(0.12, 0.01, 10.0), "replay")
-    state = runner.start(stage, world.ports(), versions={"": "2"}, canary_id="k1")
-    runner.run(stage, world.ports(), state)
-    return tuple(world.journal.written)
+    simulation = simulated(stage, Scenario(0.12, 0.01, 10.0), "replay")
+    state = runner.start(stage, simulation.ports(), versions={"": "2"}, canary_id="k1")
+    runner.run(stage, simulation.ports(), state)
+    return tuple(simulation.journal.written)
 
 
 def test_a_replay_under_the_same_plan_says_the_same(recorded: tuple[Event, ...], stage: StagePlan) -> None:
     found = replay(recorded, stage)
-    sick = next(e for e in recorded if isinstance(e, Judged) and e.judgement.verdict is Verdict.UNHEALTHY)
-    assert found.unhealthy_at == sick.at
-    assert found.looks[-1].sentence == sick.judgement.sentence
+    unhealthy = next(e for e in recorded if isinstance(e, Judged) and e.judgement.verdict is Verdict.UNHEALTHY)
+    assert found.unhealthy_at == unhealthy.at
+    assert found.looks[-1].sentence == unhealthy.judgement.sentence
     assert found.recorded is Phase.ROLLED_BACK
     assert found.healthy_at is None
     assert {event.event for event in found.events} == {event.event for event in recorded}
@@ -181,7 +181,7 @@ def test_a_record_without_its_beginning_or_measurements_is_refused(
         replay([started], stage)
 
 
-def test_a_record_cut_short_has_no_end(recorded: tuple[Event, ...], stage: StagePlan) -> None:
+def test_a_record_truncated_has_no_end(recorded: tuple[Event, ...], stage: StagePlan) -> None:
     found = replay([event for event in recorded if event.event != "canary_ended"], stage)
     assert found.recorded is None
     assert found.recorded_at is None
@@ -190,7 +190,7 @@ def test_a_record_cut_short_has_no_end(recorded: tuple[Event, ...], stage: Stage
 # what people and programs are shown
 
 
-def test_a_comparison_is_told_in_lines_data_and_a_page(stage: StagePlan) -> None:
+def test_a_comparison_is_reported_in_lines_data_and_a_page(stage: StagePlan) -> None:
     found = compare(stage, Scenario(0.3, 0.01, 10.0, from_minute=2), runs=4)
     text = "\n".join(comparison_lines(found))
     assert "4 releases to staging at 10 requests a second: 30 % fail on the new version from minute 2" in text
@@ -217,7 +217,7 @@ def test_the_plan_may_be_a_changed_one(stage: StagePlan) -> None:
     assert replace(Scenario(0.1), baseline_errors=0.02).healthy().candidate_errors == 0.02
 
 
-def test_gates_that_an_invented_world_cannot_feed_are_named_and_left_out() -> None:
+def test_gates_that_an_simulation_cannot_feed_are_named_and_left_out() -> None:
     text = PLAN + (
         '[stages.staging.gates.http]\nkind = "http_5xx"\nsource = "apigateway"\n'
         "[stages.staging.gates.throttles]\n"

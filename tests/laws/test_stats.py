@@ -103,9 +103,9 @@ def test_the_share_check_takes_any_counts(weight: float, n_c: int, n_b: int) -> 
     assert math.isfinite(share_ln_e(weight, n_c, n_b))
 
 
-def _mean_and_crossings(world: Callable[[Random], float], runs: int) -> tuple[float, float]:
+def _mean_and_crossings(scenario: Callable[[Random], float], runs: int) -> tuple[float, float]:
     random = Random(11)
-    values = [world(random) for _ in range(runs)]
+    values = [scenario(random) for _ in range(runs)]
     return math.fsum(map(math.exp, values)) / runs, sum(value >= math.log(20) for value in values) / runs
 
 
@@ -141,9 +141,9 @@ def _share_null(random: Random) -> float:
     return share_ln_e(0.1, n_c, 200 - n_c)
 
 
-@pytest.mark.parametrize("world", [_attributed_null, _absolute_null, _ratio_null, _safe_null, _share_null])
-def test_under_its_null_a_process_is_1_on_average(world: Callable[[Random], float]) -> None:
+@pytest.mark.parametrize("scenario", [_attributed_null, _absolute_null, _ratio_null, _safe_null, _share_null])
+def test_under_its_null_a_process_is_1_on_average(scenario: Callable[[Random], float]) -> None:
     """E[E_t] <= 1, and by Ville's inequality a bound of 20 is met in at most 5 % of runs (Monte-Carlo, seeded)."""
-    mean, crossed = _mean_and_crossings(world, 1500)
+    mean, crossed = _mean_and_crossings(scenario, 1500)
     assert mean <= 1.25
     assert crossed <= 0.05

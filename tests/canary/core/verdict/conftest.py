@@ -29,7 +29,7 @@ API = "api:live"
 
 
 @dataclass(frozen=True)
-class World:
+class Case:
     """What a tick would see. `errors` and `latency` are minutes of `api:live`: n_c, x_c, n_b, x_b."""
 
     text: str = ""
@@ -96,9 +96,9 @@ def gauge(gate: str, values: Sequence[float | None], base: Sequence[float | None
 
 
 @pytest.fixture
-def world() -> Callable[..., World]:
-    """Builds a world."""
-    return World
+def case() -> Callable[..., Case]:
+    """Builds a case."""
+    return Case
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ LAG = '[stages.staging.gates.lag]\nkind = "metric"\nmetric = { namespace = "Shop
 OWN = f'[stages.staging.gates.lag]\nkind = "metric"\nmetric = {{ namespace = "Shop", name = "Lag", {DIM} }}\n'
 
 
-def test_orders_below_eighty_percent_of_the_base_are_sick(world: Make, make_stream: Make) -> None:
+def test_orders_below_eighty_percent_of_the_base_are_unhealthy(case: Make, make_stream: Make) -> None:
     """Both versions take the same share of sessions; the new one sells half as much."""
     seen = Observations(streams=(make_stream("orders", [(200, 20, 1800, 360)] * 9),))
-    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    found = case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
     assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
     assert found.blamed == (StreamKey(API, "orders"),)
     assert found.sentence.startswith(
@@ -37,36 +37,36 @@ def test_orders_below_eighty_percent_of_the_base_are_sick(world: Make, make_stre
     )
 
 
-def test_orders_like_the_base_are_healthy_without_proof(world: Make, make_stream: Make) -> None:
+def test_orders_like_the_base_are_healthy_without_proof(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("orders", [(20, 4, 180, 36)] * 9),))
-    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    found = case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
     assert found.verdict is Verdict.HEALTHY
     assert found.evidence[-1].requests_needed is None
 
 
-def test_a_ratio_may_count_more_than_its_denominator(world: Make, make_stream: Make) -> None:
+def test_a_ratio_may_count_more_than_its_denominator(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("orders", [(20, 60, 180, 540)] * 9),))
-    assert world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged().verdict is Verdict.HEALTHY
+    assert case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged().verdict is Verdict.HEALTHY
 
 
-def test_a_ratio_may_be_bad_when_higher(world: Make, make_stream: Make) -> None:
+def test_a_ratio_may_be_bad_when_higher(case: Make, make_stream: Make) -> None:
     text = ORDERS + 'bad_when = "higher"\npercent_of_baseline = 150\n'
     seen = Observations(streams=(make_stream("orders", [(200, 120, 1800, 360)] * 9),))
-    assert world(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Rule.RELATIVE
+    assert case(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Rule.RELATIVE
 
 
-def test_a_ratio_without_orders_has_nothing_to_compare_with(world: Make, make_stream: Make) -> None:
+def test_a_ratio_without_orders_has_nothing_to_compare_with(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("orders", [(20, 0, 180, 0)] * 9),))
-    found = world(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
+    found = case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
     assert "is nothing to compare with on version 2's (0)" in found.evidence[-1].sentence
     none = Observations(streams=(make_stream("orders", [(0, 0, 0, 0)] * 9),))
-    assert world(text=ORDERS, errors=[GOOD] * 9, seen=none).judged().verdict is Verdict.NO_DATA
+    assert case(text=ORDERS, errors=[GOOD] * 9, seen=none).judged().verdict is Verdict.NO_DATA
 
 
-def test_http_errors_of_both_versions_blame_nobody_at_first(world: Make, make_stream: Make) -> None:
+def test_http_errors_of_both_versions_blame_nobody_at_first(case: Make, make_stream: Make) -> None:
     """They can't be told apart, so it is a shared incident: frozen, and back after the grace."""
     seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 4 + [(600, 120, 0, 0)] * 6),))
-    case = world(text='gates.http_5xx = { source = "url" }', errors=[GOOD] * 10, seen=seen)
+    case = case(text='gates.http_5xx = { source = "url" }', errors=[GOOD] * 10, seen=seen)
     frozen = case.judged(7)
     assert (frozen.verdict, frozen.deciding) == (Verdict.INCONCLUSIVE, Rule.LITERAL)
     assert "requests were answered with 5xx through the alias; the limit is 5 %" in frozen.sentence
@@ -74,28 +74,28 @@ def test_http_errors_of_both_versions_blame_nobody_at_first(world: Make, make_st
     assert case.judged().verdict is Verdict.UNHEALTHY
 
 
-def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(world: Make, make_stream: Make) -> None:
+def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 9, function=""),))
-    found = world(text='gates.http_5xx = { source = "alb", target = "tg" }', errors=[GOOD] * 9, seen=seen).judged()
+    found = case(text='gates.http_5xx = { source = "alb", target = "tg" }', errors=[GOOD] * 9, seen=seen).judged()
     assert found.verdict is Verdict.HEALTHY
     http = found.evidence[-1]
     assert (http.ln_attributed, http.ln_relative) == (None, None)
     assert http.sentence == "0.5 % of 5,400 requests were answered with 5xx through the alias"
 
 
-def test_http_errors_of_one_function_among_several_name_it(world: Make, make_stream: Make) -> None:
+def test_http_errors_of_one_function_among_several_name_it(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 9),))
-    case = world(text='gates.http_5xx = { source = "url" }', functions='["api:live", "b:live"]', errors=[GOOD] * 9)
+    case = case(text='gates.http_5xx = { source = "url" }', functions='["api:live", "b:live"]', errors=[GOOD] * 9)
     found = replace(case, seen=seen).judged()
     (http,) = [said for said in found.evidence if said.key == StreamKey(API, "http_5xx")]
     assert http.sentence.endswith("through the alias of api:live")
 
 
-def test_emf_counters_judge_warm_requests_by_version(world: Make, make_stream: Make) -> None:
+def test_emf_counters_judge_warm_requests_by_version(case: Make, make_stream: Make) -> None:
     rows = [(60, 15, 540, 5)] * 4
     for bad, words in (("errors", "failed on version 3"), ("slow", "were too slow on version 3")):
         seen = Observations(streams=(make_stream("emf", rows),))
-        found = world(text=f'gates.emf = {{ bad = "{bad}" }}', errors=[GOOD] * 4, seen=seen).judged()
+        found = case(text=f'gates.emf = {{ bad = "{bad}" }}', errors=[GOOD] * 4, seen=seen).judged()
         assert found.verdict is Verdict.UNHEALTHY
         assert words in found.sentence
 
@@ -120,7 +120,7 @@ def test_emf_counters_judge_warm_requests_by_version(world: Make, make_stream: M
     ],
 )
 def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
-    world: Make,
+    case: Make,
     make_gauge: Make,
     limits: str,
     values: Sequence[float | None],
@@ -128,26 +128,26 @@ def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
     verdict: Verdict,
 ) -> None:
     seen = Observations(gauges=(make_gauge("lag", values, base, function=API),))
-    assert world(text=OWN + limits, errors=[GOOD] * 8, seen=seen).judged().verdict is verdict
+    assert case(text=OWN + limits, errors=[GOOD] * 8, seen=seen).judged().verdict is verdict
 
 
-def test_a_gauge_tells_how_many_minutes_it_broke(world: Make, make_gauge: Make) -> None:
+def test_a_gauge_says_how_many_minutes_it_broke(case: Make, make_gauge: Make) -> None:
     seen = Observations(gauges=(make_gauge("lag", [10] * 4 + [40] * 4),))
-    found = world(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
+    found = case(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
     assert found.sentence.startswith("Lag (lag) broke its limit in 4 of 8 minutes; evidence 1:")
     assert (found.deciding, found.blamed) == (Rule.ATTRIBUTED, (StreamKey("", "lag"),))
 
 
-def test_a_gauge_that_was_not_measured_or_failed_is_unknown(world: Make) -> None:
-    case = world(text=LAG + "max = 30", errors=[GOOD] * 8)
+def test_a_gauge_that_was_not_measured_or_failed_is_unknown(case: Make) -> None:
+    case = case(text=LAG + "max = 30", errors=[GOOD] * 8)
     assert case.judged().sentence == "lag is unknown: it was not measured"
     failed = Gauge(StreamKey("", "lag"), state=DataState.FAILED)
     assert replace(case, seen=Observations(gauges=(failed,))).judged().sentence == "lag could not be queried"
 
 
-def test_a_gauge_without_values_says_so(world: Make, make_gauge: Make) -> None:
+def test_a_gauge_without_values_says_so(case: Make, make_gauge: Make) -> None:
     seen = Observations(gauges=(make_gauge("lag", [None] * 8),))
-    found = world(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
+    found = case(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
     assert found.sentence == "lag has no value for version 3 under the present weight"
 
 
@@ -163,23 +163,23 @@ def test_a_gauge_without_values_says_so(world: Make, make_gauge: Make) -> None:
     ],
 )
 def test_a_queue_counts_messages_since_the_start_or_their_age(
-    world: Make, make_gauge: Make, limit: str, values: list[float], before: float | None, verdict: Verdict
+    case: Make, make_gauge: Make, limit: str, values: list[float], before: float | None, verdict: Verdict
 ) -> None:
     text = f'[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "shop-dlq"\n{limit}'
     seen = Observations(gauges=(replace(make_gauge("dlq", values), before=before),))
-    found = world(text=text, errors=[GOOD] * 8, seen=seen).judged()
+    found = case(text=text, errors=[GOOD] * 8, seen=seen).judged()
     assert found.verdict is verdict
     if verdict is Verdict.UNHEALTHY:
         assert found.sentence.startswith("queue shop-dlq held ")
 
 
-def test_an_empty_queue_at_the_start_counts_from_nothing(world: Make, make_gauge: Make) -> None:
+def test_an_empty_queue_at_the_start_counts_from_nothing(case: Make, make_gauge: Make) -> None:
     text = '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0'
     seen = Observations(gauges=(make_gauge("dlq", [None] + [2] * 7),))
-    assert world(text=text, errors=[GOOD] * 8, seen=seen).judged().verdict is Verdict.UNHEALTHY
+    assert case(text=text, errors=[GOOD] * 8, seen=seen).judged().verdict is Verdict.UNHEALTHY
 
 
-def test_clustered_history_tempers_the_evidence(world: Make, make_stream: Make) -> None:
+def test_clustered_history_tempers_the_evidence(case: Make, make_stream: Make) -> None:
     """The same minutes, with a history whose errors come in bursts: no rollback any more."""
     rows = [(60, 9, 540, 20)] * 3
     calm = make_stream("errors", rows, (0, 0, 600, 12))
@@ -187,8 +187,8 @@ def test_clustered_history_tempers_the_evidence(world: Make, make_stream: Make) 
     bursts = tuple(
         MinuteCounts(start - timedelta(minutes=i), 0, 0, 600, 240 if i % 20 == 0 else 0) for i in range(1, 181)
     )
-    sick = world(errors=rows, seen=Observations(streams=(calm,))).judged()
-    held = world(errors=rows, seen=Observations(streams=(replace(calm, history=bursts),))).judged()
-    assert sick.verdict is Verdict.UNHEALTHY
+    unhealthy = case(errors=rows, seen=Observations(streams=(calm,))).judged()
+    held = case(errors=rows, seen=Observations(streams=(replace(calm, history=bursts),))).judged()
+    assert unhealthy.verdict is Verdict.UNHEALTHY
     assert held.verdict is Verdict.INCONCLUSIVE
     assert held.evidence[0].dispersion > 10

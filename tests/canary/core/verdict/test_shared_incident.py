@@ -18,8 +18,8 @@ def at(minute: float) -> datetime:
     return T0 + timedelta(minutes=minute)
 
 
-def test_a_shared_outage_freezes_and_passes(world: Make) -> None:
-    case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [GOOD] * 12)
+def test_a_shared_outage_freezes_and_passes(case: Make) -> None:
+    case = case(errors=[GOOD] * 5 + [OUTAGE] * 2 + [GOOD] * 12)
     during = case.judged(9)
     assert (during.verdict, during.deciding) == (Verdict.INCONCLUSIVE, Rule.LITERAL)
     assert during.shared_incident is not None
@@ -33,8 +33,8 @@ def test_a_shared_outage_freezes_and_passes(world: Make) -> None:
     assert case.judged().shared_incident is None
 
 
-def test_proof_of_health_begins_anew_after_a_shared_incident(world: Make) -> None:
-    case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [GOOD] * 12)
+def test_proof_of_health_begins_anew_after_a_shared_incident(case: Make) -> None:
+    case = case(errors=[GOOD] * 5 + [OUTAGE] * 2 + [GOOD] * 12)
     over = case.judged(11)
     assert over.verdict is Verdict.INCONCLUSIVE
     assert over.shared_incident is None
@@ -42,8 +42,8 @@ def test_proof_of_health_begins_anew_after_a_shared_incident(world: Make) -> Non
     assert any("since 10:" in reason or "no request counted yet" in reason for reason in over.reasons)
 
 
-def test_a_shared_outage_that_lasts_rolls_back_after_three_minutes(world: Make) -> None:
-    case = world(errors=[GOOD] * 5 + [OUTAGE] * 9)
+def test_a_shared_outage_that_lasts_rolls_back_after_three_minutes(case: Make) -> None:
+    case = case(errors=[GOOD] * 5 + [OUTAGE] * 9)
     assert [case.judged(minute).verdict for minute in (8, 9, 10)] == [Verdict.INCONCLUSIVE] * 3
     found = case.judged(11)
     assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.LITERAL)
@@ -51,25 +51,25 @@ def test_a_shared_outage_that_lasts_rolls_back_after_three_minutes(world: Make) 
     assert found.sentence.endswith("both versions break it, seen in minute 9")
 
 
-def test_a_tick_that_comes_late_still_sees_the_incident_that_lasted(world: Make) -> None:
-    case = world(errors=[GOOD] * 5 + [OUTAGE] * 6 + [GOOD] * 6)
+def test_a_tick_that_comes_late_still_sees_the_incident_that_lasted(case: Make) -> None:
+    case = case(errors=[GOOD] * 5 + [OUTAGE] * 6 + [GOOD] * 6)
     found = case.judged(30)
     assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.LITERAL)
 
 
-def test_a_shared_incident_may_roll_back_at_once(world: Make) -> None:
-    found = world(errors=[GOOD] * 5 + [OUTAGE] * 4, text='shared_incident = "rollback"').judged(8)
+def test_a_shared_incident_may_roll_back_at_once(case: Make) -> None:
+    found = case(errors=[GOOD] * 5 + [OUTAGE] * 4, text='shared_incident = "rollback"').judged(8)
     assert (found.verdict, found.deciding, found.first_seen) == (Verdict.UNHEALTHY, Rule.LITERAL, at(5))
 
 
-def test_a_shared_incident_may_be_ignored(world: Make) -> None:
-    found = world(errors=[GOOD] * 5 + [OUTAGE] * 9, text='shared_incident = "ignore"').judged()
+def test_a_shared_incident_may_be_ignored(case: Make) -> None:
+    found = case(errors=[GOOD] * 5 + [OUTAGE] * 9, text='shared_incident = "ignore"').judged()
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.shared_incident is None
 
 
-def test_an_incident_without_traffic_since_is_neither_over_nor_acted_on(world: Make) -> None:
-    found = world(errors=[GOOD] * 5 + [OUTAGE] + [(0, 0, 0, 0)] * 6).judged()
+def test_an_incident_without_traffic_since_is_neither_over_nor_acted_on(case: Make) -> None:
+    found = case(errors=[GOOD] * 5 + [OUTAGE] + [(0, 0, 0, 0)] * 6).judged()
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.shared_incident is not None
     assert found.shared_incident.still_above is None
@@ -77,24 +77,24 @@ def test_an_incident_without_traffic_since_is_neither_over_nor_acted_on(world: M
     assert "not clear whether it lasts" in found.sentence
 
 
-def test_an_outage_that_only_the_old_version_got_over_is_not_shared_any_more(world: Make) -> None:
+def test_an_outage_that_only_the_old_version_got_over_is_not_shared_any_more(case: Make) -> None:
     """Both together are back within the limit; what the candidate still does it is blamed for by itself."""
     alone = (60, 12, 540, 5)
-    case = world(errors=[GOOD] * 5 + [OUTAGE] * 2 + [alone] * 6)
+    case = case(errors=[GOOD] * 5 + [OUTAGE] * 2 + [alone] * 6)
     assert case.judged(9).deciding is Rule.LITERAL
     found = case.judged()
     assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
 
 
-def test_one_unlucky_request_after_an_incident_is_not_the_incident(world: Make) -> None:
+def test_one_unlucky_request_after_an_incident_is_not_the_incident(case: Make) -> None:
     """At little traffic: the candidate alone would be above 5 %, both versions together are not."""
     rows = [(6, 0, 54, 0)] * 5 + [(6, 4, 54, 30)] * 2 + [(6, 1, 54, 0)] + [(6, 0, 54, 0)] * 8
-    case = world(errors=rows, history=(0, 0, 60, 0))
+    case = case(errors=rows, history=(0, 0, 60, 0))
     assert all(case.judged(minute).verdict is not Verdict.UNHEALTHY for minute in range(3, 19))
 
 
-def test_a_second_incident_is_seen_as_fresh_as_the_first(world: Make) -> None:
-    case = world(errors=[GOOD] * 3 + [OUTAGE] * 2 + [GOOD] * 6 + [OUTAGE] * 6)
+def test_a_second_incident_is_seen_as_fresh_as_the_first(case: Make) -> None:
+    case = case(errors=[GOOD] * 3 + [OUTAGE] * 2 + [GOOD] * 6 + [OUTAGE] * 6)
     again = case.judged(14)
     assert again.shared_incident is not None
     assert again.shared_incident.since == at(11)

@@ -22,27 +22,27 @@ def at(minute: float) -> datetime:
     return T0 + timedelta(minutes=minute)
 
 
-def test_before_the_first_settled_minute_nothing_is_known(world: Make) -> None:
+def test_before_the_first_settled_minute_nothing_is_known(case: Make) -> None:
     for minute in (0, 1, 2.9):
-        found = world(errors=[GOOD] * 5).judged(minute)
+        found = case(errors=[GOOD] * 5).judged(minute)
         assert (found.verdict, found.deciding, found.minutes_scored) == (Verdict.NO_DATA, Rule.NO_DATA, 0)
         assert found.sentence == "no whole minute of the present weight is settled yet"
 
 
-def test_before_any_weight_only_guards_can_speak(world: Make) -> None:
-    found = world(errors=[], weights=()).judged(3)
+def test_before_any_weight_only_guards_can_speak(case: Make) -> None:
+    found = case(errors=[], weights=()).judged(3)
     assert found.verdict is Verdict.NO_DATA
     assert found.minutes_to_decision is None
 
 
-def test_warm_up_is_inconclusive_not_unknown(world: Make) -> None:
-    found = world(errors=[GOOD] * 3).judged()
+def test_warm_up_is_inconclusive_not_unknown(case: Make) -> None:
+    found = case(errors=[GOOD] * 3).judged()
     assert found.verdict is Verdict.INCONCLUSIVE
     assert any(reason.startswith("no request counted yet on version 3") for reason in found.reasons)
 
 
-def test_no_traffic_is_never_success(world: Make) -> None:
-    found = world(errors=[(0, 0, 600, 6)] * 30).judged()
+def test_no_traffic_is_never_success(case: Make) -> None:
+    found = case(errors=[(0, 0, 600, 6)] * 30).judged()
     assert (found.verdict, found.deciding) == (Verdict.NO_DATA, Rule.NO_DATA)
     assert found.sentence == "errors of api:live counted no request for version 3 under the present weight"
 
@@ -56,35 +56,35 @@ def test_no_traffic_is_never_success(world: Make) -> None:
         (DataState.UNKNOWN, "errors of api:live is unknown: because"),
     ],
 )
-def test_four_ways_of_not_knowing_are_four_sentences_and_no_success(
-    world: Make, make_stream: Make, state: DataState, words: str
+def test_four_ways_of_missing_data_are_four_sentences_and_no_success(
+    case: Make, make_stream: Make, state: DataState, words: str
 ) -> None:
     known = replace(make_stream("errors", [GOOD] * 30), state=state, detail="because")
-    found = world(errors=[GOOD] * 30, seen=Observations(streams=(known,))).judged()
+    found = case(errors=[GOOD] * 30, seen=Observations(streams=(known,))).judged()
     assert (found.verdict, found.sentence) == (Verdict.NO_DATA, words)
 
 
-def test_unknown_now_does_not_undo_what_was_sick_before(world: Make, make_stream: Make) -> None:
+def test_unknown_now_does_not_undo_what_was_unhealthy_before(case: Make, make_stream: Make) -> None:
     known = replace(make_stream("errors", [(60, 40, 540, 5)] * 5), state=DataState.FAILED)
-    assert world(errors=[GOOD] * 5, seen=Observations(streams=(known,))).judged().verdict is Verdict.UNHEALTHY
+    assert case(errors=[GOOD] * 5, seen=Observations(streams=(known,))).judged().verdict is Verdict.UNHEALTHY
 
 
-def test_a_stream_that_was_not_measured_is_unknown(world: Make) -> None:
-    found = world(errors=[GOOD] * 10, text="gates.throttles = {}\ngates.emf = {}").judged()
+def test_a_stream_that_was_not_measured_is_unknown(case: Make) -> None:
+    found = case(errors=[GOOD] * 10, text="gates.throttles = {}\ngates.emf = {}").judged()
     assert found.verdict is Verdict.NO_DATA
     assert "emf of api:live is unknown: it was not measured" in found.reasons
     assert "throttles of api:live is unknown: it was not measured" in found.reasons
 
 
 @pytest.mark.parametrize("row", [(60, 61, 540, 5), (60, 1, 540, 541), (-1, 0, 540, 5)])
-def test_numbers_that_contradict_each_other_are_unknown(world: Make, row: tuple[int, int, int, int]) -> None:
-    found = world(errors=[GOOD] * 9 + [row]).judged()
+def test_numbers_that_contradict_each_other_are_unknown(case: Make, row: tuple[int, int, int, int]) -> None:
+    found = case(errors=[GOOD] * 9 + [row]).judged()
     assert found.verdict is Verdict.NO_DATA
     assert "its numbers contradict each other" in found.sentence
 
 
-def test_what_is_still_needed_is_told_in_requests_and_minutes(world: Make) -> None:
-    found = world(errors=[GOOD] * 1, text="gates.latency = false").judged()
+def test_what_is_still_needed_is_reported_in_requests_and_minutes(case: Make) -> None:
+    found = case(errors=[GOOD] * 1, text="gates.latency = false").judged()
     (evidence,) = found.evidence
     assert evidence.requests_needed == 5
     assert evidence.minutes_needed == pytest.approx(5 / 60)
@@ -92,15 +92,15 @@ def test_what_is_still_needed_is_told_in_requests_and_minutes(world: Make) -> No
     assert found.sentence.endswith("; about 5 more requests (1 min) would show it safe")
 
 
-def test_a_rate_too_near_the_limit_can_not_be_shown_safe(world: Make) -> None:
-    found = world(errors=[(60, 3, 540, 26)] * 10, text="gates.latency = false").judged()
+def test_a_rate_too_near_the_limit_can_not_be_shown_safe(case: Make) -> None:
+    found = case(errors=[(60, 3, 540, 26)] * 10, text="gates.latency = false").judged()
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.minutes_to_decision is None
     assert "at this rate it can't be shown to stay below 5 %" in found.sentence
 
 
-def test_without_history_the_traffic_seen_tells_how_long_it_takes(world: Make) -> None:
-    plain = world(errors=[(30, 0, 270, 2)] * 2, text="gates.latency = false")
+def test_without_history_the_traffic_seen_says_how_long_it_takes(case: Make) -> None:
+    plain = case(errors=[(30, 0, 270, 2)] * 2, text="gates.latency = false")
     bare = Stream(StreamKey(API, "errors"), plain.observations.streams[0].minutes)
     found = replace(plain, seen=Observations(streams=(bare,))).judged()
     assert found.evidence[0].minutes_needed == pytest.approx(5 / 30)
@@ -108,7 +108,7 @@ def test_without_history_the_traffic_seen_tells_how_long_it_takes(world: Make) -
     assert replace(plain, seen=Observations(streams=(empty,))).judged().evidence[0].minutes_needed is None
 
 
-def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(world: Make, make_stream: Make) -> None:
+def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(case: Make, make_stream: Make) -> None:
     streams = tuple(
         make_stream(
             gate, [(60, 30, 540, 5) if (function, gate) == ("b:live", "errors") else GOOD] * 6, function=function
@@ -117,7 +117,7 @@ def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(world: 
         for gate in ("errors", "latency")
     )
     versions = tuple(FunctionVersions(f"{name}:live", "9", "8") for name in "abc")
-    case = world(
+    case = case(
         functions='["a:live", "b:live", "c:live"]',
         errors=[GOOD] * 6,
         seen=Observations(streams=streams, versions=versions),
@@ -129,7 +129,7 @@ def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(world: 
     assert "failed on version 9 of b:live" in found.sentence
 
 
-def test_no_single_stream_reaching_its_share_blames_the_largest(world: Make, make_stream: Make) -> None:
+def test_no_single_stream_reaching_its_share_blames_the_largest(case: Make, make_stream: Make) -> None:
     """Six streams, none of which has 200 alone before the mean has."""
     bad = (12, 4, 540, 5)
     streams = tuple(
@@ -137,18 +137,18 @@ def test_no_single_stream_reaching_its_share_blames_the_largest(world: Make, mak
         for f in ("a:live", "b:live")
         for gate in ("errors", "latency")
     )
-    case = world(functions='["a:live", "b:live"]', errors=[GOOD], seen=Observations(streams=streams))
+    case = case(functions='["a:live", "b:live"]', errors=[GOOD], seen=Observations(streams=streams))
     found = case.judged()
     assert len(found.blamed) <= 2
 
 
-def test_a_function_whose_turn_has_not_come_does_not_hold_the_others(world: Make, make_stream: Make) -> None:
+def test_a_function_whose_turn_has_not_come_does_not_hold_the_others(case: Make, make_stream: Make) -> None:
     streams = tuple(
         make_stream(gate, [GOOD if f == "a:live" else (0, 0, 600, 6)] * 9, function=f)
         for f in ("a:live", "b:live")
         for gate in ("errors", "latency")
     )
-    case = world(functions='["a:live", "b:live"]', errors=[GOOD] * 9, seen=Observations(streams=streams))
+    case = case(functions='["a:live", "b:live"]', errors=[GOOD] * 9, seen=Observations(streams=streams))
     weights = (WeightChange(T0, case.changes[0].weight_percent, "a:live"),)
     found = judge(case.stage, case.observations, weights, at(11))
     assert found.verdict is Verdict.HEALTHY
@@ -161,6 +161,6 @@ def test_a_function_whose_turn_has_not_come_does_not_hold_the_others(world: Make
         for s in streams
     )
     soon = (*weights, WeightChange(at(5), case.changes[0].weight_percent, "b:live"))
-    sick = judge(case.stage, replace(case.observations, streams=bad), soon, at(11))
-    assert sick.verdict is Verdict.UNHEALTHY
-    assert sick.first_seen == at(5)
+    unhealthy = judge(case.stage, replace(case.observations, streams=bad), soon, at(11))
+    assert unhealthy.verdict is Verdict.UNHEALTHY
+    assert unhealthy.first_seen == at(5)
