@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 
 from canary.core.alias import ALL_BP, UNPUBLISHED, AliasState, basis_points
-from canary.core.baseline import unhealthy_baselines
+from canary.core.baseline import unhealthy_baselines, weakened_evidence
 from canary.core.measurements import AlarmReading, AlarmState, DataState
 from canary.core.phases import Phase
 from canary.core.plan import AlarmsGate, FunctionRef, HealthGate, StagePlan, check_feasibility, format_duration
@@ -304,6 +304,8 @@ def _metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) 
         )
     if not unhealthy:
         yield Check("baseline_healthy", Level.OK, "the baseline keeps every limit")
+    for text in weakened_evidence(stage, measured.streams):
+        yield Check("evidence", Level.WARNING, text, hint="Wait until the history is calm, or raise the first weight.")
 
 
 # Whether the plan can come to a verdict in its time.

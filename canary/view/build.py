@@ -91,7 +91,7 @@ class StreamHistory:
     @staticmethod
     def bound_log10(stage: StagePlan | None) -> float:
         """Evidence that rolls back, as log10 of odds."""
-        alpha = stage.evidence.alpha_attributed if stage else 0.005
+        alpha = stage.evidence.alpha_rollback if stage else 0.01
         return -math.log10(alpha)
 
     def _view(self, key: StreamKey, started_at: datetime, stage: StagePlan | None) -> StreamView:
@@ -129,7 +129,7 @@ class StreamHistory:
             baseline=_rate(*totals[2:]),
             status=_status(evidence, points, self.bound_log10(stage)),
             evidence=tuple(
-                EvidencePoint(_minutes(started_at, at), _log10(look.ln_attributed), _log10(look.ln_relative))
+                EvidencePoint(_minutes(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())
             ),
         )
@@ -143,7 +143,7 @@ def _status(evidence: StreamEvidence | None, points: list[MinutePoint], bound_lo
         return "unknown"
     if evidence.state is DataState.NO_DATA or not evidence.candidate_requests:
         return "no data"
-    log10 = max((v for v in (_log10(evidence.ln_attributed), _log10(evidence.ln_relative)) if v is not None), default=0)
+    log10 = _log10(evidence.ln_evidence) or 0.0
     if log10 >= bound_log10:
         return "unhealthy"
     if evidence.is_safe:

@@ -12,7 +12,7 @@ from html import escape
 from itertools import count
 
 from canary.view.labels import percent
-from canary.view.model import Bar, BarsView, CanaryView, EvidencePoint, MinutePoint, Note, Rate, StreamView
+from canary.view.model import Bar, BarsView, CanaryView, MinutePoint, Note, Rate, StreamView
 
 Point = tuple[float, float]
 WIDTH = 960
@@ -178,7 +178,7 @@ def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
 
     def weight(stream: StreamView) -> float:
         # Weak evidence is no order: the plan's stays.
-        strongest = max((point.strongest_log10 or 0.0 for point in stream.evidence), default=0.0)
+        strongest = max((point.log10 or 0.0 for point in stream.evidence), default=0.0)
         return strongest if strongest >= 1.0 else 0.0
 
     return tuple(sorted((stream for stream in view.streams if stream.minutes), key=weight, reverse=True)[:3])
@@ -351,7 +351,7 @@ def _labels(x: Scale, labels: Sequence[tuple[float, str, str]], distance_px: flo
 
 
 def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, top: float) -> str:
-    strongest = [point.strongest_log10 or 0.0 for stream in streams for point in stream.evidence]
+    strongest = [point.log10 or 0.0 for stream in streams for point in stream.evidence]
     y = Scale(-1.0, max(view.bound_log10 + 0.7, min(max(strongest), 12.0)), top + EVIDENCE_PX, top)
     ticks = [value for value in (0, 2, 4, 8, 12) if value <= y.high]
     bound = y(view.bound_log10)
@@ -361,22 +361,17 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
         line((x.from_px, bound), (x.to_px, bound), class_="limit"),
     ]
     labels = [(bound, f"rolls back at {10**view.bound_log10:,.0f}:1", "limit-text")]
-    rules: tuple[tuple[str, str, Callable[[EvidencePoint], float | None]], ...] = (
-        ("", "beyond limit", lambda point: point.limit_log10),
-        (" relative", "worse than baseline", lambda point: point.relative_log10),
-    )
     for stream in streams:
-        for style, meaning, pick in rules:
-            points = [(x(point.at_min), y(value)) for point in stream.evidence if (value := pick(point)) is not None]
-            hint = element("title", escape(f"{stream.gate} of {stream.function}: {meaning}"))
-            if points:
-                # Evidence starts at odds of 1:1 when traffic is shifted.
-                whole = [(x(0.0), y(0.0)), *points]
-                parts.append(element("path", hint, d=path(whole), class_=f"evidence{style}"))
-                at, height = points[-1]
-                parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="candidate-dot"))
-                if height <= bound:
-                    labels.append((height, f"{stream.gate}: {meaning}", "candidate-text"))
+        points = [(x(point.at_min), y(point.log10)) for point in stream.evidence if point.log10 is not None]
+        hint = element("title", escape(f"{stream.gate} of {stream.function}"))
+        if points:
+            # Evidence starts at odds of 1:1 when traffic is shifted.
+            whole = [(x(0.0), y(0.0)), *points]
+            parts.append(element("path", hint, d=path(whole), class_="evidence"))
+            at, height = points[-1]
+            parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="candidate-dot"))
+            if height <= bound:
+                labels.append((height, stream.gate, "candidate-text"))
     return "".join(parts) + _labels(x, labels)
 
 

@@ -58,7 +58,7 @@ svg .baseline-dot{fill:var(--card);stroke:var(--baseline);stroke-width:1.6}
 svg .candidate-text{fill:var(--candidate)}svg .baseline-text{fill:var(--baseline)}svg .limit-text{fill:var(--limit)}
 svg .limit{stroke:var(--limit);stroke-width:1.3;stroke-dasharray:3 4}
 svg .evidence{fill:none;stroke:var(--candidate);stroke-width:2.2;stroke-linejoin:round}
-svg .relative{stroke-dasharray:6 4}svg .settling{fill:var(--grid);opacity:.55}
+svg .settling{fill:var(--grid);opacity:.55}
 svg .mark{stroke:var(--muted);stroke-width:1;opacity:.55}
 svg .mark.good{stroke:var(--good)}svg .mark.bad{stroke:var(--bad);stroke-width:1.6;opacity:.9}
 svg .mark.warn{stroke:var(--warn)}

@@ -66,22 +66,15 @@ class MinutePoint:
 
 @dataclass(frozen=True, slots=True)
 class EvidencePoint:
-    """What one look at the metrics said against the new version, as log10 of odds; None where a rule doesn't apply.
+    """What one evaluation of a gate said against the new version.
 
     Attributes:
-        at_min: time of the look, in minutes since the canary began.
-        limit_log10: evidence that it is beyond the limit (and not for reasons shared with the baseline).
-        relative_log10: evidence that it is worse than the baseline.
+        at_min: time of the evaluation, in minutes since the canary began.
+        log10: log10 of the odds; None where the gate can't tell the versions apart.
     """
 
     at_min: float
-    limit_log10: float | None
-    relative_log10: float | None
-
-    @property
-    def strongest_log10(self) -> float | None:
-        """The stronger of the two."""
-        return max((value for value in (self.limit_log10, self.relative_log10) if value is not None), default=None)
+    log10: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,7 @@ class StreamView:
     @property
     def against_log10(self) -> float | None:
         """Evidence against the new version at the last look."""
-        return self.evidence[-1].strongest_log10 if self.evidence else None
+        return self.evidence[-1].log10 if self.evidence else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,14 +88,18 @@ def picture(stage: StagePlan) -> Iterator[str]:
 
 def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
     """What makes a gate fail."""
-    relative = f"or more than {stage.evidence.worse_than_baseline:g} times the baseline's share in the same minutes"
+    factor = stage.evidence.limit_from_history
+    relative = f"or clearly more than on the baseline and in its last {duration_text(stage.evidence.history)}"
     match gate:
         case ErrorsGate():
-            return f"more than {gate.limit_percent:g} % of requests fail" + (f", {relative}" if gate.relative else "")
+            return f"more than {gate.limit_percent:g} % of requests fail" + (
+                f", {relative}" if gate.relative and factor else ""
+            )
         case LatencyGate():
             quantile = f"p{float(gate.quantile) * 100:g}"
             snapped = f"evaluated at {gate.snapped.total_seconds():.3g} s, the nearest CloudWatch bin edge"
-            return f"{quantile} is above {duration_text(gate.limit)} ({snapped})"
+            slow = f"; cold starts: limited evidence for {duration_text(gate.warm_up)} after each step"
+            return f"{quantile} is above {duration_text(gate.limit)} ({snapped}){slow if gate.warm_up else ''}"
         case ThrottlesGate():
             return f"more than {gate.limit_percent:g} % of requests are throttled (holds; attributed to no version)"
         case Http5xxGate():
@@ -152,9 +156,10 @@ def _range(least: timedelta, most: timedelta) -> str:
 
 
 def _incident(stage: StagePlan) -> str:
-    grace = duration_text(stage.shared_incident_grace)
+    grace = duration_text(stage.shared_grace)
     return {
-        "hold": f"holds and alerts, rolls back if it lasts longer than {grace}",
+        "grace": f"freezes and alerts, rolls back if it lasts longer than {grace}",
+        "hold": "freezes and alerts, holds, then as when inconclusive",
         "rollback": "rolls back immediately",
         "ignore": "keeps evaluating",
     }[stage.shared_incident]

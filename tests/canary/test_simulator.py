@@ -166,7 +166,7 @@ def test_a_replay_under_the_same_plan_says_the_same(recorded: tuple[Event, ...],
 def test_a_replay_under_a_patient_plan_may_say_otherwise(recorded: tuple[Event, ...]) -> None:
     patient = Plan.parse(
         PLAN + "[stages.staging.gates.errors]\nlimit_percent = 40\nrelative = false\n"
-        "[stages.staging.evidence]\nalpha_attributed = 0.000001\n"
+        "[stages.staging.evidence]\nalpha_rollback = 0.000001\n"
     ).stage("staging")
     assert replay(recorded, patient).unhealthy_at is None
 
@@ -193,7 +193,7 @@ def test_a_record_truncated_has_no_end(recorded: tuple[Event, ...], stage: Stage
 def test_a_comparison_is_reported_in_lines_data_and_a_page(stage: StagePlan) -> None:
     found = compare(stage, Scenario(0.3, 0.01, 10.0, from_minute=2), runs=4)
     text = "\n".join(comparison_lines(found))
-    assert "4 releases to staging at 10 requests a second: 30 % fail on the new version from minute 2" in text
+    assert "4 releases to staging at 10 requests per second: 30 % fail on the new version from minute 2" in text
     shown = comparison_data(found)
     assert shown["runs"] == 4
     assert shown["rolled_back_ratio"] == 1.0

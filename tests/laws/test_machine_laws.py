@@ -74,7 +74,7 @@ class Journey:
             verdict = Verdict.UNHEALTHY  # the judge recomputes from all rows, so what was unhealthy stays unhealthy
         before = {key: self.weight(key) for key in self.aliases}
         written = len(self.weights)
-        process = {Verdict.HEALTHY: Rule.SAFE, Verdict.UNHEALTHY: Rule.ATTRIBUTED}.get(verdict, Rule.WAITING)
+        process = {Verdict.HEALTHY: Rule.SAFE, Verdict.UNHEALTHY: Rule.REGRESSION}.get(verdict, Rule.WAITING)
         after, _, effects = conclude(seen, Judgement(verdict, verdict.value, process, self.now), self.now)
         self._write(effects, crash_after)
         if verdict is Verdict.UNHEALTHY and seen.phase in FORWARD | {Phase.PROMOTING, Phase.POST_BAKE} and seen.ours:

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.releases.optional import minute_bet_path
-from benchmarks.releases.paths import Paths, all_paths, attributed_path
 from canary.core.stats.bounds import interval
 from canary.core.stats.dispersion import estimate_dispersion, temper_absolute, temper_ratio
-from canary.core.stats.processes import Counts, absolute_path, ratio_path
+from canary.core.stats.processes import Counts, absolute_path, not_worse_ln_e, ratio_path, regression_path
 from canary.core.stats.safe import safe_ln_e
 from canary.core.stats.share import share_ln_e
 
@@ -36,21 +34,25 @@ limits = st.floats(0.001, 0.9)
 @settings(deadline=None)
 @given(minutes, limits, st.floats(1.0, 20.0), st.integers(1, 100))
 def test_no_counts_break_a_process(rows: list[Counts], limit: float, kappa: float, horizon: int) -> None:
-    paths: Paths = all_paths(rows, limit, kappa, 0.01, horizon)
-    for path in (*paths, minute_bet_path(rows, limit, horizon)):
+    for path in (
+        absolute_path(rows, limit, horizon),
+        ratio_path(rows, kappa, horizon),
+        regression_path(rows, limit, kappa, horizon),
+        regression_path(rows, limit, kappa, horizon, [math.log(5)] * len(rows)),
+    ):
         assert len(path) == len(rows)
         assert all(math.isfinite(value) for value in path)
+    assert math.isfinite(not_worse_ln_e(rows, kappa + 0.2))
 
 
 @settings(deadline=None)
-@given(minutes, limits)
-def test_attribution_never_gives_more_evidence_than_the_literal_rule(rows: list[Counts], limit: float) -> None:
-    """Up to 1e200, where a process that has long decided may drop later onsets."""
-    attributed = attributed_path(rows, limit, 1.5, H)
-    for blaming, literal in zip(attributed, absolute_path(rows, limit, H), strict=True):
-        if literal > 400:
-            break
-        assert blaming <= literal + 1e-6 + abs(literal) * 1e-9
+@given(st.lists(counts(2000), min_size=1, max_size=8), limits)
+def test_a_ceiling_only_ever_takes_evidence_away(rows: list[Counts], limit: float) -> None:
+    free = regression_path(rows, limit, 1.1, H)
+    ceilings = [math.log(5)] * 3 + [math.inf] * len(rows)
+    limited = regression_path(rows, limit, 1.1, H, ceilings)
+    assert all(mine <= other + 1e-6 for mine, other in zip(limited, free, strict=True))
+    assert all(value <= math.log(6) for value in limited[:3])
 
 
 @settings(deadline=None)
@@ -62,6 +64,7 @@ def test_one_more_bad_request_never_weakens_the_evidence(rows: list[Counts], lim
         return
     worse = [*rows[:index], row._replace(x_c=row.x_c + 1), *rows[index + 1 :]]
     assert absolute_path(worse, limit, H)[-1] >= absolute_path(rows, limit, H)[-1] - 1e-9
+    assert regression_path(worse, limit, 1.1, H)[-1] >= regression_path(rows, limit, 1.1, H)[-1] - 1e-6
     assert ratio_path(worse, 1.5, H)[-1] >= ratio_path(rows, 1.5, H)[-1] - 1e-9
 
 
@@ -113,14 +116,19 @@ def _binomial(random: Random, n: int, p: float) -> int:
     return sum(random.random() < p for _ in range(n))
 
 
-def _attributed_null(random: Random) -> float:
-    """In every minute either p_c <= 5 %, or the base fails as much."""
+def _regression_null(random: Random) -> float:
+    """Each block (60 requests at 5 %) has one null: the rate is at the limit, or the baseline fails nearly as much."""
     rows = []
-    for _ in range(6):
+    for _ in range(3):
         shared = random.random() < 0.5
-        p_c, p_b = (0.3, 0.2) if shared else (0.05, 0.001)
-        rows.append(Counts(20, _binomial(random, 20, p_c), 60, _binomial(random, 60, p_b)))
-    return attributed_path(rows, 0.05, 1.5, 6)[-1]
+        p_c, p_b = (0.33, 0.3) if shared else (0.05, 0.001)
+        rows += [Counts(20, _binomial(random, 20, p_c), 60, _binomial(random, 60, p_b)) for _ in range(3)]
+    return regression_path(rows, 0.05, 1.1, 9)[-1]
+
+
+def _not_worse_null(random: Random) -> float:
+    rows = [Counts(20, _binomial(random, 20, 0.25), 60, _binomial(random, 60, 0.1)) for _ in range(6)]
+    return not_worse_ln_e(rows, 2.5)
 
 
 def _absolute_null(random: Random) -> float:
@@ -141,7 +149,9 @@ def _share_null(random: Random) -> float:
     return share_ln_e(0.1, n_c, 200 - n_c)
 
 
-@pytest.mark.parametrize("scenario", [_attributed_null, _absolute_null, _ratio_null, _safe_null, _share_null])
+@pytest.mark.parametrize(
+    "scenario", [_regression_null, _not_worse_null, _absolute_null, _ratio_null, _safe_null, _share_null]
+)
 def test_under_its_null_a_process_is_1_on_average(scenario: Callable[[Random], float]) -> None:
     """E[E_t] <= 1, and by Ville's inequality a bound of 20 is met in at most 5 % of runs (Monte-Carlo, seeded)."""
     mean, crossed = _mean_and_crossings(scenario, 1500)

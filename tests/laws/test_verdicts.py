@@ -63,7 +63,7 @@ def test_a_verdict_is_always_given_and_always_the_same(
     assert found == judge(STAGE, seen, changes, now)
     assert found.sentence
     assert (found.reasons == ()) == (found.verdict is Verdict.HEALTHY)
-    assert all(math.isfinite(value) for value in found.ln_attributed_by_minute)
+    assert all(math.isfinite(value) for value in found.ln_evidence_by_minute)
     assert [said.key for said in found.evidence] == list(KEYS)
 
 

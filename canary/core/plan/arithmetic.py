@@ -44,17 +44,16 @@ class StepProblem:
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """What one gate asks of one function: clean requests, of which traffic, after which pause."""
+    """What one gate asks of one function: clean requests, of which traffic."""
 
     gate: str
     requests: int
     diluted: bool
-    pause_minutes: float
 
     def minutes(self, requests_per_minute: float, weight_percent: float) -> float:
         share = 1.0 if self.diluted else weight_percent / 100.0
         rate = requests_per_minute * share
-        return self.pause_minutes + (self.requests / rate if rate > 0.0 else math.inf)
+        return self.requests / rate if rate > 0.0 else math.inf
 
 
 def _needs(stage: StagePlan) -> Iterator[_Need]:
@@ -63,11 +62,11 @@ def _needs(stage: StagePlan) -> Iterator[_Need]:
         if not is_per_function(gate):
             continue  # its traffic is not the function's
         if isinstance(gate, LatencyGate):
-            pause = gate.warm_up.total_seconds() / 60.0
-            yield _Need(name, clean_requests_needed(gate.limit_ratio, alpha), not gate.by_version, pause)
+            alpha_of_gate = alpha / 2 if gate.warm_up else alpha  # half of the stake waits for warm requests
+            yield _Need(name, clean_requests_needed(gate.limit_ratio, alpha_of_gate), not gate.by_version)
         elif isinstance(gate, (ErrorsGate, EmfGate, Http5xxGate)):
             limit = float(gate.limit_percent) / 100.0
-            yield _Need(name, clean_requests_needed(limit, alpha), isinstance(gate, Http5xxGate), 0.0)
+            yield _Need(name, clean_requests_needed(limit, alpha), isinstance(gate, Http5xxGate))
 
 
 def _minutes(value: float) -> str:
@@ -99,9 +98,8 @@ def _judge_step(
     impossible = minutes > bake + hold
     rate = requests_per_minute * (1.0 if need.diluted else float(step.weight) / 100.0)
     if rate > 0.0:
-        pause = f" after {_minutes(need.pause_minutes)} minutes of warm-up" if need.pause_minutes else ""
         spent = _minutes(need.requests / rate)
-        time = f"at {rate:.3g} per minute that is {spent} minutes{pause}"
+        time = f"at {rate:.3g} per minute that is {spent} minutes"
         hint = _advice(need, requests_per_minute, step)
     else:
         time, hint = "there is no traffic", "send traffic through the alias, or test the version before it gets any"

@@ -25,7 +25,9 @@ class ErrorsGate(Model):
     kind: Literal["errors"] = "errors"
     limit_percent: LimitPercent = Decimal(5)
     relative: bool = True
-    """Also judge against the old version in the same minutes."""
+    """Also find regressions below the limit: above what the history and the baseline explain."""
+    warm_up: Duration = timedelta()
+    """For so long after every weight increase evidence is limited (errors of cold starts)."""
 
 
 class LatencyGate(Model):
@@ -38,8 +40,10 @@ class LatencyGate(Model):
     source: LatencySource = "lambda"
     target: str | None = None
     """API name, load balancer target group or nothing (lambda, url): what `source` is dimensioned by."""
-    warm_up: Duration = timedelta(minutes=3)
-    """Latency is not judged for so long after every weight increase (cold starts)."""
+    relative: bool = True
+    """Also find regressions below the limit: above what the history and the baseline explain."""
+    warm_up: Duration = timedelta(minutes=5)
+    """For so long after every weight increase evidence is limited (cold starts)."""
 
     @property
     def limit_ratio(self) -> float:

@@ -55,12 +55,16 @@ class Rules(Model):
 class Evidence(Model):
     """Numbers of the statistics (statistics.md §4.15)."""
 
-    alpha_attributed: float = Field(default=0.005, gt=0, lt=0.5)
-    alpha_relative: float = Field(default=0.005, gt=0, lt=0.5)
+    alpha_rollback: float = Field(default=0.01, gt=0, lt=0.5)
     alpha_safe: float = Field(default=0.05, gt=0, lt=0.5)
     alpha_share: float = Field(default=0.001, gt=0, lt=0.5)
-    worse_than_baseline: Decimal = Field(default=Decimal("1.5"), ge=1, lt=50)
-    floor_percent: Percent = Decimal(1)
+    worse_than_baseline: Decimal = Field(default=Decimal("1.1"), ge=1, lt=50)
+    limit_from_history: Decimal = Field(default=Decimal("1.5"), ge=0)
+    """The history's rate times this is the limit of a regression; 0: only the gate's own limit."""
+    floor_percent: Percent = Decimal("0.1")
+    """A limit from the history is never below this."""
+    not_worse_than: Decimal = Field(default=Decimal("2.5"), ge=Decimal("1.2"), lt=50)
+    """Shown to fail less than so many times as often as the baseline is healthy, too."""
     history: Annotated[Duration, Field(le=timedelta(hours=24))] = timedelta(minutes=180)
 
 

@@ -20,7 +20,7 @@ from canary.core.plan.values import Duration, FunctionRef, Model, format_duratio
 from canary.errors import PlanError
 
 Policy = Literal["hold", "promote", "rollback"]
-SharedIncidentPolicy = Literal["hold", "rollback", "ignore"]
+SharedIncidentPolicy = Literal["grace", "hold", "rollback", "ignore"]
 OnInterrupt = Literal["ask", "rollback", "leave"]
 
 
@@ -53,8 +53,8 @@ class StagePlan(Model):
     on_unhealthy: Literal["rollback", "pause"] = "rollback"
     """After the promotion an unhealthy version is rolled back with either."""
     unknown_after: Duration = timedelta(minutes=5)
-    shared_incident: SharedIncidentPolicy = "hold"
-    shared_incident_grace: Duration = timedelta(minutes=3)
+    shared_incident: SharedIncidentPolicy = "grace"
+    shared_grace: Duration = timedelta(minutes=3)
     on_interrupt: OnInterrupt = "ask"
     hotfix: bool = False
 

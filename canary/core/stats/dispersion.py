@@ -1,12 +1,23 @@
-"""How clustered errors are, measured on the base's history (statistics.md §4.7). Estimates; decides nothing."""
+"""How clustered failures are, measured on the baseline's history (statistics.md §4.7). Estimates; decides nothing.
+
+Pearson's statistic over its degrees of freedom estimates the overdispersion of counts (P. McCullagh and J. A. Nelder,
+"Generalized Linear Models", 2nd edition, 1989, §4.5). Dividing a log likelihood ratio by d keeps the bound of Ville's
+inequality for any dependence inside groups of at most d requests (Hölder's inequality).
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MINIMUM_MINUTES = 60
+OUTAGE_MINUTES = 10
+"""So many consecutive minutes, the worst ones, can't spoil the estimate."""
+CLUSTER_REQUESTS = 30.0
+"""Clusters of up to so many failures are taken to stay whole at a small weight (a container, a batch)."""
+_Z95 = 1.6449
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +25,12 @@ class Dispersion:
     """Overdispersion of one stream's history.
 
     Attributes:
-        rate: share of bad requests.
+        rate: share of bad requests, outside the worst minutes.
         phi: Pearson dispersion at the history's traffic; 1 is binomial.
         rho: correlation between two requests of one minute.
         mean_requests: requests per minute with traffic.
         minutes: minutes with traffic.
+        requests: all requests, outside the worst minutes.
     """
 
     rate: float
@@ -26,6 +38,7 @@ class Dispersion:
     rho: float
     mean_requests: float
     minutes: int
+    requests: int = 0
 
     @property
     def is_usable(self) -> bool:
@@ -33,36 +46,84 @@ class Dispersion:
         return self.minutes >= MINIMUM_MINUTES and self.mean_requests > 1.0
 
     def at(self, requests: float) -> float:
-        """phi(n): the dispersion to expect at n requests a minute; 1 when the history can't tell."""
-        return 1.0 + max(0.0, requests - 1.0) * self.rho if self.is_usable else 1.0
+        """The dispersion to expect at n requests a minute; 1 when the history can't tell.
+
+        1 + (n - 1) rho for what correlates whole minutes, but at least the history's own phi up to
+        `CLUSTER_REQUESTS`, since failures that arrive in batches don't thin with the weight.
+        """
+        if not self.is_usable:
+            return 1.0
+        return max(1.0 + max(0.0, requests - 1.0) * self.rho, min(self.phi, CLUSTER_REQUESTS))
+
+    @property
+    def upper_rate(self) -> float | None:
+        """The 95 % upper bound of the rate (E. B. Wilson, 1927), from requests divided by phi; None when unusable."""
+        if not self.is_usable:
+            return None
+        n, p, z = self.requests / self.phi, self.rate, _Z95
+        spread = z * math.sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n))
+        return (p + z * z / (2.0 * n) + spread) / (1.0 + z * z / n)
 
 
 NOTHING_KNOWN = Dispersion(rate=0.0, phi=1.0, rho=0.0, mean_requests=0.0, minutes=0)
 
 
+def _worst_window(terms: Sequence[float], length: int, apart_from: int | None = None) -> tuple[int, float]:
+    """Where the largest sum of so many consecutive terms begins, and that sum; windows may not overlap `apart_from`."""
+    sums = [0.0, *itertools.accumulate(terms)]
+    best, largest = 0, -1.0
+    for begin in range(len(terms) - length + 1):
+        if apart_from is not None and abs(begin - apart_from) < length:
+            continue
+        value = sums[begin + length] - sums[begin]
+        if value > largest:
+            best, largest = begin, value
+    return best, max(0.0, largest)
+
+
 def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
-    """Estimate from (requests, bad) per minute. A history without an error gives phi 1: clusters unseen are unknown."""
-    rows = [(requests, bad) for requests, bad in minutes if requests > 0]
+    """Estimate from (requests, bad) per minute, oldest first.
+
+    The worst ten consecutive minutes count no more than the second-worst ten: an outage in the history says nothing
+    about ordinary minutes, while clusters that come back are in both. Minutes without traffic, or with numbers that
+    can't be counts, are left out. A history without a failure gives phi 1: clusters that were never seen are unknown.
+    """
+    rows = [(requests, bad) for requests, bad in minutes if requests > 0 and 0 <= bad <= requests]
     if not rows:
         return NOTHING_KNOWN
     total = sum(requests for requests, _ in rows)
     mean = total / len(rows)
-    rate = min(max(sum(bad for _, bad in rows) / total, 1e-7), 1.0 - 1e-7)
-    if len(rows) == 1 or mean <= 1.0:
-        return Dispersion(rate, 1.0, 0.0, mean, len(rows))
-    variance = rate * (1.0 - rate)
-    pearson = math.fsum((bad - requests * rate) ** 2 / (requests * variance) for requests, bad in rows)
+    rate = sum(bad for _, bad in rows) / total
+    if len(rows) < MINIMUM_MINUTES or mean <= 1.0:
+        return Dispersion(_clipped(rate), 1.0, 0.0, mean, len(rows), total)
+    worst, _ = _worst_window(_pearson(rows, _clipped(rate)), OUTAGE_MINUTES)
+    kept = [*rows[:worst], *rows[worst + OUTAGE_MINUTES :]]
+    requests = sum(n for n, _ in kept)
+    rate = _clipped(sum(bad for _, bad in kept) / requests)
+    terms = _pearson(rows, rate)
+    outage = math.fsum(terms[worst : worst + OUTAGE_MINUTES])
+    _, second = _worst_window(terms, OUTAGE_MINUTES, apart_from=worst)
+    pearson = math.fsum(terms) - outage + min(outage, second)
     phi = max(1.0, pearson / (len(rows) - 1))
-    return Dispersion(rate, phi, min(1.0, (phi - 1.0) / (mean - 1.0)), mean, len(rows))
+    return Dispersion(rate, phi, min(1.0, (phi - 1.0) / (mean - 1.0)), mean, len(rows), requests)
+
+
+def _clipped(rate: float) -> float:
+    return min(max(rate, 1e-7), 1.0 - 1e-7)
+
+
+def _pearson(rows: Sequence[tuple[int, int]], rate: float) -> list[float]:
+    variance = rate * (1.0 - rate)
+    return [(bad - requests * rate) ** 2 / (requests * variance) for requests, bad in rows]
 
 
 def temper_absolute(dispersion: Dispersion, canary_requests: float, source: float) -> float:
-    """d_A at the expected canary requests per minute; `source` is d_source (1 synchronous, 3 retried)."""
+    """d_A at so many candidate requests a minute; `source` is d_source (1 synchronous, 3 retried)."""
     return max(1.0, dispersion.at(canary_requests), source)
 
 
 def temper_ratio(dispersion: Dispersion, canary_requests: float, baseline_requests: float, source: float) -> float:
-    """d_R at the expected requests per minute of both versions.
+    """d_R at so many requests of both versions a minute.
 
     The floor `source` also holds with a usable history: retries inflate both versions' counts (cautious).
     """

@@ -1,4 +1,9 @@
-"""The alternatives a process bets on, and their weights (statistics.md §4.2). Constants of a run."""
+"""The alternatives that a process bets on, and their weights (statistics.md §4.2). Constants of a run.
+
+A process is a mixture over alternatives: betting on a grid of them loses at most a constant factor against betting on
+the best one (T. M. Cover, "Universal portfolios", Mathematical Finance, 1991; H. Robbins, "Statistical methods
+related to the law of the iterated logarithm", Annals of Mathematical Statistics, 1970).
+"""
 
 from __future__ import annotations
 
@@ -75,6 +80,67 @@ FALLING = _falling()
 """Weights of the absolute, floor and attribution-aware processes."""
 EQUAL = (1.0 / ALTERNATIVES,) * ALTERNATIVES
 """Weights of the ratio and safe processes."""
+
+
+PAIRS = 12
+"""Alternatives of the regression process; 24 find nothing sooner (statistics.md §4.5)."""
+_PAIR_TOP = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class PairGrid:
+    """Alternatives of the regression process: a failure probability with the ratio to the baseline it stands for.
+
+    Attributes:
+        bad: ln(p/limit), the log factor of a bad request against the limit.
+        good: ln((1-p)/(1-limit)), that of a good one.
+        ratio: r, at least kappa exp(0.15): p/limit, so that a baseline at the limit explains p.
+        ln_ratio: ln(r/kappa).
+        weights: falling, sum 1.
+    """
+
+    bad: tuple[float, ...]
+    good: tuple[float, ...]
+    ratio: tuple[float, ...]
+    ln_ratio: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+@lru_cache(maxsize=512)
+def pairs(limit: float, kappa: float) -> PairGrid:
+    """The alternatives above `limit` and `kappa`.
+
+    Raises:
+        ValueError: nothing lies above one of them.
+    """
+    above(limit)
+    ratios(kappa)
+    top = logit(_PAIR_TOP) if logit(limit) + 1.5 < logit(_PAIR_TOP) else logit(_TOP)
+    first = logit(limit) + _GAP
+    alternatives = [expit(first + (top - first) * i / (PAIRS - 1)) for i in range(PAIRS)]
+    ratio = tuple(min(_RATIO_TOP, max(kappa * math.exp(_GAP), p / limit)) for p in alternatives)
+    raw = [math.exp(-2.0 * i / PAIRS) for i in range(PAIRS)]
+    total = math.fsum(raw)
+    return PairGrid(
+        bad=tuple(math.log(p / limit) for p in alternatives),
+        good=tuple(math.log1p(-p) - math.log1p(-limit) for p in alternatives),
+        ratio=ratio,
+        ln_ratio=tuple(math.log(r / kappa) for r in ratio),
+        weights=tuple(value / total for value in raw),
+    )
+
+
+@lru_cache(maxsize=16)
+def below_ratio(kappa: float) -> tuple[float, ...]:
+    """Ratios from 0.5 to just below `kappa`, as seen from the baseline: 1/kappa exp(0.15) up to 2, even in logarithm.
+
+    Raises:
+        ValueError: `kappa` is below 1.2, next to which equal versions can't be told apart.
+    """
+    if kappa < 1.2:
+        raise ValueError(f"not_worse_than must be at least 1.2, not {kappa:g}")
+    first, last = -math.log(kappa) + _GAP, math.log(2.0)
+    return tuple(math.exp(first + (last - first) * i / (PAIRS - 1)) for i in range(PAIRS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,15 @@
-"""From log factors per minute and alternative to one process (statistics.md §4.6, §4.9). Arithmetic only."""
+"""From log factors per minute and alternative to one e-process (statistics.md §4.6, §4.9). Arithmetic only.
+
+An e-process is a nonnegative process that starts at 1 and is expected never to grow while its null hypothesis is
+true; it ever reaches 1/alpha with probability at most alpha (J. Ville, "Étude critique de la notion de collectif",
+1939; A. Ramdas, P. Grünwald, V. Vovk and G. Shafer, "Game-theoretic statistics and safe anytime-valid inference",
+Statistical Science, 2023). A weighted mean of e-processes is one again: that is how onsets, alternatives and gates are
+combined here.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from operator import mul
@@ -9,7 +17,8 @@ from operator import mul
 Factors = Sequence[float] | None
 """Log factors of one minute, one per alternative; None is a minute without evidence (all 0)."""
 
-_FIRST = 0.5
+_FIRST = 0.6
+_WITHIN = 0.9
 _LARGE = 1e200
 _SMALL = 1e-200
 _LOWEST_LN = -745.0
@@ -22,15 +31,26 @@ def ln(value: float) -> float:
 
 
 def onset_weight(minute: int, horizon: int) -> float:
-    """w_t: the share of the mixture that bets on trouble beginning in this minute (1 is the first)."""
-    if minute == 1:
-        return 1.0 if horizon == 1 else _FIRST
-    return (1.0 - _FIRST) / (horizon - 1) if minute <= horizon else 0.0
+    """w_t: the share of the mixture that bets on a regression beginning in this minute (1 is the first).
+
+    0.9 of the stake lies within the horizon, 0.6 of it on the first minute; the rest is spread over later blocks of
+    `horizon` minutes as 1/((k-1) k), which sums to 1: a bet on a late onset never runs out (statistics.md §4.6).
+    """
+    if minute <= horizon:
+        if minute == 1:
+            return _WITHIN * (1.0 if horizon == 1 else _FIRST)
+        return _WITHIN * (1.0 - _FIRST) / (horizon - 1)
+    block = (minute - 1) // horizon + 1
+    return (1.0 - _WITHIN) / ((block - 1) * block * horizon)
 
 
 def unspent_weight(minute: int, horizon: int) -> float:
     """u_t: the share that still waits for a later onset."""
-    return (1.0 - _FIRST) * (horizon - minute) / (horizon - 1) if minute < horizon else 0.0
+    if minute <= horizon:
+        within = _WITHIN * (1.0 - _FIRST) * (horizon - minute) / (horizon - 1) if horizon > 1 else 0.0
+        return within + (1.0 - _WITHIN)
+    whole, part = divmod(minute, horizon)
+    return (1.0 - _WITHIN) * (1.0 / whole - part / (whole * (whole + 1) * horizon))
 
 
 def _exponentials(logs: Sequence[float], scale: float) -> tuple[list[float], float]:
@@ -41,7 +61,12 @@ def _exponentials(logs: Sequence[float], scale: float) -> tuple[list[float], flo
     return [math.exp(value - top) for value in logs], scale + top
 
 
-def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: int) -> tuple[float, ...]:
+def restart_path(
+    minutes: Iterable[Factors],
+    weights: Sequence[float],
+    horizon: int,
+    ceilings: Iterable[float] = itertools.repeat(math.inf),
+) -> tuple[float, ...]:
     """Ln E_t after every minute of the restart mixture.
 
     A_i(t) = (A_i(t-1) + w_t) exp(l_i(t)) is kept as a_i exp(scale) with scale >= 0. Small numbers may vanish: next to
@@ -51,12 +76,13 @@ def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: 
     Args:
         minutes: log factors per minute, oldest first.
         weights: the alternatives' weights, sum 1.
-        horizon: planned minutes H, fixed for the run; later onsets get no weight.
+        horizon: planned minutes H, fixed for the run.
+        ceilings: ln of what E may be at most after each minute; what is above is given up, which keeps an e-process.
     """
     state = [0.0] * len(weights)
     scale = 0.0
     path: list[float] = []
-    for minute, logs in enumerate(minutes, start=1):
+    for minute, (logs, ceiling) in enumerate(zip(minutes, ceilings, strict=False), start=1):
         onset = onset_weight(minute, horizon) * math.exp(-scale)
         if logs is None:
             state = [value + onset for value in state]
@@ -67,11 +93,15 @@ def restart_path(minutes: Iterable[Factors], weights: Sequence[float], horizon: 
         if total == 0.0:
             scale = 0.0  # all that was above is lost, which makes E smaller
         elif total > _LARGE or (scale > 0.0 and total < _SMALL):
-            # exp(700) is the largest that fits: a longer way back takes more than one minute.
+            # exp(700) is the largest that fits: a larger shift takes more than one minute.
             shift = max(math.log(total), -scale, -700.0)
             state = [value * math.exp(-shift) for value in state]
             total *= math.exp(-shift)
             scale += shift
+        excess = scale + ln(total) - ceiling
+        if excess > 0.0:
+            state = [value * math.exp(-excess) for value in state]
+            total *= math.exp(-excess)
         path.append(scale + ln(total + unspent_weight(minute, horizon) * math.exp(-scale)))
     return tuple(path)
 

@@ -1,7 +1,8 @@
-"""Hard guards: what takes a canary back without any statistics (statistics.md §3.9). Looks, never waits."""
+"""Hard guards: what rolls a canary back at once (statistics.md §3.9). Looks, never waits."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from itertools import groupby
 
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, StreamKey
 from canary.core.plan import AlarmsGate, HealthGate, StagePlan
+from canary.core.stats.processes import Counts, ratio_path
 from canary.core.verdict.model import Rule
 from canary.core.verdict.scoring import Score, counts_failures
 from canary.core.verdict.timeline import Timeline
@@ -16,6 +18,8 @@ from canary.core.verdict.timeline import Timeline
 CRASH_REQUESTS = 20
 CRASH_RATIO = 0.5
 CRASH_MINUTES = 2
+CRASH_KAPPA = 1.1
+CRASH_EVIDENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +56,41 @@ def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None
 
 
 def is_new(alarm: AlarmReading, start: datetime | None) -> bool:
-    """Whether the alarm turned red after the start; one that was red before may have been green in between."""
+    """Whether the alarm went into ALARM after the start; one that was before may have been OK in between."""
     if alarm.since is None or start is None:
         return not alarm.red_at_start
     return alarm.since >= start
 
 
-def red_alarm(observations: Observations, start: datetime | None) -> Finding | None:
+def failed_alarm(observations: Observations, start: datetime | None) -> Finding | None:
     """An alarm of the plan went into ALARM after the start; the state at the start does not count (SAM#716)."""
     for alarm in observations.alarms:
         if alarm.state is AlarmState.ALARM and is_new(alarm, start):
             detail = f": {alarm.detail}" if alarm.detail else ""
             key = StreamKey("", alarm.gate)
-            return Finding(Rule.ALARM, f'alarm "{alarm.name}" is red{detail}', alarm.since, (key,))
+            return Finding(Rule.ALARM, f'alarm "{alarm.name}" is in ALARM{detail}', alarm.since, (key,))
     return None
 
 
+def _baseline_is_better(minutes: Sequence[Counts]) -> bool:
+    """Whether the baseline doesn't fail as much in the same minutes: evidence of 20:1, or nothing to compare with."""
+    n_c, x_c, n_b, x_b = (sum(minute[column] for minute in minutes) for column in range(4))
+    if not n_b:
+        return True
+    return ratio_path([Counts(n_c, x_c, n_b, x_b)], CRASH_KAPPA, 1)[-1] >= math.log(CRASH_EVIDENCE)
+
+
 def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
-    """Half of many requests failed in two minutes running, even if the old version fails too."""
+    """Half of many requests failed in two consecutive minutes, and the baseline is better in the same minutes."""
     for score in scores:
         if not counts_failures(score.gate):
             continue
         row = 0
-        for minute, counts in zip(line.minutes, score.counts, strict=True):
+        for index, (minute, counts) in enumerate(zip(line.minutes, score.counts, strict=True)):
             broken = counts.n_c >= CRASH_REQUESTS and counts.x_c >= CRASH_RATIO * counts.n_c
             row = row + 1 if broken else 0
-            if row == CRASH_MINUTES:
-                what = f"at least half of them in each of {CRASH_MINUTES} minutes running"
+            if row >= CRASH_MINUTES and _baseline_is_better(score.counts[index + 1 - CRASH_MINUTES : index + 1]):
+                what = f"at least half of them in each of {CRASH_MINUTES} consecutive minutes"
                 sentence = f"{what}, the second at {minute:%H:%M} UTC"
                 return Finding(Rule.CRASH, sentence, minute, (score.key,))
     return None
@@ -102,21 +114,22 @@ def blind(
     return None
 
 
-def hard_guard(
+def hard_guards(
     stage: StagePlan,
     observations: Observations,
     scores: Sequence[Score],
     line: Timeline,
     start: datetime | None,
     now: datetime,
-) -> Finding | None:
-    """The first hard guard that strikes."""
-    return (
-        failed_probe(stage, observations)
-        or red_alarm(observations, start)
-        or crash(scores, line)
-        or blind(stage, observations, scores, start, now)
+) -> tuple[Finding, ...]:
+    """The hard guards that strike."""
+    found = (
+        failed_probe(stage, observations),
+        failed_alarm(observations, start),
+        crash(scores, line),
+        blind(stage, observations, scores, start, now),
     )
+    return tuple(finding for finding in found if finding is not None)
 
 
 def unclear(stage: StagePlan, observations: Observations, start: datetime | None) -> tuple[Finding, ...]:
@@ -132,10 +145,12 @@ def unclear(stage: StagePlan, observations: Observations, start: datetime | None
                 detail = f": {alarm.detail}" if alarm is not None and alarm.detail else ""
                 found.append(Finding(Rule.ALARM, f'alarm "{alarm_name}" could not be read{detail}'))
             elif alarm.state is AlarmState.ALARM and not is_new(alarm, start) and gate.already_red == "refuse":
-                found.append(Finding(Rule.ALARM, f'alarm "{alarm_name}" was red before the start'))
+                found.append(Finding(Rule.ALARM, f'alarm "{alarm_name}" was in ALARM before the start'))
     for probes in _probes_by_key(observations).values():
         if probes[-1].ok is None:
-            found.append(Finding(Rule.PROBE, f"nobody knows which version the health check met, {_of(probes[-1])}"))
+            found.append(
+                Finding(Rule.PROBE, f"it is unknown which version answered the health check, {_of(probes[-1])}")
+            )
         elif probes[-1].ok is False:
             found.append(Finding(Rule.PROBE, f"the latest health check failed, {_of(probes[-1])}"))
     return tuple(found)

@@ -57,10 +57,15 @@ def _any_above(hot: Sequence[Score], minute: int) -> bool | None:
 def _fresh_paths(scores: Sequence[Score], begin: int, horizon: int) -> list[Path]:
     if begin == 0:
         return [score.processes.literal or () for score in scores]
-    return [restart_path(score.processes.absolute[begin:], FALLING, horizon) for score in scores]
+    return [
+        restart_path(score.processes.absolute[begin:], FALLING, horizon)
+        if score.processes.absolute
+        else (score.processes.literal or ())[: len(score.counts) - begin]
+        for score in scores
+    ]
 
 
-def find_incident(scores: Sequence[Score], ln_bound: float, grace_minutes: int, horizon: int) -> Incident:
+def find_incident(scores: Sequence[Score], ln_bound: float, grace_minutes: int | None, horizon: int) -> Incident:
     """Walk through the minutes for the incident that is under way.
 
     One begins where the mean of the literal processes reaches the bound, and is over in the first minute whose window
@@ -69,7 +74,8 @@ def find_incident(scores: Sequence[Score], ln_bound: float, grace_minutes: int, 
     Args:
         scores: streams with a literal process.
         ln_bound: ln of the bound.
-        grace_minutes: minutes after the beginning from which a limit still broken counts as persisting; 0 for at once.
+        grace_minutes: minutes after the beginning from which a limit still broken counts as persisting; 0 for at once,
+            None for never.
         horizon: H.
     """
     count = len(scores[0].counts) if scores else 0
@@ -84,12 +90,12 @@ def find_incident(scores: Sequence[Score], ln_bound: float, grace_minutes: int, 
         # At least one stream reaches the mean, and with it the bound.
         hot = tuple(score for score, value in zip(scores, values, strict=True) if value >= min(ln_bound, max(values)))
         above: bool | None = True
-        persisted: int | None = None if grace_minutes else began
+        persisted: int | None = began if grace_minutes == 0 else None
         for minute in range(began + 1, count):
             above = _any_above(hot, minute)
             if above is False:
                 break
-            if above and persisted is None and minute - began >= grace_minutes:
+            if above and persisted is None and grace_minutes is not None and minute - began >= grace_minutes:
                 persisted = minute
         if above is not False:
             return Incident(began, above, persisted, begin, hot)

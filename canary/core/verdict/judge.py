@@ -12,17 +12,15 @@ from canary.core.plan import MetricGate, QueueGate, StagePlan, ThrottlesGate
 from canary.core.stats.mixture import first_crossing, mean_path
 from canary.core.verdict import holds
 from canary.core.verdict.evidence import Examiner, asks_for_proof
-from canary.core.verdict.guards import Finding, hard_guard, unclear
-from canary.core.verdict.incident import Incident, find_incident
+from canary.core.verdict.guards import Finding, hard_guards, unclear
+from canary.core.verdict.incident import WINDOW, Incident, find_incident
 from canary.core.verdict.model import Judgement, Rule, SharedIncident, StreamEvidence, Verdict
-from canary.core.verdict.scoring import Path, Score, is_by_version, score_all
-from canary.core.verdict.sentences import limit, odds
+from canary.core.verdict.scoring import Score, is_by_version, score_all
+from canary.core.verdict.sentences import evidence_text, limit
 from canary.core.verdict.timeline import timeline
 
-_AGAINST = {
-    Rule.ATTRIBUTED: "evidence {odds} against",
-    Rule.RELATIVE: "evidence {odds} that it is worse than {base}",
-}
+_FROM_METRICS = frozenset({Rule.CRASH, Rule.REGRESSION, Rule.LITERAL})
+"""Rules that see a minute only once it has settled."""
 
 
 def judge(stage: StagePlan, observations: Observations, weights: Sequence[WeightChange], now: datetime) -> Judgement:
@@ -58,9 +56,9 @@ class _Case:
         self._start = weights[0].at if weights else None
         self._line = timeline(weights, min(now - stage.settle, observations.settled_until or now))
         self._scores = score_all(stage, observations, weights, self._line)
-        self._blaming = [score for score in self._scores if score.processes.attributed is not None]
-        self._attributed = mean_path([score.processes.attributed or () for score in self._blaming])
-        self._bound = -math.log(stage.evidence.alpha_attributed)
+        self._blaming = [score for score in self._scores if score.processes.rollback is not None]
+        self._evidence = mean_path([score.processes.rollback or () for score in self._blaming])
+        self._bound = -math.log(stage.evidence.alpha_rollback)
         self._incident = self._find_incident()
         self._examiner = Examiner(stage, self._line, observations.versions, self._incident.recovered)
 
@@ -93,59 +91,51 @@ class _Case:
             failed_requests=harm.failed,
             excess_failures=harm.excess,
             shared_incident=ruling.incident,
-            ln_attributed_by_minute=self._attributed,
+            ln_evidence_by_minute=self._evidence,
+            ln_bound=self._bound,
             minutes_to_decision=_minutes_to_decision(evidence, self._scores),
         )
 
-    # 1 and 2: what takes the canary back
+    # 1 to 3: what rolls the canary back
 
     def _unhealthy(self) -> _Ruling | None:
-        finding = self._guard() or self._earlier_rule() or self._incident_finding()
-        return _Ruling(Verdict.UNHEALTHY, finding) if finding else None
+        """The finding that could be known first: a late tick tells the same story as one in time."""
+        found = [*self._guards(), *self._regression(), *self._incident_finding()]
+        first = min(found, key=self._known_at, default=None)
+        return _Ruling(Verdict.UNHEALTHY, first) if first else None
 
-    def _earlier_rule(self) -> Finding | None:
-        """Of the two rules the one that fired first: a late tick tells the same story as one in time."""
-        fired = [found for found in (self._attributed_finding(), self._relative_finding()) if found is not None]
-        return min(fired, key=lambda found: found.first_seen or self._now, default=None)
+    def _known_at(self, finding: Finding) -> datetime:
+        at = finding.first_seen or self._now
+        return at + MINUTE + self._stage.settle if finding.rule in _FROM_METRICS else at
 
-    def _guard(self) -> Finding | None:
-        guard = hard_guard(self._stage, self._observations, self._scores, self._line, self._start, self._now)
-        if guard is None or guard.rule is not Rule.CRASH:
-            return guard
-        crashed = next(score for score in self._scores if score.key in guard.blamed)
-        return replace(guard, sentence=f"{self._examiner.sentence(crashed, bounds=True)}; {guard.sentence}")
+    def _guards(self) -> Sequence[Finding]:
+        return [
+            replace(finding, sentence=f"{self._numbers(finding)}; {finding.sentence}")
+            if finding.rule is Rule.CRASH
+            else finding
+            for finding in hard_guards(
+                self._stage, self._observations, self._scores, self._line, self._start, self._now
+            )
+        ]
 
-    def _attributed_finding(self) -> Finding | None:
-        minute = first_crossing(self._attributed, self._bound)
+    def _numbers(self, finding: Finding) -> str:
+        """The numbers of the worst stream at the moment of a finding, with their window."""
+        score = next(score for score in self._scores if score.key in finding.blamed[:1])
+        until = self._line.minutes.index(finding.first_seen) + 1 if finding.first_seen else None
+        return self._examiner.sentence(score, until=until, bounds=True)
+
+    def _regression(self) -> Sequence[Finding]:
+        minute = first_crossing(self._evidence, self._bound)
         if minute is None:
-            return None
-        paths = [(score, score.processes.attributed or ()) for score in self._blaming]
-        return self._verdict_of(Rule.ATTRIBUTED, minute, paths, self._attributed, self._bound)
-
-    def _relative_finding(self) -> Finding | None:
-        """One stream: ratio and floor latched separately; several: mean of the smaller of both (§4.4, §4.9)."""
-        bound = -math.log(self._stage.evidence.alpha_relative)
-        paths = [(score, path) for score in self._scores if (path := score.processes.relative) is not None]
-        mean = mean_path([path for _, path in paths])
-        alone = paths[0][0].processes if len(paths) == 1 else None
-        minute = alone.relative_crossing(bound) if alone else first_crossing(mean, bound)
-        return None if minute is None else self._verdict_of(Rule.RELATIVE, minute, paths, mean, bound)
-
-    def _verdict_of(
-        self, rule: Rule, minute: int, paths: Sequence[tuple[Score, Path]], mean: Path, bound: float
-    ) -> Finding:
-        ranked = sorted(paths, key=lambda pair: -pair[1][minute])
-        blamed = [score for score, path in ranked if path[minute] >= bound] or [ranked[0][0]]
-        worst = blamed[0]
-        strength = max(mean[minute], bound)
-        against = _AGAINST[rule].format(odds=odds(strength), base=self._examiner.names(worst)[1])
-        numbers = self._examiner.sentence(worst, bounds=True)
-        return Finding(
-            rule,
-            f"{numbers}; {against}, seen in minute {minute + 1}",
-            self._line.minutes[minute],
-            tuple(score.key for score in blamed),
-        )
+            return ()
+        at_minute = [((score.processes.rollback or ())[minute], score) for score in self._blaming]
+        ranked = [score for _, score in sorted(at_minute, key=lambda pair: -pair[0])]
+        blamed = [score for value, score in at_minute if value >= self._bound]
+        worst = ranked[0]
+        numbers = self._examiner.sentence(worst, until=minute + 1, bounds=True)
+        against = evidence_text(self._evidence[minute], self._bound, len(self._blaming))
+        keys = tuple(score.key for score in ranked if score in blamed) or (worst.key,)
+        return (Finding(Rule.REGRESSION, f"{numbers}; {against}", self._line.minutes[minute], keys),)
 
     # 3: a shared incident
 
@@ -157,22 +147,29 @@ class _Case:
         ]
         if self._stage.shared_incident == "ignore":
             return Incident()
-        at_once = self._stage.shared_incident == "rollback"
-        grace = 0 if at_once else max(1, self._stage.shared_incident_grace // MINUTE)
+        patience = max(1, self._stage.shared_grace // MINUTE)
+        grace = {"grace": patience, "rollback": 0, "hold": None}[self._stage.shared_incident]
         return find_incident(literal, self._bound, grace, self._stage.horizon_minutes)
 
-    def _incident_sentence(self) -> str:
+    def _incident_sentence(self, until: int | None = None) -> str:
         worst = self._incident.hot[0]
-        who = "both versions break it" if is_by_version(worst.gate) else "the versions can't be told apart"
-        return f"{self._examiner.sentence(worst)}; the limit is {limit(worst.limit)} %, {who}"
+        recent = [minute for minute in worst.counts[:until] if minute.n_c or minute.n_b][-WINDOW:]
+        if not is_by_version(worst.gate):
+            who = "this gate can't tell the versions apart"
+        elif recent and not recent[-1].n_b:
+            who = "the baseline has no traffic to compare with"
+        elif sum(m.x_b for m in recent) > worst.limit * sum(m.n_b for m in recent):
+            who = "both versions exceed it"
+        else:
+            who = "there is too little evidence that only the new version does"
+        return f"{self._examiner.sentence(worst, until=until)}; the limit is {limit(worst.limit)} %, {who}"
 
-    def _incident_finding(self) -> Finding | None:
+    def _incident_finding(self) -> Sequence[Finding]:
         minute = self._incident.persisted
         if minute is None:
-            return None
+            return ()
         keys = tuple(score.key for score in self._incident.hot)
-        sentence = f"{self._incident_sentence()}, seen in minute {minute + 1}"
-        return Finding(Rule.LITERAL, sentence, self._line.minutes[minute], keys)
+        return (Finding(Rule.LITERAL, self._incident_sentence(minute + 1), self._line.minutes[minute], keys),)
 
     def _frozen(self) -> _Ruling | None:
         incident = self._incident
@@ -180,8 +177,8 @@ class _Case:
             return None
         since = self._line.minutes[incident.began]
         shared = SharedIncident(since, len(self._line.minutes) - 1 - incident.began, incident.above)
-        still = "still above" if incident.above else "not clear whether it lasts"
-        sentence = f"frozen since {since:%H:%M} UTC by a shared incident, {still}: {self._incident_sentence()}"
+        still = "still above the limit" if incident.above else "unclear whether it continues"
+        sentence = f"shared incident since {since:%H:%M} UTC, {still}: {self._incident_sentence()}"
         keys = tuple(score.key for score in incident.hot)
         return _Ruling(Verdict.INCONCLUSIVE, Finding(Rule.LITERAL, sentence, since, keys), shared)
 
@@ -189,7 +186,7 @@ class _Case:
 
     def _missing(self) -> tuple[Finding, ...]:
         if not any(score.schedule.step_from < len(self._line.minutes) for score in self._scores):
-            return (Finding(Rule.NO_DATA, "no whole minute of the present weight is settled yet"),)
+            return (Finding(Rule.NO_DATA, "no complete minute at the present weight has settled yet"),)
         found: list[Finding] = []
         for score in self._scores:
             if not score.is_shifted:
@@ -197,9 +194,9 @@ class _Case:
             if score.state is not DataState.COMPLETE:
                 found.append(Finding(Rule.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
             elif not score.seen and not isinstance(score.gate, ThrottlesGate):
-                what = "has no value" if isinstance(score.gate, (MetricGate, QueueGate)) else "counted no request"
+                what = "has no value" if isinstance(score.gate, (MetricGate, QueueGate)) else "has counted no request"
                 name = self._examiner.names(score)[0]
-                sentence = f"{score.key} {what} for {name} under the present weight"
+                sentence = f"{score.key} {what} for {name} at the present weight"
                 found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
         return tuple(found)
 
@@ -221,7 +218,7 @@ class _Case:
             more = ""
             if said.requests_needed is not None and said.minutes_needed is not None:
                 wait = math.ceil(said.minutes_needed)
-                more = f"; about {said.requests_needed:,} more requests ({wait} min) would show it safe"
+                more = f"; about {said.requests_needed:,} more requests ({wait} min) would show it healthy"
             elif asks_for_proof(score):
                 more = f"; at this rate it can't be shown to stay below {limit(score.limit)} %"
             slowness = math.inf if said.minutes_needed is None else said.minutes_needed
@@ -233,8 +230,7 @@ class _Case:
         pairs = zip(evidence, self._scores, strict=True)
         proven = [(said.ln_safe, index, score) for index, (said, score) in enumerate(pairs) if said.ln_safe is not None]
         narrowest = min(proven)[2]
-        numbers = self._examiner.recent(narrowest, bounds=True)
-        return Finding(Rule.SAFE, f"{numbers}; shown to stay below {limit(narrowest.limit)} %")
+        return Finding(Rule.SAFE, self._examiner.proof_sentence(narrowest))
 
 
 def _minutes_to_decision(evidence: Sequence[StreamEvidence], scores: Sequence[Score]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,8 +27,7 @@ class Rule(StrEnum):
     ALARM = "alarm"
     CRASH = "half of all requests failed"
     BLIND = "metrics unknown and probe failed"
-    ATTRIBUTED = "attributed"
-    RELATIVE = "worse than baseline"
+    REGRESSION = "regression"
     LITERAL = "literal limit"
     SHARE = "sample ratio"
     CONSERVATION = "conservation"
@@ -45,7 +45,8 @@ class StreamEvidence:
     Attributes:
         limit_ratio: p0; for a `ratio` gate the ratio of rates kappa; for a gauge the share of minutes.
         candidate_requests: since the start; a gauge counts minutes.
-        attributed_by_minute: ln E of the rollback process after each scored minute, for plots.
+        regression_limit_ratio: the rate above which failures that the baseline doesn't explain count as a regression.
+        evidence_by_minute: ln E of the process that rolls back after each scored minute, for plots.
         is_safe: whether the stream doesn't stand in the way of going on.
         requests_needed: how many more requests would show it safe, failing as they do now; None when they never would,
             or when the gate asks for no proof.
@@ -63,12 +64,12 @@ class StreamEvidence:
     baseline_requests: int
     baseline_bad: int
     is_safe: bool
-    ln_attributed: float | None
+    ln_evidence: float | None
     ln_literal: float | None
-    ln_relative: float | None
     ln_safe: float | None
-    attributed_by_minute: tuple[float, ...]
+    evidence_by_minute: tuple[float, ...]
     sentence: str
+    regression_limit_ratio: float | None = None
     requests_needed: int | None = None
     minutes_needed: float | None = None
     dispersion: float = 1.0
@@ -103,14 +104,15 @@ class Judgement:
         sentence: one line for people, with the numbers.
         deciding: the rule that decided.
         blamed: the streams that decided, worst first.
-        reasons: every reason not to go on, one sentence each; empty when healthy.
+        reasons: every reason not to advance, one sentence each; empty when healthy.
         warnings: what people should know although it decides nothing.
         first_seen: first minute at which the deciding rule fired.
         minutes_scored: settled minutes since the first weight.
         failed_requests: failed requests of the new version so far.
-        excess_failures: those beyond what the old version's rate would have given.
+        excess_failures: those beyond what the baseline's rate would have given.
         shared_incident: set while the canary is frozen by one.
-        ln_attributed_by_minute: ln of the mean of rollback evidence over all streams, per scored minute.
+        ln_evidence_by_minute: ln of the mean of the evidence over all streams, per scored minute.
+        ln_bound: ln of the evidence that rolls back.
         minutes_to_decision: until every stream can be shown safe; None when that can't be told.
     """
 
@@ -127,5 +129,6 @@ class Judgement:
     failed_requests: int = 0
     excess_failures: float = 0.0
     shared_incident: SharedIncident | None = None
-    ln_attributed_by_minute: tuple[float, ...] = ()
+    ln_evidence_by_minute: tuple[float, ...] = ()
+    ln_bound: float = math.log(100.0)
     minutes_to_decision: float | None = None

@@ -5,6 +5,7 @@ Values and arithmetic. It compares with no bound and gives no verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,16 +39,14 @@ from canary.core.stats.dispersion import (
     temper_absolute,
     temper_ratio,
 )
-from canary.core.stats.grids import EQUAL, FALLING
-from canary.core.stats.mixture import Factors, restart_path
+from canary.core.stats.grids import FALLING
+from canary.core.stats.mixture import Factors, ln, restart_path, unspent_weight
 from canary.core.stats.processes import (
     Counts,
     absolute_factors,
     absolute_path,
-    attributed_factors,
-    ratio_factors,
     ratio_path,
-    relative_crossing,
+    regression_path,
     swap,
 )
 from canary.core.verdict.timeline import Schedule, Timeline, schedule
@@ -63,30 +62,14 @@ class Processes:
     """Ln E after each scored minute; None where a process does not apply to the stream.
 
     Attributes:
+        rollback: the process that rolls back: regression (§4.5), ratio (§4.4) or minutes of a gauge.
         literal: absolute process (§4.3), which blames nobody.
-        attributed: attribution-aware process (§4.5), absolute where the base is silent.
-        ratio: worse than the base (§4.4).
-        floor: above the floor rate; the relative rule needs both.
-        absolute: log factors of `literal`, to start it again after an incident.
+        absolute: log factors of `literal`, to start it again after an incident; empty while no minute broke the limit.
     """
 
+    rollback: Path | None = None
     literal: Path | None = None
-    attributed: Path | None = None
-    ratio: Path | None = None
-    floor: Path | None = None
     absolute: tuple[Factors, ...] = ()
-
-    @property
-    def relative(self) -> Path | None:
-        """The relative rule as one process: per minute the smaller of ratio and floor, valid for its null (§4.9)."""
-        if self.ratio is None or self.floor is None:
-            return self.ratio
-        return tuple(map(min, self.ratio, self.floor))
-
-    def relative_crossing(self, ln_bound: float) -> int | None:
-        """Where the relative rule of this stream alone fires: ratio and floor are latched separately (§4.4)."""
-        ratio = self.ratio or ()
-        return relative_crossing(ratio, ratio if self.floor is None else self.floor, ln_bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +78,8 @@ class Score:
 
     Attributes:
         limit: p0, or kappa of a `ratio` gate.
+        regression_limit: the rate above which failures that the baseline doesn't explain count as a regression.
+        kappa: up to so many times the baseline's rate is explained by it.
         counts: one per scored minute, tempered; a gauge's minute counts as one request.
         seen: whether there was anything to count under the present weight.
         last_known: youngest minute with a row.
@@ -105,6 +90,8 @@ class Score:
     state: DataState
     detail: str
     limit: float
+    regression_limit: float
+    kappa: float
     counts: tuple[Counts, ...]
     schedule: Schedule
     dispersion: Dispersion
@@ -143,58 +130,90 @@ def limit_of(gate: CountingGate) -> float:
     return gate.kappa if isinstance(gate, RatioGate) else float(gate.limit_percent) / 100.0
 
 
-def processes_of(stage: StagePlan, gate: CountingGate, counts: Sequence[Counts], first: int) -> Processes:
+WARM_UP_CEILING = math.log(5.0)
+"""Evidence from the minutes of a warm-up reaches at most 5:1: by themselves they can't roll back."""
+_LIMIT_WITHOUT_HISTORY, _KAPPA_WITHOUT_HISTORY = 0.01, 1.5
+_LATENCY_FACTOR = 3.0
+"""A candidate has more cold starts than its baseline, so slow requests are allowed more room than errors."""
+
+
+def regression_limit(stage: StagePlan, gate: CountingGate, history: Dispersion) -> tuple[float, float]:
+    """The limit and the kappa of the regression process, fixed by the history before the start (§4.5).
+
+    Any limit that is known before the start keeps the process valid; this one is low enough to find what is far from
+    the baseline and still within the user's limit.
+    """
+    limit, evidence = limit_of(gate), stage.evidence
+    kappa = float(evidence.worse_than_baseline)
+    relative = isinstance(gate, (ErrorsGate, EmfGate, LatencyGate)) and gate.relative
+    if not relative or not evidence.limit_from_history:
+        return limit, kappa
+    upper = history.upper_rate
+    if upper is None:
+        if isinstance(gate, LatencyGate):
+            return limit, kappa
+        return min(limit, _LIMIT_WITHOUT_HISTORY), max(kappa, _KAPPA_WITHOUT_HISTORY)
+    if isinstance(gate, LatencyGate):
+        return min(limit, _two_digits(max(limit / 2.0, _LATENCY_FACTOR * upper))), kappa
+    floor = float(evidence.floor_percent) / 100.0
+    return min(limit, _two_digits(max(floor, float(evidence.limit_from_history) * upper))), kappa
+
+
+def _two_digits(value: float) -> float:
+    """Rounded up to two significant digits: 1.77 % becomes 1.8 %."""
+    digits = 1 - math.floor(math.log10(value))
+    return math.ceil(round(value * 10.0**digits, 6)) / 10.0**digits
+
+
+def warm_up_of(gate: Gate) -> timedelta:
+    """How long after a weight increase evidence of this gate is limited."""
+    return gate.warm_up if isinstance(gate, (ErrorsGate, LatencyGate)) else timedelta()
+
+
+def _ceilings(gate: CountingGate, plan: Schedule) -> list[float]:
+    """Ln of the most that E may be after each minute."""
+    warm_up = warm_up_of(gate)
+    return [
+        WARM_UP_CEILING if since_rise is not None and since_rise < warm_up else math.inf
+        for since_rise in plan.since_rise
+    ]
+
+
+def _literal(
+    counts: Sequence[Counts], limit: float, horizon: int, ceilings: Sequence[float]
+) -> tuple[Path, tuple[Factors, ...]]:
+    """The absolute process; while no minute is above the limit it can only fall, so its unspent stake stands for it."""
+    if not any(minute.x_c > limit * minute.n_c for minute in counts):
+        return tuple(ln(unspent_weight(number + 1, horizon)) for number in range(len(counts))), ()
+    factors = tuple(absolute_factors(counts, limit))
+    return restart_path(factors, FALLING, horizon, ceilings), factors
+
+
+def processes_of(
+    stage: StagePlan, gate: CountingGate, counts: Sequence[Counts], plan: Schedule, limit: float, kappa: float
+) -> Processes:
     """The processes of a counting gate. One that starts later than the run is 1 until then.
 
     Args:
-        stage: for kappa, floor and horizon.
+        stage: for the horizon.
         gate: decides which processes apply.
         counts: one per scored minute of the run.
-        first: index of the function's first minute with a weight.
+        plan: the weights of the function.
+        limit: of the regression process.
+        kappa: of the regression process.
     """
     horizon = stage.horizon_minutes
-    scored, still = counts[first:], (0.0,) * first
+    scored, still = counts[plan.first :], (0.0,) * plan.first
     if isinstance(gate, RatioGate):
         against = swap(scored) if gate.bad_when == "lower" else scored
-        return Processes(ratio=still + ratio_path(against, gate.kappa, horizon))
-    absolute = absolute_factors(scored, limit_of(gate))
-    literal = still + restart_path(absolute, FALLING, horizon)
-    kept = ((None,) * first + tuple(absolute)) if first else tuple(absolute)
+        return Processes(rollback=still + ratio_path(against, gate.kappa, horizon))
+    ceilings = _ceilings(gate, plan)[plan.first :]
+    literal, factors = _literal(scored, limit_of(gate), horizon, ceilings)
+    kept = (None,) * plan.first + factors if factors else ()
     if not is_by_version(gate):
-        return Processes(literal=literal, absolute=kept)
-    ratio = ratio_factors(scored, float(stage.evidence.worse_than_baseline))
-    attributed = attributed_factors(absolute, ratio, absolute_when_silent=True)
-    blaming = still + restart_path(attributed, FALLING, horizon)
-    # No relative rule for latency: the base is warm and the canary is not (§4.13).
-    if isinstance(gate, (ErrorsGate, EmfGate)) and gate.relative:
-        floor = float(stage.evidence.floor_percent) / 100.0
-        return Processes(
-            literal,
-            blaming,
-            still + restart_path(ratio, EQUAL, horizon),
-            still + absolute_path(scored, floor, horizon),
-            kept,
-        )
-    return Processes(literal, blaming, absolute=kept)
-
-
-class _Tempers:
-    """d_A and d_R of one stream by weight, each computed once."""
-
-    def __init__(self, dispersion: Dispersion, source: float, *, by_version: bool) -> None:
-        self._dispersion, self._source, self._by_version = dispersion, source, by_version
-        self._known: dict[float, tuple[float, float]] = {}
-
-    def at(self, weight: float) -> tuple[float, float]:
-        """What the evidence of a minute under this weight is divided by."""
-        if weight not in self._known:
-            total = self._dispersion.mean_requests
-            canary = total * weight if self._by_version else total
-            self._known[weight] = (
-                temper_absolute(self._dispersion, canary, self._source),
-                temper_ratio(self._dispersion, canary, total - canary, self._source),
-            )
-        return self._known[weight]
+        return Processes(literal=still + literal, absolute=kept)
+    rollback = regression_path(scored, limit, kappa, horizon, ceilings)
+    return Processes(still + rollback, still + literal, kept)
 
 
 def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
@@ -205,17 +224,19 @@ def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
 
 
 def _counts(
-    gate: CountingGate, rows: dict[datetime, MinuteCounts], line: Timeline, plan: Schedule, tempers: _Tempers
+    gate: CountingGate, rows: dict[datetime, MinuteCounts], line: Timeline, history: Dispersion, source: float
 ) -> Iterator[Counts]:
-    warm_up = gate.warm_up if isinstance(gate, LatencyGate) else timedelta()
-    for minute, weight, since_rise in zip(line.minutes, plan.weights, plan.since_rise, strict=True):
+    by_version = is_by_version(gate)
+    for minute in line.minutes:
         row = rows.get(minute)
-        # Cold starts: latency only, both versions alike, after every increase (statistics.md §4.13).
-        if row is None or (since_rise is not None and since_rise < warm_up):
+        if row is None:
             yield Counts(0, 0)
             continue
-        d_a, d_r = tempers.at(weight)
-        yield Counts(row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad, d_a, d_r)
+        n_c, n_b = row.candidate_requests, row.baseline_requests
+        # The minute's own traffic: the history may come from a quiet night (statistics.md §4.7).
+        d_a = temper_absolute(history, n_c, source)
+        d_r = temper_ratio(history, n_c, n_b, source) if by_version else d_a
+        yield Counts(n_c, row.candidate_bad, n_b, row.baseline_bad, d_a, d_r)
 
 
 def _score_stream(
@@ -227,9 +248,13 @@ def _score_stream(
         state, detail = DataState.UNKNOWN, "its numbers contradict each other: more bad requests than requests"
     history = NOTHING_KNOWN
     if not isinstance(gate, RatioGate):
-        history = estimate_dispersion((row.baseline_requests, row.baseline_bad) for row in stream.history)
-    tempers = _Tempers(history, source, by_version=is_by_version(gate))
-    counts = tuple(_counts(gate, rows, line, plan, tempers))
+        history = estimate_dispersion(
+            (row.baseline_requests + row.candidate_requests, row.baseline_bad + row.candidate_bad)
+            for row in stream.history
+            if not line.minutes or row.minute < line.minutes[0]
+        )
+    counts = tuple(_counts(gate, rows, line, history, source))
+    limit, kappa = regression_limit(stage, gate, history)
     present = line.minutes[plan.step_from :]
     return Score(
         key=stream.key,
@@ -237,12 +262,14 @@ def _score_stream(
         state=state,
         detail=detail,
         limit=limit_of(gate),
+        regression_limit=limit,
+        kappa=kappa,
         counts=counts,
         schedule=plan,
         dispersion=history,
         seen=any(rows[minute].candidate_requests for minute in present if minute in rows),
         last_known=max(rows, default=None),
-        processes=processes_of(stage, gate, counts, plan.first),
+        processes=processes_of(stage, gate, counts, plan, limit, kappa),
     )
 
 
@@ -282,12 +309,14 @@ def _score_gauge(stage: StagePlan, gate: GaugeGate, gauge: Gauge, line: Timeline
         state=gauge.state,
         detail=gauge.detail,
         limit=MINUTE_LIMIT,
+        regression_limit=MINUTE_LIMIT,
+        kappa=1.0,
         counts=counts,
         schedule=plan,
         dispersion=NOTHING_KNOWN,
         seen=any(minute.n_c for minute in counts[plan.step_from :]),
         last_known=max(rows, default=None),
-        processes=Processes(attributed=path),
+        processes=Processes(rollback=path),
     )
 
 

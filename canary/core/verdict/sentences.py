@@ -1,4 +1,4 @@
-"""Verdicts in words: rates, intervals, evidence. Sentences only; they decide nothing."""
+"""The sentences of a verdict: rates, intervals, evidence. They decide nothing."""
 
 from __future__ import annotations
 
@@ -39,12 +39,18 @@ def limit(ratio: float) -> str:
 
 
 def odds(ln_e: float) -> str:
-    """An e-value as the odds a reader would give: "1:3,400"; a power of ten when it is large."""
+    """An e-value as odds: "3,400:1"; a power of ten when it is large."""
     if ln_e > math.log(1e6):
-        return f"1:10^{ln_e / math.log(10):.0f}"
-    value = math.exp(ln_e)
-    digits = max(0, math.floor(math.log10(value)) - 1) if value >= 1.0 else 0
-    return f"1:{round(value, -digits):,.0f}" if value >= 1.0 else "1:1"
+        return f"10^{ln_e / math.log(10):.0f}:1"
+    value = math.exp(max(0.0, ln_e))
+    digits = max(0, math.floor(math.log10(value)) - 2)
+    return f"{round(value, -digits):,.0f}:1"
+
+
+def evidence_text(ln_e: float, ln_bound: float, streams: int) -> str:
+    """The evidence beside its bound: "1,230:1 against the new version (mean of 2 gates, rolls back at 100:1)"."""
+    combined = f"mean of {streams} gates, " if streams > 1 else ""
+    return f"{odds(ln_e)} against the new version ({combined}rolls back at {odds(ln_bound)})"
 
 
 def what_is_bad(gate: CountingGate | GaugeGate) -> str:
@@ -70,8 +76,8 @@ def of_function(key: StreamKey, *, alone: bool) -> str:
 def version_names(versions: FunctionVersions | None) -> tuple[str, str]:
     """How the candidate and the base are called."""
     if versions is None:
-        return "the new version", "the old version"
-    return f"version {versions.candidate}", f"version {versions.baseline}"
+        return "the new version", "the baseline"
+    return f"version {versions.candidate} (new)", f"version {versions.baseline} (baseline)"
 
 
 def counted(
@@ -82,16 +88,16 @@ def counted(
     Args:
         gate: what was counted.
         where: " of api:live" or nothing.
-        names: how candidate and base are called.
-        counts: candidate requests, bad ones, base requests, bad ones.
-        bounds: 99 % interval of the candidate's rate, when it shall be told.
+        names: how candidate and baseline are called.
+        counts: candidate requests, bad ones, baseline requests, bad ones.
+        bounds: 99 % interval of the candidate's rate, when it is shown.
     """
     n_c, x_c, n_b, x_b = counts
     if isinstance(gate, RatioGate):
         mine, other = x_c / n_c if n_c else 0.0, x_b / n_b if n_b else 0.0
-        share = f"{100.0 * mine / other:.0f} % of" if other else "nothing to compare with on"
+        share = f", {100.0 * mine / other:.0f} % of that" if other else "; nothing to compare with"
         what = f"{gate.numerator.name} per {gate.denominator.name}"
-        return f"{what}{where} on {names[0]} ({mine:.3g}) is {share} {names[1]}'s ({other:.3g}) in the same minutes"
+        return f"{what}{where}: {mine:.3g} on {names[0]}{share} on {names[1]} ({other:.3g}) in the same minutes"
     interval = f" (99 % interval {percent(bounds.lower)}–{percent(bounds.upper)} %)" if bounds else ""
     apart = n_b > 0 or not isinstance(gate, (Http5xxGate, ThrottlesGate))
     who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"

@@ -1,10 +1,10 @@
-"""A base that breaks the limits by itself is named before anything moves."""
+"""A baseline that breaks the limits by itself is named before anything moves."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from canary.core.baseline import unhealthy_baselines
+from canary.core.baseline import unhealthy_baselines, weakened_evidence
 from canary.core.measurements import MinuteCounts, Stream, StreamKey
 from tests.canary.stages import stage_of
 
@@ -18,12 +18,12 @@ def stream(gate: str, requests: int, bad: int, minutes: int = 40) -> Stream:
     return Stream(StreamKey("api:live", gate), history=rows)
 
 
-def test_a_base_beyond_the_limit_is_named_with_its_numbers() -> None:
+def test_a_baseline_beyond_the_limit_is_named_with_its_numbers() -> None:
     (text,) = unhealthy_baselines(stage_of(), [stream("errors", 100, 12)])
     assert text == ("errors of api:live: 360 of the last 3000 requests were bad on the baseline (12.0%, limit 5.0%)")
 
 
-def test_few_unlucky_requests_are_no_proof_against_the_base() -> None:
+def test_few_unlucky_requests_are_no_proof_against_the_baseline() -> None:
     assert unhealthy_baselines(stage_of(), [stream("errors", 5, 1, minutes=1)]) == ()
 
 
@@ -39,3 +39,17 @@ def test_what_is_over_for_long_no_longer_counts() -> None:
     old = tuple(MinuteCounts(START + timedelta(minutes=n), baseline_requests=100, baseline_bad=50) for n in range(60))
     new = tuple(MinuteCounts(START + timedelta(minutes=60 + n), baseline_requests=100) for n in range(30))
     assert unhealthy_baselines(stage_of(), [Stream(StreamKey("api:live", "errors"), history=old + new)]) == ()
+
+
+def test_clusters_in_the_history_are_named_with_what_they_cost() -> None:
+    """J1: evidence was divided by 83 after an outage, and nothing said so."""
+    rows = tuple(
+        MinuteCounts(START + timedelta(minutes=n), baseline_requests=600, baseline_bad=0 if n % 10 else 90)
+        for n in range(180)
+    )
+    clustered = Stream(StreamKey("api:live", "errors"), history=rows)
+    (text,) = weakened_evidence(stage_of(), [clustered, stream("gone", 100, 99), stream("errors", 600, 6, 180)])
+    assert text == (
+        "errors of api:live: failures came in clusters in the last 180 minutes; at 10 % evidence is divided by 30, "
+        "so a regression takes about 30 times as long to find"
+    )

@@ -56,7 +56,7 @@ def said(verdict: Verdict, process: Rule = Rule.WAITING, **more: object) -> Judg
 
 
 HEALTHY = said(Verdict.HEALTHY, Rule.SAFE)
-UNHEALTHY = said(Verdict.UNHEALTHY, Rule.ATTRIBUTED)
+UNHEALTHY = said(Verdict.UNHEALTHY, Rule.REGRESSION)
 UNSURE = said(Verdict.INCONCLUSIVE)
 NO_DATA = said(Verdict.NO_DATA, Rule.NO_DATA)
 

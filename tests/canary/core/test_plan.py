@@ -248,7 +248,7 @@ def test_the_defaults_are_the_operations_guide() -> None:
     assert (plan.on_inconclusive, plan.on_no_data, plan.shared_incident, plan.on_interrupt) == (
         "hold",
         "hold",
-        "hold",
+        "grace",
         "ask",
     )
 

@@ -20,12 +20,16 @@ from canary.core.stats.mixture import (
 H = 30
 
 
-def test_onset_weights_spend_the_whole_of_one() -> None:
-    spent = sum(onset_weight(t, 7) for t in range(1, 20))
-    assert spent == pytest.approx(1)
-    assert unspent_weight(7, 7) == unspent_weight(8, 7) == 0.0
-    assert unspent_weight(3, 7) == pytest.approx(1 - sum(onset_weight(t, 7) for t in range(1, 4)))
-    assert (onset_weight(1, 1), onset_weight(2, 1), unspent_weight(1, 1)) == (1.0, 0.0, 0.0)
+@pytest.mark.parametrize("horizon", [1, 2, 7, 67])
+def test_onset_weights_sum_to_one_and_never_run_out(horizon: int) -> None:
+    """J2: what began after the horizon got no weight, and took 25 minutes to find at minute 300."""
+    spent = 0.0
+    for minute in range(1, 20 * horizon):
+        spent += onset_weight(minute, horizon)
+        assert onset_weight(minute, horizon) > 0
+        assert unspent_weight(minute, horizon) == pytest.approx(1 - spent)
+    assert onset_weight(1, 7) == pytest.approx(0.54)
+    assert onset_weight(1, 1) == pytest.approx(0.9)
 
 
 def _by_log_sum_exp(minutes: list[list[float]], weights: tuple[float, ...], horizon: int) -> list[float]:
@@ -58,7 +62,7 @@ def test_evidence_beyond_floats_stays_exact() -> None:
 
 def test_evidence_that_collapses_starts_again_from_what_is_unspent() -> None:
     path = restart_path([[900.0] * 24, [-1e6] * 24, [1.0] * 24], grids.EQUAL, H)
-    assert path[0] == pytest.approx(900 - math.log(2))
+    assert path[0] == pytest.approx(900 + math.log(0.54))
     assert path[1] == pytest.approx(math.log(unspent_weight(2, H)))
     assert path[2] > path[1]
 

@@ -163,7 +163,7 @@ def feasible(simulation: Simulation) -> dict[str, Level]:
 def test_a_step_that_this_traffic_can_never_show_to_be_healthy_is_refused_with_the_arithmetic() -> None:
     simulation = simulation_of(stage_of("api:live"))
     simulation.metrics.daily = {"api:live": 1.0}
-    with pytest.raises(RefusedError, match=r"(?s)step 1 \(10 %\).*needs 65 clean requests.*1 requests a minute"):
+    with pytest.raises(RefusedError, match=r"(?s)step 1 \(10 %\).*needs 80 clean requests.*1 requests a minute"):
         runner.start(simulation.stage, simulation.ports())
     assert simulation.aliases.writes == []
 

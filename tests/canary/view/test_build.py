@@ -42,7 +42,7 @@ def test_a_rolled_back_canary_shows_when_why_and_how_long(rolled_back: tuple[Eve
     view = builder.view()
     assert (view.phase, view.tone, view.weight_percent) == ("rolled back", Tone.BAD, 0)
     assert view.steps[0].state is StepState.FAILED
-    assert "evidence 1:" in view.evidence
+    assert ":1 against the new version" in view.evidence
     assert builder.rollback_min is not None
     assert builder.rollback_s is not None
     assert dict(view.facts).keys() >= {"Rollback decided", "First bad minute", "Failed requests", "Rollback took"}

@@ -30,10 +30,11 @@ def test_orders_below_eighty_percent_of_the_base_are_unhealthy(case: Make, make_
     """Both versions take the same share of sessions; the new one sells half as much."""
     seen = Observations(streams=(make_stream("orders", [(200, 20, 1800, 360)] * 9),))
     found = case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
-    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.RELATIVE)
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.REGRESSION)
     assert found.blamed == (StreamKey(API, "orders"),)
     assert found.sentence.startswith(
-        "Orders per Sessions on version 3 (0.1) is 50 % of version 2's (0.2) in the same minutes; evidence 1:"
+        "Orders per Sessions: 0.1 on version 3 (new), 50 % of that on version 2 (baseline) (0.2) in the same minutes, "
+        "10:00 to 10:04 UTC; "
     )
 
 
@@ -52,13 +53,13 @@ def test_a_ratio_may_count_more_than_its_denominator(case: Make, make_stream: Ma
 def test_a_ratio_may_be_bad_when_higher(case: Make, make_stream: Make) -> None:
     text = ORDERS + 'bad_when = "higher"\npercent_of_baseline = 150\n'
     seen = Observations(streams=(make_stream("orders", [(200, 120, 1800, 360)] * 9),))
-    assert case(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Rule.RELATIVE
+    assert case(text=text, errors=[GOOD] * 9, seen=seen).judged().deciding is Rule.REGRESSION
 
 
 def test_a_ratio_without_orders_has_nothing_to_compare_with(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("orders", [(20, 0, 180, 0)] * 9),))
     found = case(text=ORDERS, errors=[GOOD] * 9, seen=seen).judged()
-    assert "is nothing to compare with on version 2's (0)" in found.evidence[-1].sentence
+    assert "0 on version 3 (new); nothing to compare with on version 2 (baseline) (0)" in found.evidence[-1].sentence
     none = Observations(streams=(make_stream("orders", [(0, 0, 0, 0)] * 9),))
     assert case(text=ORDERS, errors=[GOOD] * 9, seen=none).judged().verdict is Verdict.NO_DATA
 
@@ -69,8 +70,8 @@ def test_http_errors_of_both_versions_blame_nobody_at_first(case: Make, make_str
     case = case(text='gates.http_5xx = { source = "url" }', errors=[GOOD] * 10, seen=seen)
     frozen = case.judged(7)
     assert (frozen.verdict, frozen.deciding) == (Verdict.INCONCLUSIVE, Rule.LITERAL)
-    assert "requests were answered with 5xx through the alias; the limit is 5 %" in frozen.sentence
-    assert frozen.sentence.endswith("the versions can't be told apart")
+    assert "requests were answered with 5xx through the alias, 10:00 to 10:05 UTC; the limit is 5 %" in frozen.sentence
+    assert frozen.sentence.endswith("this gate can't tell the versions apart")
     assert case.judged().verdict is Verdict.UNHEALTHY
 
 
@@ -79,8 +80,8 @@ def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(case: Make, make_s
     found = case(text='gates.http_5xx = { source = "alb", target = "tg" }', errors=[GOOD] * 9, seen=seen).judged()
     assert found.verdict is Verdict.HEALTHY
     http = found.evidence[-1]
-    assert (http.ln_attributed, http.ln_relative) == (None, None)
-    assert http.sentence == "0.5 % of 5,400 requests were answered with 5xx through the alias"
+    assert (http.ln_evidence, http.regression_limit_ratio) == (None, None)
+    assert http.sentence == "0.5 % of 5,400 requests were answered with 5xx through the alias, 10:00 to 10:09 UTC"
 
 
 def test_http_errors_of_one_function_among_several_name_it(case: Make, make_stream: Make) -> None:
@@ -88,7 +89,7 @@ def test_http_errors_of_one_function_among_several_name_it(case: Make, make_stre
     case = case(text='gates.http_5xx = { source = "url" }', functions='["api:live", "b:live"]', errors=[GOOD] * 9)
     found = replace(case, seen=seen).judged()
     (http,) = [said for said in found.evidence if said.key == StreamKey(API, "http_5xx")]
-    assert http.sentence.endswith("through the alias of api:live")
+    assert http.sentence.endswith("through the alias of api:live, 10:00 to 10:09 UTC")
 
 
 def test_emf_counters_judge_warm_requests_by_version(case: Make, make_stream: Make) -> None:
@@ -134,8 +135,8 @@ def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
 def test_a_gauge_says_how_many_minutes_it_broke(case: Make, make_gauge: Make) -> None:
     seen = Observations(gauges=(make_gauge("lag", [10] * 4 + [40] * 4),))
     found = case(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
-    assert found.sentence.startswith("Lag (lag) broke its limit in 4 of 8 minutes; evidence 1:")
-    assert (found.deciding, found.blamed) == (Rule.ATTRIBUTED, (StreamKey("", "lag"),))
+    assert found.sentence.startswith("Lag (lag) broke its limit in 3 of 7 minutes; ")
+    assert (found.deciding, found.blamed) == (Rule.REGRESSION, (StreamKey("", "lag"),))
 
 
 def test_a_gauge_that_was_not_measured_or_failed_is_unknown(case: Make) -> None:
@@ -148,7 +149,7 @@ def test_a_gauge_that_was_not_measured_or_failed_is_unknown(case: Make) -> None:
 def test_a_gauge_without_values_says_so(case: Make, make_gauge: Make) -> None:
     seen = Observations(gauges=(make_gauge("lag", [None] * 8),))
     found = case(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
-    assert found.sentence == "lag has no value for version 3 under the present weight"
+    assert found.sentence == "lag has no value for version 3 (new) at the present weight"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_rates(ratio: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(3412, "1:3,400"), (212, "1:210"), (0.3, "1:1"), (1.4, "1:1"), (3.4e15, "1:10^16"), (99, "1:99")],
+    [(3412, "3,410:1"), (1225, "1,220:1"), (0.3, "1:1"), (1.4, "1:1"), (3.4e15, "10^16:1"), (99, "99:1")],
 )
 def test_odds(value: float, text: str) -> None:
     assert odds(math.log(value)) == text
@@ -37,4 +37,4 @@ def test_what_bad_requests_did() -> None:
 
 
 def test_versions_without_numbers() -> None:
-    assert version_names(None) == ("the new version", "the old version")
+    assert version_names(None) == ("the new version", "the baseline")
