@@ -96,20 +96,20 @@ class _Known:
     traffic: dict[str, AliasTraffic] = field(default_factory=dict)
     latest: Observations = field(default_factory=Observations)
 
-    def add(self, seen: Observations) -> None:
-        for stream in seen.streams:
+    def add(self, measured: Observations) -> None:
+        for stream in measured.streams:
             before = self.streams.get(stream.key, Stream(stream.key))
             minutes = _merge(before.minutes, stream.minutes)
             self.streams[stream.key] = replace(stream, minutes=minutes, history=_merge(before.history, stream.history))
-        for gauge in seen.gauges:
+        for gauge in measured.gauges:
             seen = {value.minute: value for value in self.gauges.get(gauge.key, Gauge(gauge.key)).minutes}
             seen.update((value.minute, value) for value in gauge.minutes)
             self.gauges[gauge.key] = replace(gauge, minutes=tuple(seen[minute] for minute in sorted(seen)))
-        for alias in seen.traffic:
+        for alias in measured.traffic:
             rows = {row.minute: row for row in self.traffic.get(alias.function, AliasTraffic(alias.function)).minutes}
             rows.update((row.minute, row) for row in alias.minutes)
             self.traffic[alias.function] = replace(alias, minutes=tuple(rows[minute] for minute in sorted(rows)))
-        self.latest = seen
+        self.latest = measured
 
     def observations(self) -> Observations:
         return replace(

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from canary.core.plan import (
     AlarmsGate,
-    CountingGate,
     EmfGate,
     ErrorsGate,
     Gate,
@@ -20,8 +19,8 @@ from canary.core.plan import (
     StagePlan,
     Step,
     ThrottlesGate,
+    clean_requests,
 )
-from canary.core.stats.safe import clean_requests_needed
 from canary.view.labels import duration_text
 
 _PICTURE_COLUMNS = 56
@@ -47,7 +46,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     yield f"  {len(stage.steps) + 1}. 100 %{hand}, then a post-promotion watch of {post}"
     yield ""
     yield "Advances when every gate is healthy and the step has ended:"
-    needed = _needed(stage)
+    needed = clean_requests(stage)
     yield (
         f"  {needed} clean requests on the new version prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
@@ -122,26 +121,12 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one
             return f"{gate.failures} health checks in a row fail ({gate.url or 'direct invocation of the new version'})"
 
 
-def _needed(stage: StagePlan) -> int:
-    limits = [_limit(gate) for gate in stage.gates.values() if isinstance(gate, CountingGate)]
-    return max(clean_requests_needed(limit, stage.evidence.alpha_safe) for limit in limits if limit)
-
-
-def _limit(gate: CountingGate) -> float | None:
-    match gate:
-        case LatencyGate():
-            return gate.limit_ratio
-        case ErrorsGate() | Http5xxGate() | EmfGate():
-            return float(gate.limit_percent) / 100
-    return None
-
-
 def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:
     words = f"{step.weight:g} % for {_range(stage.min_bake, step.bake)}"
     if not requests_per_s:
         return words
     per_minute = requests_per_s * 60 * float(step.weight) / 100
-    needed = _needed(stage)
+    needed = clean_requests(stage)
     minutes = needed / per_minute
     verdict = "fits" if timedelta(minutes=minutes) <= step.bake else "too short, the step would hold"
     return f"{words}; {needed} clean requests at {per_minute:g} per minute take {minutes:.1f} min: {verdict}"

@@ -1,6 +1,6 @@
 """What people write in `canary.toml`: stages, steps, gates and policies, as frozen values. No file access."""
 
-from canary.core.plan.arithmetic import StepProblem, check_feasibility
+from canary.core.plan.arithmetic import StepProblem, check_feasibility, clean_requests
 from canary.core.plan.document import Plan
 from canary.core.plan.gates import (
     AlarmsGate,
@@ -64,6 +64,7 @@ __all__ = [
     "Transition",
     "WebhookTarget",
     "check_feasibility",
+    "clean_requests",
     "format_duration",
     "is_per_function",
     "parse_duration",

@@ -69,6 +69,11 @@ def _needs(stage: StagePlan) -> Iterator[_Need]:
             yield _Need(name, clean_requests_needed(limit, alpha), isinstance(gate, Http5xxGate))
 
 
+def clean_requests(stage: StagePlan) -> int:
+    """How many requests of one function, none of them bad, every gate of a step needs at most to be healthy."""
+    return max((need.requests for need in _needs(stage)), default=0)
+
+
 def _minutes(value: float) -> str:
     """Minutes rounded up: "11", "4.4"."""
     if value >= 10.0 or value == math.floor(value):

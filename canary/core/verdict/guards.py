@@ -74,10 +74,13 @@ def failed_alarm(observations: Observations, start: datetime | None) -> Finding 
 
 def _baseline_is_better(minutes: Sequence[Counts]) -> bool:
     """Whether the baseline doesn't fail as much in the same minutes: evidence of 20:1, or nothing to compare with."""
-    n_c, x_c, n_b, x_b = (sum(minute[column] for minute in minutes) for column in range(4))
-    if not n_b:
-        return True
-    return ratio_path([Counts(n_c, x_c, n_b, x_b)], CRASH_KAPPA, 1)[-1] >= math.log(CRASH_EVIDENCE)
+    both = Counts(
+        n_c=sum(minute.n_c for minute in minutes),
+        x_c=sum(minute.x_c for minute in minutes),
+        n_b=sum(minute.n_b for minute in minutes),
+        x_b=sum(minute.x_b for minute in minutes),
+    )
+    return not both.n_b or ratio_path([both], CRASH_KAPPA, 1)[-1] >= math.log(CRASH_EVIDENCE)
 
 
 def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:

@@ -134,7 +134,7 @@ def test_a_plan_is_printed_in_words_and_as_a_picture(desk: Desk) -> None:
 def test_a_plan_that_cannot_work_at_the_traffic_there_is_says_why_with_exit_code_2(desk: Desk) -> None:
     done = desk("plan", "staging", "--rps", "0.02")
     assert done.code == 2
-    assert "refuse: step 1 (20 %) of api:live needs 65 clean requests" in done.out
+    assert "refuse: step 1 (20 %) of api:live needs 80 clean requests" in done.out
     warned = desk("plan", "staging", "--rps", "1")
     assert (warned.code, "warn: step 1" in warned.out) == (0, True)
 

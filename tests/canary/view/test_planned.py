@@ -62,7 +62,7 @@ def test_the_small_plan_is_described(stage: StagePlan) -> None:
     assert "Stage staging releases api:live." in text
     assert "1. 10 % for 5 min" in text
     assert "3. 100 %, then a post-promotion watch of 5 min" in text
-    assert "65 clean requests" in text
+    assert "80 clean requests" in text
     assert "errors: more than 5 % of requests fail, or clearly more than on the baseline" in text
     assert "latency: p95 is above 2 s (evaluated at 2.05 s" in text
     assert "clean working tree" in text
@@ -70,8 +70,8 @@ def test_the_small_plan_is_described(stage: StagePlan) -> None:
 
 def test_expected_traffic_shows_whether_a_step_is_long_enough(stage: StagePlan) -> None:
     text = "\n".join(plan_lines(stage, 1.0))
-    assert "65 clean requests at 6 per minute take 10.8 min: too short" in text
-    assert "65 clean requests at 30 per minute take 2.2 min: fits" in text
+    assert "80 clean requests at 6 per minute take 13.3 min: too short" in text
+    assert "80 clean requests at 30 per minute take 2.7 min: fits" in text
 
 
 def test_every_kind_of_gate_has_a_description() -> None:
