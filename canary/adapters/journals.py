@@ -198,7 +198,7 @@ def read_events(path: Path) -> Iterator[Event]:
     """The events of a journal file, oldest first; none where there is no file.
 
     Raises:
-        OSError: it can't be read, or is no file.
+        OSError: it can't be read, or is not a file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

@@ -32,7 +32,7 @@ class VirtualTime:
 
 
 class Patience:
-    """Installs virtual waiting and takes it back.
+    """Installs virtual waiting and removes it at the end.
 
     Args:
         clock: virtual time.

@@ -184,7 +184,9 @@ def what_if(
     Example: flagkit what-if draft.json --users users.csv
     """
     if users is None:
-        raise UsageError("for whom?", hint="Give --users FILE: CSV with a column userId, or one id a line.")
+        raise UsageError(
+            "Missing option --users FILE.", hint="FILE is a CSV with a column userId, or has one id a line."
+        )
     cli = cli_context(context)
     people = read_users(users)
     before = snapshot_of(fetch(cli, source, saved=saved), cli.clock.now)

@@ -83,10 +83,10 @@ def test_the_plans_notifications_listen_after_everybody_else(canary_aws: AwsStan
         def notify(self, event: object) -> None: ...
 
     screen = Screen()
-    told = (
+    events = (
         f'{PLAN}notifications = [{{ kind = "sns", topic_arn = "arn:aws:sns:us-east-1:1:t" }}, '
         '{ kind = "eventbridge" }]\n'
     )
-    ports = assemble(Plan.parse(told), "staging", base=tmp_path, clock=canary_aws.clock, observers=(screen,))
+    ports = assemble(Plan.parse(events), "staging", base=tmp_path, clock=canary_aws.clock, observers=(screen,))
     assert ports.observers[0] is screen
     assert isinstance(ports.observers[1], Notifier)

@@ -10,7 +10,7 @@ from canary.view.planned import plan_lines
 EXAMPLE = Path(__file__).parents[2] / "examples" / "canary" / "canary.toml"
 
 
-def test_the_example_plan_can_be_read_and_told() -> None:
+def test_the_example_plan_can_be_read_and_printed() -> None:
     text = "\n".join(plan_lines(load_plan(EXAMPLE).stage("production"), 20.0))
     assert "worker:live, then api:live" in text
     assert "more than 2 % of requests fail" in text

@@ -178,7 +178,7 @@ def test_a_created_at_that_is_no_timestamp_is_a_server_error_with_no_message(fla
 
 
 def test_angle_brackets_are_escaped(flags):
-    r"""§1.1: `<`, `>`, `&` come back as \u003c, \u003e, \u0026."""
+    r"""§1.1: `<`, `>`, `&` are returned as \u003c, \u003e, \u0026."""
     put(flags, flag(enabled=True, text="<a&b>") | {"flags": {"checkout": {"attributes": {"text": {}}}}})
     content = get(flags, 1)["Content"].read()
     assert b"\\u003ca\\u0026b\\u003e" in content

@@ -146,12 +146,12 @@ Make = Callable[[float], Stage]
 def test_a_fleet_is_promoted_or_taken_back_as_one(
     make: Make, failing: float, phase: Phase, aliases: set[tuple[str, str, bool]]
 ) -> None:
-    world = make(failing)
-    state = world.drive()
-    assert (state.phase, world.aliases()) == (phase, aliases), state.why
+    release = make(failing)
+    state = release.drive()
+    assert (state.phase, release.aliases()) == (phase, aliases), state.why
     if failing:
         assert "worker:live" in state.why
-    ended = world.events()[-1]
+    ended = release.events()[-1]
     assert isinstance(ended, CanaryEnded)
     assert ended.outcome is phase
 
@@ -166,69 +166,72 @@ def test_killed_after_every_write_in_turn_and_restarted_it_ends_the_same(
     total = count()
     assert total >= 8
     for number in range(1, total + 1):
-        world = make(failing)
-        world.kill_at(number)
+        release = make(failing)
+        release.kill_at(number)
         with pytest.raises(Killed):
-            world.drive()
-        world.aws.wire.watchers.clear()
-        world.aws.clock.advance(150)
-        if world.under_way() or world.aliases() == BACK:
-            world.drive()
-        assert world.aliases() == aliases, f"killed after write {number}"
+            release.drive()
+        release.aws.wire.watchers.clear()
+        release.aws.clock.advance(150)
+        if release.under_way() or release.aliases() == BACK:
+            release.drive()
+        assert release.aliases() == aliases, f"killed after write {number}"
 
 
 @pytest.mark.parametrize(("failing", "aliases"), [(0.0, PROMOTED), (0.3, BACK)])
 def test_faults_on_a_third_of_all_calls_lost_answers_included_end_the_same(
     make: Make, failing: float, aliases: set[tuple[str, str, bool]]
 ) -> None:
-    world = make(failing)
+    release = make(failing)
     for fault in (Fault.THROTTLED, Fault.SERVER_ERROR, Fault.LOST_ANSWER):
-        world.aws.faults.add(fault, "lambda.*", probability_ratio=0.11)
-        world.aws.faults.add(fault, "cloudwatch.*", probability_ratio=0.11)
-    world.drive()
-    world.aws.faults.clear()
-    assert world.aliases() == aliases
+        release.aws.faults.add(fault, "lambda.*", probability_ratio=0.11)
+        release.aws.faults.add(fault, "cloudwatch.*", probability_ratio=0.11)
+    release.drive()
+    release.aws.faults.clear()
+    assert release.aliases() == aliases
 
 
 @pytest.mark.parametrize("delay_s", [600.0, 86_400.0])
 def test_a_late_or_silent_cloudwatch_never_promotes_anything_unseen(make: Make, delay_s: float) -> None:
-    world = make(0.3)
-    world.aws.metrics.delay_s = delay_s
-    state = world.drive()
+    release = make(0.3)
+    release.aws.metrics.delay_s = delay_s
+    state = release.drive()
     assert state.phase in {Phase.INCONCLUSIVE, Phase.ROLLED_BACK}
     assert state.weight_bp <= 2000
 
 
 def test_of_two_drivers_one_wins(make: Make) -> None:
-    world = make(0.0)
+    release = make(0.0)
     winner: list[str] = []
 
     def meanwhile(record: CallRecord) -> None:
         """The loser has read and checked everything; then somebody else starts and is faster."""
         if record.call == "cloudwatch.GetMetricData" and not winner:
             winner.append("")
-            winner[0] = runner.start(world.stage, world.ports(), versions={"": "2"}).canary_id
+            winner[0] = runner.start(release.stage, release.ports(), versions={"": "2"}).canary_id
 
-    world.aws.wire.watchers.append(meanwhile)
+    release.aws.wire.watchers.append(meanwhile)
     with pytest.raises(ConflictError, match=r"canary \w{8} ") as lost:
-        runner.start(world.stage, world.ports(), versions={"": "2"})
+        runner.start(release.stage, release.ports(), versions={"": "2"})
     assert winner[0] in lost.value.message
     with pytest.raises(ConflictError, match=winner[0]):
-        runner.start(world.stage, world.ports(), versions={"": "2"})
-    assert runner.run(world.stage, world.ports(), runner.resume(world.stage, world.ports())).phase is Phase.PROMOTED
+        runner.start(release.stage, release.ports(), versions={"": "2"})
+    assert (
+        runner.run(release.stage, release.ports(), runner.resume(release.stage, release.ports())).phase
+        is Phase.PROMOTED
+    )
 
 
 @pytest.mark.parametrize("nth", [1, 3, 5])
 def test_a_foreign_writer_stops_the_canary_and_is_never_written_over(make: Make, nth: int) -> None:
-    world = make(0.0)
-    world.aws.lambda_.deploy("worker", handler(3))
-    world.aws.foreign.move_alias(
+    release = make(0.0)
+    release.aws.lambda_.deploy("worker", handler(3))
+    release.aws.foreign.move_alias(
         "worker", "live", "3", weights={}, description="by hand", after_call="lambda.UpdateAlias", nth=nth
     )
     try:
-        state = world.drive()
+        state = release.drive()
         assert state.phase is Phase.CONFLICT
     except ConflictError:
         assert nth == 1
-    alias = world.aws.session().client("lambda").get_alias(FunctionName="worker", Name="live")
+    alias = release.aws.session().client("lambda").get_alias(FunctionName="worker", Name="live")
     assert (alias["FunctionVersion"], alias["Description"]) == ("3", "by hand")

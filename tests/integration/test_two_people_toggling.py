@@ -106,7 +106,7 @@ def play(people, clock, chance, deploy):
             deploy(person)
 
 
-def cut_in(aws, carol, chance):
+def write_between(aws, carol, chance):
     """Lets a third one look and save in the middle of a save: after its write and before its answer."""
     numbers = iter(range(10_000, 20_000))
 
@@ -130,8 +130,8 @@ def check(people, store):
     ids = Counter(entry.version.edit_id for entry in entries)
     assert set(ids.values()) == {1}
     by_id = {entry.version.edit_id: entry for entry in entries}
-    told = {note.edit_id for person in people for *_, note, _ in person.acknowledged}
-    assert told <= set(by_id)
+    reported = {note.edit_id for person in people for *_, note, _ in person.acknowledged}
+    assert reported <= set(by_id)
     for person in people:
         for key, number, note, receipt in person.acknowledged:
             entry = by_id[note.edit_id]
@@ -181,7 +181,7 @@ def test_an_hour_on_appconfig(aws, virtual_clock, feature_flags):
 
     aws.faults.add_mix(0.2, "appconfig.*")
     carol = Person("carol", stores[2])
-    cut_in(aws, carol, chance)
+    write_between(aws, carol, chance)
     play(people, virtual_clock, chance, deploy)
     aws.wire.watchers.clear()
     aws.faults.clear()
@@ -197,7 +197,7 @@ def test_an_hour_on_appconfig(aws, virtual_clock, feature_flags):
     store = stores[2]
     status = store.deployments.status()
     if status.is_pending:
-        assert "saved but not deployed" in status.to_text() or status.was_taken_back
+        assert "saved but not deployed" in status.to_text() or status.was_reverted
     store.deployments.finish(pace="immediate", when_busy="replace", again=True)
     assert not store.deployments.status().is_pending
     numbers = [item.number for item in store.deployments._list()]

@@ -83,13 +83,13 @@ class Generator:
                 return ast.Not(self.condition(depth - 1))
             return kind(tuple(self.condition(depth - 1) for _ in range(self.random.choice((1, 2, 2, 3, 3, 5)))))
         if pick < 0.55 and depth > 0:
-            return self.band()
+            return self.range_of_buckets()
         return self.leaf()
 
     def condition(self, depth: int):
         return ast.Boolean(self.random.random() < 0.5) if self.random.random() < 0.04 else self.rule(depth)
 
-    def band(self):
+    def range_of_buckets(self):
         """What authoring writes: a stretch of one bucket line."""
         by, seed = self.random.choice([ast.Key("userId"), ast.Key("email")]), self.seed()
         low, high = (ast.Split(self.percent(), by, seed) for _ in range(2))

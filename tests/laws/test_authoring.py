@@ -1,4 +1,4 @@
-"""Laws of the readable form: what is compiled comes back, what is read back means the same."""
+"""Laws of the readable form: what is compiled reads back, what is read back means the same."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -171,14 +171,14 @@ def _meant(source, document, key, user, context, now):
             weighted = variant.weight is not None
             if not hit and (weighted or variant.is_empty):
                 hit = _drawn(source, flag, key, user, context, now, weighted=weighted) and (
-                    not weighted or _in_own_band(native, user, context, flag, key, now)
+                    not weighted or _in_own_range(native, user, context, flag, key, now)
                 )
         if hit:
             return variant.enabled, variant.name
     raise AssertionError
 
 
-def _in_own_band(native, user, context, flag, key, now):
+def _in_own_range(native, user, context, flag, key, now):
     # Bands are proven in test_allocations; here it only matters that they count beside the other words.
     (shape,) = read_shapes(FlagValue(variants=(native, native)))
     return _true(print_rule(share_of(shape.share)), user, context, now)

@@ -104,7 +104,7 @@ def parse_rule(text: str) -> Rule:
     """The rule of an `AlarmRule`, e.g. `ALARM("errors") AND NOT OK(latency)`.
 
     Raises:
-        RuleError: with AWS's words where the text is no rule.
+        RuleError: with AWS's words if the text is not a rule.
     """
     parser = _Parser(text)
     root = parser.whole()

@@ -39,7 +39,7 @@ class Watch:
         queries: members of `Metrics`, made up for a single metric.
         returned: id of the query that is compared with the threshold.
         store: where the metrics are.
-        partials: which of them come back incomplete.
+        partials: which of them are answered incompletely.
         account_id: the alarm's.
     """
 

@@ -62,7 +62,7 @@ class MetricOperations(Service):
         status: str = "PartialData",
         message: str = "Some of the data could not be retrieved.",
     ) -> Partial:
-        """Lets queries of some metrics come back incomplete, until `restore`.
+        """Answers queries of some metrics incompletely, until `restore`.
 
         Args:
             namespace: which; None matches everything, here and below.

@@ -28,7 +28,7 @@ _FORBIDDEN = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partial:
-    """Metrics whose queries don't come back `Complete`; `CloudWatchService.restore` ends it. Since 0.1."""
+    """Metrics whose queries aren't answered `Complete`; `CloudWatchService.restore` ends it. Since 0.1."""
 
     status: str
     message: str
@@ -110,7 +110,7 @@ class QueryRunner:
     Args:
         store: the metrics.
         queries: members of `MetricDataQueries` or of an alarm's `Metrics`.
-        partials: which metrics come back incomplete.
+        partials: which metrics are answered incompletely.
         account_id: the caller's.
         parameter: how error messages name the list.
 

@@ -90,8 +90,8 @@ def schedule(
     def change(flag: FlagSource) -> FlagSource:
         if clear:
             return _cleared(flag, key)
-        moments = {"starts": _utc(starts) or flag.starts, "ends": _utc(ends) or flag.ends}
-        return flag.replaced(enabled=False if flag.is_off and not flag.variants else _enabled(flag), **moments)
+        times = {"starts": _utc(starts) or flag.starts, "ends": _utc(ends) or flag.ends}
+        return flag.replaced(enabled=False if flag.is_off and not flag.variants else _enabled(flag), **times)
 
     changed = edit_flag(document, key, change)
     return switch_on(changed, key) if enable else changed

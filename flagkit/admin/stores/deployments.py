@@ -1,4 +1,4 @@
-"""Bringing saved versions to clients: start, wait, replace, follow, stop, take back. One at a time in an environment.
+"""Bringing saved versions to clients: start, wait, replace, follow, stop, revert. One at a time in an environment.
 
 A deployment is started under AWS's own lock (`LatestDeploymentNumber`), so a lost answer never starts a second one.
 """

@@ -26,7 +26,7 @@ _FULL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}
 
 
 def is_full_timestamp(text: str) -> bool:
-    """Tell whether text is a full RFC 3339 timestamp with a zone, the only form AWS takes back."""
+    """Tell whether text is a full RFC 3339 timestamp with a zone, the only form that AWS accepts."""
     if _FULL.fullmatch(text) is None:
         return False
     try:

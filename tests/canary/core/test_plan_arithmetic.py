@@ -16,7 +16,7 @@ def stage(text: str) -> StagePlan:
 SHORT = 'steps = [10]\nbake = "5m"\ngates.latency = false'
 
 
-def test_a_step_that_is_too_short_is_told_with_its_arithmetic() -> None:
+def test_a_step_that_is_too_short_is_refused_with_its_arithmetic() -> None:
     (found,) = check_feasibility(stage(SHORT), {"api:live": 60.0})
     assert found.message == (
         "step 1 (10 %) of api:live needs 65 clean requests for errors; at 6 per minute that is 11 minutes, "

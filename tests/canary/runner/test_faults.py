@@ -354,7 +354,7 @@ def test_an_alias_that_does_not_read_back_as_written_is_written_again() -> None:
 
 
 def struck_during_the_rollback(description: str) -> tuple[Simulation, Ports, CanaryState]:
-    """A unhealthy canary whose second alias gets another record just after the first one came back."""
+    """An unhealthy canary whose second alias gets another record just after the first one was rolled back."""
     simulation = fleet()
     ports = simulation.ports()
     state = begun(simulation, ports)

@@ -30,7 +30,7 @@ def test_a_person_is_there_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
         cli.ask("and now? ")
 
 
-def test_a_context_without_a_world_has_the_machines() -> None:
+def test_a_context_takes_the_machine_unless_given() -> None:
     class Context:
         obj = None
 
@@ -53,7 +53,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     assert not has_colors()
 
 
-def test_the_version_is_told(on_file) -> None:
+def test_the_version_is_printed(on_file) -> None:
     from flagkit import __version__
 
     assert on_file.good("--version").out == f"flagkit {__version__}\n"

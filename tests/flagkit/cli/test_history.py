@@ -51,7 +51,7 @@ def test_revert_brings_everything_back_to_a_version(terminal) -> None:
 
 
 @pytest.mark.parametrize("words", [("revert",), ("revert", "plain", "--last", "--to", "1")])
-def test_revert_wants_to_know_what_to_go_back_to(on_file, words: tuple[str, ...]) -> None:
+def test_revert_requires_a_version_or_last(on_file, words: tuple[str, ...]) -> None:
     assert on_file(*words).code == 2
 
 
@@ -135,7 +135,7 @@ def test_a_file_has_no_deployments(on_file) -> None:
     assert on_file("rollback").code == 2
 
 
-def test_a_deployment_that_alarms_take_back_is_said(on_aws) -> None:
+def test_a_deployment_that_alarms_roll_back_is_reported(on_aws) -> None:
     client = on_aws.profile.client
     words = {"DeploymentDurationInMinutes": 10, "GrowthFactor": 50, "FinalBakeTimeInMinutes": 1, "ReplicateTo": "NONE"}
     slow = client.create_deployment_strategy(Name="slow", **words)["Id"]
@@ -175,7 +175,7 @@ def test_kill_is_immediate_and_asks_nothing_with_yes(on_aws) -> None:
     assert on_aws.good("show", "button", "--json").json["enabled"] is False
 
 
-def test_kill_stops_a_running_deployment_only_when_told_to(on_aws) -> None:
+def test_kill_stops_a_running_deployment_only_when_asked_to(on_aws) -> None:
     on_aws.good("on", "plain")
     before = on_aws.saved()
     for answers in (None, ["n"]):

@@ -120,10 +120,10 @@ def test_a_flag_first_asked_for_deep_in_the_stack_is_tried_again(monkeypatch):
 
 def test_the_clock_reaches_the_rules():
     content = json.dumps({"version": "1", "values": {"a": variants("(gte $now 2026-11-23T00:00:00Z)", None)}})
-    moments = [datetime(2026, 11, day, tzinfo=UTC) for day in (22, 23)]
+    times = [datetime(2026, 11, day, tzinfo=UTC) for day in (22, 23)]
     assert [
         Snapshot.from_json(content, now=partial(lambda moment: moment, moment)).evaluate("a").variant
-        for moment in moments
+        for moment in times
     ] == ["v1", "v0"]
     assert Snapshot.from_json(content).evaluate("a").variant == "v1"
 

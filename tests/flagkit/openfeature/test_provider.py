@@ -97,7 +97,7 @@ def test_a_provider_that_starts_without_a_document_becomes_ready_by_itself():
     assert client.get_boolean_value("a", False) is True
 
 
-def test_a_lost_first_document_is_told_as_an_error_event():
+def test_a_lost_first_document_is_an_error_event():
     source = ScriptedSource(None)
     flags, client = provide(source)  # the source answers "unchanged" without ever having delivered
     source.failure = SourceUnavailableError("down")

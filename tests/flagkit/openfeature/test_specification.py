@@ -73,7 +73,7 @@ def attributes(value):
     return dict(value) if isinstance(value, dict) else {"value": value}
 
 
-class World:
+class ScenarioState:
     """What one scenario knows."""
 
     client = None
@@ -84,24 +84,24 @@ class World:
 
 
 @pytest.fixture
-def world():
-    yield World()
+def state():
+    yield ScenarioState()
     api.clear_providers()
 
 
 @bdd.given("a stable provider")
-def stable(world, request):
+def stable(state, request):
     if "cached" in request.node.name:
         # Only the Agent as evaluator has anything to cache: its answers for one user.
         source = AgentSource("shop", "test", "flags", ask=AgentStandIn(translated(), feature_flags=True))
     else:
         source = StaticSource(translated())
     api.set_provider_and_wait(FlagkitProvider(Flags(source, clock=VirtualClock())))
-    world.client = api.get_client()
+    state.client = api.get_client()
 
 
 @bdd.given("a not ready provider")
-def not_ready(world, request):
+def not_ready(state, request):
     gate = threading.Event()
     request.addfinalizer(gate.set)
 
@@ -110,28 +110,28 @@ def not_ready(world, request):
             gate.wait(60)
 
     api.set_provider(Waiting(Flags(StaticSource(translated()), clock=VirtualClock())))
-    world.client = api.get_client()
+    state.client = api.get_client()
 
 
 @bdd.given("a fatal provider")
-def fatal(world):
+def fatal(state):
     flags = Flags(StaticSource(translated()), clock=VirtualClock())
     flags.close()
     with pytest.raises(Exception, match="closed"):
         api.set_provider_and_wait(FlagkitProvider(flags))
-    world.client = api.get_client()
+    state.client = api.get_client()
 
 
 @bdd.given("a error provider")
-def error(world):
+def error(state):
     flags = Flags(ScriptedSource(SourceUnavailableError("down")), clock=VirtualClock())
     with pytest.raises(Exception, match="down"):
         api.set_provider_and_wait(FlagkitProvider(flags, ready_timeout_s=0))
-    world.client = api.get_client()
+    state.client = api.get_client()
 
 
 @bdd.given("a stale provider")
-def stale(world):
+def stale(state):
     clock = VirtualClock()
     source = ScriptedSource({"a": True})
     flags = Flags(source, clock=clock)
@@ -139,12 +139,12 @@ def stale(world):
     source.failure = SourceUnavailableError("down")
     clock.advance(1_000)
     flags.refresh()
-    world.client = api.get_client()
+    state.client = api.get_client()
 
 
 @bdd.given(bdd.parsers.re(r'an? (?P<kind>\w+)-flag with key "(?P<key>.*)" and a fallback value "(?P<default>.*)"'))
-def a_flag(world, kind, key, default):
-    world.kind, world.key, world.default = kind, key, typed(kind, default)
+def a_flag(state, kind, key, default):
+    state.kind, state.key, state.default = kind, key, typed(kind, default)
 
 
 @bdd.given(
@@ -152,13 +152,13 @@ def a_flag(world, kind, key, default):
         r'a context containing a key "(?P<key>.*)", with type "(?P<kind>\w+)" and with value "(?P<value>.*)"'
     )
 )
-def a_context(world, key, kind, value):
-    world.context[key] = typed(kind, value)
+def a_context(state, key, kind, value):
+    state.context[key] = typed(kind, value)
 
 
 @bdd.given(bdd.parsers.re(r'a context containing a key "(?P<key>.*)" with null value'))
-def a_null_context(world, key):
-    world.context[key] = None
+def a_null_context(state, key):
+    state.context[key] = None
 
 
 def typed(kind, text):
@@ -167,76 +167,76 @@ def typed(kind, text):
     return json.loads(text) if kind == "Object" else convert[kind](text)
 
 
-def evaluate(world, options=None):
-    ask = getattr(world.client, f"get_{world.kind.lower()}_details")
-    world.details = ask(world.key, world.default, EvaluationContext(attributes=world.context), options)
+def evaluate(state, options=None):
+    ask = getattr(state.client, f"get_{state.kind.lower()}_details")
+    state.details = ask(state.key, state.default, EvaluationContext(attributes=state.context), options)
 
 
 @bdd.when("the flag was evaluated with details")
-def evaluated(world):
-    evaluate(world)
+def evaluated(state):
+    evaluate(state)
 
 
 @bdd.when("the flag was evaluated with details asynchronously")
-def evaluated_asynchronously(world):
-    ask = getattr(world.client, f"get_{world.kind.lower()}_details_async")
+def evaluated_asynchronously(state):
+    ask = getattr(state.client, f"get_{state.kind.lower()}_details_async")
 
     async def beside_a_neighbour():
         neighbour = asyncio.create_task(asyncio.sleep(0))
-        details = await ask(world.key, world.default, EvaluationContext(attributes=world.context))
+        details = await ask(state.key, state.default, EvaluationContext(attributes=state.context))
         await asyncio.wait_for(neighbour, 1)
         return details
 
-    world.details = asyncio.run(beside_a_neighbour())
+    state.details = asyncio.run(beside_a_neighbour())
 
 
 @bdd.then("the evaluation should complete without blocking")
-def completed(world):
-    assert world.details is not None
+def completed(state):
+    assert state.details is not None
 
 
 @bdd.then(bdd.parsers.re(r'the resolved details value should be "(?P<value>.*)"'))
-def value_is(world, value):
-    expected = typed(world.kind, value)
-    assert world.details.value == expected
-    assert type(world.details.value) is type(expected)
+def value_is(state, value):
+    expected = typed(state.kind, value)
+    assert state.details.value == expected
+    assert type(state.details.value) is type(expected)
 
 
 @bdd.then(bdd.parsers.re(r'the reason should be "(?P<reason>.*)"'))
-def reason_is(world, reason):
-    assert world.details.reason == reason
+def reason_is(state, reason):
+    assert state.details.reason == reason
 
 
 @bdd.then(bdd.parsers.re(r'the error-code should be "(?P<code>.*)"'))
-def code_is(world, code):
-    assert world.details.error_code == code
+def code_is(state, code):
+    assert state.details.error_code == code
 
 
 @bdd.then(bdd.parsers.re(r'the flag key should be "(?P<key>.*)"'))
-def key_is(world, key):
-    assert world.details.flag_key == key
+def key_is(state, key):
+    assert state.details.flag_key == key
 
 
 @bdd.then(bdd.parsers.re(r'the variant should be "(?P<name>.*)"'))
-def variant_is(world, name):
-    assert world.details.variant == name
+def variant_is(state, name):
+    assert state.details.variant == name
 
 
 @bdd.then(bdd.parsers.re(r'the provider status should be "(?P<status>.*)"'))
-def status_is(world, status):
-    assert world.client.get_provider_status() is ProviderStatus(status)
+def status_is(state, status):
+    assert state.client.get_provider_status() is ProviderStatus(status)
 
 
 @bdd.then("the resolved metadata should contain")
-def metadata_contains(world, datatable):
+def metadata_contains(state, datatable):
     for key, kind, value in datatable[1:]:
-        assert world.details.flag_metadata[key] == typed(kind, value)
-        assert type(world.details.flag_metadata[key]) is type(typed(kind, value))
+        assert state.details.flag_metadata[key] == typed(kind, value)
+        assert type(state.details.flag_metadata[key]) is type(typed(kind, value))
 
 
 @bdd.then("the resolved metadata is empty")
-def metadata_is_empty(world):
-    assert dict(world.details.flag_metadata) == {}
+def metadata_is_empty(state):
+    assert dict(state.details.flag_metadata) == {}
 
 
 class Recording(Hook):
@@ -256,24 +256,24 @@ class Recording(Hook):
 
 
 @bdd.given("evaluation options containing specific hooks")
-def options_with_hooks(world):
-    world.log = []
-    world.options = FlagEvaluationOptions(hooks=[Recording("first", world.log), Recording("second", world.log)])
+def options_with_hooks(state):
+    state.log = []
+    state.options = FlagEvaluationOptions(hooks=[Recording("first", state.log), Recording("second", state.log)])
 
 
 @bdd.when("the flag was evaluated with details using the evaluation options")
-def evaluated_with_options(world):
-    evaluate(world, world.options)
+def evaluated_with_options(state):
+    evaluate(state, state.options)
 
 
 @bdd.then("the specified hooks should execute during evaluation")
-def hooks_ran(world):
-    assert {name for _, name in world.log} == {"first", "second"}
+def hooks_ran(state):
+    assert {name for _, name in state.log} == {"first", "second"}
 
 
 @bdd.then("the hook order should be maintained")
-def hooks_in_order(world):
-    assert world.log == [
+def hooks_in_order(state):
+    assert state.log == [
         ("before", "first"),
         ("before", "second"),
         ("after", "second"),
@@ -284,16 +284,16 @@ def hooks_in_order(world):
 
 
 @bdd.given("an evaluation context with modifiable data")
-def modifiable_context(world):
-    world.context = {"list": [1, 2], "nested": {"a": 1}}
+def modifiable_context(state):
+    state.context = {"list": [1, 2], "nested": {"a": 1}}
 
 
 @bdd.then("the original evaluation context should remain unmodified")
-def context_unmodified(world):
-    assert world.context == {"list": [1, 2], "nested": {"a": 1}}
+def context_unmodified(state):
+    assert state.context == {"list": [1, 2], "nested": {"a": 1}}
 
 
 @bdd.then("the evaluation details should be immutable")
-def details_immutable(world):
+def details_immutable(state):
     with pytest.raises(TypeError):
-        world.details.flag_metadata["new"] = 1
+        state.details.flag_metadata["new"] = 1

@@ -68,31 +68,31 @@ def test_overrides_that_can_not_be_read_are_refused_at_the_start(monkeypatch, te
         make({})
 
 
-def test_listeners_hear_which_flags_changed():
+def test_listeners_are_notified_which_flags_changed():
     flags = make({"a": True, "b": True, "c": 1}, None, {"a": False, "b": True, "d": True})
-    heard = []
-    stop = flags.on_change(heard.append)
+    received = []
+    stop = flags.on_change(received.append)
     flags.refresh()
-    assert heard == []
+    assert received == []
     flags.refresh()
-    assert heard == [{"a", "c", "d"}]
+    assert received == [{"a", "c", "d"}]
     stop()
     flags._store.accept(Document(json.dumps(short_form({})).encode()))
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
-def test_listeners_hear_of_another_type_of_an_equal_value():
+def test_listeners_are_notified_of_another_type_of_an_equal_value():
     def variants(value):
         attributes = {"value": {"x": [value, "y"]}}
         return {"_variants": [{"name": "only", "enabled": True, "attributeValues": attributes}]}
 
     source = StaticSource({"a": 1, "b": 1, "c": variants(0), "d": variants(0)})
     flags = Flags(source, clock=VirtualClock())
-    heard = []
-    flags.on_change(heard.append)
+    received = []
+    flags.on_change(received.append)
     source.replace({"a": {"enabled": True, "value": True}, "b": 1, "c": variants(False), "d": variants(0)})
     flags.refresh()
-    assert heard == [{"a", "c"}]
+    assert received == [{"a", "c"}]
 
 
 def test_a_listener_may_leave_twice():
@@ -109,11 +109,11 @@ def test_an_option_that_does_not_exist_is_refused():
 
 def test_a_listener_that_fails_harms_nobody(caplog):
     flags = make({"a": True}, {"a": False})
-    heard = []
+    received = []
     flags.on_change(lambda _: 1 / 0)
-    flags.on_change(heard.append)
+    flags.on_change(received.append)
     flags.refresh()
-    assert heard == [{"a"}]
+    assert received == [{"a"}]
     assert not flags.is_enabled("a")
     assert "listener" in caplog.text
 
@@ -121,18 +121,18 @@ def test_a_listener_that_fails_harms_nobody(caplog):
 def test_broken_flags_count_as_changed_only_when_their_fault_changes():
     bad = {"a": {"enabled": "perhaps"}, "b": True}
     flags = make(bad, {**bad, "b": False}, {"a": {"enabled": 3}, "b": False})
-    heard = []
-    flags.on_change(heard.append)
+    received = []
+    flags.on_change(received.append)
     flags.refresh()
-    assert heard == [{"b"}]
+    assert received == [{"b"}]
 
 
 def test_the_first_document_after_an_outage_names_all_flags():
     flags = make(DOWN, {"a": True})
-    heard = []
-    flags.on_change(heard.append)
+    received = []
+    flags.on_change(received.append)
     flags.refresh()
-    assert heard == [{"a"}]
+    assert received == [{"a"}]
 
 
 def test_the_mode_is_chosen_by_where_the_process_runs(monkeypatch):
@@ -158,7 +158,7 @@ def test_the_address_comes_from_the_extension_in_lambda(monkeypatch):
     assert default_url() == "agent://shop/prod/flags"
 
 
-def test_failures_are_told_once_and_then_ever_more_rarely(caplog):
+def test_failures_are_logged_once_and_then_ever_more_rarely(caplog):
     source = ScriptedSource({"a": True})
     flags = Flags(source, clock=VirtualClock())
     source.failure = DOWN

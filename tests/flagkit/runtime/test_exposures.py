@@ -65,7 +65,7 @@ def test_an_exposure_is_noted_once_per_flag_variant_and_user_in_a_window(flags, 
     assert exposures.flush() == 1
 
 
-def test_user_ids_are_hashed_with_the_salt_unless_told_otherwise(flags, clock, monkeypatch):
+def test_user_ids_are_hashed_with_the_salt_unless_set_otherwise(flags, clock, monkeypatch):
     seen = {}
     monkeypatch.setenv("FLAGKIT_SALT", "s")
     for name, options in {

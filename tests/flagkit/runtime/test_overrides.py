@@ -21,7 +21,7 @@ def seen(flags):
     return log
 
 
-def test_a_watcher_is_told_once_of_each_answer(flags, seen):
+def test_a_watcher_gets_each_answer(flags, seen):
     flags.is_enabled("a", "1")
     flags.evaluate("a", "2")
     flags.boolean("a", "3")
@@ -33,7 +33,7 @@ def test_a_watcher_is_told_once_of_each_answer(flags, seen):
     assert [user for _, user, _ in seen] == ["1", "2", "3", "4", "5", "6", "7", "8"]
 
 
-def test_a_watcher_is_told_once_of_a_question_that_got_the_default(flags, seen):
+def test_a_watcher_gets_once_a_question_that_got_the_default(flags, seen):
     flags.is_enabled("missing", "1")
     flags.string("missing", "2", default="")
     flags.evaluate("missing", "3")
@@ -47,7 +47,7 @@ def test_a_watcher_is_told_once_of_a_question_that_got_the_default(flags, seen):
     ]
 
 
-def test_a_watcher_is_not_told_of_explanations_nor_of_all_flags(flags, seen):
+def test_a_watcher_does_not_get_explanations_nor_of_all_flags(flags, seen):
     flags.explain("a", "1")
     flags.all("1")
     assert "a" in flags
@@ -62,7 +62,7 @@ def test_a_watcher_that_fails_harms_nobody(flags, seen, caplog):
     assert "watcher" in caplog.text
 
 
-def test_a_watcher_can_be_taken_back_and_survives_refreshes_and_overrides():
+def test_a_watcher_can_be_removed_and_survives_refreshes_and_overrides():
     flags = Flags(ScriptedSource({"a": False}, {"a": True}), clock=VirtualClock())
     log = []
     stop = flags.watch(lambda evaluation, _: log.append(evaluation.enabled))

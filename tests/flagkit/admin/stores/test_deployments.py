@@ -1,4 +1,4 @@
-"""From saved to served: start, wait, replace, follow, stop, take back, and what was forgotten in between."""
+"""From saved to live: start, wait, replace, follow, stop, revert, and what was forgotten in between."""
 
 from __future__ import annotations
 

@@ -212,14 +212,14 @@ def test_percentages_that_read_like_weights_are_named_with_what_they_really_give
     assert "flagkit split f a=30 b=70" in finding.hint
 
 
-def test_bands_that_miss_a_little_of_everybody_are_named() -> None:
+def test_ranges_that_miss_a_little_of_everybody_are_named() -> None:
     second = f"(and {split(66.6)} (not {split(33.3)}))"
     third = f"(and {split(99.9)} (not {split(66.6)}))"
     (finding,) = found(document({"f": flag(split(33.3), second, third)}))
     assert (finding.code, "99.9 %" in finding.message) == ("weights", True)
 
 
-def test_bands_that_leave_a_share_to_the_default_are_meant() -> None:
+def test_ranges_that_leave_a_share_to_the_default_are_meant() -> None:
     assert codes(split(30), f"(and {split(60)} (not {split(30)}))") == []
     assert codes(split(50), f"(and {split(100)} (not {split(50)}))") == []
     assert codes(split(30), '(eq $a "b")') == []

@@ -71,7 +71,7 @@ def test_a_variant_that_is_called_unreachable_is_never_answered(rules: list[str]
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=4))
-def test_shares_that_are_cut_are_never_called_shadowed(weights: list[int]) -> None:
+def test_shares_that_are_split_are_never_called_shadowed(weights: list[int]) -> None:
     from flagkit.authoring import AuthoringDocument, compile_document
 
     if sum(weights) > 100:

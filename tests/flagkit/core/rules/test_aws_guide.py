@@ -220,7 +220,7 @@ def test_29_true_may_stand_in_and():
     assert ask('(and true (eq $tier "premium"))', tier="premium")
 
 
-def test_30_the_overlay_of_an_experiment_is_a_band_of_ten_percent():
+def test_30_the_overlay_of_an_experiment_is_a_range_of_ten_percent():
     rule = (
         '(and (exists key::"entityId") (eq $country "US")'
         ' (and (split pct::60 by::$entityId seed::"S") (not (split pct::50 by::$entityId seed::"S"))))'

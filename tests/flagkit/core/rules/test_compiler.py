@@ -148,12 +148,12 @@ def ranges(text: str) -> BucketRanges | None:
     return ranges_of(parse_rule(text), "flag", {})
 
 
-def test_a_band_is_a_stretch_of_the_bucket_line():
+def test_a_range_is_a_stretch_of_the_bucket_line():
     found = ranges("(and (split pct::75 by::$a) (not (split pct::25 by::$a)))")
     assert found == BucketRanges("a", "flag", (2**30, 3 * 2**30), (False, True, False), missing=False)
 
 
-def test_bands_forget_cuts_that_change_nothing():
+def test_ranges_drop_bounds_that_change_nothing():
     found = ranges("(or (split pct::25 by::$a) (split pct::50 by::$a) (split pct::10 by::$a))")
     assert found == BucketRanges("a", "flag", (2**31,), (True, False), missing=False)
 
@@ -168,7 +168,7 @@ def test_bands_forget_cuts_that_change_nothing():
         '(or (split pct::1 by::$a) (split pct::1 by::$a seed::"s"))',
     ],
 )
-def test_what_looks_at_more_than_one_bucket_is_no_band(text):
+def test_what_looks_at_more_than_one_bucket_is_no_range(text):
     assert ranges(text) is None
 
 
