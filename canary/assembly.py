@@ -15,6 +15,7 @@ from canary.adapters.health import HealthChecks
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import EventBuses, Notifier, SnsTopics
+from canary.core.events import UNKNOWN_ORIGIN, Origin
 from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
 from canary.ports import Clock, Journal, Observer
@@ -61,6 +62,7 @@ def assemble(
     session: Session | None = None,
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
+    origin: Origin = UNKNOWN_ORIGIN,
 ) -> Ports:
     """The real ports of one stage.
 
@@ -71,6 +73,7 @@ def assemble(
         session: the boto3 session to use; made from the environment and the stage's region when None.
         clock: the machine's clock when None; the stand-in hands in its virtual one.
         observers: are notified of every event, before the plan's notifications are sent.
+        origin: where the code comes from that a start releases, for history and reports.
 
     Raises:
         UnknownStageError: the plan has no such stage.
@@ -94,6 +97,7 @@ def assemble(
         clock=clock,
         journal=journal,
         observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock, journal)),
+        origin=origin,
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

@@ -164,10 +164,22 @@ class CodeRevision(Protocol):
         """The checked-out branch, None when detached or no repository."""
         ...
 
-    def is_clean(self) -> bool:
-        """True when nothing is uncommitted."""
+    def is_on(self, branch: str) -> bool:
+        """Whether the released commit belongs to this branch."""
+        ...
+
+    def uncommitted(self) -> tuple[str, ...] | None:
+        """The files with uncommitted changes; None without a repository."""
         ...
 
     def commit(self) -> str | None:
         """The commit's hash, None when there is none."""
+        ...
+
+    def author(self) -> str | None:
+        """The author of the commit, None when there is none."""
+        ...
+
+    def person(self) -> str:
+        """Who runs this; empty where it isn't known."""
         ...

@@ -21,6 +21,7 @@ from string import Template
 from typing import Final, Protocol, assert_never
 
 from canary.adapters.aws import Api, Session
+from canary.adapters.git import CI_PEOPLE
 from canary.adapters.http import Answer, Http, printable
 from canary.adapters.messages import Facts, messages
 from canary.core.events import (
@@ -70,7 +71,6 @@ _RUNS: Final = (
     ("CIRCLE_BUILD_URL", "$CIRCLE_BUILD_URL"),
     ("BUILD_URL", "$BUILD_URL"),
 )
-_PEOPLE: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CODEBUILD_INITIATOR", "BUILD_USER", "USER", "USERNAME")
 
 
 class Topics(Protocol):
@@ -282,7 +282,7 @@ class Notifier:
                 for move in canary.moves
             ],
             "gates": [f"{key.function} {key.gate}".strip() for key in judgement.blamed] if judgement else [],
-            "who": next((printable(self._environment[n]) for n in _PEOPLE if self._environment.get(n)), ""),
+            "who": next((printable(self._environment[n]) for n in CI_PEOPLE if self._environment.get(n)), ""),
             "link": self._link(),
             "command": _command(event.stage, transition),
             "at": event.at.isoformat(),

@@ -23,7 +23,14 @@ from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.shell import INTERRUPTED
 
 
-def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> None:
+def check_rules(
+    session: Session,
+    *,
+    assume_yes: bool,
+    question: str = "",
+    branch: str | None = None,
+    needs_clean_tree: bool = True,
+) -> None:
     """Checks the stage's rules: branch, clean working tree, confirmation.
 
     Raises:
@@ -32,17 +39,15 @@ def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> No
     rules = session.stage.rules
     name = session.stage.name
     revision = session.revision
-    if rules.branch is not None and (branch := revision.branch()) != rules.branch:
-        where = f"branch {branch}" if branch else "no branch"
+    if rules.branch is not None and not (branch == rules.branch if branch else revision.is_on(rules.branch)):
+        found = branch or revision.branch()
+        where = f"this is branch {found}" if found else "HEAD is detached and not part of it"
         raise RefusedError(
-            f"stage {name} is released from branch {rules.branch} only; {where} is checked out",
-            hint=f"Check out {rules.branch}, or change [stages.{name}.rules] in the plan.",
+            f"stage {name} is released from branch {rules.branch} only; {where}",
+            hint=f"Check out {rules.branch}, pass --branch, or change [stages.{name}.rules] in the plan.",
         )
-    if rules.clean_tree and not revision.is_clean():
-        raise RefusedError(
-            f"stage {name} is released from a clean working tree only; there are uncommitted changes or no repository",
-            hint=f"Commit first, or set clean_tree = false in [stages.{name}.rules].",
-        )
+    if rules.clean_tree and needs_clean_tree:
+        _check_clean(name, revision.uncommitted())
     if rules.confirm:
         names = ", ".join(function.key for function in session.stage.functions)
         session.confirm(question or f"Release to {name} ({names})?", assume_yes=assume_yes)
@@ -51,6 +56,23 @@ def check_rules(session: Session, *, assume_yes: bool, question: str = "") -> No
 # ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
 
 
+def _check_clean(stage: str, uncommitted: tuple[str, ...] | None) -> None:
+    if uncommitted is None:
+        raise RefusedError(
+            f"stage {stage} is released from a clean working tree only; this is not a git repository",
+            hint=f"Run it in the repository, or set clean_tree = false in [stages.{stage}.rules].",
+        )
+    if uncommitted:
+        files = ", ".join(uncommitted[:3]) + (f" and {len(uncommitted) - 3} more" if len(uncommitted) > 3 else "")
+        raise RefusedError(
+            f"stage {stage} is released from a clean working tree only; uncommitted: {files}",
+            hint=f"Commit first, or set clean_tree = false in [stages.{stage}.rules].",
+        )
+
+
+Branch = Annotated[
+    str | None, Option("--branch", help="Branch that the code comes from, where HEAD is detached.", metavar="NAME")
+]
 Percents = Annotated[
     list[str] | None,
     Argument(metavar="PERCENT", help="Weights in percent, ascending, instead of the plan's: 10, or 10 25 50."),
@@ -71,6 +93,7 @@ def deploy(
     ignore_alarm: Annotated[
         list[str] | None, Option("--ignore-alarm", help="Alarm that may be in ALARM at the start.", metavar="NAME")
     ] = None,
+    branch: Branch = None,
     plan: PlanPath = DEFAULT_PLAN,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -90,7 +113,7 @@ def deploy(
     if hotfix:
         planned = planned.model_copy(update={"hotfix": True})
     session = session.with_stage(planned)
-    check_rules(session, assume_yes=yes)
+    check_rules(session, assume_yes=yes, branch=branch)
     chosen = _versions(version or [])
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
@@ -104,6 +127,7 @@ def deploy(
 def promote(
     context: Context,
     stage: Stage,
+    branch: Branch = None,
     plan: PlanPath = DEFAULT_PLAN,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -115,7 +139,13 @@ def promote(
     Post-promotion watch follows.
     """
     session = open_session(cli_context(context), plan, stage)
-    check_rules(session, assume_yes=yes, question=f"Shift all traffic of {stage} to the new version?")
+    check_rules(
+        session,
+        assume_yes=yes,
+        branch=branch,
+        needs_clean_tree=False,
+        question=f"Shift all traffic of {stage} to the new version?",
+    )
     return _drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
 
 

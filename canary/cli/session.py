@@ -9,7 +9,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from canary.adapters.git import GitRevision
+from canary.adapters.http import printable
 from canary.assembly import assemble, load_plan
+from canary.core.events import Origin
 from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
 from canary.ports import Clock, CodeRevision, Observer
@@ -71,6 +73,17 @@ class Session:
             base=self.context.base,
             clock=self.context.clock or clock,
             observers=observers,
+            origin=self.origin(),
+        )
+
+    def origin(self) -> Origin:
+        """Where the code comes from, for history and reports."""
+        revision = self.revision
+        return Origin(
+            commit=printable(revision.commit() or ""),
+            branch=printable(revision.branch() or ""),
+            author=printable(revision.author() or ""),
+            started_by=printable(revision.person()),
         )
 
     def with_stage(self, stage: StagePlan) -> Session:

@@ -65,6 +65,19 @@ class FunctionMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the released code comes from, and who started the canary; empty where it isn't known."""
+
+    commit: str = ""
+    branch: str = ""
+    author: str = ""
+    started_by: str = ""
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryStarted:
     """A canary is starting; `description` of each function is the operator's whole text."""
 
@@ -75,6 +88,7 @@ class CanaryStarted:
     steps_bp: tuple[int, ...]
     fingerprint: str
     hotfix: bool = False
+    origin: Origin = UNKNOWN_ORIGIN
     event: Literal["canary_started"] = "canary_started"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from canary.core.events import CallRetried, Event, Measured, Noticed
+from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
 from canary.core.measurements import Observations
 from canary.core.plan import StagePlan
 from canary.errors import AwsError, UnavailableError
@@ -48,6 +48,7 @@ class Ports:
 
     Attributes:
         observers: are notified of every event after the journal has it.
+        origin: where the code that this driver releases comes from.
         jitter: a number from 0 to 1 for each wait between two attempts.
         in_parallel: roll several aliases back at once, in threads; the simulator and tests say False.
     """
@@ -59,6 +60,7 @@ class Ports:
     clock: Clock
     journal: Journal
     observers: tuple[Observer, ...] = ()
+    origin: Origin = UNKNOWN_ORIGIN
     jitter: Callable[[], float] = random.random
     in_parallel: bool = True
     memory: Memory = field(default_factory=Memory)

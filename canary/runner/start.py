@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from canary.core.alias import AliasState, basis_points
-from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove
+from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove, Origin
 from canary.core.machine import restore_writes, start_writes
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
@@ -66,7 +66,7 @@ def start(
     state = _first_state(session, targets, seen, found)
     session = session.of(state.canary_id)
     # The journal first: it has the operator's whole descriptions before the record takes their place.
-    session.publish(_started(state))
+    session.publish(_started(state, ports.origin))
     _write_records(state, seen, session)
     return state
 
@@ -140,7 +140,7 @@ def _first_state(
     )
 
 
-def _started(state: CanaryState) -> CanaryStarted:
+def _started(state: CanaryState, origin: Origin) -> CanaryStarted:
     return CanaryStarted(
         state.canary_id,
         state.stage.name,
@@ -152,6 +152,7 @@ def _started(state: CanaryState) -> CanaryStarted:
         steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
         fingerprint=state.fingerprint,
         hotfix=state.stage.hotfix,
+        origin=origin,
     )
 
 

@@ -44,6 +44,7 @@ from canary.view.model import (
     Tone,
     WeightPoint,
 )
+from canary.view.planned import plan_lines
 
 ALPHA: Final = 0.005
 """Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (statistics.md §4.12)."""
@@ -310,6 +311,8 @@ class ViewBuilder:
             bound_log10=self._streams.bound_log10(self.stage),
             decision_min=self._judgement.minutes_to_decision if self._judgement else None,
             next_action=next_action(self._phase, start.stage, self.stage, self._weights, end),
+            origin=start.origin,
+            plan=tuple(plan_lines(self.stage)) if self.stage else (),
             warnings=sum(title in {"retried", "warning"} for _, _, title, _, _ in self._notes),
         )
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from html import escape
 from itertools import count
 
 from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, CanaryView, MinutePoint, Note, Rate, StreamView
+from canary.view.svg import Point, Scale, area, element, line, nice_top, path, text_at
 
-Point = tuple[float, float]
 WIDTH = 960
+NARROW_WIDTH = 380
 LEFT = 66
-RIGHT = 178
+RIGHT = 200
 TOP = 46
 WEIGHT_PX = 74
 SHARE_PX = 168
@@ -31,93 +33,70 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """Maps a range of values to a range of pixels, and keeps what lies outside at the border."""
+class TimeAxis(Scale):
+    """The axis of a timeline: minutes since the start, labelled with the time of day.
 
-    low: float
-    high: float
-    from_px: float
-    to_px: float
+    Attributes:
+        width: of the whole picture.
+        narrow: whether labels stand inside, for small screens.
+    """
 
-    def __call__(self, value: float) -> float:
-        """The pixel of a value."""
-        span = self.high - self.low
-        share = 0.0 if span <= 0 else (min(max(value, self.low), self.high) - self.low) / span
-        return self.from_px + share * (self.to_px - self.from_px)
+    started_at: datetime
+    width: float = WIDTH
+    narrow: bool = False
 
 
-def number(value: float) -> str:
-    """A coordinate with as few digits as the eye can see."""
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def element(name: str, *children: str, **attributes: str | float | None) -> str:
-    """An element; `class_` becomes `class`, other underscores become hyphens, None is left out."""
-    parts = [name]
-    for key, value in attributes.items():
-        if value is None:
-            continue
-        label = key.rstrip("_").replace("_", "-")
-        shown = number(value) if isinstance(value, int | float) else escape(value, quote=True)
-        parts.append(f'{label}="{shown}"')
-    opening = " ".join(parts)
-    return f"<{opening}>{''.join(children)}</{name}>" if children else f"<{opening}/>"
-
-
-def text_at(x: float, y: float, content: str, **attributes: str | float | None) -> str:
-    """A line of text."""
-    return element("text", escape(content), x=x, y=y, **attributes)
-
-
-def line(start: Point, end: Point, **attributes: str | float | None) -> str:
-    """A straight line."""
-    return element("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], **attributes)
-
-
-def path(points: Sequence[Point], *, closed: bool = False) -> str:
-    """Path data through the points."""
-    if not points:
-        return ""
-    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + ("Z" if closed else "")
-
-
-def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:
-    """Path data of the area between two lines with the same x values."""
-    return path([*upper, *reversed(lower)], closed=True)
-
-
-def nice_top(value: float, choices: Sequence[float]) -> float:
-    """The smallest choice that holds the value, or the value itself."""
-    return next((choice for choice in choices if choice >= value), value)
-
-
-def minute_ticks(last_min: float, wanted: int = 8) -> list[float]:
-    """Round minutes for an axis from 0 to `last_min`."""
+def clock_ticks(started_at: datetime, last_min: float, wanted: int = 8) -> list[tuple[float, str]]:
+    """Round times of day on an axis from 0 to `last_min`: minutes since the start, and the label."""
     step = next((step for step in (1, 2, 5, 10, 15, 30, 60, 120, 240) if last_min / step <= wanted), 480)
-    return [float(step * index) for index in range(math.floor(last_min / step) + 1)]
+    since_midnight = (started_at - started_at.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / 60
+    first = math.ceil(since_midnight / step) * step - since_midnight
+    ticks = [first + step * index for index in range(math.floor(max(last_min - first, 0.0) / step) + 1)]
+    return [(at, f"{started_at + timedelta(minutes=at):%H:%M}") for at in ticks if at <= last_min]
 
 
 def bars(view: BarsView) -> str:
-    """The chart; a black line on a bar marks the share that was asked for."""
-    x = Scale(0.0, 1.0, BAR_LEFT, WIDTH - BAR_RIGHT)
-    rows = [_row(bar, x, 10.0 + ROW_PX * index) for index, bar in enumerate(view.bars)]
+    """The chart, once for wide screens and once for narrow ones; a black line on a bar marks the requested share."""
+    return _wide(_bars(view, narrow=False)) + _narrow(_bars(view, narrow=True))
+
+
+def _wide(picture: str) -> str:
+    return element("div", picture, class_="wide")
+
+
+def _narrow(picture: str) -> str:
+    return element("div", picture, class_="narrow")
+
+
+def _bars(view: BarsView, *, narrow: bool) -> str:
+    x = Scale(0.0, 1.0, 0.0, NARROW_WIDTH) if narrow else Scale(0.0, 1.0, BAR_LEFT, WIDTH - BAR_RIGHT)
+    height = ROW_PX * (1.6 if narrow else 1.0)
+    rows = [_row(bar, x, 10.0 + height * index, narrow=narrow) for index, bar in enumerate(view.bars)]
     number = next(_numbers)
     return element(
         "svg",
         element("title", escape(view.title), id=f"bt{number}"),
         element("desc", escape(view.summary), id=f"bd{number}"),
         *rows,
-        viewBox=f"0 0 {WIDTH} {14 + ROW_PX * len(view.bars)}",
+        viewBox=f"0 0 {NARROW_WIDTH if narrow else WIDTH} {14 + height * len(view.bars):.0f}",
         role="img",
         aria_labelledby=f"bt{number} bd{number}",
         class_="bars",
     )
 
 
-def _row(bar: Bar, x: Scale, top: float) -> str:
+def _row(bar: Bar, x: Scale, top: float, *, narrow: bool) -> str:
     middle = top + 15
+    if narrow:  # the texts stand above the bar
+        texts = text_at(0, top + 11, bar.label) + text_at(
+            x.to_px, top + 11, bar.text, class_="value", text_anchor="end"
+        )
+        top += 18
+    else:
+        texts = text_at(x.from_px - 12, middle, bar.label, text_anchor="end")
+        texts += text_at(x.to_px + 12, middle, bar.text, class_="value")
     parts = [
-        text_at(x.from_px - 12, middle, bar.label, text_anchor="end"),
+        texts,
         element("rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=20, rx=4, class_="bar-track"),
     ]
     width = x(bar.share_ratio) - x.from_px
@@ -136,14 +115,18 @@ def _row(bar: Bar, x: Scale, top: float) -> str:
     if bar.expected_ratio is not None:
         at = x(bar.expected_ratio)
         parts.append(line((at, top - 3), (at, top + 23), class_="expected"))
-    parts.append(text_at(x.to_px + 12, middle, bar.text, class_="value"))
     return "".join(parts)
 
 
 def timeline(view: CanaryView) -> str:
-    """The whole timeline; readable by screen readers through its title and description."""
+    """The whole timeline, once for wide screens and once for narrow ones, with title and description."""
     last_min = max(view.elapsed_min * 1.06, 1.0)  # so that the last moment isn't the frame
-    x = Scale(0.0, last_min, LEFT, WIDTH - RIGHT)
+    wide = TimeAxis(0.0, last_min, LEFT, WIDTH - RIGHT, view.started_at)
+    small = TimeAxis(0.0, last_min, 46, NARROW_WIDTH - 6, view.started_at, NARROW_WIDTH, narrow=True)
+    return _wide(_timeline(view, wide)) + _narrow(_timeline(view, small))
+
+
+def _timeline(view: CanaryView, x: TimeAxis) -> str:
     streams = shown_streams(view)
     parts: list[str] = []
     top = float(TOP)
@@ -157,7 +140,7 @@ def timeline(view: CanaryView) -> str:
         top += GAP
         parts.append(_evidence_panel(view, streams, x, top))
         top += EVIDENCE_PX
-    parts.append(_minutes_axis(x, last_min, top))
+    parts.append(_clock_axis(x, top))
     marks = _marks(view.notes, x, top)
     number = next(_numbers)
     return element(
@@ -166,7 +149,7 @@ def timeline(view: CanaryView) -> str:
         element("desc", escape(describe(view)), id=f"d{number}"),
         marks,
         *parts,
-        viewBox=f"0 0 {WIDTH} {top + 40:.0f}",
+        viewBox=f"0 0 {x.width:g} {top + 40:.0f}",
         role="img",
         aria_labelledby=f"t{number} d{number}",
         class_="timeline",
@@ -204,13 +187,13 @@ def _rate_text(name: str, rate: Rate) -> str:
     )
 
 
-def _frame(x: Scale, top: float, height: float, title: str) -> str:
+def _frame(x: TimeAxis, top: float, height: float, title: str) -> str:
     return text_at(x.from_px, top - 10, title, class_="panel-title") + element(
         "rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=height, class_="panel"
     )
 
 
-def _grid(x: Scale, y: Scale, values: Sequence[float], label: Callable[[float], str]) -> str:
+def _grid(x: TimeAxis, y: Scale, values: Sequence[float], label: Callable[[float], str]) -> str:
     parts = []
     for value in values:
         parts.append(line((x.from_px, y(value)), (x.to_px, y(value)), class_="grid"))
@@ -218,15 +201,14 @@ def _grid(x: Scale, y: Scale, values: Sequence[float], label: Callable[[float], 
     return "".join(parts)
 
 
-def _minutes_axis(x: Scale, last_min: float, bottom: float) -> str:
-    parts = [
-        text_at(x(minute), bottom + 18, f"{minute:g}", class_="tick", text_anchor="middle")
-        for minute in minute_ticks(last_min)
-    ]
-    return "".join(parts) + text_at(x.to_px + 8, bottom + 18, "minutes", class_="tick")
+def _clock_axis(x: TimeAxis, bottom: float) -> str:
+    ticks = clock_ticks(x.started_at, x.high, 4 if x.narrow else 8)
+    parts = [text_at(x(at), bottom + 18, label, class_="tick", text_anchor="middle") for at, label in ticks]
+    where = (x.from_px - 4, bottom + 34, "start") if x.narrow else (x.to_px + 8, bottom + 18, "start")
+    return "".join(parts) + text_at(*where[:2], "time of day, UTC", class_="tick", text_anchor=where[2])
 
 
-def _weight_panel(view: CanaryView, x: Scale, top: float) -> str:
+def _weight_panel(view: CanaryView, x: TimeAxis, top: float) -> str:
     y = Scale(0.0, 100.0, top + WEIGHT_PX, top)
     points: list[Point] = []
     percent_now = 0.0
@@ -254,7 +236,7 @@ def _weight_panel(view: CanaryView, x: Scale, top: float) -> str:
     )
 
 
-def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> str:
+def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) -> str:
     highest = max(
         [stream.limit_ratio * 1.6]
         + [rate.ratio or 0.0 for point in stream.minutes for rate in (point.candidate, point.baseline)]
@@ -274,7 +256,13 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
     ]
     title = f"{stream.title}, {stream.function}" if len({s.function for s in view.streams}) > 1 else stream.title
     return (
-        _frame(x, top, SHARE_PX, f"{title[:1].upper()}{title[1:]}: by minute (dots), in total (line with interval)")
+        _frame(
+            x,
+            top,
+            SHARE_PX,
+            f"{title[:1].upper()}{title[1:]}"
+            + ("" if x.narrow else ": by minute (dots), in total (line with interval)"),
+        )
         + _grid(x, y, [y.high * share for share in (0, 0.25, 0.5, 0.75, 1)], percent)
         + _settling(x, last.at_min, top, view.elapsed_min)
         + _interval(x, y, stream.minutes, lambda point: point.baseline_so_far, "baseline")
@@ -286,7 +274,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: Scale, top: float) -> 
     )
 
 
-def _settling(x: Scale, last_min: float, top: float, now_min: float) -> str:
+def _settling(x: TimeAxis, last_min: float, top: float, now_min: float) -> str:
     """Shades the minutes that CloudWatch had not settled: what they hold was not known."""
     width = x(now_min) - x(last_min)
     if width < 6:
@@ -296,7 +284,7 @@ def _settling(x: Scale, last_min: float, top: float, now_min: float) -> str:
 
 
 def _interval(
-    x: Scale, y: Scale, minutes: Sequence[MinutePoint], pick: Callable[[MinutePoint], Rate], name: str
+    x: TimeAxis, y: Scale, minutes: Sequence[MinutePoint], pick: Callable[[MinutePoint], Rate], name: str
 ) -> str:
     points = [(x(point.at_min), pick(point)) for point in minutes if pick(point).requests]
     if not points:
@@ -307,21 +295,22 @@ def _interval(
     at, last = points[-1]
     whisker = line((at, y(last.low_ratio)), (at, y(last.high_ratio)), class_=f"{name}-whisker")
     return (
-        element("path", d=area(upper, lower), class_=f"{name}-band")
+        element("path", d=area(upper, lower), class_=f"{name}-area")
         + whisker
         + element("path", d=path(middle), class_=f"{name}-line")
     )
 
 
 def _dots(
-    x: Scale, y: Scale, minutes: Sequence[MinutePoint], pick: Callable[[MinutePoint], Rate], name: str, label: str
+    x: TimeAxis, y: Scale, minutes: Sequence[MinutePoint], pick: Callable[[MinutePoint], Rate], name: str, label: str
 ) -> str:
     parts = []
     for point in minutes:
         rate = pick(point)
         if rate.ratio is None:
             continue
-        hint = f"minute {point.at_min:g}, {label}: {rate.bad} of {rate.requests} ({percent(rate.ratio)})"
+        at = f"{x.started_at + timedelta(minutes=point.at_min):%H:%M}"
+        hint = f"{at}, {label}: {rate.bad} of {rate.requests} ({percent(rate.ratio)})"
         parts.append(
             element(
                 "circle",
@@ -340,23 +329,31 @@ def _ended(y: Scale, minutes: Sequence[MinutePoint], pick: Callable[[MinutePoint
     return y(last.ratio or 0.0)
 
 
-def _labels(x: Scale, labels: Sequence[tuple[float, str, str]], distance_px: float = 17.0) -> str:
+def _labels(x: TimeAxis, labels: Sequence[tuple[float, str, str]], distance_px: float = 17.0) -> str:
     """Labels at the right edge, moved down just far enough that they don't overlap."""
     parts: list[str] = []
     lowest = -distance_px
     for at, text, name in sorted(labels):
         lowest = max(at, lowest + distance_px)
-        parts.append(text_at(x.to_px + 10, lowest + 4, text, class_=f"value {name}"))
+        if x.narrow:
+            parts.append(text_at(x.to_px - 5, lowest - 4, text, class_=f"value inside {name}", text_anchor="end"))
+        else:
+            parts.append(text_at(x.to_px + 10, lowest + 4, text, class_=f"value {name}"))
     return "".join(parts)
 
 
-def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, top: float) -> str:
+def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis, top: float) -> str:
     strongest = [point.log10 or 0.0 for stream in streams for point in stream.evidence]
     y = Scale(-1.0, max(view.bound_log10 + 0.7, min(max(strongest), 12.0)), top + EVIDENCE_PX, top)
     ticks = [value for value in (0, 2, 4, 8, 12) if value <= y.high]
     bound = y(view.bound_log10)
     parts = [
-        _frame(x, top, EVIDENCE_PX, "Odds against the new version at each evaluation (logarithmic)"),
+        _frame(
+            x,
+            top,
+            EVIDENCE_PX,
+            "Odds against the new version" + ("" if x.narrow else " at each evaluation (logarithmic)"),
+        ),
         _grid(x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < 5 else f"10^{value:g}:1"),
         line((x.from_px, bound), (x.to_px, bound), class_="limit"),
     ]
@@ -375,7 +372,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: Scale, t
     return "".join(parts) + _labels(x, labels)
 
 
-def _marks(notes: Sequence[Note], x: Scale, bottom: float) -> str:
+def _marks(notes: Sequence[Note], x: TimeAxis, bottom: float) -> str:
     parts = []
     free_px = [-100.0, -100.0]  # right end of the last label on each of two rows
     drawn = -100.0
@@ -385,7 +382,7 @@ def _marks(notes: Sequence[Note], x: Scale, bottom: float) -> str:
         at = x(note.at_min)
         width = 6.6 * len(note.title) + 8
         row = 0 if at > free_px[0] else 1
-        anchored_left = at + width < x.to_px + RIGHT - 10
+        anchored_left = at + width < x.width - 10
         free_px[row] = at + width if anchored_left else at
         if at - drawn > 6:
             parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"mark {note.tone}"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from html import escape
 
-from canary.view.charts import bars, element, shown_streams, timeline
-from canary.view.labels import percent
+from canary.view.charts import bars, shown_streams, timeline
+from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Chapter, Report, StreamView
+from canary.view.plain import clock, interval_text, rate_text
+from canary.view.svg import element
 
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1b1f27;--muted:#5d6675;--rule:#e4e2da;--grid:#eceae4;
@@ -39,13 +42,14 @@ section>.facts:first-child{margin-top:0}
 .facts div{border-top:1px solid var(--rule);padding-top:8px}
 dt{font-size:13px;color:var(--muted)}dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums}
 dl{margin:0}
-.scroll{overflow-x:auto;margin:22px 0 0}
-svg{display:block;width:100%;min-width:680px;height:auto;font:12.5px system-ui,-apple-system,"Segoe UI",sans-serif}
+.scroll{overflow-x:auto;margin:22px 0 0}.narrow{display:none}
+svg{display:block;width:100%;height:auto;font:12.5px system-ui,-apple-system,"Segoe UI",sans-serif}
 svg text{fill:var(--ink)}
 svg .tick{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
 svg .panel-title{fill:var(--muted);font-size:12.5px;font-weight:600}
 svg .panel{fill:none}
 svg .grid{stroke:var(--grid);stroke-width:1}
+svg .inside{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 svg .value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
 svg .weight-area{fill:var(--candidate-soft)}svg .weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
 svg .candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
@@ -67,13 +71,17 @@ svg .mark-text.bad{fill:var(--bad)}svg .mark-text.warn{fill:var(--warn)}
 svg .bar-track{fill:var(--grid)}svg .bar{fill:var(--baseline)}svg .bar.strong{fill:var(--accent)}
 svg .expected{stroke:var(--ink);stroke-width:2}
 details{margin:16px 0 0;color:var(--muted)}summary{cursor:pointer;font-size:14px}
-table{border-collapse:collapse;margin-top:10px;font-size:14px;font-variant-numeric:tabular-nums;width:100%}
+table{border-collapse:collapse;margin-top:16px;font-size:14px;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:600;color:var(--muted)}td.n,th.n{text-align:right}
 pre{background:var(--page);border-radius:8px;padding:14px 16px;overflow-x:auto;
 font:13.5px/1.55 ui-monospace,Menlo,monospace}
 footer{color:var(--muted);font-size:14px;margin-top:30px}
-@media (max-width:640px){main{padding:32px 14px}section{padding:20px 16px}h1{font-size:27px}}
+@media (max-width:640px){main{padding:32px 14px}section{padding:20px 16px}h1{font-size:27px}.wide{display:none}
+.stacked thead{display:none}.stacked tr{display:block;padding:8px 0;border-bottom:1px solid var(--rule)}
+.stacked td{display:flex;justify-content:space-between;gap:16px;border:0;padding:2px 0;text-align:right}
+.stacked td::before{content:attr(data-label);color:var(--muted);text-align:left}
+.narrow{display:block}th,td{padding-right:8px;font-size:13px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
 """
 
@@ -105,10 +113,10 @@ def canary_report(view: CanaryView) -> Report:
         verdict=view.phase,
         canary=view,
     )
-    started = f"{view.started_at:%Y-%m-%d %H:%M} UTC"
+    started = f"{view.started_at:%Y-%m-%d %H:%M} to {view.now:%H:%M} UTC"
     return Report(
         title=f"Canary on {view.stage}: {view.phase}",
-        lead=f"Started {started}, {view.elapsed_min:.0f} minutes.",
+        lead=f"{started}, {view.elapsed_min:.0f} min.{_origin(view)}",
         chapters=(chapter,),
         footer=f"Canary {view.canary_id}. Intervals are valid at every evaluation, not only at the last.",
     )
@@ -126,8 +134,7 @@ def _chapter(chapter: Chapter) -> str:
             parts.append(element("p", escape(view.evidence), class_="evidence-text"))
         parts.append(element("div", timeline(view), class_="scroll"))
         parts.append(_facts(view.facts) if view.facts else "")
-        parts.append(_minutes(view))
-        parts.append(_notes(view))
+        parts += [_functions(view), _gates(view), _plan(view), _minutes(view), _notes(view)]
     for chart in chapter.bars:
         parts.append(element("h3", escape(chart.title)) if len(chapter.bars) > 1 else "")
         parts.append(element("div", bars(chart), class_="scroll"))
@@ -143,18 +150,79 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
     return element("dl", *rows, class_="facts")
 
 
+def _origin(view: CanaryView) -> str:
+    """Where the code comes from, as far as that is known."""
+    origin = view.origin
+    parts = [
+        f"commit {origin.commit[:12]}" if origin.commit else "",
+        f"branch {origin.branch}" if origin.branch else "",
+        f"author {origin.author}" if origin.author else "",
+        f"started by {origin.started_by}" if origin.started_by else "",
+    ]
+    known = ", ".join(part for part in parts if part)
+    return f" {known[:1].upper()}{known[1:]}." if known else ""
+
+
+def _functions(view: CanaryView) -> str:
+    labels = ("function", "alias", "baseline", "new", "weight of the new version")
+    rows = [
+        (f.name, f.alias, f"version {f.baseline_version}", f"version {f.candidate_version}", f"{f.weight_percent:g} %")
+        for f in view.functions
+    ]
+    return _stacked(labels, rows)
+
+
+def _gates(view: CanaryView) -> str:
+    """One row for each gate of each function."""
+    labels = ("function", "gate", "status", "new", "interval", "baseline", "limit", "odds")
+    rows = [
+        (
+            stream.function or "stage",
+            f"{stream.gate}: {stream.title}",
+            stream.status,
+            rate_text(stream.candidate),
+            interval_text(stream.candidate),
+            rate_text(stream.baseline),
+            percent(stream.limit_ratio),
+            odds(stream.against_log10),
+        )
+        for stream in view.streams
+    ]
+    return _stacked(labels, rows) if rows else ""
+
+
+def _stacked(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose rows become cards on narrow screens."""
+    head = element("tr", *(element("th", escape(label), scope="col") for label in labels))
+    body = (
+        element("tr", *(element("td", escape(text), data_label=label) for label, text in zip(labels, row, strict=True)))
+        for row in rows
+    )
+    return element("table", element("thead", head), element("tbody", *body), class_="stacked")
+
+
+def _plan(view: CanaryView) -> str:
+    if not view.plan:
+        return ""
+    return element("details", element("summary", "Plan"), element("pre", escape("\n".join(view.plan))))
+
+
+def _scrolled(table: str) -> str:
+    return element("div", table, class_="scroll")
+
+
 def _minutes(view: CanaryView) -> str:
     tables = "".join(_table(view, stream) for stream in shown_streams(view))
     if not tables:
         return ""
-    return element("details", element("summary", "Counts by minute"), tables)
+    return element("details", element("summary", "Counts by minute"), _scrolled(tables))
 
 
 def _table(view: CanaryView, stream: StreamView) -> str:
     head = "".join(
         element("th", escape(label), class_="n", scope="col")
         for label in (
-            "minute",
+            "until",
             f"{view.candidate_name}: bad",
             "of",
             "share",
@@ -165,7 +233,7 @@ def _table(view: CanaryView, stream: StreamView) -> str:
     )
     rows = []
     for point in stream.minutes:
-        cells = [f"{point.at_min:g}"]
+        cells = [f"{view.started_at + timedelta(minutes=point.at_min):%H:%M}"]
         for rate in (point.candidate, point.baseline):
             cells += [f"{rate.bad:,}", f"{rate.requests:,}", "–" if rate.ratio is None else percent(rate.ratio)]
         rows.append(element("tr", *(element("td", cell, class_="n") for cell in cells)))
@@ -179,7 +247,7 @@ def _notes(view: CanaryView) -> str:
     rows = "".join(
         element(
             "tr",
-            element("td", f"{note.at_min:.1f}", class_="n"),
+            element("td", clock(note.at), class_="n"),
             element("td", escape(note.title)),
             element("td", escape(note.text)),
         )

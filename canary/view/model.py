@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
 
+from canary.core.events import UNKNOWN_ORIGIN, Origin
+
 
 class Tone(StrEnum):
     """How a line is meant; renderers choose the colour and always add a word or a sign."""
@@ -171,6 +173,8 @@ class CanaryView:
         decision_min: minutes until the step can end if all stays clean, or None.
         next_action: what happens next and when, or the command that a person runs.
         warnings: how many notices and retried calls there were.
+        origin: where the released code comes from.
+        plan: the plan as text, line by line; empty where it isn't known.
         facts: label and value pairs worth a glance.
     """
 
@@ -193,6 +197,8 @@ class CanaryView:
     decision_min: float | None = None
     next_action: str = ""
     warnings: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
+    plan: tuple[str, ...] = ()
 
     @property
     def now(self) -> datetime:

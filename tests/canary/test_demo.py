@@ -47,7 +47,7 @@ def test_the_demo_shows_flag_and_releases(tmp_path: Path, capsys: pytest.Capture
     assert 0 < ended[1]["rollback_s"] < 5
 
     page = report.read_text()
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 8  # wide and narrow
     assert "src=" not in page
     assert events[-1]["report"] == str(report)
 

@@ -27,18 +27,18 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_on_a_branch(repository: Path) -> None:
-    source = GitRevision(repository)
+    source = GitRevision(repository, {})
     assert (source.branch(), source.is_clean()) == ("main", True)
     assert len(source.commit() or "") == 40
 
 
 def test_an_uncommitted_change_is_not_clean(repository: Path) -> None:
     (repository / "new.py").write_text("2\n")
-    assert not GitRevision(repository).is_clean()
+    assert not GitRevision(repository, {}).is_clean()
 
 
 def test_without_a_repository_nothing_is_known_and_nothing_is_clean(tmp_path: Path) -> None:
-    source = GitRevision(tmp_path / "nowhere")
+    source = GitRevision(tmp_path / "nowhere", {})
     assert (source.branch(), source.commit(), source.is_clean()) == (None, None, False)
 
 
@@ -47,7 +47,7 @@ def test_without_git_nothing_is_known(repository: Path, monkeypatch: pytest.Monk
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(git.subprocess, "run", missing)
-    assert GitRevision(repository).branch() is None
+    assert GitRevision(repository, {}).branch() is None
 
 
 def test_the_machines_clock_is_in_utc_and_can_wait() -> None:
@@ -66,3 +66,44 @@ def test_a_clock_that_is_minutes_off_follows_aws_and_a_small_difference_is_left_
     assert timedelta(minutes=6) < clock.now() - real < timedelta(minutes=8)
     clock.aws_says(real + timedelta(seconds=1))
     assert clock.now() - real < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("variables", "branch"),
+    [
+        ({"GITHUB_REF": "refs/heads/main"}, "main"),
+        ({"GITHUB_REF": "refs/tags/v1"}, None),
+        ({"GITHUB_REF": "refs/pull/7/merge"}, None),
+        ({"CI_COMMIT_BRANCH": "feature/x"}, "feature/x"),
+        ({"CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/main"}, "main"),
+        ({"BITBUCKET_BRANCH": "main"}, "main"),
+        ({"CIRCLE_BRANCH": "main"}, "main"),
+        ({"BUILD_SOURCEBRANCH": "refs/heads/main"}, "main"),
+        ({"GIT_BRANCH": "origin/main"}, "main"),
+        ({}, None),
+    ],
+)
+def test_a_detached_checkout_is_on_the_branch_that_the_ci_system_names(
+    tmp_path: Path, variables: dict[str, str], branch: str | None
+) -> None:
+    assert git.GitRevision(tmp_path, variables).branch() == branch
+
+
+def test_a_detached_commit_is_on_the_branch_of_the_remote_that_contains_it(tmp_path: Path) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    identity = ("-c", "user.name=Amira", "-c", "user.email=a@example.com")
+    for command in (
+        ("init", "-q", "-b", "main", str(origin)),
+        ("-C", str(origin), *identity, "commit", "-q", "--allow-empty", "-m", "first"),
+        ("clone", "-q", str(origin), str(clone)),
+        ("-C", str(clone), "checkout", "-q", "--detach"),
+    ):
+        subprocess.run(["git", *command], check=True)
+    revision = git.GitRevision(clone, {"USER": "ci"})
+    assert revision.branch() is None
+    assert revision.is_on("main")
+    assert not revision.is_on("other")
+    assert (revision.author(), revision.person()) == ("Amira", "ci")
+    (clone / "ä b.txt").write_text("")
+    assert len(revision.uncommitted() or ()) == 1
+    assert git.GitRevision(tmp_path / "nowhere", {}).uncommitted() is None

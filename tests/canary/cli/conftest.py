@@ -38,11 +38,20 @@ class FakeRevision:
     def branch(self) -> str | None:
         return self.on_branch
 
-    def is_clean(self) -> bool:
-        return self.clean
+    def is_on(self, branch: str) -> bool:
+        return self.on_branch == branch
+
+    def uncommitted(self) -> tuple[str, ...] | None:
+        return () if self.clean else ("api.py", "b", "c", "d")
 
     def commit(self) -> str | None:
         return "abc"
+
+    def author(self) -> str | None:
+        return "Amira"
+
+    def person(self) -> str:
+        return "ci"
 
 
 @dataclass(frozen=True)

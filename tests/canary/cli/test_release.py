@@ -173,15 +173,15 @@ def test_prod_is_released_from_its_branch_only(desk: Desk) -> None:
     desk.revision.on_branch = "topic"
     done = desk("deploy", "prod")
     assert done.code == 5
-    assert "released from branch main only; branch topic is checked out" in done.err
+    assert "released from branch main only; this is branch topic" in done.err
     desk.revision.on_branch = None
-    assert "no branch is checked out" in desk("deploy", "prod").err
+    assert "HEAD is detached and not part of it" in desk("deploy", "prod").err
     assert desk.alias() == ("1", {})
 
 
 def test_prod_wants_a_clean_tree(desk: Desk) -> None:
     desk.revision.clean = False
-    assert "clean working tree only" in desk("deploy", "prod").err
+    assert "uncommitted: api.py, b, c and 1 more" in desk("deploy", "prod").err
 
 
 def test_prod_wants_a_confirmation(desk: Desk) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from canary.core.phases import Phase
 from canary.view.build import interval
-from canary.view.charts import Scale, element, minute_ticks, nice_top, number, path
+from canary.view.charts import clock_ticks
 from canary.view.labels import odds, percent
 from canary.view.model import data
+from canary.view.svg import Scale, element, nice_top, number, path
 
 
 def test_a_scale_keeps_what_lies_outside_at_its_border() -> None:
@@ -48,9 +49,11 @@ def test_odds_are_readable_at_any_size(log10: float | None, shown: str) -> None:
 
 
 def test_ticks_are_round_minutes() -> None:
-    assert minute_ticks(7) == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert minute_ticks(28) == [0, 5, 10, 15, 20, 25]
-    assert len(minute_ticks(9_000)) < 25
+    start = datetime(2026, 1, 5, 9, 3, 30, tzinfo=UTC)
+    assert clock_ticks(start, 3) == [(0.5, "09:04"), (1.5, "09:05"), (2.5, "09:06")]
+    assert [label for _, label in clock_ticks(start, 28)] == ["09:05", "09:10", "09:15", "09:20", "09:25", "09:30"]
+    assert clock_ticks(start, 0.1) == []
+    assert len(clock_ticks(start, 9_000)) < 25
 
 
 def test_the_axis_ends_at_a_round_share_or_where_the_data_end() -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from canary.core.events import Event
+from canary.core.events import CanaryStarted, Event, Origin
 from canary.core.plan import StagePlan
 from canary.view import plain, terminal
 from canary.view.build import view_of_events
@@ -110,8 +110,8 @@ def test_a_canary_that_saw_no_traffic_still_has_a_page(held: tuple[Event, ...], 
 def test_bars_mark_what_was_asked_for() -> None:
     chart = BarsView("Shares", "two bars", (Bar("off", 0.0, 0.0, "0 of 9"), Bar("on", 1.0, None, "9 of 9", True)))
     text = page(Report("t", "l", (Chapter("h", "", bars=(chart, chart)),), facts=(("a", "b"),), footer="f"))
-    assert text.count('class="expected"') == 2
-    assert text.count('class="bar strong"') == 2
+    assert text.count('class="expected"') == 4  # wide and narrow
+    assert text.count('class="bar strong"') == 4
     assert "<h3>Shares</h3>" in text
 
 
@@ -189,3 +189,31 @@ def test_names_from_a_plan_never_become_markup(bad: CanaryView) -> None:
     text = page(canary_report(replace(bad, stage=hostile, streams=streams)))
     assert hostile not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_page_names_functions_gates_origin_and_plan(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+    started = rolled_back[0]
+    assert isinstance(started, CanaryStarted)
+    origin = Origin("0123456789abcdef", "main", "Amira <b>", "ci")
+    events = (replace(started, origin=origin), *rolled_back[1:])
+    text = page(canary_report(view_of_events(events, stage).view()))
+    assert "Commit 0123456789ab, branch main, author Amira &lt;b&gt;, started by ci." in text
+    for part in (
+        "2026-01-05 09:00 to 09:0",
+        "Rolls back at any time if:",
+        '<td data-label="gate">errors: failed requests',
+    ):
+        assert part in text
+    assert text.count('<td data-label="gate">') == 2
+    assert "Commit" not in page(canary_report(view_of_events(rolled_back, stage).view()))
+
+
+def test_the_end_is_summarised_with_the_next_command(
+    bad: CanaryView, held: tuple[Event, ...], stage: StagePlan
+) -> None:
+    lines = list(plain.summary_lines(bad))
+    assert lines[0] == "staging: rolled back. The baseline serves all traffic."
+    assert lines[1] == "  api:live: version 1 (baseline) → version 2 (new), 0 %"
+    assert "rollback took: " in lines[3]
+    waiting = list(plain.summary_lines(view_of_events(held, stage).view()))
+    assert waiting[-1] == "  next: `canary promote staging` or `canary rollback staging`"
