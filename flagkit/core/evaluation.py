@@ -147,7 +147,8 @@ def resolve(evaluation: Evaluation, wanted: ValueType, default: Any) -> Evaluati
     """Return the evaluation with `value` of the wanted type: the flag's, or the default if it has none.
 
     The attribute `value` answers if it has the type; a boolean question is otherwise answered by
-    `enabled`; a flag that is off answers other questions with the code's default and keeps the reason DISABLED.
+    `enabled`, a string question by the name of a variant that has no attributes. A flag that is off answers other
+    questions with the code's default and keeps the reason DISABLED.
     """
     if evaluation.error is not None:
         return replace(evaluation, value=default)
@@ -171,6 +172,9 @@ def mismatch(evaluation: Evaluation, expected: str, default: Any) -> Evaluation:
     return replace(evaluation, value=default, reason=Reason.ERROR, error=ErrorCode.TYPE_MISMATCH, message=message)
 
 
+_SWITCH = frozenset({"on", "off"})
+"""Variants of a flag that is only on or off: their names are no answer to a string question."""
+
 _TYPE_NAMES: dict[type, str] = {
     bool: "boolean",
     str: "string",
@@ -190,7 +194,8 @@ def _typed(evaluation: Evaluation, wanted: ValueType) -> Any:
     if wanted is ValueType.OBJECT:
         return _object(evaluation, value)
     if wanted is ValueType.STRING:
-        return value if isinstance(value, str) else None
+        named = not evaluation.attributes and evaluation.variant not in _SWITCH
+        return value if isinstance(value, str) else evaluation.variant if named else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if wanted is ValueType.NUMBER:

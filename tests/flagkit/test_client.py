@@ -313,3 +313,21 @@ def test_questions_for_one_user_are_the_same_questions():
         assert (bound.string("text", default=""), bound.integer("n", default=0)) == ("x", 2)
         assert (bound.number("n", default=0.5), bound.object("text", default=[])) == (2, [])
         assert bound.all() == flags.all(user, {"country": "US"})
+
+
+def test_the_name_of_a_variant_without_attributes_is_its_string_value():
+    variants = {
+        name: [{"name": name, "enabled": True, "rule": '(exists key::"a")'}, {"name": "default", "enabled": False}]
+        for name in ("red", "on")
+    }
+    variants["sized"] = [
+        {"name": "big", "enabled": True, "rule": '(exists key::"a")', "attributeValues": {"size": 3}},
+        {"name": "default", "enabled": False},
+    ]
+    document = {"version": "1", "values": {key: {"_variants": value} for key, value in variants.items()}}
+    flags = Flags(StaticSource(document))
+    assert flags.string("red", None, {"a": 1}, default="grey") == "red"
+    assert flags.string("red", default="grey") == "grey"  # off
+    assert flags.string("on", None, {"a": 1}, default="grey") == "grey"  # on or off is no text
+    assert flags.string("sized", None, {"a": 1}, default="grey") == "grey"
+    assert flags.integer("red", None, {"a": 1}, default=7) == 7
