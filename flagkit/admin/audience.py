@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from flagkit.authoring import FlagSource, VariantSource, decompile, flag_movement
 from flagkit.authoring.language import show_where
 from flagkit.authoring.ranges import STEPS, show_percent
-from flagkit.core.documents import FlagDocument
+
+if TYPE_CHECKING:
+    from flagkit.authoring import FlagSource, VariantSource
+    from flagkit.authoring.reading import ShownFlag, ShownVariant
+    from flagkit.core.documents import FlagDocument
 
 State: TypeAlias = Literal["off", "on", "partial", "scheduled", "ended"]
 
@@ -75,10 +78,12 @@ class _Reach:
 
 def statuses(document: FlagDocument, *, now: dt.datetime) -> dict[str, FlagStatus]:
     """Return state and audience of every flag of a document, by key."""
+    from flagkit.authoring import decompile
+
     return {key: status_of(flag, now=now) for key, flag in decompile(document).flags.items()}
 
 
-def status_of(flag: FlagSource, *, now: dt.datetime) -> FlagStatus:
+def status_of(flag: FlagSource | ShownFlag, *, now: dt.datetime) -> FlagStatus:
     """Return state and audience of a flag."""
     reach = _single(flag)
     steps = flag.percent if reach is None else reach.steps
@@ -93,7 +98,7 @@ def status_of(flag: FlagSource, *, now: dt.datetime) -> FlagStatus:
     return FlagStatus(state, audience_of(flag), percent, flag.starts, flag.ends)
 
 
-def audience_of(flag: FlagSource) -> str:
+def audience_of(flag: FlagSource | ShownFlag) -> str:
     """Return who gets a flag while it is on, e.g. `25 % of users and user 42`."""
     reach = _single(flag)
     if reach is not None:
@@ -167,7 +172,7 @@ def _subject(flag: FlagSource) -> str:
     return text[0].upper() + text[1:]
 
 
-def _is_for_all(flag: FlagSource, reach: _Reach | None) -> bool:
+def _is_for_all(flag: FlagSource | ShownFlag, reach: _Reach | None) -> bool:
     if reach is not None:
         return reach.is_everybody
     *ruled, default = flag.variants
@@ -184,7 +189,7 @@ def _served(flag: FlagSource) -> FlagSource:
     return flag.model_copy(update={**texts, "enabled": not flag.is_off})
 
 
-def _single(flag: FlagSource) -> _Reach | None:
+def _single(flag: FlagSource | ShownFlag) -> _Reach | None:
     """Return who a flag is for, if there is only on and off."""
     conditions = _conditions(flag)
     bucketing = (flag.seed, flag.by)
@@ -207,22 +212,22 @@ def _single(flag: FlagSource) -> _Reach | None:
     return _Reach(steps, bucketing, conditions, on.users, on.groups, on.segments)
 
 
-def _weight(variant: VariantSource) -> int | None:
+def _weight(variant: VariantSource | ShownVariant) -> int | None:
     if variant.ranges is not None:
         return sum(span.size for span in variant.ranges)
     return variant.weight
 
 
-def _lists(variant: VariantSource) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _lists(variant: VariantSource | ShownVariant) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (("user", variant.users), ("group", variant.groups), ("segment", variant.segments))
 
 
-def _window(flag: FlagSource) -> tuple[str, ...]:
+def _window(flag: FlagSource | ShownFlag) -> tuple[str, ...]:
     found = [] if flag.starts is None else [f"from {_at(flag.starts)}"]
     return (*found, f"until {_at(flag.ends)}") if flag.ends is not None else tuple(found)
 
 
-def _conditions(flag: FlagSource) -> tuple[str, ...]:
+def _conditions(flag: FlagSource | ShownFlag) -> tuple[str, ...]:
     found: list[str] = []
     if flag.requires:
         found.append(f"{', '.join(flag.requires)} on")
@@ -341,6 +346,8 @@ def _variants(
     first, second = (STEPS if flag.percent is None else flag.percent for flag in (old, new))
     if old.variants and new.variants and first != second:
         yield _participation(first, second)
+    from flagkit.authoring import flag_movement
+
     movement = flag_movement(documents[0], documents[1], key)
     default = new.variants[-1].name if new.variants else "off"
     if movement is None:

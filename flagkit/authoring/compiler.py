@@ -19,11 +19,16 @@ from typing import NoReturn, TypeAlias, TypeVar
 from pydantic import JsonValue
 
 from flagkit.authoring.conditions import (
+    EXPOSURE,
     GROUP,
     HOLDOUT,
     LAYER,
+    OFF,
+    OFF_RULE,
+    ON,
     REQUIRES,
     SEGMENT,
+    SWITCHED_OFF,
     USER,
     Share,
     all_of,
@@ -46,13 +51,9 @@ from flagkit.core.rules.ast import (
     MAX_RULE_CHARS,
     Boolean,
     Condition,
-    Key,
     Not,
-    Number,
     Or,
     Rule,
-    Split,
-    Text,
 )
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError, RuleError, UnknownFlagError
@@ -60,19 +61,11 @@ from flagkit.errors import EditError, RuleError, UnknownFlagError
 _Entry = TypeVar("_Entry")
 _Ruled: TypeAlias = "tuple[VariantSource, Rule | str | None]"
 
-ON, OFF = "on", "off"
-EXPOSURE = ":exposure"
-
 (SEGMENTS_FLAG,) = INTERNAL_FLAGS
 _SEGMENTS = {
     "name": "Segments",
     "description": "Named groups of users that no flag uses yet. Kept by flagkit; it is off for everybody.",
 }
-
-SWITCHED_OFF = "switched off"
-"""The name of the variant that switches a flag with variants off."""
-# True for everybody, also for users without the context key.
-OFF_RULE = Not(Split(Number(0), Key(USER), Text(SWITCHED_OFF)))
 
 
 def compile_document(source: AuthoringDocument, *, allocations: Allocations | None = None) -> FlagDocument:

@@ -43,6 +43,14 @@ SEGMENT = "segment:"
 REQUIRES = "requires:"
 LAYER = "layer:"
 HOLDOUT = "holdout:"
+EXPOSURE = ":exposure"
+
+ON, OFF = "on", "off"
+"""The variants of a flag that is targeted and has none of its own."""
+SWITCHED_OFF = "switched off"
+"""The name of the variant that switches a flag with variants off."""
+# True for everybody, also for users without the context key.
+OFF_RULE = Not(Split(Number(0), Key(USER), Text(SWITCHED_OFF)))
 
 
 @lru_cache(maxsize=4096)

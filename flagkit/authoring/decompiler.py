@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from flagkit.authoring.compiler import OFF, OFF_RULE, ON, SEGMENTS_FLAG, SWITCHED_OFF, Compiler
+from flagkit.authoring.compiler import SEGMENTS_FLAG, Compiler
 from flagkit.authoring.conditions import (
     GROUP,
     HOLDOUT,
     LAYER,
+    OFF,
+    OFF_RULE,
+    ON,
     REQUIRES,
+    SWITCHED_OFF,
     USER,
     Share,
     any_of,
@@ -50,8 +54,8 @@ class _Decompiler:
     values: dict[str, FlagValue] = field(default_factory=dict)
     switched_off: set[str] = field(default_factory=set)
     native: set[str] = field(default_factory=set)
-    shapes: dict[str, tuple[VariantShape, ...]] = field(default_factory=dict)
-    kept: tuple[VariantShape, ...] = ()
+    shapes: dict[str, tuple[VariantShape[Variant], ...]] = field(default_factory=dict)
+    kept: tuple[VariantShape[Variant], ...] = ()
 
     def run(self) -> AuthoringDocument:
         self.values = dict(self.document.values)
@@ -238,7 +242,7 @@ def _is_switch(value: FlagValue, required: Collection[str]) -> bool:
     return (on.name, off.name) == (ON, OFF) and not off.enabled and off.attribute_values == values
 
 
-def _takes_part(shape: VariantShape, *, alone: bool) -> bool:
+def _takes_part(shape: VariantShape[Variant], *, alone: bool) -> bool:
     if shape.limits is None:
         return False
     # A variant with nothing but a native rule, beside others, keeps it for itself.
@@ -254,7 +258,7 @@ def _gates(gates: Gates) -> Words:
     return words
 
 
-def _switch(shape: VariantShape) -> Words:
+def _switch(shape: VariantShape[Variant]) -> Words:
     words: Words = {"values": shape.variant.attribute_values, **_lists(shape)}
     if not shape.variant.enabled:
         words["enabled"] = False
@@ -263,7 +267,7 @@ def _switch(shape: VariantShape) -> Words:
     return words
 
 
-def _variant(shape: VariantShape, *, canonical: bool, takes_part: bool) -> Words:
+def _variant(shape: VariantShape[Variant], *, canonical: bool, takes_part: bool) -> Words:
     words = _plain(shape.variant)
     if not takes_part and shape.limits is not None and shape.rest is not None:
         gated = shape.gates != Gates()
@@ -276,7 +280,7 @@ def _variant(shape: VariantShape, *, canonical: bool, takes_part: bool) -> Words
     return words
 
 
-def _lists(shape: VariantShape) -> Words:
+def _lists(shape: VariantShape[Variant]) -> Words:
     return {"users": shape.users, "groups": shape.groups, "segments": shape.segments}
 
 

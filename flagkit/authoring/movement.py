@@ -14,11 +14,10 @@ from fractions import Fraction
 from itertools import pairwise, product
 from typing import TypeAlias
 
-from flagkit.authoring.compiler import OFF, ON
-from flagkit.authoring.conditions import LAYER, Share
+from flagkit.authoring.conditions import LAYER, OFF, ON, Share
 from flagkit.authoring.ranges import STEPS, Allocation, Allocations, BucketRange, show_percent, without
 from flagkit.authoring.shape import VariantShape, read_shapes
-from flagkit.core.documents import FlagDocument, FlagValue
+from flagkit.core.documents import FlagDocument, FlagValue, Variant
 from flagkit.errors import UnknownFlagError
 
 EVERYBODY = (BucketRange(0, STEPS),)
@@ -159,14 +158,14 @@ def _names_layer(value: FlagValue) -> bool:
     return any(LAYER in (variant.rule or "") for variant in value.variants)
 
 
-def _is_drawn(shape: VariantShape) -> bool:
+def _is_drawn(shape: VariantShape[Variant]) -> bool:
     """Whether percentages decide about a variant; a native rule or a list alone is none."""
     if shape.limits is None:
         return False
     return shape.share is not None or shape.rest is None or shape.limits.has_share
 
 
-def _gates(shape: VariantShape) -> tuple[Share, ...] | None:
+def _gates(shape: VariantShape[Variant]) -> tuple[Share, ...] | None:
     """Return what a user must be in; None for a ramp, which has no single size."""
     assert shape.limits is not None
     limits = shape.limits

@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from flagkit.authoring.compiler import EXPOSURE
 from flagkit.authoring.conditions import (
+    EXPOSURE,
     GROUP,
     HOLDOUT,
     LAYER,
@@ -30,10 +31,34 @@ from flagkit.authoring.conditions import (
     read_ramp,
     read_share,
 )
-from flagkit.core.documents import FlagValue, Variant
 from flagkit.core.rules.ast import Condition, Or
 
+if TYPE_CHECKING:
+    from flagkit.core.documents import FlagValue, Variant
+
 Steps = tuple[tuple[dt.datetime, int], ...]
+
+
+class Ruled(Protocol):
+    """A variant, as one of the two readers of documents has it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is on."""
+        ...
+
+    @property
+    def rule(self) -> str | None:
+        """Its native rule."""
+        ...
+
+
+RuledVariant = TypeVar("RuledVariant", bound=Ruled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +88,10 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class VariantShape:
+class VariantShape(Generic[RuledVariant]):
     """One ruled variant, taken apart; `rest` is everything behind the gates, as one condition."""
 
-    variant: Variant
+    variant: RuledVariant
     gates: Gates
     rest: Condition | None
     users: tuple[str, ...] = ()
@@ -77,12 +102,13 @@ class VariantShape:
     segment_conditions: dict[str, Or] = field(default_factory=dict)
 
 
-def read_shapes(value: FlagValue) -> tuple[VariantShape, ...]:
+def read_shapes(value: FlagValue) -> tuple[VariantShape[Variant], ...]:
     """Take all ruled variants of a flag apart."""
-    return tuple(_read_variant(variant) for variant in value.variants[:-1])
+    return tuple(read_variant(variant) for variant in value.variants[:-1])
 
 
-def _read_variant(variant: Variant) -> VariantShape:
+def read_variant(variant: RuledVariant) -> VariantShape[RuledVariant]:
+    """Take one ruled variant apart."""
     rule = parsed(variant.rule or "")
     # A span is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
     parts: list[Condition] = [rule] if read_share(rule) is not None else list(parts_of(rule))
@@ -109,7 +135,7 @@ def _take_gates(parts: list[Condition]) -> Gates:
     return Gates(tuple(requires), starts, ends)
 
 
-def _read_choices(shape: VariantShape, choice: Condition) -> VariantShape:
+def _read_choices(shape: VariantShape[RuledVariant], choice: Condition) -> VariantShape[RuledVariant]:
     named = name_of(choice, SEGMENT) is not None
     alternatives = list((choice,) if named else alternatives_of(choice))
     users = _take_list(alternatives, USER)
@@ -136,7 +162,7 @@ def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
     return values
 
 
-def _read_limits(shape: VariantShape, parts: list[Condition]) -> VariantShape:
+def _read_limits(shape: VariantShape[RuledVariant], parts: list[Condition]) -> VariantShape[RuledVariant]:
     limits, share, segments = Limits(), None, dict(shape.segment_conditions)
     unknown: list[Condition] = []
     for part in parts:

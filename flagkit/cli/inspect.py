@@ -1,9 +1,8 @@
-"""The commands that only look: list, show, explain, what-if. Nothing is changed here."""
+"""The commands that show flags: list, show, explain, what-if. They change nothing."""
 
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,16 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
-from flagkit.cli.context import cli_context, context_of, fetch, known_flag, read_flags, read_text, snapshot_of
+from flagkit.cli.context import cli_context, context_of, fetch, known_flag, read_text, snapshot_of
 from flagkit.cli.output import echo, paragraph, print_json, say, table
 from flagkit.errors import UsageError
 from flagkit.sources import Document
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from flagkit.core.definitions import FlagDefinition, VariantDefinition
-    from flagkit.core.documents import FlagDocument
     from flagkit.core.evaluation import Evaluation
     from flagkit.core.snapshot import Snapshot
 
@@ -30,23 +25,26 @@ ID_COLUMNS = frozenset({"userid", "user", "id"})  # in any spelling: userId, use
 
 RuleContext = Annotated[
     list[str] | None,
-    Option("--context", "-c", metavar="NAME=VALUE", help="What else rules may look at; may be repeated."),
+    Option("--context", "-c", metavar="NAME=VALUE", help="An attribute for the rules. Repeat for more."),
 ]
 UsersFile = Annotated[
     Path | None,
-    Option("--users", metavar="FILE", help="CSV with a column userId (others are context), or one id a line."),
+    Option(
+        "--users", metavar="FILE", help="CSV with a column userId and columns of attributes, or one user id per line."
+    ),
 ]
-State = Literal["on", "off", "partial", "scheduled", "ended"]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Show the rules, too.")]
+State = Literal["on", "off", "partial", "scheduled", "ended", "broken"]
 
 
 def list_flags(
     context: Context,
-    search: Annotated[
-        str | None, Argument(metavar="[TEXT]", help="Only flags with this in key, name or description.")
-    ] = None,
+    search: Annotated[str | None, Argument(metavar="[TEXT]", help="Text in the key, name or description.")] = None,
     state: Annotated[
         State | None,
-        Option("--state", metavar="STATE", help="Only flags in this state."),
+        Option(
+            "--state", metavar="STATE", help="Only flags in this state: on, off, partial, scheduled, ended, broken."
+        ),
     ] = None,
     source: options.Source = None,
     saved: options.Saved = False,
@@ -57,25 +55,19 @@ def list_flags(
 
     Example: flagkit list checkout --state on
     """
+    from flagkit.cli.flag_view import views
+
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
-    snapshot = snapshot_of(document, cli.clock.now)
-    snapshot.check()
-    flags = read_flags(document)
-    about = _about(snapshot, flags, cli.clock.now())
-    keys = [key for key in about if _fits(key, about[key][0], flags, search, state)]
+    flags = views(document, snapshot_of(document, cli.clock.now), cli.clock.now())
+    chosen = [flag for flag in flags.values() if flag.fits(search, state)]
     if as_json:
-        rows = [
-            {**_flag_data(snapshot.definition(key)), "state": about[key][0]}
-            for key in keys
-            if key not in snapshot.problems
-        ]
-        print_json(rows)
+        print_json([flag.data() for flag in chosen])
         return 0
-    if keys:
-        table(("FLAG", "STATE", "AUDIENCE"), [(key, *about[key][1:]) for key in keys])
+    if chosen:
+        table(("FLAG", "STATE", "AUDIENCE"), [(flag.key, flag.shown, flag.audience) for flag in chosen])
     else:
-        echo("no flags" if not about else "no flag fits")
+        echo("No flags." if not flags else "No matching flags.")
     _warn(document)
     return 0
 
@@ -83,6 +75,7 @@ def list_flags(
 def show(
     context: Context,
     key: options.Key,
+    verbose: Verbose = False,
     source: options.Source = None,
     saved: options.Saved = False,
     version: options.VersionNumber = None,
@@ -90,37 +83,31 @@ def show(
 ) -> int:
     """Show one flag.
 
-    A sentence first; `--verbose` adds the rules.
+    State, audience and attributes; `--verbose` adds the rules.
 
     Example: flagkit show new_checkout
     """
+    from flagkit.cli.flag_view import view_of
+
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
     snapshot = snapshot_of(document, cli.clock.now)
-    definition = snapshot.definition(known_flag(snapshot, key))
-    flags = read_flags(document)
-    written = None if flags is None else flags.flags.get(key)
+    flag = view_of(document, snapshot, known_flag(snapshot, key), cli.clock.now())
     if as_json:
-        texts = {} if written is None else {"name": written.name, "description": written.description}
-        print_json({**_flag_data(definition), **texts})
+        print_json(flag.data())
         return 0
-    lines = _flag_lines(definition)
-    echo(next(lines))
-    if written is not None:
-        for text in (written.name, written.description):
-            if text and text != key:
-                paragraph(text, "  ")
-        if written.deprecation is not None:
-            echo(f"  to be removed{f' by {written.deprecation.date}' if written.deprecation.date else ''}")
-    if flags is not None:
-        from flagkit.admin.audience import statuses
-
-        status = statuses(flags, now=cli.clock.now())[key]
-        paragraph(f"state: {status.to_text()}", "  ")
-        paragraph(f"audience: {status.audience}", "  ")
-    for line in lines:
-        if flags is None or definition.variants or definition.attributes:
-            echo(line)
+    name = flag.texts.get("name", key)
+    echo(key if name == key else f"{key} ({name})")
+    if "description" in flag.texts:
+        paragraph(flag.texts["description"], "  ")
+    paragraph(f"State: {flag.shown}", "  ")
+    paragraph(f"Audience: {flag.audience}" if flag.state != "broken" else flag.audience, "  ")
+    if "remove_by" in flag.texts:
+        echo(f"  Remove by: {flag.texts['remove_by']}")
+    for line in flag.details():
+        echo(f"  {line}")
+    for line in flag.rules() if verbose else ():
+        echo(f"  {line}")
     _warn(document)
     return 0
 
@@ -128,9 +115,10 @@ def show(
 def explain(  # noqa: PLR0913, PLR0917 - each is an option
     context: Context,
     key: options.Key,
-    user: Annotated[str | None, Option("--user", "-u", metavar="ID", help="Whom it is asked for.")] = None,
+    user: Annotated[str | None, Option("--user", "-u", metavar="ID", help="The user.")] = None,
     about: RuleContext = None,
     users: UsersFile = None,
+    verbose: Verbose = False,
     source: options.Source = None,
     saved: options.Saved = False,
     version: options.VersionNumber = None,
@@ -138,24 +126,29 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> int:
     """Explain the answer of a flag for one user, or count many.
 
-    Shows each rule, each operand, and the user's bucket beside its threshold. With --users, counts the answers.
+    One sentence; `--verbose` adds each rule, each operand, and the user's bucket beside its threshold. With --users,
+    counts the answers.
 
     Example: flagkit explain new_checkout --user 42 --context country=US
     """
+    from flagkit.cli.flag_view import reason_of, view_of
     from flagkit.core.explanation import explain as explain_flag
 
     cli = cli_context(context)
     given = context_of(about or ())
     if user is not None and users is not None:
-        raise UsageError("one user or many, not both", hint="Give --user or --users.")
-    snapshot = snapshot_of(fetch(cli, source, saved=saved, version=version), cli.clock.now)
+        raise UsageError("--user and --users cannot be combined", hint="Give one of them.")
+    document = fetch(cli, source, saved=saved, version=version)
+    snapshot = snapshot_of(document, cli.clock.now)
     known_flag(snapshot, key)
     if users is None:
         explanation = explain_flag(snapshot, key, user, given)
         if as_json:
             print_json(explanation.to_dict())
         else:
-            echo(explanation.to_text())
+            paragraph(reason_of(explanation, view_of(document, snapshot, key, cli.clock.now())))
+            if verbose:
+                echo(explanation.to_text())
         return 0
     people = read_users(users)
     counted = distribution(snapshot, key, people, given)
@@ -169,7 +162,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
 
 def what_if(
     context: Context,
-    other: Annotated[str, Argument(metavar="OTHER", help="A version's number, a file or an address.")],
+    other: Annotated[str, Argument(metavar="OTHER", help="A version number, a file or a source.")],
     keys: Annotated[list[str] | None, Argument(metavar="[KEY]...", help="Only these flags.")] = None,
     users: UsersFile = None,
     about: RuleContext = None,
@@ -185,7 +178,7 @@ def what_if(
     """
     if users is None:
         raise UsageError(
-            "Missing option --users FILE.", hint="FILE is a CSV with a column userId, or has one id a line."
+            "Missing option --users FILE.", hint="Give a CSV file with a column userId, or one user id per line."
         )
     cli = cli_context(context)
     people = read_users(users)
@@ -202,94 +195,18 @@ def what_if(
         print_json({"users": len(people), "moves": rows})
         return 0
     if not found:
-        echo(f"nobody of {len(people)} users gets another answer")
+        echo(f"No answer differs for {len(people)} users.")
         return 0
     rows_shown = [
         (it.key, f"{it.count} of {len(people)}", f"{it.before} → {it.after}", ", ".join(it.examples)) for it in found
     ]
-    table(("FLAG", "USERS", "CHANGE", "FOR EXAMPLE"), rows_shown)
+    table(("FLAG", "USERS", "CHANGE", "EXAMPLES"), rows_shown)
     return 0
-
-
-def _about(snapshot: Snapshot, flags: FlagDocument | None, now: datetime) -> dict[str, tuple[str, str, str]]:
-    """State, state for people, and audience of every flag."""
-    from flagkit.admin.audience import statuses
-
-    known = {} if flags is None else statuses(flags, now=now)
-    about: dict[str, tuple[str, str, str]] = {}
-    for key in sorted({*snapshot.flags, *known}):
-        if key in snapshot.problems:
-            about[key] = "broken", "broken", snapshot.problems[key]
-        elif key in known:
-            about[key] = known[key].state, known[key].to_text(), known[key].audience
-        else:
-            definition = snapshot.definition(key)
-            state = "partial" if definition.variants else "on" if definition.enabled else "off"
-            about[key] = state, state, _flag_summary(definition)
-    return about
-
-
-def _fits(key: str, found: str, flags: FlagDocument | None, search: str | None, state: str | None) -> bool:
-    if state is not None and found != state:
-        return False
-    definition = None if flags is None else flags.flags.get(key)
-    texts = [key, *((definition.name or "", definition.description or "") if definition is not None else ())]
-    return search is None or any(search.lower() in text.lower() for text in texts)
 
 
 def _warn(document: Document) -> None:
     if document.warning:
         say(f"warning: {document.warning}")
-
-
-def _flag_summary(definition: FlagDefinition) -> str:
-    """`on`, `off`, or the variants in a few words."""
-    if not definition.variants:
-        words = "on" if definition.enabled else "off"
-        return f"{words} {_attributes(definition.attributes)}".rstrip()
-    named = ", ".join(f"{variant.name}{'' if variant.enabled else ' (off)'}" for variant in definition.variants)
-    return f"variants {named}"
-
-
-def _flag_lines(definition: FlagDefinition) -> Iterator[str]:
-    """The whole flag: each variant with its rule."""
-    yield definition.key
-    if not definition.variants:
-        yield f"  {_flag_summary(definition)}"
-    for variant in definition.variants:
-        yield f"  {variant.name}: {'on' if variant.enabled else 'off'} {_attributes(variant.attributes)}".rstrip()
-        yield f"    {variant.rule or 'for everybody else'}"
-    if definition.unseen_variant is not None:
-        yield f"  rules exist, but AWS delivers only the default variant, {definition.unseen_variant}"
-
-
-def _flag_data(definition: FlagDefinition) -> dict[str, object]:
-    """The whole flag as JSON-ready data."""
-    return {
-        "key": definition.key,
-        "enabled": definition.enabled,
-        "attributes": _plain(definition.attributes),
-        "variants": [_variant_data(variant) for variant in definition.variants],
-    }
-
-
-def _variant_data(variant: VariantDefinition) -> dict[str, object]:
-    return {
-        "name": variant.name,
-        "enabled": variant.enabled,
-        "rule": variant.rule,
-        "attributes": _plain(variant.attributes),
-    }
-
-
-def _attributes(attributes: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={json.dumps(_plain(value), ensure_ascii=False)}" for name, value in attributes.items())
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +236,7 @@ def read_users(path: Path) -> list[User]:
     """
     lines = [line for line in read_text(path).splitlines() if line.strip()]
     if not lines:
-        raise UsageError(f"there are no users in {path}")
+        raise UsageError(f"{path} contains no users", hint="Give one user id per line, or CSV with a column userId.")
     delimiter = next((sign for sign in ",;\t|" if sign in lines[0]), ",")
     head = [name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter))]
     column = next((index for index, name in enumerate(head) if re.sub(r"[^a-z]", "", name.lower()) in ID_COLUMNS), None)

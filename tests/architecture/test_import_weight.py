@@ -59,6 +59,8 @@ def test_the_pytest_plugins_cost_nothing_until_a_fixture_is_asked_for(plugin: st
         ("flagkit --help", set()),
         ("flagkit --version", set()),
         ("flagkit completion bash", {"click"}),
+        ("flagkit list", {"click"}),
+        ("flagkit show b", {"click"}),
         ("flagkit rollout --help", {"click"}),
         ("flagkit deploy --help", {"click"}),
         ("canary", set()),

@@ -108,7 +108,7 @@ def test_create_describe_delete(terminal) -> None:
     terminal.good("describe", "banner", "--description", "On top of each page", "--remove-by", "2027-03-01")
     shown = terminal.good("show", "banner", "--saved").out
     assert "On top of each page" in shown
-    assert "to be removed by 2027-03-01" in shown
+    assert "Remove by: 2027-03-01" in shown
     terminal.good("describe", "banner", "--remove-by", "")
     assert "to be removed" not in terminal.good("show", "banner", "--saved").out
     terminal.good("delete", "banner")

@@ -91,7 +91,7 @@ def test_a_baking_deployment_is_served_and_wait_stays_to_its_end(on_aws) -> None
     assert "Deployment 2 is running: baking, 100 %" in on_aws.good("status").out
     start = on_aws.aws.clock.monotonic()
     done = on_aws.good("off", "plain", "--wait")
-    assert "waiting for deployment 2" in done.err
+    assert "Waiting for deployment 2" in done.err
     assert done.out.endswith("Version 3 is live.\n")
     assert on_aws.aws.clock.monotonic() - start > 1000
 
@@ -158,7 +158,7 @@ def test_progress_is_plain_lines_without_a_terminal_and_a_bar_on_one(on_aws) -> 
     assert plain[-1].startswith("Deployment 2: complete, 100 %")
     on_aws.cli = replace(on_aws.cli, is_terminal=True)
     bar = on_aws.good("off", "plain", "--pace", slow).err
-    assert "deployment 3: complete" in bar
+    assert "Deployment 3: complete" in bar
     assert "100 %" in bar
 
 

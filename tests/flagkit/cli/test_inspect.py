@@ -24,7 +24,7 @@ def test_list_shows_every_flag_with_state_and_audience(terminal) -> None:
 def test_list_searches_key_name_and_description(terminal) -> None:
     for text in ("new_f", "New fl", "instead of FOUR"):
         assert [row["key"] for row in terminal.good("list", text, "--json").json] == ["new_flow"]
-    assert "no flag fits" in terminal.good("list", "nothing").out
+    assert "No matching flags." in terminal.good("list", "nothing").out
 
 
 def test_list_filters_by_state(terminal) -> None:
@@ -86,21 +86,21 @@ def test_a_broken_flag_is_listed_beside_its_neighbours(on_file) -> None:
     out = on_file.good("list").out
     assert "plain     broken" in out
     assert "button    on" in out
-    assert [row["key"] for row in on_file.good("list", "--json").json] == ["button", "new_flow"]
-    assert "values.plain.enabled" in on_file("show", "plain").err
+    assert [row["key"] for row in on_file.good("list", "--json").json] == ["button", "new_flow", "plain"]
+    assert "values.plain.enabled" in on_file.good("show", "plain").out
 
 
 def test_an_empty_document_has_no_flags(on_file) -> None:
     on_file.file.write_text('{"version": "1"}')
-    assert on_file.good("list").out == "no flags\n"
+    assert on_file.good("list").out == "No flags.\n"
     on_file.file.write_text('{"version": "1", "flags": {"g": {}}}')
-    assert "g     off    all users" in on_file.good("list").out
+    assert "g     off    no value in the document" in on_file.good("list").out
 
 
 def test_show_says_what_it_is_for_and_who_gets_it(terminal) -> None:
     lines = terminal.good("show", "new_flow").out.splitlines()
-    assert lines[:3] == ["new_flow", "  New flow", "  One page instead of four"]
-    assert lines[3:5] == ["  state: 25 %", "  audience: 25 % of users (where country = US)"]
+    assert lines[:3] == ["new_flow (New flow)", "  One page instead of four", "  State: 25 %"]
+    assert lines[3:4] == ["  Audience: 25 % of users (where country = US)"]
     assert terminal.good("show", "new_flow", "--json").json["description"] == "One page instead of four"
 
 
@@ -129,11 +129,72 @@ def test_what_is_saved_and_old_versions_can_be_shown(terminal) -> None:
     assert terminal.good("show", "plain", "--version", str(number - 1), "--json").json["enabled"] is True
 
 
-def test_explain_says_which_rule_and_why(terminal) -> None:
-    out = terminal.good("explain", "new_flow", "--user", "7", "-c", "country=US").out
-    assert "bucket" in out
-    assert '$country is "US"' in out
+def test_explain_says_the_reason_first_and_the_rules_with_verbose(terminal) -> None:
+    asked = ("explain", "new_flow", "--user", "7", "-c", "country=US")
+    out = terminal.good(*asked).out
+    assert out == "new_flow is on for user 7: country = US, bucket 20.85 % is below 25 %.\n"
+    assert '$country is "US"' in terminal.good(*asked, "--verbose").out
     assert terminal.good("explain", "new_flow", "--json").json["key"] == "new_flow"
+
+
+@pytest.mark.parametrize(
+    ("edits", "asked", "sentence"),
+    [
+        ([], ("plain",), "plain is off: it is switched off."),
+        ([("on", "plain")], ("plain",), "plain is on: all users get it."),
+        ([], ("new_flow", "-u", "7"), "new_flow is off for user 7: $country is not given."),
+        (
+            [],
+            ("new_flow", "-u", "1", "-c", "country=US"),
+            "new_flow is off for user 1: bucket 67.73 % is not below 25 %.",
+        ),
+        ([("off", "new_flow")], ("new_flow", "-u", "7"), "new_flow is off for user 7: it is switched off."),
+        (
+            [("target", "plain", "-u", "42,43"), ("on", "plain")],
+            ("plain", "-u", "43"),
+            "plain is on for user 43: in the list of users.",
+        ),
+        (
+            [("target", "plain", "-u", "42"), ("on", "plain")],
+            ("plain", "-u", "7"),
+            "plain is off for user 7: not in the list of users.",
+        ),
+        (
+            [("segment", "put", "qa", "-u", "9"), ("target", "plain", "--segment", "qa"), ("on", "plain")],
+            ("plain", "-u", "9"),
+            "plain is on for user 9: in segment qa.",
+        ),
+        (
+            [("split", "plain", "red=100"), ("on", "plain"), ("target", "plain", "-u", "5", "--variant", "red")],
+            ("plain", "-u", "5"),
+            "plain is on for user 5, variant red: in the list of users.",
+        ),
+    ],
+)
+def test_the_reason_of_an_answer_is_one_sentence(on_file, edits: list[tuple[str, ...]], asked, sentence: str) -> None:
+    for edit in edits:
+        on_file.good(*edit, "--yes")
+    assert on_file.good("explain", *asked).out == sentence + "\n"
+
+
+def test_the_json_of_a_flag_is_complete_and_typed(terminal) -> None:
+    terminal.good("target", "new_flow", "--user", "42", "--group", "beta")
+    found = terminal.flag("new_flow")
+    expected = {
+        "key": "new_flow",
+        "name": "New flow",
+        "description": "One page instead of four",
+        "state": "partial",
+        "percent": 25.0,
+        "users": ["42"],
+        "groups": ["beta"],
+        "segments": [],
+        "starts": None,
+        "problem": None,
+    }
+    assert {name: found[name] for name in expected} == expected
+    (listed,) = [row for row in terminal.good("list", "--saved", "--json").json if row["key"] == "new_flow"]
+    assert listed == found
 
 
 def test_explain_counts_the_answers_of_many_users(terminal, tmp_path: Path) -> None:
@@ -151,7 +212,7 @@ def test_explain_counts_the_answers_of_many_users(terminal, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "there are no users"),
+        ("", "contains no users"),
         ("name,country\nx,y\n", "no column userId"),
         (None, "cannot be read"),
         (b"\xff", "UTF-8"),
@@ -221,7 +282,7 @@ DRAFT = {
 def test_what_if_takes_a_version_and_says_when_nobody_moves(terminal, tmp_path: Path) -> None:
     (tmp_path / "ids").write_text("1\n2\n")
     number = terminal.good("describe", "plain", "--name", "P", "--json").json["version"]
-    assert "nobody of 2 users" in terminal.good("what-if", str(number), "--users", "ids", "--saved").out
+    assert "No answer differs for 2 users." in terminal.good("what-if", str(number), "--users", "ids", "--saved").out
     assert terminal("what-if", str(number)).code == 2
     assert terminal("what-if", str(number), "nope", "--users", "ids").code == 3
 

@@ -1,0 +1,152 @@
+"""What a native flag says, for showing it: read without pydantic and without proof. Edits use `decompiler`.
+
+Lists of thousands of flags are read this way. A flag that flagkit compiled reads the same in both ways, which
+tests/flagkit/authoring/test_reading.py holds; a rule by somebody else is shown as the rule it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, SWITCHED_OFF, parsed
+from flagkit.authoring.shape import Gates, Limits, VariantShape, read_variant, whole
+from flagkit.core.definitions import FlagDefinition, VariantDefinition
+from flagkit.core.rules.printer import print_rule
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """One step of a ramp."""
+
+    at: dt.datetime
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLayer:
+    """An exclusion layer, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVariant:
+    """A variant with its audience; percentages are in steps of 0.0001 %."""
+
+    name: str
+    enabled: bool
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    weight: int | None = None
+    rule: str | None = None
+    ranges: None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is named."""
+        return not (self.users or self.groups or self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFlag:
+    """A flag with its audience; percentages are in steps of 0.0001 %."""
+
+    is_off: bool
+    is_targeted: bool = False
+    requires: tuple[str, ...] = ()
+    starts: dt.datetime | None = None
+    ends: dt.datetime | None = None
+    among: tuple[str, ...] = ()
+    where: str | None = None
+    holdout: str | None = None
+    layer: ShownLayer | None = None
+    percent: int | None = None
+    ramp: tuple[ShownStep, ...] = ()
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    variants: tuple[ShownVariant, ...] = ()
+    by: str = "userId"
+    seed: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is named."""
+        return not (self.users or self.groups or self.segments)
+
+    @property
+    def has_share(self) -> bool:
+        """Whether anything is said about which share of the users takes part."""
+        limited = self.among or self.where or self.holdout or self.layer or self.ramp
+        return bool(limited) or self.percent is not None
+
+
+def read_shown(flag: FlagDefinition) -> ShownFlag:
+    """Read a flag of a native document.
+
+    Raises:
+        RuleError: a rule is not valid.
+    """
+    variants = flag.variants
+    if not variants:
+        return ShownFlag(is_off=not flag.enabled)
+    off = _is_switched_off(variants)
+    if off:
+        variants = variants[1:]
+    shapes = [read_variant(variant) for variant in variants[:-1]]
+    switch = not off and _is_switch(variants)
+    shared = [shape for shape in shapes if _takes_part(shape, alone=switch)]
+    limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())
+    gates = shapes[0].gates if shapes else Gates()
+    percent = limits.exposure
+    if switch:
+        percent = shapes[0].share or percent
+    return ShownFlag(
+        is_off=off or not any(variant.enabled for variant in variants),
+        is_targeted=True,
+        requires=gates.requires,
+        starts=gates.starts,
+        ends=gates.ends,
+        among=limits.among,
+        where=None if limits.where is None else print_rule(limits.where),
+        holdout=None if limits.holdout is None else limits.holdout.seed.removeprefix(HOLDOUT),
+        layer=None if limits.layer is None else ShownLayer(limits.layer.seed.removeprefix(LAYER)),
+        percent=None if percent is None else whole(percent) or 0,
+        ramp=() if limits.ramp is None else tuple(ShownStep(at, size) for at, size in limits.ramp[1]),
+        variants=() if switch else (*(_shown(shape, shape in shared) for shape in shapes), _plain(variants[-1])),
+        users=shapes[0].users if switch else (),
+        groups=shapes[0].groups if switch else (),
+        segments=shapes[0].segments if switch else (),
+    )
+
+
+def _is_switched_off(variants: Sequence[VariantDefinition]) -> bool:
+    first = variants[0]
+    if len(variants) == 1 or first.name != SWITCHED_OFF or first.enabled:
+        return False
+    return parsed(first.rule or "") == OFF_RULE
+
+
+def _is_switch(variants: Sequence[VariantDefinition]) -> bool:
+    return [variant.name for variant in variants] == [ON, OFF] and not variants[1].enabled
+
+
+def _takes_part(shape: VariantShape[VariantDefinition], *, alone: bool) -> bool:
+    if shape.limits is None:
+        return False
+    return alone or shape.rest is None or shape.share is not None or shape.limits.has_share
+
+
+def _shown(shape: VariantShape[VariantDefinition], takes_part: bool) -> ShownVariant:
+    variant = shape.variant
+    if not takes_part and shape.limits is not None and shape.rest is not None:
+        return ShownVariant(variant.name, variant.enabled, rule=variant.rule)
+    weight = None if shape.share is None else sum(span.size for span in shape.share.ranges)
+    return ShownVariant(variant.name, variant.enabled, shape.users, shape.groups, shape.segments, weight)
+
+
+def _plain(variant: VariantDefinition) -> ShownVariant:
+    return ShownVariant(variant.name, variant.enabled)
