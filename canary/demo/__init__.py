@@ -84,7 +84,7 @@ def run_demo(options: Options, output: DemoOutput) -> DemoResult:
             FUNCTION, backend(1, failing=0.01), alias=ALIAS, variables={"FLAGKIT_SOURCE": SOURCE}, Timeout=10
         )
         output.heading(f"A flag changes what users see: {FLAG}")
-        output.line("AppConfig application civicforge, environment staging. The backend calls flags.is_enabled(...).")
+        output.line("AppConfig application shop, environment staging. The backend calls flags.is_enabled(...).")
         steps = []
         for step in flag_steps(aws, desk):
             steps.append(step)

@@ -10,7 +10,7 @@ from canary.demo.scenario import FLAG, FlagStep, Released
 from canary.view.model import Bar, BarsView, CanaryView, Chapter, Report, Tone
 
 _FLAG_CODE = f"""\
-flags = Flags.connect("appconfig://civicforge/staging/flags")
+flags = Flags.connect("appconfig://shop/staging/flags")
 
 if flags.is_enabled("{FLAG}", user_id):
     ..."""

@@ -24,10 +24,10 @@ from canary.view.model import CanaryView
 if TYPE_CHECKING:
     from canary.testing import AwsStandIn, Stream
 
-FLAG = "new_attestation_flow"
+FLAG = "new_checkout"
 
 _SOURCE = '''
-"""Backend of CivicForge, release {release}."""
+"""Backend of the shop, release {release}."""
 import random
 import time
 
@@ -41,7 +41,7 @@ def handler(event, context):
     user_id = event["queryStringParameters"]["user"]
     flow = "three steps" if flags.is_enabled("{flag}", user_id) else "one page"
     if random.random() < {failing}:
-        raise RuntimeError("attestation service refused the signature")
+        raise RuntimeError("payment service refused the card")
     time.sleep(random.uniform(0.04, 0.12) if random.random() >= {slow} else random.uniform(2.0, 3.55))
     return {{"statusCode": 200, "body": flow, "headers": {{"x-version": context.function_version}}}}
 '''
@@ -58,7 +58,7 @@ def backend(release: int, *, failing: float, slow: float = 0.0) -> str:
     return _SOURCE.format(release=release, flag=FLAG, failing=failing, slow=slow)
 
 
-APPLICATION, ENVIRONMENT, PROFILE = "civicforge", "staging", "flags"
+APPLICATION, ENVIRONMENT, PROFILE = "shop", "staging", "flags"
 SOURCE = f"appconfig://{APPLICATION}/{ENVIRONMENT}/{PROFILE}"
 FUNCTION, ALIAS = "backend", "live"
 USERS = tuple(f"user-{number}" for number in range(1, 2_001))

@@ -53,7 +53,7 @@ if __name__ == "__main__":
     )
     sys.modules["django_app"] = sys.modules["__main__"]
     django.setup()
-    for customer, country in (("amira", "DE"), ("zoe", "FR")):
+    for customer, country in (("alice", "DE"), ("zoe", "FR")):
         client = Client()
         client.get(f"/login/{customer}/{country}")
         print(customer, country, client.get("/search").content.decode())

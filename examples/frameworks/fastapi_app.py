@@ -15,14 +15,14 @@ from flagkit.testing import override
 
 BETA = {
     "_variants": [
-        {"name": "beta", "enabled": True, "rule": '(in $userId ["amira", "ben"])'},
+        {"name": "beta", "enabled": True, "rule": '(in $userId ["alice", "ben"])'},
         {"name": "everybody", "enabled": False},
     ]
 }
 flags = Flags(StaticSource({"new_search": BETA, "maintenance": False}))  # Flags.connect("appconfig://…") in production
 
 
-TOKENS = {"Bearer token-of-amira": "amira", "Bearer token-of-zoe": "zoe"}
+TOKENS = {"Bearer token-of-alice": "alice", "Bearer token-of-zoe": "zoe"}
 
 
 class Tokens(AuthenticationBackend):
@@ -51,7 +51,7 @@ async def search(mine: Annotated[UserFlags, Depends(flags_of_caller)]):
 
 if __name__ == "__main__":
     client = TestClient(app)
-    for user in ("amira", "zoe"):
+    for user in ("alice", "zoe"):
         print(user, client.get("/search", headers={"authorization": f"Bearer token-of-{user}"}).json())
     with override(flags, all_threads=True, maintenance=True):
         print("during maintenance", client.get("/search").status_code)

@@ -33,7 +33,7 @@ def search():
 
 
 if __name__ == "__main__":
-    for user in ("amira", "ben", "chen", "dana"):
+    for user in ("alice", "ben", "chen", "dana"):
         client = app.test_client()
         client.get(f"/login/{user}")
         print(user, client.get("/search").text)

@@ -158,7 +158,7 @@ def test_a_notification_says_what_where_why_who_and_what_to_type() -> None:
     receiver = Receiver()
     target = WebhookTarget(kind="webhook", url="https://hook.example.org")
     run = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "shop/api", "GITHUB_RUN_ID": "7"}
-    people, _ = announcer(target, receiver, GITHUB_ACTOR="amira", **run)
+    people, _ = announcer(target, receiver, GITHUB_ACTOR="alice", **run)
     key = StreamKey("api:live", "errors")
     judgement = Judgement(Verdict.INCONCLUSIVE, "too little traffic", Rule.WAITING, AT, blamed=(key,))
     for event in (STARTED, SHIFTED, Judged("k3f9", "staging", AT, Phase.BAKING, 1000, judgement)):
@@ -171,7 +171,7 @@ def test_a_notification_says_what_where_why_who_and_what_to_type() -> None:
     )
     assert decision["weight_percent"] == 10
     assert decision["functions"] == [{"function": "api:live", "baseline": "2", "candidate": "3"}]
-    assert (decision["gates"], decision["who"]) == (["api:live errors"], "amira")
+    assert (decision["gates"], decision["who"]) == (["api:live errors"], "alice")
     assert decision["command"] == "canary promote staging | canary rollback staging"
 
 

@@ -24,7 +24,7 @@ from flagkit.sources.static import StaticSource
 from flagkit.testing import VirtualClock
 
 RULED = {
-    "_variants": [{"name": "hit", "enabled": True, "rule": '(eq $userId "amira")'}, {"name": "miss", "enabled": False}]
+    "_variants": [{"name": "hit", "enabled": True, "rule": '(eq $userId "alice")'}, {"name": "miss", "enabled": False}]
 }
 
 
@@ -43,12 +43,12 @@ def test_a_caller_is_read_when_first_needed_and_once(flags):
 
     def read():
         reads.append(1)
-        return Caller("amira")
+        return Caller("alice")
 
     with caller_is(read):
         assert reads == []
         assert for_request(flags).is_enabled("a")
-        assert current_caller().user_id == "amira"
+        assert current_caller().user_id == "alice"
         with caller_is(Caller("ben")):
             assert not for_request(flags).is_enabled("a")
         assert for_request(flags).is_enabled("a")
@@ -57,12 +57,12 @@ def test_a_caller_is_read_when_first_needed_and_once(flags):
 
 def test_a_caller_that_can_not_be_read_is_nobody(flags, caplog):
     def read():
-        raise ValueError("token of amira")
+        raise ValueError("token of alice")
 
     with caller_is(read):
         assert not for_request(flags).is_enabled("a")
     assert "caller failed (ValueError)" in caplog.text
-    assert "amira" not in caplog.text
+    assert "alice" not in caplog.text
 
 
 def asgi(app, **scope):
@@ -87,13 +87,13 @@ def test_asgi_requests_have_their_caller(flags):
         await send((for_request(flags).is_enabled("a"), current_caller().context))
 
     wrapped = FlagsASGIMiddleware(app)
-    user = SimpleNamespace(is_authenticated=True, identity="amira")
+    user = SimpleNamespace(is_authenticated=True, identity="alice")
     headers = [(b"cloudfront-viewer-country", b"DE"), (b"x-user", b"ben")]
     assert asgi(wrapped, user=user, headers=headers) == [(True, {"path": "/", "method": "GET"})]
     assert asgi(wrapped, user=SimpleNamespace(is_authenticated=False))[0][0] is False
     assert asgi(wrapped, user=Named())[0][0] is False
     assert asgi(wrapped)[0][0] is False
-    assert asgi(FlagsASGIMiddleware(app, read=lambda scope: Caller(scope["who"])), who="amira")[0][0] is True
+    assert asgi(FlagsASGIMiddleware(app, read=lambda scope: Caller(scope["who"])), who="alice")[0][0] is True
     assert asgi(wrapped, type="lifespan")[0][1] == {}
 
 
@@ -123,12 +123,12 @@ def test_wsgi_requests_have_their_caller_while_the_body_is_produced(flags):
             closed.append(current_caller().user_id)
 
     wrapped = FlagsWSGIMiddleware(lambda environ, start: Body())
-    environ = {"REMOTE_USER": "amira", "PATH_INFO": "/", "HTTP_CLOUDFRONT_VIEWER_COUNTRY": "DE"}
+    environ = {"REMOTE_USER": "alice", "PATH_INFO": "/", "HTTP_CLOUDFRONT_VIEWER_COUNTRY": "DE"}
     body = wrapped(environ, None)
     assert current_caller().user_id is None
     assert list(body) == [b"True", b"{'path': '/'}"]
     body.close()
-    assert closed == ["amira"]
+    assert closed == ["alice"]
     other = FlagsWSGIMiddleware(lambda environ, start: [current_caller().user_id.encode()], lambda _: Caller("ben"))
     answer = other({}, None)
     assert list(answer) == [b"ben"]
@@ -140,7 +140,7 @@ def request(user=None, **headers):
 
 
 def test_django_requests_have_their_caller_sync_and_async(flags):
-    known = SimpleNamespace(is_authenticated=True, pk="amira")
+    known = SimpleNamespace(is_authenticated=True, pk="alice")
 
     def view(_):
         return for_request(flags).is_enabled("a"), current_caller().context
@@ -165,7 +165,7 @@ def test_django_requests_have_their_caller_sync_and_async(flags):
     assert flags_middleware.async_capable
 
 
-CLAIMS = {"sub": "amira", "custom:tier": "gold", "custom:groups": "admin", "email": "a@x.org", "aud": "app"}
+CLAIMS = {"sub": "alice", "custom:tier": "gold", "custom:groups": "admin", "email": "a@x.org", "aud": "app"}
 EVENTS = {
     "REST API with Cognito": {
         "path": "/x",
@@ -193,13 +193,13 @@ FACTS = {"path": "/x", "method": "GET"}
 @pytest.mark.parametrize("name", EVENTS)
 def test_claims_of_api_gateway_become_user_and_context(name):
     event = {**EVENTS[name], "headers": {"cloudfront-viewer-country": "DE", "x-amzn-oidc-identity": "ben"}}
-    assert caller_from_event(event) == Caller("amira", {**FACTS, "groups": ",staff,beta,"})
-    assert caller_from_event(event, ()) == Caller("amira", FACTS)
+    assert caller_from_event(event) == Caller("alice", {**FACTS, "groups": ",staff,beta,"})
+    assert caller_from_event(event, ()) == Caller("alice", FACTS)
     assert caller_from_event(event, ["custom:tier"]).context == {**FACTS, "tier": "gold"}
 
 
 def with_claims(**claims):
-    return {"requestContext": {"authorizer": {"claims": {"sub": "amira", **claims}}}}
+    return {"requestContext": {"authorizer": {"claims": {"sub": "alice", **claims}}}}
 
 
 def test_a_custom_attribute_never_stands_for_another_fact():
@@ -236,7 +236,7 @@ def test_a_rule_meets_the_whole_name_of_a_group():
         [],
         {"requestContext": None},
         {"requestContext": {"authorizer": "x"}, "headers": 3},
-        {"requestContext": {"elb": {"targetGroupArn": "…"}}, "headers": {"x-amzn-oidc-identity": "amira"}},
+        {"requestContext": {"elb": {"targetGroupArn": "…"}}, "headers": {"x-amzn-oidc-identity": "alice"}},
     ],
 )
 def test_an_event_without_verified_claims_has_nobody(event):
@@ -246,9 +246,9 @@ def test_an_event_without_verified_claims_has_nobody(event):
 def test_what_a_lambda_authorizer_returned_is_context():
     rest = caller_from_event({"requestContext": {"authorizer": {"principalId": 7, "plan": "pro"}}})
     assert (rest.user_id, rest.context["plan"]) == ("7", "pro")
-    own = {"sub": "amira", "plan": "pro", "cognito:groups": ["staff"], "list": []}
+    own = {"sub": "alice", "plan": "pro", "cognito:groups": ["staff"], "list": []}
     http = caller_from_event({"requestContext": {"authorizer": {"lambda": own}}})
-    assert http == Caller("amira", {"sub": "amira", "plan": "pro", "groups": ",staff,"})
+    assert http == Caller("alice", {"sub": "alice", "plan": "pro", "groups": ",staff,"})
 
 
 def test_an_iam_caller_of_a_function_url_is_its_id():
@@ -272,4 +272,4 @@ def test_a_lambda_handler_has_its_caller_and_afterwards_is_called_whatever_happe
         handler({"fail": True}, None)
     assert done == [1, 1, 1]
     assert handler.__doc__ == "The handler."
-    assert for_events(flags, read=lambda _: Caller("amira"))(lambda e, c: current_caller().user_id)({}, None) == "amira"
+    assert for_events(flags, read=lambda _: Caller("alice"))(lambda e, c: current_caller().user_id)({}, None) == "alice"
