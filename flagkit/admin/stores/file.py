@@ -87,6 +87,7 @@ class FileStore:
         self._disk = Disk() if disk is None else disk
         self._lock_wait_s = lock_wait_s
         self._known: tuple[list[Line], bytes] = ([], b"")
+        self._read: tuple[bytes | None, FlagDocument] = (None, EMPTY)
 
     def read(self, version: int | None = None, *, missing_ok: bool = False) -> Stored:
         """Read the newest version, or that one."""
@@ -173,8 +174,10 @@ class FileStore:
         lines, good = read_lines(history, self._known)
         self._known = (lines, history[:good])
         # An empty file is what `touch` makes, or an editor before its first save.
-        document = EMPTY if content is None or not content.strip() else FlagDocument.parse(content)
-        return _State(None if content is not None and not content.strip() else content, document, lines, good)
+        stored = None if content is None or not content.strip() else content
+        if stored != self._read[0]:
+            self._read = (stored, EMPTY if stored is None else FlagDocument.parse(stored))
+        return _State(stored, self._read[1], lines, good)
 
     def _target(self) -> Path:
         return self.path.resolve()  # a link stays a link
