@@ -95,7 +95,7 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
         change = command(**own)
         how = DeployOptions(
             pace=pace or ("immediate" if change.emergency else "guarded"),
-            when_busy="replace" if change.stop_running else when_busy,
+            when_busy="replace_any" if change.stop_running else when_busy,
             yes=yes,
             as_json=as_json,
             emergency=change.emergency,
@@ -136,7 +136,6 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
             show_changes(diff.to_text())
         if chosen.dry_run:
             return _dry(diff, chosen)
-        chosen.deploying.check(cli, store.deployments, save_only=chosen.save_only)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
         return _saved(cli, store, diff, receipt, chosen)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.errors import NOT_DEPLOYED
 from flagkit.cli.output import echo, print_json, say
-from flagkit.errors import DeploymentBusyError, FlagkitError, UsageError
+from flagkit.errors import FlagkitError, UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.stores import Deployment, Deployments, FlagStore, WhenBusy
@@ -53,7 +53,10 @@ def status(
             echo(f"Deployment {running.number} is running: {line(running)}.")
         if not found.is_pending:
             return 0
-        if found.was_rolled_back or not cli.agrees("Deploy it now?", assume_yes=yes):
+        if found.was_rolled_back:
+            say("Deploy it with `flagkit deploy --again`, or undo the edit with `flagkit revert --last`.")
+            return NOT_DEPLOYED
+        if not cli.agrees("Deploy it now?", assume_yes=yes):
             say("Deploy it with `flagkit deploy`.")
             return NOT_DEPLOYED
         cli.confirm(store.url, assume_yes=yes)
@@ -127,7 +130,7 @@ class DeployOptions:
 
     Attributes:
         pace: guarded, immediate or the id of a strategy.
-        when_busy: what to do while another deployment runs; None: wait, in an emergency ask whether to stop it.
+        when_busy: what to do while another deployment runs; None: wait, in an emergency replace one of this profile.
         yes: ask nothing.
         as_json: say nothing on stdout.
         emergency: never wait behind another deployment.
@@ -141,24 +144,8 @@ class DeployOptions:
     emergency: bool = False
     wait: bool = False
 
-    def check(self, cli: CliContext, deployments: Deployments | None, *, save_only: bool) -> None:
-        """Refuses an emergency that would have to wait, before anything is saved.
-
-        Raises:
-            DeploymentBusyError: another deployment runs, and nobody said to stop it.
-        """
-        if not self.emergency or self.when_busy is not None or deployments is None or save_only:
-            return
-        running = deployments.status().running
-        if running is None:
-            return
-        what = f"deployment {running.number} is running ({line(running)})"
-        if self.yes or not cli.agrees(f"{what[0].upper()}{what[1:]}. Stop it?", assume_yes=False):
-            raise DeploymentBusyError(what, hint="Nothing was changed. Stop it first with --stop-running.")
-
     def busy(self) -> WhenBusy:
         """What to do while another deployment runs."""
-        # An emergency comes here only after somebody agreed to stop what runs, or nothing ran.
         return self.when_busy or ("replace" if self.emergency else "wait")
 
 
@@ -178,14 +165,23 @@ def deploy_version(
     if deployments is None:
         say("A file needs no deployment: the newest version is live.")
         return 0
-    running = deployments.status().running
-    if running is not None and running.version != version and how.busy() == "wait":
-        say(f"Waiting for deployment {running.number} ({line(running)}); --when-busy changes this.")
+    said: set[int] = set()
+
+    def on_wait(running: Deployment) -> None:
+        if running.number not in said:
+            said.add(running.number)
+            say(f"Waiting for deployment {running.number} ({line(running)}); --when-busy changes this.")
+
+    def on_stop(running: Deployment) -> None:
+        said.add(running.number)
+        say(f"Stopped deployment {running.number} ({line(running)}).")
+
+    calls: dict[str, Any] = {"pace": how.pace, "when_busy": how.busy(), "on_wait": on_wait, "on_stop": on_stop}
     try:
         if version is None:
-            started = deployments.finish(pace=how.pace, when_busy=how.busy(), again=again)
+            started = deployments.finish(again=again, **calls)
         else:
-            started = deployments.deploy(version, pace=how.pace, when_busy=how.busy(), reason=reason)
+            started = deployments.deploy(version, reason=reason, **calls)
     except FlagkitError:
         if version is not None:
             say(f"Version {version} is saved but not deployed.")

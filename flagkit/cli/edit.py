@@ -65,13 +65,15 @@ def off(key: options.Key) -> Change:
 @changes
 def kill(
     key: options.Key,
-    stop_running: Annotated[bool, Option("--stop-running", help="Stop a running deployment first.")] = False,
+    stop_running: Annotated[
+        bool, Option("--stop-running", help="Stop another profile's running deployment, too.")
+    ] = False,
 ) -> Change:
     """Emergency stop: switch a flag off at once.
 
-    Deploys immediately. With --yes there are no prompts.
+    Deploys immediately and replaces a running deployment. With --yes there are no prompts.
 
-    Example: flagkit kill new_checkout --yes --stop-running -m "double charges"
+    Example: flagkit kill new_checkout --yes -m "double charges"
     """
     return Change(lambda current: admin.edits.kill(current.document, key), emergency=True, stop_running=stop_running)
 

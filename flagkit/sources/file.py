@@ -9,14 +9,14 @@ from flagkit.core.snapshot import MAX_CONTENT_BYTES
 from flagkit.errors import AccessDeniedError, SourceNotFoundError, SourceUnavailableError
 from flagkit.sources.base import Document, content_version
 
-_Signature = tuple[int, int, int, int]
+_Signature = tuple[int, int, int, int, int]
 _HINT = "Check the path; it is relative to the working directory."
 
 
 class FileSource:
     """A JSON file, for example one that is shipped with the code or written by a sidecar.
 
-    A change is detected by modification time, size or inode, so replacing the file atomically (write beside it, then
+    A change is detected by its times, size or inode, so replacing the file atomically (write beside it, then
     `os.replace`) is safe. A file that is written in place can be read half-written; the last good document then stays.
 
     Args:
@@ -39,7 +39,9 @@ class FileSource:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise SourceNotFoundError(f"{self.path} is not a regular file", hint=_HINT)
-                signature = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
+                # The change time: a writer can set the modification time back, and tools that copy files do.
+                times = (status.st_mtime_ns, status.st_ctime_ns)
+                signature = (*times, status.st_size, status.st_ino, status.st_dev)
                 if signature == self._seen:
                     return None
                 content = file.read(MAX_CONTENT_BYTES + 1)  # one more, so that the reader refuses it

@@ -18,7 +18,7 @@ from flagkit.admin.stores.base import Note, Receipt, Stored, Version
 from flagkit.admin.stores.control import TRIES, Control
 from flagkit.admin.stores.deployments import AppConfigDeployments
 from flagkit.core.documents import FlagDocument
-from flagkit.errors import SourceBusyError, SourceNotFoundError, SourceUnavailableError
+from flagkit.errors import ConflictError, SourceBusyError, SourceNotFoundError, SourceUnavailableError
 from flagkit.runtime.clock import Clock
 
 if TYPE_CHECKING:
@@ -62,17 +62,14 @@ class AppConfigStore:
         """Read the newest version, or that one."""
         profile = self.control.profile()
         if version is None:
-            known = next(self.versions(), None)
-        else:
-            answer = self.control.call("GetHostedConfigurationVersion", **profile, VersionNumber=version)
-            return _stored(answer)
-        if known is None:
+            version = self.control.newest_version()
+        if version == 0:
             if missing_ok:
                 return Stored(Version(0), EMPTY, None)
             raise SourceNotFoundError(
                 f"{self.control.names} has no version yet", hint="`flagkit create KEY` makes one."
             )
-        return _stored(self.control.call("GetHostedConfigurationVersion", **profile, VersionNumber=known.number))
+        return _stored(*self.control.content("GetHostedConfigurationVersion", **profile, VersionNumber=version))
 
     def save(self, base: Stored, document: FlagDocument, note: Note) -> Receipt:
         """Save a document that was made from `base`; what others saved since is merged in."""
@@ -94,6 +91,7 @@ class AppConfigStore:
                 self.control.pause(failures, getattr(error, "retry_after_s", None))
             else:
                 version = notes.read(answer["VersionNumber"], answer.get("VersionLabel"), answer.get("Description"))
+                self._check_order(newest.version.number, version.number)
                 return Receipt(version, is_new=version.label == label, document=merged)
             found = self._labelled(label)
             if found is not None:
@@ -102,8 +100,9 @@ class AppConfigStore:
 
     def versions(self) -> Iterator[Version]:
         """Yield all versions, newest first."""
-        for item in self.control.pages("ListHostedConfigurationVersions", **self.control.profile()):
-            yield notes.read(item["VersionNumber"], item.get("VersionLabel"), item.get("Description"))
+        for page in self.control.lists("ListHostedConfigurationVersions", **self.control.profile()):
+            for item in sorted(page, key=_number, reverse=True):
+                yield notes.read(item["VersionNumber"], item.get("VersionLabel"), item.get("Description"))
 
     def close(self) -> None:
         """Close the connections."""
@@ -121,6 +120,21 @@ class AppConfigStore:
             VersionLabel=label,
         )
 
+    def _check_order(self, base: int, saved: int) -> None:
+        """Refuse a version that was saved over others that it doesn't contain: the lock was ignored.
+
+        Numbers are never used again, so versions in between that were deleted are no reason.
+        """
+        for number in range(base + 1, saved):
+            try:
+                self.control.content("GetHostedConfigurationVersion", **self.control.profile(), VersionNumber=number)
+            except SourceNotFoundError:
+                continue
+            raise ConflictError(
+                f"version {saved} was saved over version {number}, which it doesn't contain",
+                hint=f"Nothing was deployed. Save the edit again on version {number}, or delete version {saved}.",
+            )
+
     def _labelled(self, label: str) -> Version | None:
         params = {**self.control.profile(), "VersionLabel": label}
         for item in self.control.pages("ListHostedConfigurationVersions", **params):
@@ -129,7 +143,11 @@ class AppConfigStore:
         return None
 
 
-def _stored(answer: Any) -> Stored:
-    content: bytes = answer["Content"].read()
+def _number(item: Any) -> int:
+    number: int = item["VersionNumber"]
+    return number
+
+
+def _stored(answer: Any, content: bytes) -> Stored:
     version = notes.read(answer["VersionNumber"], answer.get("VersionLabel"), answer.get("Description"))
     return Stored(version, FlagDocument.parse(content), content)

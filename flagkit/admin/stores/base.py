@@ -13,8 +13,9 @@ from flagkit.core.documents import FlagDocument
 Pace: TypeAlias = str
 """`guarded` (everybody at once, then watched by alarms), `immediate` (no bake; for kill switches), or a strategy id."""
 
-WhenBusy = Literal["wait", "replace", "queue", "refuse"]
-"""What to do while another deployment runs: wait for it, stop it and go on, leave ours for `finish`, or refuse."""
+WhenBusy = Literal["wait", "replace", "replace_any", "queue", "refuse"]
+"""What to do while another deployment runs: wait for it; stop it, if it is this profile's (`replace`) or any profile's
+(`replace_any`), and go on; leave ours for `finish` (`queue`); or refuse."""
 
 
 def new_edit_id() -> str:
@@ -175,7 +176,7 @@ class DeploymentStatus:
         return f"Version {self.newest} is saved but not deployed. {live}"
 
 
-OnWait: TypeAlias = Callable[[Deployment], object]
+OnDeployment: TypeAlias = Callable[[Deployment], object]
 
 
 class Deployments(Protocol):
@@ -192,7 +193,8 @@ class Deployments(Protocol):
         pace: Pace = "guarded",
         when_busy: WhenBusy = "wait",
         reason: str = "",
-        on_wait: OnWait | None = None,
+        on_wait: OnDeployment | None = None,
+        on_stop: OnDeployment | None = None,
     ) -> Deployment | None:
         """Deploy a version, unless it or a newer one that contains it is deployed already.
 
@@ -201,7 +203,8 @@ class Deployments(Protocol):
             pace: how fast.
             when_busy: what to do while another deployment runs.
             reason: the deployment's description.
-            on_wait: told of the deployment that is waited for, each time it was looked at.
+            on_wait: called with the deployment that is waited for, each time it was looked at.
+            on_stop: called with a deployment that was stopped to make way.
 
         Returns:
             The deployment that brings the version, or None if it was queued.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from flagkit.admin.identity import Caller, aws_caller
 from flagkit.errors import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     import boto3
 
 TRIES = 6
+
+_Answer = TypeVar("_Answer")
 
 # What a right must be granted on (appconfig.md §8); the last one is named in errors.
 _RESOURCES = {
@@ -107,25 +110,53 @@ class Control:
         Raises:
             SourceError: AWS refused, or gave no answer in some tries.
         """
-        failures = 0
-        while True:
+        return self._repeated(lambda: self.once(operation, **params))
+
+    def content(self, operation: str, **params: Any) -> tuple[Any, bytes]:
+        """Call what answers with content, and read that too: a connection may end in the middle of it."""
+
+        def read() -> tuple[Any, bytes]:
+            answer = self.once(operation, **params)
             try:
-                return self.once(operation, **params)
-            except SourceUnavailableError as error:
-                failures += 1
-                if failures >= TRIES:
-                    raise
-                self.pause(failures, error.retry_after_s)
+                return answer, answer["Content"].read()
+            except (BotoCoreError, HTTPError, OSError) as error:
+                raise SourceUnavailableError(f"appconfig:{operation}: the answer ended early ({error})") from error
+
+        return self._repeated(read)
 
     def pages(self, operation: str, **params: Any) -> Iterator[Any]:
         """Yield the items of all pages of a list."""
+        for page in self.lists(operation, **params):
+            yield from page
+
+    def lists(self, operation: str, **params: Any) -> Iterator[list[Any]]:
+        """Yield the pages of a list."""
         token: dict[str, str] = {}
         while True:
             answer = self.call(operation, **params, **token)
-            yield from answer["Items"]
-            if not answer.get("NextToken"):
+            yield answer["Items"]
+            # A server that repeats its token would be asked for ever.
+            if not answer.get("NextToken") or answer["NextToken"] == token.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
+
+    def newest_version(self) -> int:
+        """Return the number of the newest version of the profile, 0 if there is none.
+
+        AWS lists them newest first. That isn't documented, and other servers answer the other way round.
+        """
+        newest = 0
+        for page in self.lists("ListHostedConfigurationVersions", **self.profile()):
+            numbers = [item["VersionNumber"] for item in page]
+            newest = max(newest, *numbers) if numbers else newest
+            if len(numbers) > 1 and numbers[0] > numbers[-1]:
+                break  # newest first: no later page has a newer one
+        return newest
+
+    def knows(self, operation: str, parameter: str) -> bool:
+        """Tell whether the installed botocore knows a parameter; older ones lack some (appconfig.md §7)."""
+        shape = self._client.meta.service_model.operation_model(operation).input_shape
+        return parameter in shape.members
 
     def once(self, operation: str, **params: Any) -> Any:
         """Call without a second try.
@@ -145,7 +176,10 @@ class Control:
         """Call, without a second try, under the lock "the newest number is still this one"; 0 is none yet.
 
         Whether AWS takes 0 isn't documented. A 400 means that the call did not happen, so it is made without the lock.
+        A botocore that doesn't know the lock calls without it: AWS still refuses a second deployment at a time.
         """
+        if not self.knows(operation, lock):
+            return self.once(operation, **params)
         try:
             return self.once(operation, **params, **{lock: number})
         except SourceError as error:
@@ -171,6 +205,17 @@ class Control:
             "environment": f"{application}/environment/{self._ids.get('environment', '*')}",
             "strategy": f"deploymentstrategy/{name}",
         }.get(kind, application)
+
+    def _repeated(self, call: Callable[[], _Answer]) -> _Answer:
+        failures = 0
+        while True:
+            try:
+                return call()
+            except SourceUnavailableError as error:
+                failures += 1
+                if failures >= TRIES:
+                    raise
+                self.pause(failures, error.retry_after_s)
 
     def _id(self, kind: str, operation: str, **params: str) -> str:
         if kind not in self._ids:

@@ -6,13 +6,14 @@ A deployment is started under AWS's own lock (`LatestDeploymentNumber`), so a lo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flagkit.admin.stores.base import (
     Deployment,
     DeploymentEvent,
     DeploymentStatus,
-    OnWait,
+    OnDeployment,
     Pace,
     WhenBusy,
 )
@@ -27,7 +28,41 @@ from flagkit.errors import (
 )
 
 POLL_S = 5.0
-WAIT_LIMIT_S = 7200.0  # twice the longest deployment of AWS's own strategies
+ROLLBACK_POLL_S = 1.0  # a stopped deployment rolls back in seconds
+_POLL_S = {"DEPLOYING": POLL_S, "BAKING": 20.0}  # a bake takes minutes
+WAIT_LIMIT_S = 1200.0  # twice the bake of AWS's AllAtOnce and of flagkit's own strategy
+
+
+def _ignore(_: Deployment) -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """What to do while another deployment runs."""
+
+    pace: Pace
+    when_busy: WhenBusy
+    until_s: float
+    on_wait: OnDeployment
+    on_stop: OnDeployment
+
+    def overtakes(self, holding: Deployment) -> bool:
+        """Tell whether a deployment that brings the version, but slowly, is too slow: for a kill switch it is."""
+        replaces = self.when_busy in {"replace", "replace_any"}
+        return self.pace == "immediate" and replaces and holding.state == "DEPLOYING"
+
+    def stops(self, running: Deployment, *, is_own: bool) -> bool:
+        """Tell whether a deployment is stopped: ours if it may be, another profile's only if that is said."""
+        if running.state not in _POLL_S:
+            return False
+        # A bake watches what is live already: who deploys without one doesn't wait for it.
+        skips_bake = self.when_busy == "wait" and self.pace == "immediate" and running.state == "BAKING"
+        return self.when_busy == "replace_any" or (is_own and (self.when_busy == "replace" or skips_bake))
+
+    def refuses(self, running: Deployment) -> bool:
+        """Tell whether not even to wait."""
+        return self.when_busy == "refuse" or (self.when_busy == "replace" and running.state in _POLL_S)
 
 
 class AppConfigDeployments:
@@ -39,13 +74,11 @@ class AppConfigDeployments:
 
     def status(self) -> DeploymentStatus:
         """Return what is saved against what is served."""
-        profile = self._control.profile()
-        newest = next(self._control.pages("ListHostedConfigurationVersions", **profile), None)
         listed = self._recent()
         own = [item for item in listed if self._is_own(item)]
         holding = next((item for item in own if item.holds), None)
         return DeploymentStatus(
-            0 if newest is None else newest["VersionNumber"],
+            self._control.newest_version(),
             None if holding is None else holding.version,
             next((item for item in listed if item.is_running), None),
             own[0] if own else None,
@@ -58,27 +91,26 @@ class AppConfigDeployments:
         pace: Pace = "guarded",
         when_busy: WhenBusy = "wait",
         reason: str = "",
-        on_wait: OnWait | None = None,
+        on_wait: OnDeployment | None = None,
+        on_stop: OnDeployment | None = None,
     ) -> Deployment | None:
         """Deploy a version, unless it or a newer one that contains it is deployed already."""
         strategy = strategy_id(self._control, pace)
         until_s = self._control.clock.monotonic() + self._wait_limit_s
+        busy = _Busy(pace, when_busy, until_s, on_wait or _ignore, on_stop or _ignore)
         failures = 0
         while True:
             listed = self._recent()
             holding = next((item for item in listed if self._is_own(item) and item.holds), None)
             if holding is not None and holding.version is not None and holding.version >= version:
-                if not (pace == "immediate" and when_busy == "replace" and holding.state == "DEPLOYING"):
+                if not busy.overtakes(holding):
                     return self._get(holding.number)
-                # On its way, but slowly: a kill switch doesn't wait for it.
                 version = holding.version
             running = next((item for item in listed if item.is_running), None)
             if running is not None:
                 if when_busy == "queue":
                     return None
-                self._make_way(running, when_busy, until_s)
-                if on_wait is not None:
-                    on_wait(running)
+                self._make_way(running, version, busy)
                 continue
             try:
                 return self._start(version, strategy, listed[0].number if listed else 0, reason)
@@ -95,7 +127,8 @@ class AppConfigDeployments:
         pace: Pace = "guarded",
         when_busy: WhenBusy = "wait",
         again: bool = False,
-        on_wait: OnWait | None = None,
+        on_wait: OnDeployment | None = None,
+        on_stop: OnDeployment | None = None,
     ) -> Deployment | None:
         """Deploy what is saved but not deployed; None if there is nothing to do."""
         status = self.status()
@@ -103,8 +136,10 @@ class AppConfigDeployments:
             return None
         if status.was_rolled_back and not again:
             message = f"version {status.newest} was deployed and rolled back; it is not deployed again automatically"
-            raise DeploymentError(message, hint="Undo the edit (`flagkit revert`), or deploy it again explicitly.")
-        return self.deploy(status.newest, pace=pace, when_busy=when_busy, on_wait=on_wait)
+            raise DeploymentError(
+                message, hint="Undo the edit with `flagkit revert --last`, or deploy it with `flagkit deploy --again`."
+            )
+        return self.deploy(status.newest, pace=pace, when_busy=when_busy, on_wait=on_wait, on_stop=on_stop)
 
     def follow(self, number: int, *, interval_s: float = POLL_S) -> Iterator[Deployment]:
         """Yield a deployment whenever it has moved, until it has ended."""
@@ -123,12 +158,12 @@ class AppConfigDeployments:
         running = next((item for item in self._recent() if item.is_running and number in {None, item.number}), None)
         if running is None:
             raise DeploymentError(
-                "no deployment runs that could be stopped" if number is None else f"{number} doesn't run"
+                "no deployment is running" if number is None else f"deployment {number} is not running"
             )
         return self._stop(running.number, allow_revert=running.state == "BAKING")
 
     def revert(self, number: int | None = None) -> Deployment:
-        """Take a finished deployment back within 72 hours (the last one of this profile where None)."""
+        """Roll back a finished deployment within 72 hours (the last one of this profile where None)."""
         own = (item for item in self._list() if self._is_own(item))
         found = next((item for item in own if item.state == "COMPLETE" and number in {None, item.number}), None)
         if found is None:
@@ -136,17 +171,22 @@ class AppConfigDeployments:
             raise DeploymentError(message, hint="`flagkit revert` undoes an edit instead, as a new version.")
         return self._stop(found.number, allow_revert=True)
 
-    def _make_way(self, running: Deployment, when_busy: WhenBusy, until_s: float) -> None:
-        where = self._control.names
-        if when_busy == "refuse" or (when_busy == "replace" and not self._is_own(running)):
-            whose = "" if self._is_own(running) else " of another profile"
-            raise DeploymentBusyError(f"deployment {running.number}{whose} runs in {where} ({running.state})")
-        if self._control.clock.monotonic() >= until_s:
-            raise DeploymentBusyError(f"deployment {running.number} still runs in {where} ({running.state})")
-        if when_busy == "replace" and running.state in {"DEPLOYING", "BAKING"}:
+    def _make_way(self, running: Deployment, version: int, busy: _Busy) -> None:
+        is_own = self._is_own(running)
+        if busy.stops(running, is_own=is_own):
             self._stop(running.number, allow_revert=running.state == "BAKING")
-        else:
-            self._control.clock.sleep(POLL_S)
+            busy.on_stop(running)
+            return
+        whose = "" if is_own else f" of another profile ({running.profile_id})"
+        what = f"deployment {running.number}{whose} is running in {self._control.names}: {running.state.lower()}"
+        option = "--when-busy replace" if is_own else "--stop-running"
+        if busy.refuses(running):
+            raise DeploymentBusyError(what, hint=f"Wait for its end, or stop it with {option}.")
+        if self._control.clock.monotonic() >= busy.until_s:
+            hint = f"Deploy version {version} with `flagkit deploy` later, or stop that one with {option}."
+            raise DeploymentBusyError(f"{what}, after {self._wait_limit_s / 60:.0f} min of waiting", hint=hint)
+        self._control.clock.sleep(_POLL_S.get(running.state, ROLLBACK_POLL_S))
+        busy.on_wait(running)
 
     def _start(self, version: int, strategy: str, latest: int, reason: str) -> Deployment:
         answer = self._control.locked(
@@ -189,7 +229,8 @@ class AppConfigDeployments:
 
     def _list(self) -> Iterator[Deployment]:
         for item in self._control.pages("ListDeployments", **self._control.environment()):
-            yield _deployment(item)
+            # Lists have no profile in older versions of botocore; the deployment itself has.
+            yield _deployment(item) if item.get("ConfigurationProfileId") else self._get(item["DeploymentNumber"])
 
     def _get(self, number: int) -> Deployment:
         params = {**self._control.environment(), "DeploymentNumber": number}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from flagkit.errors import SourceBusyError
 from flagkit.runtime.clock import Clock
 
 _LOCK_TRIES_S = 0.02
+_TEMPORARY = ".flagkit-tmp"
 _LOCK_AT = 2**31 - 2  # far behind the content: on Windows a locked byte can't be read by others
 
 fcntl: ModuleType | None
@@ -47,21 +49,41 @@ class Disk:
             os.fsync(file.fileno())
 
     def replace(self, path: Path, content: bytes) -> None:
-        """Replace a file as a whole: readers see the old content or the new one, never a part."""
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        """Replace a file as a whole: readers see the old content or the new one, never a part.
+
+        Owner and permissions stay. A file whose owner can't be kept is written in place.
+        """
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            # A temporary file is the owner's alone; the flags keep the rights they had.
-            Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+            if not path.exists():
+                Path(name).chmod(0o644)  # a temporary file is its owner's alone
+            elif not _owned_like(Path(name), path):
+                Path(name).unlink()
+                self._write(path, content)
+                return
             Path(name).replace(path)
         except BaseException:
             with suppress(OSError):
                 Path(name).unlink()
             raise
         self._sync_folder(path.parent)
+
+    def sweep(self, path: Path) -> None:
+        """Remove the temporary files that killed writers of a file left behind. The caller holds the lock."""
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+            with suppress(OSError):
+                left.unlink()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
 
     def _sync_folder(self, folder: Path) -> None:
         with suppress(OSError):  # not every system opens folders
@@ -72,15 +94,32 @@ class Disk:
                 os.close(handle)
 
 
+def _owned_like(path: Path, other: Path) -> bool:
+    """Give a file the owner, group and permissions of another; tell whether that was possible."""
+    wanted = other.stat()
+    try:
+        if hasattr(os, "chown") and (path.stat().st_uid, path.stat().st_gid) != (wanted.st_uid, wanted.st_gid):
+            os.chown(path, wanted.st_uid, wanted.st_gid)
+        path.chmod(wanted.st_mode & 0o777)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def locked(path: Path, clock: Clock, wait_s: float) -> Iterator[None]:
-    """Hold the lock of a file, which is made if it isn't there; a dead process holds none.
+def locked(path: Path, clock: Clock, wait_s: float, *, like: Path | None = None) -> Iterator[None]:
+    """Hold the lock of a file; a dead process holds none.
+
+    A file that isn't there is created, with the owner and permissions of another one (`like`), if that exists.
 
     Raises:
         SourceBusyError: somebody else held it for `wait_s`.
     """
     until_s = clock.monotonic() + wait_s
+    is_new = not path.exists()
     with path.open("a+b") as file:
+        if is_new and like is not None and like.exists():
+            _owned_like(path, like)
         while not _try_lock(file.fileno()):
             if clock.monotonic() >= until_s:
                 message = f"{path.name} is locked by another writer"

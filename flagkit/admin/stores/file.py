@@ -41,6 +41,8 @@ class _State:
     document: FlagDocument
     lines: list[Line]
     history_bytes: int
+    is_newer: bool = False
+    """Whether the file was written after the history."""
 
     @property
     def last(self) -> Line | None:
@@ -49,7 +51,9 @@ class _State:
     @property
     def is_unfinished(self) -> bool:
         """Whether a crash came between the line and the file."""
-        return self.last is not None and digest(self.content) == self.last.before != self.last.after
+        if self.last is None or self.is_newer:  # somebody wrote the earlier content back
+            return False
+        return digest(self.content) == self.last.before != self.last.after
 
     @property
     def is_recorded(self) -> bool:
@@ -97,6 +101,9 @@ class FileStore:
             if state.content is None and not missing_ok:
                 raise SourceNotFoundError(f"there is no file {self.path}", hint="`flagkit create KEY` makes it.")
             return self._newest(state)
+        newest = self._newest(state)
+        if newest.version.number == version and not state.is_recorded:
+            return newest
         if all(line.version.number != version for line in state.lines):
             raise SourceNotFoundError(f"{self.path} has no version {version}", hint="`flagkit history` lists them.")
         known = next(line.version for line in state.lines if line.version.number == version)
@@ -106,7 +113,7 @@ class FileStore:
     def save(self, base: Stored, document: FlagDocument, note: Note) -> Receipt:
         """Save a document that was made from `base`; what others saved since is merged in."""
         notes.label_of(note)  # the same ids everywhere
-        with self._translated(), locked(self._history(), self._clock, self._lock_wait_s):
+        with self._translated(), locked(self._history(), self._clock, self._lock_wait_s, like=self._target()):
             state = self._recovered(self._state())
             for line in reversed(state.lines):
                 if line.version.edit_id == note.edit_id:
@@ -120,6 +127,7 @@ class FileStore:
             version = Version(0, None, author, note.reason or None, self._clock.now(), note.edit_id)
             content = rewritten(state.content, state.document, merged)
             line = next_line(state.lines, version, (state.content, state.document), (content, merged))
+            self._disk.sweep(self._target())
             self._disk.append(self._history(), encode(line), at=state.history_bytes)
             self._disk.replace(self._target(), content)
             return Receipt(line.version, is_new=True, document=merged)
@@ -177,7 +185,13 @@ class FileStore:
         stored = None if content is None or not content.strip() else content
         if stored != self._read[0]:
             self._read = (stored, EMPTY if stored is None else FlagDocument.parse(stored))
-        return _State(stored, self._read[1], lines, good)
+        return _State(stored, self._read[1], lines, good, self._is_newer())
+
+    def _is_newer(self) -> bool:
+        try:
+            return self.path.stat().st_mtime_ns > self._history().stat().st_mtime_ns
+        except OSError:
+            return False
 
     def _target(self) -> Path:
         return self.path.resolve()  # a link stays a link

@@ -16,7 +16,8 @@ from flagkit.errors import EditError
 LABEL_PREFIX = "flagkit-"
 MAX_CHARS = 1024
 
-_MARK = " | flagkit "
+_BETWEEN = " | "
+_MARK = "flagkit "
 _EDIT_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")
 
 
@@ -41,7 +42,10 @@ def describe(note: Note, *, author: str, at: datetime) -> str:
     facts = json.dumps({"by": author, "at": at.isoformat(timespec="seconds"), "id": note.edit_id})
     # JSON's escapes keep every character in ASCII, line breaks included; and the mark appears once behind the reason.
     facts = facts.replace("|", "\\u007c")
-    text = json.dumps(note.reason)[1:-1] + _MARK + facts
+    reason = json.dumps(note.reason)[1:-1]
+    if reason.startswith(" "):
+        reason = "\\u0020" + reason[1:]  # a header loses the white space around its value (RFC 9110 §5.5)
+    text = (reason + _BETWEEN if reason else "") + _MARK + facts
     if len(text) > MAX_CHARS:
         message = f"the reason is too long: AWS keeps {MAX_CHARS} ASCII characters, and {len(text)} are needed"
         raise EditError(message, hint="Shorten it; characters beyond ASCII count six times.")
@@ -50,9 +54,9 @@ def describe(note: Note, *, author: str, at: datetime) -> str:
 
 def read(number: int, label: str | None, description: str | None) -> Version:
     """Return what is known about a version; a description of another tool is kept as a remark."""
-    reason, mark, facts = (description or "").rpartition(_MARK)
+    reason, _, facts = (description or "").rpartition(_BETWEEN)
     try:
-        known = json.loads(facts) if mark else None
+        known = json.loads(facts.removeprefix(_MARK)) if facts.startswith(_MARK) else None
         if isinstance(known, dict):
             return Version(
                 number,

@@ -23,6 +23,7 @@ _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TAGGED = frozenset({"constraints", "elements"})
 _TAGS = frozenset({"string", "number", "boolean", "array"})
 _SHOWN_IN_MESSAGE = 3
+_JSON_TOKEN = re.compile(r'[{}\[\]]|(?P<text>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?')
 
 
 class FlagDocument(DocumentShape):
@@ -85,18 +86,54 @@ def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
     try:
         # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
         text = data.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_read_float, object_pairs_hook=_without_duplicates
+        )
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
+    except _DuplicateKeyError:
+        raise _error(tuple(_duplicates(text))) from None
     except (ValueError, RecursionError) as error:
         raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not valid JSON: {error}"),)) from None
     return value
 
 
+class _DuplicateKeyError(Exception):
+    """An object has a key twice; readers keep the last one, and which was meant isn't known."""
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _DuplicateKeyError
+    return found
+
+
+def _duplicates(text: str) -> Iterator[Violation]:
+    """Yield every key that an object has twice, with both lines."""
+    opened: list[tuple[str, dict[str, int]]] = []  # the key that leads to each open object or list, and its keys
+    key = ""
+    for match in _JSON_TOKEN.finditer(text):
+        if match[0] in {"{", "["}:
+            opened.append((key, {}))
+            key = ""
+        elif match[0] in {"}", "]"}:
+            opened.pop()
+        elif match["colon"] is not None:
+            key, seen = json.loads(match["text"]), opened[-1][1]
+            line = text.count("\n", 0, match.start()) + 1
+            if key in seen:
+                place = ".".join([name for name, _ in opened if name] + [key])
+                yield broken("UniqueKeys", place, key, f"is in the document twice, in lines {seen[key]} and {line}")
+            seen.setdefault(key, line)
+
+
 def _bytes(content: bytes | str | Mapping[str, JsonValue]) -> bytes:
     if isinstance(content, bytes):
         return content
-    return content.encode() if isinstance(content, str) else json.dumps(dict(content)).encode()
+    if isinstance(content, str):
+        return content.encode()
+    return json.dumps(dict(content), ensure_ascii=False, separators=(",", ":")).encode()  # as it would be stored
 
 
 def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violation]:

@@ -52,7 +52,9 @@ class VersionOperations(Operations):
                 return _version(application, profile, profile.latest)  # 201 with the existing number, natively
         _check_label(profile, label)
         profile.last_number += 1  # deleted numbers aren't used again (appconfig.md §7)
-        version = HostedVersion(profile.last_number, content, params["ContentType"], params.get("Description"), label)
+        version = HostedVersion(
+            profile.last_number, content, params["ContentType"], _as_header(params.get("Description")), label
+        )
         profile.versions[version.number] = version
         return _version(application, profile, version)
 
@@ -142,6 +144,11 @@ def _check_lock(profile: Profile, expected: int | None) -> None:
         # The native text (appconfig.md §7).
         message = f"Expected latest version {expected} does not match actual latest version {actual}"
         raise ServiceError("ConflictException", message)
+
+
+def _as_header(description: str | None) -> str | None:
+    """Return a description as it arrives: a header loses the white space around its value (RFC 9110 §5.5)."""
+    return None if description is None else description.strip(" \t")
 
 
 def _check_description(description: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flagkit.admin.setup import init
 from flagkit.testing import Fault
 
 
@@ -117,7 +118,7 @@ def test_stop_and_rollback_bring_back_what_was_served(on_aws) -> None:
     assert "rolled back. Version 1 is live." in stopped.out
     assert on_aws.good("show", "plain", "--json").json["enabled"] is False
     taken = on_aws("status")
-    assert (taken.code, "Deploy it with `flagkit deploy`." in taken.err) == (8, True)
+    assert (taken.code, "Deploy it with `flagkit deploy --again`" in taken.err) == (8, True)
     assert on_aws("deploy").code == 8
     on_aws.good("deploy", "--again", "--pace", "immediate")
     back = on_aws.good("rollback")
@@ -175,24 +176,25 @@ def test_kill_is_immediate_and_asks_nothing_with_yes(on_aws) -> None:
     assert on_aws.good("show", "button", "--json").json["enabled"] is False
 
 
-def test_kill_stops_a_running_deployment_only_when_asked_to(on_aws) -> None:
+def test_kill_replaces_what_bakes_and_says_what_it_stopped(on_aws) -> None:
     on_aws.good("on", "plain")
-    before = on_aws.saved()
-    for answers in (None, ["n"]):
-        refused = on_aws("kill", "button", answers=answers)
-        assert (refused.code, "--stop-running" in refused.err) == (4, True)
-    assert on_aws("kill", "button", "--yes").code == 4
-    assert on_aws.saved() == before
-    on_aws.good("kill", "button", "--yes", "--stop-running")
+    start = on_aws.aws.clock.monotonic()
+    done = on_aws.good("kill", "button", "--yes")
+    assert "Stopped deployment 2 (baking, 100 %)." in done.err
+    assert "Version 3 is live" in done.out
+    assert on_aws.asked == []
+    assert on_aws.aws.clock.monotonic() - start < 5
     assert on_aws.good("show", "button", "--json").json["enabled"] is False
     assert on_aws.good("show", "plain", "--json").json["enabled"] is True
 
 
-def test_kill_asks_a_person_whether_to_stop_what_runs(on_aws) -> None:
-    on_aws.good("on", "plain")
-    done = on_aws.good("kill", "button", answers=["y"])
-    assert "Stop it?" in on_aws.asked[0]
-    assert "Version 3 is live" in done.out
+def test_kill_names_the_option_that_stops_another_profile(on_aws) -> None:
+    other = on_aws.profile.url.rpartition("/")[0] + "/other"
+    init(other, session=on_aws.aws.session(), clock=on_aws.aws.clock)
+    on_aws.good("create", "slow", "--source", other)
+    refused = on_aws("kill", "button", "--yes")
+    assert (refused.code, "--stop-running" in refused.err, "of another profile" in refused.err) == (4, True, True)
+    assert "Version 3 is live" in on_aws.good("kill", "button", "--yes", "--stop-running").out
 
 
 def test_kill_on_a_file_is_off(on_file) -> None:

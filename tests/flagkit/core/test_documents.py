@@ -369,3 +369,30 @@ def test_the_json_schema_refuses_wrong_shapes(content):
         assert not validator(FlagDocument.json_schema()).is_valid(content)
     with pytest.raises(DocumentError):
         FlagDocument.parse(content)
+
+
+def test_a_key_that_is_there_twice_is_refused_with_both_lines():
+    """Readers keep the last one: 10 % would silently become everybody."""
+    text = """{
+  "version": "1",
+  "flags": {"a": {"name": "A"}},
+  "values": {
+    "a": {"enabled": false},
+    "b": {"_variants": [{"name": "x", "enabled": true, "enabled": false}]},
+    "a": {"enabled": true}
+  }
+}"""
+    with pytest.raises(DocumentError) as caught:
+        FlagDocument.parse(text)
+    found = [(violation.location, violation.message) for violation in caught.value.violations]
+    assert found == [
+        ("values.b._variants.enabled", "values.b._variants.enabled: is in the document twice, in lines 6 and 6"),
+        ("values.a", "values.a: is in the document twice, in lines 5 and 7"),
+    ]
+
+
+def test_the_size_is_that_of_the_stored_form():
+    """Cyrillic text takes 2 bytes a letter where it is stored, 6 where it is escaped."""
+    flags = {f"f{number}": {"description": "щ" * 1000} for number in range(500)}
+    document = FlagDocument.parse({"version": "1", "flags": flags})
+    assert len(document.to_json()) < 1_100_000

@@ -6,6 +6,7 @@ import json
 
 import boto3
 import pytest
+from botocore.exceptions import IncompleteReadError, ResponseStreamingError
 
 from flagkit.admin import edits
 from flagkit.admin.entries import is_same
@@ -277,3 +278,91 @@ def test_the_first_version_is_saved_also_where_zero_is_no_number(aws, virtual_cl
     base = store.read(missing_ok=True)
     assert store.save(base, edits.create(base.document, "a"), Note()).version.number == 1
     assert store.deployments.deploy(1, pace="immediate").number == 1
+
+
+class Cut:
+    """A body whose connection ends in the middle."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def read(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [IncompleteReadError(actual_bytes=10, expected_bytes=20), ResponseStreamingError(error="reset"), OSError()]
+)
+def test_a_body_that_is_cut_is_read_again(store, monkeypatch, error):
+    real = store.control._client.get_hosted_configuration_version
+    bodies = [Cut(error)]
+
+    def answer(**params):
+        found = real(**params)
+        return {**found, "Content": bodies.pop()} if bodies else found
+
+    monkeypatch.setattr(store.control._client, "get_hosted_configuration_version", answer)
+    assert store.read().version.number == 1
+    assert not bodies
+
+
+def test_a_body_that_is_always_cut_is_an_error_in_the_end(store, monkeypatch):
+    real = store.control._client.get_hosted_configuration_version
+    monkeypatch.setattr(
+        store.control._client,
+        "get_hosted_configuration_version",
+        lambda **params: {**real(**params), "Content": Cut(OSError("reset"))},
+    )
+    with pytest.raises(SourceUnavailableError, match="ended early"):
+        store.read()
+
+
+def oldest_first(store, monkeypatch):
+    """A server that lists versions oldest first."""
+    real = store.control._client.list_hosted_configuration_versions
+
+    def answer(**params):
+        found = real(**params)
+        return {**found, "Items": found["Items"][::-1]}
+
+    monkeypatch.setattr(store.control._client, "list_hosted_configuration_versions", answer)
+
+
+def test_the_newest_version_is_not_taken_from_the_order_of_a_list(store, monkeypatch):
+    on(store, "a")
+    oldest_first(store, monkeypatch)
+    assert store.read().version.number == 2
+    assert [version.number for version in store.versions()] == [2, 1]
+    assert on(store, "b").version.number == 3
+    assert store.read().document.values["a"].enabled
+
+
+def test_a_version_saved_over_another_by_a_server_without_locks_is_refused(store, monkeypatch, profile, virtual_clock):
+    """The number that was answered isn't the base's plus one, and the version in between exists."""
+    base = store.read()
+    on(open_store(profile.url, clock=virtual_clock), "b")
+    real = store.control._client.create_hosted_configuration_version
+    monkeypatch.setattr(
+        store.control._client,
+        "create_hosted_configuration_version",
+        lambda LatestVersionNumber, **params: real(**params),
+    )
+    with pytest.raises(ConflictError, match="version 3 was saved over version 2"):
+        store.save(base, edits.switch_on(base.document, "a"), Note())
+
+
+def test_a_deleted_version_in_between_is_not_a_conflict(store):
+    on(store, "a")
+    profile = store.control.profile()
+    store.control.call("DeleteHostedConfigurationVersion", **profile, VersionNumber=2)
+    assert on(store, "b").version.number == 3
+
+
+def test_an_edit_lists_each_thing_once(store, aws):
+    before = len(aws.wire.calls)
+    receipt = on(store, "a")
+    store.deployments.deploy(receipt.version.number, pace="immediate")
+    names = [record.call.removeprefix("appconfig.") for record in aws.wire.calls[before:]]
+    lists = [name for name in names if name.startswith("List")]
+    assert len(lists) == len(set(lists))
+    assert len(names) <= 10

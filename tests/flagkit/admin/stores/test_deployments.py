@@ -1,4 +1,4 @@
-"""From saved to live: start, wait, replace, follow, stop, revert, and what was forgotten in between."""
+"""From saved to live: start, wait, replace, follow, stop, roll back, and what was forgotten in between."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def text(store):
 
 
 def test_nothing_is_saved_then_saved_then_deployed(store):
-    assert text(store) == "nothing is saved yet"
+    assert text(store) == "No version is saved."
     number = save(store)
-    assert text(store) == "version 1 is saved but not deployed; nothing is deployed"
+    assert text(store) == "Version 1 is saved but not deployed. No version is live."
     assert store.deployments.deploy(number, pace="immediate").state == "COMPLETE"
-    assert text(store) == "version 1 is deployed"
+    assert text(store) == "Version 1 is live."
 
 
 def test_a_process_that_died_between_saving_and_deploying_is_noticed_and_finished(store, virtual_clock):
@@ -78,9 +78,16 @@ class TestBusy:
 
     def test_wait(self, busy, virtual_clock):
         seen, start = [], virtual_clock.monotonic()
-        assert busy.deployments.deploy(2, pace="immediate", on_wait=seen.append).version == 2
+        assert busy.deployments.deploy(2, on_wait=seen.append).version == 2
         assert virtual_clock.monotonic() - start >= 600
         assert {item.state for item in seen} == {"BAKING"}
+        assert len(seen) <= 40, "a bake takes minutes: not one call each five seconds"
+
+    def test_immediate_does_not_wait_for_a_bake_of_its_own_profile(self, busy, virtual_clock):
+        stopped, start = [], virtual_clock.monotonic()
+        assert busy.deployments.deploy(2, pace="immediate", on_stop=stopped.append).state == "COMPLETE"
+        assert virtual_clock.monotonic() == start
+        assert [(item.number, item.state) for item in stopped] == [(1, "BAKING")]
 
     def test_replace(self, busy, virtual_clock):
         start = virtual_clock.monotonic()
@@ -92,24 +99,27 @@ class TestBusy:
         assert busy.deployments.status().is_pending
 
     def test_refuse(self, busy):
-        with pytest.raises(DeploymentBusyError, match="deployment 1 runs"):
+        with pytest.raises(DeploymentBusyError, match="deployment 1 is running in shop/prod/flags: baking"):
             busy.deployments.deploy(2, when_busy="refuse")
 
     def test_waiting_has_an_end(self, busy):
         busy.deployments._wait_limit_s = 60
-        with pytest.raises(DeploymentBusyError, match="still runs"):
+        with pytest.raises(DeploymentBusyError, match="after 1 min of waiting") as error:
             busy.deployments.deploy(2)
+        assert error.value.hint.startswith("Deploy version 2 with `flagkit deploy` later")
 
-    def test_the_deployment_of_another_profile_is_never_replaced(self, busy, virtual_clock):
+    def test_the_deployment_of_another_profile_is_replaced_only_if_that_is_said(self, busy, virtual_clock):
         init("appconfig://shop/prod/other", clock=virtual_clock)
         other = open_store("appconfig://shop/prod/other", clock=virtual_clock)
-        with pytest.raises(DeploymentBusyError, match="of another profile"):
-            other.deployments.deploy(save(other), when_busy="replace")
+        with pytest.raises(DeploymentBusyError, match="of another profile") as error:
+            other.deployments.deploy(save(other), pace="immediate", when_busy="replace")
+        assert "--stop-running" in error.value.hint
         assert other.deployments.status().running.number == 1
-        assert other.deployments.deploy(1).version == 1
+        done = other.deployments.deploy(1, pace="immediate", when_busy="replace_any")
+        assert (done.version, done.state) == (1, "COMPLETE")
 
 
-def test_an_alarm_takes_a_version_back_and_it_is_not_deployed_again_by_itself(aws, virtual_clock):
+def test_an_alarm_rolls_a_version_back_and_it_is_not_deployed_again_by_itself(aws, virtual_clock):
     alarm, role = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a", "arn:aws:iam::123456789012:role/r"
     init(URL, alarms={role: alarm}, clock=virtual_clock)
     store = open_store(URL, clock=virtual_clock)
@@ -118,8 +128,9 @@ def test_an_alarm_takes_a_version_back_and_it_is_not_deployed_again_by_itself(aw
     aws.appconfig.alarm_state = lambda _arn: "ALARM"
     assert list(store.deployments.follow(running.number))[-1].state == "ROLLED_BACK"
     assert text(store) == "Version 2 was deployed and rolled back. Version 1 is live."
-    with pytest.raises(DeploymentError, match="rolled back"):
+    with pytest.raises(DeploymentError, match="rolled back") as error:
         store.deployments.finish()
+    assert "`flagkit deploy --again`" in error.value.hint
     aws.appconfig.alarm_state = lambda _arn: "OK"
     assert store.deployments.finish(again=True, pace="immediate").state == "COMPLETE"
 
@@ -128,9 +139,9 @@ def test_stop_and_revert(store):
     store.deployments.deploy(save(store), pace="immediate")
     store.deployments.deploy(save(store))
     assert store.deployments.stop().state == "ROLLED_BACK"
-    with pytest.raises(DeploymentError, match="no deployment runs"):
+    with pytest.raises(DeploymentError, match="no deployment is running"):
         store.deployments.stop()
-    with pytest.raises(DeploymentError, match="doesn't run"):
+    with pytest.raises(DeploymentError, match="deployment 1 is not running"):
         store.deployments.stop(1)
     assert store.deployments.revert().state == "REVERTED"
     with pytest.raises(DeploymentError, match="no finished deployment"):
@@ -195,7 +206,7 @@ def slow(store):
 
 def test_a_deployment_that_is_on_its_way_says_so(store, slow):
     store.deployments.deploy(save(store), pace=slow)
-    assert text(store) == "version 1 is being deployed (1 %)"
+    assert text(store) == "Version 1 is being deployed (1 %)."
 
 
 def test_a_kill_switch_does_not_wait_for_a_slow_deployment_that_contains_it(store, slow, virtual_clock):
@@ -216,3 +227,32 @@ def test_a_long_past_is_not_read_again_and_again(store, aws):
     store.deployments.deploy(save(store), pace="immediate")
     after = len([record for record in aws.wire.calls if record.call == "appconfig.ListDeployments"])
     assert after - before == 2
+
+
+def test_a_kill_is_live_at_once_while_its_profile_bakes(store, virtual_clock):
+    """`create a --on; kill a` on AppConfig, within the ten minutes of the bake."""
+    store.deployments.deploy(save(store))
+    assert store.deployments.status().running.state == "BAKING"
+    killed = save(store)
+    start = virtual_clock.monotonic()
+    done = store.deployments.deploy(killed, pace="immediate", when_busy="replace")
+    assert (done.version, done.state) == (killed, "COMPLETE")
+    assert virtual_clock.monotonic() - start < 5
+
+
+class TestOlderBotocore:
+    """Lambda's runtimes bundle versions of botocore that lack members which newer ones have."""
+
+    @pytest.fixture
+    def older(self, store):
+        model = store.control._client.meta.service_model
+        del model.operation_model("StartDeployment").input_shape.members["LatestDeploymentNumber"]
+        items = model.operation_model("ListDeployments").output_shape.members["Items"]
+        items.member.members.pop("ConfigurationProfileId")
+        return store
+
+    def test_versions_are_deployed_and_known(self, older):
+        assert older.deployments.deploy(save(older), pace="immediate").state == "COMPLETE"
+        assert text(older) == "Version 1 is live."
+        assert older.deployments.deploy(save(older)).version == 2
+        assert older.deployments.stop().state == "ROLLED_BACK"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 
 import pytest
 
 from flagkit.admin import edits
+from flagkit.admin.history import history
 from flagkit.admin.stores import Note
 from flagkit.admin.stores.disk import Disk, locked
 from flagkit.admin.stores.file import OUTSIDE, FileStore
@@ -239,3 +241,83 @@ def test_missing_rights_are_named_and_the_file_is_unchanged(store, path, monkeyp
     with pytest.raises(AccessDeniedError, match="permission denied"):
         change(refused, edits.switch_on, "a")
     assert path.read_bytes() == before
+
+
+def test_a_file_changed_by_hand_is_in_the_history_as_that(store, path):
+    """A file without a history, and one that was edited after its last version."""
+    path.write_text('{"version": "1", "values": {"a": {"enabled": true}}}')
+    assert [(entry.version.remark, entry.problem, entry.diff.of("a").kind) for entry in history(store)] == [
+        (OUTSIDE, "", "created")
+    ]
+    base = store.read()
+    store.save(base, edits.switch_off(base.document, "a"), Note())
+    path.write_text('{"version": "1", "values": {"a": {"enabled": true}, "b": {"enabled": true}}}')
+    newest, *_ = history(store)
+    assert (newest.version.number, newest.version.remark, newest.problem) == (3, OUTSIDE, "")
+    assert newest.diff.of("a").audience == ("All users get it.",)
+
+
+def test_an_edit_that_was_undone_by_hand_stays_undone(store, path):
+    """The same bytes as before the edit, as `git checkout flags.json` writes them; a crash leaves them, too."""
+    base = store.read(missing_ok=True)
+    store.save(base, edits.create(base.document, "a"), Note())
+    earlier = path.read_bytes()
+    base = store.read()
+    store.save(base, edits.switch_on(base.document, "a"), Note())
+    path.write_bytes(earlier)
+    later = path.with_name("flags.json.history.jsonl").stat().st_mtime_ns + 1_000_000
+    os.utime(path, ns=(later, later))
+    base = store.read()
+    assert (base.version.number, base.version.remark) == (3, OUTSIDE)
+    receipt = store.save(base, edits.create(base.document, "b"), Note())
+    assert receipt.document.values["a"].enabled is False
+
+
+@pytest.mark.skipif(not hasattr(os, "chown"), reason="the system has no owners")
+class TestOwner:
+    def save(self, store):
+        base = store.read(missing_ok=True)
+        key = f"f{len(base.document.values)}"
+        store.save(base, edits.create(base.document, key), Note())
+
+    def test_permissions_stay_and_the_history_is_as_private_as_the_flags(self, store, path):
+        path.write_text('{"version": "1"}')
+        path.chmod(0o600)
+        self.save(store)
+        self.save(store)
+        history_file = path.with_name("flags.json.history.jsonl")
+        assert [item.stat().st_mode & 0o777 for item in (path, history_file)] == [0o600, 0o600]
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+    def test_root_leaves_the_flags_to_their_owner(self, store, path):
+        path.write_text('{"version": "1"}')
+        path.chmod(0o600)
+        os.chown(path, 1234, 1234)
+        self.save(store)
+        history_file = path.with_name("flags.json.history.jsonl")
+        assert [(item.stat().st_uid, item.stat().st_gid) for item in (path, history_file)] == [(1234, 1234)] * 2
+
+    def test_a_file_whose_owner_can_not_be_kept_is_written_in_place(self, store, path, monkeypatch):
+        path.write_text('{"version": "1"}' + " " * 10_000)
+        inode = path.stat().st_ino
+
+        monkeypatch.setattr("flagkit.admin.stores.disk._owned_like", lambda *_: False)
+        self.save(store)
+        assert path.stat().st_ino == inode
+        assert json.loads(path.read_text())["values"] == {"f0": {"enabled": False}}
+        assert [item.name for item in path.parent.iterdir() if "tmp" in item.name] == []
+
+
+def test_what_killed_writers_left_behind_is_removed_by_the_next_one(store, path):
+    base = store.read(missing_ok=True)
+    store.save(base, edits.create(base.document, "a"), Note())
+    for number in range(3):
+        path.with_name(f".flags.json.{number}.flagkit-tmp").write_text("half")
+    path.with_name(".flags.json.swp").write_text("an editor's")
+    base = store.read()
+    store.save(base, edits.create(base.document, "b"), Note())
+    assert sorted(item.name for item in path.parent.iterdir()) == [
+        ".flags.json.swp",
+        "flags.json",
+        "flags.json.history.jsonl",
+    ]
