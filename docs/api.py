@@ -15,6 +15,7 @@ from griffe import Alias, Attribute, Class, Docstring, DocstringSectionKind, Fun
 
 ROOT = Path(__file__).parents[1]
 NOTE = "Generated from the source by `make generate`. Names that are not listed may change at any time."
+SINCE = "All names exist since version 0.1, unless they say otherwise."
 WIDTH = 100
 _HIDDEN_PARAMETERS = {"self", "cls"}
 _SINCE = re.compile(r"\s*\bSince \d+\.\d+\.$", re.MULTILINE)
@@ -40,7 +41,7 @@ def api_pages() -> dict[str, str]:
 
 
 def _index(modules: dict[str, Module]) -> str:
-    lines = ["# Public API", "", NOTE, ""]
+    lines = ["# Public API", "", NOTE, SINCE, ""]
     for name, module in modules.items():
         lines += [f"## [{name}]({name}.md)", "", _summary(module), "", "| name | kind | |", "|---|---|---|"]
         rows = [(_kind(it), _summary(it)) for it in _exports(module).values()]

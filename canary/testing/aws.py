@@ -45,8 +45,6 @@ class AwsStandIn(BaseStandIn):
         clock: virtual time; a new one where None.
         seed: makes everything random repeatable, `random` inside handlers too.
         region: region of the environment.
-
-    Since 0.1.
     """
 
     def __init__(self, *, clock: VirtualClock | None = None, seed: int = 0, region: str = "us-east-1") -> None:

@@ -38,8 +38,6 @@ class Firing:
         attempts: when the target was called.
         errors: code of each failed attempt.
         outcome: `pending`, `delivered` or `failed`.
-
-    Since 0.1.
     """
 
     schedule: str

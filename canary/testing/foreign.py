@@ -24,8 +24,6 @@ class ForeignWrite:
 
     Attributes:
         happened_at: when it was done, None before.
-
-    Since 0.1.
     """
 
     happened_at: datetime | None = None
@@ -38,8 +36,6 @@ class ForeignWriter:
         lambda_: the service it writes to.
         wire: tells it of the calls of others.
         clock: virtual time.
-
-    Since 0.1.
     """
 
     def __init__(self, lambda_: LambdaService, wire: Wire, clock: VirtualClock) -> None:

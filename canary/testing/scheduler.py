@@ -34,8 +34,6 @@ class SchedulerService(Service):
         lateness_s: a schedule fires up to so much after its time. AWS promises 60 s of precision, no more (Scheduler
             user guide, "Schedule types"); set it to 0 for exact times.
         firings: everything that was fired, with its outcome.
-
-    Since 0.1.
     """
 
     service: ClassVar[str] = "scheduler"

@@ -33,8 +33,6 @@ class TrafficCounts:
         server_errors: those answered with a status of 500 or more, which are no Lambda errors.
         by_version: requests by the version that ran.
         failed_by_version: Lambda errors and 5xx by version.
-
-    Since 0.1.
     """
 
     requests: int = 0
@@ -46,7 +44,7 @@ class TrafficCounts:
 
 
 class Stream:
-    """Steady traffic to one alias; stop it, change its rate, read its counts. Since 0.1."""
+    """Steady traffic to one alias; stop it, change its rate, read its counts."""
 
     def __init__(
         self,
@@ -122,8 +120,6 @@ class Traffic:
         clock: virtual time.
         store: takes the metrics of front doors.
         seed: makes them repeatable.
-
-    Since 0.1.
     """
 
     def __init__(self, lambda_: LambdaService, clock: VirtualClock, store: MetricSink, seed: int) -> None:

@@ -34,7 +34,7 @@ _ACTION_LISTS = ("OKActions", "AlarmActions", "InsufficientDataActions")
 
 
 class AlarmOperations(Service):
-    """Alarms of the stand-in's CloudWatch. Since 0.1."""
+    """Alarms of the stand-in's CloudWatch."""
 
     store: MetricStore
     partials: list[Partial]

@@ -40,8 +40,6 @@ class MetricOperations(Service):
 
     Attributes:
         list_delay_s: time until a new metric appears in ListMetrics; AWS says up to 15 minutes.
-
-    Since 0.1.
     """
 
     clock: VirtualClock

@@ -28,7 +28,7 @@ _FORBIDDEN = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partial:
-    """Metrics whose queries aren't answered `Complete`; `CloudWatchService.restore` ends it. Since 0.1."""
+    """Metrics whose queries aren't answered `Complete`; `CloudWatchService.restore` ends it."""
 
     status: str
     message: str

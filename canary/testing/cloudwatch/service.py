@@ -16,8 +16,6 @@ class CloudWatchService(MetricOperations, AlarmOperations):
         clock: virtual time.
         store: where metrics are kept.
         publish: sends an alarm's notification: `publish(topic_arn, subject, message)`.
-
-    Since 0.1.
     """
 
     service = "cloudwatch"

@@ -28,8 +28,6 @@ class Statistic:
         low: exclusive lower bound, a value or a percentage.
         high: inclusive upper bound; the percentile itself for `p`.
         is_percent: the bounds are percentages of the samples.
-
-    Since 0.1.
     """
 
     name: str

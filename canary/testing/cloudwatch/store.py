@@ -23,7 +23,7 @@ _TURNS = 1000  # how many times silences may begin within one slot
 
 @dataclass(frozen=True, slots=True)
 class MetricId:
-    """Namespace, name and exact dimensions of a metric. Since 0.1."""
+    """Namespace, name and exact dimensions of a metric."""
 
     namespace: str
     name: str
@@ -60,7 +60,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silence:
-    """Metrics that stopped arriving; `lift()` on the store ends it. Since 0.1."""
+    """Metrics that stopped arriving; `lift()` on the store ends it."""
 
     turn: int
     namespace: str | None = None
@@ -87,8 +87,6 @@ class MetricStore:
         clock: virtual time.
         delay_s: shortest time until a sample is visible; a change concerns what arrives after it.
         delay_spread_s: how much longer it may take.
-
-    Since 0.1.
     """
 
     def __init__(self, clock: VirtualClock, *, delay_s: float = 60.0, delay_spread_s: float = 30.0) -> None:

@@ -30,7 +30,7 @@ def sha256_base64(content: bytes) -> str:
 
 
 class Code(Protocol):
-    """What a version runs. Since 0.1."""
+    """What a version runs."""
 
     @property
     def sha256(self) -> str:
@@ -73,7 +73,7 @@ class LoadedCode:
 
 
 class CallableCode:
-    """A Python function as it stands in the test. Since 0.1."""
+    """A Python function as it stands in the test."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -88,7 +88,7 @@ class CallableCode:
 
 
 class ZipCode:
-    """A deployment package, as in `Code={"ZipFile": …}`. Since 0.1."""
+    """A deployment package, as in `Code={"ZipFile": …}`."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -177,10 +177,7 @@ def _hide_clashes(folder: Path) -> dict[str, ModuleType | None]:
 
 
 def package(source: str, module: str = "app") -> bytes:
-    """A deployment package of one module; the same source gives the same bytes.
-
-    Since 0.1.
-    """
+    """A deployment package of one module; the same source gives the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{module}.py"), textwrap.dedent(source))

@@ -53,8 +53,6 @@ class DeadLetter:
         condition: `RetriesExhausted` or `EventAgeExceeded`.
         error: the last error document, empty if no version ran it.
         attempts: how often a version ran it.
-
-    Since 0.1.
     """
 
     at: datetime

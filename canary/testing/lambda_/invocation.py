@@ -31,8 +31,6 @@ class Outcome:
         init_ms: the cold start, 0 for a warm environment.
         request_id: the invocation's id.
         log: what the handler wrote.
-
-    Since 0.1.
     """
 
     at: datetime

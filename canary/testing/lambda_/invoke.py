@@ -32,8 +32,6 @@ class HttpAnswer:
         headers: by name.
         latency_ms: what the client waits, the cold start included.
         outcome: the invocation behind it.
-
-    Since 0.1.
     """
 
     status: int
@@ -121,7 +119,7 @@ class Invocations(Catalogue):
 def http_event(
     method: str = "GET", path: str = "/", *, body: str = "", headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """An event as API Gateway (payload format 2.0) and function URLs send it. Since 0.1."""
+    """An event as API Gateway (payload format 2.0) and function URLs send it."""
     return {
         "version": "2.0",
         "routeKey": "$default",

@@ -25,8 +25,6 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
     Attributes:
         settings: how long things take.
         events: the queue of asynchronous invocations, with its dead letters.
-
-    Since 0.1.
     """
 
     def deploy(

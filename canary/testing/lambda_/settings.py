@@ -20,8 +20,6 @@ class LambdaSettings:
         drain_s: AWS drains the old version of an alias with provisioned concurrency for so long.
         executed_version_without_weights: do metrics carry ExecutedVersion while the alias has no weights? Reports
             differ (lambda-canary.md §2.1), so a reader must work both ways.
-
-    Since 0.1.
     """
 
     pending_s: float = 0.0

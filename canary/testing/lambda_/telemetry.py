@@ -38,8 +38,6 @@ class LogLine:
         version: the version that ran.
         request_id: the invocation.
         text: the line.
-
-    Since 0.1.
     """
 
     at: datetime
