@@ -10,7 +10,7 @@ ports = canary.assemble(plan, "staging")
 state = canary.run(plan.stage("staging"), ports, canary.start(plan.stage("staging"), ports))
 ```
 
-Names are loaded when asked for, so `from canary.instrument import instrument` costs a Lambda function no client.
+Names are loaded when they are first used, so `from canary.instrument import instrument` loads no AWS client.
 """
 
 from __future__ import annotations

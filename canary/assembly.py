@@ -71,7 +71,7 @@ def assemble(
         stage: name of the stage.
         base: directory that relative paths of the plan start from.
         session: the boto3 session to use; made from the environment and the stage's region when None.
-        clock: the machine's clock when None; the stand-in hands in its virtual one.
+        clock: the machine's clock when None; tests pass a virtual one.
         observers: are notified of every event, before the plan's notifications are sent.
         origin: where the code comes from that a start releases, for history and reports.
 

@@ -42,7 +42,7 @@ class ForeignChange:
 
 @dataclass(frozen=True, slots=True)
 class CanaryState:
-    """Where a canary stands, as its aliases tell it.
+    """The state of a canary, as stored in its aliases.
 
     Attributes:
         stage: the plan it runs under, with the steps and the hotfix mode of this canary.
@@ -137,11 +137,11 @@ class CanaryState:
         )
 
     def spec(self, function: FunctionState) -> AliasSpec:
-        """What one alias has to say, record included."""
+        """The wanted state of one alias, record included."""
         return self._routed(function, encode(self.record(function)))
 
     def restored(self, function: FunctionState) -> AliasSpec:
-        """What one alias has to say once the canary is over: the operator's own description again."""
+        """The wanted state of one alias after the canary, with the operator's own description."""
         return self._routed(function, function.description)
 
     def _routed(self, function: FunctionState, description: str) -> AliasSpec:

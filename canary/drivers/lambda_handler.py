@@ -48,7 +48,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
 def act(
     event: Mapping[str, Any], *, plan_path: Path, session: Session | None = None, clock: Clock | None = None
 ) -> dict[str, object]:
-    """What `handler` does, with its surroundings given: for other drivers and for tests."""
+    """Does what `handler` does, with the given plan, session and clock: for other drivers and for tests."""
     name, action = str(event.get("stage", "")), str(event.get("action", "tick"))
     if action not in ACTIONS:
         raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")

@@ -23,7 +23,7 @@ def definition(driver_arn: str, *, timeout_s: int = 6 * 3600) -> dict[str, objec
     """The state machine in Amazon States Language; the execution's input is the event that starts the canary.
 
     Input: `{"stage": "prod", "versions": {"": "7"}}`. It succeeds when promoted and fails otherwise. When ticks keep
-    failing, it rolls everything back before it fails; the dead-man switch stands behind that.
+    failing, it rolls everything back before it fails; the dead-man switch is the last resort.
 
     Args:
         driver_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.

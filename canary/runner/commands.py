@@ -77,7 +77,7 @@ def rollback(stage: StagePlan, ports: Ports, *, to: Mapping[str, str] | None = N
         to: version by function key ("" for all).
 
     Returns:
-        The final state; None when no canary was under way and the aliases were moved to `to` or the journal's baseline.
+        The final state; None when no canary was in progress and the aliases were moved to `to` or the baseline.
 
     Raises:
         NotRunningError: no canary is in progress, and nothing names the version to return to.

@@ -44,7 +44,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a driver reaches the outside through.
+    """The ports of a driver.
 
     Attributes:
         observers: are notified of every event after the journal has it.

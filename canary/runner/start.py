@@ -35,7 +35,7 @@ def start(
     ignore_alarms: Collection[str] = (),
     canary_id: str | None = None,
 ) -> CanaryState:
-    """Checks everything, then start_writes every alias of the stage with the canary's record.
+    """Checks everything, then writes the canary's record to every alias of the stage.
 
     Pass the returned state to `run`, or let a tick driver find it. If a driver died while starting, calling this again
     two minutes later with the same versions completes its start.

@@ -43,7 +43,7 @@ class InMemoryAliases:
         clock: dates the changes.
 
     Attributes:
-        states: what each alias says now, by `FunctionRef.key`.
+        states: the present state of each alias, by `FunctionRef.key`.
         versions: facts by (function name, version).
         facts: facts by function name.
         writes: every write of a driver, oldest first.
@@ -81,7 +81,7 @@ class InMemoryAliases:
         self._set(replace(self.states[key], **changes))  # type: ignore[arg-type]
 
     def read(self, function: FunctionRef) -> AliasState:
-        """What the alias says.
+        """The state of the alias.
 
         Raises:
             NotFoundError: no such alias.
@@ -142,11 +142,11 @@ class InMemoryAliases:
             raise NotFoundError(f"no version {version} of {function.function}") from None
 
     def function_facts(self, function: FunctionRef) -> FunctionFacts:
-        """The facts of a function; by default one that nothing calls past its alias."""
+        """The facts of a function; by default all its traffic goes through the alias."""
         return self.facts.get(function.function, FunctionFacts())
 
     def state_at(self, key: str, at: datetime) -> AliasState:
-        """What the alias said at a moment; before its first change what it said first."""
+        """The state of the alias at a time; before its first change, its first state."""
         history = self._history[key]
         return next((alias for when, alias in reversed(history) if when <= at), history[0][1])
 
@@ -234,7 +234,7 @@ class SteadyTraffic:
 
 
 class InMemoryMetrics:
-    """Counts that follow from what the aliases said and from a traffic model.
+    """Counts computed from the history of the aliases and a traffic model.
 
     Args:
         aliases: how traffic was split.
@@ -242,9 +242,9 @@ class InMemoryMetrics:
 
     Attributes:
         traffic: what was served.
-        state: how each stream says it is known.
+        state: the data state of each stream.
         silent: answers without a single row.
-        daily: what `requests_per_minute` answers.
+        daily: the values that `requests_per_minute` returns.
         windows: every window that was asked for.
     """
 
@@ -257,7 +257,7 @@ class InMemoryMetrics:
         self._aliases = aliases
 
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:  # noqa: ARG002
-        """What `daily` says; by default nothing is known."""
+        """The values of `daily`; by default none are known."""
         return self.daily
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
@@ -282,7 +282,7 @@ class InMemoryMetrics:
         return Observations(tuple(streams), tuple(gauges), totals)
 
     def served(self, key: str, version: str, minute: datetime) -> Requests:
-        """What one version served in one minute, as traffic was really split."""
+        """The counts of one version in one minute, as the traffic was split."""
         share = self._aliases.share_in(key, version, minute, minute + MINUTE)
         return self.traffic.served(key, version, minute, share) if share > 0.0 else Requests()
 
@@ -387,8 +387,8 @@ class Simulation:
 
     Args:
         stage: whose functions exist.
-        traffic: what is served; by default 2,000 requests a minute, none of which fails.
-        description: what the aliases' description says.
+        traffic: the traffic model; by default 2,000 requests a minute without failures.
+        description: the description of the aliases.
         clock: by default a new one, on a Monday at 09:00 UTC.
 
     Attributes:

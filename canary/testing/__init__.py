@@ -4,7 +4,7 @@
 `Simulation` holds the ports in memory (`InMemoryAliases`, `InMemoryMetrics`, …); the runner uses them directly. Both
 run on a `VirtualClock`.
 
-Names are loaded when asked for: pytest imports this package in every run through its plugin.
+Names are loaded when they are first used: pytest imports this package in every run through its plugin.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ class AwsStandIn(BaseStandIn):
         lambda_: functions, versions, aliases, invocations.
         cloudwatch: metrics and alarms.
         metrics: the store behind `cloudwatch`.
-        scheduler: schedules, and what they fired.
+        scheduler: schedules and their firings.
         traffic: users' requests.
-        foreign: somebody else who moves aliases.
+        foreign: another writer that changes aliases.
 
     Args:
         clock: virtual time; a new one where None.

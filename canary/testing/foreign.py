@@ -20,21 +20,21 @@ _NOBODY = CallContext(region="", access_key="", headers={})
 
 @dataclass(slots=True)
 class ForeignWrite:
-    """One planned act of the foreign writer.
+    """One planned change by the foreign writer.
 
     Attributes:
-        happened_at: when it was done, None before.
+        happened_at: the time of the change; None before it.
     """
 
     happened_at: datetime | None = None
 
 
 class ForeignWriter:
-    """Moves aliases without asking.
+    """Changes aliases as another process or person would.
 
     Args:
         lambda_: the service it writes to.
-        wire: tells it of the calls of others.
+        wire: reports the calls of other clients.
         clock: virtual time.
     """
 
@@ -63,13 +63,13 @@ class ForeignWriter:
             version: the new primary version; unchanged where None.
             weights: the new weights, empty to clear them; unchanged where None.
             description: the new description; unchanged where None.
-            at: do it then.
-            after_call: do it after a call that fits this pattern, e.g. `lambda.UpdateAlias`, before its caller has the
-                answer.
+            at: the time of the change.
+            after_call: make the change after a call that matches this pattern, e.g. `lambda.UpdateAlias`, before
+                the caller has the answer.
             nth: after which of these calls, 1 for the next.
 
         Returns:
-            the act; it tells when it was done.
+            the planned change, with the time at which it happened.
         """
         params: dict[str, Any] = {"FunctionName": function, "Name": alias}
         if version is not None:
@@ -88,7 +88,7 @@ class ForeignWriter:
         after_call: str | None = None,
         nth: int = 1,
     ) -> ForeignWrite:
-        """Does anything at once, at a time, or right after a call; see `move_alias`."""
+        """Runs an action at once, at a time, or right after a call; see `move_alias`."""
         write = ForeignWrite()
 
         def do() -> None:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def canary_aws_seed() -> int:
-    """Seed of `canary_aws`; override it to draw otherwise."""
+    """Seed of `canary_aws`; override it for other random values."""
     return 0
 
 
 @pytest.fixture
 def canary_aws(canary_aws_seed: int) -> Iterator[AwsStandIn]:
-    """AWS in process, on a virtual clock, for tests of releases; make boto3 clients inside the test."""
+    """AWS in process, on a virtual clock, for tests of releases; create boto3 clients inside the test."""
     from canary.testing import AwsStandIn
 
     with AwsStandIn(seed=canary_aws_seed) as aws:

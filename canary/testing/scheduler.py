@@ -33,7 +33,7 @@ class SchedulerService(Service):
     Attributes:
         lateness_s: a schedule fires up to so much after its time. AWS promises 60 s of precision, no more (Scheduler
             user guide, "Schedule types"); set it to 0 for exact times.
-        firings: everything that was fired, with its outcome.
+        firings: every firing with its outcome.
     """
 
     service: ClassVar[str] = "scheduler"
@@ -66,7 +66,7 @@ class SchedulerService(Service):
         return {"ScheduleArn": self._arn(schedule)}
 
     def UpdateSchedule(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
-        """Replaces a schedule; what is left out goes back to its default."""
+        """Replaces a schedule; settings that are left out get their defaults."""
         schedule = self._schedule(params)
         _check(params)
         due = first_due(params, self.clock.now())

@@ -140,7 +140,7 @@ class Traffic:
         via: Via | None = None,
         target: str = "",
     ) -> Stream:
-        """Starts a stream; it runs whenever the clock moves, until it is stopped.
+        """Starts a stream; it runs whenever the clock advances, until it is stopped.
 
         Args:
             function: name of the function.
@@ -148,7 +148,7 @@ class Traffic:
             requests_per_minute: the mean rate.
             payloads: events, sent in turn, or a function from a request's number to its event; a plain GET where None.
             jitter: arrivals at random moments (Poisson), else evenly spaced.
-            via: the front door that reports metrics of its own: the alias' function URL (`url`), a REST API
+            via: the front end that reports metrics of its own: the alias' function URL (`url`), a REST API
                 (`apigateway`) or a load balancer (`alb`); one that reports nothing where None.
             target: the API's name or the balancer's `app/NAME/ID`, written as in a gate of the plan.
 

@@ -240,7 +240,7 @@ class ViewBuilder:
 
     @property
     def begun(self) -> bool:
-        """True once there is something to show."""
+        """True once there is a canary to show."""
         return self._start is not None
 
     def notify_all(self, events: Iterable[Event]) -> ViewBuilder:

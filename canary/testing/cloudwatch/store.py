@@ -85,7 +85,7 @@ class MetricStore:
 
     Args:
         clock: virtual time.
-        delay_s: shortest time until a sample is visible; a change concerns what arrives after it.
+        delay_s: shortest time until a sample is visible; a change applies to samples that arrive after it.
         delay_spread_s: how much longer it may take.
     """
 
@@ -199,7 +199,7 @@ class MetricStore:
         return rule
 
     def lift(self, silence: Silence) -> None:
-        """Ends a silence; what arrived meanwhile appears, late."""
+        """Ends a silence; samples that arrived in it appear late."""
         self._silences.remove(silence)
 
     def _bin_for(self, series: Series, minute: int, slot: int) -> Bin:

@@ -18,7 +18,7 @@ class Catalogue(Service):
 
     Attributes:
         functions: by name.
-        settings: how long things take.
+        settings: delays and durations.
         invoker: runs invocations.
     """
 

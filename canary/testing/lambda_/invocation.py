@@ -77,7 +77,7 @@ class Invoker:
     Args:
         clock: virtual time.
         telemetry: takes metrics and logs.
-        settings: how long things take.
+        settings: delays and durations.
         seed: makes routing and ids repeatable.
     """
 

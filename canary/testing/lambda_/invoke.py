@@ -24,13 +24,13 @@ _ASYNCHRONOUS_MAX_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a client of a function URL or of API Gateway gets.
+    """The answer that a client of a function URL or of API Gateway receives.
 
     Attributes:
         status: HTTP status.
         body: text.
         headers: by name.
-        latency_ms: what the client waits, the cold start included.
+        latency_ms: the time until the answer, cold start included.
         outcome: the invocation behind it.
     """
 
@@ -119,7 +119,7 @@ class Invocations(Catalogue):
 def http_event(
     method: str = "GET", path: str = "/", *, body: str = "", headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """An event as API Gateway (payload format 2.0) and function URLs send it."""
+    """An event in the form of API Gateway (payload format 2.0) and function URLs."""
     return {
         "version": "2.0",
         "routeKey": "$default",

@@ -20,10 +20,10 @@ DEFAULT_ROLE = "arn:aws:iam::123456789012:role/app"
 
 
 class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Permissions):
-    """AWS Lambda, in process: boto3's operations, and what tests want to do without boto3.
+    """AWS Lambda, in process: boto3's operations, and shortcuts for tests.
 
     Attributes:
-        settings: how long things take.
+        settings: delays and durations.
         events: the queue of asynchronous invocations, with its dead letters.
     """
 
@@ -46,7 +46,7 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
             settings: further settings by AWS's names, e.g. `Timeout=10`, `Role=…`, `Handler="app.handler"`.
 
         Returns:
-            the version's number, e.g. `"2"`; the old one if nothing has changed.
+            the number of the version, e.g. `"2"`; the last one if nothing has changed.
         """
         made = self._code(code)
         config = dict(settings)
@@ -108,7 +108,7 @@ class LambdaService(Concurrency, Aliases, Functions, Invocations, Triggers, Perm
         return self.invoker.recent
 
     def logs(self, name: str) -> list[LogLine]:
-        """The lines that a function's handlers wrote, the oldest first."""
+        """The log lines of a function's handlers, oldest first."""
         return [line for line in self.telemetry.logs if line.function == name]
 
     def close(self) -> None:

@@ -12,10 +12,10 @@ class LambdaSettings:
     Attributes:
         pending_s: a new version stays Pending for so long.
         settle_s: for so long after a change of an alias some requests still see the old routing. AWS names no time.
-        init_s: a cold start, besides what the code itself sleeps when it is imported.
-        overhead_s: what an invocation takes besides what the handler sleeps; a constant, so that results don't depend
+        init_s: duration of a cold start, in addition to sleeps while the code is imported.
+        overhead_s: duration of an invocation besides the handler's sleeps; a constant, so that results don't depend
             on the machine.
-        idle_s: an environment that was idle for longer is gone.
+        idle_s: an environment that was idle for longer is removed.
         provision_s: allocating provisioned concurrency takes so long.
         drain_s: AWS drains the old version of an alias with provisioned concurrency for so long.
         executed_version_without_weights: do metrics carry ExecutedVersion while the alias has no weights? Reports

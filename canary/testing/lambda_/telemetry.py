@@ -30,7 +30,7 @@ class MetricSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line that a handler wrote.
+    """One log line of a handler.
 
     Attributes:
         at: start of the invocation.
