@@ -141,8 +141,9 @@ def _all(need: SeriesPlan) -> tuple[Series, ...]:
 
 
 def _stream(key: StreamKey, need: SeriesPlan, found: SeriesValues, window: Window) -> Stream:
-    used = [found[series] for series in _all(need)]
-    state, detail = _known(used)
+    series = _all(need)
+    used = [found[one] for one in series]
+    state, detail = _known(used, str(series[0]))
     if _is_odd(used):
         return Stream(key, state=DataState.PARTIAL, detail="CloudWatch answered a count that is none")
     rows = [_row(need, found, at) for at in sorted({at for points in used for at in points.values})]
@@ -159,14 +160,14 @@ def _is_odd(used: Iterable[Points]) -> bool:
     return any(not 0 <= value <= MOST for points in used for value in points.values.values())
 
 
-def _known(used: Iterable[Points]) -> tuple[DataState, str]:
-    used = list(used)
+def _known(used: Sequence[Points], named: str = "") -> tuple[DataState, str]:
+    """How well the series are known together; `named` is the one that is named when there is none."""
     for state in _WORST_FIRST:
         for points in used:
             if points.state is state:
                 return state, points.detail
     if not any(points.values for points in used):
-        return DataState.NO_DATA, "CloudWatch has no such series yet, or no traffic in all this time"
+        return DataState.NO_DATA, f"CloudWatch has no values of {named}" if named else "CloudWatch has no values"
     return DataState.COMPLETE, ""
 
 
@@ -205,7 +206,7 @@ def _has(series: Sequence[Series], found: SeriesValues, at: datetime) -> bool:
 
 def _gauge(key: StreamKey, series: Sequence[Series], found: SeriesValues, window: Window) -> Gauge:
     used = [found[one] for one in series]
-    state, detail = _known(used)
+    state, detail = _known(used, str(series[0]))
     candidate = used[0].values
     base: Mapping[datetime, float] = used[1].values if len(used) > 1 else {}
     before = [value for at, value in sorted((*candidate.items(), *base.items())) if at < window.start]

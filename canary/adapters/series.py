@@ -44,6 +44,10 @@ class Series:
     dimensions: tuple[tuple[str, str], ...]
     stat: str = "Sum"
 
+    def __str__(self) -> str:
+        dimensions = ", ".join(f"{name}={value}" for name, value in self.dimensions)
+        return f"{self.namespace} {self.name} {{{dimensions}}}"
+
 
 @dataclass(slots=True)
 class Points:
@@ -139,6 +143,8 @@ def _message(message: Mapping[str, Any]) -> str:
 
 
 LAMBDA: Final = "AWS/Lambda"
+API: Final = "AWS/ApiGateway"
+BALANCER: Final = "AWS/ApplicationELB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +179,9 @@ SeriesPlan = PerVersionSeries | RequestSeries
 
 
 def bare_name(function: str) -> str:
-    """The function's name without ARN: what the dimensions are made of."""
-    return function.split(":")[6] if function.startswith("arn:") else function
+    """The function's name, of `NAME`, `ACCOUNT:function:NAME` or an ARN, with or without a qualifier."""
+    _, found, name = function.rpartition(":function:")
+    return (name if found else function).split(":")[0]
 
 
 def by_alias(target: Target, name: str, stat: str = "Sum") -> Series:
@@ -268,10 +275,11 @@ def _lambda(target: Target, requests: tuple[str, str], bad: tuple[str, str]) -> 
 def _slow(gate: LatencyGate, target: Target) -> RequestSeries:
     if gate.source == "url":
         namespace, name, dimensions = LAMBDA, "UrlRequestLatency", _alias(target)
-    elif gate.source == "apigateway":
-        namespace, name, dimensions = "AWS/ApiGateway", "Latency", _api(gate.target)
+    elif gate.source == "alb":
+        namespace, name, dimensions = BALANCER, "TargetResponseTime", _load_balancer(gate.target)
     else:
-        namespace, name, dimensions = "AWS/ApplicationELB", "TargetResponseTime", _load_balancer(gate.target)
+        name = "IntegrationLatency" if gate.source == "websocket" else "Latency"
+        namespace, dimensions = API, _api(gate.source, gate.target)
     return RequestSeries(
         (Series(namespace, name, dimensions, "SampleCount"),), (Series(namespace, name, dimensions, over(gate.edge)),)
     )
@@ -280,28 +288,31 @@ def _slow(gate: LatencyGate, target: Target) -> RequestSeries:
 def _http_5xx(gate: Http5xxGate, target: Target) -> RequestSeries:
     if gate.source == "url":
         return RequestSeries((by_alias(target, "UrlRequestCount"),), (by_alias(target, "Url5xxCount"),))
-    if gate.source == "apigateway":
-        dimensions = _api(gate.target)
-        return RequestSeries(
-            (Series("AWS/ApiGateway", "Count", dimensions, "SampleCount"),),
-            (Series("AWS/ApiGateway", "5XXError", dimensions),),
-        )
-    dimensions = _load_balancer(gate.target)
-    return RequestSeries(
-        (Series("AWS/ApplicationELB", "RequestCount", dimensions),),
-        (Series("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", dimensions),),
-    )
+    if gate.source == "alb":
+        where = _load_balancer(gate.target)
+        bad = Series(BALANCER, "HTTPCode_Target_5XX_Count", where)
+        return RequestSeries((Series(BALANCER, "RequestCount", where),), (bad,))
+    where = _api(gate.source, gate.target)
+    if gate.source == "websocket":
+        # A message has no HTTP status: what failed is the integration, or the API itself.
+        failed = (Series(API, "IntegrationError", where), Series(API, "ExecutionError", where))
+        return RequestSeries((Series(API, "MessageCount", where),), failed)
+    name = "5XXError" if gate.source == "apigateway" else "5xx"
+    return RequestSeries((Series(API, "Count", where, "SampleCount"),), (Series(API, name, where),))
 
 
-def _api(name: str | None) -> tuple[tuple[str, str], ...]:
-    return (("ApiName", name or ""),)
+def _api(source: str, target: str | None) -> tuple[tuple[str, str], ...]:
+    """REST APIs are named, HTTP and WebSocket APIs have an id; a stage of theirs is a dimension of its own."""
+    name, _, stage = (target or "").partition("/")
+    dimension = "ApiName" if source == "apigateway" else "ApiId"
+    return ((dimension, name), *([("Stage", stage)] if stage else []))
 
 
 def _load_balancer(target: str | None) -> tuple[tuple[str, str], ...]:
-    """`app/NAME/ID`, or `targetgroup/NAME/ID app/NAME/ID`: ALB dimensions want both when there is a target group."""
-    words = (target or "").split()
-    groups = [("TargetGroup", word) for word in words if word.startswith("targetgroup/")]
-    return (*groups, *(("LoadBalancer", word) for word in words if not word.startswith("targetgroup/")))
+    """`app/NAME/ID`, or with `targetgroup/NAME/ID` before it, or the ARNs: a target group wants both dimensions."""
+    names = [name.rpartition(":")[2].removeprefix("loadbalancer/") for name in (target or "").split()]
+    groups = [("TargetGroup", name) for name in names if name.startswith("targetgroup/")]
+    return (*groups, *(("LoadBalancer", name) for name in names if not name.startswith("targetgroup/")))
 
 
 def _emf(gate: EmfGate, target: Target, version: str, bad: str) -> RequestSeries:

@@ -174,7 +174,7 @@ def verify(
 ) -> int:
     """Check the health of the live versions.
 
-    Error rate, p99, queues and alarms. Exit code 1 if a check fails.
+    Error rate, p99, queues and alarms. Exit code 1 if a check fails, 7 if there is no traffic to check.
     """
     session = open_session(cli_context(context), plan, stage)
     found = runner.verify(
@@ -190,7 +190,7 @@ def verify(
 def doctor(context: Context, stage: Stage, plan: PlanPath = DEFAULT_PLAN, as_json: AsJson = False) -> int:
     """Check everything a release depends on, without releasing.
 
-    Exit code 5 if a release would be refused.
+    Exit code 5 if a release would be refused, 7 if a gate has no data.
     """
     session = open_session(cli_context(context), plan, stage)
     return show_checks(runner.preflight(session.stage, session.ports()), as_json=as_json, failed_code=5)

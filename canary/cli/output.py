@@ -52,12 +52,16 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-_SIGNS = {Level.OK: "ok  ", Level.WARNING: "warn", Level.FAILED: "FAIL"}
+NO_DATA: Final = 7
+"""Exit code of `verify` and `doctor` when nothing failed, but something had no data."""
+
+_SIGNS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.NO_DATA: "no data", Level.FAILED: "FAILED "}
 
 
 def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> int:
-    """Shows every check; answers `failed_code` if one failed, otherwise 0."""
+    """Shows every check; answers `failed_code` if one failed, 7 if one had no data, otherwise 0."""
     failed = sum(check.level is Level.FAILED for check in checks)
+    empty = sum(check.level is Level.NO_DATA for check in checks)
     for check in checks:
         if as_json:
             write_json(check)
@@ -65,11 +69,13 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
         about = f" ({check.function})" if check.function else ""
         click.echo(f"{_SIGNS[check.level]}  {label_of(check.name)}{about}: {check.text}")
         if check.hint and check.level is not Level.OK:
-            click.echo(f"      {check.hint}")
+            click.echo(f"         {check.hint}")
     if not as_json:
         warnings = sum(check.level is Level.WARNING for check in checks)
-        click.echo(f"{len(checks)} checks: {failed} failed, {warnings} {'warning' if warnings == 1 else 'warnings'}")
-    return failed_code if failed else 0
+        more = f", {empty} without data" if empty else ""
+        noun = "warning" if warnings == 1 else "warnings"
+        click.echo(f"{len(checks)} checks: {failed} failed{more}, {warnings} {noun}")
+    return failed_code if failed else NO_DATA if empty else 0
 
 
 _LABELS: Final = {

@@ -14,9 +14,18 @@ from functools import partial
 
 from canary.core.alias import ALL_BP, UNPUBLISHED, AliasState, basis_points
 from canary.core.baseline import unhealthy_baselines, weakened_evidence
-from canary.core.measurements import AlarmReading, AlarmState, DataState
+from canary.core.measurements import AlarmReading, AlarmState, DataState, Stream
 from canary.core.phases import Phase
-from canary.core.plan import AlarmsGate, FunctionRef, HealthGate, StagePlan, check_feasibility, format_duration
+from canary.core.plan import (
+    AlarmsGate,
+    FunctionRef,
+    HealthGate,
+    Http5xxGate,
+    LatencyGate,
+    StagePlan,
+    check_feasibility,
+    format_duration,
+)
 from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import history_start, settle, whole_minute
@@ -31,6 +40,8 @@ class Level(StrEnum):
 
     OK = "ok"
     WARNING = "warning"
+    NO_DATA = "no_data"
+    """Nothing to check: no traffic, or no values. Neither passed nor failed."""
     FAILED = "failed"
 
 
@@ -286,6 +297,17 @@ def _health_checks(
             yield Check("health", level, text, probe.key.function, hint)
 
 
+def _no_requests(stage: StagePlan, stream: Stream, traffic: Callable[[], Mapping[str, float]]) -> Check:
+    gate = stage.gates[stream.key.gate]
+    text = f"{stream.key}: {stream.detail or 'no traffic'} in the last {format_duration(stage.evidence.history)}"
+    before = isinstance(gate, LatencyGate | Http5xxGate) and gate.source != "lambda"
+    if before and any(traffic().values()):
+        # What stands before the function has no requests, and the function has: it is named wrongly.
+        hint = f"Correct source and target of gate {stream.key.gate}."
+        return Check("traffic", Level.FAILED, text, stream.key.function, hint)
+    return Check("traffic", Level.NO_DATA, text, stream.key.function, "Without traffic nothing can be evaluated.")
+
+
 def _metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -> Iterator[Check]:
     now = whole_minute(ports.clock.now() - stage.settle)
     measured = ports.metrics.measure(stage, baselines, Window(now, now, history_start(now, stage.evidence.history)))
@@ -294,8 +316,7 @@ def _metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) 
             text = f"{stream.key}: {stream.detail or stream.state.value}"
             yield Check("metrics", Level.FAILED, text, stream.key.function)
         elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
-            text = f"{stream.key}: no traffic in the last {len(stream.history) or 'known'} minutes"
-            yield Check("traffic", Level.WARNING, text, stream.key.function, "Without traffic nothing can be judged.")
+            yield _no_requests(stage, stream, partial(ports.metrics.requests_per_minute, baselines, now))
     unhealthy = unhealthy_baselines(stage, measured.streams)
     level = Level.WARNING if stage.hotfix else Level.FAILED
     for text in unhealthy:

@@ -31,7 +31,7 @@ def verify(
     """Errors < 1 %, p99 < 1 s, dead-letter queues empty, alarms OK, over the last settled minutes.
 
     Plain shares, no statistical test: this shows the present state, not whether a version is to blame. Without traffic
-    nothing is verified, which is a warning; a query that fails is a failed check.
+    nothing is verified, which is a level of its own; a query that fails is a failed check.
 
     Args:
         stage: the plan; its queues, alarms and health checks are looked at.
@@ -77,7 +77,7 @@ def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: time
     if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
         return Check(name, Level.FAILED, f"no answer from CloudWatch: {stream.detail or stream.state.value}", key)
     if not requests:
-        return Check(name, Level.WARNING, f"no request in {format_duration(window)}: nothing is verified", key)
+        return Check(name, Level.NO_DATA, f"no requests in {format_duration(window)}: nothing was verified", key)
     limit, what = float(max_errors_percent) / 100, "failed"
     if isinstance(gate, LatencyGate):
         limit, what = gate.limit_ratio, f"took longer than {format_duration(gate.snapped)}"

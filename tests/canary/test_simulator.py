@@ -219,7 +219,7 @@ def test_the_plan_may_be_a_changed_one(stage: StagePlan) -> None:
 
 def test_gates_that_an_simulation_cannot_feed_are_named_and_left_out() -> None:
     text = PLAN + (
-        '[stages.staging.gates.http]\nkind = "http_5xx"\nsource = "apigateway"\n'
+        '[stages.staging.gates.http]\nkind = "http_5xx"\nsource = "apigateway"\ntarget = "shop"\n'
         "[stages.staging.gates.throttles]\n"
         '[stages.staging.gates.red]\nkind = "alarms"\nnames = ["api"]\n'
         '[stages.staging.gates.health]\nurl = "https://example.org"\n'

@@ -15,8 +15,20 @@ from pydantic import Field, model_validator
 from canary.core.histogram import snap
 from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model
 
-HttpSource = Literal["apigateway", "alb", "url"]
-LatencySource = Literal["lambda", "apigateway", "alb", "url"]
+HttpSource = Literal["apigateway", "http_api", "websocket", "alb", "url"]
+LatencySource = Literal["lambda", "apigateway", "http_api", "websocket", "alb", "url"]
+
+
+def _check_target(source: str, target: str | None) -> None:
+    if source in ("lambda", "url"):
+        if target is not None:
+            raise ValueError(f'target must be left out: source = "{source}" is measured at the function')
+        return
+    example = {"alb": "app/shop/50dc6c495c0c9188", "apigateway": "shop/prod"}.get(source, "a1b2c3d4e5/prod")
+    if not target:
+        raise ValueError(f'target is required for source = "{source}", such as "{example}"')
+    if source == "alb" and "app/" not in target:
+        raise ValueError(f'target must name an application load balancer, such as "{example}", not "{target}"')
 
 
 class ErrorsGate(Model):
@@ -39,7 +51,7 @@ class LatencyGate(Model):
     """A Lambda function runs 15 minutes at most."""
     source: LatencySource = "lambda"
     target: str | None = None
-    """API name, load balancer target group or nothing (lambda, url): what `source` is dimensioned by."""
+    """The REST API's name, the HTTP or WebSocket API's id (each with `/STAGE` for one stage), or the load balancer."""
     relative: bool = True
     """Also find regressions below the limit: above what the history and the baseline explain."""
     warm_up: Duration = timedelta(minutes=5)
@@ -66,6 +78,11 @@ class LatencyGate(Model):
         """Whether both versions are measured apart; only Lambda's own Duration is."""
         return self.source == "lambda"
 
+    @model_validator(mode="after")
+    def _check(self) -> LatencyGate:
+        _check_target(self.source, self.target)
+        return self
+
 
 class ThrottlesGate(Model):
     """Throttled requests per request, of the whole alias: they never reach a version, so they hold and never blame."""
@@ -81,6 +98,11 @@ class Http5xxGate(Model):
     source: HttpSource
     target: str | None = None
     limit_percent: LimitPercent = Decimal(5)
+
+    @model_validator(mode="after")
+    def _check(self) -> Http5xxGate:
+        _check_target(self.source, self.target)
+        return self
 
 
 class EmfGate(Model):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from canary.adapters.cloudwatch import queue_name
-from canary.adapters.series import PerVersionSeries, RequestSeries, Series, bare_name, by_function, over, series_plan
+from canary.adapters.series import (
+    PerVersionSeries,
+    RequestSeries,
+    Series,
+    bare_name,
+    by_alias,
+    by_function,
+    over,
+    series_plan,
+)
 from canary.core.plan import CountingGate, EmfGate, ErrorsGate, FunctionRef, Http5xxGate, LatencyGate, ThrottlesGate
 from canary.ports import Target
 
@@ -55,6 +64,41 @@ def test_latency_counts_above_a_bin_edge_with_at_most_ten_decimals() -> None:
             Http5xxGate(source="apigateway", target="shop"),
             [("AWS/ApiGateway", "Count", (("ApiName", "shop"),), "SampleCount")],
             [("AWS/ApiGateway", "5XXError", (("ApiName", "shop"),), "Sum")],
+        ),
+        (
+            Http5xxGate(source="apigateway", target="shop/prod"),
+            [("AWS/ApiGateway", "Count", (("ApiName", "shop"), ("Stage", "prod")), "SampleCount")],
+            [("AWS/ApiGateway", "5XXError", (("ApiName", "shop"), ("Stage", "prod")), "Sum")],
+        ),
+        (
+            Http5xxGate(source="http_api", target="a1b2/prod"),
+            [("AWS/ApiGateway", "Count", (("ApiId", "a1b2"), ("Stage", "prod")), "SampleCount")],
+            [("AWS/ApiGateway", "5xx", (("ApiId", "a1b2"), ("Stage", "prod")), "Sum")],
+        ),
+        (
+            Http5xxGate(source="websocket", target="a1b2"),
+            [("AWS/ApiGateway", "MessageCount", (("ApiId", "a1b2"),), "Sum")],
+            [
+                ("AWS/ApiGateway", "IntegrationError", (("ApiId", "a1b2"),), "Sum"),
+                ("AWS/ApiGateway", "ExecutionError", (("ApiId", "a1b2"),), "Sum"),
+            ],
+        ),
+        (
+            LatencyGate(source="http_api", target="a1b2"),
+            [("AWS/ApiGateway", "Latency", (("ApiId", "a1b2"),), "SampleCount")],
+            [("AWS/ApiGateway", "Latency", (("ApiId", "a1b2"),), "TC(2048.4002146:)")],
+        ),
+        (
+            LatencyGate(source="websocket", target="a1b2"),
+            [("AWS/ApiGateway", "IntegrationLatency", (("ApiId", "a1b2"),), "SampleCount")],
+            [("AWS/ApiGateway", "IntegrationLatency", (("ApiId", "a1b2"),), "TC(2048.4002146:)")],
+        ),
+        (
+            LatencyGate(
+                source="alb", target="arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/front/22"
+            ),
+            [("AWS/ApplicationELB", "TargetResponseTime", (("LoadBalancer", "app/front/22"),), "SampleCount")],
+            [("AWS/ApplicationELB", "TargetResponseTime", (("LoadBalancer", "app/front/22"),), "TC(1.9487171:)")],
         ),
         (
             Http5xxGate(source="alb", target=BALANCER),
@@ -116,3 +160,20 @@ def test_the_wrappers_own_counter_is_separated_by_its_version(bad: str, metric: 
 )
 def test_a_queue_is_named_by_name_arn_or_url(queue: str) -> None:
     assert queue_name(queue) == "dead"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "api",
+        "123456789012:function:api",
+        "arn:aws:lambda:eu-west-1:123456789012:function:api",
+        "arn:aws-cn:lambda:cn-north-1:123456789012:function:api",
+        "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:api:live",
+    ],
+)
+def test_dimensions_hold_the_bare_name_of_every_form(function: str) -> None:
+    assert bare_name(function) == "api"
+    target = Target(FunctionRef.parse(f"{function.removesuffix(':live')}:live"), "1", "2")
+    assert series_plan(ThrottlesGate(), target, "staging").series[0].dimensions == ALIAS
+    assert str(by_alias(target, "Errors")) == "AWS/Lambda Errors {FunctionName=api, Resource=api:live}"

@@ -111,6 +111,15 @@ def test_doctor_says_what_it_looked_at(desk: Desk) -> None:
     assert all(json.loads(line)["level"] for line in desk("doctor", "staging", "--json").out.splitlines())
 
 
+def test_checks_without_data_have_an_exit_code_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    empty = Check("errors", Level.NO_DATA, "no requests in 15m", "api:live")
+    assert show_checks([empty], as_json=False, failed_code=1) == 7
+    assert capsys.readouterr().out == (
+        "no data  errors (api:live): no requests in 15m\n1 checks: 0 failed, 1 without data, 0 warnings\n"
+    )
+    assert show_checks([empty, Check("role", Level.FAILED, "x")], as_json=True, failed_code=1) == 1
+
+
 def test_checks_are_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     checks = [
         Check("role", Level.OK, "same role"),
@@ -118,7 +127,7 @@ def test_checks_are_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) ->
     ]
     assert show_checks(checks, as_json=False, failed_code=5) == 5
     assert capsys.readouterr().out == (
-        "ok    role: same role\nFAIL  alarm (api:live): no such alarm\n      Correct the name.\n"
+        "ok       role: same role\nFAILED   alarm (api:live): no such alarm\n         Correct the name.\n"
         "2 checks: 1 failed, 0 warnings\n"
     )
 

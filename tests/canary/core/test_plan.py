@@ -93,10 +93,24 @@ def test_latency_limits_move_to_a_bin_edge_in_the_unit_of_the_metric() -> None:
     assert latency.edge == pytest.approx(2048.4002145)
     assert latency.snapped.total_seconds() == pytest.approx(2.0484, abs=1e-4)
     assert latency.by_version
-    balancer = LatencyGate(source="alb")
+    balancer = LatencyGate(source="alb", target="app/shop/1")
     assert balancer.edge == pytest.approx(1.9487171)
     assert balancer.snapped.total_seconds() == pytest.approx(1.9487, abs=1e-4)
     assert not balancer.by_version
+
+
+@pytest.mark.parametrize(
+    ("gate", "part"),
+    [
+        ({"source": "http_api"}, "target is required"),
+        ({"source": "alb", "target": "net/shop/1"}, "application load balancer"),
+        ({"source": "url", "target": "shop"}, "must be left out"),
+    ],
+)
+def test_a_source_before_the_function_has_its_target(gate: dict[str, str], part: str) -> None:
+    for kind in (LatencyGate, Http5xxGate):
+        with pytest.raises(ValueError, match=part):
+            kind.model_validate(gate)
 
 
 def test_every_kind_of_gate_can_be_written() -> None:

@@ -60,7 +60,7 @@ def test_strict_limits_need_more_requests() -> None:
 
 
 def test_gates_of_the_whole_stage_have_traffic_of_their_own() -> None:
-    text = 'gates.errors = false\ngates.latency = false\ngates.http_5xx = { source = "apigateway" }'
+    text = 'gates.errors = false\ngates.latency = false\ngates.http_5xx = { source = "apigateway", target = "shop" }'
     assert check_feasibility(stage(text), 0.001) == ()
     at_url = 'gates.errors = false\ngates.latency = false\ngates.http_5xx = { source = "url" }'
     assert check_feasibility(stage(at_url), 10) == ()

@@ -11,7 +11,7 @@ import pytest
 
 from canary import runner
 from canary.core.alias import FunctionFacts
-from canary.core.measurements import AlarmReading, AlarmState, DataState, Probe, StreamKey
+from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, Stream, StreamKey
 from canary.errors import AccessDeniedError, RefusedError
 from canary.ports import Target
 from canary.runner import Level
@@ -97,7 +97,6 @@ def test_what_would_go_wrong_later_is_refused_with_its_reason(
         ("provisioned_concurrency", facts(provisioned_on=("live",))),
         ("may_look", facts(unknown=("lambda:ListFunctionUrlConfigs",))),
         ("description_fits", lambda simulation: simulation.aliases.change("api:live", description="x" * 250)),
-        ("traffic", lambda simulation: setattr(steady(simulation), "per_minute", 0)),
     ],
 )
 def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Simulation], object]) -> None:
@@ -105,6 +104,33 @@ def test_what_is_only_worth_knowing_is_a_warning(name: str, change: Callable[[Si
     change(simulation)
     assert failed(simulation) == {}
     assert name in warned(simulation)
+
+
+def test_without_traffic_a_gate_has_no_data() -> None:
+    simulation = one()
+    steady(simulation).per_minute = 0
+    checks = runner.preflight(simulation.stage, simulation.ports())
+    assert {check.level for check in checks if check.name == "traffic"} == {Level.NO_DATA}
+
+
+def test_an_api_without_requests_before_a_function_with_requests_is_named_wrongly() -> None:
+    gates = {"api": {"kind": "http_5xx", "source": "http_api", "target": "a1b2"}}
+    simulation = one(gates=gates)
+    ports = simulation.ports()
+
+    class Empty:
+        def measure(self, stage: object, targets: object, window: object) -> Observations:
+            detail = "CloudWatch has no values of AWS/ApiGateway Count {ApiId=a1b2}"
+            return Observations((Stream(StreamKey("", "api"), state=DataState.NO_DATA, detail=detail),))
+
+        def requests_per_minute(self, targets: object, now: object) -> dict[str, float]:
+            return {"api:live": 60.0}
+
+    checks = runner.preflight(simulation.stage, replace(ports, metrics=Empty()))
+    (check,) = [check for check in checks if check.name == "traffic"]
+    assert check.level is Level.FAILED
+    assert check.text == "api: CloudWatch has no values of AWS/ApiGateway Count {ApiId=a1b2} in the last 3h"
+    assert check.hint == "Correct source and target of gate api."
 
 
 def test_another_account_than_the_plans_is_refused() -> None:

@@ -48,7 +48,7 @@ def test_more_errors_than_allowed_fail_with_the_numbers() -> None:
 def test_without_traffic_nothing_is_verified_and_a_failed_query_is_no_success() -> None:
     simulation = simulation_of(stage_of("api:live"))
     simulation.metrics.silent = True
-    assert levels(simulation) == {"errors": Level.WARNING, "p99": Level.WARNING}
+    assert levels(simulation) == {"errors": Level.NO_DATA, "p99": Level.NO_DATA}
     simulation.metrics.state = DataState.FAILED
     assert levels(simulation) == {"errors": Level.FAILED, "p99": Level.FAILED}
 
