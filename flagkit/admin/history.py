@@ -61,6 +61,17 @@ def history(store: FlagStore, key: str | None = None, *, limit: int | None = Non
         yield entry
 
 
+def known(store: FlagStore, key: str) -> None:
+    """Check that there is a flag, or a segment as `segment NAME`.
+
+    Raises:
+        UnknownFlagError: there isn't; the message names those that look alike.
+    """
+    keys = keys_of(store.read().document)
+    if key not in keys:
+        raise unknown_flag(key, keys)
+
+
 def last_changes(store: FlagStore) -> dict[str, datetime | None]:
     """Return when each flag of the newest version last changed what it answers; None where no time is known.
 

@@ -7,7 +7,7 @@ of them take, and carries the change out.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from flagkit.cli.arguments import Context
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.deploy import DeployOptions, deploy_version, pending
 from flagkit.cli.output import echo, print_json, say, show_changes
+from flagkit.errors import RefusedError
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff
@@ -51,14 +52,16 @@ class Change:
     Attributes:
         edit: makes the new document.
         may_create: whether a missing file is created.
-        remarks: lines shown before the change.
+        remarks: what is said before the change.
+        summary: whether the number of additions, changes and deletions is shown.
         emergency: deploy at once, and never wait behind another deployment.
         stop_running: stop a deployment that runs.
     """
 
     edit: Callable[[EditContext], FlagDocument]
     may_create: bool = False
-    remarks: tuple[str, ...] = ()
+    remarks: Callable[[EditContext], Iterable[str]] = lambda _: ()
+    summary: bool = False
     emergency: bool = False
     stop_running: bool = False
 
@@ -127,26 +130,45 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
     with cli.store(chosen.source, may_create=change.may_create) as store:
         current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now())
         if not chosen.as_json:
-            _show_remarks(change, store)
+            _show_remarks(change, current)
         new = change.edit(current)
         diff = compare(current.document, new, now=current.now)
         if not diff.flags:
             return _nothing_to_do(cli, store, chosen)
         if not chosen.as_json:
             show_changes(diff.to_text())
+            if change.summary:
+                echo(f"{diff.summary()}.")
         if chosen.dry_run:
             return _dry(diff, chosen)
+        _confirm_deletions(cli, diff, assume_yes=chosen.yes)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
         return _saved(cli, store, diff, receipt, chosen)
 
 
-def _show_remarks(change: Change, store: FlagStore) -> None:
-    for remark in change.remarks:
+def _show_remarks(change: Change, current: EditContext) -> None:
+    for remark in change.remarks(current):
         say(remark)
-    left = pending(store.deployments)
+    left = pending(current.store.deployments)
     if left is not None:
         say(f"Note: {left} It is deployed together with this change; to deploy it first, use `flagkit deploy`.")
+
+
+def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool) -> None:
+    """Ask before flags are deleted that are on.
+
+    Raises:
+        RefusedError: the answer is no, or there is no terminal to ask on.
+    """
+    keys = diff.deleted_live
+    if not keys or assume_yes:
+        return
+    what = f"{keys[0]}, which is on" if len(keys) == 1 else f"{len(keys)} flags that are on: {', '.join(keys)}"
+    if cli.ask is None:
+        raise RefusedError(f"this deletes {what}", hint="Nothing was changed. Confirm on a terminal, or use --yes.")
+    if not cli.agrees(f"Delete {what}?", assume_yes=False):
+        raise RefusedError(f"the deletion of {', '.join(keys)} was not confirmed", hint="Nothing was changed.")
 
 
 def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> int:
@@ -164,7 +186,7 @@ def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> 
 
 def _dry(diff: DocumentDiff, chosen: ChangeOptions) -> int:
     if chosen.as_json:
-        print_json({"changed": False, "dry_run": True, "changes": diff.to_dict()})
+        print_json({"changed": False, "dry_run": True, "summary": diff.summary(), "changes": diff.to_dict()})
     else:
         echo("Dry run: nothing was saved.")
     return 0
@@ -181,5 +203,5 @@ def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Recei
         say("Not deployed. Deploy it with `flagkit deploy`.")
     if chosen.as_json:
         data = {"changed": receipt.is_new, "version": number, "label": receipt.version.label}
-        print_json({**data, "changes": diff.to_dict(), "exit_code": code})
+        print_json({**data, "summary": diff.summary(), "changes": diff.to_dict(), "exit_code": code})
     return code

@@ -73,7 +73,7 @@ def apply(file: TomlFile) -> Change:
     Example: flagkit apply flags.toml -m "release 12"
     """
     text = read_text(file)
-    return Change(lambda current: admin.code.plan(current.document, text).document, may_create=True)
+    return Change(lambda current: admin.code.plan(current.document, text).document, may_create=True, summary=True)
 
 
 def diff(
@@ -159,7 +159,7 @@ def import_flags(
         return _merged(current.document, imported.document)
 
     remarks = tuple(f"Not imported: {problem.place}: {problem.reason}" for problem in imported.problems)
-    return Change(edit, may_create=True, remarks=remarks)
+    return Change(edit, may_create=True, remarks=lambda _: remarks, summary=True)
 
 
 def _imported(file: Path) -> Imported:
@@ -197,9 +197,10 @@ def _older(store: FlagStore, number: int | None, newest: int) -> FlagDocument:
 
 def _show(found: DocumentDiff, *, as_json: bool, exit_code: bool) -> int:
     if as_json:
-        print_json({"different": bool(found.flags), "changes": found.to_dict()})
+        print_json({"different": bool(found.flags), "summary": found.summary(), "changes": found.to_dict()})
     elif found.flags:
         show_changes(found.to_text())
+        echo(f"{found.summary()}.")
     else:
         echo("No differences.")
     return FOUND if exit_code and found.flags else 0

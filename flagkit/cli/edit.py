@@ -168,18 +168,20 @@ def schedule(
     starts: Starts = None,
     ends: Ends = None,
     clear: Annotated[bool, Option("--clear", help="Remove the schedule.")] = False,
+    enable: Annotated[bool, Option("--on", help="Also switch the flag on.")] = False,
 ) -> Change:
     """Set when a flag starts and ends.
 
-    A time without a time zone is UTC.
+    A schedule has no effect while the flag is off. A time without a time zone is UTC.
 
     Example: flagkit schedule sale --from 2026-11-27T00:00 --until 2026-12-01
     """
     first, last = read_moment(starts), read_moment(ends)
     return Change(
         lambda current: admin.edits.schedule(
-            current.document, key, starts=first, ends=last, clear=clear, now=current.now
-        )
+            current.document, key, starts=first, ends=last, clear=clear, enable=enable, now=current.now
+        ),
+        remarks=lambda current: ["Note: the start is in the past."] if first and first <= current.now else [],
     )
 
 
@@ -222,7 +224,7 @@ def delete(key: options.Key) -> Change:
 
     Code that still asks for it gets its own default.
 
-    Example: flagkit delete new_checkout -m "everybody has it"
+    Example: flagkit delete new_checkout -m "all users have it"
     """
     return Change(lambda current: admin.edits.delete(current.document, key))
 

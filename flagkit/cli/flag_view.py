@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
-from flagkit.authoring.conditions import GROUP, REQUIRES, SEGMENT, USER, listed, name_of, parsed
+from flagkit.authoring.conditions import GROUP, REQUIRES, SEGMENT, SWITCHED_OFF, USER, listed, name_of, parsed
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
@@ -50,6 +50,12 @@ class FlagView:
     targeting: ShownFlag | None = None
     definition: FlagDefinition | None = None
 
+    @property
+    def variants(self) -> tuple[VariantDefinition, ...]:
+        """The flag's own variants, without the one that switches it off."""
+        variants = () if self.definition is None else self.definition.variants
+        return variants[1:] if variants and variants[0].name == SWITCHED_OFF else variants
+
     def fits(self, search: str | None, state: str | None) -> bool:
         """Tell whether the flag is in a state, and a text is part of its key, name or description."""
         if state is not None and self.state != state:
@@ -77,7 +83,7 @@ class FlagView:
         if self.definition is not None:
             found["enabled"] = self.definition.enabled
             found["attributes"] = _plain(self.definition.attributes)
-            found["variants"] = [_variant_data(variant) for variant in self.definition.variants]
+            found["variants"] = [_variant_data(variant) for variant in self.variants]
         return found
 
     def details(self) -> Iterator[str]:
@@ -86,7 +92,7 @@ class FlagView:
             return
         if self.definition.attributes:
             yield _attributes(self.definition.attributes)
-        for variant in self.definition.variants:
+        for variant in self.variants:
             if variant.attributes:
                 yield f"{variant.name}: {_attributes(variant.attributes)}"
         if self.definition.unseen_variant is not None:
@@ -94,7 +100,7 @@ class FlagView:
 
     def rules(self) -> Iterator[str]:
         """Yield every variant with its native rule."""
-        for variant in () if self.definition is None else self.definition.variants:
+        for variant in self.variants:
             yield f"{variant.name}: {'on' if variant.enabled else 'off'}"
             yield f"  {variant.rule or 'default'}"
 
@@ -116,7 +122,7 @@ def reason_of(explanation: Explanation, flag: FlagView) -> str:
     if answer.error is not None:
         return f"{answer.key} has no answer: {answer.message}"
     user = "" if explanation.user_id is None else f" for user {explanation.user_id}"
-    variant = "" if answer.variant in {None, "on", "off", "switched off"} else f", variant {answer.variant}"
+    variant = "" if answer.variant in {None, "on", "off", SWITCHED_OFF} else f", variant {answer.variant}"
     said = f"{answer.key} is {'on' if answer.enabled else 'off'}{user}{variant}"
     why = "it is switched off" if flag.state == "off" else _why(explanation)
     return f"{said}: {why}." if why else f"{said}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from flagkit import admin
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.change import Change, EditContext, changes
@@ -34,6 +35,8 @@ def history(
 
     with cli_context(context).store(source) as store:
         found = list(entries(store, key, limit=limit))
+        if key is not None and not any(entry.diff for entry in found):
+            admin.history.known(store, key)
     if as_json:
         print_json(
             [

@@ -111,7 +111,7 @@ def test_create_describe_delete(terminal) -> None:
     assert "Remove by: 2027-03-01" in shown
     terminal.good("describe", "banner", "--remove-by", "")
     assert "to be removed" not in terminal.good("show", "banner", "--saved").out
-    terminal.good("delete", "banner")
+    terminal.good("delete", "banner", "--yes")
     assert terminal("show", "banner", "--saved").code == 3
 
 
@@ -215,3 +215,46 @@ def test_users_may_be_listed_with_commas(on_file, given: tuple[str, ...], named:
     on_file.good("target", "plain", *given)
     rule = on_file.flag("plain")["variants"][0]["rule"]
     assert all(f'"{name}"' in rule for name in named), rule
+
+
+def test_the_deletion_of_a_live_flag_is_confirmed_everywhere(terminal) -> None:
+    before = terminal.saved()
+    refused = terminal("delete", "new_flow")
+    assert (refused.code, "this deletes new_flow, which is on" in refused.err) == (5, True)
+    assert terminal("delete", "new_flow", answers=["n"]).code == 5
+    assert terminal.saved() == before
+    terminal.good("delete", "plain")  # off: nobody loses it
+    terminal.good("delete", "new_flow", answers=["y"])
+    terminal.good("delete", "button", "--yes")
+
+
+def test_applying_code_says_how_much_it_adds_changes_and_deletes(on_file, tmp_path: Path) -> None:
+    (tmp_path / "flags.toml").write_text(
+        '[flags.new_flow]\npercent = 30\nwhere = "(eq $country \\"US\\")"\n[flags.fresh]\nenabled = false\n'
+    )
+    plan = on_file.good("plan", "flags.toml")
+    assert plan.out.splitlines()[-1] == "1 to add, 1 to change, 2 to delete."
+    assert on_file.good("plan", "flags.toml", "--json").json["summary"] == "1 to add, 1 to change, 2 to delete"
+    refused = on_file("apply", "flags.toml")
+    assert (refused.code, "this deletes button, which is on" in refused.err) == (5, True)
+    assert "1 to add, 1 to change, 2 to delete.\n" in on_file.good("apply", "flags.toml", "--yes").out
+
+
+def test_a_start_in_the_past_is_said(on_file) -> None:
+    assert "the start is in the past" in on_file.good("schedule", "plain", "--from", "2020-01-01").err
+    assert "past" not in on_file.good("schedule", "plain", "--from", "2030-01-01").err
+
+
+def test_a_schedule_switches_on_only_if_it_says_so(on_file) -> None:
+    on_file.good("schedule", "plain", "--from", "2030-01-01")
+    assert on_file.flag("plain")["state"] == "off"
+    on_file.good("schedule", "plain", "--from", "2030-01-02", "--on")
+    assert on_file.flag("plain")["state"] == "scheduled"
+
+
+def test_a_switched_off_flag_shows_its_own_variants_only(on_file) -> None:
+    on_file.good("split", "plain", "red=50", "blue=50")
+    on_file.good("on", "plain")
+    on_file.good("off", "plain")
+    assert [variant["name"] for variant in on_file.flag("plain")["variants"]] == ["red", "blue", "default"]
+    assert "switched off" not in on_file.good("show", "plain", "--verbose").out

@@ -70,7 +70,7 @@ def test_the_page_for_product_teams_is_true_on_a_file(on_file, tmp_path: Path, m
 
 def test_the_page_for_product_teams_is_true_on_appconfig(on_aws, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text(users())
-    on_aws.good("delete", "button", "--pace", "immediate")
+    on_aws.good("delete", "button", "--pace", "immediate", "--yes")
     for command, _ in console(PAGE):
         on_aws.aws.clock.advance(700)  # the watch by alarms is over
         done = on_aws(*shlex.split(command))

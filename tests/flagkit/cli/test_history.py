@@ -22,7 +22,7 @@ def test_history_says_who_what_when_and_why(terminal) -> None:
     assert "plain" in entries[0]["changes"]
     assert all("new_flow" not in entry["changes"] for entry in entries)
     assert len(terminal.good("history", "--limit", "1", "--json").json) == 1
-    assert terminal.good("history", "never_was").out == "No changes.\n"
+    assert terminal("history", "never_was").code == 3
 
 
 def test_revert_undoes_the_last_change_of_one_flag_only(terminal) -> None:
@@ -45,7 +45,7 @@ def test_revert_of_a_flag_keeps_the_segment_that_it_alone_named(terminal) -> Non
 def test_revert_brings_everything_back_to_a_version(terminal) -> None:
     first = terminal.good("describe", "plain", "--name", "P", "--json").json["version"]
     terminal.good("on", "plain")
-    terminal.good("delete", "button")
+    terminal.good("delete", "button", "--yes")
     terminal.good("revert", "--to", str(first))
     assert terminal.flag("plain")["enabled"] is False
     assert terminal.flag("button")["enabled"] is True
@@ -208,3 +208,11 @@ def test_faults_in_between_leave_one_edit(on_aws) -> None:
     done = on_aws.good("on", "plain")
     assert "Version 2 is live" in done.out
     assert on_aws.saved() == (2, 2)
+
+
+def test_the_history_of_an_unknown_flag_is_an_error(terminal) -> None:
+    done = terminal("history", "new_folw")
+    assert (done.code, "Did you mean new_flow?" in done.err) == (3, True)
+    failed = terminal("history", "new_folw", "--json")
+    assert failed.json["error"]["code"] == "flag_unknown"
+    assert failed.json["error"]["exit_code"] == failed.code == 3
