@@ -194,7 +194,7 @@ def test_kill_names_the_option_that_stops_another_profile(on_aws) -> None:
     on_aws.good("create", "slow", "--source", other)
     refused = on_aws("kill", "button", "--yes")
     assert (refused.code, "--stop-running" in refused.err, "of another profile" in refused.err) == (4, True, True)
-    assert "Version 3 is live" in on_aws.good("kill", "button", "--yes", "--stop-running").out
+    assert "Version 2 is live" in on_aws.good("kill", "button", "--yes", "--stop-running").out
 
 
 def test_kill_on_a_file_is_off(on_file) -> None:
