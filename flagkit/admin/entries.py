@@ -113,7 +113,7 @@ def rewritten(content: bytes | None, before: FlagDocument, after: FlagDocument) 
         written = _compact(new)
     if len(written) > MAX_BYTES:
         message = f"the document would have {len(written):,} bytes; AWS takes at most {MAX_BYTES:,}"
-        raise DocumentError(message, hint="Delete flags that nobody needs (`flagkit stale`), or use a second profile.")
+        raise DocumentError(message, hint="Delete unused flags (`flagkit stale` finds them), or use a second profile.")
     return written
 
 

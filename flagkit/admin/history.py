@@ -1,4 +1,4 @@
-"""Looking back and undoing: who changed what, when and why, and the document that brings an earlier state back.
+"""History and undo: who changed what, when and why, and the document that restores an earlier state.
 
 Reads versions; saving is the caller's, as a new version, so nothing of the history is ever rewritten.
 """
@@ -94,12 +94,12 @@ def last_changes(store: FlagStore) -> dict[str, datetime | None]:
 
 
 def revert_document(store: FlagStore, key: str | None = None, *, to: int | None = None) -> tuple[Stored, FlagDocument]:
-    """Return the newest version, and the document that brings an earlier state back, to be saved on it.
+    """Return the newest version, and the document that restores an earlier state, to be saved on it.
 
     Args:
         store: where the flags are kept.
         key: only this flag; everything where None.
-        to: the version to go back to; where None, the last change (of the flag) is undone.
+        to: the version to restore; where None, the last change (of the flag) is undone.
 
     Raises:
         UnknownFlagError: the flag was never there.
@@ -124,7 +124,7 @@ def _before_last(store: FlagStore, key: str | None, newest: Stored) -> FlagDocum
             return before
     if key is not None and key not in seen:
         raise unknown_flag(key, seen)
-    message = f"nothing of {key} was ever changed" if key else "nothing was ever changed"
+    message = f"{key} has no changes to undo" if key else "there are no changes to undo"
     raise EditError(message)
 
 

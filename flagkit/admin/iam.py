@@ -1,6 +1,6 @@
-"""The least rights that each role needs, for one actual application. Pure: ARNs in, a policy document out.
+"""The least permissions that each role needs, for one actual application. Pure: ARNs in, a policy document out.
 
-AWS has no right for a single flag (appconfig.md §8). What can be restricted is the application, the profile, the
+AWS has no permission for a single flag (appconfig.md §8). What can be restricted is the application, the profile, the
 environment, and who may use which deployment strategy: product people the guarded one, whoever is on call both.
 """
 
@@ -86,7 +86,7 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
         return _document(statements)
     if role == "toggler" and not resources.strategies:
         raise EditError(
-            "a toggler needs a strategy to deploy with", hint="`flagkit init` makes them; name the guarded one."
+            "the role toggler needs a deployment strategy", hint="`flagkit init` creates them; name the guarded one."
         )
     named = [resources.arn(f"deploymentstrategy/{name}") for name in resources.strategies]
     strategies = named if role == "toggler" else [resources.arn("deploymentstrategy/*")]

@@ -106,7 +106,7 @@ def read_powertools(schema: Mapping[str, object]) -> Imported:
 
 def _feature(name: str, feature: Mapping[str, object], problems: list[Problem]) -> Entry:
     if _KEY.fullmatch(name) is None:
-        raise _Untranslatable(name, "AWS's flag keys begin with a lower-case letter; rename the feature")
+        raise _Untranslatable(name, "a flag key in AWS starts with a lower-case letter; rename the feature")
     if "default" not in feature:
         raise _Untranslatable(name, "it has no default")
     boolean = feature.get("boolean_type", True) is not False

@@ -1,6 +1,6 @@
-"""What flagkit needs in an AWS account, made once: application, environment, profile, strategies. Safe to repeat.
+"""What flagkit needs in an AWS account: application, environment, profile, strategies. Safe to repeat.
 
-It changes nothing that exists. Every part is looked for first, also after a lost answer.
+It changes nothing that exists. It looks for every part first, also after a lost answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TYPES = {"freeform": "AWS.Freeform", "feature_flags": "AWS.AppConfig.FeatureFla
 
 @dataclass(frozen=True, slots=True)
 class SetupReport:
-    """What was made, and what was there already; each as `kind name`."""
+    """What was created, and what existed; each as `kind name`."""
 
     created: tuple[str, ...]
     found: tuple[str, ...]
@@ -41,7 +41,7 @@ def init(
     session: boto3.Session | None = None,
     clock: Clock | None = None,
 ) -> SetupReport:
-    """Make what is missing to keep flags at an address.
+    """Create what is missing for a source.
 
     Args:
         url: `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`.
@@ -58,7 +58,9 @@ def init(
     """
     address = parse(url)
     if address.scheme != "appconfig":
-        raise SourceUrlError(f"{url} is no AppConfig address", hint="A file needs no setup: `flagkit create` makes it.")
+        raise SourceUrlError(
+            f"{url} is not an AppConfig source", hint="A file needs no setup: `flagkit create` creates it."
+        )
     application, environment, profile = address.names(3)
     control = Control(
         application, profile, environment, session=session, region=address.options.get("region"), clock=clock

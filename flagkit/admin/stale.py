@@ -1,6 +1,6 @@
-"""Flags that nobody needs any more: code against document, and flags that never change. Pure: texts and times in.
+"""Flags that are no longer needed: code against document, and flags that never change. Pure: texts and times in.
 
-Finds what is certain and says how sure it is: a flag whose key only appears as some text is `mentioned`, not used.
+Finds what is certain: a flag whose key only appears as some text is `mentioned`, not used.
 """
 
 from __future__ import annotations
@@ -122,13 +122,13 @@ def _in_code(document: FlagDocument, places: Mapping[str, list[Reference]]) -> I
         calls = tuple(reference for reference in found if reference.is_call)
         if key not in keys and calls:
             first = calls[0]
-            reason = f"{first.path}:{first.line} asks for it, but the document has no such flag"
+            reason = f"{first.path}:{first.line} reads it, but the document has no such flag"
             yield Stale(key, "missing", reason, calls)
     source = decompile(document)
     required = {other for flag in source.flags.values() for other in flag.requires}
     for key in keys:
         if key not in places and key not in required:
-            yield Stale(key, "unused", "no file that was searched names it")
+            yield Stale(key, "unused", "none of the searched files names it")
 
 
 def _settled(
@@ -154,7 +154,7 @@ def _overdue(document: FlagDocument, places: Mapping[str, list[Reference]], now:
     for key, definition in sorted(document.flags.items()):
         date = None if definition.deprecation is None else definition.deprecation.date
         if date is not None and date < now.date().isoformat():
-            yield Stale(key, "overdue", f"it was to be removed by {date}", tuple(places.get(key, ())))
+            yield Stale(key, "overdue", f"its removal date was {date}", tuple(places.get(key, ())))
 
 
 def _walked(path: str, tree: ast.AST) -> Iterator[Reference]:

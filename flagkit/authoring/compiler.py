@@ -1,4 +1,4 @@
-"""From the readable form to native documents: every word becomes a native rule that AWS's Agent reads too.
+"""From the readable form to native documents: every key becomes a native rule that AWS's Agent reads too.
 
 A variant's rule is `(and GATES… (or LISTS… (and LIMITS… RANGES)))`. Gates (requires, from, until) hold for everybody.
 Lists (users, groups, segments) are in whatever the percentages say. Limits (among, where, holdout, layer, percent or
@@ -78,7 +78,7 @@ def compile_document(source: AuthoringDocument, *, allocations: Allocations | No
 
     Raises:
         UnknownFlagError: a prerequisite names no flag.
-        EditError: prerequisites make a circle, a name is unknown, shares add up to more than 100 %.
+        EditError: flags require each other in a circle, a name is unknown, shares add up to more than 100 %.
         DocumentError: the result breaks AWS's limits, e.g. a rule has more than 16,384 characters.
     """
     compiler = Compiler(source, allocations or Allocations())
@@ -126,7 +126,7 @@ class Compiler:
         if key not in self._rules:
             if key in self._open:
                 circle = " → ".join([*self._open[self._open.index(key) :], key])
-                message = f"requires makes a circle: {circle}"
+                message = f"flags require each other in a circle: {circle}"
                 raise EditError(message)
             self._open.append(key)
             try:
@@ -171,7 +171,7 @@ class Compiler:
             choice = self._choice(key, flag, variant, allocation.get(variant.name))
             parts = [*gates, *choice]
             if not parts:
-                message = f"{place}: who gets it? Give users, groups, segments, a weight or a rule"
+                message = f"{place}: no users, groups, segments, weight or rule are given"
                 raise EditError(message)
             condition = all_of(parts)
             assert not isinstance(condition, Boolean)
@@ -310,7 +310,7 @@ def segment_condition(name: str, segment: SegmentSource) -> Condition:
     if segment.where is not None:
         alternatives.append(read_native(segment.where, f"segments.{name}.where"))
     if not alternatives:
-        message = f"segments.{name}: nobody is in it; give users, groups or where"
+        message = f"segments.{name} is empty: give users, groups or where"
         raise EditError(message)
     return named(SEGMENT, name, alternatives)
 

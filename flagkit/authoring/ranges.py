@@ -25,7 +25,8 @@ class BucketRange:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end <= STEPS:
-            message = f"a span from {show_percent(self.start)} % to {show_percent(self.end)} % makes no sense"
+            span = f"{show_percent(self.start)} % to {show_percent(self.end)} %"
+            message = f"a range from {span} is not valid: the start is below the end, from 0 to 100"
             raise EditError(message)
 
     @property
@@ -48,7 +49,7 @@ def read_percent(value: Decimal | float | str) -> int:
         # A float is read as it is printed: 33.3333 means 33.3333, not its nearest binary fraction.
         exact = Decimal(str(value))
     except DecimalException:
-        message = f"{value!r} is not a percentage"
+        message = f"{value!r} is not a valid percentage"
         raise EditError(message) from None
     if not (exact.is_finite() and 0 <= exact <= 100):
         message = f"{value} is not a percentage from 0 to 100"

@@ -117,7 +117,7 @@ class LayerShare(Model):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.share is None) == (self.ranges is None):
-            message = "a place in a layer is either a share or ranges"
+            message = "a layer needs either a share or ranges"
             raise ValueError(message)
         return self
 
@@ -290,7 +290,7 @@ class FlagSource(Audience):
             yield "give a percent or a ramp, not both"
         for before, after in zip(self.ramp, self.ramp[1:], strict=False):
             if not (before.at < after.at and before.percent <= after.percent):
-                yield "a ramp goes forward in time and never down: use until to end it"
+                yield "a ramp must go forward in time and must not decrease; use until to end it"
         if self.variants:
             yield from self._variant_problems()
 
@@ -304,7 +304,7 @@ class FlagSource(Audience):
             if variant.rule is not None and not (
                 variant.is_empty and variant.weight is None and variant.ranges is None
             ):
-                yield f"variant {variant.name}: a native rule stands alone"
+                yield f"variant {variant.name}: a rule can't be combined with users, weight or ranges"
             if variant.weight is not None and variant.ranges is not None:
                 yield f"variant {variant.name}: give a weight or ranges, not both"
 

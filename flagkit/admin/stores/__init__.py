@@ -1,4 +1,4 @@
-"""Places that keep flags with their history: a file, or an AppConfig profile."""
+"""Stores that keep flags with their history: a file, or an AppConfig profile."""
 
 from flagkit.admin.stores.base import (
     Deployment,

@@ -66,9 +66,7 @@ class AppConfigStore:
         if version == 0:
             if missing_ok:
                 return Stored(Version(0), EMPTY, None)
-            raise SourceNotFoundError(
-                f"{self.control.names} has no version yet", hint="`flagkit create KEY` makes one."
-            )
+            raise SourceNotFoundError(f"{self.control.names} has no version", hint="`flagkit create KEY` creates one.")
         return _stored(*self.control.content("GetHostedConfigurationVersion", **profile, VersionNumber=version))
 
     def save(self, base: Stored, document: FlagDocument, note: Note) -> Receipt:

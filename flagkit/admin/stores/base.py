@@ -1,4 +1,4 @@
-"""What a place that keeps flags can do: the words shared by files and AppConfig. Values and Protocols only."""
+"""What a flag store does: the types shared by files and AppConfig. Values and Protocols only."""
 
 from __future__ import annotations
 
@@ -227,16 +227,16 @@ class Deployments(Protocol):
         ...
 
     def stop(self, number: int | None = None) -> Deployment:
-        """Stop a running deployment (the running one where None): clients go back to what they had."""
+        """Stop a running deployment (the running one where None): clients get what they had before."""
         ...
 
     def revert(self, number: int | None = None) -> Deployment:
-        """Take a finished deployment back within 72 hours (the last one where None)."""
+        """Roll back a finished deployment within 72 hours (the last one where None)."""
         ...
 
 
 class FlagStore(Protocol):
-    """A place that keeps a flag document with its history.
+    """A store of a flag document with its history.
 
     Attributes:
         url: its address.

@@ -1,4 +1,4 @@
-"""Calls to AppConfig's control plane: names to ids, retries, and AWS's refusals in flagkit's words.
+"""Calls to AppConfig's control plane: names to ids, retries, and AWS's refusals as flagkit's errors.
 
 It knows no flags. Only calls that may be repeated are retried here; a write that may have happened is its caller's.
 """
@@ -35,7 +35,7 @@ TRIES = 6
 
 _Answer = TypeVar("_Answer")
 
-# What a right must be granted on (appconfig.md §8); the last one is named in errors.
+# What a permission must be granted on (appconfig.md §8); the last one is named in errors.
 _RESOURCES = {
     "CreateHostedConfigurationVersion": "profile",
     "GetHostedConfigurationVersion": "profile",

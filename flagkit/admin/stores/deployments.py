@@ -110,7 +110,7 @@ class AppConfigDeployments:
             if running is not None:
                 if when_busy == "queue":
                     return None
-                self._make_way(running, version, busy)
+                self._yield_to(running, version, busy)
                 continue
             try:
                 return self._start(version, strategy, listed[0].number if listed else 0, reason)
@@ -154,7 +154,7 @@ class AppConfigDeployments:
             self._control.clock.sleep(interval_s)
 
     def stop(self, number: int | None = None) -> Deployment:
-        """Stop a running deployment (the running one where None): clients go back to what they had."""
+        """Stop a running deployment (the running one where None): clients get what they had before."""
         running = next((item for item in self._recent() if item.is_running and number in {None, item.number}), None)
         if running is None:
             raise DeploymentError(
@@ -171,7 +171,7 @@ class AppConfigDeployments:
             raise DeploymentError(message, hint="`flagkit revert` undoes an edit instead, as a new version.")
         return self._stop(found.number, allow_revert=True)
 
-    def _make_way(self, running: Deployment, version: int, busy: _Busy) -> None:
+    def _yield_to(self, running: Deployment, version: int, busy: _Busy) -> None:
         is_own = self._is_own(running)
         if busy.stops(running, is_own=is_own):
             self._stop(running.number, allow_revert=running.state == "BAKING")

@@ -99,7 +99,7 @@ class FileStore:
             state = self._state()
         if version is None:
             if state.content is None and not missing_ok:
-                raise SourceNotFoundError(f"there is no file {self.path}", hint="`flagkit create KEY` makes it.")
+                raise SourceNotFoundError(f"there is no file {self.path}", hint="`flagkit create KEY` creates it.")
             return self._newest(state)
         newest = self._newest(state)
         if newest.version.number == version and not state.is_recorded:
@@ -214,7 +214,7 @@ class FileStore:
             raise
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceNotFoundError(
-                f"there is no folder {self.path.parent}", hint="Make the folder first, or correct the path."
+                f"there is no folder {self.path.parent}", hint="Create the folder, or correct the path."
             ) from error
         except PermissionError as error:
             raise AccessDeniedError(

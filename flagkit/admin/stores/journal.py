@@ -83,7 +83,7 @@ def read_lines(content: bytes, known: tuple[Sequence[Line], bytes] = ((), b"")) 
         if line is None:
             if index < len(rows) - 1:
                 message = f"the history is damaged at line {first + index + 1}"
-                raise SourceError(message, hint="Move the history file away; a new one is begun.")
+                raise SourceError(message, hint="Move the history file away; the next edit starts a new one.")
             break
         lines.append(line)
         good += len(row)

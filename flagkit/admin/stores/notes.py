@@ -1,4 +1,4 @@
-"""What is written down about an edit, inside AWS's limits: the description of a version, and its label. Pure.
+"""The metadata of an edit, inside AWS's limits: the description of a version, and its label. Pure.
 
 A description is ASCII with at most 1,024 characters, because it travels in an HTTP header (appconfig.md §7). AWS keeps
 no time of a version, so the time is written here.
@@ -28,7 +28,7 @@ def label_of(note: Note) -> str:
         EditError: the id can't be part of a label.
     """
     if _EDIT_ID.fullmatch(note.edit_id) is None:
-        message = f"{note.edit_id!r} can't be the id of an edit: use up to 50 letters, digits, dots and dashes"
+        message = f"{note.edit_id!r} is not a valid edit id: use up to 50 letters, digits, dots and dashes"
         raise EditError(message)
     return LABEL_PREFIX + note.edit_id
 

@@ -1,4 +1,4 @@
-"""From an address to a store; a client library is imported only when its store is opened."""
+"""From a source to a store; a client library is imported only when its store is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def open_store(
     url: str | None = None, *, session: boto3.Session | None = None, clock: Clock | None = None
 ) -> FlagStore:
-    """Open the place that keeps the flags; nothing is read yet.
+    """Open a flag store; nothing is read yet.
 
     Args:
         url: `file:PATH` or `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`; `$FLAGKIT_SOURCE` where None.
@@ -24,7 +24,7 @@ def open_store(
         clock: the machine's where None.
 
     Raises:
-        SourceUrlError: the address can't be read, or flags can't be changed there (e.g. an Agent).
+        SourceUrlError: the source is not valid, or flags can't be changed there (e.g. an Agent).
     """
     address = parse(default_url() if url is None else url)
     if address.scheme == "file":
@@ -40,6 +40,6 @@ def open_store(
         region = address.options.get("region")
         return AppConfigStore(application, environment, profile, session=session, region=region, clock=clock)
     raise SourceUrlError(
-        f"flags can't be changed at {address.scheme}: addresses",
+        f"flags can't be changed in a source of the kind {address.scheme}:",
         hint="Use file:PATH or appconfig://APPLICATION/ENVIRONMENT/PROFILE.",
     )

@@ -84,7 +84,7 @@ def test_what_can_not_be_undone_is_refused(lived, store):
 def test_nothing_to_undo(tmp_path, virtual_clock):
     (tmp_path / "flags.json").write_text('{"version": "1"}')
     store = open_store(f"file:{tmp_path}/flags.json", clock=virtual_clock)
-    with pytest.raises(EditError, match="nothing was ever changed"):
+    with pytest.raises(EditError, match="no changes to undo"):
         revert_document(store)
 
 

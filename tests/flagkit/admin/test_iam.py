@@ -57,7 +57,7 @@ def test_a_toggler_deploys_with_the_named_strategies_only():
     assert allows(document, "appconfig:StartDeployment", RESOURCES.arn("deploymentstrategy/gua1234"))
     assert not allows(document, "appconfig:StartDeployment", RESOURCES.arn("deploymentstrategy/imm1234"))
     assert not allows(document, "appconfig:CreateHostedConfigurationVersion", RESOURCES.arn("application/other"))
-    with pytest.raises(EditError, match="needs a strategy"):
+    with pytest.raises(EditError, match="needs a deployment strategy"):
         policy("toggler", Resources("r", "1", "a", "e", "p"))
 
 

@@ -113,7 +113,7 @@ def test_a_reason_that_aws_can_not_keep_is_refused(store):
     if store.deployments is not None:
         with pytest.raises(EditError, match="too long"):
             store.save(base, edits.switch_on(base.document, "a"), Note("x" * 1100))
-    with pytest.raises(EditError, match="id of an edit"):
+    with pytest.raises(EditError, match="not a valid edit id"):
         store.save(base, edits.switch_on(base.document, "a"), Note(edit_id="a b"))
     assert store.read().version.number == 1
 
