@@ -9,12 +9,13 @@ PYTHON ?= python3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV := .venv-$(VERSION)
 BIN := $(VENV)/bin
+LOWEST := $(VENV)-lowest
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test quick check docs bench fuzz examples wheel-smoke generate format constraints clean
+.PHONY: help demo test test-lowest quick check docs build wheel-smoke examples bench fuzz generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,13 +26,24 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements/constraints.txt
-	@$(PIP) install -c requirements/constraints.txt -e '.[cli,testing]'
+# Locked versions with hashes first; then the package itself, which brings nothing along.
+EDITABLE := install --no-deps --no-build-isolation -e .
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements/demo.txt
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) $(EDITABLE)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/constraints.txt requirements/dev.txt
-	@$(PIP) install -c requirements/constraints.txt -e '.[cli,testing,openfeature,otel]' -r requirements/dev.txt
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) $(EDITABLE)
 	@touch $@ $(VENV)/.demo
+
+$(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel]'
+	@touch $@
 
 demo: $(VENV)/.demo  ## the story: toggle a flag, release a bad version, watch it come back (ARGS="--error-rate 0")
 	@$(BIN)/python -m canary demo $(ARGS)
@@ -49,6 +61,9 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
+test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
+	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
+
 quick: $(VENV)/.dev  ## the quick loop: what takes less than a second a test (under a fifth of the whole)
 	@$(BIN)/python -m pytest -n auto -m "not slow" tests $(ARGS)
 
@@ -59,13 +74,20 @@ check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, pu
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry flagkit canary
 	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/zizmor --offline --quiet .github
 	@$(MAKE) --no-print-directory docs wheel-smoke
 
 docs: $(VENV)/.dev  ## the documentation site, warnings as errors, into site/
 	@$(BIN)/zensical build --clean --strict
 
-wheel-smoke: $(VENV)/.dev  ## builds the wheel and tries it in a clean environment
-	@BIN=$(BIN) PYTHON=$(PYTHON) bash requirements/wheel-smoke
+build: $(VENV)/.dev  ## sdist and wheel into dist/, checked
+	@rm -rf dist build
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/check-wheel-contents dist/*.whl --toplevel flagkit,canary
+
+wheel-smoke: build  ## tries the built wheel in a clean environment
+	@PYTHON=$(PYTHON) scripts/wheel-smoke dist
 
 examples: $(VENV)/.dev  ## runs every example
 	@$(BIN)/python -m pytest -q tests/examples
@@ -88,9 +110,11 @@ format: $(VENV)/.dev  ## formats and mends what can be mended
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format --quiet .
 
-constraints: $(VENV)/.dev  ## pins the versions that are installed now
-	@{ echo '# Versions the project was last tested with; regenerate with `make constraints`.'; \
-	   $(PIP) freeze --exclude-editable; } > requirements/constraints.txt
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
+lock: $(VENV)/.dev  ## locks the versions again, with hashes, for every Python and system (ARGS=--upgrade takes newer ones)
+	@$(PIP) install uv
+	@$(LOCK) $(ARGS) --extra cli --extra testing pyproject.toml requirements/demo.in -o requirements/demo.txt
+	@$(LOCK) $(ARGS) --all-extras -c requirements/demo.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 clean:  ## removes what was built
 	@rm -rf .venv-* build dist site .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -13,6 +13,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -21,18 +22,20 @@ from benchmarks.report import machine, table, write
 
 ROOT = Path(__file__).parents[1]
 WORKER = ROOT / "benchmarks" / "peers" / "worker.py"
+# Title of each peer; what to install is in pyproject.toml, [dependency-groups], `peer-NAME`.
 PEERS = {
-    "eppo": ("Eppo 4.4.1 (Rust)", ["eppo-server-sdk==4.4.1"]),
-    "statsig": ("Statsig core 0.24.2 (Rust)", ["statsig-python-core==0.24.2"]),
-    "growthbook": ("GrowthBook 4.0.0", ["growthbook==4.0.0"]),
-    "powertools": ("Powertools 3.37.0, AppConfigStore", ["aws-lambda-powertools==3.37.0", "boto3", "jmespath"]),
-    "flagd": ("flagd core 2.0.0, called directly", ["openfeature-provider-flagd==0.6.1"]),
-    "launchdarkly": ("LaunchDarkly 9.18.2", ["launchdarkly-server-sdk==9.18.2"]),
-    "posthog": ("PostHog 7.91.1, local", ["posthog==7.91.1"]),
-    "unleash": ("Unleash 6.9.1 (Rust over ctypes)", ["UnleashClient==6.9.1"]),
+    "eppo": "Eppo 4.4.1 (Rust)",
+    "statsig": "Statsig core 0.24.2 (Rust)",
+    "growthbook": "GrowthBook 4.0.0",
+    "powertools": "Powertools 3.37.0, AppConfigStore",
+    "flagd": "flagd core 2.0.0, called directly",
+    "launchdarkly": "LaunchDarkly 9.18.2",
+    "posthog": "PostHog 7.91.1, local",
+    "unleash": "Unleash 6.9.1 (Rust over ctypes)",
 }
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
 OURS = {"floor": "floor: look-up + call; one mmh3", "flagkit": "**flagkit**"}
-TITLES = {**OURS, **{name: title for name, (title, _) in PEERS.items()}}
+TITLES = {**OURS, **PEERS}
 
 
 class Engine:
@@ -73,9 +76,9 @@ def environment(name: str) -> Path:
     folder = ROOT / ".venv-bench" / name
     python = folder / "bin" / "python"
     if not (folder / ".ready").exists():
-        print(f"installing {PEERS[name][0]} …", file=sys.stderr)
+        print(f"installing {PEERS[name]} …", file=sys.stderr)
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS[name][1]], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *GROUPS[f"peer-{name}"]], check=True)
         (folder / ".ready").touch()
     return python
 
