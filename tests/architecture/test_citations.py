@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ OUTSIDE = re.compile(r"\.\./shared|\bDESIGN\b|\btestdata/|/work/")
 NO_FILES = {"summary.md", "NNNN-title.md"}  # what a program writes, and a pattern
 
 
+@cache
 def sources() -> list[Path]:
     """Every text of the repository that may cite something."""
     inside = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
