@@ -44,6 +44,8 @@ _SECTIONS = {
         Command("pull", "flagkit.cli.code:pull", "Write the saved flags as TOML."),
         Command("plan", "flagkit.cli.code:plan", "Show what `apply` would change."),
         Command("apply", "flagkit.cli.code:apply", "Make the saved flags equal to a TOML file."),
+        Command("copy", "flagkit.cli.promote:copy", "Copy flags from another environment."),
+        Command("promote", "flagkit.cli.promote:promote", "Copy all flags from another environment."),
         Command("import", "flagkit.cli.code:import_flags", "Add the flags of a Powertools document."),
         Command("export", "flagkit.cli.code:export", "Write the saved flags for another program."),
     ),

@@ -33,11 +33,13 @@ class EditContext:
         store: the store of the flags.
         stored: the saved version; an edit may put another one in its place.
         now: the time.
+        cli: what the command works with.
     """
 
     store: FlagStore
     stored: Stored
     now: datetime
+    cli: CliContext
 
     @property
     def document(self) -> FlagDocument:
@@ -54,6 +56,7 @@ class Change:
         may_create: whether a missing file is created.
         remarks: what is said before the change.
         summary: whether the number of additions, changes and deletions is shown.
+        source: from the source that is given, or the default one, to the source that is changed.
         emergency: deploy at once, and never wait behind another deployment.
         stop_running: stop a deployment that runs.
     """
@@ -62,6 +65,7 @@ class Change:
     may_create: bool = False
     remarks: Callable[[EditContext], Iterable[str]] = lambda _: ()
     summary: bool = False
+    source: Callable[[str | None], str] | None = None
     emergency: bool = False
     stop_running: bool = False
 
@@ -127,8 +131,11 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
     from flagkit.admin.diff import compare
     from flagkit.admin.stores import Note
 
-    with cli.store(chosen.source, may_create=change.may_create) as store:
-        current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now())
+    source = chosen.source
+    if change.source is not None:
+        source = change.source(source)
+    with cli.store(source, may_create=change.may_create) as store:
+        current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now(), cli)
         if not chosen.as_json:
             _show_remarks(change, current)
         new = change.edit(current)

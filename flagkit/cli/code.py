@@ -11,7 +11,15 @@ from flagkit import admin
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, EditContext, changes
-from flagkit.cli.context import cli_context, fetch, read_text, write_text
+from flagkit.cli.context import (
+    CliContext,
+    cli_context,
+    fetch,
+    live_document,
+    other_url,
+    read_text,
+    write_text,
+)
 from flagkit.cli.errors import FOUND
 from flagkit.cli.output import echo, print_json, say, show_changes
 from flagkit.errors import UsageError
@@ -79,9 +87,11 @@ def apply(file: TomlFile) -> Change:
 def diff(
     context: Context,
     other: Annotated[str | None, Argument(metavar="[OTHER]", help="A source to compare with.")] = None,
-    first: Annotated[int | None, Option("--from", metavar="N", min=1, help="The older version.")] = None,
+    first: Annotated[
+        str | None, Option("--from", metavar="N|SOURCE", help="A version, an environment or a source.")
+    ] = None,
     second: Annotated[
-        int | None, Option("--to", metavar="N", min=1, help="The newer version. Default: the newest.")
+        str | None, Option("--to", metavar="N|SOURCE", help="The same, to compare with. Default: the newest version.")
     ] = None,
     source: options.Source = None,
     as_json: options.AsJson = False,
@@ -89,7 +99,8 @@ def diff(
 ) -> int:
     """Compare versions or sources, flag by flag.
 
-    Compares the saved version with the live one, two versions, or two sources.
+    Compares the saved version with the live one, two versions, or two sources. An environment's name, such as
+    `--from staging --to prod`, means the same application and profile there.
 
     Example: flagkit diff --from 3 --to 5
     """
@@ -98,12 +109,15 @@ def diff(
     cli = cli_context(context)
     if other is not None and (first is not None or second is not None):
         raise UsageError("OTHER cannot be combined with --from or --to", hint="Give either another source or versions.")
-    with cli.store(source) as store:
-        newest = store.read(second)
-        if other is not None:
-            before, after = newest.document, FlagDocument.parse(fetch(cli, other).content)
-        else:
-            before, after = _older(store, first, newest.version.number), newest.document
+    if other is not None:
+        with cli.store(source) as store:
+            before, after = store.read().document, FlagDocument.parse(fetch(cli, other).content)
+    elif first is None and second is None:
+        with cli.store(source) as store:
+            newest = store.read()
+            before, after = _older(store, newest.version.number), newest.document
+    else:
+        before, after = _side(cli, source, first), _side(cli, source, second)
     return _show(admin.diff.compare(before, after), as_json=as_json, exit_code=exit_code)
 
 
@@ -183,11 +197,19 @@ def _merged(document: FlagDocument, other: FlagDocument) -> FlagDocument:
     return document.model_copy(update={"flags": flags, "values": values})
 
 
-def _older(store: FlagStore, number: int | None, newest: int) -> FlagDocument:
+def _side(cli: CliContext, source: str | None, given: str | None) -> FlagDocument:
+    """One side of a comparison: a version, another source as it is live, or the newest version."""
+    number = int(given) if given is not None and given.isascii() and given.isdecimal() else None
+    if given is None or number is not None:
+        with cli.store(source) as store:
+            return store.read(number).document
+    with cli.store(other_url(given, source)) as store:
+        return live_document(store)
+
+
+def _older(store: FlagStore, newest: int) -> FlagDocument:
     from flagkit.core.documents import FlagDocument
 
-    if number is not None:
-        return store.read(number).document
     if store.deployments is not None:
         served = store.deployments.status().served
         return FlagDocument.parse({"version": "1"}) if served is None else store.read(served).document

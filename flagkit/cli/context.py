@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flagkit.cli.arguments import Context
-from flagkit.errors import DocumentError, RefusedError, SourceError, SourceUrlError, UnknownFlagError, UsageError
+from flagkit.errors import (
+    DocumentError,
+    NotDeployedError,
+    RefusedError,
+    SourceError,
+    SourceUrlError,
+    UnknownFlagError,
+    UsageError,
+)
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources import Document, DocumentKind, connect
 from flagkit.sources.urls import parse
@@ -136,6 +144,40 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
     if _is_place(word) and Path(word.removeprefix("file:")).is_dir():
         raise SourceUrlError(f"{word} is a directory", hint="Name a file, e.g. flags.json.")
     return word if ":" in word else f"file:{word}"
+
+
+def other_url(name: str, source: str | None) -> str:
+    """Return the URL of a source that is given by its URL, as a file, or as another environment of a source.
+
+    Raises:
+        SourceUrlError: it is an environment, but the source has none.
+    """
+    if ":" in name or "/" in name or Path(name).exists() or name.endswith(".json"):
+        return source_url(name, may_create=True)
+    source = source_url(source)
+    url = parse(source)
+    if url.scheme == "file":
+        raise SourceUrlError(
+            f"{name!r} is neither a file nor an environment of {source}",
+            hint="Give a file, or a source such as appconfig://shop/staging/flags.",
+        )
+    application, _, profile = url.names(3)
+    region = f"?region={url.options['region']}" if "region" in url.options else ""
+    return f"{url.scheme}://{application}/{name}/{profile}{region}"
+
+
+def live_document(store: FlagStore) -> FlagDocument:
+    """Return the document that is live: of a file the newest, on AppConfig the deployed one.
+
+    Raises:
+        NotDeployedError: none is.
+    """
+    if store.deployments is None:
+        return store.read().document
+    served = store.deployments.status().served
+    if served is None:
+        raise NotDeployedError(f"{store.url} has no live version", hint="Deploy a version there first.")
+    return store.read(served).document
 
 
 def _is_place(word: str) -> bool:

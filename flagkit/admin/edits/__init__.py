@@ -5,13 +5,14 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 """
 
 from flagkit.admin.edits.attributes import read_value, set_attributes
-from flagkit.admin.edits.lifecycle import create, delete, describe, restore, restore_all
+from flagkit.admin.edits.lifecycle import copy, create, delete, describe, restore, restore_all
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
 from flagkit.admin.edits.state import kill, schedule, switch_off, switch_on
 from flagkit.admin.edits.targeting import rollout, split, target
 
 __all__ = [
     "change_segment",
+    "copy",
     "create",
     "delete",
     "delete_segment",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import JsonValue
 
 from flagkit.admin.edits.attributes import set_attributes
+from flagkit.admin.edits.state import switch_off, switch_on
 from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_flag
 from flagkit.authoring.editor import edit_document, part_of, recompiled, related_keys, unknown_flag
@@ -130,6 +131,34 @@ def restore(document: FlagDocument, key: str, other: FlagDocument) -> FlagDocume
     # A segment that only this flag named stays, though no flag names it any more.
     source = after.model_copy(update={"segments": {**before.segments, **after.segments}})
     return recompiled(restored, source, needing)
+
+
+def copy(document: FlagDocument, keys: Iterable[str], other: FlagDocument, *, with_state: bool = False) -> FlagDocument:
+    """Copy flags of another document, for example of another environment; flags that it doesn't name stay.
+
+    Args:
+        document: the native document.
+        keys: the flags.
+        other: the document to copy from.
+        with_state: copy on and off, too. Otherwise a flag stays on or off as it is here, and a new flag starts off.
+
+    Raises:
+        UnknownFlagError: the other document has no such flag.
+        EditError: a flag requires one that isn't here.
+    """
+    copied = document
+    for key in keys:
+        if key not in keys_of(other):
+            raise unknown_flag(key, keys_of(other))
+        was_on = key in keys_of(document) and not _is_off(document, key)
+        copied = restore(copied, key, other)
+        if not with_state and key in copied.values and was_on == _is_off(copied, key):
+            copied = switch_on(copied, key) if was_on else switch_off(copied, key)
+    return copied
+
+
+def _is_off(document: FlagDocument, key: str) -> bool:
+    return decompile(part_of(document, related_keys({key}, document))).flags[key].is_off
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:

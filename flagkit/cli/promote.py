@@ -1,0 +1,85 @@
+"""Flags between environments: copy some of them, promote all. The edit is made in `flagkit.admin.edits`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from flagkit import admin
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Option
+from flagkit.cli.change import Change, EditContext, changes
+from flagkit.cli.context import live_document, other_url, source_url
+from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.errors import UsageError
+from flagkit.sources.urls import parse
+
+if TYPE_CHECKING:
+    from flagkit.core.documents import FlagDocument
+
+From = Annotated[str, Option("--from", metavar="SOURCE", help="The environment, file or source to copy from.")]
+To = Annotated[
+    str | None, Option("--to", metavar="SOURCE", help="The environment, file or source to change. Default: --source.")
+]
+WithState = Annotated[bool, Option("--with-state", help="Copy on and off, too.")]
+
+
+@changes
+def copy(
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="The flags.", complete=options.complete_key)],
+    origin: From,
+    target: To = None,
+    with_state: WithState = False,
+) -> Change:
+    """Copy flags from another environment.
+
+    Takes the live version there. Each flag stays on or off as it is here, and a new flag starts off.
+
+    Example: flagkit copy new_checkout --from staging --to prod
+    """
+    return _change(keys, origin, target, with_state=with_state)
+
+
+@changes
+def promote(origin: From, target: To = None, with_state: WithState = False) -> Change:
+    """Copy all flags from another environment.
+
+    Takes the live version there. Flags that are only here stay. Each flag stays on or off as it is here, and a new
+    flag starts off.
+
+    Example: flagkit promote --from staging --to prod
+    """
+    return _change(None, origin, target, with_state=with_state)
+
+
+def _change(keys: list[str] | None, origin: str, target: str | None, *, with_state: bool) -> Change:
+    def changed(source: str | None) -> str:
+        url = source_url(source, may_create=True) if target is None else other_url(target, source)
+        _refuse_shared(other_url(origin, url), url)
+        return url
+
+    def edit(current: EditContext) -> FlagDocument:
+        with current.cli.store(other_url(origin, current.store.url)) as store:
+            other = live_document(store)
+        chosen = keys if keys is not None else sorted({*other.flags, *other.values} - INTERNAL_FLAGS)
+        return admin.edits.copy(current.document, chosen, other, with_state=with_state)
+
+    return Change(edit, may_create=True, summary=True, source=changed)
+
+
+def _refuse_shared(origin: str, target: str) -> None:
+    """Two environments of one profile share its versions: there is nothing to copy, only to deploy.
+
+    Raises:
+        UsageError: they do.
+    """
+    if origin == target:
+        raise UsageError(f"{origin} cannot be copied to itself", hint="Give another --from or --to.")
+    first, second = parse(origin), parse(target)
+    if first.scheme != "appconfig" or second.scheme != "appconfig":
+        return
+    (application, environment, profile), (other, _, same) = first.names(3), second.names(3)
+    if (application, profile) == (other, same):
+        raise UsageError(
+            f"both environments use the profile {profile}, and share its versions",
+            hint=f"Deploy the version that is live in {environment}: flagkit deploy --version N --source {target}",
+        )
