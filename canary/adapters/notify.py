@@ -152,6 +152,8 @@ def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:
             return _of_phase(event)
         case Judged(judgement=judgement):
             return "incident" if judgement.shared_incident is not None else None
+        case Noticed(is_alert=True):
+            return "failed"
         case _:
             return None
 
@@ -264,7 +266,11 @@ class Notifier:
         """What every message is made of: JSON-ready, on one line each, without any user data."""
         judgement = canary.judged.judgement if canary.judged else None
         versions = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in canary.moves)
-        why = event.judgement.sentence if isinstance(event, Judged) else str(getattr(event, "why", ""))
+        why = (
+            event.judgement.sentence
+            if isinstance(event, Judged)
+            else str(getattr(event, "why", getattr(event, "text", "")))
+        )
         weight = f"{canary.weight_bp / 100:g} %"
         if transition == "started":
             why = f"{weight} on {_aliases(len(canary.moves))}" + (f" ({versions})" if versions else "")

@@ -176,12 +176,17 @@ class CallRetried:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something a person should know that changes nothing by itself."""
+    """Something a person should know that changes nothing by itself.
+
+    Attributes:
+        is_alert: somebody has to do something: it is sent to people, not only written down.
+    """
 
     canary_id: str
     stage: str
     at: datetime
     text: str
+    is_alert: bool = False
     event: Literal["noticed"] = "noticed"
 
 

@@ -23,7 +23,10 @@ from canary.core.record import decode
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
 from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
-from canary.runner.session import ATTEMPTS, Session
+from canary.runner.session import ATTEMPTS, Session, as_aws_error
+
+REFUSALS = 60
+"""About ten minutes: credentials may be renewed, and a permission be granted again."""
 
 
 def read_all(functions: Sequence[FunctionRef], session: Session) -> dict[str, AliasState]:
@@ -89,10 +92,14 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]
 
     Returns:
         Keys of aliases that name other versions by now, or are deleted: they are somebody else's and were left alone.
+
+    Raises:
+        AwsError: AWS refused what is left `REFUSALS` times in a row: a baseline version that was deleted, a permission
+            that was revoked. An AWS that doesn't answer never ends it.
     """
     left = list(writes)
     foreign: list[str] = []
-    attempt = 0
+    attempt = refusals = 0
     while left:
         attempt += 1
         results = _each(left, lambda write: _roll_back_once(write, session), parallel=session.ports.in_parallel)
@@ -101,6 +108,11 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]
         left = [write for write, _ in failed]
         if failed:
             write, error = failed[0]
+            refusals = 0 if any(isinstance(error, UnavailableError) for _, error in failed) else refusals + 1
+            if refusals == 1:
+                session.notice(f"the rollback of {write.function} is refused: {error.message}", is_alert=True)
+            if refusals >= REFUSALS:
+                raise error
             session.wait(f"UpdateAlias {write.function} (rollback)", attempt, error)
     return tuple(foreign)
 
@@ -149,8 +161,8 @@ def _roll_back_once(write: AliasWrite, session: Session) -> bool | AwsError:
         seen = aliases.read(write.function)
     except NotFoundError:
         return False
-    except AwsError as error:
-        return error
+    except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
+        return as_aws_error(f"UpdateAlias {write.function}", error)
     if seen.says(write.spec) or _drains(seen, write):
         return True
     if not _is_ours(seen, write):
@@ -159,8 +171,8 @@ def _roll_back_once(write: AliasWrite, session: Session) -> bool | AwsError:
         # A deleted baseline version is an error like any other: it is published at each attempt until somebody helps.
         aliases.write(write.function, write.spec, seen.revision_id)
         found = aliases.read(write.function)
-    except AwsError as error:
-        return error
+    except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
+        return as_aws_error(f"UpdateAlias {write.function}", error)
     if found.says(write.spec) or _drains(found, write):
         return True
     return UnavailableError(f"{write.function} differs from what was written")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from canary.core.events import CanaryEnded
 from canary.core.machine import JUDGED, decide, request
 from canary.core.measurements import Observations
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
-from canary.core.plan import StagePlan
+from canary.core.plan import StagePlan, format_duration
 from canary.core.recover import fingerprint
-from canary.core.schedule import next_look
+from canary.core.schedule import NUDGE, next_look
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement
-from canary.errors import AwsError, StaleRevisionError, UnavailableError
+from canary.errors import AwsError, CanaryError, StaleRevisionError, UnavailableError
 from canary.runner.aliases import carry_out
 from canary.runner.observe import find, observe
 from canary.runner.session import Ports, Session
@@ -28,6 +28,9 @@ RESTING = frozenset({Phase.INCONCLUSIVE})
 """Phases besides the final ones at which `run` returns by default."""
 
 NAP_S = 1.0
+
+REFUSED_FOR = timedelta(minutes=2)
+"""A driver that AWS refuses for so long rolls back at the first call that is allowed again."""
 
 LOOKS = 6
 """How often one tick may look again at once: other writers, and the end of a rollback."""
@@ -61,6 +64,17 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
         UnavailableError: AWS can't be reached; nothing is lost, call again. (A rollback doesn't raise: it retries.)
         AwsError: AWS refuses to be read.
     """
+    try:
+        return _tick(stage, ports, known)
+    except CanaryError:
+        raise
+    except Exception as error:
+        # A fault of this program: the traffic goes back before anybody is told (decision 0017).
+        _roll_back_after(error, stage, ports, known)
+        raise
+
+
+def _tick(stage: StagePlan, ports: Ports, known: CanaryState | None) -> Tick:
     first = _look(stage, ports, known)
     done = first
     for _ in range(LOOKS):
@@ -70,6 +84,29 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
         done = _look(stage, ports, done.state)
     judged = first if done.judgement is None else done
     return Tick(done.state, judged.observations, judged.judgement, next_look(done.state, ports.clock.now()))
+
+
+def _roll_back_after(error: Exception, stage: StagePlan, ports: Ports, known: CanaryState | None) -> None:
+    """Rolls back without judging anything; bounded, because it may be this very fault that keeps it from ending."""
+    why = f"internal error ({type(error).__name__}: {error})"
+    session = Session(stage, ports, known.canary_id if known else "")
+    session.notice(f"{why}; rolling back", is_alert=True)
+    give_up = ports.clock.now() + stage.hold_max
+    state = known
+    while ports.clock.now() < give_up:
+        try:
+            if state is None or state.phase not in RETURNING:
+                state = ask(stage, ports, Signal.ROLLBACK, why, known=state)
+            else:
+                state = _look(stage, ports, state).state
+        except UnavailableError:
+            pass
+        except Exception as further:  # noqa: BLE001  the first error is the one to report
+            session.notice(f"the rollback did not end: {type(further).__name__}: {further}", is_alert=True)
+            return
+        if state is not None and state.phase in FINAL:
+            return
+        ports.clock.sleep(NUDGE.total_seconds())
 
 
 def run(
@@ -96,10 +133,13 @@ def run(
         The last state. A conflict is the phase CONFLICT with `state.why`, never an error.
 
     Raises:
-        AwsError: AWS refuses to be read; the canary stays as it is.
+        AwsError: AWS has refused every call for so long that the driver stopped (REFUSED_FOR, then `hold_max`); the
+            canary stays as it is, and an alert says so.
+        Exception: a fault of this program; the canary was rolled back first.
     """
-    session = Session(stage, ports, state.canary_id)
+    failures = _Failures(Session(stage, ports, state.canary_id))
     asked = stopping = False
+    why = "the driver was interrupted"
     while state.phase not in {*FINAL, *stop_at} or (state.phase in FINAL and state.behind):
         if not asked and stop_requested is not None and stop_requested():
             asked = True
@@ -107,21 +147,57 @@ def run(
                 return state
             stopping = True
         try:
-            if stopping and state.phase not in RETURNING:
-                state = ask(stage, ports, Signal.ROLLBACK, "the driver was interrupted", known=state)
+            if stopping and state.phase not in {*RETURNING, *FINAL}:
+                state = ask(stage, ports, Signal.ROLLBACK, why, known=state)
                 continue
             done = tick(stage, ports, state)
-        except UnavailableError as error:
-            session.notice(f"AWS is unavailable, trying again: {error.message}")
+        except AwsError as error:
+            if reason := failures.add(error):
+                stopping, why = True, reason
             ports.clock.sleep(stage.tick.total_seconds() / 4)
             continue
-        except AwsError as error:
-            session.notice(f"the driver stopped, the canary stays as it is: {error.message}")
-            raise
+        failures.clear()
         state = done.state
         if done.next_at is not None and state.phase not in stop_at:
             _wait(done.next_at, ports, None if asked else stop_requested)
     return state
+
+
+@dataclass(slots=True)
+class _Failures:
+    """Ticks in a row that AWS didn't let through. One that refuses is another matter than one that doesn't answer.
+
+    Expired credentials or a revoked permission may be renewed; what can't be watched until then is rolled back by the
+    first call that is allowed again.
+    """
+
+    session: Session
+    refused_at: datetime | None = None
+
+    def add(self, error: AwsError) -> str:
+        """Publishes the failure; returns why to roll back, empty while there is no reason to.
+
+        Raises:
+            AwsError: the error itself, when AWS has refused for too long.
+        """
+        session = self.session
+        if isinstance(error, UnavailableError):
+            session.notice(f"AWS is unavailable, trying again: {error.message}")
+            return ""
+        now = session.ports.clock.now()
+        if self.refused_at is None:
+            self.refused_at = now
+            session.notice(f"AWS refuses the driver: {error.message}", is_alert=True)
+        refused_for = now - self.refused_at
+        if refused_for >= REFUSED_FOR + session.stage.hold_max:
+            session.notice(f"the driver stopped, and this canary is not watched: {error.message}", is_alert=True)
+            raise error
+        lasts = refused_for >= REFUSED_FOR
+        return f"AWS refused the driver for {format_duration(REFUSED_FOR)}: {error.message}" if lasts else ""
+
+    def clear(self) -> None:
+        """A tick was done."""
+        self.refused_at = None
 
 
 def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: CanaryState | None = None) -> CanaryState:

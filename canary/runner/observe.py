@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from canary.core.alias import AliasState
-from canary.core.measurements import AlarmReading, AlarmState, FunctionVersions, Observations, Probe
+from canary.core.measurements import (
+    AlarmReading,
+    AlarmState,
+    DataState,
+    FunctionVersions,
+    Gauge,
+    Observations,
+    Probe,
+    Stream,
+)
 from canary.core.phases import Phase
-from canary.core.plan import AlarmsGate, FunctionRef, HealthGate, StagePlan
+from canary.core.plan import AlarmsGate, CountingGate, FunctionRef, GaugeGate, HealthGate, StagePlan
 from canary.core.recover import in_order, recover
 from canary.core.schedule import history_start, settle, settled_until, whole_minute
 from canary.core.state import CanaryState
-from canary.errors import AwsError, ConflictError, NotFoundError, NotRunningError
+from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
 from canary.runner.session import Ports, Session
@@ -60,10 +70,10 @@ def find(
         return _ended(known, Phase.CONFLICT, f"an alias or its function was deleted: {error.message}"), {}, session
     try:
         state = recover(stage, list(seen.values()))
-    except ConflictError as error:
+    except (ConflictError, RecordError) as error:
         if known is None:
             raise
-        return _ended(known, Phase.CONFLICT, error.message), seen, session
+        return _ended(known, Phase.CONFLICT, f"{error.message}; {_routes(seen)}"), seen, session
     if known is not None and (state is None or state.canary_id != known.canary_id):
         return _ended_elsewhere(known, state, seen), seen, session
     if state is None:
@@ -80,11 +90,16 @@ def observe(state: CanaryState, session: Session) -> Observations:
     measured, settled = Observations(), None
     if state.shifts:
         span = window(targets, state.shifts[0].at, replace(session, stage=state.stage))
-        measured, settled = ports.metrics.measure(state.stage, targets, span), span.end
+        settled = span.end
+        measured = session.answer(
+            "the metrics source",
+            partial(ports.metrics.measure, state.stage, targets, span),
+            partial(_unmeasured, state.stage),
+        )
     return replace(
         measured,
-        probes=probe(state.stage, targets, ports),
-        alarms=alarms(state.stage, state.started_at, ports),
+        probes=probe(targets, replace(session, stage=state.stage)),
+        alarms=alarms(state.started_at, replace(session, stage=state.stage)),
         versions=tuple(FunctionVersions(t.function.key, t.candidate, t.baseline) for t in targets),
         settled_until=settled,
     )
@@ -112,59 +127,87 @@ def timeout_s(function: FunctionRef, version: str, session: Session) -> int:
     if key not in known:
         try:
             known[key] = session.ports.aliases.version_facts(function, version).timeout_s
-        except AwsError:
+        except Exception:  # noqa: BLE001  whatever the answer is, a canary is judged (decision 0017)
             return 0
     return known[key]
 
 
-def probe(stage: StagePlan, targets: Sequence[Target], ports: Ports) -> tuple[Probe, ...]:
+def probe(targets: Sequence[Target], session: Session) -> tuple[Probe, ...]:
     """Every health check; those that failed are made again at once, as often as their gate wants failures in a row.
 
     So a driver without memory (one Lambda invocation a tick) can tell one unlucky answer from an unhealthy version.
     """
+    stage, clock = session.stage, session.ports.clock
     gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, HealthGate)}
     if not gates:
         return ()
-    made = list(ports.probes.probe(stage, targets, ports.clock.now()))
+    made = list(_probe_once(stage, targets, session))
     suspect = {p.key for p in made if p.ok is False}
     for again in range(1, max(gate.failures for gate in gates.values())):
         suspects = {key.gate for key in suspect}
         wanted = {name: gate for name, gate in gates.items() if gate.failures > again and name in suspects}
         if not wanted:
             break
-        ports.clock.sleep(PROBE_AGAIN_S)
-        narrowed = stage.model_copy(update={"gates": wanted})
-        later = ports.probes.probe(narrowed, targets, ports.clock.now())
+        clock.sleep(PROBE_AGAIN_S)
+        later = _probe_once(stage.model_copy(update={"gates": wanted}), targets, session)
         made += [p for p in later if p.key in suspect]
         suspect = {p.key for p in later if p.ok is False and p.key in suspect}
     return tuple(made)
 
 
-def alarms(stage: StagePlan, started_at: datetime | None, ports: Ports) -> tuple[AlarmReading, ...]:
-    """Every alarm of the stage; all of them unknown when CloudWatch can't be asked."""
+def _probe_once(stage: StagePlan, targets: Sequence[Target], session: Session) -> tuple[Probe, ...]:
+    ports, now = session.ports, session.ports.clock.now()
+
+    def unknown(reason: str) -> tuple[Probe, ...]:
+        health = [name for name, gate in stage.gates.items() if isinstance(gate, HealthGate)]
+        return tuple(Probe(key, now, None, reason) for name in health for key in stage.keys(name))
+
+    return session.answer("the health checks", partial(ports.probes.probe, stage, targets, now), unknown)
+
+
+def alarms(started_at: datetime | None, session: Session) -> tuple[AlarmReading, ...]:
+    """Every alarm of the stage; all of them unknown when CloudWatch doesn't answer."""
+    stage = session.stage
     gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, AlarmsGate)}
     if not gates:
         return ()
-    try:
-        return ports.alarms.alarms(stage, started_at)
-    except AwsError as error:
+
+    def unknown(reason: str) -> tuple[AlarmReading, ...]:
         return tuple(
-            AlarmReading(gate, name, AlarmState.UNKNOWN, detail=error.message)
+            AlarmReading(gate, name, AlarmState.UNKNOWN, detail=reason)
             for gate, names in gates.items()
             for name in names.names
         )
 
+    return session.answer("the alarm source", partial(session.ports.alarms.alarms, stage, started_at), unknown)
+
+
+def _unmeasured(stage: StagePlan, reason: str) -> Observations:
+    streams: list[Stream] = []
+    gauges: list[Gauge] = []
+    for name, gate in stage.gates.items():
+        for key in stage.keys(name):
+            if isinstance(gate, CountingGate):
+                streams.append(Stream(key, state=DataState.FAILED, detail=reason))
+            elif isinstance(gate, GaugeGate):
+                gauges.append(Gauge(key, state=DataState.FAILED, detail=reason))
+    return Observations(tuple(streams), tuple(gauges))
+
 
 def _ended_elsewhere(known: CanaryState, other: CanaryState | None, seen: Mapping[str, AliasState]) -> CanaryState:
     if other is not None:
-        return _ended(known, Phase.CONFLICT, f"canary {other.canary_id} has taken over the aliases")
+        return _ended(known, Phase.CONFLICT, f"canary {other.canary_id} has taken over the aliases; {_routes(seen)}")
     now_on = [(alias.version, alias.extra_version) for alias in (seen[f.function.key] for f in known.functions)]
     if now_on == [(f.candidate, None) for f in known.functions]:
         return _ended(known, Phase.PROMOTED, "promoted by another driver")
     if now_on == [(f.baseline, None) for f in known.functions]:
         return _ended(known, Phase.ROLLED_BACK, "rolled back by another driver")
-    found = ", ".join(f"{key} {alias.routes_text}" for key, alias in seen.items())
-    return _ended(known, Phase.CONFLICT, f"the aliases were changed outside this canary: {found}")
+    return _ended(known, Phase.CONFLICT, f"the aliases were changed outside this canary; {_routes(seen)}")
+
+
+def _routes(seen: Mapping[str, AliasState]) -> str:
+    """What the aliases really serve: a person must decide about it."""
+    return ", ".join(f"{key} {alias.routes_text}" for key, alias in seen.items())
 
 
 def _ended(known: CanaryState, phase: Phase, why: str) -> CanaryState:

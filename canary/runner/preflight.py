@@ -91,7 +91,7 @@ def preflight(
             version = seen[function.key].version
             baselines.append(Target(function, version, version))
     checks += _guarded("record_fits", "", lambda: _record_checks(targets, seen, session))
-    checks += _guarded("alarms", "", lambda: _alarm_checks(stage, ports, ignore_alarms))
+    checks += _guarded("alarms", "", lambda: _alarm_checks(session, ignore_alarms))
     checks += _guarded("health", "", lambda: _health_checks(stage, ports, baselines, targets))
     if baselines:
         checks += _guarded("metrics", "", lambda: _metric_checks(stage, ports, baselines))
@@ -104,6 +104,8 @@ def _guarded(name: str, function: str, check: Callable[[], Iterable[Check]]) -> 
         return list(check())
     except CanaryError as error:
         return [Check(name, Level.FAILED, error.message, function, error.hint)]
+    except Exception as error:  # noqa: BLE001  an odd answer is a failed check (decision 0017)
+        return [Check(name, Level.FAILED, f"unexpected answer ({type(error).__name__}: {error})", function)]
 
 
 def _check(name: str, ok: bool, text: str, function: str, hint: str) -> Check:
@@ -258,9 +260,9 @@ def _longest_record(target: Target, session: Session) -> Record:
 # Gates.
 
 
-def _alarm_checks(stage: StagePlan, ports: Ports, ignored: Collection[str]) -> Iterator[Check]:
-    for reading in alarms(stage, None, ports):
-        gate = stage.gates[reading.gate]
+def _alarm_checks(session: Session, ignored: Collection[str]) -> Iterator[Check]:
+    for reading in alarms(None, session):
+        gate = session.stage.gates[reading.gate]
         may_be_red = reading.name in ignored or (isinstance(gate, AlarmsGate) and gate.already_red == "ignore")
         yield _alarm_check(reading, may_be_red=may_be_red)
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
 from canary.core.measurements import Observations
 from canary.core.plan import StagePlan
-from canary.errors import AwsError, UnavailableError
+from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Journal, MetricSource, Observer
 
 T = TypeVar("T")
@@ -35,11 +35,13 @@ class Memory:
         timeouts_s: function timeout by (function key, version); a published version never changes.
         rows: rows already in the journal, by stream or gauge.
         changed_plans: ids of canaries whose changed plan has been noticed.
+        failing: sources whose failure has been noticed and that haven't answered since.
     """
 
     timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
     rows: dict[str, frozenset[object]] = field(default_factory=dict)
     changed_plans: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,29 @@ class Session:
         if problem:
             self._notify(self._noticed(problem))
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: str, *, is_alert: bool = False) -> None:
         """Publishes something that a person should know and that changes nothing by itself."""
-        self.publish(self._noticed(text))
+        self.publish(replace(self._noticed(text), is_alert=is_alert))
+
+    def answer(self, source: str, ask: Callable[[], T], unknown: Callable[[str], T]) -> T:
+        """What a source of evidence answers; an exception is an answer too: "unknown", noticed once until it recovers.
+
+        Args:
+            source: what people call it.
+            ask: the call.
+            unknown: the answer when the call raises, with the reason.
+        """
+        failing = self.ports.memory.failing
+        try:
+            answer = ask()
+        except Exception as error:  # noqa: BLE001  nothing from outside ends a driver (decision 0017)
+            reason = error.message if isinstance(error, CanaryError) else f"{type(error).__name__}: {error}"
+            if source not in failing:
+                failing.add(source)
+                self.notice(f"{source} failed, so what it measures is unknown: {reason}")
+            return unknown(reason)
+        failing.discard(source)
+        return answer
 
     def call(self, action: str, attempt_once: Callable[[], T]) -> T:
         """Calls until it answers, at most `ATTEMPTS` times.
@@ -107,7 +129,16 @@ class Session:
                 return attempt_once()
             except UnavailableError as error:
                 self.wait(action, attempt, error)
-        return attempt_once()
+            except CanaryError:
+                raise
+            except Exception as error:  # noqa: BLE001  an odd answer is like none (decision 0017)
+                self.wait(action, attempt, _odd(action, error))
+        try:
+            return attempt_once()
+        except CanaryError:
+            raise
+        except Exception as error:
+            raise _odd(action, error) from error
 
     def wait(self, action: str, attempt: int, error: AwsError) -> None:
         """Publishes the failed attempt and waits: a random share of a doubling limit ("full jitter")."""
@@ -162,3 +193,12 @@ class Session:
                 for alias in observations.traffic
             ),
         )
+
+
+def as_aws_error(action: str, error: Exception) -> AwsError:
+    """The error of a call; whatever isn't one of canary's is an odd answer, which is worth another try."""
+    return error if isinstance(error, AwsError) else _odd(action, error)
+
+
+def _odd(action: str, error: Exception) -> UnavailableError:
+    return UnavailableError(f"{action}: unexpected answer ({type(error).__name__}: {error})")

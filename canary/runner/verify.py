@@ -53,7 +53,7 @@ def verify(
     return (
         *(_share(stream, gates[stream.key.gate], max_errors_percent, window) for stream in measured.streams),
         *(_depth(gauge) for gauge in measured.gauges),
-        *_alarms(stage, ports),
+        *_alarms(session),
         *_health(stage, ports, live),
     )
 
@@ -94,8 +94,8 @@ def _depth(gauge: Gauge) -> Check:
     return Check("queue", level, f"{gauge.key.gate} holds {latest:.0f} messages")
 
 
-def _alarms(stage: StagePlan, ports: Ports) -> Iterator[Check]:
-    for reading in alarms(stage, None, ports):
+def _alarms(session: Session) -> Iterator[Check]:
+    for reading in alarms(None, session):
         level = _ALARM_LEVELS.get(reading.state, Level.FAILED)
         detail = f": {reading.detail}" if reading.detail and level is not Level.OK else ""
         yield Check("alarm", level, f"alarm {reading.name} is {reading.state.value.replace('_', ' ')}{detail}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -107,3 +108,15 @@ def test_a_detached_commit_is_on_the_branch_of_the_remote_that_contains_it(tmp_p
     (clone / "ä b.txt").write_text("")
     assert len(revision.uncommitted() or ()) == 1
     assert git.GitRevision(tmp_path / "nowhere", {}).uncommitted() is None
+
+
+def test_a_step_of_the_machines_clock_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2001, 1, 1, tzinfo=tz)
+
+    clock = SystemClock()
+    before = clock.now()
+    monkeypatch.setattr("canary.adapters.clock.datetime", Stepped)
+    assert timedelta() <= clock.now() - before < timedelta(hours=1)

@@ -161,7 +161,10 @@ def test_a_canary_of_another_stage_that_took_the_aliases_is_named() -> None:
     runner.rollback(simulation.stage, simulation.ports())
     runner.start(simulation.stage, simulation.ports(), canary_id="newone")
     done = runner.tick(simulation.stage, simulation.ports(), state)
-    assert (done.state.phase, done.state.why) == (Phase.CONFLICT, "canary newone has taken over the aliases")
+    assert (done.state.phase, done.state.why) == (
+        Phase.CONFLICT,
+        "canary newone has taken over the aliases; api:live serves version 1, worker:live serves version 1",
+    )
 
 
 def test_aliases_of_two_canaries_are_a_conflict_for_who_knew_one_of_them() -> None:

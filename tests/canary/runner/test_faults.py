@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,12 +10,13 @@ import pytest
 
 from canary import runner
 from canary.core.events import CallRetried, CanaryEnded, Event, Judged, Noticed
+from canary.core.machine import Decision, conclude
+from canary.core.measurements import AlarmReading, AlarmState, Observations
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import (
     AccessDeniedError,
     NotFoundError,
-    RecordError,
     UnavailableError,
 )
 from canary.runner import Ports, drive
@@ -311,7 +313,7 @@ def test_every_judgement_is_published() -> None:
 
 
 def test_a_deleted_baseline_version_is_published_until_somebody_helps() -> None:
-    """lambda-canary.md §9, trap 18. The other function is back at once; this one is tried for ever."""
+    """lambda-canary.md §9, trap 18. The other function is back at once; this one is tried again."""
     simulation = fleet()
     ports = simulation.ports()
     state = runner.promote(simulation.stage, ports) if begun(simulation, ports) else None
@@ -378,6 +380,190 @@ def test_another_canarys_record_is_left_alone_by_a_rollback() -> None:
 
 def test_a_record_that_cannot_be_read_is_left_alone_by_a_rollback() -> None:
     simulation, ports, state = struck_during_the_rollback("canary9 of the future")
-    with pytest.raises(RecordError):
-        runner.run(simulation.stage, ports, state)
+    state = runner.run(simulation.stage, ports, state)
+    assert state.phase is Phase.CONFLICT
+    assert "worker:live serves 90 % version 1 and 10 % version 2" in state.why
     assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", "2", 1000)}
+
+
+def test_a_rollback_that_aws_refuses_for_good_ends_with_an_alert() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
+
+    def deleted(moment: str, call: str, key: str) -> None:
+        if (moment, call, key) == ("before", "write", "api:live"):
+            raise NotFoundError("lambda:UpdateAlias: Function not found: api:1")
+
+    simulation.aliases.fault = deleted
+    with pytest.raises(NotFoundError):
+        runner.rollback(simulation.stage, ports)
+    assert simulation.routes()["worker:live"] == ("1", None, 0)
+    assert [text for text in alerts(simulation) if "the rollback of api:live is refused" in text]
+
+
+def alerts(simulation: Simulation) -> list[str]:
+    return [event.text for event in simulation.journal.written if isinstance(event, Noticed) and event.is_alert]
+
+
+def refused(*_: object) -> None:
+    raise AccessDeniedError("lambda:GetAlias: the security token is expired")
+
+
+def test_a_driver_whose_credentials_end_rolls_back_when_they_are_renewed() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    renewed_at = simulation.clock.now() + timedelta(minutes=10)
+
+    def expired(moment: str, call: str, key: str) -> None:
+        if simulation.clock.now() < renewed_at:
+            refused()
+
+    simulation.aliases.fault = expired
+    state = runner.run(simulation.stage, ports, state)
+    assert state.phase is Phase.ROLLED_BACK
+    assert "AWS refused the driver for 2m" in state.why
+    assert alerts(simulation)[0].startswith("AWS refuses the driver: lambda:GetAlias")
+
+
+def test_a_refusal_that_passes_at_once_changes_nothing() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    simulation.aliases.fault = Once("before", "read", 1, refused)
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+
+
+def test_a_driver_whose_credentials_end_for_good_stops_and_says_that_nobody_watches() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    simulation.aliases.fault = refused
+    with pytest.raises(AccessDeniedError):
+        runner.run(simulation.stage, ports, state)
+    assert "this canary is not watched" in alerts(simulation)[-1]
+
+
+class Odd:
+    """A source that raises what no adapter should."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*_: object, **__: object) -> object:
+            raise self.error
+
+        return call
+
+
+ODD = [
+    ValueError("cannot convert float infinity"),
+    RecursionError("deep"),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "x"),
+]
+
+
+@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("source", ["metrics", "probes", "alarms"])
+def test_an_exception_of_a_source_is_unknown_and_noticed_once(source: str, error: Exception) -> None:
+    gates = {"errors": {}, "health": {"kind": "health", "url": "https://a.example/", "dedicated": True}}
+    simulation = fleet(gates={**gates, "alarms": {"kind": "alarms", "names": ["red"]}})
+    simulation.alarms.readings = (AlarmReading("alarms", "red", AlarmState.OK),)
+    state = begun(simulation, simulation.ports())
+    ports = simulation.ports(**{source: Odd(error)})
+    for _ in range(4):
+        simulation.clock.sleep(60)
+        done = runner.tick(simulation.stage, ports, state)
+        state = done.state
+    assert state.phase is Phase.BAKING
+    assert state.weight_bp == 1000
+    texts = [event.text for event in simulation.journal.written if isinstance(event, Noticed)]
+    assert len([text for text in texts if "failed, so what it measures is unknown" in text]) == 1
+
+
+def test_an_odd_answer_about_an_alias_is_tried_again() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+
+    def odd() -> None:
+        raise KeyError("FunctionVersion")
+
+    simulation.aliases.fault = Once("before", "read", 3, odd)
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+
+
+def test_an_odd_answer_during_a_rollback_is_tried_again() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
+
+    def odd() -> None:
+        raise KeyError("RevisionId")
+
+    simulation.aliases.fault = Once("after", "write", 1, odd)
+    back = runner.rollback(simulation.stage, ports)
+    assert back is not None
+    assert back.phase is Phase.ROLLED_BACK
+
+
+def test_a_fault_of_the_program_rolls_back_before_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the judge")
+
+    monkeypatch.setattr(drive, "decide", lambda s, o, now: broken() if o is not None else conclude(s, None, now))
+    with pytest.raises(ZeroDivisionError):
+        runner.run(simulation.stage, ports, state)
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("1", None, 0)}
+    assert alerts(simulation) == ["internal error (ZeroDivisionError: in the judge); rolling back"]
+
+
+def test_a_fault_that_keeps_the_rollback_from_ending_is_reported_after_the_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("everywhere")
+
+    monkeypatch.setattr(drive, "decide", broken)
+    with pytest.raises(ZeroDivisionError):
+        runner.tick(simulation.stage, ports, state)
+    assert {routes[1:] for routes in simulation.routes().values()} == {(None, 0)}
+    assert alerts(simulation)[-1].startswith("the rollback did not end: ZeroDivisionError")
+
+
+def test_a_fault_of_the_program_while_aws_is_down_still_rolls_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    until = simulation.clock.now() + timedelta(minutes=5)
+
+    def broken(state: CanaryState, observations: Observations | None, now: datetime) -> Decision:
+        if observations is None:
+            return conclude(state, None, now)
+        simulation.aliases.fault = down_until(simulation, until)
+        raise ZeroDivisionError("in the judge")
+
+    monkeypatch.setattr(drive, "decide", broken)
+    with pytest.raises(ZeroDivisionError):
+        runner.tick(simulation.stage, ports, state)
+    assert {routes[1:] for routes in simulation.routes().values()} == {(None, 0)}
+
+
+def test_a_record_that_somebody_damaged_is_a_conflict_for_the_driver() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation, ports)
+    simulation.aliases.change("worker:live", description="canary1 k 41>42 b -zz 10@0 - f|x")
+    state = runner.run(simulation.stage, ports, state)
+    assert state.phase is Phase.CONFLICT
+    assert "damaged canary record" in state.why
