@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a canary is driven: the first requests a stop, a second one changes nothing.
+"""SIGINT, SIGTERM and SIGHUP while a canary is driven: the first requests a stop, a second one changes nothing.
 
 The runner finishes what it has begun before it looks here, so no alias is ever left half written.
 """
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
@@ -16,7 +17,7 @@ from canary.adapters.clock import SystemClock
 from canary.core.plan import StagePlan
 
 Answer = Literal["rollback", "leave"]
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class StoppableClock(SystemClock):
@@ -80,7 +81,8 @@ class StopRequest:
         first = not self.event.is_set()
         self.event.set()
         text = "stopping after the current write" if first else "already stopping"
-        sys.stderr.write(f"\n{signal.Signals(number).name}: {text}\n")
+        with suppress(OSError, ValueError, AttributeError):  # a handler must not raise where the terminal is gone
+            sys.stderr.write(f"\n{signal.Signals(number).name}: {text}\n")
 
 
 def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Callable[[], Answer]:
@@ -98,7 +100,7 @@ def interrupt_policy(stage: StagePlan, ask: Callable[[str], str] | None) -> Call
             return "rollback"
         try:
             answer = ask("Stop: [r]oll back, or [l]eave the canary at its weight, to be resumed later? [R/l] ")
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, KeyboardInterrupt, OSError):
             return "rollback"
         return "leave" if answer.strip().lower().startswith("l") else "rollback"
 

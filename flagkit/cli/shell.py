@@ -6,6 +6,7 @@ is a table, and a command's module is imported when the command is called.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 USAGE: Final = 2
@@ -114,6 +116,9 @@ class Program:
 
 def main(program: Callable[[], Program], arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  for the whole process
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
@@ -205,8 +210,8 @@ class _Unbreakable:
         try:
             written = self._stream.write(text)
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
             return len(text)
         return written
 
@@ -214,10 +219,12 @@ class _Unbreakable:
         """Write what is buffered, or drop it."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
 
-    def _drop(self) -> None:
+    def _drop(self, error: OSError) -> None:
+        if error.errno not in {errno.EPIPE, errno.EIO}:  # EIO: the terminal was closed
+            raise error
         # What is still buffered would fail again when the process ends: it goes nowhere instead.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
