@@ -56,19 +56,8 @@ def test_the_reference_explains_every_finding_of_lint() -> None:
     assert {code for code in found if code[0].islower()} <= lint_codes()
 
 
-def test_the_page_for_product_teams_is_true_on_a_file(on_file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FLAGKIT_SOURCE")
-    monkeypatch.setenv("LOGNAME", "alice")
-    assert on_file.file is not None
-    on_file.file.unlink()
-    (tmp_path / "users.csv").write_text(users())
-    for command, shown in console(PAGE):
-        done = on_file(*shlex.split(command))
-        assert done.code == wanted_code(command), (command, done)
-        assert (done.out + done.err).splitlines() == shown, command
-
-
 def test_the_page_for_product_teams_is_true_on_appconfig(on_aws, tmp_path: Path) -> None:
+    """On a file, tests/architecture/test_pages_run.py also compares what is printed."""
     (tmp_path / "users.csv").write_text(users())
     on_aws.good("delete", "button", "--pace", "immediate", "--yes")
     for command, _ in console(PAGE):
