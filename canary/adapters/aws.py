@@ -85,15 +85,15 @@ _TRY_AGAIN: Final = frozenset(
 )
 
 
-def open_session(region: str | None = None) -> Session:
-    """A session from the environment (credentials, profile), in the plan's region if it names one.
+def open_session(region: str | None = None, profile: str | None = None) -> Session:
+    """A session from the environment or a profile of the AWS configuration, in the plan's region if it names one.
 
     boto3 itself reads only AWS_DEFAULT_REGION; the other SDKs and the AWS command line take AWS_REGION first.
     """
     try:
-        return boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None)
+        return boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None, profile_name=profile)
     except ProfileNotFound as error:
-        raise AccessDeniedError(str(error), hint="Correct AWS_PROFILE.") from error
+        raise AccessDeniedError(str(error), hint="Correct --profile or AWS_PROFILE.") from error
 
 
 class Api:

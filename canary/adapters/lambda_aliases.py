@@ -127,6 +127,25 @@ class LambdaAliases:
         return self._lambda.pages(operation, key, FunctionName=function.function)
 
 
+def aliases_of_account(session: Session, limit: int = 20) -> list[str]:
+    """`FUNCTION:ALIAS` of the account's functions that have an alias, the first of each; at most `limit`.
+
+    Raises:
+        AwsError: the functions can't be listed.
+    """
+    api = Api(session, "lambda")
+    found: list[str] = []
+    with reading("lambda", "ListFunctions"):
+        for function in api.pages("ListFunctions", "Functions"):
+            name = str(function["FunctionName"])
+            alias = next(iter(api.pages("ListAliases", "Aliases", FunctionName=name)), None)
+            if alias is not None:
+                found.append(f"{name}:{alias['Name']}")
+            if len(found) == limit:
+                break
+    return found
+
+
 def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
     weights = dict((said.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})
     extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))  # AWS allows one at most

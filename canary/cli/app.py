@@ -29,7 +29,11 @@ _SECTIONS = {
         Command("replay", "canary.cli.simulate:replay", "Evaluate a recorded canary again with the current plan."),
         Command("demo", "canary.cli.demo:demo", "Show a good, a bad and a slow release on a local stand-in."),
     ),
-    "Set up": (Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),),
+    "Set up": (
+        Command("init", "canary.cli.setup:init", "Write a commented plan for functions that exist."),
+        Command("iam", "canary.cli.setup:iam", "Print the IAM policy that a stage needs."),
+        Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),
+    ),
 }
 
 

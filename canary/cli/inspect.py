@@ -1,5 +1,7 @@
 """Commands that only read: status, history, verify, doctor, plan. None of them changes anything."""
 
+# ruff: noqa: PLR0913, PLR0917 - each parameter is an option of the command line
+
 from __future__ import annotations
 
 import math
@@ -14,8 +16,9 @@ from typing import Annotated
 import click
 
 from canary import runner
+from canary.adapters import aws
 from canary.assembly import load_plan, open_journal
-from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage
+from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage
 from canary.cli.output import show_checks, write_report
 from canary.cli.screens import terminal, write_json
 from canary.cli.session import Session, cli_context, open_session, percentage
@@ -110,6 +113,8 @@ def status(
     stage: Stage,
     watching: Annotated[bool, Option("--watch", "-w", help="Refresh every tick until the canary ends.")] = False,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     no_color: NoColor = False,
     report: ReportPath = None,
@@ -118,7 +123,7 @@ def status(
 
     Steps, error shares of both versions with intervals, odds, and the time to a decision.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     if watching:
         return watch(session, as_json=as_json, no_color=no_color)
     builder = show_status(session, as_json=as_json, no_color=no_color)
@@ -134,6 +139,8 @@ def history(
     stage: Annotated[str | None, Argument(metavar="STAGE", help="Stage to list.")] = None,
     canary_id: Annotated[str | None, Option("--id", help="Show one canary in full.", metavar="CANARY")] = None,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     report: ReportPath = None,
 ) -> int:
@@ -142,7 +149,10 @@ def history(
     whole = load_plan(cli.base / plan)
     if stage is not None:
         whole.stage(stage)
-    journal = open_journal(whole, base=cli.base, stage=stage)
+    dynamo = whole.journal.startswith("dynamodb:")
+    asked = region or (whole.stage(stage).region if stage else None)
+    session = aws.open_session(asked, profile) if dynamo else None
+    journal = open_journal(whole, base=cli.base, session=session, stage=stage)
     if canary_id is not None:
         return _show_one(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
     rows = journal.canaries(stage)
@@ -170,13 +180,15 @@ def verify(
     ] = "1%",
     p99: Annotated[str, Option("--p99", metavar="DURATION", help="Highest 99th percentile of the duration.")] = "1s",
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
 ) -> int:
     """Check the health of the live versions.
 
     Error rate, p99, queues and alarms. Exit code 1 if a check fails, 7 if there is no traffic to check.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     found = runner.verify(
         session.stage,
         session.ports(),
@@ -187,12 +199,19 @@ def verify(
     return show_checks(found, as_json=as_json, failed_code=1)
 
 
-def doctor(context: Context, stage: Stage, plan: PlanPath = DEFAULT_PLAN, as_json: AsJson = False) -> int:
+def doctor(
+    context: Context,
+    stage: Stage,
+    plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> int:
     """Check everything a release depends on, without releasing.
 
     Exit code 5 if a release would be refused, 7 if a gate has no data.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     return show_checks(runner.preflight(session.stage, session.ports()), as_json=as_json, failed_code=5)
 
 

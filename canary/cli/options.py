@@ -10,6 +10,8 @@ from flagkit.cli.arguments import Argument, Option
 Stage = Annotated[str, Argument(help="Stage of the plan.", metavar="STAGE")]
 PlanPath = Annotated[Path, Option("--plan", help="Plan file.", metavar="FILE")]
 AsJson = Annotated[bool, Option("--json", help="Output JSON lines.")]
+Region = Annotated[str | None, Option("--region", help="AWS region, instead of the plan's.", metavar="REGION")]
+Profile = Annotated[str | None, Option("--profile", help="Profile of the AWS configuration.", metavar="NAME")]
 NoColor = Annotated[bool, Option("--no-color", help="Disable colors (or set NO_COLOR).")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
 ReportPath = Annotated[Path | None, Option("--report", help="Write an HTML report to this file.", metavar="FILE")]

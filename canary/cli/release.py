@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from canary import runner
-from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, ReportPath, Stage, Yes
+from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
 from canary.cli.output import finish
 from canary.cli.screens import Screen, asking, open_screen
 from canary.cli.session import Session, cli_context, open_session, weights
@@ -95,6 +95,8 @@ def deploy(
     ] = None,
     branch: Branch = None,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     yes: Yes = False,
     as_json: AsJson = False,
     no_color: NoColor = False,
@@ -106,7 +108,7 @@ def deploy(
     """
     if publish and version:
         raise UsageError("--publish and --version can't be combined", hint="Use one of them.")
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     planned = session.stage
     if percents:
         planned = planned.with_steps(weights(percents))
@@ -129,6 +131,8 @@ def promote(
     stage: Stage,
     branch: Branch = None,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     yes: Yes = False,
     as_json: AsJson = False,
     no_color: NoColor = False,
@@ -138,7 +142,7 @@ def promote(
 
     Post-promotion watch follows.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     check_rules(
         session,
         assume_yes=yes,
@@ -159,6 +163,8 @@ def rollback(
         ),
     ] = None,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
@@ -166,7 +172,7 @@ def rollback(
 
     There is no prompt.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     targets = _versions(to or [])
     return _command(
         session,
@@ -180,11 +186,18 @@ def pause(
     context: Context,
     stage: Stage,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
     """Hold the weight; evaluation and rollback continue."""
-    return _command(open_session(cli_context(context), plan, stage), runner.pause, as_json=as_json, no_color=no_color)
+    return _command(
+        open_session(cli_context(context), plan, stage, region=region, profile=profile),
+        runner.pause,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def resume(
@@ -194,6 +207,8 @@ def resume(
         bool, Option("--accept-plan", help="Continue under the current plan although the canary started under another.")
     ] = False,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     no_color: NoColor = False,
     report: ReportPath = None,
@@ -202,7 +217,7 @@ def resume(
 
     Also takes over a canary whose driver ended.
     """
-    session = open_session(cli_context(context), plan, stage)
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
         return runner.resume(stage_plan, ports, accept_plan=accept_plan)
@@ -214,11 +229,18 @@ def abort(
     context: Context,
     stage: Stage,
     plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
     """Roll back and end the canary as aborted."""
-    return _command(open_session(cli_context(context), plan, stage), runner.abort, as_json=as_json, no_color=no_color)
+    return _command(
+        open_session(cli_context(context), plan, stage, region=region, profile=profile),
+        runner.abort,
+        as_json=as_json,
+        no_color=no_color,
+    )
 
 
 def _drive(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from canary.adapters import aws
 from canary.adapters.git import GitRevision
 from canary.adapters.http import printable
 from canary.assembly import assemble, load_plan
@@ -59,6 +60,8 @@ class Session:
     context: CliContext
     plan: Plan
     stage: StagePlan
+    region: str | None = None
+    profile: str | None = None
 
     @property
     def revision(self) -> CodeRevision:
@@ -71,6 +74,7 @@ class Session:
             self.plan,
             self.stage.name,
             base=self.context.base,
+            session=aws.open_session(self.region or self.stage.region, self.profile),
             clock=self.context.clock or clock,
             observers=observers,
             origin=self.origin(),
@@ -107,14 +111,16 @@ class Session:
             raise RefusedError("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
 
 
-def open_session(context: CliContext, plan_path: Path, stage: str) -> Session:
+def open_session(
+    context: CliContext, plan_path: Path, stage: str, *, region: str | None = None, profile: str | None = None
+) -> Session:
     """Reads the plan and picks the stage.
 
     Raises:
         PlanError: no such file, no such stage, or a faulty plan.
     """
     plan = load_plan(context.base / plan_path)
-    return Session(context, plan, plan.stage(stage))
+    return Session(context, plan, plan.stage(stage), region, profile)
 
 
 def weights(words: Iterable[str]) -> list[Decimal]:

@@ -1,0 +1,131 @@
+"""IAM policies of the calls that the adapters make for a stage; nothing is called here.
+
+Lambda's permissions are per function: there is no resource for an alias, and no condition on a version or a weight
+(lambda-canary.md §8). Who may roll back may therefore shift traffic, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from canary.adapters.cloudwatch import queue_name
+from canary.adapters.series import bare_name
+from canary.core.plan import (
+    AlarmsGate,
+    EventBridgeTarget,
+    HealthGate,
+    Plan,
+    QueueGate,
+    SnsTarget,
+    StagePlan,
+)
+
+Role = Literal["driver", "rollback", "viewer"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+_READ = ("lambda:GetAlias", "lambda:GetFunctionConfiguration")
+_LISTS = ("lambda:ListFunctionUrlConfigs", "lambda:ListProvisionedConcurrencyConfigs")
+_SHIFT = ("lambda:ListVersionsByFunction", "lambda:PublishVersion", "lambda:UpdateAlias")
+_SCHEDULES = ("scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule")
+
+
+def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", region: str = "*") -> dict[str, Any]:
+    """The policy of a role: `driver` releases, `rollback` rolls back and aborts, `viewer` runs what only reads.
+
+    Args:
+        plan: the whole plan, for its journal.
+        stage: the stage.
+        role: who gets the policy.
+        account: of the resources; `*` where it isn't known.
+        region: likewise.
+    """
+    where = f"{stage.region or region}:{account}"
+    makers = {"driver": _driver, "rollback": _rollback, "viewer": _viewer}
+    statements = [*makers[role](stage, where), *_journal(plan, stage, where, writes=role != "viewer")]
+    kept = [statement for statement in statements if statement["Resource"]]
+    if partition := next((name for start, name in _PARTITIONS.items() if where.startswith(start)), ""):
+        for statement in kept:
+            statement["Resource"] = [arn.replace("arn:aws:", f"arn:{partition}:") for arn in statement["Resource"]]
+    return {"Version": "2012-10-17", "Statement": kept}
+
+
+def _driver(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
+    invoked = any(isinstance(gate, HealthGate) and gate.invoke is not None for gate in stage.gates.values())
+    return [
+        _allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
+        _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        _allow("HealthChecks", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _functions(stage, where) if invoked]),
+        *_metrics(stage, where, queues),
+        *_reports(stage, where),
+    ]
+
+
+def _rollback(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+    actions = ("lambda:GetAlias", "lambda:GetFunctionConfiguration", "lambda:UpdateAlias")
+    return [_allow("Aliases", actions, _functions(stage, where)), *_reports(stage, where)]
+
+
+def _viewer(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
+    return [
+        _allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
+        _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        *_metrics(stage, where, queues),
+    ]
+
+
+def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[dict[str, Any]]:
+    alarms = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
+    names = sorted(queue_name(queue) for queue in queues)
+    return [
+        _allow("Metrics", ("cloudwatch:GetMetricData",), ["*"]),
+        _allow(
+            "Alarms", ("cloudwatch:DescribeAlarms",), [f"arn:aws:cloudwatch:{where}:alarm:{name}" for name in alarms]
+        ),
+        _allow(
+            "Queues",
+            ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
+            [f"arn:aws:sqs:{where}:{name}" for name in names],
+        ),
+    ]
+
+
+def _reports(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+    """Who moves traffic also sends notifications and keeps the dead-man switch."""
+    topics = sorted({target.topic_arn for target in stage.notifications if isinstance(target, SnsTarget)})
+    buses = sorted({target.bus for target in stage.notifications if isinstance(target, EventBridgeTarget)})
+    statements = [
+        _allow("Topics", ("sns:Publish",), topics),
+        _allow("Buses", ("events:PutEvents",), [_bus(bus, where) for bus in buses]),
+    ]
+    if stage.dead_man is not None:
+        schedules = f"arn:aws:scheduler:{where}:schedule/{stage.dead_man.group}/canary-{stage.name}-*"
+        statements.append(_allow("DeadManSwitch", _SCHEDULES, [schedules]))
+        passed = _allow("DeadManRole", ("iam:PassRole",), [stage.dead_man.role_arn])
+        passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        statements.append(passed)
+    return statements
+
+
+def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[dict[str, Any]]:
+    kind, _, rest = plan.journal.partition(":")
+    if kind != "dynamodb":
+        return []
+    actions = ("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem") if writes else ("dynamodb:Query",)
+    statement = _allow("Journal", actions, [f"arn:aws:dynamodb:{where}:table/{rest.strip('/')}"])
+    statement["Condition"] = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{stage.name}#*"]}}
+    return [statement]
+
+
+def _functions(stage: StagePlan, where: str) -> list[str]:
+    return sorted({f"arn:aws:lambda:{where}:function:{bare_name(function.function)}" for function in stage.functions})
+
+
+def _bus(bus: str, where: str) -> str:
+    return bus if bus.startswith("arn:") else f"arn:aws:events:{where}:event-bus/{bus}"
+
+
+def _allow(name: str, actions: tuple[str, ...], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": name, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}

@@ -1,0 +1,127 @@
+"""Commands that set canary up: init writes a plan, iam prints policies. Neither changes anything in AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+
+from canary.adapters import aws
+from canary.adapters.iam import ROLES, policy
+from canary.adapters.lambda_aliases import aliases_of_account
+from canary.assembly import load_plan
+from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, Profile, Region, Stage
+from canary.cli.screens import write_json
+from canary.cli.session import cli_context
+from canary.core.plan import FunctionRef, Plan
+from canary.errors import CanaryError, NotFoundError, UsageError
+from flagkit.cli.arguments import Argument, Context, Option
+
+PLAN = """\
+# Plan of canary: https://github.com/flagkit-canary documents every field in docs/canary/plan.md.
+# `canary plan {stage}` shows it with every default, `canary doctor {stage}` checks it against AWS.
+
+[stages.{stage}]
+functions = [{functions}]
+steps = [10, 50]        # percent of the traffic, ascending; 100 % follows
+bake = "10m"            # the longest time of each step
+
+# What rolls back. Errors above 5 % and p95 above 2 s do so without being written here:
+# [stages.{stage}.gates.errors]
+# limit_percent = 5
+# [stages.{stage}.gates.latency]
+# quantile = 0.95
+# limit = "2s"
+
+# More gates:
+# [stages.{stage}.gates.health]
+# url = "https://example.com/health"
+# version_header = "x-version"   # the response header that names the version
+# [stages.{stage}.gates.alarms]
+# names = ["api-5xx"]
+# [stages.{stage}.gates.api]
+# kind = "http_5xx"
+# source = "http_api"            # or "apigateway", "websocket", "alb", "url"
+# target = "a1b2c3d4e5"
+
+# Notifications:
+# notifications = [{{ kind = "slack", url_env = "SLACK_URL" }}]
+"""
+
+
+def init(
+    context: Context,
+    functions: Annotated[
+        list[str] | None,
+        Argument(metavar="FUNCTION:ALIAS", help="Functions to release, each with its alias; found in AWS if left out."),
+    ] = None,
+    stage: Annotated[str, Option("--stage", metavar="STAGE", help="Name of the stage.")] = "staging",
+    plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write a commented plan for functions that exist.
+
+    Without arguments it asks AWS for the functions that have an alias. An existing file is never replaced.
+    """
+    path = cli_context(context).base / plan
+    if path.exists():
+        raise UsageError(f"{plan} exists already", hint="Edit it, or name another file: --plan FILE.")
+    named = functions or aliases_of_account(aws.open_session(region, profile))
+    if not named:
+        raise NotFoundError(
+            "no function of the account has an alias",
+            hint="Create one: aws lambda create-alias --function-name api --name live --function-version 1",
+        )
+    text = plan_text(stage, named)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{plan} can't be written: {error.strerror}", hint="Name another file: --plan FILE.") from None
+    if as_json:
+        write_json({"plan": str(plan), "stage": stage, "functions": list(named)})
+    else:
+        click.echo(f"{plan} written: stage {stage} with {', '.join(named)}\nNext: canary doctor {stage}")
+    return 0
+
+
+def plan_text(stage: str, functions: Sequence[str]) -> str:
+    """The plan that `init` writes.
+
+    Raises:
+        UsageError: a function without an alias, or a stage that can't be named so.
+    """
+    for function in functions:
+        try:
+            FunctionRef.parse(function)
+        except ValueError as error:
+            raise UsageError(str(error), hint="Example: canary init api:live") from None
+    text = PLAN.format(stage=stage, functions=", ".join(f'"{function}"' for function in functions))
+    try:
+        Plan.parse(text)
+    except CanaryError as error:
+        raise UsageError(error.message, hint="Use letters, digits, - and _ for --stage.") from None
+    return text
+
+
+def iam(
+    context: Context,
+    stage: Stage,
+    role: Annotated[
+        str, Option("--role", metavar="ROLE", help="driver (releases), rollback (rolls back) or viewer (only reads).")
+    ] = "driver",
+    account: Annotated[str, Option("--account", metavar="ID", help="AWS account of the resources.")] = "*",
+    plan: PlanPath = DEFAULT_PLAN,
+    region: Region = None,
+) -> int:
+    """Print the IAM policy that a stage needs.
+
+    It has the actions that the commands call for this plan, on the stage's resources. Makes no AWS call.
+    """
+    if role not in ROLES:
+        raise UsageError(f"{role!r} is not a role", hint=f"Use one of: {', '.join(ROLES)}.")
+    whole = load_plan(cli_context(context).base / plan)
+    write_json(policy(whole, whole.stage(stage), role, account=account, region=region or "*"))
+    return 0
