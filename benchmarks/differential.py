@@ -1,7 +1,7 @@
 """Holds the compiled evaluator against the naive one on generated flags: `python benchmarks/differential.py [pairs] [seed]`.
 
 Each flag has one to four rules and is read from JSON, so printer, lexer, parser, decoder, compiler and selection all
-take part. Prints the pairs compared and stops at the first difference, which belongs into tests/corpus/.
+take part. Prints the pairs compared and stops at the first difference, which belongs into conformance/.
 """
 
 from __future__ import annotations

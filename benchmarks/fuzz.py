@@ -2,7 +2,7 @@
 
 Only RuleError and DocumentError may come out of reading, nothing out of evaluating or explaining, and no case may take
 more than 50 ms of processor time. Prints the slowest case and stops at the first failure, which belongs into
-tests/corpus/.
+conformance/.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the read path, for long runs by hand; not part of CI.
 
 `pip install atheris`, then `python benchmarks/fuzz_atheris.py /tmp/findings -max_total_time=3600`. The first byte chooses
-between a rule and a document. What it finds belongs into tests/corpus/.
+between a rule and a document. What it finds belongs into conformance/.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from flagkit.errors import DocumentError, RuleError
 
 pytestmark = pytest.mark.sweep
 
-CORPUS = Path(__file__).parents[1] / "corpus"
+CONFORMANCE = Path(__file__).parents[2] / "conformance"
 NASTY = st.sampled_from(
     ["", '"', "\\", "\\\\", "'", "'''", '"""', "\0", "\n", "\r\n", "//", "/*", "😀", "e\u0301", "\u2028", "$", "::"]
 )
@@ -207,13 +207,13 @@ def reason_of(text: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("case", json.loads((CORPUS / "rules.json").read_text("utf-8")), ids=lambda case: case["why"])
+@pytest.mark.parametrize("case", json.loads((CONFORMANCE / "rules.json").read_text("utf-8")), ids=lambda case: case["why"])
 def test_a_rule_that_once_failed_answers_now(case):
     assert reason_of(case["rule"]) == case["reason"]
 
 
 @pytest.mark.parametrize(
-    "case", json.loads((CORPUS / "documents.json").read_text("utf-8")), ids=lambda case: case["why"]
+    "case", json.loads((CONFORMANCE / "documents.json").read_text("utf-8")), ids=lambda case: case["why"]
 )
 def test_a_document_that_once_failed_answers_now(case):
     if case["outcome"] == "refused":
