@@ -207,7 +207,9 @@ def reason_of(text: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("case", json.loads((CONFORMANCE / "rules.json").read_text("utf-8")), ids=lambda case: case["why"])
+@pytest.mark.parametrize(
+    "case", json.loads((CONFORMANCE / "rules.json").read_text("utf-8")), ids=lambda case: case["why"]
+)
 def test_a_rule_that_once_failed_answers_now(case):
     assert reason_of(case["rule"]) == case["reason"]
 
