@@ -77,10 +77,11 @@ def test_line_and_column_point_at_the_value() -> None:
     assert (finding.line, finding.column) == (3, 12)
 
 
-def test_of_equal_keys_the_last_one_is_pointed_at() -> None:
+def test_equal_keys_are_an_error_that_names_both_lines() -> None:
     text = '{"version": "1", "values": {"f": {"enabled": 1},\n"f": {"enabled": 7}, "g": {"enabled": false}}}'
     finding = found(text)[0]
-    assert (finding.location, finding.line, finding.column) == ("values.f.enabled", 2, 18)
+    assert (finding.code, finding.location, finding.line, finding.column) == ("UniqueKeys", "values.f", 2, 6)
+    assert "lines 1 and 2" in finding.message
 
 
 @pytest.mark.parametrize(("text", "line", "column"), [("{", 1, 2), ('{"version": }', 1, 13), (b"\xff", 0, 0)])
