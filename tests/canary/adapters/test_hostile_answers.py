@@ -121,7 +121,11 @@ def test_a_compressed_answer_is_not_expanded_beyond_the_limit(encoding: str) -> 
 
 @pytest.mark.parametrize(
     ("encoding", "body", "part"),
-    [("gzip", b"no", "can't be decompressed"), ("br", b"x", "was not asked for"), ("gzip", gzip.compress(b"x", mtime=0), "")],
+    [
+        ("gzip", b"no", "can't be decompressed"),
+        ("br", b"x", "was not asked for"),
+        ("gzip", gzip.compress(b"x", mtime=0), ""),
+    ],
 )
 def test_compression_that_was_not_asked_for_is_a_fault_unless_it_is_known(
     encoding: str, body: bytes, part: str
