@@ -35,7 +35,7 @@ def bridges() -> list[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if any(name.split(".")[0] == "flagkit" for name in names):
+            if room != "__init__" and any(name.split(".")[0] == "flagkit" for name in names):
                 found.add(room)
     return sorted(found)
 
