@@ -77,7 +77,8 @@ _CANARY_CODES = {
     4: "the release is on hold: inconclusive, it waits for a decision",
     5: "refused by preflight or by the rules of the stage; nothing was changed",
     6: "conflict: another driver or an external change holds an alias; nothing more was written",
-    7: "no data: nothing failed, but something could not be evaluated without traffic (`verify`, `doctor`)",
+    7: "no data: nothing failed, but something could not be evaluated without traffic "
+    "(`verify`, `doctor`, a promotion that was not watched)",
     BUG: "a bug in canary",
     INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; `on_interrupt` of the plan was carried out",
 }

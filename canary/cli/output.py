@@ -104,14 +104,14 @@ EXIT_CODES: Final = {
 """Exit code of a driven canary by its last phase; a phase that is no end is 4, on hold (canary-commands.md)."""
 
 
-def exit_code(phase: Phase) -> int:
-    """The exit code for the phase in which a canary ended."""
-    return EXIT_CODES.get(phase, 4)
+def exit_code(state: CanaryState) -> int:
+    """The exit code for the state in which a canary ended; a promotion that could not be watched is "no data"."""
+    return EXIT_CODES.get(state.phase, 4) if state.is_watched else NO_DATA
 
 
 def finish(screen: Screen, state: CanaryState, report: Path | None) -> int:
     """Writes report, summary and annotation, and answers the exit code."""
-    code = exit_code(state.phase)
+    code = exit_code(state)
     builder = screen.builder
     if not builder.begun:
         return code

@@ -27,12 +27,13 @@ from canary.core.events import (
     Effect,
     Judged,
     Measured,
+    Noticed,
     PhaseChanged,
     TrafficShifted,
     WriteAliases,
     WriteKind,
 )
-from canary.core.measurements import Observations
+from canary.core.measurements import MINUTE, Observations
 from canary.core.phases import FINAL, FORWARD, RETURNING, Phase, Signal, next_phase
 from canary.core.plan import format_duration
 from canary.core.record import Shift
@@ -97,7 +98,7 @@ def conclude(
 ) -> Decision:
     """`decide` with the evidence already judged; `observations` are published along with what follows from them."""
     now = now.replace(microsecond=0)  # the record keeps whole seconds
-    trigger = _trigger(state, judgement, now)
+    trigger = _trigger(state, judgement, observations or Observations(), now)
     after, ordered = _finish_writing(state, now) if trigger is None else _enter(state, *trigger, now)
     published: list[Effect] = []
     if observations is not None:
@@ -149,7 +150,9 @@ def restore_writes(state: CanaryState) -> WriteAliases:
 # Which signal a tick gives.
 
 
-def _trigger(state: CanaryState, judgement: Judgement | None, now: datetime) -> Trigger | None:
+def _trigger(
+    state: CanaryState, judgement: Judgement | None, observations: Observations, now: datetime
+) -> Trigger | None:
     unhealthy = judgement is not None and judgement.verdict is Verdict.UNHEALTHY
     if judgement is not None and unhealthy and state.phase in JUDGED and state.ours:
         return _unhealthy(state, judgement)
@@ -160,6 +163,8 @@ def _trigger(state: CanaryState, judgement: Judgement | None, now: datetime) -> 
         return None
     if state.phase in _ON_STATE:
         return _ON_STATE[state.phase](state)
+    if judgement is not None and state.phase is Phase.POST_BAKE:
+        return _post_bake(state, judgement, observations, now)
     if judgement is not None and state.phase in _ON_EVIDENCE:
         return _ON_EVIDENCE[state.phase](state, judgement, now)
     return None
@@ -220,13 +225,31 @@ def _inconclusive(state: CanaryState, judgement: Judgement, now: datetime) -> Tr
     return _advance(state, judgement.sentence, now) if judgement.verdict is Verdict.HEALTHY else None
 
 
-def _post_bake(state: CanaryState, judgement: Judgement, now: datetime) -> Trigger | None:
-    over = state.step_at + state.stage.post_bake
+def _post_bake(state: CanaryState, judgement: Judgement, observations: Observations, now: datetime) -> Trigger | None:
+    """The end of the post-promotion watch; a version that nobody could watch is not called watched (decision 0009)."""
+    stage = state.stage
+    over = state.step_at + stage.post_bake
     if judgement.shared_incident is not None:
-        over += state.stage.hold_max  # somebody may still want the one-call rollback
+        over += stage.hold_max  # somebody may still want the one-call rollback
     if now < over:
         return None
-    return Signal.POST_BAKE_OVER, f"no regression in {format_duration(now - state.step_at)} at 100 %"
+    if not stage.post_bake:
+        return Signal.POST_BAKE_OVER, 'promoted without a post-promotion watch: post_bake = "0s"'
+    if watched := _watched_minutes(observations, state.step_at):
+        return Signal.POST_BAKE_OVER, f"no regression in {watched} measured min at 100 %"
+    if now < over + stage.hold_max:
+        return None
+    why = f"not watched: no measured minute with traffic in {format_duration(now - state.step_at)} at 100 %"
+    if stage.on_no_data == "rollback":
+        return Signal.ROLLBACK, f'{why}; on_no_data = "rollback"'
+    return Signal.UNWATCHED, why
+
+
+def _watched_minutes(observations: Observations, since: datetime) -> int:
+    """Settled minutes after the promotion in which the new version had requests."""
+    first = since.replace(second=0, microsecond=0) + MINUTE
+    rows = (row for stream in observations.streams for row in stream.minutes)
+    return len({row.minute for row in rows if row.minute >= first and row.candidate_requests})
 
 
 _ON_STATE: Final[dict[Phase, Callable[[CanaryState], Trigger | None]]] = {
@@ -241,7 +264,6 @@ _ON_EVIDENCE: Final[dict[Phase, Callable[[CanaryState, Judgement, datetime], Tri
     Phase.BAKING: _baking,
     Phase.HOLDING: _holding,
     Phase.INCONCLUSIVE: _inconclusive,
-    Phase.POST_BAKE: _post_bake,
 }
 """Phases that wait for evidence or time."""
 
@@ -286,6 +308,7 @@ def _enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> _Step
         deadline=_deadline(state, signal, now),
         behind=(),
         why=why,
+        is_watched=signal is not Signal.UNWATCHED,
     )
     if phase in FORWARD:  # each alias gets the present weight with this write, one that was behind too
         after = replace(after, functions=tuple(_caught_up(after, function, now) for function in after.functions))
@@ -296,6 +319,8 @@ def _enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> _Step
         effects.append(Announce(PhaseChanged(state.canary_id, state.stage.name, now, state.phase, phase, why, signal)))
     if phase in FINAL:
         effects.append(_ended(after, phase, why, now))
+    if signal is Signal.UNWATCHED:
+        effects.append(Announce(Noticed(state.canary_id, state.stage.name, now, f"promoted, but {why}", is_alert=True)))
     return after, tuple(effects)
 
 

@@ -56,6 +56,7 @@ class Signal(StrEnum):
     UNHEALTHY_AT_START = "unhealthy before any traffic"
     ALIGNED = "every alias verified"
     POST_BAKE_OVER = "post-bake over"
+    UNWATCHED = "post-bake over without data"
     PAUSE = "pause"
     RESUME = "resume"
     PROMOTE = "promotion requested"
@@ -106,7 +107,7 @@ def _table() -> dict[Phase, dict[Signal, Phase]]:
         Phase.INCONCLUSIVE: {**by_hand, **onward, Signal.RESUME: Phase.BAKING},
         Phase.PAUSED: {**by_hand, Signal.RESUME: Phase.BAKING},
         Phase.PROMOTING: {**back_only, Signal.ALIGNED: Phase.POST_BAKE},
-        Phase.POST_BAKE: {**back_only, Signal.POST_BAKE_OVER: Phase.PROMOTED},
+        Phase.POST_BAKE: {**back_only, Signal.POST_BAKE_OVER: Phase.PROMOTED, Signal.UNWATCHED: Phase.PROMOTED},
         Phase.ROLLING_BACK: {Signal.ALIGNED: Phase.ROLLED_BACK, Signal.FOREIGN: Phase.CONFLICT},
         Phase.ABORTING: {Signal.ALIGNED: Phase.ABORTED, Signal.FOREIGN: Phase.CONFLICT},
         Phase.PROMOTED: {},

@@ -54,6 +54,7 @@ class CanaryState:
         unstarted: keys of functions that have no record although the others do (a start was interrupted).
         foreign: the aliases that somebody else changed.
         why: the sentence that brought it here.
+        is_watched: False when it was promoted without a single measured minute at 100 %.
     """
 
     canary_id: str
@@ -69,6 +70,7 @@ class CanaryState:
     unstarted: tuple[str, ...] = ()
     foreign: tuple[ForeignChange, ...] = ()
     why: str = ""
+    is_watched: bool = True
 
     @property
     def weight_bp(self) -> int:

@@ -105,9 +105,10 @@ def test_a_second_release_is_a_conflict(held: Desk) -> None:
     assert "hint: " in done.err
 
 
-def test_promote_gives_everything(held: Desk) -> None:
+def test_promote_without_traffic_gives_everything_and_says_that_it_was_not_watched(held: Desk) -> None:
     done = held("promote", "staging")
-    assert done.code == 0
+    assert done.code == 7
+    assert "not watched: no measured minute with traffic" in done.out
     assert held.alias() == ("2", {})
 
 

@@ -13,12 +13,13 @@ from canary.core.events import (
     Effect,
     Judged,
     Measured,
+    Noticed,
     PhaseChanged,
     WriteAliases,
     WriteKind,
 )
 from canary.core.machine import conclude, decide, request
-from canary.core.measurements import Observations
+from canary.core.measurements import MinuteCounts, Observations, Stream, StreamKey
 from canary.core.phases import FINAL, Phase, Signal
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift, decode
@@ -95,18 +96,25 @@ def test_a_promotion_is_over_only_when_every_alias_is_read_back_and_awss_own_wei
     assert writes(effects)[0].kind is WriteKind.ANNOTATE
 
 
+def watched(minutes: int = 1) -> Observations:
+    """So many minutes of traffic after the promotion at ten minutes past the start."""
+    rows = tuple(MinuteCounts(after(11 + minute), 100) for minute in range(minutes))
+    return Observations((Stream(StreamKey("api:live", "errors"), rows),))
+
+
 def test_after_the_post_bake_the_descriptions_are_restored_the_leads_last() -> None:
     post = canary(Phase.POST_BAKE, 1000, 10_000)
     assert conclude(post, UNSURE, after(14.9))[0].phase is Phase.POST_BAKE
-    state, _, effects = conclude(post, UNSURE, after(15))
-    assert state.phase is Phase.PROMOTED
+    state, _, effects = conclude(post, UNSURE, after(15), watched(3))
+    assert (state.phase, state.is_watched) == (Phase.PROMOTED, True)
+    assert state.why == "no regression in 3 measured min at 100 %"
     (order,) = writes(effects)
     assert [w.function.key for w in order.writes] == ["api:live", "worker:live", "api:live"]
     marked = decode(order.writes[0].spec.description)
     assert marked is not None
     assert marked.phase is Phase.PROMOTED
     assert [w.spec.description for w in order.writes[1:]] == ["", "Live traffic"]
-    assert published(effects) == [Judged, PhaseChanged, CanaryEnded]
+    assert published(effects) == [Measured, Judged, PhaseChanged, CanaryEnded]
     ended = effects[-1]
     assert isinstance(ended, Announce)
     assert isinstance(ended.event, CanaryEnded)
@@ -115,14 +123,14 @@ def test_after_the_post_bake_the_descriptions_are_restored_the_leads_last() -> N
 
 def test_one_function_alone_needs_no_mark() -> None:
     alone = replace(canary(Phase.POST_BAKE, 1000, 10_000), functions=(FunctionState(API, "1", "2", "Live traffic"),))
-    _, _, effects = conclude(alone, UNSURE, after(15))
+    _, _, effects = conclude(alone, UNSURE, after(15), watched())
     assert [w.spec.description for w in writes(effects)[0].writes] == ["Live traffic"]
 
 
 def test_a_shared_incident_prolongs_the_post_promotion_watch() -> None:
     shared = said(Verdict.INCONCLUSIVE, Rule.LITERAL, shared_incident=SharedIncident(START, 3, still_above=True))
-    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44))[0].phase is Phase.POST_BAKE
-    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45))[0].phase is Phase.PROMOTED
+    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(44), watched())[0].phase is Phase.POST_BAKE
+    assert conclude(canary(Phase.POST_BAKE, 1000, 10_000), shared, after(45), watched())[0].phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize(("going", "gone"), [(Phase.ROLLING_BACK, Phase.ROLLED_BACK), (Phase.ABORTING, Phase.ABORTED)])
@@ -252,3 +260,43 @@ def test_on_unhealthy_pause_still_rolls_back_a_promoted_version() -> None:
     stage = stage_of("api:live", "worker:live", on_unhealthy="pause")
     state = conclude(canary(Phase.POST_BAKE, 1000, 10_000, stage=stage), UNHEALTHY, after(12)).state
     assert state.phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [
+        Observations(),
+        Observations((Stream(StreamKey("api:live", "errors"), (MinuteCounts(after(9), 100),)),)),
+        Observations((Stream(StreamKey("api:live", "errors"), (MinuteCounts(after(12), 0),)),)),
+    ],
+    ids=["no stream", "minutes before the promotion only", "no request"],
+)
+def test_a_promotion_without_a_measured_minute_is_watched_longer_and_then_ends_as_not_watched(
+    observations: Observations,
+) -> None:
+    post = canary(Phase.POST_BAKE, 1000, 10_000)
+    assert conclude(post, UNSURE, after(44.9), observations).state.phase is Phase.POST_BAKE
+    state, _, effects = conclude(post, UNSURE, after(45), observations)
+    assert (state.phase, state.is_watched) == (Phase.PROMOTED, False)
+    assert state.why == "not watched: no measured minute with traffic in 35m at 100 %"
+    alert = effects[-1]
+    assert isinstance(alert, Announce)
+    assert isinstance(alert.event, Noticed)
+    assert alert.event.is_alert
+
+
+def test_data_that_comes_during_the_extension_end_the_watch() -> None:
+    post = canary(Phase.POST_BAKE, 1000, 10_000)
+    state = conclude(post, UNSURE, after(20), watched(2)).state
+    assert (state.phase, state.is_watched) == (Phase.PROMOTED, True)
+
+
+def test_a_promotion_without_data_is_rolled_back_when_the_plan_says_so() -> None:
+    post = canary(Phase.POST_BAKE, 1000, 10_000, stage=stage_of("api:live", "worker:live", on_no_data="rollback"))
+    assert conclude(post, UNSURE, after(45)).state.phase is Phase.ROLLING_BACK
+
+
+def test_a_plan_without_a_post_promotion_watch_says_so_at_the_end() -> None:
+    stage = stage_of("api:live", "worker:live", post_bake="0s")
+    state = conclude(canary(Phase.POST_BAKE, 1000, 10_000, stage=stage), UNSURE, after(10)).state
+    assert (state.phase, state.why) == (Phase.PROMOTED, 'promoted without a post-promotion watch: post_bake = "0s"')
