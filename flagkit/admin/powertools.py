@@ -1,7 +1,9 @@
-"""Reading the feature flags of AWS Lambda Powertools. Pure. What can't be expressed is listed, never dropped silently.
+"""Reading the feature flags of AWS Lambda Powertools. Pure. A flag means the same afterwards, or it isn't imported.
 
 Format: docs.powertools.aws.dev/lambda/python/latest/utilities/feature_flags. A rule is a list of conditions that must
-all hold; the first rule that matches wins; otherwise the default.
+all hold; the first rule that matches wins; otherwise the default. A key that the context doesn't have satisfies no
+condition, not even a negative one. Two differences are inherent: text in a context is compared as the type of the
+rule's value, as AppConfig does it, and a null attribute counts as a missing one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 
 from pydantic import JsonValue
 
@@ -24,6 +27,7 @@ from flagkit.core.rules.ast import (
     CompareOperator,
     Condition,
     Constant,
+    Exists,
     Key,
     Membership,
     Not,
@@ -37,7 +41,8 @@ from flagkit.core.rules.printer import print_rule
 from flagkit.errors import DocumentError, EditError, RuleError
 
 _KEY = re.compile(r"[a-z][a-zA-Z0-9_-]{0,63}")
-_CONTEXT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# `$now` and `$currentTime` are the clock in a rule.
+_CONTEXT_KEY = re.compile(r"(?!(?:now|currentTime)$)[A-Za-z_][A-Za-z0-9_]*")
 _COMPARE: dict[str, CompareOperator] = {
     "EQUALS": "eq",
     "KEY_GREATER_THAN_VALUE": "gt",
@@ -51,7 +56,7 @@ _TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that couldn't be expressed.
+    """Something that can't be expressed, or a remark.
 
     Attributes:
         place: e.g. `premium.rules.tier is premium.conditions.0`.
@@ -67,12 +72,19 @@ class Imported:
     """What was read.
 
     Attributes:
-        document: the flags that could be expressed; a rule that couldn't is left out of its flag.
-        problems: everything that couldn't be expressed.
+        document: the flags that can be expressed as a whole.
+        problems: why the other flags can't be.
+        remarks: what was changed or ignored without changing an answer.
     """
 
     document: FlagDocument
     problems: tuple[Problem, ...]
+    remarks: tuple[Problem, ...] = ()
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The flags that were not imported."""
+        return tuple(dict.fromkeys(problem.place.partition(".")[0] for problem in self.problems))
 
 
 class _Untranslatable(Exception):  # noqa: N818 - not an error: it becomes a Problem
@@ -83,7 +95,7 @@ class _Untranslatable(Exception):  # noqa: N818 - not an error: it becomes a Pro
         self.problem = Problem(place, reason)
 
 
-def read_powertools(schema: Mapping[str, object]) -> Imported:
+def read_powertools(schema: object) -> Imported:
     """Read a feature flags document of Powertools.
 
     Raises:
@@ -91,39 +103,48 @@ def read_powertools(schema: Mapping[str, object]) -> Imported:
     """
     if not isinstance(schema, Mapping) or not all(isinstance(entry, Mapping) for entry in schema.values()):
         raise EditError("not a feature flags document of Powertools: features are objects by name")
-    document, problems = EMPTY, list[Problem]()
+    if not schema:
+        raise EditError("the document has no feature")
+    document, problems, remarks = EMPTY, list[Problem](), list[Problem]()
     for name, feature in schema.items():
         assert isinstance(feature, Mapping)
+        found, noted = list[Problem](), list[Problem]()
         try:
-            entry = _feature(name, feature, problems)
-            document = with_entries(document, {name: entry})
-        except _Untranslatable as found:
-            problems.append(found.problem)
+            entry = _feature(name, feature, found, noted)
+            if not found:
+                document = with_entries(document, {name: entry})
+        except _Untranslatable as refused:
+            found.append(refused.problem)
         except DocumentError as error:
-            problems.append(Problem(name, error.message))
-    return Imported(document, tuple(problems))
+            found.append(Problem(name, error.message))
+        problems += found
+        remarks += [] if found else noted
+    return Imported(document, tuple(problems), tuple(remarks))
 
 
-def _feature(name: str, feature: Mapping[str, object], problems: list[Problem]) -> Entry:
+def _feature(name: str, feature: Mapping[str, object], problems: list[Problem], remarks: list[Problem]) -> Entry:
     if _KEY.fullmatch(name) is None:
         raise _Untranslatable(name, "a flag key in AWS starts with a lower-case letter; rename the feature")
     if "default" not in feature:
         raise _Untranslatable(name, "it has no default")
-    boolean = feature.get("boolean_type", True) is not False
-    problems += [
-        Problem(f"{name}.{word}", "isn't a word of Powertools' format")
-        for word in feature
-        if word not in {"default", "boolean_type", "rules"}
+    boolean = bool(feature.get("boolean_type", True))
+    remarks += [
+        Problem(f"{name}.{key}", "is not a key of Powertools' format")
+        for key in feature
+        if key not in {"default", "boolean_type", "rules"}
     ]
     variants: list[JsonValue] = []
     rules = feature.get("rules") or {}
+    if "rules" in feature and not rules:
+        remarks.append(Problem(f"{name}.rules", "is empty: every user gets the default"))
     if not isinstance(rules, Mapping):
-        raise _Untranslatable(f"{name}.rules", "isn't an object")
+        raise _Untranslatable(f"{name}.rules", "is not an object")
     for title, rule in rules.items():
         try:
             variants.append(_variant(name, str(title), rule, boolean=boolean))
         except _Untranslatable as found:
             problems.append(found.problem)
+    _shorten(variants, f"{name}.rules", remarks)
     answer = _answer(f"{name}.default", feature["default"], boolean=boolean)
     definition: dict[str, JsonValue] = {"name": name[:64]}
     if not boolean:
@@ -149,36 +170,34 @@ def _variant(name: str, title: str, rule: object, *, boolean: bool) -> JsonValue
         text = print_rule(condition)
     except RuleError as error:
         raise _Untranslatable(place, error.message) from None
-    if "\n" in title or not 1 <= len(title) <= 64:
-        raise _Untranslatable(place, "its name isn't one line of 1 to 64 characters, as AWS has it for variants")
     return {"name": title, "rule": text, **_answer(f"{place}.when_match", rule["when_match"], boolean=boolean)}
 
 
 def _answer(place: str, value: object, *, boolean: bool) -> dict[str, JsonValue]:
     if boolean:
         if not isinstance(value, bool):
-            raise _Untranslatable(place, "a feature of boolean type has a value that isn't true or false")
+            raise _Untranslatable(place, "a feature of boolean type needs a value that is true or false")
         return {"enabled": value}
     if isinstance(value, dict) or value is None:
-        raise _Untranslatable(place, "AWS's attributes hold no objects and no null")
+        raise _Untranslatable(place, "an attribute in AWS can't be an object or null")
     assert isinstance(value, str | int | float | bool | list)
     return {"enabled": True, "attributeValues": {"value": value}}
 
 
 def _condition(place: str, item: object) -> Condition:
     if not isinstance(item, Mapping):
-        raise _Untranslatable(place, "isn't an object")
+        raise _Untranslatable(place, "is not an object")
     action, name, value = str(item.get("action")), str(item.get("key")), item.get("value")
     if action == "SCHEDULE_BETWEEN_DATETIME_RANGE":
         return _between(place, value)
     if _CONTEXT_KEY.fullmatch(name) is None:
-        raise _Untranslatable(place, f"{name!r} can't be written as a context key")
+        raise _Untranslatable(place, f"{name!r} is not a valid context key in a rule")
     try:
         condition = _on_key(place, action, Key(name), value)
     except RuleError as error:
         raise _Untranslatable(place, error.message) from None
     if condition is None:
-        raise _Untranslatable(place, f"AWS's rules have nothing like {action}")
+        raise _Untranslatable(place, f"AWS's rules can't express {action}")
     return condition
 
 
@@ -186,20 +205,20 @@ def _on_key(place: str, action: str, key: Key, value: object) -> Condition | Non
     if action in _COMPARE:
         return Compare(_COMPARE[action], key, _constant(place, value))
     if action == "NOT_EQUALS":
-        return Not(Compare("eq", key, _constant(place, value)))
+        return And((Exists(key), Not(Compare("eq", key, _constant(place, value)))))
     if action in _TEXT and isinstance(value, str):
         return TextTest(_TEXT[action], key, Text(value))
     if action in {"IN", "KEY_IN_VALUE"}:
-        return _among(place, key, value)
+        return And((Exists(key), Not(Exists(key)))) if value == [] else _among(place, key, value)
     if action in {"NOT_IN", "KEY_NOT_IN_VALUE"}:
-        return Not(_among(place, key, value))
+        return Exists(key) if value == [] else And((Exists(key), Not(_among(place, key, value))))
     # Lists in the context (VALUE_IN_KEY, ANY_IN_VALUE, …), times of day, days of the week, MODULO_RANGE.
     return None
 
 
 def _among(place: str, key: Key, value: object) -> Condition:
     if not isinstance(value, list) or not value:
-        raise _Untranslatable(place, "AWS's `in` needs a list with something in it")
+        raise _Untranslatable(place, "AWS's `in` needs a list; a part of a text can't be expressed")
     return Membership(key, tuple(_constant(place, item) for item in value))
 
 
@@ -210,7 +229,9 @@ def _between(place: str, value: object) -> Condition:
     for word, operator in sides:
         moment = _moment(words.get(word), words.get("TIMEZONE", "UTC"))
         if moment is None:
-            raise _Untranslatable(place, f"{word} isn't a time that can be written in UTC: {words.get(word)!r}")
+            raise _Untranslatable(
+                place, f"{word} is not a valid time without an offset, in a known TIMEZONE: {words.get(word)!r}"
+            )
         edges.append(Compare(operator, NOW, Timestamp(moment)))
     return And(tuple(edges))
 
@@ -220,8 +241,9 @@ def _moment(text: object, zone: object) -> str | None:
 
     try:
         moment = dt.datetime.fromisoformat(str(text))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(str(zone)))
+        if moment.tzinfo is not None:
+            return None  # Powertools refuses it
+        moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(str(zone or "UTC")))
     except (ValueError, KeyError, OSError):
         return None
     return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat() + "Z"
@@ -233,12 +255,31 @@ def _constant(place: str, value: object) -> Constant:
             return Boolean(value)
         case int():
             return Number(value)
-        case float():
+        case float() if isfinite(value):
             return Number(Decimal(str(value)))
         case str():
             return Text(value)
         case _:
-            raise _Untranslatable(place, "compares with something that is neither text, number nor true/false")
+            raise _Untranslatable(place, "compares with something that is not text, a number, true or false")
+
+
+def _shorten(variants: list[JsonValue], place: str, remarks: list[Problem]) -> None:
+    """Make the names of rules names of variants: one line of 1 to 64 characters, each once."""
+    taken: set[str] = set()
+    for variant in variants:
+        fields = _object(variant)
+        title = str(fields["name"])
+        line = " ".join(title.split()) or "rule"
+        name, number = line[:64], 1
+        while name in taken:
+            number += 1
+            name = f"{line[: 63 - len(str(number))]} {number}"
+        taken.add(name)
+        if name != title:
+            remarks.append(
+                Problem(f"{place}.{title}", f"is called {name!r}: a variant's name has at most 64 characters")
+            )
+        fields["name"] = name
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +21,7 @@ from flagkit.cli.context import (
 )
 from flagkit.cli.errors import FOUND
 from flagkit.cli.output import echo, print_json, say, show_changes
-from flagkit.errors import UsageError
+from flagkit.errors import DocumentError, EditError, UsageError
 from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
@@ -160,29 +159,37 @@ def export(
 @changes
 def import_flags(
     file: Annotated[Path, Argument(metavar="FILE", help="Powertools feature flags, as JSON.")],
+    partial: Annotated[bool, Option("--partial", help="Import the other flags if some cannot be expressed.")] = False,
 ) -> Change:
     """Add the flags of a Powertools document.
 
-    Rules that cannot be expressed are listed.
+    A flag with a rule that cannot be expressed is refused by name.
 
     Example: flagkit import features.json --source flags.json
     """
     imported = _imported(file)
+    said = tuple(f"Not imported: {problem.place}: {problem.reason}" for problem in imported.problems)
+    if imported.problems and not partial:
+        raise EditError("\n".join((f"{len(imported.refused)} flags can't be expressed", *said)), hint=_PARTIAL)
 
     def edit(current: EditContext) -> FlagDocument:
         return _merged(current.document, imported.document)
 
-    remarks = tuple(f"Not imported: {problem.place}: {problem.reason}" for problem in imported.problems)
+    remarks = said + tuple(f"Note: {remark.place} {remark.reason}" for remark in imported.remarks)
     return Change(edit, may_create=True, remarks=lambda _: remarks, summary=True)
+
+
+_PARTIAL = "Nothing was imported. Change these rules, or import the other flags with --partial."
 
 
 def _imported(file: Path) -> Imported:
     from flagkit.admin.powertools import read_powertools
+    from flagkit.core.documents import decode_json
 
     try:
-        schema = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not valid JSON: {error}", hint="Export the Powertools document as JSON.") from None
+        schema = decode_json(read_text(file))
+    except DocumentError as error:
+        raise UsageError(f"{file}: {error.message}", hint="Export the Powertools document as JSON.") from None
     return read_powertools(schema)
 
 

@@ -10,7 +10,7 @@ from flagkit.core.documents.constraints import (
     NumberConstraints,
     StringConstraints,
 )
-from flagkit.core.documents.document import MAX_BYTES, FlagDocument
+from flagkit.core.documents.document import MAX_BYTES, FlagDocument, decode_json
 from flagkit.core.documents.models import (
     MAX_ATTRIBUTES,
     MAX_RULE_LENGTH,
@@ -39,6 +39,7 @@ __all__ = [
     "NumberConstraints",
     "StringConstraints",
     "Variant",
+    "decode_json",
     "normalise",
     "reduce",
     "serialise",

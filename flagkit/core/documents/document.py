@@ -45,7 +45,7 @@ class FlagDocument(DocumentShape):
         Raises:
             DocumentError: with one `Violation` for each constraint that AWS would report.
         """
-        decoded = _decode(content)
+        decoded = decode_json(content)
         try:
             document = cls.model_validate(decoded)
         except ValidationError as error:
@@ -76,7 +76,12 @@ class FlagDocument(DocumentShape):
         return (json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _decode(content: bytes | str | Mapping[str, JsonValue]) -> object:
+def decode_json(content: bytes | str | Mapping[str, JsonValue]) -> object:
+    """Return decoded JSON, as AWS takes it: not too large, real numbers only, no key twice.
+
+    Raises:
+        DocumentError: it isn't that.
+    """
     try:
         data = _bytes(content)
     except (TypeError, ValueError, RecursionError) as error:

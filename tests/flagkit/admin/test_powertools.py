@@ -1,4 +1,4 @@
-"""Powertools' feature flags: what AWS's rules can say is imported, everything else is listed."""
+"""Powertools' feature flags: a flag means the same after the import, or it isn't imported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def condition(action, value, key="k"):
     ("given", "rule"),
     [
         (condition("EQUALS", True), "(eq $k true)"),
-        (condition("NOT_EQUALS", 1), "(not (eq $k 1))"),
+        (condition("NOT_EQUALS", 1), '(and (exists key::"k") (not (eq $k 1)))'),
+        (condition("NOT_IN", ["a"]), '(and (exists key::"k") (not (in $k ["a"])))'),
+        (condition("KEY_NOT_IN_VALUE", []), '(exists key::"k")'),
         (condition("KEY_LESS_THAN_VALUE", 3), "(lt $k 3)"),
         (condition("KEY_IN_VALUE", ["a", "b"]), '(in $k ["a", "b"])'),
         (condition("IN", ["a"]), '(in $k ["a"])'),
@@ -72,10 +74,10 @@ def condition(action, value, key="k"):
         (
             condition(
                 "SCHEDULE_BETWEEN_DATETIME_RANGE",
-                {"START": "2026-10-05T12:15:00", "END": "2026-10-10T00:00:00Z", "TIMEZONE": "America/New_York"},
+                {"START": "2026-10-05T12:15:00", "END": "2026-10-10T00:00:00", "TIMEZONE": "America/New_York"},
                 "CURRENT_DATETIME",
             ),
-            "(and (gte $now 2026-10-05T16:15:00Z) (lte $now 2026-10-10T00:00:00Z))",
+            "(and (gte $now 2026-10-05T16:15:00Z) (lte $now 2026-10-10T04:00:00Z))",
         ),
     ],
 )
@@ -88,38 +90,46 @@ def test_an_action_becomes_a_rule(given, rule):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (condition("VALUE_IN_KEY", "x"), "nothing like VALUE_IN_KEY"),
-        (condition("MODULO_RANGE", {"BASE": 100, "START": 0, "END": 29}), "nothing like MODULO_RANGE"),
-        (condition("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "09:00", "END": "17:00"}), "nothing like SCHEDULE"),
-        (condition("SCHEDULE_BETWEEN_DATETIME_RANGE", {"START": "soon"}), "START isn't a time"),
-        (condition("STARTSWITH", 3), "nothing like STARTSWITH"),
-        (condition("EQUALS", {"a": 1}), "neither text"),
-        (condition("IN", []), "needs a list"),
+        (condition("VALUE_IN_KEY", "x"), "can't express VALUE_IN_KEY"),
+        (condition("MODULO_RANGE", {"BASE": 100, "START": 0, "END": 29}), "can't express MODULO_RANGE"),
+        (condition("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "09:00", "END": "17:00"}), "can't express SCHEDULE"),
+        (condition("SCHEDULE_BETWEEN_DATETIME_RANGE", {"START": "soon"}), "START is not a valid time"),
+        (condition("STARTSWITH", 3), "can't express STARTSWITH"),
+        (condition("EQUALS", {"a": 1}), "not text"),
+        (condition("SCHEDULE_BETWEEN_DATETIME_RANGE", {"START": "2026-01-01T00:00:00Z"}), "START is not a valid time"),
+        (condition("EQUALS", float("nan")), "not text"),
+        (condition("EQUALS", "x", key="now"), "context key"),
         (condition("IN", "part of a text"), "needs a list"),
         (condition("EQUALS", "x", key="user.id"), "context key"),
         (condition("EQUALS", "\ud800"), "surrogate"),
-        ("nonsense", "isn't an object"),
+        ("nonsense", "is not an object"),
     ],
 )
-def test_what_can_not_be_expressed_is_listed_and_its_rule_left_out(given, words):
+def test_a_flag_that_can_not_be_expressed_is_refused_with_the_reason(given, words):
     found = one(given)
     assert words in found.problems[0].reason
     assert found.problems[0].place.startswith("f.rules.r")
-    assert not Snapshot.from_document(found.document.to_dict()).evaluate("f", None, {"k": "x"}).enabled
+    assert found.refused == ("f",)
+    assert not found.document.values
+
+
+def test_a_rule_that_would_deny_is_not_left_out():
+    """Without its rule, the flag would be on for those who were denied."""
+    deny = {"when_match": False, "conditions": [condition("VALUE_IN_KEY", "blocked")]}
+    found = read_powertools({"f": {"default": True, "rules": {"deny": deny}}, "g": {"default": True}})
+    assert found.refused == ("f",)
+    assert set(found.document.values) == {"g"}
 
 
 @pytest.mark.parametrize(
     ("feature", "words"),
     [
         ({}, "no default"),
-        ({"default": "x"}, "isn't true or false"),
-        ({"default": {"a": 1}, "boolean_type": False}, "no objects"),
-        ({"default": False, "rules": []}, None),
-        ({"default": False, "rules": ["x"]}, "isn't an object"),
+        ({"default": "x"}, "needs a value that is true or false"),
+        ({"default": {"a": 1}, "boolean_type": False}, "can't be an object"),
+        ({"default": False, "rules": ["x"]}, "is not an object"),
         ({"default": False, "rules": {"r": {}}}, "no when_match"),
         ({"default": False, "rules": {"r": {"when_match": True}}}, "no conditions"),
-        ({"default": False, "colour": 1}, "isn't a word"),
-        ({"default": False, "rules": {"x" * 65: {"when_match": True, "conditions": [condition("EQUALS", 1)]}}}, "64"),
         (
             {
                 "default": 1,
@@ -130,9 +140,33 @@ def test_what_can_not_be_expressed_is_listed_and_its_rule_left_out(given, words)
         ),
     ],
 )
-def test_what_is_odd_is_listed(feature, words):
-    problems = read_powertools({"f": feature}).problems
-    assert (words is None and not problems) or words in problems[0].reason
+def test_what_is_not_a_feature_is_refused(feature, words):
+    assert words in read_powertools({"f": feature}).problems[0].reason
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [
+        ({"default": False, "rules": []}, "is empty"),
+        ({"default": False, "rules": {}}, "is empty"),
+        ({"default": False, "colour": 1}, "is not a key"),
+    ],
+)
+def test_what_changes_no_answer_is_a_remark(feature, words):
+    found = read_powertools({"f": feature})
+    assert found.problems == ()
+    assert words in found.remarks[0].reason
+    assert "f" in found.document.values
+
+
+def test_long_names_of_rules_are_shortened_and_stay_apart():
+    rules = {
+        "x" * 64 + end: {"when_match": True, "conditions": [condition("EQUALS", end)]} for end in ("", "a", "b\nc")
+    }
+    found = read_powertools({"f": {"default": False, "rules": rules}})
+    names = [variant.name for variant in found.document.values["f"].variants]
+    assert names == ["x" * 64, "x" * 62 + " 2", "x" * 62 + " 3", "default"]
+    assert len(found.remarks) == 2
 
 
 def test_names_that_aws_does_not_take_are_listed():
@@ -145,7 +179,7 @@ def test_a_rule_called_default_does_not_collide():
     assert [variant.name for variant in found.document.values["f"].variants] == ["default", "default_"]
 
 
-@pytest.mark.parametrize("schema", [[], {"f": True}])
+@pytest.mark.parametrize("schema", [[], {}, {"f": True}])
 def test_another_format_is_refused(schema):
     with pytest.raises(EditError):
         read_powertools(schema)

@@ -98,14 +98,18 @@ POWERTOOLS = {
 }
 
 
-def test_import_adds_powertools_flags_and_lists_what_it_leaves_out(terminal) -> None:
+def test_import_refuses_flags_that_can_not_be_expressed_and_imports_the_rest_if_told(terminal) -> None:
     Path("features.json").write_text(json.dumps(POWERTOOLS))
-    done = terminal.good("import", "features.json")
+    refused = terminal("import", "features.json")
+    assert refused.code == 3
+    assert "odd.rules.modulo" in refused.err
+    assert "--partial" in refused.err
+    done = terminal.good("import", "features.json", "--partial")
     assert "Not imported: odd" in done.err
     assert "tier" in str(terminal.flag("premium"))
-    assert terminal.flag("plain")["enabled"] is False
-    again = terminal("import", "features.json")
-    assert (again.code, "flags exist already: odd, premium" in again.err) == (2, True)
+    assert "odd" not in done.out
+    again = terminal("import", "features.json", "--partial")
+    assert (again.code, "flags exist already: premium" in again.err) == (2, True)
 
 
 def test_import_of_something_else_is_refused(on_file) -> None:
