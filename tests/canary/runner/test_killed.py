@@ -194,7 +194,7 @@ def test_the_failure_of_one_function_does_not_keep_the_others_from_being_rolled_
     state = runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
     steady(simulation).failing["2"] = 1.0
     simulation.clock.sleep(300)
-    back_at = []
+    back_at: list[tuple[str, str | None, int]] = []
 
     def fault(moment: str, call: str, key: str) -> None:
         if call == "write" and key == "api:live" and moment == "before" and len(back_at) < 5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -71,7 +71,7 @@ def test_alarms_and_health_checks_count_as_they_stand() -> None:
 class WithQueues:
     """Answers each queue gate with a scripted depth."""
 
-    def __init__(self, simulation: Simulation, depths: dict[str, float | None]) -> None:
+    def __init__(self, simulation: Simulation, depths: Mapping[str, float | None]) -> None:
         self.inner, self.depths = simulation.metrics, depths
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
