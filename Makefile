@@ -42,7 +42,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt
 $(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/lowest.txt
-	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel]'
+	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns]'
 	@touch $@
 
 demo: $(VENV)/.demo  ## the story: toggle a flag, release a bad version, watch it come back (ARGS="--error-rate 0")

@@ -1,7 +1,8 @@
-"""Holds the compiled evaluator against the naive one on generated flags: `python benchmarks/differential.py [pairs] [seed]`.
+"""Compares three evaluators on random flags: `python benchmarks/differential.py [pairs] [seed]`.
 
-Each flag has one to four rules and is read from JSON, so printer, lexer, parser, decoder, compiler and selection all
-take part. Prints the pairs compared and stops at the first difference, which belongs into conformance/.
+The generated function, the walker (whole answers: value, variant, reason) and the naive evaluator of the tests (the
+variant). Each flag has one to four rules and is read from JSON, so printer, lexer, parser and decoder take part. Prints
+the pairs compared and stops at the first difference, which belongs into conformance/.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ def differences(pairs: int, seed: int, *, contexts_per_flag: int = CONTEXTS_PER_
         rules = [generator.rule() for _ in range(generator.random.choice((1, 1, 2, 3, 4)))]
         key = f"flag_{generator.random.randrange(100)}"
         snapshot = Snapshot.from_json(document(key, rules), now=lambda: NOW)
-        flag = snapshot.flags[key]
+        snapshot.prepare()
+        flag, walked = snapshot.flags[key], snapshot.walked(key)
         for _ in range(contexts_per_flag):
             user_id, context = generator.user_id(), generator.context()
             expected = select([*rules, None], Question(user_id, context or {}, key, now=NOW))
-            found = flag(user_id, context)
-            if found.variant != f"v{expected}":
-                yield f"{[print_rule(rule) for rule in rules]} for {user_id!r}: expected v{expected}, got {found}"
-            flag = snapshot.flags[key]
+            found, again = flag(user_id, context), walked(user_id, context)
+            if found != again or found.variant != f"v{expected}":
+                texts = [print_rule(rule) for rule in rules]
+                yield f"{texts} for {user_id!r}: expected v{expected}, got {found} generated and {again} walked"
         done += contexts_per_flag
 
 
@@ -48,7 +50,7 @@ def document(key: str, rules) -> str:
 
 
 def main() -> int:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     start = time.perf_counter()
     for difference in differences(pairs, seed):

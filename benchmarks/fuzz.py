@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "laws"))
 
+from evaluators import compile_rule
 from hostile_rules import HOSTILE
 from rule_generator import NOW, Generator
 
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.explanation import explain
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.core.snapshot import Snapshot

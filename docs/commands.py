@@ -64,6 +64,7 @@ _LINT = {
     "large-document": (Severity.WARNING, "a document near AWS's limit of 2 MB"),
     "MaxEntries(32)": (Severity.WARNING, "more variants than AWS documents"),
     "started": (Severity.NOTICE, "a start that has passed: the condition can be removed"),
+    "patterns-unchecked": (Severity.WARNING, "rules with patterns, where google-re2 is not installed"),
     "no-value": (Severity.NOTICE, "a flag that is declared and has no value"),
     "undeclared": (Severity.NOTICE, "a flag that has a value and is not declared"),
 }

@@ -119,6 +119,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
     about: RuleContext = None,
     users: UsersFile = None,
     verbose: Verbose = False,
+    code: Annotated[bool, Option("--code", help="Show the Python function that evaluates the flag.")] = False,
     source: options.Source = None,
     saved: options.Saved = False,
     version: options.VersionNumber = None,
@@ -141,6 +142,9 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
     document = fetch(cli, source, saved=saved, version=version)
     snapshot = snapshot_of(document, cli.clock.now)
     known_flag(snapshot, key)
+    if code:
+        echo(snapshot.source(key) or f"{key} has no rules: its answer is the same for every user.")
+        return 0
     if users is None:
         explanation = explain_flag(snapshot, key, user, given)
         if as_json:

@@ -7,15 +7,12 @@ AWS doesn't document the Agent's hash; parity with it is not promised (appconfig
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Context, Decimal, DecimalException
+from decimal import Decimal, DecimalException
 
 from mmh3 import mmh3_32_uintdigest as _murmur3
 
 BUCKETS = 2**32
 """How many buckets there are: the threshold of 100 %."""
-
-# Wide enough that a percentage written with 100 digits is multiplied exactly before it is cut off.
-_EXACT = Context(prec=200, rounding=ROUND_FLOOR)
 
 
 def bucket(seed: str, value: str) -> int:
@@ -47,4 +44,7 @@ def threshold(percent: Decimal | int | str) -> int:
         raise ValueError(f"{percent!r} is not a valid percentage") from error
     if not (exact.is_finite() and 0 <= exact <= 100):
         raise ValueError(f"{percent} is not a percentage from 0 to 100")
-    return int(_EXACT.divide(_EXACT.multiply(exact, Decimal(BUCKETS)), Decimal(100)).to_integral_value(ROUND_FLOOR))
+    if exact.adjusted() < -20:  # below every bucket, and written with a million zeros for all we know
+        return 0
+    numerator, denominator = exact.as_integer_ratio()
+    return numerator * BUCKETS // (denominator * 100)

@@ -16,7 +16,6 @@ from flagkit.core.bucketing import BUCKETS
 from flagkit.core.context import text_of
 from flagkit.core.definitions import VariantDefinition
 from flagkit.core.evaluation import Attribute, Evaluation
-from flagkit.core.flags import compile_flag, read_rule
 from flagkit.core.rules.ast import (
     And,
     Boolean,
@@ -30,18 +29,16 @@ from flagkit.core.rules.ast import (
     Number,
     Operand,
     Or,
-    Rule,
     Split,
     TextTest,
     Timestamp,
 )
-from flagkit.core.rules.buckets import split_threshold
-from flagkit.core.rules.compiler import RuleCompiler, bucket_of_value
 from flagkit.core.rules.keys import Context
-from flagkit.core.rules.predicates import Scope, getter, reader
 from flagkit.core.rules.printer import print_operand, print_rule
-from flagkit.core.selection import NO_CONTEXT
+from flagkit.core.rules.values import NO_BUCKET, Scope, reader
+from flagkit.core.rules.walker import Walker
 from flagkit.core.snapshot import Snapshot
+from flagkit.core.variants import read_rule
 from flagkit.errors import DocumentError, RuleError
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
@@ -220,29 +217,26 @@ def explain(
     now = None if snapshot.now is None else _stopped(snapshot.now())
     try:
         definition = snapshot.definition(key)
-        # Compiled anew with the clock stopped, so that answer and explanation see the same time.
-        flag = compile_flag(definition, version=snapshot.version, user_key=snapshot.user_key, now=now)
+        # With the clock stopped, so that answer and explanation see the same time.
+        flag = snapshot.walked(key, now=now)
     except (KeyError, DocumentError, RuleError):
         return Explanation(snapshot.evaluate(key, user_id, context), user)
     evaluation = flag(user_id, context)
     if evaluation.error is not None:
         return Explanation(evaluation, user)
-    tracer = _Tracer(Scope(key, snapshot.user_key, now), user_id, NO_CONTEXT if context is None else context)
     try:
+        tracer = _Tracer(snapshot.scope(key, now=now), user_id, {} if context is None else context)
         return Explanation(evaluation, user, tuple(tracer.variants(definition.variants)))
     except Exception:  # noqa: BLE001 - a context can fail for keys that the answer did not need
         return Explanation(evaluation, user)
 
 
 class _Tracer:
-    """Walks the rules of one flag for one question."""
+    """Records how the walker evaluates the rules of one flag."""
 
     def __init__(self, scope: Scope, user_id: object, context: Context) -> None:
         self.scope = scope
-        self.compiler = RuleCompiler(scope)
-        self.user_id = user_id
-        self.context = context
-        self.trees: list[Rule] = []  # kept, because the compiler remembers by identity
+        self.walker = Walker(scope, user_id, context)
 
     def variants(self, variants: Iterable[VariantDefinition]) -> Iterator[RuleExplanation]:
         decided = False
@@ -252,23 +246,21 @@ class _Tracer:
             elif variant.rule is None:
                 yield RuleExplanation(variant.name, "", "default")
             else:
-                self.trees.append(read_rule(variant))
-                step = self.step(self.trees[-1])
+                step = self.step(read_rule(variant, self.scope.patterns))
                 decided = step.result
                 yield RuleExplanation(variant.name, variant.rule, "match" if decided else "no match", step)
 
     def step(self, node: Condition) -> Step:
-        text, result = print_rule(node), self.compiler.predicate(node)(self.user_id, self.context)
+        text, result = print_rule(node), bool(self.walker.evaluate(node))
         match node:
             case Not(operand):
                 return Step(text, result, steps=(self.step(operand),))
             case And(operands) | Or(operands):
                 return Step(text, result, steps=tuple(self.step(operand) for operand in operands))
-            case Split(percent, by, seed):
-                prefix = f"{self.scope.default_seed if seed is None else seed.value}:"
-                bucket = bucket_of_value(prefix, self.value(by))
-                found = None if bucket < 0 else bucket
-                return Step(text, result, self.seen(by), found, split_threshold(percent), float(percent.value))
+            case Split(percent, by):
+                bucket = self.walker.bucket(node)
+                found = None if bucket == NO_BUCKET else bucket
+                return Step(text, result, self.seen(by), found, node.limit, float(percent.value))
             case Compare(_, left, right):
                 return Step(text, result, self.seen(left, right) + self.seen(right, left))
             case TextTest(_, left, right):
@@ -286,7 +278,7 @@ class _Tracer:
         """Describe an operand if it is a context key; `against` is the constant it is compared with."""
         if not isinstance(operand, Key):
             return ()
-        value = self.value(operand)
+        value = self.walker.value(operand)
         text = text_of(value)
         note = ""
         if text is None:
@@ -296,9 +288,6 @@ class _Tracer:
                 type(against)
             ]
         return (Seen(print_operand(operand), text, note),)
-
-    def value(self, key: Key) -> object:
-        return getter(key, self.scope)(self.user_id, self.context)
 
 
 def _stopped(moment: datetime) -> Callable[[], datetime]:

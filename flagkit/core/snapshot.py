@@ -1,4 +1,6 @@
-"""One version of all flags, immutable, each flag compiled when it is first asked for. It must not fetch, wait or log.
+"""One version of all flags, each flag read when it is first asked for and compiled once it is in use.
+
+It must not fetch, wait or log.
 
 The unit of failure is one flag: an entry that can't be read or compiled answers with an error and is named in
 `problems`, its neighbours serve (decision 0005).
@@ -7,15 +9,22 @@ The unit of failure is one flag: an entry that can't be read or compiled answers
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType, MethodType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from flagkit.core.definitions import INTERNAL_FLAGS, FlagDefinition, read_flag, read_retrieved
 from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
-from flagkit.core.flags import compile_flag
+from flagkit.core.flags import read_flag_function
 from flagkit.errors import DocumentError, RuleError, Violation
+
+if TYPE_CHECKING:
+    from flagkit.core.rules.patterns import Patterns
+    from flagkit.core.rules.values import Scope
+    from flagkit.core.variants import WalkedFlag
 
 MAX_CONTENT_BYTES = 32 * 1024 * 1024
 """The largest document that is read. AppConfig itself delivers at most 2 MiB (appconfig.md §1.1)."""
@@ -28,10 +37,11 @@ class Snapshot:
         flags: the compiled flags by key; `flags[key](user_id, context)` is the fast way to an Evaluation. Read only.
         version: the version of the document, as the source names it.
         label: the version's label, if it has one.
-        problems: one sentence for each flag that is off because it is broken. Flags are compiled when they are first
-            read, so this fills up with use; `check()` compiles all of them.
+        problems: one sentence for each flag that is off because it is broken. Flags are read when they are first asked
+            for, so this fills up with use; `check()` reads all of them.
         user_key: the context key that the positional user id stands for.
         now: tells the time to rules that use `$now` or `$currentTime`.
+        defer: runs a function later, in another thread; compiling waits for nobody then. In the reading thread if None.
     """
 
     def __init__(
@@ -52,6 +62,8 @@ class Snapshot:
         self.label = label
         self.user_key = user_key
         self.now = now
+        self.defer: Callable[[Callable[[], None]], object] | None = None
+        self._patterns: Patterns | None = None
         # Until a flag is read, a stub stands in its place; its first call replaces it. An exact dict of stubs is
         # 11 ns faster to read than a dict with __missing__, and a key bound as `self` is the smallest stub there is.
         first_call = self._first_call
@@ -126,16 +138,43 @@ class Snapshot:
         return flag(user_id, context)
 
     def check(self) -> Mapping[str, str]:
-        """Compile every flag and return `problems`."""
+        """Read every flag and return `problems`."""
         for key in self.flags:
-            self._compiled(key)
+            self._read_flag(key)
         return self.problems
 
-    def prepare(self, before: Snapshot) -> None:
-        """Compile the flags that were in use in `before`, so that the next reads don't have to."""
-        for key, flag in before.flags.items():
-            if type(flag) is not MethodType and key in self.flags:
-                self._compiled(key)
+    def prepare(self, keys: Iterable[str] | None = None) -> None:
+        """Compile flags, all of them if None, so that the next reads don't have to."""
+        for key in tuple(self.flags) if keys is None else keys:
+            if key in self.flags:
+                self._read_flag(key)
+                self._compile(key)
+
+    def prepare_like(self, before: Snapshot) -> None:
+        """Read and compile the flags that were in use in the snapshot `before`."""
+        for key, flag in tuple(before.flags.items()):
+            if key in self.flags and type(flag) is not MethodType:
+                self._read_flag(key)
+                if _walked(flag) is None:
+                    self._compile(key)
+
+    def source(self, key: str) -> str:
+        """Return the source of a flag's generated function with its bound values; empty if it has no rules.
+
+        Raises:
+            KeyError: there is no such flag.
+            DocumentError: the flag is broken.
+            RuleError: one of its rules is.
+        """
+        flag = _walked(self.walked(key))
+        if flag is None:
+            return ""
+        from flagkit.core.rules.generator import TooLargeError
+
+        try:
+            return flag.generated().to_text()
+        except TooLargeError as error:
+            return f"# {error}\n"
 
     def definition(self, key: str) -> FlagDefinition:
         """Return the decoded flag.
@@ -155,24 +194,92 @@ class Snapshot:
         return frozenset(key for key, entry in entries if isinstance(entry, Mapping) and "_variant" in entry)
 
     def _first_call(self, key: str, user_id: object, context: Mapping[str, object] | None) -> Evaluation:
-        return self._compiled(key)(user_id, context)
+        return self._read_flag(key)(user_id, context)
 
-    def _compiled(self, key: str) -> FlagFunction:
+    def _read_flag(self, key: str) -> FlagFunction:
         known = self.flags[key]
         if type(known) is not MethodType:  # a copy of the table can hold a stub for long
             return known
         try:
-            definition = self.definition(key)
-            flag = compile_flag(definition, version=self.version, user_key=self.user_key, now=self.now)
+            flag = self.walked(key, in_use=partial(self._in_use, key))
         except (DocumentError, RuleError) as error:
             self._problems[key] = error.message
             flag = constant(failure(key, ErrorCode.PARSE_ERROR, error.message, version=self.version))
         except RecursionError:
             # The caller is deep in the stack; the flag can be valid, so the next call tries again.
-            message = "The stack is too deep to compile the flag."
-            return constant(failure(key, ErrorCode.GENERAL, message, version=self.version))
+            return constant(_too_deep(key, self.version))
         self.flags[key] = flag
         return flag
+
+    def walked(
+        self, key: str, *, now: Callable[[], datetime] | None = None, in_use: Callable[[], object] | None = None
+    ) -> FlagFunction:
+        """Return a flag that walks its rules at each read, not the one in `flags`.
+
+        Args:
+            key: the flag.
+            now: another clock than the snapshot's.
+            in_use: see `WalkedFlag`.
+
+        Raises:
+            KeyError: there is no such flag.
+            DocumentError: the flag is broken.
+            RuleError: one of its rules is.
+        """
+        return read_flag_function(
+            self.definition(key), partial(self.scope, key, now=now), version=self.version, in_use=in_use
+        )
+
+    def scope(self, key: str, *, now: Callable[[], datetime] | None = None) -> Scope:
+        """Return what the rules of a flag are evaluated with."""
+        from flagkit.core.rules.patterns import Patterns
+        from flagkit.core.rules.values import Scope
+
+        if self._patterns is None:
+            self._patterns = Patterns()
+        return Scope(key, self.user_key, self.now if now is None else now, self._patterns)
+
+    def _in_use(self, key: str) -> None:
+        if self.defer is None:
+            self._compile(key)
+        else:
+            self.defer(partial(self._compile, key))
+
+    def _compile(self, key: str) -> None:
+        """Replace a flag that walks its rules by its generated function."""
+        flag = _walked(self.flags[key])
+        if flag is not None:
+            # One that is too large stays as it is, and so does one that meets the end of the caller's stack.
+            with suppress(Exception):
+                self.flags[key] = flag.generated().compile(_Fallback(self, key))
+
+
+class _Fallback:
+    """Answers where a generated function raises: by walking the rules, which are read again when first needed."""
+
+    __slots__ = ("_flag", "_key", "_snapshot")
+
+    def __init__(self, snapshot: Snapshot, key: str) -> None:
+        self._snapshot = snapshot
+        self._key = key
+        self._flag: FlagFunction | None = None
+
+    def __call__(self, user_id: object, context: Mapping[str, object] | None) -> Evaluation:
+        try:
+            if self._flag is None:
+                self._flag = self._snapshot.walked(self._key)
+            return self._flag(user_id, context)
+        except RecursionError:  # the caller is deep in the stack
+            return _too_deep(self._key, self._snapshot.version)
+
+
+def _walked(flag: Any) -> WalkedFlag | None:
+    """The flag if it walks its rules; asked without importing what only flags with rules need."""
+    return flag if hasattr(flag, "generated") else None
+
+
+def _too_deep(key: str, version: str | None) -> Evaluation:
+    return failure(key, ErrorCode.GENERAL, "The stack is too deep to evaluate the flag.", version=version)
 
 
 def _values(document: object) -> Mapping[str, object]:

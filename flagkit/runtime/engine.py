@@ -13,7 +13,7 @@ from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, notify
-from flagkit.runtime.refresher import Refresher, RefreshMode, logger
+from flagkit.runtime.refresher import Refresher, RefreshMode, Worker, logger
 from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source
 
@@ -76,6 +76,7 @@ class Engine:
             user_key=options.get("user_key", "userId"),
             stale_after_s=options.get("stale_after_s", 3 * source.poll_interval_s),
             publish=self._publish,
+            defer=Worker() if self.mode is RefreshMode.BACKGROUND else None,
         )
         self.refresher = Refresher(source, self.store, self.clock)
         self._rebuild_table()

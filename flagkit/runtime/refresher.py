@@ -6,6 +6,9 @@ import logging
 import math
 import random
 import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -183,6 +186,43 @@ class Refresher:
         self._store.next_poll_s = self._due_at = None
         if had_thread:
             self.start()
+
+
+class Worker:
+    """Runs functions one after the other in a daemon thread, which ends when there is nothing to run."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
+        self._running = False
+        forks.register(self)
+
+    def __call__(self, function: Callable[[], object]) -> None:
+        """Run a function soon; never raises and never waits for a function."""
+        self._waiting.append(function)
+        with self._lock:
+            if not self._running:
+                # A dying interpreter starts no thread; then the next call tries again.
+                with suppress(RuntimeError):
+                    threading.Thread(target=self._run, name="flagkit-worker", daemon=True).start()
+                    self._running = True
+
+    def after_fork(self) -> None:
+        """Repair a forked child's copy, which has no thread."""
+        self._lock = threading.Lock()
+        self._running = False
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running = False
+                    return
+                function = self._waiting.popleft()
+            try:
+                function()
+            except Exception:
+                logger.exception("flagkit: a background task raised an exception")
 
 
 def delay_after_success(interval_s: float, chance_ratio: float) -> float:

@@ -37,6 +37,7 @@ class Store:
         user_key: the context key that the positional user id stands for.
         stale_after_s: how long a good document counts as fresh without the source confirming it.
         publish: called with each new snapshot and its document; makes readers use it.
+        defer: see `Snapshot`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Store:
         user_key: str,
         stale_after_s: float,
         publish: Callable[[Snapshot, Document], object],
+        defer: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.source_url = source_url
         self.snapshot: Snapshot | None = None
@@ -62,6 +64,7 @@ class Store:
         self._user_key = user_key
         self._stale_after_s = stale_after_s
         self._publish = publish
+        self._defer = defer
         self._error: FlagkitError | None = None
         self._invalid: DocumentError | None = None
         self._loaded_at: datetime | None = None
@@ -77,8 +80,9 @@ class Store:
             DocumentError: it is not valid; the current document stays.
         """
         snapshot = self._read(document)
+        snapshot.defer = self._defer
         if self.snapshot is not None:
-            snapshot.prepare(self.snapshot)  # in the refreshing thread, or requests would compile after every swap
+            snapshot.prepare_like(self.snapshot)  # in the refreshing thread, or requests would compile after every swap
         with self._swap:
             if origin != "source" and self.ready:
                 return

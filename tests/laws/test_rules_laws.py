@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from evaluators import compile_rule, evaluators
 from hostile_rules import HOSTILE
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,7 +19,6 @@ from flagkit.core.context import bound
 from flagkit.core.evaluation import Evaluation, Reason
 from flagkit.core.explanation import explain
 from flagkit.core.rules import ast
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.core.snapshot import Snapshot
@@ -99,6 +99,17 @@ def test_merged_splits_answer_as_each_one_by_itself(seed):
     user_id, context = generator.user_id(), generator.context() or {}
     question = Question(user_id, context, "flag", now=NOW)
     assert compile_rule(rule, default_seed="flag", now=lambda: NOW)(user_id, context) == holds(rule, question)
+
+
+@given(st.integers(0, 2**32))
+def test_both_evaluators_give_the_same_answer_for_the_same_reason(seed):
+    """Value, variant, attributes and reason, for users and contexts that raise in every way they can."""
+    generator = Generator(seed)
+    rules = [generator.rule(3) for _ in range(generator.random.randrange(1, 5))]
+    walked, generated = evaluators(rules, now=lambda: NOW)
+    for _ in range(4):
+        user_id, context = generator.user_id(), generator.random.choice([generator.context(), [1], "text", 5])
+        assert generated(user_id, context) == walked(user_id, context)
 
 
 @given(st.integers(0, 2**32))

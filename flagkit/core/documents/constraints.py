@@ -10,13 +10,19 @@ no recording shows (`MaxLength`, `MaxEntries`, `PatternXorEnum`) are ours.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-import re2
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainValidator, StrictStr
 from pydantic_core import PydanticCustomError
 
+from flagkit.core.rules.patterns import (
+    MAX_DOCUMENT_PROGRAM,
+    PatternRefusedError,
+    PatternsMissingError,
+    Search,
+    compile_pattern,
+)
 from flagkit.errors import Violation
 
 MAX_TEXT_LENGTH = 1024
@@ -117,8 +123,10 @@ def check_definition(constraints: Constraints, location: str) -> Iterator[Violat
         return
     if constraints.enum is not None:
         yield broken("PatternXorEnum", location, constraints.pattern, "declare a pattern or an enum, not both")
-    if compile_pattern(constraints.pattern) is None:
-        yield broken("Regexp", f"{location}.pattern", constraints.pattern, "is not a valid RE2 pattern")
+    try:
+        _search(constraints.pattern)
+    except PatternRefusedError as error:
+        yield broken("Regexp", f"{location}.pattern", constraints.pattern, f"is not a valid RE2 pattern: {error}")
 
 
 def check_value(constraints: Constraints | None, value: JsonValue, location: str) -> Iterator[Violation]:
@@ -154,7 +162,7 @@ def _check_string(
         names = ", ".join(constraints.enum)
         yield broken(f"OneOf({names})", location, value, f"must be one of {names}")
     if constraints.pattern is not None:
-        search = compile_pattern(constraints.pattern)
+        search = _search(constraints.pattern)
         if search is not None and search(value) is None:
             yield broken(f"Regexp({constraints.pattern})", location, value, f"must match {constraints.pattern}")
 
@@ -193,12 +201,9 @@ def _check_free(value: JsonValue, location: str) -> Iterator[Violation]:
         yield broken("AttributeType(string)", location, value, "must be text, a number, true, false or a list")
 
 
-def compile_pattern(pattern: str) -> Callable[[str], object] | None:
-    """Compile with RE2, the engine behind AWS's helper and the Agent, to its search function; None if it isn't RE2."""
-    options = re2.Options()
-    options.log_errors = False
+def _search(pattern: str) -> Search | None:
+    """Compile with RE2, the engine behind AWS's helper and the Agent; None if it is not installed."""
     try:
-        search: Callable[[str], object] = re2.compile(pattern, options).search
-    except re2.error:
+        return compile_pattern(pattern, max_program=MAX_DOCUMENT_PROGRAM).search
+    except PatternsMissingError:
         return None
-    return search

@@ -13,7 +13,9 @@ from flagkit.core.documents import MAX_BYTES, FlagDocument, FlagValue
 from flagkit.core.lint.findings import Finding, Severity, line_and_column
 from flagkit.core.lint.reach import RuledVariant, reach, split_lines
 from flagkit.core.lint.slips import rule_slips, unknown_keys, value_slips
+from flagkit.core.rules.ast import Matches, walk
 from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.patterns import INSTALL, patterns_work
 from flagkit.errors import DocumentError, RuleError, Violation
 
 _RULE_LOCATION = re.compile(r"values\.([^.]+)\._variants\.(\d+)\.rule(?:\.|$)")
@@ -125,7 +127,21 @@ def _mistakes(document: FlagDocument, now: datetime, known_keys: Collection[str]
         for index, entry in enumerate(value.variants):
             yield from value_slips(entry.attribute_values, f"values.{key}._variants.{index}.attributeValues")
     yield from unknown_keys(ruled, known_keys)
+    yield from _unchecked(ruled)
     yield from _declared(document, now)
+
+
+def _unchecked(ruled: Mapping[str, list[RuledVariant]]) -> Iterator[Finding]:
+    """Yield the first pattern, if RE2 is missing: here such flags are off, and their patterns can't be checked."""
+    uses = (
+        variant
+        for variants in ruled.values()
+        for variant in variants
+        if any(isinstance(part, Matches) for part in walk(variant.rule))
+    )
+    if (variant := next(uses, None)) is not None and not patterns_work():
+        message = "google-re2 is not installed: patterns are not checked, and flags that use them are off here"
+        yield Finding("patterns-unchecked", Severity.WARNING, variant.location, message, INSTALL)
 
 
 def _ruled(key: str, value: FlagValue) -> list[RuledVariant]:

@@ -33,19 +33,6 @@ TRUE, FALSE = Boolean(True), Boolean(False)
 _FLIPPED = {"lt": "gt", "gt": "lt", "lte": "gte", "gte": "lte"}
 
 
-def walk(node: Condition) -> Iterator[Condition]:
-    """Yield a condition and everything in it."""
-    yield node
-    match node:
-        case Not(operand):
-            yield from walk(operand)
-        case And(operands) | Or(operands):
-            for operand in operands:
-                yield from walk(operand)
-        case _:
-            pass
-
-
 def keys_of(node: Condition) -> Iterator[str]:
     """Yield the context keys that one expression itself looks at."""
     match node:
@@ -117,7 +104,7 @@ class Logic:
         """Whether a condition is true for no user, shown from its splits alone: 0 %, or disjoint ranges."""
         ranges = self.ranges(node)
         if ranges is not None:
-            return not (any(ranges.truths) or ranges.missing)
+            return not any(ranges.truths)
         match node:
             case And(operands):
                 return any(self.is_never(part) for part in self.parts(node)) or _contradicts(operands)
@@ -129,7 +116,7 @@ class Logic:
     def is_always(self, node: Condition) -> bool:
         """Whether a condition is true for all users by its splits alone: not among 0 %."""
         ranges = self.ranges(node)
-        return ranges is not None and all(ranges.truths) and ranges.missing
+        return ranges is not None and all(ranges.truths)
 
     def is_never_on_purpose(self, node: Condition) -> bool:
         """Whether a condition is `is_never` on purpose: it has a 0 % that decides it."""
@@ -196,14 +183,8 @@ class Logic:
 
 
 def _is_within(first: BucketRanges, second: BucketRanges) -> bool:
-    outside = combine((first, _negation(second)), all)
-    return not (any(outside.truths) or outside.missing)
-
-
-def _negation(ranges: BucketRanges) -> BucketRanges:
-    return BucketRanges(
-        ranges.by, ranges.seed, ranges.bounds, tuple(not truth for truth in ranges.truths), not ranges.missing
-    )
+    outside = combine((first, second.negated()), all)
+    return not any(outside.truths)
 
 
 def _contradicts(operands: tuple[Condition, ...]) -> bool:

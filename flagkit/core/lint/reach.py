@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from flagkit.core.bucketing import BUCKETS
 from flagkit.core.lint.findings import Finding, Severity
-from flagkit.core.lint.logic import FALSE, Logic, settle, walk
-from flagkit.core.rules.ast import Condition, Or, Rule, Split
+from flagkit.core.lint.logic import FALSE, Logic, settle
+from flagkit.core.rules.ast import Condition, Or, Rule, Split, walk
 from flagkit.core.rules.buckets import BucketRanges
 
 # Splits that don't select variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.

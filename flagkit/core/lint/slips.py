@@ -10,9 +10,9 @@ from itertools import chain
 
 from flagkit.core.context import number_of
 from flagkit.core.lint.findings import Finding, Severity, caret_under
-from flagkit.core.lint.logic import TRUE, keys_of, settle, walk
+from flagkit.core.lint.logic import TRUE, keys_of, settle
 from flagkit.core.lint.reach import RuledVariant
-from flagkit.core.rules.ast import MAX_RULE_CHARS, Compare, Condition, Key, Membership, Split, Text
+from flagkit.core.rules.ast import MAX_RULE_CHARS, Compare, Condition, Key, Membership, Split, Text, walk
 from flagkit.core.rules.keys import CLOCK_KEYS
 from flagkit.core.rules.printer import print_operand, print_rule
 

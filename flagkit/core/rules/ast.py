@@ -6,11 +6,13 @@ is a RuleError with position 0; the parser, which knows the text, adds position 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
 from typing import Literal, NoReturn, TypeAlias, get_args
 
+from flagkit.core.bucketing import threshold
 from flagkit.core.context import MAX_NUMBER_CHARS, instant_of
 from flagkit.errors import RuleError
 
@@ -125,6 +127,14 @@ class Membership:
 
     value: Operand
     items: tuple[Constant, ...]
+    texts: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The strings among the items: a look-up, however long the list."""
+    others: tuple[Constant, ...] = field(init=False, compare=False, repr=False)
+    """The items that aren't strings."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", frozenset(item.value for item in self.items if isinstance(item, Text)))
+        object.__setattr__(self, "others", tuple(item for item in self.items if not isinstance(item, Text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +164,14 @@ class Split:
     percent: Number
     by: Key
     seed: Text | None = None
+    limit: int = field(init=False, compare=False, repr=False)
+    """The bucket below which the split is true."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.percent.value <= 100:
+        percent = self.percent.value
+        if not 0 <= percent <= 100:
             _refuse("BadOperand", "pct must be from 0 to 100")
+        object.__setattr__(self, "limit", threshold(repr(percent) if isinstance(percent, float) else percent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +180,10 @@ class Not:
 
     operand: Condition
     depth: int = field(init=False, compare=False, repr=False)
+    has_split: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _set_depth(self, (self.operand,))
+        _describe(self, (self.operand,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +192,10 @@ class And:
 
     operands: tuple[Condition, ...]
     depth: int = field(init=False, compare=False, repr=False)
+    has_split: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _set_depth(self, self.operands)
+        _describe(self, self.operands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +204,34 @@ class Or:
 
     operands: tuple[Condition, ...]
     depth: int = field(init=False, compare=False, repr=False)
+    has_split: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _set_depth(self, self.operands)
+        _describe(self, self.operands)
 
 
 Rule: TypeAlias = Compare | TextTest | Membership | Matches | Exists | Split | Not | And | Or
 """A whole rule: exactly one s-expression (appconfig.md §2.1)."""
 Condition: TypeAlias = Rule | Boolean
 """What `and`, `or` and `not` take."""
+
+
+def walk(node: Condition) -> Iterator[Condition]:
+    """Yield a condition and everything in it."""
+    yield node
+    match node:
+        case Not(operand):
+            yield from walk(operand)
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from walk(operand)
+        case _:
+            pass
+
+
+def has_split(node: Condition) -> bool:
+    """Whether a `split` is anywhere in a condition."""
+    return isinstance(node, Split) or (isinstance(node, Not | And | Or) and node.has_split)
 
 
 def is_unicode(text: str) -> bool:
@@ -208,13 +243,14 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _set_depth(node: Not | And | Or, operands: tuple[Condition, ...]) -> None:
+def _describe(node: Not | And | Or, operands: tuple[Condition, ...]) -> None:
     if not operands:
         _refuse("TooFewOperands", "and, or and not need an operand")
     depth = 1 + max(getattr(operand, "depth", 0 if isinstance(operand, Boolean) else 1) for operand in operands)
     if depth > MAX_DEPTH:
         _refuse("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", "Split the rule over several variants.")
     object.__setattr__(node, "depth", depth)
+    object.__setattr__(node, "has_split", any(map(has_split, operands)))
 
 
 def _refuse(reason: str, message: str, hint: str | None = None) -> NoReturn:

@@ -1,7 +1,7 @@
 """Rules that only look at a user's bucket, as ranges of the bucket line: many splits, one hash. It must not hash.
 
 `(and (split pct::60 …) (not (split pct::50 …)))` is the range from 50 to 60 %. All of AWS's own experiment rules and
-everything that `flagkit.authoring` cuts are made of such ranges (appconfig.md §2.5).
+everything that `flagkit.authoring` allocates are made of such ranges (appconfig.md §2.5).
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from flagkit.core.bucketing import BUCKETS, threshold
-from flagkit.core.rules.ast import And, Condition, Not, Number, Or, Split
+from flagkit.core.rules.ast import And, Condition, Not, Or, Split
 
 
 @dataclass(frozen=True, slots=True)
 class BucketRanges:
-    """A truth value for each range of the bucket line.
+    """A truth value for each range of the bucket line; a value without a bucket is at its end, NO_BUCKET.
 
     Attributes:
         by: the context key whose value is bucketed.
         seed: the seed of the buckets.
         bounds: where one range ends and the next begins, ascending.
         truths: one more than `bounds`: the truth before, between and after them.
-        missing: the truth when the key has no value (every split is false then).
     """
 
     by: str
     seed: str
     bounds: tuple[int, ...]
     truths: tuple[bool, ...]
-    missing: bool
 
     def at(self, bucket: int) -> bool:
         """Return the truth for one bucket."""
         return self.truths[bisect_right(self.bounds, bucket)]
+
+    def negated(self) -> BucketRanges:
+        """Return the ranges with the opposite truths."""
+        return BucketRanges(self.by, self.seed, self.bounds, tuple(not truth for truth in self.truths))
 
 
 def ranges_of(rule: Condition, default_seed: str, known: dict[int, BucketRanges | None]) -> BucketRanges | None:
@@ -52,11 +53,12 @@ def ranges_of(rule: Condition, default_seed: str, known: dict[int, BucketRanges 
 
 def _find(rule: Condition, default_seed: str, known: dict[int, BucketRanges | None]) -> BucketRanges | None:
     match rule:
-        case Split():
-            return _split(rule, default_seed)
+        case Split(_, by, seed):
+            bounds, truths = ((rule.limit,), (True, False)) if rule.limit else ((), (False,))
+            return BucketRanges(by.name, default_seed if seed is None else seed.value, bounds, truths)
         case Not(operand):
             inner = ranges_of(operand, default_seed, known)
-            return None if inner is None else _negated(inner)
+            return None if inner is None else inner.negated()
         case And(operands) | Or(operands):
             found = [ranges_of(operand, default_seed, known) for operand in operands]
             ranges = [item for item in found if item is not None]
@@ -65,12 +67,6 @@ def _find(rule: Condition, default_seed: str, known: dict[int, BucketRanges | No
             return combine(ranges, all if isinstance(rule, And) else any)
         case _:
             return None
-
-
-def _negated(ranges: BucketRanges) -> BucketRanges:
-    return BucketRanges(
-        ranges.by, ranges.seed, ranges.bounds, tuple(not truth for truth in ranges.truths), not ranges.missing
-    )
 
 
 def combine(ranges: Sequence[BucketRanges], rule: Callable[[Iterable[bool]], bool]) -> BucketRanges:
@@ -87,18 +83,4 @@ def combine(ranges: Sequence[BucketRanges], rule: Callable[[Iterable[bool]], boo
         if truth is not truths[-1]:
             bounds.append(bound)
             truths.append(truth)
-    return BucketRanges(first.by, first.seed, tuple(bounds), tuple(truths), rule((first.missing, second.missing)))
-
-
-def split_threshold(percent: Number) -> int:
-    """Return the bucket below which a `split` is true."""
-    value = percent.value
-    return threshold(repr(value) if isinstance(value, float) else value)
-
-
-def _split(rule: Split, default_seed: str) -> BucketRanges:
-    limit = split_threshold(rule.percent)
-    seed = default_seed if rule.seed is None else rule.seed.value
-    if limit in {0, BUCKETS}:
-        return BucketRanges(rule.by.name, seed, (), (limit > 0,), missing=False)
-    return BucketRanges(rule.by.name, seed, (limit,), (True, False), missing=False)
+    return BucketRanges(first.by, first.seed, tuple(bounds), tuple(truths))

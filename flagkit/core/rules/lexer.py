@@ -7,7 +7,6 @@ comment can follow a number without a space.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
@@ -18,8 +17,8 @@ from flagkit.errors import RuleError
 class Token(NamedTuple):
     """One token.
 
-    Its kind is one of `( ) [ ] , ::` or text, number, symbol, quoted (a symbol), operator, end; inside this module
-    also long. Its value is a string's or symbol's decoded text, otherwise the text as it stands.
+    Its kind is one of `( ) [ ] , ::` or text, texts (a whole list of plain strings), number, symbol, quoted (a symbol),
+    operator, end. Its value is a string's or symbol's decoded text, otherwise the text as it stands.
     """
 
     kind: str
@@ -31,10 +30,13 @@ _SPACE = r"(?:[ \t\n\r\v\f]++|//[^\n\r]*+|/\*.*?\*/)*+"
 # Control characters must be escaped, but for tab, vertical tab and form feed; a long string can also hold newlines.
 _PLAIN = r"\\\x00-\x08\n\r\x0e-\x1f"
 _TEXT = rf'"[^"{_PLAIN}]*+(?:\\(?:\r\n|.)[^"{_PLAIN}]*+)*+"'
+# Nearly every list: strings without escapes and comments. Read at once, it costs a tenth of its tokens.
+_TEXTS = rf'\[\s*+"[^"{_PLAIN}]*+"(?:\s*+,\s*+"[^"{_PLAIN}]*+")*+\s*+\]'
 _LONG = r"'''(?:[^'\\\x00-\x08\x0e-\x1f]++|'(?!'')|\\(?:\r\n|.))*+'''"
 _TOKEN = re.compile(
     rf"""{_SPACE}(?:
       (?P<symbol>[A-Za-z_$][A-Za-z0-9_$]*+)
+    | (?P<texts>{_TEXTS})
     | (?P<text>{_TEXT})
     | (?P<long>{_LONG})
     | (?P<quoted>(?!'''){_TEXT.replace('"', "'")})
@@ -56,22 +58,36 @@ _INTEGER = re.compile(r"-?(?:0|[1-9](?:_?[0-9])*|0[xX][0-9A-Fa-f](?:_?[0-9A-Fa-f
 _REAL = re.compile(r"(-?(?:0|[1-9](?:_?[0-9])*)(?:\.(?:[0-9](?:_?[0-9])*)?)?)(?:([eEdD])([+-]?[0-9]{1,4}))?")
 
 
-def tokenize(text: str) -> Iterator[Token]:
-    """Yield the tokens of `text`, the last of kind `end`; adjacent long strings are joined, as Ion says.
+def tokenize(text: str) -> list[Token]:
+    """Return the tokens of `text`, the last of kind `end`; adjacent long strings are joined, as Ion says.
 
     Raises:
         RuleError: BadToken, at the character that fits no token.
     """
-    pending: Token | None = None
-    for token in _scan(text):
-        if pending is not None and token.kind == "long":
-            pending = pending._replace(value=pending.value + token.value)
-            continue
-        if pending is not None:
-            yield pending._replace(kind="text")
-        pending = token if token.kind == "long" else None
-        if pending is None:
-            yield token
+    tokens: list[Token] = []
+    position = 0
+    group: str | None = None
+    while group != "end":
+        match = _TOKEN.match(text, position)
+        if match is None:
+            _fail(text, position)
+        before, group = group, match.lastgroup
+        assert group is not None  # each alternative is a group
+        start, position = match.span(group)
+        value = text[start:position]
+        if group == "punctuation":
+            tokens.append(Token(value, value, start))
+        elif group == "long":
+            value = _decode(value[3:-3].replace("\r\n", "\n").replace("\r", "\n"), text, start + 3)
+            if before == "long":
+                tokens[-1] = tokens[-1]._replace(value=tokens[-1].value + value)
+            else:
+                tokens.append(Token("text", value, start))
+        else:
+            if group in {"text", "quoted"}:
+                value = _decode(value[1:-1], text, start + 1)
+            tokens.append(Token(group, value, start))
+    return tokens
 
 
 def number(text: str) -> int | Decimal | float | None:
@@ -86,24 +102,6 @@ def number(text: str) -> int | Decimal | float | None:
     digits, mark, exponent = real.groups(default="")
     literal = f"{digits.replace('_', '')}e{exponent or '0'}"
     return float(literal) if mark in {"e", "E"} else Decimal(literal)
-
-
-def _scan(text: str) -> Iterator[Token]:
-    position = 0
-    while True:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            _fail(text, position)
-        group = match.lastgroup or "end"
-        value, start = match[group], match.start(group)
-        if group in {"text", "quoted"}:
-            value = _decode(value[1:-1], text, start + 1)
-        elif group == "long":
-            value = _decode(value[3:-3].replace("\r\n", "\n").replace("\r", "\n"), text, start + 3)
-        yield Token(value if group == "punctuation" else group, value, start)
-        if group == "end":
-            return
-        position = match.end()
 
 
 def _decode(body: str, text: str, position: int) -> str:

@@ -58,6 +58,9 @@ class Signature:
         more: what may follow them, any number of times.
         named: the operands it needs that have a name, as in `pct::10`.
         optional: the named operands it takes as well.
+        numbered: whether AWS's locations number its operands, as in `and.1.eq`.
+        names: all operands that have a name.
+        hint: for an expression with other operands.
     """
 
     build: Callable[..., Rule]
@@ -66,6 +69,13 @@ class Signature:
     more: OperandKind | None = None
     named: Mapping[str, OperandKind] = field(default_factory=dict)
     optional: Mapping[str, OperandKind] = field(default_factory=dict)
+    numbered: bool = False
+    names: Mapping[str, OperandKind] = field(init=False)
+    hint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", {**self.named, **self.optional})
+        object.__setattr__(self, "hint", f"Write e.g. {self.example}.")
 
 
 _VALUE = OperandKind((Text, Number, Boolean, Timestamp, Key), "a constant or a context key")
@@ -116,9 +126,9 @@ OPERATORS: Mapping[str, Signature] = MappingProxyType(
             name: Signature(partial(TextTest, name), f'({name} $email "a")', (_TEXT_OR_KEY, _TEXT_OR_KEY))
             for name in TEXT_OPERATORS
         },
-        "and": Signature(_and, '(and (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION),
-        "or": Signature(_or, '(or (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION),
-        "not": Signature(Not, '(not (eq $plan "pro"))', (_CONDITION,)),
+        "and": Signature(_and, '(and (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION, numbered=True),
+        "or": Signature(_or, '(or (eq $plan "pro") (gt $age 17))', (_CONDITION,), _CONDITION, numbered=True),
+        "not": Signature(Not, '(not (eq $plan "pro"))', (_CONDITION,), numbered=True),
         "in": Signature(Membership, '(in $plan ["pro", "team"])', (_VALUE, _LIST)),
         "matches": Signature(
             _matches, '(matches in::$email pattern::"^a")', named={"in": _TEXT_OR_KEY, "pattern": _TEXT}

@@ -7,9 +7,9 @@ TooManyOperands, BadOperand, BadToken, TooDeep, TooLong.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from flagkit.core.rules.ast import (
     MAX_DEPTH,
@@ -30,6 +30,7 @@ from flagkit.errors import RuleError
 _T = TypeVar("_T")
 _Node: TypeAlias = Operand | Rule | tuple[Constant, ...]
 _SYMBOL_ID = re.compile(r"\$[0-9]+")
+_PLAIN_STRING = re.compile(r'"([^"]*)"')
 _BARE_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
@@ -51,8 +52,7 @@ def parse_rule(text: str, *, max_chars: int = MAX_RULE_CHARS) -> Rule:
     return _Parser(text).rule()
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """An operand as it is written: its name, what it is and where it stands."""
 
     name: str | None
@@ -63,7 +63,7 @@ class _Given:
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = list(tokenize(text))
+        self.tokens = tokenize(text)
         self.index = 0
 
     def rule(self) -> Rule:
@@ -88,7 +88,7 @@ class _Parser:
         given: list[_Given] = []
         while self.tokens[self.index].kind != ")":
             # As in AWS's locations: operands of and, or, not are numbered, those of eq are not (`and.1.eq`).
-            place = f"{path}.{len(given)}" if operator in {"and", "or", "not"} else path
+            place = f"{path}.{len(given)}" if signature.numbered else path
             given.append(self.operand(place, depth))
         self.next()
         plain, named = self.sort(operator, signature, given, start, path)
@@ -114,6 +114,10 @@ class _Parser:
                 return _Given(name, self.expression(path, depth + 1), first.position)
             case "[":
                 return _Given(name, self.listing(path), first.position)
+            case "texts":
+                token = self.next()
+                items = _PLAIN_STRING.findall(token.value)
+                return _Given(name, self.at(token.position, path, lambda: tuple(map(Text, items))), first.position)
             case _:
                 return _Given(name, self.leaf(path), first.position)
 
@@ -168,7 +172,7 @@ class _Parser:
                 "BadToken", f"{token.value[:40]!r} is not a valid context key", token.position, path, hint=hint
             )
         if token.value.startswith("$"):
-            return self.at(token.position, path, lambda: Key(token.value[1:]))
+            return self.at(token.position, path, lambda: Key(sys.intern(token.value[1:])))  # the same few in every rule
         hint = f'A context key is ${token.value[:40]}, a string "{token.value[:40]}".'
         raise self.error("UnknownSymbol", f"unexpected symbol {token.value[:40]!r}", token.position, path, hint=hint)
 
@@ -176,10 +180,9 @@ class _Parser:
         self, operator: str, signature: Signature, given: list[_Given], start: int, path: str
     ) -> tuple[list[_Node], dict[str, _Node]]:
         """Check the operands against the operator's signature; return those without a name, and those with one."""
-        hint = f"Write e.g. {signature.example}."
+        hint, names = signature.hint, signature.names
         plain: list[_Node] = []
         named: dict[str, _Node] = {}
-        names = {**signature.named, **signature.optional}
         for operand in given:
             where = operand.position, path
             if operand.name in named:

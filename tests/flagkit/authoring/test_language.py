@@ -16,10 +16,10 @@ from flagkit.authoring.language import read_condition, read_where, show_conditio
 from flagkit.authoring.language.lexer import MAX_CONDITION_CHARS
 from flagkit.authoring.language.patterns import VersionTest, pattern_of, read_pattern
 from flagkit.authoring.language.versions import Version
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import EditError
 from tests.laws import rule_generator
+from tests.laws.evaluators import compile_rule
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

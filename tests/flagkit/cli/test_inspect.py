@@ -197,6 +197,13 @@ def test_the_json_of_a_flag_is_complete_and_typed(terminal) -> None:
     assert listed == found
 
 
+def test_explain_shows_the_generated_function(terminal, on_file) -> None:
+    out = terminal.good("explain", "new_flow", "--code").out
+    assert "def flag(user_id, context):" in out
+    assert "# key_1 = " in out
+    assert "plain has no rules" in on_file("explain", "plain", "--code").out
+
+
 def test_explain_counts_the_answers_of_many_users(terminal, tmp_path: Path) -> None:
     rows = ["userId,country", *(f"{user},{'US' if user % 2 else 'DE'}" for user in range(200))]
     (tmp_path / "users.csv").write_text("\n".join(rows))

@@ -172,6 +172,22 @@ def test_a_value_is_an_instant(value, iso):
     assert instant_of(value) == moment // timedelta(microseconds=1) * 1000
 
 
+@pytest.mark.parametrize(
+    "text", ["2024-01-31", "2024-01-31T10:00:00Z", "2024-02-29", "0001-01-01", "9999-12-31T23:59:59Z"]
+)
+def test_the_usual_forms_are_the_instants_of_the_long_ones(text):
+    longer = f"{text}T00:00:00.0Z" if len(text) == 10 else f"{text[:-1]}.0Z"
+    assert instant_of(text) == instant_of(longer) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-02-30", "0000-01-01", "2024-W05-1", "2024-01-31 10:00:00Z", "2024-01-31T24:00:00Z", "2024-01-3\u0661"],
+)
+def test_what_looks_like_the_usual_forms_and_is_none_of_them_is_no_instant(text):
+    assert instant_of(text) is None
+
+
 def test_an_instant_is_exact_to_the_nanosecond():
     assert instant_of("1970-01-01T00:00:00.000000001Z") == 1
     assert instant_of("1969-12-31T23:59:59.999999999Z") == -1

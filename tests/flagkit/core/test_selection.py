@@ -6,9 +6,9 @@ import pytest
 
 from flagkit.core.bucketing import BUCKETS, bucket
 from flagkit.core.evaluation import ErrorCode, Reason
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot
+from tests.laws.evaluators import compile_rule
 
 
 def variants(*rules: str | None, on: bool = True, **attributes: object) -> dict:
@@ -85,6 +85,14 @@ SHAPES = {
     "nobody": ["(split pct::0 by::$userId)", None],
     "list and rollout": ['(in $userId ["u1"])', "(split pct::30 by::$userId)", None],
     "rollout and rule": ["(split pct::30 by::$userId)", '(eq $x "1")', "(split pct::60 by::$userId)", None],
+    "two rollouts and a rule": ["(split pct::30 by::$userId)", "(split pct::60 by::$userId)", '(eq $x "1")', None],
+    "ranges in or": ['(or (eq $x "1") (split pct::10 by::$userId) (not (split pct::90 by::$userId)))', None],
+    "a hole": ["(or (eq $x 1) (or (split pct::10 by::$userId) (not (split pct::90 by::$userId))))", None],
+    "three ranges": [
+        "(or (eq $x 1) (and (not (split pct::10 by::$userId))"
+        " (or (split pct::30 by::$userId) (not (split pct::90 by::$userId)))))",
+        None,
+    ],
     "two seeds": ['(split pct::30 by::$userId seed::"s")', '(split pct::30 by::$userId seed::"t")', None],
     "mixed or": ['(or (eq $x "1") (split pct::30 by::$userId))', None],
     "default only": [None],
@@ -100,19 +108,25 @@ ASKED = [
 def test_every_shape_of_flag_answers_like_its_rules_one_by_one(name):
     rules = SHAPES[name]
     flag = snapshot(a=variants(*rules)).flags["a"]
+    flags = snapshot(a=variants(*rules))
+    flags.prepare()
     tests = [compile_rule(parse_rule(rule), default_seed="a") for rule in rules if rule is not None]
     for user_id, context in ASKED:
         truths = [test(user_id, context or {}) for test in tests]
         expected = truths.index(True) if True in truths else len(tests)
         assert flag(user_id, context).variant == f"v{expected}", (user_id, context)
+        assert flags.evaluate("a", user_id, context) == flag(user_id, context)
 
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "default only"])
 @pytest.mark.parametrize("context", [[1], "text", 5, object()], ids=lambda value: type(value).__name__)
 def test_a_context_that_is_no_mapping_is_an_error_not_an_exception(name, context):
-    found = snapshot(a=variants(*SHAPES[name])).evaluate("a", None, context)
-    assert (found.error, found.reason, found.is_on) == (ErrorCode.INVALID_CONTEXT, Reason.ERROR, None)
-    assert found.version == "7"
+    flags = snapshot(a=variants(*SHAPES[name]))
+    for _ in ("walked", "generated"):
+        found = flags.evaluate("a", None, context)
+        assert (found.error, found.reason, found.is_on) == (ErrorCode.INVALID_CONTEXT, Reason.ERROR, None)
+        assert found.version == "7"
+        flags.prepare()
 
 
 def test_the_reason_is_split_only_if_a_percentage_decided():

@@ -69,35 +69,35 @@ def test_an_unknown_flag_is_not_found():
     assert (found.error, found.is_on, found.key, found.version) == (ErrorCode.FLAG_NOT_FOUND, None, "nowhere", "7")
 
 
-def test_flags_are_compiled_when_first_asked_for_and_then_once(monkeypatch):
+def test_flags_are_read_when_first_asked_for_and_then_once(monkeypatch):
     import flagkit.core.snapshot as module
 
-    compiled = []
-    real = module.compile_flag
+    read = []
+    real = module.read_flag_function
     monkeypatch.setattr(
         module,
-        "compile_flag",
-        lambda definition, **options: compiled.append(definition.key) or real(definition, **options),
+        "read_flag_function",
+        lambda definition, *args, **options: read.append(definition.key) or real(definition, *args, **options),
     )
     flags = snapshot(a={"enabled": True}, b={"enabled": True})
     held = dict(flags.flags)
-    assert compiled == []
+    assert read == []
     for _ in range(3):
         assert flags.evaluate("a").is_on
-        assert held["a"](None, None).is_on, "whoever copied the table doesn't compile again"
+        assert held["a"](None, None).is_on, "a copy of the table doesn't read again"
     flags.check()
     flags.check()
-    assert compiled == ["a", "b"]
+    assert read == ["a", "b"]
 
 
-def test_flags_in_use_are_compiled_before_the_next_version_is_put_in_force(monkeypatch):
+def test_flags_that_were_read_are_read_before_the_next_version_becomes_current():
     values = {"used": variants("(eq $a 1)", None), "gone": {"enabled": True}, "idle": variants("(eq $a 1)", None)}
     before = snapshot(**values)
     before.evaluate("used")
     before.evaluate("gone")
     del values["gone"]
     after = snapshot(**values, broken=5)
-    after.prepare(before)
+    after.prepare_like(before)
     stub = type(after.flags["idle"])
     assert {key for key, flag in after.flags.items() if type(flag) is not stub} == {"used"}
     assert not after.problems
@@ -112,7 +112,7 @@ def test_a_flag_first_asked_for_deep_in_the_stack_is_tried_again(monkeypatch):
 
     flags = snapshot(a={"enabled": True})
     with monkeypatch.context() as patch:
-        patch.setattr(module, "compile_flag", too_deep)
+        patch.setattr(module, "read_flag_function", too_deep)
         assert flags.evaluate("a").error is ErrorCode.GENERAL
     assert flags.evaluate("a").is_on is True
     assert dict(flags.problems) == {}

@@ -3,10 +3,10 @@
 import pytest
 
 from flagkit.core.bucketing import bucket
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import RuleError
+from tests.laws.evaluators import compile_rule
 
 IDS = [f"user-{number}" for number in range(100_000)]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from flagkit.core.context import MAX_NUMBER_CHARS
-from flagkit.core.flags import MAX_READ_CHARS
 from flagkit.core.rules.ast import MAX_DEPTH, MAX_PATTERN_CHARS, MAX_RULE_CHARS
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot
+from flagkit.core.variants import MAX_READ_CHARS
 from flagkit.errors import RuleError
+from tests.laws.evaluators import compile_rule
 
 PAGE = (Path(__file__).parents[4] / "docs" / "rules.md").read_text("utf-8")
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)

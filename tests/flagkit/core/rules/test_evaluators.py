@@ -1,4 +1,4 @@
-"""Trees to closures: scope, clock, patterns, merged splits."""
+"""What rules mean to both evaluators: scope, clock, patterns, splits of one bucket."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -7,12 +7,13 @@ import pytest
 
 from flagkit.core.bucketing import BUCKETS, bucket
 from flagkit.core.rules import buckets as buckets_module
-from flagkit.core.rules import compiler as compiler_module
+from flagkit.core.rules import shapes as shapes_module
+from flagkit.core.rules import values as values_module
 from flagkit.core.rules.ast import And, Boolean, Key, Membership, Number, Split, Text
 from flagkit.core.rules.buckets import BucketRanges, ranges_of
-from flagkit.core.rules.compiler import compile_rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.errors import RuleError
+from tests.laws.evaluators import compile_rule, evaluators
 
 START = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
 
@@ -30,8 +31,15 @@ def hashed(monkeypatch) -> list[bytes]:
         seen.append(data)
         return bucket(*data.decode().split(":", 1))
 
-    monkeypatch.setattr(compiler_module, "murmur3", spy)
+    monkeypatch.setitem(shapes_module._GLOBALS, "murmur3", spy)
+    monkeypatch.setattr(values_module, "murmur3", spy)
     return seen
+
+
+def generated(text: str, **options):
+    """The predicate of the generated function alone."""
+    flag = evaluators([parse_rule(text)], **options)[1]
+    return lambda user_id, context: flag(user_id, context).enabled
 
 
 def test_a_part_of_a_rule_can_be_compiled_even_a_boolean():
@@ -56,7 +64,7 @@ def test_the_user_id_may_have_the_name_of_the_clock():
 
 
 def test_a_rule_that_asks_for_the_time_sees_it_pass():
-    times = iter([START, START + timedelta(seconds=2)])
+    times = iter([START, START, START + timedelta(seconds=2), START + timedelta(seconds=2)])
     test = compiled("(gt $now 2026-11-23T02:30:01Z)", now=lambda: next(times))
     assert [test(None, {}), test(None, {})] == [False, True]
 
@@ -99,8 +107,12 @@ def test_a_pattern_that_re2_refuses_is_a_rule_error_at_the_pattern(pattern):
 def test_re2_is_imported_only_for_a_pattern_and_may_be_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "re2", None)
     assert compiled('(contains $a "x")')(None, {"a": "x"}) is True
-    with pytest.raises(RuleError, match="not installed"):
+    with pytest.raises(RuleError, match="not installed") as caught:
         compiled('(matches in::$a pattern::"x")')
+    assert (caught.value.reason, caught.value.hint) == (
+        "PatternsMissing",
+        "Install flagkit-canary[patterns] where flags with patterns are evaluated.",
+    )
 
 
 def test_a_pattern_meets_no_lone_surrogate():
@@ -108,7 +120,7 @@ def test_a_pattern_meets_no_lone_surrogate():
 
 
 def test_splits_of_one_bucket_hash_once(hashed):
-    test = compiled('(and (split pct::60 by::$a seed::"s") (eq $b 1) (not (split pct::50 by::$a seed::"s")))')
+    test = generated('(and (split pct::60 by::$a seed::"s") (eq $b 1) (not (split pct::50 by::$a seed::"s")))')
     for number in range(50):
         inside = 0.5 <= bucket("s", str(number)) / BUCKETS < 0.6
         assert test(None, {"a": number, "b": 1}) is inside
@@ -116,7 +128,7 @@ def test_splits_of_one_bucket_hash_once(hashed):
 
 
 def test_splits_of_different_buckets_are_not_merged(hashed):
-    test = compiled('(or (split pct::1 by::$a seed::"s") (split pct::1 by::$b seed::"s") (split pct::1 by::$a))')
+    test = generated('(or (split pct::1 by::$a seed::"s") (split pct::1 by::$b seed::"s") (split pct::1 by::$a))')
     test(None, {"a": "x", "b": "y"})
     assert hashed == [b"s:x", b"s:y", b"flag:x"]
 
@@ -150,12 +162,12 @@ def ranges(text: str) -> BucketRanges | None:
 
 def test_a_range_is_a_stretch_of_the_bucket_line():
     found = ranges("(and (split pct::75 by::$a) (not (split pct::25 by::$a)))")
-    assert found == BucketRanges("a", "flag", (2**30, 3 * 2**30), (False, True, False), missing=False)
+    assert found == BucketRanges("a", "flag", (2**30, 3 * 2**30), (False, True, False))
 
 
 def test_ranges_drop_bounds_that_change_nothing():
     found = ranges("(or (split pct::25 by::$a) (split pct::50 by::$a) (split pct::10 by::$a))")
-    assert found == BucketRanges("a", "flag", (2**31,), (True, False), missing=False)
+    assert found == BucketRanges("a", "flag", (2**31,), (True, False))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +190,7 @@ def test_parts_are_found_once_however_deep(monkeypatch):
         rule = And((rule, rule))
     calls = []
     monkeypatch.setattr(
-        buckets_module, "_split", lambda *given, real=buckets_module._split: calls.append(1) or real(*given)
+        buckets_module, "_find", lambda *given, real=buckets_module._find: calls.append(1) or real(*given)
     )
     assert ranges_of(rule, "flag", {}) is not None
-    assert len(calls) == 1
+    assert len(calls) == 41
