@@ -70,7 +70,7 @@ def _gates(session: Session, live: Sequence[Target], p99: timedelta) -> dict[str
 
 
 def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: timedelta) -> Check:
-    # One version is live, so its series and the alias' total tell the same; either may be missing (§2.1).
+    # One version is live, so its series equals the alias' total; either may be missing (lambda-canary.md §2.1).
     requests = sum(max(row.candidate_requests, row.baseline_requests) for row in stream.minutes)
     bad = sum(max(row.candidate_bad, row.baseline_bad) for row in stream.minutes)
     name, key = stream.key.gate, stream.key.function

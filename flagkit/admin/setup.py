@@ -74,7 +74,7 @@ def init(
         setup.make("environment", environment, "ListEnvironments", "CreateEnvironment", params, listed=where)
         params = {**where, "LocationUri": "hosted", "Type": _TYPES[profile_type]}
         if profile_type == "freeform":
-            # The service checks nothing in a Freeform profile; with its own schema it does, when deploying (§3.3).
+            # AppConfig checks a Freeform profile only with a schema, and only at deployment (appconfig.md §3.3).
             schema = json.dumps(FlagDocument.json_schema(), separators=(",", ":"))
             params["Validators"] = [{"Type": "JSON_SCHEMA", "Content": schema}]
         setup.make("profile", profile, "ListConfigurationProfiles", "CreateConfigurationProfile", params, listed=where)

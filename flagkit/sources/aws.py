@@ -62,7 +62,8 @@ def make_client(service: str, session: boto3.Session | None, region: str | None 
     """
     import boto3
 
-    # Short, and nothing retried inside a request: the refresher retries with backoff. 3 s is the Agent's limit (§6).
+    # Short, and nothing is retried inside a request: the refresher retries with backoff. 3 s is the Agent's limit
+    # (appconfig.md §6).
     config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
     try:
         chosen = boto3.Session() if session is None else session  # never the shared default session: threads

@@ -16,13 +16,16 @@ DECISIONS = ROOT / "docs" / "decisions"
 FOLDERS = ("flagkit", "canary", "tests", "docs", "benchmarks", "examples", "conformance", "scripts", ".github")
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".txt"}
 
-PAGE = r"(?<![\w./-])([a-z][a-z0-9-]*\.md)"
+PAGE = r"(?<![\w./-])(?:docs/facts/)?([a-z][a-z0-9-]*\.md)"
 SECTION = re.compile(PAGE + r"((?:,| and|-)? ?§(\d+(?:\.\d+)*))(?:-(\d+(?:\.\d+)*))?")
 MORE_SECTIONS = re.compile(r"(?:,| and) §(\d+(?:\.\d+)*)")
+BARE_SECTION = re.compile(r"(RFC \d+ |semver\.org (?:[\d.]+ )?)?§(\d+(?:\.\d+)*)")
 ROWS = re.compile(r"[, ]*(?:traps?|rows?|pains?) (\d+(?:(?:, | and )\d+)*)")
 DECISION = re.compile(r"\bdecisions? (\d{4}(?:(?:, | and )\d{4})*)")
 FILE = re.compile(r"(?<![\w./:#-])((?:[\w.-]+/)*[\w.-]+\.md)\b")
-OUTSIDE = re.compile(r"\.\./shared|\bDESIGN\b|\btestdata/|/work/")
+OUTSIDE = re.compile(
+    r"\.\./shared|\breference/(?:appconfig|lambda-canary|statistics|openfeature-ofrep|flag-peers)\.md|\bDESIGN\b|\btestdata/|/work/"
+)
 NO_FILES = {"summary.md", "NNNN-title.md"}  # what a program writes, and a pattern
 
 
@@ -75,6 +78,14 @@ def unresolved_facts(text: str, pages: dict[str, dict[str, str]]) -> Iterator[st
         yield from missing_rows(match[1], "9", [match[2]], pages.get(match[1], {}).get("9", ""))
 
 
+def unnamed_sections(text: str, pages: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Sections without a page in front that are in no page which the text cites; other standards are named in front."""
+    known = {number for name in re.findall(PAGE, text) for number in pages.get(name, {})}
+    for match in BARE_SECTION.finditer(text):
+        if match[1] is None and match[2] not in known:
+            yield f"§{match[2]}: of which page?"
+
+
 def missing_rows(name: str, section: str, cited: list[str], text: str) -> Iterator[str]:
     known = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
     yield from (f"{name} §{section}, row {number}: no such row" for number in cited if number not in known)
@@ -110,6 +121,7 @@ def test_every_citation_resolves(folder: str, pages: dict[str, dict[str, str]]) 
         text = in_one_line(path)
         found = [*unresolved_facts(text, pages), *unresolved_decisions(text), *files_outside(text, markdown)]
         if path.parent != FACTS:
+            found += unnamed_sections(text, pages)
             found += [f"{name}: outside the repository" for name in OUTSIDE.findall(text)]
         wrong += [f"{place}: {problem}" for problem in found]
     assert wrong == []
@@ -128,6 +140,7 @@ def test_a_citation_that_does_not_resolve_is_found(pages: dict[str, dict[str, st
         "lambda-canary.md §9, row 77: no such row",
         "decision 9999: no such page",
     ]
+    assert list(unnamed_sections("statistics.md §4.1, §4.2 and RFC 9110 §5.5; §77", pages)) == ["§77: of which page?"]
     assert list(files_outside("see foo.md and https://a.org/b.md", set())) == ["foo.md: no such file in the repository"]
 
 

@@ -1,4 +1,4 @@
-"""AppConfig's monitors watch the CloudWatch alarms of the same account (reference/appconfig.md §7)."""
+"""AppConfig's monitors watch the CloudWatch alarms of the same account (appconfig.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AppConfig's control plane: names, children, protection, pages (reference/appconfig.md §1.1, §5, §7)."""
+"""AppConfig's control plane: names, children, protection, pages (appconfig.md §1.1, §5, §7)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_profile_with_versions_cannot_be_deleted(client, application):
 
 
 def test_flag_profiles_live_only_in_hosted_storage(client, application):
-    """§1.1 [NATIVE-CTL]: FeatureFlags profiles only with LocationUri hosted."""
+    """§1.1 (recorded): FeatureFlags profiles only with LocationUri hosted."""
     params = {"ApplicationId": application, "Name": "flags", "Type": "AWS.AppConfig.FeatureFlags"}
     assert refused(client.create_configuration_profile, **params, LocationUri="ssm-parameter://x")[1] == 400
     assert client.create_configuration_profile(**params, LocationUri="hosted")["Type"] == "AWS.AppConfig.FeatureFlags"
@@ -72,7 +72,7 @@ def test_an_environment_is_ready_for_deployment_in_aws_own_spelling(client, appl
 
 
 def test_a_monitor_needs_a_role_although_the_model_says_optional(client, application):
-    """§7 [NATIVE-CTL]; and at most five alarms."""
+    """§7 (recorded); and at most five alarms."""
     arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:errors"
     params = {"ApplicationId": application, "Name": "prod"}
     assert refused(client.create_environment, **params, Monitors=[{"AlarmArn": arn}])[1] == 400
@@ -101,7 +101,7 @@ def test_at_most_two_validators(client, application):
 
 
 def test_lists_come_in_pages(client):
-    """[BOTO]: ListX takes MaxResults and NextToken."""
+    """botocore's model: ListX takes MaxResults and NextToken."""
     for number in range(5):
         client.create_application(Name=f"app-{number}")
     first = client.list_applications(MaxResults=2)
@@ -127,12 +127,12 @@ def test_lists_come_in_pages(client):
     ],
 )
 def test_what_the_service_model_does_not_allow_is_refused(client, operation, params):
-    """[BOTO]: lengths, patterns, choices and maxima, of which botocore checks none itself."""
+    """botocore's model: lengths, patterns, choices and maxima, of which botocore checks none itself."""
     assert refused(getattr(client, operation), **params) == ("BadRequestException", 400)
 
 
 def test_an_unknown_thing_is_404(client, application):
-    """[BOTO]: ResourceNotFoundException."""
+    """botocore's model: ResourceNotFoundException."""
     gone = ("ResourceNotFoundException", 404)
     assert refused(client.get_application, ApplicationId="abcdefg") == gone
     assert refused(client.get_environment, ApplicationId=application, EnvironmentId="abcdefg") == gone
@@ -143,12 +143,12 @@ def test_an_unknown_thing_is_404(client, application):
 
 
 def test_regions_are_separate(client, application):
-    """AppConfig is a regional service [BOTO endpoint rules]."""
+    """AppConfig is a regional service (botocore's endpoint rules)."""
     assert boto3.client("appconfig", region_name="eu-west-1").list_applications()["Items"] == []
 
 
 def test_tags_are_kept_by_arn(client):
-    """[BOTO]: TagResource, UntagResource, ListTagsForResource; tags given at creation."""
+    """botocore's model: TagResource, UntagResource, ListTagsForResource; tags given at creation."""
     application = client.create_application(Name="shop", Tags={"team": "web"})["Id"]
     arn = f"arn:aws:appconfig:us-east-1:123456789012:application/{application}"
     client.tag_resource(ResourceArn=arn, Tags={"stage": "prod"})
@@ -178,7 +178,7 @@ def test_the_predefined_strategies_are_there_and_can_not_be_changed(client):
 
 
 def test_strategy_names_need_not_be_unique(client):
-    """§7 [STACKD]."""
+    """§7."""
     params = {"Name": "slow", "DeploymentDurationInMinutes": 10, "GrowthFactor": 10}
     first = client.create_deployment_strategy(**params)["Id"]
     assert client.create_deployment_strategy(**params)["Id"] != first

@@ -1,4 +1,4 @@
-"""The data plane: sessions, tokens, intervals, and what a plain client receives (reference/appconfig.md §3, §4)."""
+"""The data plane: sessions, tokens, intervals, and what a plain client receives (appconfig.md §3, §4)."""
 
 from __future__ import annotations
 

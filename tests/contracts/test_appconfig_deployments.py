@@ -1,4 +1,4 @@
-"""Deployments on the clock: growth, bake, one at a time, alarms, stop and revert (reference/appconfig.md §7)."""
+"""Deployments on the clock: growth, bake, one at a time, alarms, stop and revert (appconfig.md §7)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_lock_on_the_latest_deployment_number(profile):
 
 
 def test_a_version_is_named_by_number_or_label(profile):
-    """[BOTO]: ConfigurationVersion is a number or a label; unknown ones are 404."""
+    """botocore's model: ConfigurationVersion is a number or a label; unknown ones are 404."""
     profile.save(b"1", label="v1.0")
     assert profile.start("v1.0") == 1
     assert get(profile)["VersionLabel"] == "v1.0"
@@ -158,7 +158,7 @@ def test_stopping_a_finished_deployment_needs_allow_revert_within_72_hours(profi
 
 
 def test_a_baking_deployment_stops_only_with_allow_revert(profile):
-    """[BOTO] StopDeployment: only DEPLOYING, unless AllowRevert is supplied; in progress becomes ROLLED_BACK."""
+    """botocore's model, StopDeployment: DEPLOYING only, unless AllowRevert is given; the result is ROLLED_BACK."""
     start(profile, strategy_id="AppConfig.AllAtOnce")
     with pytest.raises(ClientError):
         profile.client.stop_deployment(**which(profile, 1))

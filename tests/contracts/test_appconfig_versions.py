@@ -1,4 +1,4 @@
-"""Hosted versions: lock, labels, size, and what becomes of flag documents (reference/appconfig.md §1.1, §7)."""
+"""Hosted versions: lock, labels, size, and what becomes of flag documents (appconfig.md §1.1, §7)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_freeform_content_is_kept_byte_by_byte(freeform):
 
 
 def test_a_stale_lock_is_refused_with_both_numbers(freeform):
-    """§7 [NATIVE-CTL]: the text of the 409."""
+    """§7 (recorded): the text of the 409."""
     put(freeform, b"1", LatestVersionNumber=0)
     with pytest.raises(ClientError, match="Expected latest version 5 does not match actual latest version 1") as caught:
         put(freeform, b"2", LatestVersionNumber=5)
@@ -72,7 +72,7 @@ def test_a_stale_lock_is_refused_with_both_numbers(freeform):
 
 
 def test_deleted_numbers_are_not_used_again_and_the_lock_looks_at_what_remains(freeform):
-    """§7 [STACKD]."""
+    """§7."""
     for content in (b"1", b"2", b"3"):
         put(freeform, content)
     delete(freeform, 3)
@@ -99,7 +99,7 @@ def test_versions_are_listed_newest_first_and_filtered_by_label(freeform):
 
 
 def test_two_megabytes_and_a_byte_are_too_large(freeform):
-    """§1.1 [NATIVE-CTL]: 2 097 153 bytes → 413 with Measure, Limit and Size."""
+    """§1.1 (recorded): 2 097 153 bytes → 413 with Measure, Limit and Size."""
     put(freeform, b"x" * 2_097_152)
     with pytest.raises(ClientError) as caught:
         put(freeform, b"x" * 2_097_153)

@@ -1,4 +1,4 @@
-"""Reasons to hold that blame nobody: wrong share of traffic, lost requests, throttles, harm done (§3.9, §4.10)."""
+"""Reasons to hold: wrong share of traffic, lost requests, throttles, harm done (statistics.md §3.9, §4.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The restart mixture (§4.6), the mean of streams (§4.9) and alpha-spending (§4.11)."""
+"""The restart mixture (statistics.md §4.6), the mean of streams (§4.9) and alpha-spending (§4.11)."""
 
 from __future__ import annotations
 

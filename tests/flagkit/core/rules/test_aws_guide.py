@@ -1,4 +1,4 @@
-"""Every example of AWS's guide and of the recordings: reference/appconfig.md §2.6, by its number there."""
+"""Every example of AWS's guide and of the recordings: appconfig.md §2.6, by its number there."""
 
 import pytest
 
