@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
-from benchmarks.releases.optional import spending_boundaries
 from benchmarks.releases.peers import PEERS
 from benchmarks.releases.peers import Rule as PeerRule
-from benchmarks.releases.worlds import MINUTES, Minute
 
 LIMIT = 0.05
+Minute = tuple[int, int, int, int]  # n_c, x_c, n_b, x_b
 Rule = Callable[[Sequence[Minute]], int | None]
 
 
 def shipped(rule: PeerRule) -> Rule:
-    """A rule that `canary simulate` compares with, too."""
+    """A rule of `peers`, by index."""
 
     def by_index(minutes: Sequence[Minute]) -> int | None:
         number = rule([(n_c, x_c) for n_c, x_c, _, _ in minutes])
@@ -94,41 +93,6 @@ def pipecd(minutes: Sequence[Minute]) -> int | None:
         if variance > 0 and (wins - 12.5 - 0.5) / math.sqrt(variance) > NormalDist().inv_cdf(0.95):
             return t
     return None
-
-
-def oracle(rate_of: Callable[[int], float]) -> Rule:
-    """A likelihood ratio against the true rate of every minute, bound 100: the best that an absolute rule can do."""
-
-    def rule(minutes: Sequence[Minute]) -> int | None:
-        evidence = 0.0
-        for t, (n_c, x_c, _, _) in enumerate(minutes):
-            rate = rate_of(t)
-            if rate > LIMIT:
-                evidence += x_c * math.log(rate / LIMIT) + (n_c - x_c) * math.log((1 - rate) / (1 - LIMIT))
-            if evidence >= math.log(100):
-                return t
-        return None
-
-    return rule
-
-
-@lru_cache(maxsize=8)
-def _boundaries(requests: tuple[int, ...]) -> tuple[int, ...]:
-    return spending_boundaries(requests, LIMIT, 0.01, MINUTES)
-
-
-def spending(expected: tuple[int, ...]) -> Rule:
-    """Exact alpha-spending at the expected traffic: a ceiling, since it needs a fixed horizon."""
-
-    def rule(minutes: Sequence[Minute]) -> int | None:
-        total, boundaries = 0, _boundaries(expected)
-        for t, (_, x_c, _, _) in enumerate(minutes):
-            total += x_c
-            if total >= boundaries[t]:
-                return t
-        return None
-
-    return rule
 
 
 RIVALS: dict[str, Rule] = {
