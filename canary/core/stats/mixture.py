@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import mul
 
 Factors = Sequence[float] | None
@@ -30,6 +31,7 @@ def ln(value: float) -> float:
     return math.log(value) if value > 0.0 else _LOWEST_LN
 
 
+@lru_cache(maxsize=4096)
 def onset_weight(minute: int, horizon: int) -> float:
     """w_t: the share of the mixture that bets on a regression beginning in this minute (1 is the first).
 
@@ -44,6 +46,7 @@ def onset_weight(minute: int, horizon: int) -> float:
     return (1.0 - _WITHIN) / ((block - 1) * block * horizon)
 
 
+@lru_cache(maxsize=4096)
 def unspent_weight(minute: int, horizon: int) -> float:
     """u_t: the share that still waits for a later onset."""
     if minute <= horizon:

@@ -17,13 +17,15 @@ from functools import lru_cache
 from operator import mul
 from typing import NamedTuple
 
-from canary.core.stats.grids import EQUAL, FALLING, PairGrid, below_ratio, binomial_above, pairs, ratios
+from canary.core.stats.grids import EQUAL, FALLING, below_ratio, binomial_above, pairs, ratios
 from canary.core.stats.mixture import Factors, ln, onset_weight, restart_path, unspent_weight
 
 BLOCK_FAILURES = 3.0
 """A block ends when the limit allows so many failures of the candidate: then a minute's minimum costs little power."""
 BLOCK_MINUTES = 10
 _SHARE_STEPS = 64.0
+_SCALED = 100.0
+"""From this ln E on the state is kept with a scale."""
 
 
 class Counts(NamedTuple):
@@ -92,52 +94,17 @@ def _shared_terms(alternatives: tuple[float, ...], kappa: float, steps: int) -> 
     return tuple(ln_null - math.log(ratio * share + 1.0 - share) for ratio in alternatives)
 
 
+@lru_cache(maxsize=65536)
+def _steps(n_c: int, n_b: int) -> int:
+    return math.floor(-math.log(n_c / (n_c + n_b)) * _SHARE_STEPS)
+
+
 def _terms_at(alternatives: tuple[float, ...], kappa: float, n_c: int, n_b: int) -> tuple[float, ...]:
     """The terms at the observed share, rounded up by at most 1.6 %: a larger share makes E smaller (§4.4)."""
-    return _shared_terms(alternatives, kappa, math.floor(-math.log(n_c / (n_c + n_b)) * _SHARE_STEPS))
+    return _shared_terms(alternatives, kappa, _steps(n_c, n_b))
 
 
-class _Block:
-    """The minutes since the null hypotheses could last change places: sums of both log likelihood ratios."""
-
-    __slots__ = ("_against", "_bad", "_expected", "_good", "_grid", "_kappa", "_limit", "minutes")
-
-    def __init__(self, grid: PairGrid, limit: float, kappa: float) -> None:
-        self._grid, self._limit, self._kappa = grid, limit, kappa
-        self.minutes = 0
-        self._expected = self._bad = self._good = 0.0
-        self._against = [0.0] * len(grid.bad)
-
-    def add(self, counts: Counts) -> None:
-        n_c, x_c, n_b, x_b, d_a, d_r = counts
-        self.minutes += 1
-        self._expected += n_c * self._limit
-        if n_c == 0:
-            return
-        self._bad += x_c / d_a
-        self._good += (n_c - x_c) / d_a
-        if n_b and x_c + x_b:
-            canary, both = x_c / d_r, (x_c + x_b) / d_r
-            terms = _terms_at(self._grid.ratio, self._kappa, n_c, n_b)
-            self._against = [
-                value + canary * ln_ratio + both * term
-                for value, ln_ratio, term in zip(self._against, self._grid.ln_ratio, terms, strict=True)
-            ]
-
-    @property
-    def is_full(self) -> bool:
-        return self._expected >= BLOCK_FAILURES or self.minutes >= BLOCK_MINUTES
-
-    def factors(self) -> list[float]:
-        """The smaller log likelihood ratio of each alternative."""
-        bad, good = self._bad, self._good
-        return [
-            min(bad * ln_bad + good * ln_good, against)
-            for ln_bad, ln_good, against in zip(self._grid.bad, self._grid.good, self._against, strict=True)
-        ]
-
-
-def regression_path(
+def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would double its cost
     minutes: Sequence[Counts],
     limit: float,
     kappa: float,
@@ -161,37 +128,67 @@ def regression_path(
         ceilings: ln of what E may be at most after each minute (warm-up).
     """
     grid = pairs(limit, kappa)
-    held = [0.0] * len(grid.bad)
-    scale = waiting = 0.0
-    block = _Block(grid, limit, kappa)
+    ln_bad, ln_good, weights = grid.bad, grid.good, grid.weights
+    nothing = [0.0] * len(weights)
+    held, against = nothing, nothing
+    scale = waiting = bad = good = expected = 0.0
+    age = 0
     path: list[float] = []
     for minute, (counts, ceiling) in enumerate(zip(minutes, ceilings, strict=False), start=1):
+        n_c, x_c, n_b, x_b, d_a, d_r = counts
         onset = onset_weight(minute, horizon)
-        if block.minutes:
+        if age:
             waiting += onset
         else:
-            held = [value + onset * math.exp(-scale) for value in held]
-        block.add(counts)
-        logs = block.factors()
-        top = max(0.0, max(logs) - 300.0)
-        values = [value * math.exp(log - top) for value, log in zip(held, logs, strict=True)]
-        total = sum(map(mul, grid.weights, values))
+            begun = onset * math.exp(-scale) if scale else onset
+            held = [value + begun for value in held]
+        age += 1
+        if n_c:
+            expected += n_c * limit
+            bad += x_c / d_a
+            good += (n_c - x_c) / d_a
+            if n_b and (x_c or x_b):
+                terms = _terms_at(grid.ratio, kappa, n_c, n_b)
+                both = (x_c + x_b) / d_r
+                if x_c:
+                    canary = x_c / d_r
+                    against = [
+                        value + canary * ln_ratio + both * term
+                        for value, ln_ratio, term in zip(against, grid.ln_ratio, terms, strict=True)
+                    ]
+                else:
+                    against = [value + both * term for value, term in zip(against, terms, strict=True)]
+        logs = [bad * b + good * g for b, g in zip(ln_bad, ln_good, strict=True)]
+        logs = list(map(min, logs, against))
+        top = max(logs)
+        top = top - 300.0 if top > 300.0 else 0.0
+        if top:
+            logs = [log - top for log in logs]
+        values = list(map(mul, held, map(math.exp, logs)))
+        total = sum(map(mul, weights, values))
         ln_total = scale + top + ln(total)
         if ln_total > ceiling:
             give_up = math.exp(ceiling - ln_total)
             held = [value * give_up for value in held]
             values = [value * give_up for value in values]
-            ln_total = ceiling
+            total, ln_total = total * give_up, ceiling
         rest = waiting + unspent_weight(minute, horizon)
-        larger, smaller = max(ln_total, ln(rest)), min(ln_total, ln(rest))
-        path.append(larger + math.log1p(math.exp(smaller - larger)))
-        if block.is_full:
-            shift = max(0.0, ln_total)
+        path.append(_ln_sum(ln_total, ln(rest)) if scale or top else ln(total + rest))
+        if expected >= BLOCK_FAILURES or age >= BLOCK_MINUTES:
+            shift = ln_total if ln_total > _SCALED or scale or top else 0.0
+            shift = max(0.0, shift)
             grown = math.exp(min(700.0, scale + top - shift))
-            held = [value * grown + waiting * math.exp(-shift) for value in values]
-            scale, waiting = shift, 0.0
-            block = _Block(grid, limit, kappa)
+            added = waiting * math.exp(-shift)
+            held = [value * grown + added for value in values]
+            scale, waiting, against = shift, 0.0, nothing
+            bad = good = expected = 0.0
+            age = 0
     return tuple(path)
+
+
+def _ln_sum(a: float, b: float) -> float:
+    larger, smaller = max(a, b), min(a, b)
+    return larger + math.log1p(math.exp(smaller - larger))
 
 
 def not_worse_ln_e(minutes: Sequence[Counts], kappa: float) -> float:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from canary.core.measurements import (
     DataState,
@@ -179,12 +180,30 @@ def _ceilings(gate: CountingGate, plan: Schedule) -> list[float]:
     ]
 
 
+def _largest_evidence(counts: Sequence[Counts], limit: float) -> float:
+    """No alternative from any onset has more evidence than the best alternative of each minute above the limit."""
+    total = 0.0
+    for n_c, x_c, _, _, d_a, _ in counts:
+        if x_c > limit * n_c:
+            good = n_c - x_c
+            best = x_c * math.log(x_c / (n_c * limit)) + (
+                good * math.log(good / (n_c * (1.0 - limit))) if good else 0.0
+            )
+            total += best / d_a
+    return total
+
+
+@lru_cache(maxsize=64)
+def _unspent(minutes: int, horizon: int) -> Path:
+    return tuple(ln(unspent_weight(number + 1, horizon)) for number in range(minutes))
+
+
 def _literal(
-    counts: Sequence[Counts], limit: float, horizon: int, ceilings: Sequence[float]
+    counts: Sequence[Counts], limit: float, horizon: int, ceilings: Sequence[float], ln_bound: float
 ) -> tuple[Path, tuple[Factors, ...]]:
-    """The absolute process; while no minute is above the limit it can only fall, so its unspent stake stands for it."""
-    if not any(minute.x_c > limit * minute.n_c for minute in counts):
-        return tuple(ln(unspent_weight(number + 1, horizon)) for number in range(len(counts))), ()
+    """The absolute process. Where no alternative could reach the bound the stake not bet yet stands for it."""
+    if _largest_evidence(counts, limit) < ln_bound:
+        return _unspent(len(counts), horizon), ()
     factors = tuple(absolute_factors(counts, limit))
     return restart_path(factors, FALLING, horizon, ceilings), factors
 
@@ -208,7 +227,7 @@ def processes_of(
         against = swap(scored) if gate.bad_when == "lower" else scored
         return Processes(rollback=still + ratio_path(against, gate.kappa, horizon))
     ceilings = _ceilings(gate, plan)[plan.first :]
-    literal, factors = _literal(scored, limit_of(gate), horizon, ceilings)
+    literal, factors = _literal(scored, limit_of(gate), horizon, ceilings, -math.log(stage.evidence.alpha_rollback))
     kept = (None,) * plan.first + factors if factors else ()
     if not is_by_version(gate):
         return Processes(literal=still + literal, absolute=kept)
@@ -223,16 +242,23 @@ def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
     return too_many and not isinstance(gate, RatioGate)
 
 
+_NOTHING = Counts(0, 0)
+
+
 def _counts(
     gate: CountingGate, rows: dict[datetime, MinuteCounts], line: Timeline, history: Dispersion, source: float
 ) -> Iterator[Counts]:
     by_version = is_by_version(gate)
+    least = max(1.0, source)
     for minute in line.minutes:
         row = rows.get(minute)
         if row is None:
-            yield Counts(0, 0)
+            yield _NOTHING
             continue
         n_c, n_b = row.candidate_requests, row.baseline_requests
+        if history.rho == 0.0:
+            yield Counts(n_c, row.candidate_bad, n_b, row.baseline_bad, least, least)
+            continue
         # The minute's own traffic: the history may come from a quiet night (statistics.md §4.7).
         d_a = temper_absolute(history, n_c, source)
         d_r = temper_ratio(history, n_c, n_b, source) if by_version else d_a
