@@ -77,7 +77,9 @@ def test_http_errors_of_both_versions_blame_nobody_at_first(case: Make, make_str
 
 def test_http_errors_of_a_stage_are_judged_on_all_its_traffic(case: Make, make_stream: Make) -> None:
     seen = Observations(streams=(make_stream("http_5xx", [(600, 3, 0, 0)] * 9, function=""),))
-    found = case(text='gates.http_5xx = { source = "alb", target = "tg" }', errors=[GOOD] * 9, seen=seen).judged()
+    found = case(
+        text='gates.http_5xx = { source = "alb", target = "app/shop/50dc6c495c0c9188" }', errors=[GOOD] * 9, seen=seen
+    ).judged()
     assert found.verdict is Verdict.HEALTHY
     http = found.evidence[-1]
     assert (http.ln_evidence, http.regression_limit_ratio) == (None, None)
