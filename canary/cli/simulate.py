@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,9 @@ from canary.cli.output import write_report
 from canary.cli.screens import write_json
 from canary.cli.session import cli_context, open_session, percentage
 from canary.core.events import Event
-from canary.core.plan import StagePlan
+from canary.core.plan import StagePlan, parse_duration
 from canary.errors import UsageError
-from canary.simulator import Comparison, Replayed, Scenario, compare, healthy_count
+from canary.simulator import Burst, Comparison, Replayed, Scenario, compare, healthy_count
 from canary.simulator import replay as judge_again
 from canary.view.build import view_of_events
 from canary.view.html import canary_report, page
@@ -37,14 +38,23 @@ def simulate(
     candidate_errors: Annotated[str, Option(metavar="PERCENT", help="Failed requests of the new version.")] = "8%",
     baseline_errors: Annotated[str, Option(metavar="PERCENT", help="Failed requests of the baseline.")] = "1%",
     rps: Annotated[float, Option("--rps", metavar="N", help="Requests per second to each function.")] = 2.0,
-    from_minute: Annotated[float, Option(metavar="N", help="Minute from which the new version fails.")] = 0.0,
+    onset: Annotated[str, Option(metavar="DURATION", help="Time after which the new version fails: 150m.")] = "0m",
+    history_outage: Annotated[
+        str | None, Option(metavar="DURATION@PERCENT", help="Outage two hours before the start: 5m@50%.")
+    ] = None,
+    shared_outage: Annotated[
+        str | None, Option(metavar="DURATION@PERCENT", help="Outage of both versions during the canary: 2m@30%.")
+    ] = None,
+    cold_start: Annotated[
+        str | None, Option(metavar="DURATION@PERCENT", help="Failures of the new version after each step: 2m@8%.")
+    ] = None,
     candidate_slow: Annotated[
         str, Option(metavar="PERCENT", help="Requests of the new version over the latency limit.")
     ] = "0.1%",
     baseline_slow: Annotated[
         str, Option(metavar="PERCENT", help="Requests of the baseline over the latency limit.")
     ] = "0.1%",
-    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 1000,
+    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 200,
     seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -59,9 +69,12 @@ def simulate(
         candidate_errors=_ratio(candidate_errors),
         baseline_errors=_ratio(baseline_errors),
         requests_per_s=rps,
-        from_minute=from_minute,
+        from_minute=_minutes(onset),
         candidate_slow=_ratio(candidate_slow),
         baseline_slow=_ratio(baseline_slow),
+        history_outage=_burst(history_outage),
+        shared_outage=_burst(shared_outage),
+        cold_start=_burst(cold_start),
     )
     found = _compare(session.stage, scenario, runs, seed)
     if as_json:
@@ -125,7 +138,14 @@ def _recorded(path: Path) -> list[Event]:
 
 def _compare(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comparison:
     if not sys.stderr.isatty():
-        return compare(stage, scenario, runs=runs, seed=seed)
+        total = runs + healthy_count(runs)
+        steps = {round(total * tenth / 10) for tenth in range(1, 11)}
+
+        def announce(done: int) -> None:
+            if done in steps:
+                click.echo(f"simulated {done} of {total} releases", err=True)
+
+        return compare(stage, scenario, runs=runs, seed=seed, progress=announce)
     from rich.console import Console
     from rich.progress import Progress
 
@@ -157,3 +177,27 @@ def _replay_lines(found: Replayed) -> list[str]:
 
 def _ratio(word: str) -> float:
     return float(percentage(word)) / 100
+
+
+def _minutes(text: str) -> float:
+    return _duration(text) / timedelta(minutes=1)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        value = parse_duration(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, timedelta):
+        raise UsageError(f"'{text}' is not a valid duration", hint="Give a number with a unit, such as 150m.")
+    return value
+
+
+def _burst(text: str | None) -> Burst | None:
+    """`5m@50%`: for so long so many fail."""
+    if text is None:
+        return None
+    duration, found, share = text.partition("@")
+    if not found:
+        raise UsageError(f"'{text}' is not a valid outage", hint="Give duration and share, such as 5m@50%.")
+    return Burst(_minutes(duration), _ratio(share))

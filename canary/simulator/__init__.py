@@ -6,12 +6,13 @@ many requests failed until then. Nothing here touches AWS.
 
 from __future__ import annotations
 
-from canary.simulator.counts import Scenario, SyntheticTraffic
+from canary.simulator.counts import Burst, Scenario, SyntheticTraffic
 from canary.simulator.ports import Simulation
 from canary.simulator.releases import Comparison, Ending, Spread, Summary, compare, healthy_count, release
 from canary.simulator.replay import Replayed, replay
 
 __all__ = [
+    "Burst",
     "Comparison",
     "Ending",
     "Replayed",

@@ -23,6 +23,28 @@ CANDIDATE = "2"
 
 
 @dataclass(frozen=True, slots=True)
+class Burst:
+    """Some minutes in which a share of the requests fails, as ratio."""
+
+    minutes: float
+    failing: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.minutes <= _LONGEST_BURST or not 0.0 <= self.failing <= 1.0:
+            raise UsageError(
+                f"{self.minutes:g} minutes at {100 * self.failing:g} % can't be simulated",
+                hint=f"Give up to {_LONGEST_BURST:g} minutes and 0 to 100 %, such as 5m@50%.",
+            )
+
+
+_LONGEST_BURST = 120.0
+_HISTORY_BURST = -120.0
+"""Minute in which an outage of the history begins: two hours before the start."""
+_OUTAGE_WITHIN = 20
+"""A shared outage begins at a random minute of the first so many."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A release as it might go; shares are ratios, 0 to 1.
 
@@ -33,6 +55,9 @@ class Scenario:
         from_minute: minute after the start in which the new version's regression begins.
         candidate_slow: share of the new version's requests above the latency limit.
         baseline_slow: share of the old version's requests above the latency limit.
+        history_outage: an outage two hours before the start.
+        shared_outage: an outage of both versions, at a random minute of the first 20.
+        cold_start: what fails on the new version after each increase of its weight.
     """
 
     candidate_errors: float
@@ -41,6 +66,9 @@ class Scenario:
     from_minute: float = 0.0
     candidate_slow: float = 0.001
     baseline_slow: float = 0.001
+    history_outage: Burst | None = None
+    shared_outage: Burst | None = None
+    cold_start: Burst | None = None
 
     def __post_init__(self) -> None:
         for name in ("candidate_errors", "baseline_errors", "candidate_slow", "baseline_slow"):
@@ -52,7 +80,7 @@ class Scenario:
             raise UsageError("the regression can't begin before the canary")
 
     def healthy(self) -> Scenario:
-        """The same world with a new version that is as good as the old one."""
+        """The same scenario with a new version that is as good as the baseline; outages and cold starts stay."""
         return replace(self, candidate_errors=self.baseline_errors, candidate_slow=self.baseline_slow)
 
     def mix(self, minute: float, *, candidate: bool) -> tuple[float, float]:
@@ -60,6 +88,21 @@ class Scenario:
         if candidate and minute >= self.from_minute:
             return self.candidate_errors, self.candidate_slow
         return self.baseline_errors, self.baseline_slow
+
+    def burst(self, minute: float, *, since_rise: float | None, outage_at: int) -> float:
+        """The largest share that fails in a burst of this minute; 0 outside.
+
+        Args:
+            minute: after the start; negative before it.
+            since_rise: minutes since the new version's weight grew; None for the baseline.
+            outage_at: minute in which the shared outage begins.
+        """
+        spans = (
+            (self.history_outage, minute - _HISTORY_BURST),
+            (self.shared_outage, minute - outage_at),
+            (self.cold_start, -1.0 if since_rise is None else since_rise),
+        )
+        return max((burst.failing for burst, at in spans if burst is not None and 0 <= at < burst.minutes), default=0.0)
 
 
 def draw(mean: float, failing: float, slow: float, rng: Random) -> Requests:
@@ -87,6 +130,8 @@ class SyntheticTraffic:
     def __init__(self, scenario: Scenario, seed: str, start: datetime = DEFAULT_START) -> None:
         self._scenario, self._seed, self._start = scenario, seed, start
         self._drawn: dict[tuple[str, str, datetime, float], Requests] = {}
+        self._rises: dict[str, tuple[float, datetime]] = {}
+        self._outage_at = Random(f"{seed}/outage").randrange(_OUTAGE_WITHIN)
 
     def served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
         """What the version served, drawn once."""
@@ -94,9 +139,23 @@ class SyntheticTraffic:
         if name not in self._drawn:
             since_min = (minute - self._start) / MINUTE
             rng = Random(f"{self._seed}/{key}/{since_min:g}/{version}")
-            mix = self._scenario.mix(since_min, candidate=version == CANDIDATE)
-            self._drawn[name] = draw(self._scenario.requests_per_s * 60 * share, *mix, rng)
+            candidate = version == CANDIDATE
+            failing, slow = self._scenario.mix(since_min, candidate=candidate)
+            burst = self._scenario.burst(
+                since_min,
+                since_rise=self._since_rise(key, minute, share) if candidate else None,
+                outage_at=self._outage_at,
+            )
+            self._drawn[name] = draw(self._scenario.requests_per_s * 60 * share, max(failing, burst), slow, rng)
         return self._drawn[name]
+
+    def _since_rise(self, key: str, minute: datetime, share: float) -> float:
+        """Minutes since the new version's share last grew; minutes are asked for in order."""
+        before, at = self._rises.get(key, (0.0, minute))
+        if share > before:
+            at = minute
+        self._rises[key] = (share, at)
+        return (minute - at) / MINUTE
 
 
 def poisson(mean: float, rng: Random) -> int:

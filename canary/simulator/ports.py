@@ -153,6 +153,8 @@ class InMemoryAliases:
     def share_in(self, key: str, version: str, start: datetime, end: datetime) -> float:
         """The mean share of the alias' traffic that a version had between two moments, as ratio."""
         history = self._history[key]
+        if len(history) == 1 or end <= history[1][0]:
+            return _share(history[0][1], version)
         total = 0.0
         for index, (at, alias) in enumerate(history):
             begin = start if index == 0 else max(at, start)

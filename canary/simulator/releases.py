@@ -6,6 +6,7 @@ It drives the shipped runner; only the ports are in memory. It must not print an
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,11 +52,42 @@ class Spread:
         return cls(sum(ordered) / len(ordered), ordered[rank - 1])
 
 
+def share_interval(events: int, runs: int) -> tuple[float, float]:
+    """The 95 % interval of a share (C. Clopper and E. Pearson, 1934), by bisection on the binomial tails."""
+
+    def at_most(k: int, p: float) -> float:
+        if k < 0:
+            return 0.0
+        if k >= runs or p <= 0.0:
+            return 1.0
+        if p >= 1.0:
+            return 0.0
+        whole, ln_p, ln_q = math.lgamma(runs + 1), math.log(p), math.log1p(-p)
+        return math.fsum(
+            math.exp(whole - math.lgamma(i + 1) - math.lgamma(runs - i + 1) + i * ln_p + (runs - i) * ln_q)
+            for i in range(k + 1)
+        )
+
+    def solve(k: int, target: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if at_most(k, middle) > target else (low, middle)
+        return (low + high) / 2.0
+
+    if not runs:
+        return 0.0, 1.0
+    lower = solve(events - 1, 0.975) if events else 0.0
+    return lower, solve(events, 0.025) if events < runs else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How often what happened under one rule.
 
     Attributes:
+        promoted_interval: 95 % interval of `promoted_ratio`.
+        rolled_back_interval: 95 % interval of `rolled_back_ratio`.
         minutes_to_rollback: over the releases that were rolled back.
         failed_requests: over all releases.
     """
@@ -66,14 +98,19 @@ class Summary:
     inconclusive_ratio: float
     minutes_to_rollback: Spread
     failed_requests: Spread
+    promoted_interval: tuple[float, float] = (0.0, 1.0)
+    rolled_back_interval: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
     def of(cls, endings: Sequence[Ending]) -> Summary:
         """The summary of these endings."""
         runs = len(endings)
 
+        def count(outcome: str) -> int:
+            return sum(ending.outcome == outcome for ending in endings)
+
         def share(outcome: str) -> float:
-            return sum(ending.outcome == outcome for ending in endings) / runs if runs else 0.0
+            return count(outcome) / runs if runs else 0.0
 
         return cls(
             runs=runs,
@@ -82,6 +119,8 @@ class Summary:
             inconclusive_ratio=share("inconclusive"),
             minutes_to_rollback=Spread.of([ending.minutes for ending in endings if ending.outcome == "rolled_back"]),
             failed_requests=Spread.of([ending.failed_requests for ending in endings]),
+            promoted_interval=share_interval(count("promoted"), runs),
+            rolled_back_interval=share_interval(count("rolled_back"), runs),
         )
 
 
@@ -157,8 +196,8 @@ def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
 
 
 def healthy_count(runs: int) -> int:
-    """How many healthy releases are played besides so many: a fifth, which keeps the wait short."""
-    return -(-runs // 5)
+    """How many healthy releases are simulated besides so many: half, which keeps the wait short."""
+    return -(-runs // 2)
 
 
 def simulated(stage: StagePlan, scenario: Scenario, seed: str) -> Simulation:

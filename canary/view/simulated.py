@@ -9,7 +9,7 @@ from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, Chapter, Report
 
 if TYPE_CHECKING:
-    from canary.simulator import Comparison, Summary
+    from canary.simulator import Comparison, Scenario, Summary
 
 _BINS = 12
 _BAR_CELLS = 40
@@ -34,6 +34,8 @@ def _data(summary: Summary) -> dict[str, object]:
         "promoted_ratio": summary.promoted_ratio,
         "rolled_back_ratio": summary.rolled_back_ratio,
         "inconclusive_ratio": summary.inconclusive_ratio,
+        "promoted_interval": summary.promoted_interval,
+        "rolled_back_interval": summary.rolled_back_interval,
         "minutes_to_rollback": summary.minutes_to_rollback,
         "failed_requests": summary.failed_requests,
     }
@@ -44,23 +46,29 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     yield scenario_text(found)
     yield ""
     yield (
-        f"{'new version':<26}{'promoted':>10}{'rolled back':>13}{'inconclusive':>14}{'minutes to rollback':>22}"
-        f"{'failed requests':>20}"
+        f"{'new version':<24}{'promoted':>20}{'rolled back':>20}{'inconclusive':>14}{'minutes to rollback':>21}"
+        f"{'failed requests':>18}"
     )
     for name, summary in _rows(found):
         minutes = summary.minutes_to_rollback
         failed = summary.failed_requests
         spread = f"{minutes.mean:.1f} (p95 {minutes.p95:.0f})" if summary.rolled_back_ratio else "–"
         yield (
-            f"{name:<26}{percent(summary.promoted_ratio):>10}{percent(summary.rolled_back_ratio):>13}"
-            f"{percent(summary.inconclusive_ratio):>14}{spread:>22}{f'{failed.mean:.1f} (p95 {failed.p95:.0f})':>20}"
+            f"{name:<24}{_with_interval(summary.promoted_ratio, summary.promoted_interval):>20}"
+            f"{_with_interval(summary.rolled_back_ratio, summary.rolled_back_interval):>20}"
+            f"{percent(summary.inconclusive_ratio):>14}{spread:>21}{f'{failed.mean:.1f} (p95 {failed.p95:.0f})':>18}"
         )
     yield ""
     yield from histogram_lines(found.rollback_minutes)
     yield (
-        f"False rollbacks: {percent(found.healthy.rolled_back_ratio)} of {found.healthy.runs:,} further releases, in "
-        "which the new version is as good as the baseline."
+        f"False rollbacks: {_with_interval(found.healthy.rolled_back_ratio, found.healthy.rolled_back_interval)} of "
+        f"{found.healthy.runs:,} further releases with a new version as good as the baseline (95 % intervals)."
     )
+
+
+def _with_interval(ratio: float, interval: tuple[float, float]) -> str:
+    """A share with its 95 % interval: "98 % (94–100 %)"."""
+    return f"{percent(ratio)} ({100 * interval[0]:.3g}–{100 * interval[1]:.3g} %)"
 
 
 def histogram_lines(minutes: tuple[float, ...]) -> Iterator[str]:
@@ -68,18 +76,34 @@ def histogram_lines(minutes: tuple[float, ...]) -> Iterator[str]:
     if not minutes:
         yield "No release was rolled back."
         return
+    bins = list(_bins(minutes))
+    most = max(count for _, count in bins)
+    yield "Minutes to rollback:"
+    for label, count in bins:
+        yield f"  {label:>7} {'█' * round(_BAR_CELLS * count / most)} {count}"
+
+
+def _bins(minutes: tuple[float, ...]) -> Iterator[tuple[str, int]]:
+    """How many releases were rolled back in each span of minutes."""
+    if not minutes:
+        return
     low, high = int(min(minutes)), int(max(minutes)) + 1
     width = max(1, -(-(high - low) // _BINS))
     counts: dict[int, int] = {}
     for value in minutes:
         counts[(int(value) - low) // width] = counts.get((int(value) - low) // width, 0) + 1
-    most = max(counts.values())
-    yield "Minutes to rollback:"
     for index in range(max(counts) + 1):
-        count = counts.get(index, 0)
         start = low + index * width
-        label = f"{start}" if width == 1 else f"{start}–{start + width - 1}"
-        yield f"  {label:>7} {'█' * round(_BAR_CELLS * count / most)} {count}"
+        yield f"{start}" if width == 1 else f"{start}–{start + width - 1}", counts.get(index, 0)
+
+
+def _histogram(minutes: tuple[float, ...]) -> Iterator[BarsView]:
+    """Minutes to rollback as drawn bars; nothing without a rollback."""
+    bins = list(_bins(minutes))
+    most = max((count for _, count in bins), default=1)
+    bars = tuple(Bar(f"{label} min", count / most, None, f"{count:,} releases") for label, count in bins)
+    if bars:
+        yield _bars("Minutes to rollback", bars)
 
 
 def comparison_report(found: Comparison) -> Report:
@@ -105,8 +129,8 @@ def comparison_report(found: Comparison) -> Report:
         bars=(
             _bars("How the releases ended", ends),
             _bars("Failed requests of the new version ", failed),
+            *_histogram(found.rollback_minutes),
         ),
-        code="\n".join(histogram_lines(found.rollback_minutes)),
     )
     return Report(
         title=f"Simulated canary releases to {found.stage}",
@@ -124,7 +148,18 @@ def scenario_text(found: Comparison) -> str:
     return (
         f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
         f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
-        f"{percent(assumed.baseline_errors)} on the baseline.{left_out}"
+        f"{percent(assumed.baseline_errors)} on the baseline{_bursts(assumed)}.{left_out}"
+    )
+
+
+def _bursts(assumed: Scenario) -> str:
+    bursts = (
+        ("an outage two hours before", assumed.history_outage),
+        ("an outage of both versions", assumed.shared_outage),
+        ("cold starts after each step", assumed.cold_start),
+    )
+    return "".join(
+        f"; {name} ({burst.minutes:g} min at {percent(burst.failing)})" for name, burst in bursts if burst is not None
     )
 
 

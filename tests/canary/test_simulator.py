@@ -18,9 +18,9 @@ from canary.core.plan import Plan, StagePlan
 from canary.core.verdict import Verdict
 from canary.errors import StaleRevisionError, UsageError
 from canary.ports import Target, Window
-from canary.simulator import Scenario, Spread, Summary, SyntheticTraffic, compare, healthy_count, release, replay
+from canary.simulator import Burst, Scenario, Spread, Summary, SyntheticTraffic, compare, healthy_count, release, replay
 from canary.simulator.counts import poisson
-from canary.simulator.releases import simulated
+from canary.simulator.releases import share_interval, simulated
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report, histogram_lines
 from flagkit.testing.clock import DEFAULT_START as START
 
@@ -199,7 +199,7 @@ def test_a_comparison_is_reported_in_lines_data_and_a_page(stage: StagePlan) -> 
     assert shown["rolled_back_ratio"] == 1.0
     assert shown["false_rollback_ratio"] == 0
     page = comparison_report(found)
-    assert len(page.chapters[0].bars) == 2
+    assert [bars.title for bars in page.chapters[0].bars][-1] == "Minutes to rollback"
 
 
 def test_a_comparison_without_a_rollback_says_so(stage: StagePlan) -> None:
@@ -229,3 +229,39 @@ def test_gates_that_an_simulation_cannot_feed_are_named_and_left_out() -> None:
     assert found.left_out == ("red", "health")
     assert found.summary.promoted_ratio == 1.0
     assert "Gates without synthetic data, left out: red, health." in "\n".join(comparison_lines(found))
+
+
+def test_shares_come_with_their_interval(stage: StagePlan) -> None:
+    assert share_interval(0, 0) == (0.0, 1.0)
+    assert share_interval(0, 100) == pytest.approx((0.0, 0.0362), abs=1e-4)
+    assert share_interval(98, 100) == pytest.approx((0.9296, 0.9976), abs=1e-4)
+    assert share_interval(100, 100) == pytest.approx((0.9638, 1.0), abs=1e-4)
+    found = compare(stage, Scenario(0.3, 0.01, 10.0), runs=4)
+    assert "100 % (39.8–100 %)" in "\n".join(comparison_lines(found))
+    assert comparison_data(found)["rolled_back_interval"] == found.summary.rolled_back_interval
+
+
+def test_an_outage_in_the_history_does_not_hide_a_regression(stage: StagePlan) -> None:
+    scenario = Scenario(0.12, 0.01, 10.0, history_outage=Burst(5, 0.5))
+    found = release(stage, scenario, "a")
+    assert (found.outcome, found.minutes < 8) == ("rolled_back", True)
+
+
+def test_a_shared_outage_rolls_nothing_back(stage: StagePlan) -> None:
+    scenario = Scenario(0.01, 0.01, 10.0, shared_outage=Burst(2, 0.3))
+    assert {release(stage, scenario, seed).outcome for seed in "abc"} == {"promoted"}
+
+
+def test_cold_starts_fail_after_each_step_and_may_be_allowed_for(stage: StagePlan) -> None:
+    scenario = Scenario(0.01, 0.01, 20.0, cold_start=Burst(2, 0.08))
+    assert release(stage, scenario, "a").outcome == "rolled_back"
+    warm = Plan.parse(PLAN + 'gates.errors.warm_up = "3m"\n').stage("staging")
+    assert release(warm, scenario, "a").outcome == "promoted"
+    text = "\n".join(comparison_lines(compare(stage, scenario, runs=1)))
+    assert "; cold starts after each step (2 min at 8 %)." in text
+
+
+@pytest.mark.parametrize(("minutes", "failing"), [(0, 0.5), (121, 0.5), (5, 1.5)])
+def test_bursts_that_make_no_sense_are_refused(minutes: float, failing: float) -> None:
+    with pytest.raises(UsageError, match="can't be simulated"):
+        Burst(minutes, failing)
