@@ -42,6 +42,7 @@ from flagkit.authoring.conditions import (
     share_of,
     since,
 )
+from flagkit.authoring.language import read_condition
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
 from flagkit.core.definitions import INTERNAL_FLAGS
@@ -235,7 +236,7 @@ class Compiler:
         if flag.among:
             limits.append(any_of([self._segment(name, place) for name in flag.among]))
         if flag.where is not None:
-            limits.append(read_native(flag.where, f"{place}.where"))
+            limits.append(_where(flag.where, f"{place}.where"))
         if flag.holdout is not None:
             holdout = _known(self.source.holdouts, flag.holdout, f"{place}.holdout")
             ranges = (BucketRange(0, holdout.percent),) if holdout.percent else ()
@@ -308,7 +309,7 @@ def segment_condition(name: str, segment: SegmentSource) -> Condition:
     if segment.groups:
         alternatives.append(one_of(GROUP, segment.groups))
     if segment.where is not None:
-        alternatives.append(read_native(segment.where, f"segments.{name}.where"))
+        alternatives.append(_where(segment.where, f"segments.{name}.where"))
     if not alternatives:
         message = f"segments.{name} is empty: give users, groups or where"
         raise EditError(message)
@@ -322,6 +323,13 @@ def read_native(text: str, place: str) -> Rule:
     except RuleError as error:
         message = f"{place}: {error.message}\n{error.caret}"
         raise EditError(message, hint=error.hint) from error
+
+
+def _where(text: str, place: str) -> Condition:
+    try:
+        return read_condition(text)
+    except EditError as error:
+        raise EditError(f"{place}: {error.message}", hint=error.hint) from error
 
 
 def _native_variant(variant: VariantSource, rule: Rule | str | None) -> JsonValue:

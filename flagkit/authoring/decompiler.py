@@ -28,6 +28,7 @@ from flagkit.authoring.conditions import (
     name_of,
     parsed,
 )
+from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
@@ -162,7 +163,7 @@ class _Decompiler:
     def _limits(self, key: str, limits: Limits) -> Words:
         words: Words = {"among": limits.among}
         if limits.where is not None:
-            words["where"] = print_rule(limits.where)
+            words["where"] = written_condition(limits.where)
         if limits.holdout is not None:
             words["holdout"] = limits.holdout.seed.removeprefix(HOLDOUT)
         if limits.layer is not None:
@@ -305,7 +306,7 @@ def _segment(condition: Or) -> Words:
             words[word] = values
             del alternatives[0]
     if alternatives:
-        words["where"] = print_rule(any_of(alternatives))
+        words["where"] = written_condition(any_of(alternatives))
     return words
 
 

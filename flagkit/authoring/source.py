@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from flagkit.authoring.language import read_condition, written_condition
 from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.errors import EditError
 
@@ -51,6 +53,15 @@ def _ranges(value: object) -> tuple[BucketRange, ...]:
     return tuple(sorted(ranges))
 
 
+@lru_cache(maxsize=4096)
+def _condition(text: str) -> str:
+    """Write equal conditions alike, so that a flag that was read back equals the one that was written."""
+    try:
+        return written_condition(read_condition(text))
+    except EditError:
+        return text  # the compiler refuses it, and knows the place
+
+
 def _aware(value: dt.datetime) -> dt.datetime:
     if value.tzinfo is None:
         message = "needs an offset or Z: 2026-12-01T09:00:00Z"
@@ -77,6 +88,8 @@ Removal = Annotated[
     Literal[True] | dt.date | Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")],
     Field(union_mode="left_to_right"),
 ]
+Where = Annotated[StrictStr, AfterValidator(_condition)]
+"""A condition, or a native rule."""
 Texts = tuple[StrictStr, ...]
 
 
@@ -87,11 +100,11 @@ class Model(BaseModel):
 
 
 class SegmentSource(Model):
-    """A named group of users: anybody on one of the lists, or for whom the native rule `where` is true."""
+    """A named group of users: anybody on one of the lists, or for whom the condition `where` is true."""
 
     users: Texts = ()
     groups: Texts = ()
-    where: StrictStr | None = None
+    where: Where | None = None
 
 
 class HoldoutSource(Model):
@@ -197,7 +210,7 @@ class FlagSource(Audience):
         starts: `from` in TOML; before it the flag is off.
         ends: `until` in TOML; from then on the flag is off.
         among: segments to which percentages are limited; users in one of them.
-        where: a native rule to which percentages are limited.
+        where: a condition, or a native rule, to which percentages are limited.
         percent: the share of users that takes part; `ramp` is a share that grows with the clock.
         by: the context key that percentages split by.
         seed: what the percentages are drawn with; by default the flag's key.
@@ -213,7 +226,7 @@ class FlagSource(Audience):
     starts: Moment | None = Field(default=None, alias="from")
     ends: Moment | None = Field(default=None, alias="until")
     among: Texts = ()
-    where: StrictStr | None = None
+    where: Where | None = None
     holdout: StrictStr | None = None
     layer: LayerShare | None = None
     percent: Steps | None = None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flagkit.authoring import AuthoringDocument, compile_document, decompile, read_toml, write_toml
+from flagkit.authoring import AuthoringDocument, compile_document, decompile, read_toml, read_where, write_toml
 from flagkit.authoring.conditions import share_of
 from flagkit.authoring.shape import read_shapes
 from flagkit.core.documents import FlagDocument, FlagValue
@@ -194,14 +194,14 @@ def _listed(source, audience, user, context):
 
 def _in_segment(source, name, user, context):
     segment = source.segments[name]
-    by_rule = segment.where is not None and _true(segment.where, user, context, START)
+    by_rule = segment.where is not None and _true(read_where(segment.where), user, context, START)
     return user in segment.users or context.get("group") in segment.groups or by_rule
 
 
 def _drawn(source, flag, key, user, context, now, *, weighted=False):
     if flag.among and not any(_in_segment(source, name, user, context) for name in flag.among):
         return False
-    if flag.where is not None and not _true(flag.where, user, context, now):
+    if flag.where is not None and not _true(read_where(flag.where), user, context, now):
         return False
     if flag.holdout and _true('(split pct::20 by::$userId seed::"holdout:q3")', user, context, now):
         return False

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from flagkit.authoring.language.grammar import read_condition
 from flagkit.authoring.language.phrases import show_condition
-from flagkit.core.rules.ast import Boolean
+from flagkit.core.rules.ast import Boolean, Condition
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import RuleError
 
-__all__ = ["read_condition", "read_where", "show_condition", "show_where"]
+__all__ = ["read_condition", "read_where", "show_condition", "show_where", "written_condition"]
 
 
 def read_where(text: str) -> str:
@@ -24,6 +24,11 @@ def read_where(text: str) -> str:
     condition = read_condition(text)
     assert not isinstance(condition, Boolean)  # the grammar has no constant condition
     return print_rule(condition)
+
+
+def written_condition(condition: Condition) -> str:
+    """Return a condition as people write it, or as a native rule if it has no such form."""
+    return show_condition(condition) or print_rule(condition)
 
 
 def show_where(rule: str) -> str:

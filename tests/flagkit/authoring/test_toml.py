@@ -11,7 +11,7 @@ from flagkit.errors import EditError
 TEXT = """\
 [segments.staff]
 users = ["1", "2"]
-where = "(ends_with $email \\"@example.com\\")"
+where = "email ends with @example.com"
 
 [layers.checkout]
 
@@ -93,3 +93,13 @@ def test_off_is_said_beside_variants_and_users():
     assert write_toml(source) == text
     snapshot = Snapshot.from_document(document.to_dict())
     assert not any(snapshot.evaluate(key, str(user)).enabled for key in "ab" for user in range(100))
+
+
+def test_a_condition_is_written_as_people_write_it_and_refused_with_its_place():
+    flag = '[flags.a]\nname = "a"\npercent = 50\n'
+    native = """where = '(and (eq $country "US") (gte $age 18))'\n"""
+    read = read_toml(flag + native)
+    assert read == read_toml(flag + 'where = "country = US and age >= 18"\n')
+    assert 'where = "country = US and age >= 18"' in write_toml(decompile(compile_document(read)))
+    with pytest.raises(EditError, match=r"flags\.a\.where: the condition is not valid: expected a value after '='"):
+        compile_document(read_toml(flag + 'where = "country ="\n'))
