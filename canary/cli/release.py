@@ -165,18 +165,24 @@ def rollback(
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
     """Send all traffic to the baseline version now.
 
-    There is no prompt.
+    A canary in progress is rolled back without a prompt. When none is in progress, the last one is reverted after a
+    confirmation.
     """
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     targets = _versions(to or [])
+
+    def confirm(question: str) -> None:
+        session.confirm(question, assume_yes=yes)
+
     return _command(
         session,
-        lambda stage_plan, ports: runner.rollback(stage_plan, ports, to=targets or None),
+        lambda stage_plan, ports: runner.rollback(stage_plan, ports, to=targets or None, confirm=confirm),
         as_json=as_json,
         no_color=no_color,
     )

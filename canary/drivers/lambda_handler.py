@@ -18,7 +18,7 @@ from canary.core.phases import FINAL
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UsageError
-from canary.runner import Ports, rollback, start, tick
+from canary.runner import Ports, current, rollback, start, tick
 
 if TYPE_CHECKING:
     from canary.adapters.aws import Session
@@ -73,7 +73,8 @@ def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) 
     if action == "start":
         return _summary(start(stage, ports, versions=event.get("versions")), 0)
     if action == "rollback":
-        state = rollback(stage, ports)
+        # Never what has ended: a state machine that lost its canary must not revert the promotion.
+        state = rollback(stage, ports) if current(stage, ports) else None
         if state is None:
             raise NotRunningError(f"no canary is in progress in stage {stage.name}")
         return _summary(state, 0)

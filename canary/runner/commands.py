@@ -5,17 +5,19 @@ They write the request into the aliases; a running driver finds it at its next t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from canary.core.alias import AliasSpec, AliasState
-from canary.core.events import CanaryStarted
+from canary.core.events import CanaryEnded, CanaryStarted, PhaseChanged, TrafficShifted
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
-from canary.core.plan import StagePlan
+from canary.core.plan import FunctionRef, StagePlan
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import NUDGE
-from canary.core.state import CanaryState
-from canary.errors import NotRunningError, RefusedError, UnavailableError
+from canary.core.state import CanaryState, FunctionState
+from canary.errors import AwsError, NotFoundError, NotRunningError, RefusedError, UnavailableError
 from canary.runner.aliases import read_all, refuse_unknown, write_spec
 from canary.runner.drive import ask, tick
 from canary.runner.observe import current, find
@@ -65,27 +67,36 @@ def promote(stage: StagePlan, ports: Ports) -> CanaryState:
     return ask(stage, ports, Signal.PROMOTE, "promoted on request")
 
 
-def rollback(stage: StagePlan, ports: Ports, *, to: Mapping[str, str] | None = None) -> CanaryState | None:
+def rollback(
+    stage: StagePlan,
+    ports: Ports,
+    *,
+    to: Mapping[str, str] | None = None,
+    confirm: Callable[[str], None] | None = None,
+) -> CanaryState | None:
     """Rolls everything back to the recorded baseline, or to named versions when no canary is in progress.
 
-    Without a canary and without `to`, the baseline of the stage's last promotion is taken from the journal, if the
-    aliases still serve what that canary promoted: never "the version before" (lambda-canary.md §9, trap 17).
+    Without a canary and without `to`, the stage's last canary is reverted as the journal tells it, if its versions are
+    the ones that are live: never "the version before" (lambda-canary.md §9, trap 17). A second call changes nothing.
 
     Args:
         stage: the plan; need not be the one the canary began with.
         ports: the world.
         to: version by function key ("" for all).
+        confirm: called with a question before the last canary is reverted; raises to refuse.
 
     Returns:
-        The final state; None when no canary was in progress and the aliases were moved to `to` or the baseline.
+        The final state; None when no canary was in progress and the aliases were moved to `to`.
 
     Raises:
         NotRunningError: no canary is in progress, and nothing names the version to return to.
-        RefusedError: a canary is in progress and `to` is given: it rolls back to its own baseline, or ends first.
+        RefusedError: a canary is in progress and `to` is given; or the version to return to was deleted.
     """
     state = current(stage, ports)
     if state is None:
-        _move_all(stage, ports, dict(to) if to else None)
+        if not to:
+            return _revert(Session(stage, ports), confirm)
+        _move_all(Session(stage, ports), to)
         return None
     if to:
         raise RefusedError(
@@ -121,36 +132,96 @@ def _roll_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signa
     return state
 
 
-def _move_all(stage: StagePlan, ports: Ports, to: Mapping[str, str] | None) -> None:
-    session = Session(stage, ports)
+def _move_all(session: Session, to: Mapping[str, str]) -> None:
+    functions = in_order(session.stage)
+    seen = read_all(functions, session)
+    refuse_unknown(functions, to)
+    for function in functions:
+        version = to.get(function.key) or to.get("")
+        if version is not None:
+            _move(function, version, seen[function.key], session)
+
+
+def _move(function: FunctionRef, version: str, alias: AliasState, session: Session) -> None:
+    """Sends all traffic of one alias to a version, which must exist."""
+    if (alias.version, alias.extra_version) == (version, None):
+        return
+    aliases = session.ports.aliases
+    action = f"GetFunctionConfiguration {function}:{version}"
+    try:
+        session.call(action, partial(aliases.version_facts, function, version))
+    except NotFoundError as error:
+        other = _next_best(function, alias, session)
+        hint = (
+            f"Choose another: `canary rollback {session.stage.name} --to {other}`." if other else "Publish one first."
+        )
+        raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
+    write_spec(function, AliasSpec(version, None, 0, alias.description), alias, session)
+    session.notice(f"{function} moved on request from version {alias.version} to version {version}")
+
+
+def _next_best(function: FunctionRef, alias: AliasState, session: Session) -> str:
+    """The newest version below the live one that still exists, of the last twenty numbers; empty without any."""
+    live = int(alias.version) if alias.version.isdigit() else 0
+    for number in range(live - 1, max(0, live - 21), -1):
+        with suppress(AwsError):
+            session.ports.aliases.version_facts(function, str(number))
+            return str(number)
+    return ""
+
+
+def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:
+    """The stage's last canary back to its baseline: journalled and published like any rollback."""
+    stage, ports = session.stage, session.ports
     functions = in_order(stage)
     seen = read_all(functions, session)
-    versions = to if to is not None else _last_baselines(session, seen)
-    refuse_unknown(functions, versions)
-    for function in functions:
-        version = versions.get(function.key) or versions.get("")
-        if version is None:
-            continue
-        session.call(
-            f"GetFunctionConfiguration {function}:{version}", partial(ports.aliases.version_facts, function, version)
+    started, outcome = _last_canary(session)
+    moves = {} if started is None else {move.function: move for move in started.functions}
+    known = started is not None and all(
+        key in moves and {alias.version, alias.extra_version} <= {moves[key].baseline, moves[key].candidate, None}
+        for key, alias in seen.items()
+    )
+    is_back = known and all(
+        (alias.version, alias.extra_version) == (moves[key].baseline, None) for key, alias in seen.items()
+    )
+    if started is None or not known or (outcome in RETURNING and not is_back):
+        raise NotRunningError(
+            f"no canary is in progress in stage {stage.name}, and the journal has no canary of the live versions",
+            hint=f"Name the version: `canary rollback {stage.name} --to VERSION`.",
         )
-        alias = seen[function.key]
-        write_spec(function, AliasSpec(version, None, 0, alias.description), alias, session)
-        session.notice(f"{function} moved on request from version {alias.version} to version {version}")
+    state = CanaryState(
+        canary_id=started.canary_id,
+        stage=stage,
+        functions=tuple(FunctionState(f, moves[f.key].baseline, moves[f.key].candidate) for f in functions),
+        phase=Phase.ROLLED_BACK,
+        started_at=started.at,
+        fingerprint=started.fingerprint,
+    )
+    if is_back:
+        return replace(state, why=f"already rolled back; {', '.join(f'{k} {a.routes_text}' for k, a in seen.items())}")
+    what = "promotion" if outcome is Phase.PROMOTED else "canary"
+    changes = ", ".join(f"{key} {alias.version} → {moves[key].baseline}" for key, alias in seen.items())
+    if confirm is not None:
+        confirm(f"Revert {what} {started.canary_id} ({changes})?")
+    session = session.of(started.canary_id)
+    for function in functions:
+        _move(function, moves[function.key].baseline, seen[function.key], session)
+    why = f"reverted {what} {started.canary_id} on request: {changes}"
+    now = ports.clock.now().replace(microsecond=0)
+    session.publish(TrafficShifted(started.canary_id, stage.name, now, 0, why))
+    session.publish(
+        PhaseChanged(started.canary_id, stage.name, now, outcome or Phase.CONFLICT, state.phase, why, Signal.ROLLBACK)
+    )
+    session.publish(CanaryEnded(started.canary_id, stage.name, now, state.phase, why, started.at))
+    return replace(state, why=why)
 
 
-def _last_baselines(session: Session, seen: Mapping[str, AliasState]) -> dict[str, str]:
-    journal, stage = session.ports.journal, session.stage.name
-    for row in journal.canaries(stage):
-        if row.get("outcome") != Phase.PROMOTED.value:
-            continue
+def _last_canary(session: Session) -> tuple[CanaryStarted | None, Phase | None]:
+    """How the stage's newest canary began and ended, as the journal has it."""
+    journal = session.ports.journal
+    for row in journal.canaries(session.stage.name):
         for event in journal.events(row["canary_id"]):
             if isinstance(event, CanaryStarted):
-                moves = {move.function: move for move in event.functions}
-                if all(key in moves and alias.version == moves[key].candidate for key, alias in seen.items()):
-                    return {key: moves[key].baseline for key in seen}
-        break
-    raise NotRunningError(
-        f"no canary is in progress in stage {stage}, and the journal has no promotion of the live versions",
-        hint=f"Name the version: `canary rollback {stage} --to VERSION`.",
-    )
+                outcome = row.get("outcome")
+                return event, Phase(outcome) if outcome else None
+    return None, None

@@ -68,6 +68,14 @@ def test_a_tick_without_a_canary_is_idle_and_done(drive: Any) -> None:
     assert drive({"stage": "dev", "action": "rollback"})["phase"] == "idle"
 
 
+def test_a_rollback_without_a_canary_never_reverts_a_promotion(drive: Any, aws: AwsStandIn) -> None:
+    """A state machine whose canary has ended rolls back when its ticks fail."""
+    aws.lambda_.deploy("api", GOOD + "\n")
+    play(drive, aws, {"stage": "dev", "versions": {"": "2"}})
+    assert drive({"stage": "dev", "action": "rollback"})["phase"] == "idle"
+    assert boto3.client("lambda").get_alias(FunctionName="api", Name="live")["FunctionVersion"] == "2"
+
+
 def test_a_rollback_takes_everything_back(drive: Any, aws: AwsStandIn) -> None:
     aws.lambda_.deploy("api", GOOD + "\n")
     drive({"stage": "dev", "action": "start", "versions": {"": "2"}})

@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 
 from canary import runner
-from canary.core.events import Noticed
+from canary.core.events import CanaryEnded, Noticed, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import (
-    NotFoundError,
     NotRunningError,
     RefusedError,
 )
@@ -134,13 +133,82 @@ def test_a_rollback_finishes_what_another_process_rolled_back_in_part() -> None:
     assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
 
 
-def test_after_the_end_a_rollback_goes_to_the_base_that_the_journal_knows() -> None:
+def test_a_rollback_after_the_promotion_is_confirmed_journalled_and_published() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    promoted = runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
+    asked: list[str] = []
+    state = runner.rollback(simulation.stage, simulation.ports(), confirm=asked.append)
+    assert state is not None
+    changes = "api:live 2 → 1, worker:live 2 → 1"
+    assert asked == [f"Revert promotion {promoted.canary_id} ({changes})?"]
+    assert (state.phase, state.why) == (
+        Phase.ROLLED_BACK,
+        f"reverted promotion {promoted.canary_id} on request: {changes}",
+    )
+    assert set(simulation.routes().values()) == {("1", None, 0)}
+    assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
+    shifted, changed, ended = list(simulation.journal.events(promoted.canary_id))[-3:]
+    assert isinstance(shifted, TrafficShifted)
+    assert shifted.weight_bp == 0
+    assert isinstance(changed, PhaseChanged)
+    assert (changed.before, changed.after) == (Phase.PROMOTED, Phase.ROLLED_BACK)
+    assert isinstance(ended, CanaryEnded)
+    assert simulation.journal.canaries("staging")[0]["outcome"] == "rolled_back"
+
+
+def test_a_second_rollback_after_the_promotion_changes_nothing() -> None:
     simulation = fleet()
     ports = simulation.ports()
     runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
-    assert runner.rollback(simulation.stage, simulation.ports()) is None
+    runner.rollback(simulation.stage, simulation.ports())
+    before = list(simulation.aliases.writes), list(simulation.journal.written)
+    state = runner.rollback(simulation.stage, simulation.ports())
+    assert state is not None
+    assert state.why == "already rolled back; api:live serves version 1, worker:live serves version 1"
+    assert (simulation.aliases.writes, simulation.journal.written) == before
+
+
+def test_a_rollback_that_is_not_confirmed_changes_nothing() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
+
+    def refuse(question: str) -> None:
+        raise RefusedError("not confirmed")
+
+    with pytest.raises(RefusedError):
+        runner.rollback(simulation.stage, simulation.ports(), confirm=refuse)
+    assert set(simulation.routes().values()) == {("2", None, 0)}
+
+
+def test_a_rollback_clears_the_weights_of_a_canary_whose_record_somebody_removed() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = begun(simulation)
+    for key in simulation.routes():
+        simulation.aliases.change(key, description="managed by terraform")
+    state = runner.run(simulation.stage, ports, state)
+    assert state.phase is Phase.CONFLICT
+    assert "api:live serves 90 % version 1 and 10 % version 2" in state.why
+    back = runner.rollback(simulation.stage, simulation.ports())
+    assert back is not None
+    assert back.phase is Phase.ROLLED_BACK
     assert set(simulation.routes().values()) == {("1", None, 0)}
-    assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
+    assert {a.description for a in simulation.aliases.states.values()} == {"managed by terraform"}
+
+
+def test_a_rollback_to_a_deleted_version_names_the_next_one_that_exists() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    for function in simulation.stage.functions:
+        simulation.aliases.add(function, "5", "6", "Live traffic")
+    runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
+    del simulation.aliases.versions["api", "5"]
+    with pytest.raises(RefusedError, match="version 5 of api no longer exists") as caught:
+        runner.rollback(simulation.stage, simulation.ports())
+    assert caught.value.hint == "Choose another: `canary rollback staging --to 2`."
+    assert set(simulation.routes().values()) == {("6", None, 0)}
 
 
 def test_a_rollback_after_the_end_never_guesses() -> None:
@@ -148,7 +216,17 @@ def test_a_rollback_after_the_end_never_guesses() -> None:
     ports = simulation.ports()
     runner.run(simulation.stage, ports, runner.start(simulation.stage, ports))
     simulation.aliases.change("api:live", version="9")
-    with pytest.raises(NotRunningError, match="no promotion of the live versions"):
+    with pytest.raises(NotRunningError, match="no canary of the live versions"):
+        runner.rollback(simulation.stage, simulation.ports())
+
+
+def test_what_was_rolled_back_and_released_again_elsewhere_is_not_reverted() -> None:
+    simulation = fleet()
+    begun(simulation)
+    runner.rollback(simulation.stage, simulation.ports())
+    for key in simulation.routes():
+        simulation.aliases.change(key, version="2")
+    with pytest.raises(NotRunningError):
         runner.rollback(simulation.stage, simulation.ports())
 
 
@@ -158,7 +236,7 @@ def test_a_rollback_to_a_named_version_moves_what_is_named() -> None:
     assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("2", None, 0)}
     runner.rollback(simulation.stage, simulation.ports(), to={"": "2"})
     assert set(simulation.routes().values()) == {("2", None, 0)}
-    with pytest.raises(NotFoundError):
+    with pytest.raises(RefusedError, match="version 77 of api no longer exists"):
         runner.rollback(simulation.stage, simulation.ports(), to={"": "77"})
 
 
