@@ -18,7 +18,7 @@ from flagkit.core.rules.walker import SPLIT, Walker
 from flagkit.errors import RuleError
 
 if TYPE_CHECKING:
-    from flagkit.core.rules.generator import Generated
+    from flagkit.core.rules.shapes import Generated
 
 MAX_READ_CHARS = 262_144
 """The longest rule that is read: room for 10,000 ids. AWS's limit of 16,384 holds only where AWS checks documents, and

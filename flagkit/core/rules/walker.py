@@ -117,7 +117,7 @@ class Walker:
         if isinstance(constant, Key):
             if isinstance(operand, Key):
                 return compare_values(name, self.value(operand), self.value(constant))
-            name, operand, constant = MIRRORED[name], constant, operand
+            return self._compare(Compare(MIRRORED[name], constant, operand))
         found = reader(constant)(self.value(operand))
         return found is not None and COMPARISONS[name](found, constant_value(constant))
 
