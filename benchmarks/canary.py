@@ -28,7 +28,7 @@ from benchmarks.releases.battery import (
     TRAFFIC,
     Outcome,
     Plan,
-    World,
+    Workload,
     clopper_pearson,
     clustered,
     constant,
@@ -60,20 +60,20 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.2g}"
 
 
-def false_rollbacks(world: World, runs: int, seed: int, settings: Settings | None = None) -> list[float]:
+def false_rollbacks(workload: Workload, runs: int, seed: int, settings: Settings | None = None) -> list[float]:
     """The largest share over the plans, for each level of traffic."""
     return [
         max(
-            share(play(world, plan, level, runs, seed, settings=settings).rolled_back < NEVER)
+            share(play(workload, plan, level, runs, seed, settings=settings).rolled_back < NEVER)
             for plan in PLANS.values()
         )
         for level in TRAFFIC
     ]
 
 
-def endings(world: World, runs: int, seed: int) -> Iterator[str]:
+def endings(workload: Workload, runs: int, seed: int) -> Iterator[str]:
     for level in TRAFFIC:
-        out = play(world, PLANS[FIRST], level, runs, seed, full_length=False)
+        out = play(workload, PLANS[FIRST], level, runs, seed, full_length=False)
         back = out.rolled_back < NEVER
         promoted = (out.promoted < NEVER) & ~back
         yield f"{percent(share(promoted))} / {percent(share(~back & ~promoted))} / {percent(share(back))}"
@@ -82,14 +82,14 @@ def endings(world: World, runs: int, seed: int) -> Iterator[str]:
 def battery(runs: int, seed: int) -> tuple[str, list[str]]:
     heads = ["scenario", *(f"{level:g} rps" for level in TRAFFIC), "why above 0.5 %"]
     rows, finished, worst = [], [], []
-    for world in scenarios():
-        shares = false_rollbacks(world, runs, seed)
-        print(f"{world.name}: {[percent(value) for value in shares]}", file=sys.stderr)
+    for workload in scenarios():
+        shares = false_rollbacks(workload, runs, seed)
+        print(f"{workload.name}: {[percent(value) for value in shares]}", file=sys.stderr)
         above = max(shares) > GOAL
-        rows.append([world.name, *(f"{percent(value)} %" for value in shares), world.why if above else ""])
-        finished.append([world.name, *endings(world, max(200, runs // 4), seed)])
-        worst += [share_ for share_ in shares if not world.why]
-    special = {world.name: world for world in scenarios()}
+        rows.append([workload.name, *(f"{percent(value)} %" for value in shares), workload.why if above else ""])
+        finished.append([workload.name, *endings(workload, max(200, runs // 4), seed)])
+        worst += [share_ for share_ in shares if not workload.why]
+    special = {workload.name: workload for workload in scenarios()}
     for name in (
         "outage 2 min 30 %",
         "outage 5 min 30 %",
@@ -113,8 +113,8 @@ def battery(runs: int, seed: int) -> tuple[str, list[str]]:
     ]
 
 
-def bad(candidate: float, baseline: float, onset: int = 0) -> World:
-    return World(
+def bad(candidate: float, baseline: float, onset: int = 0) -> Workload:
+    return Workload(
         f"{baseline:g} → {candidate:g}", constant(candidate / 100, baseline / 100, onset), flat(baseline / 100)
     )
 
@@ -122,7 +122,7 @@ def bad(candidate: float, baseline: float, onset: int = 0) -> World:
 SLOW = Settings(from_history=3.0, floor=0.025, warm_up=5)
 """The latency gate: p95, with its warm-up."""
 
-REGRESSIONS: tuple[tuple[str, World, Plan, float, dict[str, object]], ...] = (
+REGRESSIONS: tuple[tuple[str, Workload, Plan, float, dict[str, object]], ...] = (
     ("1 → 10 %", bad(10, 1), STEPPED, 0.2, {}),
     ("1 → 30 %", bad(30, 1), STEPPED, 0.2, {}),
     ("1 → 6 %", bad(6, 1), STEPPED, 1.0, {}),
@@ -130,7 +130,7 @@ REGRESSIONS: tuple[tuple[str, World, Plan, float, dict[str, object]], ...] = (
     ("1 → 10 %, first weight 25 %", bad(10, 1), LARGER, 1.0, {}),
     ("1 → 100 %", bad(100, 1), STEPPED, 1.0, {}),
     ("1 → 10 % from minute 13", bad(10, 1, 12), STEPPED, 1.0, {"onset": 12}),
-    ("0 → 20 % leak", World("leak", leak, flat(0.0001)), STEPPED, 1.0, {}),
+    ("0 → 20 % leak", Workload("leak", leak, flat(0.0001)), STEPPED, 1.0, {}),
     ("1 → 3 %", bad(3, 1), STEPPED, 10.0, {}),
     ("1 → 10 %", bad(10, 1), STEPPED, 10.0, {}),
     ("4 → 10 %", bad(10, 4), STEPPED, 10.0, {}),
@@ -151,7 +151,7 @@ REGRESSIONS: tuple[tuple[str, World, Plan, float, dict[str, object]], ...] = (
         10.0,
         {"onset": 300, "extra": 280, "settings": SLOW},
     ),
-    ("4 → 10 %, both icc .02", World("c", *clustered(0.04, 0.02)), STEPPED, 10.0, {"rate": 0.10}),
+    ("4 → 10 %, both icc .02", Workload("c", *clustered(0.04, 0.02)), STEPPED, 10.0, {"rate": 0.10}),
 )
 
 
@@ -172,7 +172,7 @@ def oracle(out: Outcome, candidate: float, baseline: float, onset: int) -> list[
     return found
 
 
-def told(minutes: np.ndarray, failed: np.ndarray, onset: int) -> str:
+def measured(minutes: np.ndarray, failed: np.ndarray, onset: int) -> str:
     ok = (minutes < NEVER) & (minutes > onset)
     early = share(minutes <= onset)
     if early > 0.02:
@@ -188,29 +188,29 @@ def detection(runs: int, seed: int) -> str:
     rows = []
     ratios = []
     for label, given, plan, level, options in REGRESSIONS:
-        world, more = given, dict(options)
+        workload, more = given, dict(options)
         rate = more.pop("rate", None)
         if rate is not None:
             rate_draw = clustered(float(rate), 0.02)[0]  # type: ignore[arg-type]
-            base = world
+            base = workload
 
             def both(
-                rng: np.random.Generator, count: int, planned: int, base: World = base, worse: object = rate_draw
+                rng: np.random.Generator, count: int, planned: int, base: Workload = base, worse: object = rate_draw
             ) -> Callable[..., object]:
                 first, second = worse(rng, count, planned), base.rates(rng, count, planned)  # type: ignore[operator]
                 return lambda m: (first(m)[0], second(m)[1])
 
-            world = World("clustered", both, world.past)  # type: ignore[arg-type]
+            workload = Workload("clustered", both, workload.past)  # type: ignore[arg-type]
         onset = int(more.get("onset", 0))  # type: ignore[call-overload]
-        out = play(world, plan, level, runs, seed, keep=True, **more)  # type: ignore[arg-type]
-        cells = [f"{level:g} rps", label, told(out.rolled_back, out.failed, onset)]
+        out = play(workload, plan, level, runs, seed, keep=True, **more)  # type: ignore[arg-type]
+        cells = [f"{level:g} rps", label, measured(out.rolled_back, out.failed, onset)]
         baseline, candidate = (float(word.rstrip("%,")) / 100 for word in (label.split()[0], label.split()[2]))
         few = range(min(runs, 100))
         if "leak" in label or "icc" in label or "slow" in label:
             cells.append("–")
         else:
             known = np.array(oracle(out, candidate, max(baseline, 1e-4), onset))
-            cells.append(told(known, out.failed, onset).split(",")[0])
+            cells.append(measured(known, out.failed, onset).split(",")[0])
             mine = out.rolled_back
             if share(mine < NEVER) > 0.95:
                 ratios.append(
@@ -225,7 +225,7 @@ def detection(runs: int, seed: int) -> str:
                 stop = rule(seen)  # type: ignore[arg-type]
                 minutes.append(NEVER if stop is None else stop + 1)
                 failed.append(sum(row[1] for row in seen[onset : None if stop is None else stop + 1]))
-            cells.append(told(np.array(minutes), np.array(failed), onset))
+            cells.append(measured(np.array(minutes), np.array(failed), onset))
         rows.append(cells)
         print(f"{label} at {level:g} rps: {cells[2]}", file=sys.stderr)
     ratio, label, level = max(ratios)
@@ -237,10 +237,10 @@ def detection(runs: int, seed: int) -> str:
 
 def rivals_false(runs: int, seed: int) -> str:
     rows = []
-    for world in scenarios():
+    for workload in scenarios():
         for level in (1.0, 20.0):
-            out = play(world, PLANS[FIRST], level, runs, seed, keep=True)
-            cells = [world.name, f"{level:g} rps", f"**{percent(share(out.rolled_back < NEVER))} %**"]
+            out = play(workload, PLANS[FIRST], level, runs, seed, keep=True)
+            cells = [workload.name, f"{level:g} rps", f"**{percent(share(out.rolled_back < NEVER))} %**"]
             for rule in RIVALS.values():
                 stopped = sum(
                     rule([tuple(int(column[run]) for column in minute) for minute in out.requests[:-5]]) is not None  # type: ignore[arg-type]
@@ -342,8 +342,8 @@ def tick_cost(functions: int, gates: int, minutes: int) -> tuple[float, float]:
 def picture(level: float, runs: int, seed: int) -> str:
     """The worst share of false rollbacks against the minutes to find a candidate that fails 10 %."""
     found = play(bad(10, 1), STEPPED, level, runs, seed, keep=True)
-    worlds = [world for world in scenarios() if world.name in PICTURED]
-    plays = [play(world, STEPPED, level, runs, seed, keep=True) for world in worlds]
+    workloads = [workload for workload in scenarios() if workload.name in PICTURED]
+    plays = [play(workload, STEPPED, level, runs, seed, keep=True) for workload in workloads]
     points = []
     for name, rule in {OURS: None, **RIVALS}.items():
         if rule is None:

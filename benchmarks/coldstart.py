@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.flags import environment
 from benchmarks.peers.engines import flagkit as our_document
 from benchmarks.peers.engines import powertools as their_document
-from benchmarks.peers.world import make_world
+from benchmarks.peers.workload import make_workload
 from benchmarks.report import machine, table, write
 from benchmarks.stand_in import served
 
@@ -115,8 +115,8 @@ def start(python: Path, program: str, port: int, before: str) -> tuple[float, fl
 
 def measured(rounds: int) -> dict[str, Samples]:
     """All starts in turns; the first, uncounted round fills the caches of bytecode."""
-    world = make_world(FLAGS)
-    documents = {"flagkit": our_document.document(world), "powertools": their_document.document(world)}
+    workload = make_workload(FLAGS)
+    documents = {"flagkit": our_document.document(workload), "powertools": their_document.document(workload)}
     with tempfile.TemporaryDirectory() as name, served(documents) as port:
         for client, text in documents.items():
             (Path(name) / f"{client}.json").write_text(text, "utf-8")

@@ -17,7 +17,7 @@ import tomllib
 import venv
 from pathlib import Path
 
-from benchmarks.peers.world import CASES
+from benchmarks.peers.workload import CASES
 from benchmarks.report import machine, table, write
 
 ROOT = Path(__file__).parents[1]
@@ -156,7 +156,7 @@ def loading(names: list[str]) -> str:
 FOOTPRINT = """
 import json, sys, time, tracemalloc
 sys.path.insert(0, {peers!r})
-from world import make_world
+from workload import make_workload
 import engines.flagkit as engine
 from flagkit import Flags
 from flagkit.sources.static import StaticSource
@@ -164,9 +164,9 @@ import mmh3
 
 def make(text):
     return Flags(StaticSource(text), refresh="manual")
-user = make_world(4).users[0]
+user = make_workload(4).users[0]
 for count in (1000, 10000):
-    world = make_world(count); text = engine.document(world)
+    workload = make_workload(count); text = engine.document(workload)
     times = []
     for _ in range(7):
         t = time.perf_counter(); flags = make(text); flags.is_enabled("b", user.id, user.attributes)
@@ -174,7 +174,7 @@ for count in (1000, 10000):
     tracemalloc.start(); before = tracemalloc.get_traced_memory()[0]
     flags = make(text); flags.is_enabled("b", user.id, user.attributes)
     lazy = (tracemalloc.get_traced_memory()[0] - before) / 2**20
-    for key, _ in world.flags: flags.is_enabled(key, user.id, user.attributes)
+    for key, _ in workload.flags: flags.is_enabled(key, user.id, user.attributes)
     memory = (tracemalloc.get_traced_memory()[0] - before) / 2**20; tracemalloc.stop()
     print(json.dumps([count, min(times), lazy, memory, len(text) / 2**20]))
 """

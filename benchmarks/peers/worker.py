@@ -21,17 +21,17 @@ def main() -> None:
     engine_name, flags = sys.argv[1], int(sys.argv[2])
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a client prints must not disturb the protocol
-    from world import make_world
+    from workload import make_workload
 
-    world = make_world(flags)
+    workload = make_workload(flags)
     engine = importlib.import_module(f"engines.{engine_name}")
-    prepared = engine.document(world)
+    prepared = engine.document(workload)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    client = engine.load(prepared, world)
+    client = engine.load(prepared, workload)
     load_ms = (time.perf_counter() - started) * 1e3
     after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cases = engine.cases(client, world)
+    cases = engine.cases(client, workload)
     out.write(json.dumps({"load_ms": load_ms, "memory_kb": after_kb - before_kb, "cases": sorted(cases)}) + "\n")
     for line in sys.stdin:
         case, threads = line.split()
@@ -47,7 +47,7 @@ def main() -> None:
             for member in crew:
                 member.join()
         spent = time.perf_counter_ns() - started
-        per = len(world.flags) if case == "user" else len(world.users)
+        per = len(workload.flags) if case == "user" else len(workload.users)
         out.write(json.dumps({"ns": spent / per / count, "on": on}) + "\n")
     os._exit(0)  # some clients' threads don't end
 

@@ -43,7 +43,7 @@ Rates = Callable[[np.random.Generator, int, int], Callable[[Moment], tuple[Array
 
 
 @dataclass(frozen=True)
-class World:
+class Workload:
     """A scenario.
 
     Attributes:
@@ -177,12 +177,12 @@ def leak(_rng: np.random.Generator, runs: int, _minutes: int) -> Callable[[Momen
     return lambda m: (np.full(runs, 0.2 * min(1.0, m.minute / max(1, m.planned - 1))), np.full(runs, 0.0001))
 
 
-def scenarios() -> list[World]:
-    def both(name: str, pair: tuple[Rates, Callable[..., Array]], **more: object) -> World:
-        return World(name, *pair, **more)  # type: ignore[arg-type]
+def scenarios() -> list[Workload]:
+    def both(name: str, pair: tuple[Rates, Callable[..., Array]], **more: object) -> Workload:
+        return Workload(name, *pair, **more)  # type: ignore[arg-type]
 
-    def calm(name: str, rate: float, **more: object) -> World:
-        return World(name, constant(rate, rate), flat(rate), **more)  # type: ignore[arg-type]
+    def calm(name: str, rate: float, **more: object) -> Workload:
+        return Workload(name, constant(rate, rate), flat(rate), **more)  # type: ignore[arg-type]
 
     blip = each_minute(lambda rng, shape: np.where(rng.random(shape) < 0.03, 0.6, 0.01))
     own = "each version's rate really wanders by itself: a difference that lasts minutes is one"
@@ -194,7 +194,7 @@ def scenarios() -> list[World]:
         both("blips", blip, why="two minutes in a row with half of the requests failing are a crash"),
         both("AR(1), shared", wandering(shared=True)),
         both("AR(1), each its own", wandering(shared=False), why=own),
-        World("drift 1 → 4.5 %", drift, flat(0.01)),
+        Workload("drift 1 → 4.5 %", drift, flat(0.01)),
         both("night ÷2, 4 %, icc .02", clustered(0.04, 0.02), quiet=2),
         both("night ÷4, 4 %, icc .02", clustered(0.04, 0.02), quiet=4),
         both("night ÷4, 1 %, icc .02", clustered(0.01, 0.02), quiet=4),
@@ -205,29 +205,31 @@ def scenarios() -> list[World]:
         calm("batches of 30, 2 %", 0.02, batch=30, why="three hours at little traffic hold too few batches to measure"),
         calm("5 tries, rerouted", 0.01, retries="rerouted"),
         calm("5 tries, sticky", 0.01, retries="sticky"),
-        World("outage 2 min 30 %", outage(2, 0.3), flat(0.01)),
-        World("outage 5 min 30 %", outage(5, 0.3), flat(0.01), why="the limit is broken for longer than the grace"),
-        World("outage 10 min 30 %", outage(10, 0.3), flat(0.01), why="the limit is broken for longer than the grace"),
-        World("outage 2 min 60 %", outage(2, 0.6), flat(0.01)),
-        World("outage in the post-bake", after_promotion(2, 0.3), flat(0.01)),
-        World(
+        Workload("outage 2 min 30 %", outage(2, 0.3), flat(0.01)),
+        Workload("outage 5 min 30 %", outage(5, 0.3), flat(0.01), why="the limit is broken for longer than the grace"),
+        Workload(
+            "outage 10 min 30 %", outage(10, 0.3), flat(0.01), why="the limit is broken for longer than the grace"
+        ),
+        Workload("outage 2 min 60 %", outage(2, 0.6), flat(0.01)),
+        Workload("outage in the post-bake", after_promotion(2, 0.3), flat(0.01)),
+        Workload(
             "brownout 5 min 6 %, ×1.4",
             outage(5, 0.06, 1.4),
             flat(0.01),
             why="the candidate breaks the limit and is 1.4 times worse",
         ),
-        World(
+        Workload(
             "brownout 10 min 4 %, ×1.4",
             outage(10, 0.04, 1.4),
             flat(0.01),
             why="the candidate breaks the limit and is 1.4 times worse",
         ),
-        World("cold errors 8 %, 2 min", cold(0.08, 2), flat(0.01), why=start),
-        World("cold errors 8 %, 5 min", cold(0.08, 5), flat(0.01), why=start),
-        World(
+        Workload("cold errors 8 %, 2 min", cold(0.08, 2), flat(0.01), why=start),
+        Workload("cold errors 8 %, 5 min", cold(0.08, 5), flat(0.01), why=start),
+        Workload(
             "0.3 % beside 0.1 %, outage", outage(2, 0.3, 1.0, 0.001, 3.0), flat(0.001), settings=Settings(floor=0.01)
         ),
-        World("bad client, 3 % beside 1 %", constant(0.03, 0.01), flat(0.01), why="by counts it is a regression"),
+        Workload("bad client, 3 % beside 1 %", constant(0.03, 0.01), flat(0.01), why="by counts it is a regression"),
     ]
 
 
@@ -250,7 +252,7 @@ class Outcome:
 
 
 def play(
-    world: World,
+    workload: Workload,
     plan: Plan,
     per_s: float,
     runs: int,
@@ -272,17 +274,17 @@ def play(
         onset: from when failures are counted.
         extra: minutes for which the last step goes on, a paused canary.
     """
-    rng = np.random.default_rng([seed, int(per_s * 10), sum(map(ord, world.name)), len(plan)])
+    rng = np.random.default_rng([seed, int(per_s * 10), sum(map(ord, workload.name)), len(plan)])
     total = per_s * 60
-    past = world.past(rng, runs)
+    past = workload.past(rng, runs)
     if outage_before is not None:
         past = past.copy()
         past[:, 60 : 60 + outage_before[0]] = outage_before[1]
-    n, x = draw(rng, np.full((runs, HISTORY), total / world.quiet), past, world)
-    judge = Judge(read_history(n, x), settings or world.settings)
+    n, x = draw(rng, np.full((runs, HISTORY), total / workload.quiet), past, workload)
+    judge = Judge(read_history(n, x), settings or workload.settings)
     planned = sum(bake for _, bake in plan) + extra
     minutes = planned + POST_BAKE + (0 if full_length else HOLD * len(plan))
-    at = world.rates(rng, runs, planned)
+    at = workload.rates(rng, runs, planned)
     weights = np.array([weight for weight, _ in plan] + [1.0])
     bakes = np.array([bake for _, bake in plan[:-1]] + [plan[-1][1] + extra, POST_BAKE])
     step, since = np.zeros(runs, int), np.zeros(runs, int)
@@ -294,8 +296,8 @@ def play(
     for minute in range(minutes):
         weight = weights[step]
         p_c, p_b = at(Moment(minute, since, since_promotion, planned))
-        load = total * (1 - (1 - world.fading) * min(1.0, minute / max(1, planned)))
-        counts = split(rng, load, weight, p_c, p_b, world)
+        load = total * (1 - (1 - workload.fading) * min(1.0, minute / max(1, planned)))
+        counts = split(rng, load, weight, p_c, p_b, workload)
         if keep:
             kept.append(counts)
         failed += np.where(done | (minute < onset), 0.0, counts[1])
@@ -325,26 +327,26 @@ def play(
     return Outcome(rolled_back, by, promoted, failed, kept)
 
 
-def draw(rng: np.random.Generator, mean: Array, rate: Array, world: World) -> tuple[Array, Array]:
+def draw(rng: np.random.Generator, mean: Array, rate: Array, workload: Workload) -> tuple[Array, Array]:
     """Requests and failed ones of one version."""
-    if world.retries:
+    if workload.retries:
         events = rng.poisson(mean * rate)
         return (rng.poisson(mean * (1 - rate)) + 5 * events).astype(float), (5 * events).astype(float)
-    bad = world.batch * rng.poisson(mean * rate / world.batch)
+    bad = workload.batch * rng.poisson(mean * rate / workload.batch)
     return (rng.poisson(mean * (1 - rate)) + bad).astype(float), bad.astype(float)
 
 
 def split(
-    rng: np.random.Generator, load: float, weight: Array, p_c: Array, p_b: Array, world: World
+    rng: np.random.Generator, load: float, weight: Array, p_c: Array, p_b: Array, workload: Workload
 ) -> tuple[Array, Array, Array, Array]:
-    if world.retries == "rerouted":
+    if workload.retries == "rerouted":
         tries = 5 * rng.poisson(load * p_c)
         x_c = rng.binomial(tries, weight).astype(float)
         x_b = tries - x_c
         n_c = x_c + rng.poisson(load * weight * (1 - p_c))
         return n_c, x_c, x_b + rng.poisson(load * (1 - weight) * (1 - p_b)), x_b
-    n_c, x_c = draw(rng, load * weight, p_c, world)
-    n_b, x_b = draw(rng, load * (1 - weight), p_b, world)
+    n_c, x_c = draw(rng, load * weight, p_c, workload)
+    n_b, x_b = draw(rng, load * (1 - weight), p_b, workload)
     return n_c, x_c, n_b, x_b
 
 

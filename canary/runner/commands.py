@@ -39,7 +39,7 @@ def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> Cana
 
     Args:
         stage: the plan.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         accept_plan: continue although the plan has changed since the canary started.
 
     Raises:
@@ -81,7 +81,7 @@ def rollback(
 
     Args:
         stage: the plan; need not be the one the canary began with.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         to: version by function key ("" for all).
         confirm: called with a question before the last canary is reverted; raises to refuse.
 

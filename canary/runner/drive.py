@@ -56,7 +56,7 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
 
     Args:
         stage: the plan as it is in the file.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         known: the state that this driver saw last, if any: tells "finished by another driver" from "never existed".
 
     Raises:
@@ -122,7 +122,7 @@ def run(
 
     Args:
         stage: the plan as it is in the file.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         state: from `start`, `resume` or `current`.
         stop_requested: asked before each tick and after each wait; set by a signal handler. A second signal changes
             nothing: what was begun is finished.

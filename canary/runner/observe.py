@@ -53,7 +53,7 @@ def find(
 
     Args:
         stage: the plan.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         known: what this driver saw last. When the aliases don't name that canary any more, the answer says how it
             ended without us: promoted, rolled back, or a conflict.
 

@@ -70,7 +70,7 @@ def preflight(
 
     Args:
         stage: the plan.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         targets: the versions to be released; without them, what concerns the candidate isn't checked.
         ignore_alarms: names of alarms that may be in ALARM already.
 

@@ -42,7 +42,7 @@ def start(
 
     Args:
         stage: the plan; steps already replaced (`StagePlan.with_steps`) and `hotfix` set as asked for.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         versions: candidate version by function key; "" as key for all. Missing ones get the newest published version.
         publish: publish `$LATEST` of every function first and release that.
         ignore_alarms: names of alarms that may be red already.

@@ -35,7 +35,7 @@ def verify(
 
     Args:
         stage: the plan; its queues, alarms and health checks are looked at.
-        ports: the world.
+        ports: what the driver reaches AWS and its surroundings through.
         window: how far back.
         max_errors_percent: more failed requests than this fail the check.
         p99: the latency that 99 % of the requests must keep.

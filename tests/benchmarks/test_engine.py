@@ -32,19 +32,19 @@ CASES = ("1 %", "3 %", "4 %, icc .02", "batches of 10, 1 %", "outage 2 min 30 %"
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("per_s", [1.0, 20.0])
 def test_every_minute_of_both_engines_agrees(name: str, per_s: float) -> None:
-    world = next(world for world in battery.scenarios() if world.name == name)
+    workload = next(workload for workload in battery.scenarios() if workload.name == name)
     stage = Plan.parse(PLAN).stage("staging")
     rng = np.random.default_rng(7)
     runs, minutes = 3, 22
-    n, x = battery.draw(rng, np.full((runs, 180), per_s * 60), world.past(rng, runs), world)
+    n, x = battery.draw(rng, np.full((runs, 180), per_s * 60), workload.past(rng, runs), workload)
     ours = Judge(read_history(n, x), Settings(horizon=stage.horizon_minutes))
-    at = world.rates(rng, runs, 20)
+    at = workload.rates(rng, runs, 20)
     seen: list[list[MinuteCounts]] = [[] for _ in range(runs)]
     regressed = []
     for minute in range(minutes):
         weight = np.full(runs, 0.1 if minute < 10 else 0.5)
         moment = battery.Moment(minute, np.full(runs, minute % 10), np.full(runs, -1), 20)
-        counts = battery.split(rng, per_s * 60, weight, *at(moment), world)
+        counts = battery.split(rng, per_s * 60, weight, *at(moment), workload)
         regressed.append(ours.see(counts, np.zeros(runs, bool))[0])
         for run in range(runs):
             row = (int(column[run]) for column in counts)
@@ -68,12 +68,12 @@ def test_every_minute_of_both_engines_agrees(name: str, per_s: float) -> None:
 
 
 def test_canaries_that_are_alike_are_promoted_and_bad_ones_come_to_nothing() -> None:
-    calm = next(world for world in battery.scenarios() if world.name == "1 %")
+    calm = next(workload for workload in battery.scenarios() if workload.name == "1 %")
     plan = battery.PLANS["10, 50 % × 10 min"]
     healthy = battery.play(calm, plan, 20.0, 20, 1, full_length=False)
     assert (healthy.promoted < battery.NEVER).all()
     assert (healthy.rolled_back == battery.NEVER).all()
-    bad = battery.World("bad", battery.constant(0.2, 0.01), battery.flat(0.01))
+    bad = battery.Workload("bad", battery.constant(0.2, 0.01), battery.flat(0.01))
     found = battery.play(bad, plan, 20.0, 20, 1, full_length=False)
     assert (found.rolled_back < 4).all()
     assert (found.promoted == battery.NEVER).all()

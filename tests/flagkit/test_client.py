@@ -328,6 +328,6 @@ def test_the_name_of_a_variant_without_attributes_is_its_string_value():
     flags = Flags(StaticSource(document))
     assert flags.string("red", None, {"a": 1}, default="grey") == "red"
     assert flags.string("red", default="grey") == "grey"  # off
-    assert flags.string("on", None, {"a": 1}, default="grey") == "grey"  # on or off is no text
+    assert flags.string("on", None, {"a": 1}, default="grey") == "grey"  # on or off is not a text
     assert flags.string("sized", None, {"a": 1}, default="grey") == "grey"
     assert flags.integer("red", None, {"a": 1}, default=7) == 7

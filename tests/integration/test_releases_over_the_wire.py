@@ -143,7 +143,7 @@ Make = Callable[[float], Stage]
 @pytest.mark.parametrize(
     ("failing", "phase", "aliases"), [(0.0, Phase.PROMOTED, PROMOTED), (0.3, Phase.ROLLED_BACK, BACK)]
 )
-def test_a_fleet_is_promoted_or_taken_back_as_one(
+def test_a_fleet_is_promoted_or_rolled_back_as_one(
     make: Make, failing: float, phase: Phase, aliases: set[tuple[str, str, bool]]
 ) -> None:
     release = make(failing)

@@ -69,7 +69,7 @@ def test_a_verdict_is_always_given_and_always_the_same(
 
 @settings(deadline=None, max_examples=40)
 @given(complete, weights, st.integers(3, 18))
-def test_once_sick_stays_unhealthy(seen: Observations, changes: tuple[WeightChange, ...], minute: int) -> None:
+def test_once_unhealthy_stays_unhealthy(seen: Observations, changes: tuple[WeightChange, ...], minute: int) -> None:
     """As time goes on over the same rows; a rollback that a late tick would not see could be missed."""
     if judge(STAGE, seen, changes, T0 + MINUTE * minute).verdict is Verdict.UNHEALTHY:
         for later in (1, 2, 5):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 
-def document(world):
+def document(workload):
     flags = {}
     on = {"on": {"key": "on", "value": True}, "off": {"key": "off", "value": False}}
 
@@ -16,14 +16,14 @@ def document(world):
     def allocation(name, splits, rules=None):
         return {"key": name, "rules": rules or [], "splits": splits, "doLog": False}
 
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         kind, variations, off = "BOOLEAN", on, allocation("off", [split("off", key, None)])
         if shape == "a":
             allocations = [allocation("all", [split("on", key, None)])]
         elif shape == "b":
             allocations = [allocation("share", [split("on", key, [(0, 2500)])]), off]
         elif shape == "c":
-            listed = [{"conditions": [{"attribute": "id", "operator": "ONE_OF", "value": world.listed_for(key)}]}]
+            listed = [{"conditions": [{"attribute": "id", "operator": "ONE_OF", "value": workload.listed_for(key)}]}]
             target = [
                 {
                     "conditions": [
@@ -64,7 +64,7 @@ def document(world):
     ).encode()
 
 
-def load(content, world):
+def load(content, workload):
     import eppo_client
 
     client = eppo_client.init(
@@ -76,12 +76,12 @@ def load(content, world):
             initial_configuration=eppo_client.Configuration(flags_configuration=content),
         )
     )
-    client.get_boolean_assignment("a", world.users[0].id, {}, False)
+    client.get_boolean_assignment("a", workload.users[0].id, {}, False)
     return client
 
 
-def cases(client, world):
-    users = [(user.id, user.attributes) for user in world.users]
+def cases(client, workload):
+    users = [(user.id, user.attributes) for user in workload.users]
     boolean, string = client.get_boolean_assignment, client.get_string_assignment
 
     def ask(key):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 
-def document(world):
+def document(workload):
     flags = {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
         share = {"fractional": [{"cat": [key, {"var": "targetingKey"}]}, ["on", 25], ["off", 75]]}
         if shape == "a":
@@ -17,7 +17,7 @@ def document(world):
         elif shape == "c":
             target = {"and": [{"==": [{"var": "country"}, "US"]}, {"in": [{"var": "plan"}, ["pro", "team"]]}]}
             flag["targeting"] = {
-                "if": [{"in": [{"var": "targetingKey"}, world.listed_for(key)]}, "on", target, share, "off"]
+                "if": [{"in": [{"var": "targetingKey"}, workload.listed_for(key)]}, "on", target, share, "off"]
             }
         else:
             flag["variants"] = {"red": "red", "green": "green", "blue": "blue"}
@@ -28,20 +28,20 @@ def document(world):
     return json.dumps({"flags": flags})
 
 
-def load(text, world):
+def load(text, workload):
     from openfeature.contrib.tools.flagd.core import FlagdCore
     from openfeature.evaluation_context import EvaluationContext
 
     core = FlagdCore()
     core.set_flags(text)
-    core.resolve_boolean_value("a", False, EvaluationContext(world.users[0].id))
+    core.resolve_boolean_value("a", False, EvaluationContext(workload.users[0].id))
     return core
 
 
-def cases(core, world):
+def cases(core, workload):
     from openfeature.evaluation_context import EvaluationContext
 
-    users = [EvaluationContext(user.id, user.attributes) for user in world.users]
+    users = [EvaluationContext(user.id, user.attributes) for user in workload.users]
     boolean, string = core.resolve_boolean_value, core.resolve_string_value
 
     def ask(key):

@@ -10,9 +10,9 @@ sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(
 sys.path.append(str(Path(__file__).parents[3]))
 
 
-def document(world):
+def document(workload):
     flags, values = {}, {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         flags[key] = {"name": key}
         split = f'(split pct::25 by::$userId seed::"{key}")'
         if shape == "a":
@@ -22,7 +22,7 @@ def document(world):
                 "_variants": [{"name": "on", "enabled": True, "rule": split}, {"name": "off", "enabled": False}]
             }
         elif shape == "c":
-            listed = ", ".join(json.dumps(item) for item in world.listed_for(key))
+            listed = ", ".join(json.dumps(item) for item in workload.listed_for(key))
             variants = [
                 {"name": "listed", "enabled": True, "rule": f"(in $userId [{listed}])"},
                 {
@@ -45,17 +45,17 @@ def document(world):
     return json.dumps({"version": "1", "flags": flags, "values": values})
 
 
-def load(text, world):
+def load(text, workload):
     from flagkit import Flags
     from flagkit.sources.static import StaticSource
 
     flags = Flags(StaticSource(text), refresh="manual")
-    flags.is_enabled("a", world.users[0].id, world.users[0].attributes)
+    flags.is_enabled("a", workload.users[0].id, workload.users[0].attributes)
     return flags
 
 
-def cases(flags, world):
-    users = [(user.id, user.attributes) for user in world.users]
+def cases(flags, workload):
+    users = [(user.id, user.attributes) for user in workload.users]
     is_enabled, string = flags.is_enabled, flags.string
 
     def ask(key):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 
-def document(world):
+def document(workload):
     return {}
 
 
-def load(_, world):
+def load(_, workload):
     return None
 
 
-def cases(_, world):
+def cases(_, workload):
     import mmh3
 
-    users = [user.id for user in world.users]
+    users = [user.id for user in workload.users]
     table = {"a": lambda user_id, context: True}
     hash_of, threshold = mmh3.hash, 2**30
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 
-def document(world):
+def document(workload):
     features = {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         share = {"force": True, "coverage": 0.25, "hashAttribute": "id", "seed": key, "hashVersion": 2}
         if shape == "a":
             features[key] = {"defaultValue": True}
         elif shape == "b":
             features[key] = {"defaultValue": False, "rules": [share]}
         elif shape == "c":
-            listed = {"force": True, "condition": {"id": {"$in": world.listed_for(key)}}}
+            listed = {"force": True, "condition": {"id": {"$in": workload.listed_for(key)}}}
             target = {**share, "condition": {"country": "US", "plan": {"$in": ["pro", "team"]}}}
             features[key] = {"defaultValue": False, "rules": [listed, target]}
         else:
@@ -30,16 +30,16 @@ def document(world):
     return json.dumps(features)
 
 
-def load(text, world):
+def load(text, workload):
     from growthbook import GrowthBook
 
-    client = GrowthBook(attributes={"id": world.users[0].id}, features=json.loads(text))
+    client = GrowthBook(attributes={"id": workload.users[0].id}, features=json.loads(text))
     client.is_on("a")
     return client
 
 
-def cases(client, world):
-    users = [{"id": user.id, **user.attributes} for user in world.users]
+def cases(client, workload):
+    users = [{"id": user.id, **user.attributes} for user in workload.users]
     set_attributes, is_on, value = client.set_attributes, client.is_on, client.get_feature_value
 
     def ask(key):

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 
-def document(world):
+def document(workload):
     flags = {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         flag = {
             "key": key,
             "on": True,
@@ -28,7 +28,7 @@ def document(world):
         elif shape == "b":
             flag["fallthrough"] = {"rollout": share}
         elif shape == "c":
-            flag["targets"] = [{"variation": 0, "values": world.listed_for(key)}]
+            flag["targets"] = [{"variation": 0, "values": workload.listed_for(key)}]
             clauses = [
                 {"attribute": "country", "op": "in", "values": ["US"], "negate": False},
                 {"attribute": "plan", "op": "in", "values": ["pro", "team"], "negate": False},
@@ -45,22 +45,22 @@ def document(world):
     return path
 
 
-def load(path, world):
+def load(path, workload):
     from ldclient import Config, Context, LDClient
     from ldclient.integrations import Files
 
     client = LDClient(
         config=Config("none", update_processor_class=Files.new_data_source(paths=[str(path)]), send_events=False)
     )
-    client.variation("a", Context.create(world.users[0].id), False)
+    client.variation("a", Context.create(workload.users[0].id), False)
     return client
 
 
-def cases(client, world):
+def cases(client, workload):
     from ldclient import Context
 
     users = []
-    for user in world.users:
+    for user in workload.users:
         builder = Context.builder(user.id)
         for name, value in user.attributes.items():
             builder.set(name, value)

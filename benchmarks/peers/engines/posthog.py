@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 
-def document(world):
+def document(workload):
     flags = []
-    for number, (key, shape) in enumerate(world.flags):
+    for number, (key, shape) in enumerate(workload.flags):
         groups, multivariate = [{"properties": [], "rollout_percentage": 100}], None
         if shape == "b":
             groups = [{"properties": [], "rollout_percentage": 25}]
         elif shape == "c":
-            listed = {"key": "id", "value": world.listed_for(key), "operator": "exact", "type": "person"}
+            listed = {"key": "id", "value": workload.listed_for(key), "operator": "exact", "type": "person"}
             target = [
                 {"key": "country", "value": ["US"], "operator": "exact", "type": "person"},
                 {"key": "plan", "value": ["pro", "team"], "operator": "exact", "type": "person"},
@@ -34,19 +34,19 @@ def document(world):
     return flags
 
 
-def load(flags, world):
+def load(flags, workload):
     from posthog import Posthog
 
     client = Posthog("none", host="http://127.0.0.1:9", send=False, enable_local_evaluation=False, sync_mode=True)
     client.feature_flags = flags
     client.group_type_mapping = {}
     client.cohorts = {}
-    client.get_feature_flag("a", world.users[0].id, only_evaluate_locally=True, send_feature_flag_events=False)
+    client.get_feature_flag("a", workload.users[0].id, only_evaluate_locally=True, send_feature_flag_events=False)
     return client
 
 
-def cases(client, world):
-    users = [(user.id, {"id": user.id, **user.attributes}) for user in world.users]
+def cases(client, workload):
+    users = [(user.id, {"id": user.id, **user.attributes}) for user in workload.users]
     get = client.get_feature_flag
 
     def ask(key, wanted):

@@ -6,9 +6,9 @@ import io
 import json
 
 
-def document(world):
+def document(workload):
     flags = {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         # Powertools can't hash a string id: a bucket is computed by the caller beforehand (kind to it).
         share = {"key": "bucket", "action": "MODULO_RANGE", "value": {"BASE": 100, "START": 0, "END": 24}}
         if shape == "a":
@@ -21,7 +21,7 @@ def document(world):
                 {"key": "plan", "action": "KEY_IN_VALUE", "value": ["pro", "team"]},
                 share,
             ]
-            listed = [{"key": "user_id", "action": "KEY_IN_VALUE", "value": world.listed_for(key)}]
+            listed = [{"key": "user_id", "action": "KEY_IN_VALUE", "value": workload.listed_for(key)}]
             rules = {
                 "listed": {"when_match": True, "conditions": listed},
                 "target": {"when_match": True, "conditions": target},
@@ -29,13 +29,13 @@ def document(world):
             flags[key] = {"default": False, "rules": rules}
         else:
 
-            def band(start, end):
+            def share(start, end):
                 value = {"BASE": 100, "START": start, "END": end}
                 return [{"key": "bucket", "action": "MODULO_RANGE", "value": value}]
 
             rules = {
-                "red": {"when_match": "red", "conditions": band(0, 32)},
-                "green": {"when_match": "green", "conditions": band(33, 65)},
+                "red": {"when_match": "red", "conditions": share(0, 32)},
+                "green": {"when_match": "green", "conditions": share(33, 65)},
             }
             flags[key] = {"default": "blue", "boolean_type": False, "rules": rules}
     return json.dumps(flags)
@@ -56,19 +56,19 @@ class Client:
         return {"Configuration": io.BytesIO(body.encode()), "NextPollConfigurationToken": "token"}
 
 
-def load(text, world):
+def load(text, workload):
     from aws_lambda_powertools.utilities.feature_flags import AppConfigStore, FeatureFlags
 
     store = AppConfigStore("env", "app", "flags", max_age=3600, boto3_client=Client(text))
     flags = FeatureFlags(store)
-    flags.evaluate(name="a", context={"user_id": world.users[0].id, "bucket": 1}, default=False)
+    flags.evaluate(name="a", context={"user_id": workload.users[0].id, "bucket": 1}, default=False)
     return flags
 
 
-def cases(flags, world):
+def cases(flags, workload):
     contexts = [
         {"user_id": user.id, "bucket": number * 2654435761 % 2**32 % 100, **user.attributes}
-        for number, user in enumerate(world.users)
+        for number, user in enumerate(workload.users)
     ]
     evaluate = flags.evaluate
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 
 
-def document(world):
+def document(workload):
     conditions = {
         "everyone": condition("public"),
-        "listed": condition("user_field", "any", "userID", world.listed_for("c")),
-        "few": condition("user_field", "any", "userID", world.listed_for("")),
+        "listed": condition("user_field", "any", "userID", workload.listed_for("c")),
+        "few": condition("user_field", "any", "userID", workload.listed_for("")),
         "country": condition("user_field", "any", "country", ["US"]),
         "plan": condition("user_field", "any", "custom_plan", ["pro", "team"]),
     }
     gates, configs = {}, {}
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         if shape == "a":
             gates[key] = spec(key, "feature_gate", False, [rule("all", 100, True, ["everyone"])])
         elif shape == "b":
@@ -87,7 +87,7 @@ def spec(key, entity, default, rules):
     }
 
 
-def load(text, world):
+def load(text, workload):
     from statsig_python_core import DataStore, DataStoreResponse, Statsig, StatsigOptions, StatsigUser
 
     class Store(DataStore):
@@ -106,15 +106,15 @@ def load(text, world):
     options.disable_network = True
     client = Statsig("secret-none", options)
     client.initialize().wait()
-    client.check_gate(StatsigUser(world.users[0].id), "a")
+    client.check_gate(StatsigUser(workload.users[0].id), "a")
     return client
 
 
-def cases(client, world):
+def cases(client, workload):
     from statsig_python_core import DynamicConfigEvaluationOptions, FeatureGateEvaluationOptions, StatsigUser
 
     users = []
-    for user in world.users:
+    for user in workload.users:
         custom = {
             "custom_plan": user.attributes["plan"],
             "age": user.attributes["age"],

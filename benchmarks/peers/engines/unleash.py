@@ -6,9 +6,9 @@ import json
 import tempfile
 
 
-def document(world):
+def document(workload):
     features = []
-    for key, shape in world.flags:
+    for key, shape in workload.flags:
         share = {"name": "flexibleRollout", "parameters": {"rollout": "25", "stickiness": "userId", "groupId": key}}
         feature = {
             "name": key,
@@ -23,7 +23,7 @@ def document(world):
                 {"contextName": "country", "operator": "IN", "values": ["US"]},
                 {"contextName": "plan", "operator": "IN", "values": ["pro", "team"]},
             ]
-            listed = {"name": "userWithId", "parameters": {"userIds": ",".join(world.listed_for(key))}}
+            listed = {"name": "userWithId", "parameters": {"userIds": ",".join(workload.listed_for(key))}}
             feature["strategies"] = [listed, {**share, "constraints": constraints}]
         elif shape == "d":
             feature["variants"] = [
@@ -34,7 +34,7 @@ def document(world):
     return json.dumps({"version": 2, "features": features})
 
 
-def load(text, world):
+def load(text, workload):
     from UnleashClient import UnleashClient
     from UnleashClient.cache import FileCache
 
@@ -44,14 +44,14 @@ def load(text, world):
         url="http://127.0.0.1:9/api", app_name="bench", cache=cache, disable_metrics=True, disable_registration=True
     )
     client.initialize_client(fetch_toggles=False)
-    client.is_enabled("a", {"userId": world.users[0].id})
+    client.is_enabled("a", {"userId": workload.users[0].id})
     return client
 
 
-def cases(client, world):
+def cases(client, workload):
     users = [
         {"userId": user.id, "properties": {name: str(value) for name, value in user.attributes.items()}}
-        for user in world.users
+        for user in workload.users
     ]
     is_enabled, get_variant = client.is_enabled, client.get_variant
 

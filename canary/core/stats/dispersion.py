@@ -85,7 +85,7 @@ def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     """Estimate from (requests, bad) per minute, oldest first.
 
     The worst ten consecutive minutes count no more than the second-worst ten: an outage in the history says nothing
-    about ordinary minutes, while clusters that come back are in both. Minutes without traffic, or with numbers that
+    about ordinary minutes, while clusters that recur are in both. Minutes without traffic, or with numbers that
     can't be counts, are left out. A history without a failure gives phi 1: clusters that were never seen are unknown.
     """
     rows = [(requests, bad) for requests, bad in minutes if requests > 0 and 0 <= bad <= requests]

@@ -224,7 +224,7 @@ def test_an_outage_in_the_history_does_not_weaken_evidence(outage: int) -> None:
     assert estimate_dispersion(dirty).rate == pytest.approx(0.01, abs=5e-4)
 
 
-def test_clusters_that_come_back_are_counted() -> None:
+def test_clusters_that_recur_are_counted() -> None:
     calm = [(600, 6)] * 180
     twice = [(600, 60) if number in {40, 120} else row for number, row in enumerate(calm)]
     assert estimate_dispersion(twice).phi > 2

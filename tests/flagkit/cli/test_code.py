@@ -98,7 +98,7 @@ POWERTOOLS = {
 }
 
 
-def test_import_refuses_flags_that_can_not_be_expressed_and_imports_the_rest_if_told(terminal) -> None:
+def test_import_refuses_flags_that_can_not_be_expressed_and_imports_the_rest_if_asked(terminal) -> None:
     Path("features.json").write_text(json.dumps(POWERTOOLS))
     refused = terminal("import", "features.json")
     assert refused.code == 3

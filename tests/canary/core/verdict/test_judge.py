@@ -64,7 +64,7 @@ def test_a_gate_may_be_held_to_its_own_limit_alone(case: Make) -> None:
     assert below.judged().verdict is not Verdict.UNHEALTHY
 
 
-def test_once_sick_stays_unhealthy(case: Make) -> None:
+def test_once_unhealthy_stays_unhealthy(case: Make) -> None:
     case = case(errors=[(60, 30, 540, 5)] * 2 + [GOOD] * 20)
     for minute in range(4, 23):
         assert case.judged(minute).verdict is Verdict.UNHEALTHY

@@ -23,7 +23,7 @@ class User:
 
 
 @dataclass(frozen=True)
-class World:
+class Workload:
     users: list[User]
     listed: list[str]
     flags: list[tuple[str, str]]  # key, shape
@@ -33,7 +33,7 @@ class World:
         return self.listed if key == "c" else self.listed[:10]
 
 
-def make_world(flags: int = 1000, users: int = 10_000) -> World:
+def make_workload(flags: int = 1000, users: int = 10_000) -> Workload:
     people = []
     for number in range(users):
         mixed = number * 2654435761 % 2**32
@@ -49,4 +49,4 @@ def make_world(flags: int = 1000, users: int = 10_000) -> World:
     keys += [(f"flag_{number:05d}_{'abcd'[number % 4]}", "abcd"[number % 4]) for number in range(4, flags)]
     # 1,000 ids of which a tenth are among the users who ask.
     listed = [person.id for person in people[::100]] + [f"other-{number:014d}" for number in range(900)]
-    return World(people, listed, keys)
+    return Workload(people, listed, keys)
