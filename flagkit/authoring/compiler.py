@@ -1,7 +1,8 @@
 """From the readable form to native documents: every key becomes a native rule that AWS's Agent reads too.
 
 A variant's rule is `(and GATES… (or LISTS… (and LIMITS… RANGES)))`. Gates (requires, from, until) hold for everybody.
-Lists (users, groups, segments) are in whatever the percentages say. Limits (among, where, holdout, layer, percent or
+Lists (users, groups, segments) are in whatever the percentages say, so a share leaves out who is on the list of a
+later variant. Limits (among, where, holdout, layer, percent or
 ramp) and ranges decide which share of all others takes part. Parts that say nothing are left out.
 
 Two things have no place in AWS's format. A flag with variants that is switched off gets one more variant in front,
@@ -35,6 +36,7 @@ from flagkit.authoring.conditions import (
     any_of,
     before,
     named,
+    named_elsewhere,
     one_of,
     outside,
     parsed,
@@ -163,13 +165,14 @@ class Compiler:
         if flag.variants and flag.enabled is False:
             # Required attributes must have a value in every variant (appconfig.md §1.1); the default's do.
             compiled.append((VariantSource(name=SWITCHED_OFF, enabled=False, values=sources[-1].values), OFF_RULE))
-        for variant in sources[:-1]:
+        for index, variant in enumerate(sources[:-1]):
             place = f"flags.{key}.{variant.name}"
             if variant.rule is not None and not gates:
                 read_native(variant.rule, place)
                 compiled.append((variant, variant.rule))
                 continue
-            choice = self._choice(key, flag, variant, allocation.get(variant.name))
+            later = [part for other in sources[index + 1 : -1] for part in self._lists(other, f"flags.{key}")]
+            choice = self._choice(key, flag, variant, allocation.get(variant.name), named_elsewhere(later))
             parts = [*gates, *choice]
             if not parts:
                 message = f"{place}: no users, groups, segments, weight or rule are given"
@@ -207,7 +210,12 @@ class Compiler:
         )
 
     def _choice(
-        self, key: str, flag: FlagSource, variant: VariantSource, ranges: tuple[BucketRange, ...] | None
+        self,
+        key: str,
+        flag: FlagSource,
+        variant: VariantSource,
+        ranges: tuple[BucketRange, ...] | None,
+        elsewhere: Condition | None,
     ) -> Sequence[Condition]:
         if variant.rule is not None:
             return [read_native(variant.rule, f"flags.{key}.{variant.name}")]
@@ -217,6 +225,8 @@ class Compiler:
             limits = self._limits(key, flag, has_weights=has_ranges)
             if ranges is not None:
                 limits.append(share_of(Share(flag.seed or key, flag.by, ranges)))
+            if limits and elsewhere is not None:
+                limits.insert(0, elsewhere)
             if not choices or not limits:
                 return limits if not choices else [any_of(choices)]
             choices.append(all_of(limits))

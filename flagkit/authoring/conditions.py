@@ -105,6 +105,11 @@ def listed(condition: Condition, key: str) -> tuple[str, ...] | None:
     return texts if texts and len(texts) == len(condition.items) else None
 
 
+def named_elsewhere(lists: Sequence[Condition]) -> Condition | None:
+    """Build the condition that nobody on these lists has, so that they get what the lists give them."""
+    return Not(any_of(lists)) if lists else None
+
+
 def named(prefix: str, name: str, alternatives: Sequence[Condition]) -> Or:
     """Give a condition a name."""
     return Or((*alternatives, Split(Number(0), Key(USER), Text(prefix + name))))

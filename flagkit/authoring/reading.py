@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, SWITCHED_OFF, parsed
-from flagkit.authoring.shape import Gates, Limits, VariantShape, read_variant, whole
+from flagkit.authoring.shape import Gates, Limits, VariantShape, read_ruled, whole
 from flagkit.core.definitions import FlagDefinition, VariantDefinition
 from flagkit.core.rules.printer import print_rule
 
@@ -96,7 +96,7 @@ def read_shown(flag: FlagDefinition) -> ShownFlag:
     off = _is_switched_off(variants)
     if off:
         variants = variants[1:]
-    shapes = [read_variant(variant) for variant in variants[:-1]]
+    shapes = read_ruled(variants[:-1])
     switch = not off and _is_switch(variants)
     shared = [shape for shape in shapes if _takes_part(shape, alone=switch)]
     limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())

@@ -7,7 +7,7 @@ becomes `where`, so everything is kept; whether the parts mean the same again is
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -24,6 +24,8 @@ from flagkit.authoring.conditions import (
     alternatives_of,
     listed,
     name_of,
+    named_elsewhere,
+    one_of,
     parsed,
     parts_of,
     read_moment,
@@ -104,11 +106,26 @@ class VariantShape(Generic[RuledVariant]):
 
 def read_shapes(value: FlagValue) -> tuple[VariantShape[Variant], ...]:
     """Take all ruled variants of a flag apart."""
-    return tuple(read_variant(variant) for variant in value.variants[:-1])
+    return read_ruled(value.variants[:-1])
 
 
-def read_variant(variant: RuledVariant) -> VariantShape[RuledVariant]:
-    """Take one ruled variant apart."""
+def read_ruled(variants: Sequence[RuledVariant]) -> tuple[VariantShape[RuledVariant], ...]:
+    """Take ruled variants apart, in their order."""
+    shapes: list[VariantShape[RuledVariant]] = []
+    later: list[Condition] = []
+    for variant in reversed(variants):
+        shapes.append(_read_variant(variant, named_elsewhere(later)))
+        later[:0] = _lists(shapes[-1])
+    return tuple(reversed(shapes))
+
+
+def _lists(shape: VariantShape[RuledVariant]) -> list[Condition]:
+    named = ((USER, shape.users), (GROUP, shape.groups))
+    lists: list[Condition] = [one_of(key, values) for key, values in named if values]
+    return [*lists, *(shape.segment_conditions[name] for name in shape.segments)]
+
+
+def _read_variant(variant: RuledVariant, elsewhere: Condition | None) -> VariantShape[RuledVariant]:
     rule = parsed(variant.rule or "")
     # A span is an `and` too. At the top, `(and (gte $now …) (split …))` is read as from and percent, not as a ramp.
     parts: list[Condition] = [rule] if read_share(rule) is not None else list(parts_of(rule))
@@ -117,8 +134,8 @@ def read_variant(variant: RuledVariant) -> VariantShape[RuledVariant]:
         return VariantShape(variant, gates, None, limits=Limits())
     shape = VariantShape(variant, gates, all_of(parts))
     if len(parts) == 1 and read_share(parts[0]) is None and read_ramp(parts[0]) is None:
-        return _read_choices(shape, parts[0])
-    return _read_limits(shape, parts)
+        return _read_choices(shape, parts[0], elsewhere)
+    return _read_limits(shape, parts, elsewhere)
 
 
 def _take_gates(parts: list[Condition]) -> Gates:
@@ -135,7 +152,9 @@ def _take_gates(parts: list[Condition]) -> Gates:
     return Gates(tuple(requires), starts, ends)
 
 
-def _read_choices(shape: VariantShape[RuledVariant], choice: Condition) -> VariantShape[RuledVariant]:
+def _read_choices(
+    shape: VariantShape[RuledVariant], choice: Condition, elsewhere: Condition | None
+) -> VariantShape[RuledVariant]:
     named = name_of(choice, SEGMENT) is not None
     alternatives = list((choice,) if named else alternatives_of(choice))
     users = _take_list(alternatives, USER)
@@ -151,7 +170,7 @@ def _read_choices(shape: VariantShape[RuledVariant], choice: Condition) -> Varia
         return shape
     rest = alternatives[0] if len(alternatives) == 1 else Or(tuple(alternatives))
     alone = read_share(rest) is not None or read_ramp(rest) is not None
-    return _read_limits(shape, [rest] if alone else list(parts_of(rest)))
+    return _read_limits(shape, [rest] if alone else list(parts_of(rest)), elsewhere)
 
 
 def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
@@ -162,10 +181,12 @@ def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
     return values
 
 
-def _read_limits(shape: VariantShape[RuledVariant], parts: list[Condition]) -> VariantShape[RuledVariant]:
+def _read_limits(
+    shape: VariantShape[RuledVariant], parts: list[Condition], elsewhere: Condition | None
+) -> VariantShape[RuledVariant]:
     limits, share, segments = Limits(), None, dict(shape.segment_conditions)
     unknown: list[Condition] = []
-    for part in parts:
+    for part in parts[1:] if len(parts) > 1 and parts[0] == elsewhere else parts:
         among = dict(_among(part))
         outside, ramp, span = read_outside(part), read_ramp(part), read_share(part)
         if among:

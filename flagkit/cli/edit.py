@@ -132,7 +132,15 @@ def target(
 
 
 @changes
-def split(key: options.Key, weights: Weights, by: options.By = None, seed: options.Seed = None) -> Change:
+def split(
+    key: options.Key,
+    weights: Weights,
+    by: options.By = None,
+    seed: options.Seed = None,
+    remove: Annotated[
+        list[str] | None, Option("--remove", metavar="VARIANT", help="Delete this variant; may be repeated.")
+    ] = None,
+) -> Change:
     """Split users between variants by percentage.
 
     A change of the percentages moves as few users as possible.
@@ -140,7 +148,9 @@ def split(key: options.Key, weights: Weights, by: options.By = None, seed: optio
     Example: flagkit split button_color red=50 blue=50
     """
     shares = {name: read_percent(share) for name, share in pairs(weights, "red=50").items()}
-    return Change(lambda current: admin.edits.split(current.document, key, shares, by=by, seed=seed))
+    return Change(
+        lambda current: admin.edits.split(current.document, key, shares, by=by, seed=seed, remove=remove or ())
+    )
 
 
 @changes

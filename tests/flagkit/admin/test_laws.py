@@ -113,6 +113,20 @@ def test_an_edit_changes_its_flag_or_is_refused(life, edit):
     assert {flag.key for flag in compare(before, after).flags} <= {key, "segment staff"}
 
 
+@given(lives, st.sampled_from(KEYS), users, names)
+def test_a_targeted_user_gets_what_was_said(life, key, named, variant):
+    """Whatever the percentages are; segments named by an earlier variant come first."""
+    document = start(life)
+    try:
+        document = edits.switch_on(edits.target(document, key, users=named, variant=variant), key)
+    except FlagkitError:
+        return
+    flag = decompile(document).flags[key]
+    assume(flag.starts is None and not any(it.segments for it in flag.variants))
+    snapshot = Snapshot.from_document(document.to_dict())
+    assert {snapshot.evaluate(key, user).variant for user in named} == {variant}
+
+
 @given(lives, st.sampled_from(KEYS))
 def test_off_is_for_nobody_and_on_brings_everything_back(life, key):
     before = start(life)
