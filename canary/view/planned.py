@@ -20,6 +20,9 @@ from canary.core.plan import (
     Step,
     ThrottlesGate,
     clean_requests,
+    first_weight,
+    minutes_to_find,
+    smallest_regression,
 )
 from canary.view.labels import duration_text
 
@@ -51,6 +54,8 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
         f"  {needed} clean requests on the new version prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
+    if requests_per_s:
+        yield from _power(stage, requests_per_s * 60)
     yield "Rolls back at any time if:"
     yield from (f"  {name}: {gate_text(gate, stage)}" for name, gate in stage.gates.items())
     yield (
@@ -60,6 +65,22 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     yield f"If both versions fail alike: {_incident(stage)}."
     if rules := _rules(stage):
         yield f"Rules: {rules}."
+
+
+def _power(stage: StagePlan, per_minute: float) -> Iterator[str]:
+    """What the plan can find at this traffic."""
+    smallest = smallest_regression(stage, per_minute)
+    if smallest is None:
+        yield "At this traffic the plan finds no regression in its time."
+    else:
+        found = minutes_to_find(stage, per_minute, 0.1)
+        ten = f"; 10 % in about {found} min" if found is not None else ""
+        yield f"Beside a baseline with 1 % errors it typically finds {100 * smallest:.2g} % errors or more{ten}."
+    if (weight := first_weight(stage, per_minute)) is not None:
+        yield (
+            f"A first weight of {weight:g} % would give the new version 15 requests per minute: "
+            "1 to 10 % errors are then found in about 8 min."
+        )
 
 
 def picture(stage: StagePlan) -> Iterator[str]:

@@ -1,6 +1,13 @@
 """What people write in `canary.toml`: stages, steps, gates and policies, as frozen values. No file access."""
 
-from canary.core.plan.arithmetic import StepProblem, check_feasibility, clean_requests
+from canary.core.plan.arithmetic import (
+    StepProblem,
+    check_feasibility,
+    clean_requests,
+    first_weight,
+    minutes_to_find,
+    smallest_regression,
+)
 from canary.core.plan.document import Plan
 from canary.core.plan.gates import (
     AlarmsGate,
@@ -65,7 +72,10 @@ __all__ = [
     "WebhookTarget",
     "check_feasibility",
     "clean_requests",
+    "first_weight",
     "format_duration",
     "is_per_function",
+    "minutes_to_find",
     "parse_duration",
+    "smallest_regression",
 ]

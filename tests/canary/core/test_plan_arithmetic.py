@@ -6,7 +6,14 @@ import math
 
 import pytest
 
-from canary.core.plan import Plan, StagePlan, check_feasibility
+from canary.core.plan import (
+    Plan,
+    StagePlan,
+    check_feasibility,
+    first_weight,
+    minutes_to_find,
+    smallest_regression,
+)
 
 
 def stage(text: str) -> StagePlan:
@@ -70,3 +77,28 @@ def test_gates_of_the_whole_stage_have_traffic_of_their_own() -> None:
 def test_gates_that_need_no_proof_need_no_traffic() -> None:
     text = SHORT + "\ngates.throttles = {}\ngates.emf = {}"
     assert {finding.gate for finding in check_feasibility(stage(text), 60)} == {"errors"}
+
+
+def test_the_first_weight_gives_the_new_version_fifteen_requests_a_minute() -> None:
+    small = stage('steps = [10, 50]\nbake = "10m"')
+    assert first_weight(small, 60) == 25
+    assert first_weight(small, 150) is None
+    assert first_weight(small, 10) is None
+
+
+def test_the_plan_says_what_it_typically_finds() -> None:
+    small = stage('steps = [10, 25, 50]\nbake = "10m"\ngates.latency = false')
+    assert minutes_to_find(small, 60, 0.10) == pytest.approx(13, abs=2)
+    assert minutes_to_find(small, 600, 0.10) == pytest.approx(2, abs=1)
+    assert minutes_to_find(small, 60, 0.01) is None
+    smallest = smallest_regression(small, 60)
+    assert smallest is not None
+    assert 0.04 < smallest < 0.1
+    assert minutes_to_find(small, 60, smallest) is not None
+    assert smallest_regression(small, 0.01) is None
+    only = stage('steps = [10]\nbake = "30m"\ngates.errors = false')
+    assert minutes_to_find(only, 6000, 1.0) is None
+    literal = stage('steps = [10]\nbake = "30m"\ngates.errors.relative = false')
+    found = smallest_regression(literal, 600)
+    assert found is not None
+    assert found > 0.05
