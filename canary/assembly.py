@@ -15,6 +15,7 @@ from canary.adapters.health import HealthChecks
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import EventBuses, Notifier, SnsTopics
+from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
 from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
@@ -91,7 +92,7 @@ def assemble(
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
         aliases=aliases,
-        metrics=CloudWatchMetrics(session, clock),
+        metrics=QueryingMetrics(CloudWatchMetrics(session, clock), clock),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
         clock=clock,

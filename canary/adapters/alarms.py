@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, Session, reading
-from canary.adapters.http import printable
+from canary.adapters.text import printable
 from canary.core.measurements import AlarmReading, AlarmState
 from canary.core.plan import AlarmsGate, StagePlan
 from canary.ports import Clock

@@ -34,7 +34,8 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from canary.adapters.http import BODY_LIMIT, printable
+from canary.adapters.http import BODY_LIMIT
+from canary.adapters.text import printable
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.ports import Clock
 

@@ -15,7 +15,8 @@ from time import monotonic
 from typing import Final
 
 from canary.adapters.aws import Api, Session, read_body
-from canary.adapters.http import DeadlineError, Http, parse_json, printable, redacted, within
+from canary.adapters.http import DeadlineError, Http, parse_json, within
+from canary.adapters.text import printable, redacted
 from canary.core.measurements import Probe, StreamKey
 from canary.core.plan import HealthGate, StagePlan
 from canary.errors import AwsError

@@ -22,8 +22,9 @@ from typing import Final, Protocol, assert_never
 
 from canary.adapters.aws import Api, Session
 from canary.adapters.git import CI_PEOPLE
-from canary.adapters.http import Answer, Http, printable
+from canary.adapters.http import Answer, Http
 from canary.adapters.messages import Facts, messages
+from canary.adapters.text import printable
 from canary.core.events import (
     CanaryEnded,
     CanaryStarted,

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, reading
-from canary.adapters.http import printable
+from canary.adapters.text import printable
 from canary.core import emf
 from canary.core.measurements import DataState
 from canary.core.plan import (
@@ -240,19 +240,20 @@ def over(edge: float) -> str:
 
 def of_metric(metric: MetricRef, target: Target, version: str, stage: str) -> Series:
     """A metric of the plan with its placeholders filled in."""
-    words = {
+    dimensions = tuple((name, filled(value, target, version, stage)) for name, value in metric.dimensions.items())
+    return Series(metric.namespace, metric.name, dimensions, metric.stat)
+
+
+def filled(text: str, target: Target, version: str, stage: str) -> str:
+    """A text of the plan with {function}, {alias}, {version} and {stage} filled in."""
+    names = {
         "function": bare_name(target.function.function),
         "alias": target.function.alias,
         "version": version,
         "stage": stage,
     }
-    dimensions = tuple((name, _filled(value, words)) for name, value in metric.dimensions.items())
-    return Series(metric.namespace, metric.name, dimensions, metric.stat)
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    for word, value in words.items():
-        text = text.replace(f"{{{word}}}", value)
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
     return text
 
 

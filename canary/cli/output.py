@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import click
 
+from canary.adapters.text import printable
 from canary.cli.screens import Screen, write_json
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
@@ -67,7 +68,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
             write_json(check)
             continue
         about = f" ({check.function})" if check.function else ""
-        click.echo(f"{_SIGNS[check.level]}  {label_of(check.name)}{about}: {check.text}")
+        click.echo(f"{_SIGNS[check.level]}  {label_of(check.name)}{about}: {printable(check.text, 2_000)}")
         if check.hint and check.level is not Level.OK:
             click.echo(f"         {check.hint}")
     if not as_json:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from canary.adapters import aws
 from canary.adapters.git import GitRevision
-from canary.adapters.http import printable
+from canary.adapters.text import printable
 from canary.assembly import assemble, load_plan
 from canary.core.events import Origin
 from canary.core.plan import Plan, StagePlan

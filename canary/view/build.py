@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from canary.adapters.text import printable
 from canary.core.alias import ALL_BP, basis_points
 from canary.core.events import (
     CallRetried,
@@ -291,8 +292,8 @@ class ViewBuilder:
             canary_id=start.canary_id,
             phase=phase_name(self._phase),
             tone=PHASE_TONES.get(self._phase, Tone.PLAIN),
-            headline=headline(self._phase, weight_bp, "" if self._why == evidence else self._why),
-            evidence=as_sentence(evidence),
+            headline=printable(headline(self._phase, weight_bp, "" if self._why == evidence else self._why), 2_000),
+            evidence=printable(as_sentence(evidence), 2_000),
             started_at=start.at,
             elapsed_min=_minutes(start.at, end),
             weight_percent=weight_bp / 100,
@@ -323,7 +324,7 @@ class ViewBuilder:
         return judgement.sentence if judgement else ""
 
     def _note(self, at: datetime, tone: Tone, title: str, text: str, *, marks: bool = False) -> None:
-        self._notes.append((at, tone, title, text, marks))
+        self._notes.append((at, tone, title, printable(text, 2_000), marks))
 
     def _shifted(self, event: TrafficShifted) -> None:
         first = not self._weights

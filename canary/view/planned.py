@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from canary.adapters.text import redacted
 from canary.core.plan import (
     AlarmsGate,
+    DatadogGate,
     EmfGate,
     ErrorsGate,
     Gate,
     HealthGate,
     Http5xxGate,
+    HttpGate,
     LatencyGate,
     MetricGate,
+    PrometheusGate,
     QueueGate,
     RatioGate,
     StagePlan,
@@ -24,6 +28,7 @@ from canary.core.plan import (
     minutes_to_find,
     smallest_regression,
 )
+from canary.core.plan.gates import ValueGate
 from canary.view.labels import duration_text
 
 _PICTURE_COLUMNS = 56
@@ -57,7 +62,8 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     if requests_per_s:
         yield from _power(stage, requests_per_s * 60)
     yield "Rolls back at any time if:"
-    yield from (f"  {name}: {gate_text(gate, stage)}" for name, gate in stage.gates.items())
+    for name, gate in stage.gates.items():
+        yield f"  {name}: {gate_text(gate, stage)}{' (dry run: shown only)' if gate.dry_run else ''}"
     yield (
         f"If inconclusive: holds up to {duration_text(stage.hold_max)}, then {_policy(stage.on_inconclusive)}. "
         f"Without data: {_policy(stage.on_no_data)}."
@@ -106,7 +112,7 @@ def picture(stage: StagePlan) -> Iterator[str]:
     yield f"          {''.join(axis).rstrip()} min at most"
 
 
-def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one line per kind of gate
+def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per kind of gate
     """What makes a gate fail."""
     factor = stage.evidence.limit_from_history
     relative = f"or clearly more than on the baseline and in its last {duration_text(stage.evidence.history)}"
@@ -132,6 +138,10 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one
             return f"{gate.numerator.name} / {gate.denominator.name} {side} {share}"
         case MetricGate():
             return f"{gate.metric.namespace} {gate.metric.name} {gate.metric.stat} is outside its limits"
+        case HttpGate():
+            return f"{redacted(gate.url)} answers {_limits(gate) or 'anything but true, 1 or status 2xx'}"
+        case PrometheusGate() | DatadogGate():
+            return f"{gate.kind} {gate.query} is {_limits(gate)}"
         case QueueGate():
             if gate.max_age is not None:
                 return f"the oldest message of queue {gate.queue} is older than {duration_text(gate.max_age)}"
@@ -139,7 +149,16 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911 - one
         case AlarmsGate():
             return f"an alarm is in ALARM: {', '.join(gate.names)}"
         case HealthGate():
-            return f"{gate.failures} health checks in a row fail ({gate.url or 'direct invocation of the new version'})"
+            where = redacted(gate.url) if gate.url else "direct invocation of the new version"
+            return f"{gate.failures} health checks in a row fail ({where})"
+
+
+def _limits(gate: ValueGate) -> str:
+    parts = [
+        f"above {gate.max:g}" if gate.max is not None else "",
+        f"below {gate.min:g}" if gate.min is not None else "",
+    ]
+    return " or ".join(part for part in parts if part)
 
 
 def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:

@@ -31,7 +31,21 @@ def _check_target(source: str, target: str | None) -> None:
         raise ValueError(f'target must name an application load balancer, such as "{example}", not "{target}"')
 
 
-class ErrorsGate(Model):
+class GateModel(Model):
+    """What every gate has."""
+
+    dry_run: bool = False
+    """Measure and show the gate, and never let it decide."""
+
+
+class ValueGate(GateModel):
+    """A number each minute, within its limits or not."""
+
+    max: float | None = None
+    min: float | None = None
+
+
+class ErrorsGate(GateModel):
     """Lambda errors per invocation, of both versions."""
 
     kind: Literal["errors"] = "errors"
@@ -42,7 +56,7 @@ class ErrorsGate(Model):
     """For so long after every weight increase evidence is limited (errors of cold starts)."""
 
 
-class LatencyGate(Model):
+class LatencyGate(GateModel):
     """A latency quantile, judged as "share above the limit <= 1 - quantile"."""
 
     kind: Literal["latency"] = "latency"
@@ -84,14 +98,14 @@ class LatencyGate(Model):
         return self
 
 
-class ThrottlesGate(Model):
+class ThrottlesGate(GateModel):
     """Throttled requests per request, of the whole alias: they never reach a version, so they hold and never blame."""
 
     kind: Literal["throttles"] = "throttles"
     limit_percent: LimitPercent = Decimal(1)
 
 
-class Http5xxGate(Model):
+class Http5xxGate(GateModel):
     """HTTP 5xx per request at the API, load balancer or function URL: both versions mixed."""
 
     kind: Literal["http_5xx"] = "http_5xx"
@@ -105,7 +119,7 @@ class Http5xxGate(Model):
         return self
 
 
-class EmfGate(Model):
+class EmfGate(GateModel):
     """The counter of `canary.instrument`: warm requests only, separable by version."""
 
     kind: Literal["emf"] = "emf"
@@ -134,7 +148,7 @@ class MetricRef(Model):
         return any("{function}" in value or "{version}" in value for value in self.dimensions.values())
 
 
-class RatioGate(Model):
+class RatioGate(GateModel):
     """A business metric of two counts: orders / sessions not below 80 % of the baseline."""
 
     kind: Literal["ratio"] = "ratio"
@@ -162,13 +176,11 @@ class RatioGate(Model):
         return self
 
 
-class MetricGate(Model):
+class MetricGate(ValueGate):
     """Any CloudWatch metric as a gauge: each minute is within the limits or not."""
 
     kind: Literal["metric"] = "metric"
     metric: MetricRef
-    max: float | None = None
-    min: float | None = None
     max_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
     min_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
 
@@ -182,7 +194,80 @@ class MetricGate(Model):
         return self
 
 
-class QueueGate(Model):
+class HttpGate(ValueGate):
+    """A URL that answers a number, or whether all is well, asked at every evaluation.
+
+    Without limits `true`, a number from 1 on, or with no pointer any answer with status 2xx is within them.
+    """
+
+    kind: Literal["http"] = "http"
+    url: HttpUrl
+    """May hold {function}, {alias}, {version} (the new one) and {stage}."""
+    pointer: str = ""
+    """JSON pointer (RFC 6901) to the number, `true` or `false`, such as "/data/value"; empty for the status alone."""
+    token_env: str | None = None
+    """Environment variable with a bearer token."""
+    timeout: Duration = timedelta(seconds=10)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the number has limits."""
+        return (self.max, self.min) != (None, None)
+
+    @model_validator(mode="after")
+    def _check(self) -> HttpGate:
+        if self.pointer and not self.pointer.startswith("/"):
+            raise ValueError(f'pointer must begin with /, such as "/data/value", not "{self.pointer}"')
+        if not self.pointer and self.limited:
+            raise ValueError("pointer is required where max or min is given: it names the number")
+        return self
+
+
+class PrometheusGate(ValueGate):
+    """A Prometheus query that answers one series; minutes without a value are not judged."""
+
+    kind: Literal["prometheus"] = "prometheus"
+    url: HttpUrl
+    """Of the server, without `/api/v1`."""
+    query: str = Field(min_length=1)
+    """PromQL. May hold {function}, {alias}, {version} (the new one) and {stage}."""
+    token_env: str | None = None
+    """Environment variable with a bearer token."""
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _check(self) -> PrometheusGate:
+        _check_limits(self)
+        return self
+
+
+class DatadogGate(ValueGate):
+    """A Datadog metrics query that answers one series; minutes without a value are not judged."""
+
+    kind: Literal["datadog"] = "datadog"
+    query: str = Field(min_length=1)
+    """May hold {function}, {alias}, {version} (the new one) and {stage}."""
+    site: str = "datadoghq.com"
+    api_key_env: str = "DD_API_KEY"
+    app_key_env: str = "DD_APP_KEY"
+    timeout: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _check(self) -> DatadogGate:
+        _check_limits(self)
+        return self
+
+
+QueryGate = HttpGate | PrometheusGate | DatadogGate
+"""Gates whose values come from other systems than AWS."""
+
+
+def _check_limits(gate: ValueGate) -> None:
+    if (gate.max, gate.min) == (None, None):
+        raise ValueError("give at least one of max, min")
+
+
+class QueueGate(GateModel):
     """An SQS queue, usually a dead-letter queue: messages that appeared since the start, or the oldest one's age."""
 
     kind: Literal["queue"] = "queue"
@@ -197,7 +282,7 @@ class QueueGate(Model):
         return self
 
 
-class AlarmsGate(Model):
+class AlarmsGate(GateModel):
     """CloudWatch alarms, metric or composite: one that turns red after the start rolls back."""
 
     kind: Literal["alarms"] = "alarms"
@@ -205,7 +290,7 @@ class AlarmsGate(Model):
     already_red: Literal["refuse", "ignore"] = "refuse"
 
 
-class HealthGate(Model):
+class HealthGate(GateModel):
     """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`)."""
 
     kind: Literal["health"] = "health"
@@ -239,13 +324,16 @@ Gate = Annotated[
     | EmfGate
     | RatioGate
     | MetricGate
+    | HttpGate
+    | PrometheusGate
+    | DatadogGate
     | QueueGate
     | AlarmsGate
     | HealthGate,
     Field(discriminator="kind"),
 ]
 CountingGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
-GaugeGate = MetricGate | QueueGate
+GaugeGate = MetricGate | HttpGate | PrometheusGate | DatadogGate | QueueGate
 
 
 def is_per_function(gate: Gate) -> bool:
@@ -259,6 +347,10 @@ def is_per_function(gate: Gate) -> bool:
             return gate.numerator.by_function
         case MetricGate():
             return gate.metric.by_function
+        case HttpGate():
+            return "{function}" in gate.url or "{version}" in gate.url
+        case PrometheusGate() | DatadogGate():
+            return "{function}" in gate.query or "{version}" in gate.query
         case HealthGate():
             return gate.invoke is not None
         case QueueGate() | AlarmsGate():

@@ -115,7 +115,8 @@ class StagePlan(Model):
         return ""
 
     def _gate_problem(self) -> str:
-        if any(isinstance(gate, (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)) for gate in self.gates.values()):
+        counting = (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)
+        if any(isinstance(gate, counting) and not gate.dry_run for gate in self.gates.values()):
             return ""
         return "no gate counts requests; a step can be healthy only with an errors, latency, emf or http_5xx gate"
 

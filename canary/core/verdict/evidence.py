@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from canary.core.measurements import MINUTE, DataState, FunctionVersions
-from canary.core.plan import MetricGate, QueueGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.plan import QueueGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.plan.gates import ValueGate
 from canary.core.stats.bounds import interval
 from canary.core.stats.mixture import ln_sum_exp
 from canary.core.stats.processes import Counts, not_worse_ln_e
@@ -35,7 +36,7 @@ def totals(counts: Sequence[Counts]) -> tuple[int, int, int, int]:
 
 def asks_for_proof(score: Score) -> bool:
     """Whether the stream must be *shown* to be safe; gauges, ratios and throttles only object."""
-    return not isinstance(score.gate, (RatioGate, MetricGate, QueueGate, ThrottlesGate))
+    return not isinstance(score.gate, (RatioGate, ValueGate, QueueGate, ThrottlesGate))
 
 
 class Examiner:
@@ -83,7 +84,7 @@ class Examiner:
         if score.state is not DataState.COMPLETE and until is None:
             detail = f": {score.detail}" if score.detail else ""
             return f"{score.key} {STATES[score.state]}{detail}"
-        if isinstance(score.gate, (MetricGate, QueueGate)):
+        if isinstance(score.gate, (ValueGate, QueueGate)):
             return gauged(score.gate, score.key, n_c, x_c)
         where = of_function(score.key, alone=len(self._stage.functions) == 1)
         span = None
@@ -188,7 +189,7 @@ class Examiner:
             return True
         path = (score.processes.rollback or (0.0,))[-1]
         calm = path < -math.log(self._alpha_safe)
-        if isinstance(score.gate, (MetricGate, QueueGate)):
+        if isinstance(score.gate, (ValueGate, QueueGate)):
             known = [minute for minute in score.counts[since:] if minute.n_c]
             calm = calm and bool(known) and not known[-1].x_c
         return calm and score.seen and score.state is DataState.COMPLETE

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from canary.core.measurements import MINUTE, DataState, Observations, WeightChange
-from canary.core.plan import MetricGate, QueueGate, StagePlan, ThrottlesGate
+from canary.core.plan import QueueGate, StagePlan, ThrottlesGate
+from canary.core.plan.gates import ValueGate
 from canary.core.stats.mixture import first_crossing, mean_path
 from canary.core.verdict import holds
 from canary.core.verdict.evidence import Examiner, asks_for_proof
@@ -36,7 +37,27 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
             when only health checks and alarms can speak.
         now: aware UTC time of the tick.
     """
-    return _Case(stage, observations, weights, now).judgement()
+    tried = {name: gate for name, gate in stage.gates.items() if gate.dry_run}
+    if not tried:
+        return _Case(stage, observations, weights, now).judgement()
+    decided = _without_others(stage, observations, {name for name in stage.gates if name not in tried})
+    found = _Case(*decided, weights, now).judgement()
+    shown = _Case(*_without_others(stage, observations, set(tried)), weights, now).judgement()
+    warnings = found.warnings
+    if shown.verdict is Verdict.UNHEALTHY:
+        warnings = (*warnings, f"a dry-run gate would roll back: {shown.sentence}")
+    return replace(found, evidence=(*found.evidence, *shown.evidence), warnings=warnings)
+
+
+def _without_others(stage: StagePlan, observations: Observations, names: set[str]) -> tuple[StagePlan, Observations]:
+    """The stage and what was observed, with these gates only."""
+    gates = {name: gate for name, gate in stage.gates.items() if name in names}
+    seen = replace(
+        observations,
+        probes=tuple(probe for probe in observations.probes if probe.key.gate in names),
+        alarms=tuple(reading for reading in observations.alarms if reading.gate in names),
+    )
+    return stage.model_copy(update={"gates": gates}), seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +215,7 @@ class _Case:
             if score.state is not DataState.COMPLETE:
                 found.append(Finding(Rule.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
             elif not score.seen and not isinstance(score.gate, ThrottlesGate):
-                what = "has no value" if isinstance(score.gate, (MetricGate, QueueGate)) else "has counted no request"
+                what = "has no value" if isinstance(score.gate, (ValueGate, QueueGate)) else "has counted no request"
                 name = self._examiner.names(score)[0]
                 sentence = f"{score.key} {what} for {name} at the present weight"
                 found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
@@ -229,6 +250,8 @@ class _Case:
     def _healthy(self, evidence: Sequence[StreamEvidence]) -> Finding:
         pairs = zip(evidence, self._scores, strict=True)
         proven = [(said.ln_safe, index, score) for index, (said, score) in enumerate(pairs) if said.ln_safe is not None]
+        if not proven:  # gauges, ratios and throttles only object: nothing has to be proven
+            return Finding(Rule.SAFE, "every gate is within its limits")
         narrowest = min(proven)[2]
         return Finding(Rule.SAFE, self._examiner.proof_sentence(narrowest))
 

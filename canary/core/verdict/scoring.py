@@ -27,12 +27,14 @@ from canary.core.plan import (
     ErrorsGate,
     Gate,
     GaugeGate,
+    HttpGate,
     LatencyGate,
     MetricGate,
     QueueGate,
     RatioGate,
     StagePlan,
 )
+from canary.core.plan.gates import ValueGate
 from canary.core.stats.dispersion import (
     NOTHING_KNOWN,
     Dispersion,
@@ -312,7 +314,11 @@ def _breaks(gate: GaugeGate, row: MinuteValue, before: float | None) -> bool | N
         value > gate.max if gate.max is not None else None,
         value < gate.min if gate.min is not None else None,
     ]
-    if base is not None and base > 0.0:  # next to nothing every ratio explodes (hyperswitch-helm#308)
+    if isinstance(gate, HttpGate) and not gate.limited:
+        known.append(value < 1.0)  # true, or a status that says all is well
+    if (
+        isinstance(gate, MetricGate) and base is not None and base > 0.0
+    ):  # next to nothing every ratio explodes (hyperswitch-helm#308)
         percent = 100.0 * value / base
         most, least = gate.max_percent_of_baseline, gate.min_percent_of_baseline
         known.append(percent > float(most) if most is not None else None)
@@ -364,7 +370,7 @@ def score_all(
             if key.function not in schedules:
                 schedules[key.function] = schedule(line, weights, key.function)
             plan = schedules[key.function]
-            if isinstance(gate, (MetricGate, QueueGate)):
+            if isinstance(gate, (ValueGate, QueueGate)):
                 gauge = gauges.get(key) or Gauge(key, state=DataState.UNKNOWN, detail="it was not measured")
                 scores.append(_score_gauge(stage, gate, gauge, line, plan))
             elif isinstance(gate, CountingGate):

@@ -11,6 +11,7 @@ from canary.core.plan import (
     GaugeGate,
     Http5xxGate,
     LatencyGate,
+    MetricGate,
     QueueGate,
     RatioGate,
     ThrottlesGate,
@@ -112,4 +113,6 @@ def gauged(gate: GaugeGate, key: StreamKey, minutes: int, broken: int) -> str:
     if isinstance(gate, QueueGate):
         limit = "held messages that are too old" if gate.max_age is not None else "held new messages"
         return f"queue {gate.queue} {limit} in {broken} of {minutes} minutes"
+    if not isinstance(gate, MetricGate):
+        return f"{key} broke its limit in {broken} of {minutes} minutes"
     return f"{gate.metric.name} ({key}) broke its limit in {broken} of {minutes} minutes"

@@ -113,6 +113,41 @@ def test_a_source_before_the_function_has_its_target(gate: dict[str, str], part:
             kind.model_validate(gate)
 
 
+@pytest.mark.parametrize(
+    ("gate", "part"),
+    [
+        ('kind = "http"\nurl = "https://x.example/"\npointer = "a"', "pointer must begin with /"),
+        ('kind = "http"\nurl = "https://x.example/"\nmax = 1', "pointer is required"),
+        ('kind = "http"\nurl = "nowhere"', "must be a URL"),
+        ('kind = "prometheus"\nurl = "https://x.example/"\nquery = "up"', "at least one of max, min"),
+        ('kind = "datadog"\nquery = "up"', "at least one of max, min"),
+    ],
+)
+def test_gates_of_other_systems_are_checked(gate: str, part: str) -> None:
+    with pytest.raises(PlanError, match=part):
+        Plan.parse(f'[stages.staging]\nfunctions = ["api:live"]\n[stages.staging.gates.asked]\n{gate}\n')
+
+
+def test_a_dry_run_gate_is_none_that_a_step_needs() -> None:
+    text = '[stages.staging]\nfunctions = ["api:live"]\ngates.errors = { dry_run = true }\ngates.latency = false\n'
+    with pytest.raises(PlanError, match="no gate counts requests"):
+        Plan.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("gate", "keys"),
+    [
+        ('kind = "http"\nurl = "https://x.example/"', 1),
+        ('kind = "http"\nurl = "https://x.example/{function}"', 2),
+        ('kind = "prometheus"\nurl = "https://x.example/"\nquery = "up"\nmin = 1', 1),
+        ('kind = "datadog"\nquery = "up{version:{version}}"\nmin = 1', 2),
+    ],
+)
+def test_a_query_that_names_the_function_or_the_version_has_a_series_for_each_function(gate: str, keys: int) -> None:
+    text = f'[stages.staging]\nfunctions = ["api:live", "web:live"]\n[stages.staging.gates.asked]\n{gate}\n'
+    assert len(Plan.parse(text).stage("staging").keys("asked")) == keys
+
+
 def test_every_kind_of_gate_can_be_written() -> None:
     plan = stage(
         """

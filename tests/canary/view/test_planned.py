@@ -38,6 +38,16 @@ denominator = { namespace = "shop", name = "orders", dimensions = { v = "{versio
 kind = "metric"
 metric = { namespace = "AWS/Lambda", name = "IteratorAge" }
 max = 1000
+[stages.prod.gates.ready]
+kind = "http"
+url = "https://u:p@example.org/ready?token=s3"
+dry_run = true
+[stages.prod.gates.prom]
+kind = "prometheus"
+url = "https://prom.example.org"
+query = "up"
+min = 1
+max = 9
 [stages.prod.gates.letters]
 kind = "queue"
 queue = "dlq"
@@ -87,6 +97,8 @@ def test_every_kind_of_gate_has_a_description() -> None:
         "orders / sessions below 80 % of the baseline's",
         "refunds / orders above 120 %",
         "AWS/Lambda IteratorAge Sum is outside its limits",
+        "ready: https://example.org/ready?token=… answers anything but true, 1 or status 2xx (dry run: shown only)",
+        "prom: prometheus up is above 9 or below 1",
         "queue dlq has more than 0 new messages",
         "the oldest message of queue dlq is older than 5 min",
         "an alarm is in ALARM: api-5xx",

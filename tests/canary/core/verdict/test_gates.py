@@ -9,8 +9,17 @@ from typing import Any
 
 import pytest
 
-from canary.core.measurements import DataState, Gauge, MinuteCounts, Observations, StreamKey
+from canary.core.measurements import (
+    AlarmReading,
+    AlarmState,
+    DataState,
+    Gauge,
+    MinuteCounts,
+    Observations,
+    StreamKey,
+)
 from canary.core.verdict import Rule, Verdict
+from tests.canary.core.verdict.conftest import at
 
 GOOD = (60, 0, 540, 5)
 API = "api:live"
@@ -195,3 +204,42 @@ def test_clustered_history_tempers_the_evidence(case: Make, make_stream: Make) -
     assert unhealthy.verdict is Verdict.UNHEALTHY
     assert held.verdict is Verdict.INCONCLUSIVE
     assert held.evidence[0].dispersion > 10
+
+
+def answered(make_gauge: Make, *values: float) -> Observations:
+    return Observations(gauges=(make_gauge("asked", values),))
+
+
+ASKED = '[stages.staging.gates.asked]\nkind = "http"\nurl = "https://shop.example/ready"\n'
+
+
+def test_a_url_that_says_no_three_minutes_in_a_row_rolls_back(case: Make, make_gauge: Make) -> None:
+    found = case(text=ASKED, errors=[GOOD] * 9, seen=answered(make_gauge, *[1.0] * 3, *[0.0] * 6)).judged()
+    assert found.verdict is Verdict.UNHEALTHY
+    assert "asked broke its limit in" in found.sentence
+    assert (
+        case(text=ASKED, errors=[GOOD] * 9, seen=answered(make_gauge, *[1.0] * 9)).judged().verdict is Verdict.HEALTHY
+    )
+    limited = f'{ASKED}pointer = "/lag"\nmax = 0.5\n'
+    assert (
+        case(text=limited, errors=[GOOD] * 9, seen=answered(make_gauge, *[0.0] * 9)).judged().verdict is Verdict.HEALTHY
+    )
+
+
+def test_a_dry_run_gate_is_shown_and_never_decides(case: Make, make_gauge: Make) -> None:
+    text = f"{ASKED}dry_run = true\n"
+    found = case(text=text, errors=[GOOD] * 9, seen=answered(make_gauge, *[0.0] * 9)).judged()
+    assert found.verdict is Verdict.HEALTHY
+    assert [evidence.key.gate for evidence in found.evidence] == ["errors", "latency", "asked"]
+    (warning,) = found.warnings
+    assert warning.startswith("a dry-run gate would roll back: asked broke its limit in")
+    calm = case(text=text, errors=[GOOD] * 9, seen=answered(make_gauge, *[1.0] * 9)).judged()
+    assert (calm.verdict, calm.warnings) == (Verdict.HEALTHY, ())
+
+
+def test_alarms_and_health_checks_may_be_dry_runs_too(case: Make) -> None:
+    text = '[stages.staging.gates.red]\nkind = "alarms"\nnames = ["x"]\ndry_run = true\n'
+    red = Observations(alarms=(AlarmReading("red", "x", AlarmState.ALARM, at(1)),))
+    assert case(text=text, errors=[GOOD] * 9, seen=red).judged().verdict is Verdict.HEALTHY
+    decides = text.replace("dry_run = true", "")
+    assert case(text=decides, errors=[GOOD] * 9, seen=red).judged().verdict is Verdict.UNHEALTHY
