@@ -45,7 +45,7 @@ $(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
 	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns]'
 	@touch $@
 
-demo: $(VENV)/.demo  ## the story: toggle a flag, release a bad version, watch it come back (ARGS="--error-rate 0")
+demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, writes a report (ARGS="--error-rate 0%")
 	@$(BIN)/python -m canary demo $(ARGS)
 
 test: $(VENV)/.dev  ## the whole suite, with the coverage floors (ARGS="-k name" runs a part without them)
