@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from flagkit.authoring.language import show_where
+from flagkit.authoring.language import show_rule, show_where
 from flagkit.authoring.ranges import STEPS, show_percent
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def audience_of(flag: FlagSource | ShownFlag) -> str:
     for variant in flag.variants[:-1]:
         share = _weight(variant)
         lists = " and ".join(_named(kind, values) for kind, values in _lists(variant) if values)
-        shown = f"{show_percent(share)} %" if share is not None else "by rule" if variant.rule else lists or "the rest"
+        rule = f"for {show_rule(variant.rule)}" if variant.rule else ""
+        shown = f"{show_percent(share)} %" if share is not None else rule or lists or "the rest"
         parts.append(f"{variant.name} {shown}")
     parts.append(f"{flag.variants[-1].name} for the rest")
     taking_part = f" of {show_percent(flag.percent)} % who take part" if flag.percent is not None else ""
@@ -362,8 +363,7 @@ def _variants(
         if movement.is_exact:
             yield "No other user moves."
     yield from _retargeted(old, new)
-    if _rules(old) != _rules(new):
-        yield f"Conditions or rules change. {_UNKNOWN}"
+    yield from _ruled(old, new)
 
 
 def _participation(first: int, second: int) -> str:
@@ -387,6 +387,35 @@ def _retargeted(old: FlagSource, new: FlagSource) -> Iterator[str]:
         who = _named(kind, values)
         end = f"no longer {verb} a variant by name" if target is None else f"now {verb} variant {target}"
         yield _sentence(f"{who} {end}")
+
+
+def _ruled(old: FlagSource, new: FlagSource) -> Iterator[str]:
+    """Say which rules are added and removed; changed ones can't be counted."""
+    added, removed = _own_rules(new, old), _own_rules(old, new)
+    for variant in added:
+        gets = f"get variant {variant.name}" if variant.enabled else "don't get it"
+        yield f"Now {show_rule(variant.rule or '')} {gets}."
+    for variant in removed:
+        yield f"The rule for {show_rule(variant.rule or '')} is removed."
+    kept = [flag.model_copy(update={"variants": _without(flag, added + removed)}) for flag in (old, new)]
+    if _rules(kept[0]) != _rules(kept[1]) or _order(old, new) != _order(new, old):
+        yield f"Conditions or rules change. {_UNKNOWN}"
+
+
+def _own_rules(flag: FlagSource, other: FlagSource) -> list[VariantSource]:
+    names = {variant.name for variant in other.variants}
+    return [variant for variant in flag.variants if variant.rule is not None and variant.name not in names]
+
+
+def _without(flag: FlagSource, variants: list[VariantSource]) -> tuple[VariantSource, ...]:
+    return tuple(variant for variant in flag.variants if variant not in variants)
+
+
+def _order(flag: FlagSource, other: FlagSource) -> list[str]:
+    """The variants that both have, in the order of the first one, if rules are among them."""
+    names = {variant.name for variant in other.variants}
+    common = [variant for variant in flag.variants if variant.name in names]
+    return [variant.name for variant in common] if any(variant.rule for variant in common) else []
 
 
 def _rules(flag: FlagSource) -> tuple[object, ...]:

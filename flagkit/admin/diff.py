@@ -18,7 +18,7 @@ from flagkit.admin.audience import effects
 from flagkit.admin.entries import changed_entries
 from flagkit.authoring import FlagSource, SegmentSource, decompile
 from flagkit.authoring.editor import part_of, related_keys
-from flagkit.authoring.language import show_where
+from flagkit.authoring.language import show_rule, show_where
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 
@@ -190,7 +190,7 @@ def _flat(flag: FlagSource | None) -> dict[str, JsonValue]:
             if name == "values":
                 flat |= {f"{start} {item}": it for item, it in value.items()}
             elif name != "name":
-                flat[f"{start} {name}"] = value
+                flat[f"{start} {name}"] = show_rule(value) if name == "rule" and isinstance(value, str) else value
     return flat
 
 

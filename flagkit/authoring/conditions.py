@@ -43,6 +43,7 @@ SEGMENT = "segment:"
 REQUIRES = "requires:"
 LAYER = "layer:"
 HOLDOUT = "holdout:"
+RULE = "rule:"
 EXPOSURE = ":exposure"
 
 ON, OFF = "on", "off"

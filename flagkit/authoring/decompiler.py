@@ -30,7 +30,7 @@ from flagkit.authoring.conditions import (
 )
 from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
-from flagkit.authoring.shape import Gates, Limits, VariantShape, read_shapes, whole
+from flagkit.authoring.shape import Gates, Limits, VariantShape, common_limits, read_shapes, whole
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
 from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import And, Condition, Not, Or
@@ -139,8 +139,7 @@ class _Decompiler:
         shapes = self.shapes[key]
         words = _gates(shapes[0].gates) if shapes else {}
         is_switch = key not in self.switched_off and _is_switch(value, self._required(key))
-        shared = [shape for shape in shapes if _takes_part(shape, alone=is_switch)]
-        limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())
+        limits, shared = common_limits(shapes, alone=is_switch)
         words |= self._limits(key, limits)
         shares = [shape.share for shape in shared if shape.share is not None]
         ramp = limits.ramp[0] if limits.ramp is not None and not shares else None
@@ -241,13 +240,6 @@ def _is_switch(value: FlagValue, required: Collection[str]) -> bool:
     on, off = value.variants
     values = {name: item for name, item in on.attribute_values.items() if name in required}
     return (on.name, off.name) == (ON, OFF) and not off.enabled and off.attribute_values == values
-
-
-def _takes_part(shape: VariantShape[Variant], *, alone: bool) -> bool:
-    if shape.limits is None:
-        return False
-    # A variant with nothing but a native rule, beside others, keeps it for itself.
-    return alone or shape.rest is None or shape.share is not None or shape.limits.has_share
 
 
 def _gates(gates: Gates) -> Words:

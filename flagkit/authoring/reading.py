@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, SWITCHED_OFF, parsed
-from flagkit.authoring.shape import Gates, Limits, VariantShape, read_ruled, whole
+from flagkit.authoring.shape import Gates, VariantShape, common_limits, read_ruled, whole
 from flagkit.core.definitions import FlagDefinition, VariantDefinition
 from flagkit.core.rules.printer import print_rule
 
@@ -98,8 +98,7 @@ def read_shown(flag: FlagDefinition) -> ShownFlag:
         variants = variants[1:]
     shapes = read_ruled(variants[:-1])
     switch = not off and _is_switch(variants)
-    shared = [shape for shape in shapes if _takes_part(shape, alone=switch)]
-    limits = next((shape.limits for shape in shared if shape.limits is not None), Limits())
+    limits, shared = common_limits(shapes, alone=switch)
     gates = shapes[0].gates if shapes else Gates()
     percent = limits.exposure
     if switch:
@@ -132,12 +131,6 @@ def _is_switched_off(variants: Sequence[VariantDefinition]) -> bool:
 
 def _is_switch(variants: Sequence[VariantDefinition]) -> bool:
     return [variant.name for variant in variants] == [ON, OFF] and not variants[1].enabled
-
-
-def _takes_part(shape: VariantShape[VariantDefinition], *, alone: bool) -> bool:
-    if shape.limits is None:
-        return False
-    return alone or shape.rest is None or shape.share is not None or shape.limits.has_share
 
 
 def _shown(shape: VariantShape[VariantDefinition], takes_part: bool) -> ShownVariant:

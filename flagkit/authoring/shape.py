@@ -17,6 +17,7 @@ from flagkit.authoring.conditions import (
     HOLDOUT,
     LAYER,
     REQUIRES,
+    RULE,
     SEGMENT,
     USER,
     Share,
@@ -133,6 +134,8 @@ def _read_variant(variant: RuledVariant, elsewhere: Condition | None) -> Variant
     if not parts:
         return VariantShape(variant, gates, None, limits=Limits())
     shape = VariantShape(variant, gates, all_of(parts))
+    if len(parts) == 1 and name_of(parts[0], RULE) is not None:
+        return replace(shape, limits=Limits())  # a rule of its own, whatever it looks like
     if len(parts) == 1 and read_share(parts[0]) is None and read_ramp(parts[0]) is None:
         return _read_choices(shape, parts[0], elsewhere)
     return _read_limits(shape, parts, elsewhere)
@@ -220,6 +223,26 @@ def _among(part: Condition) -> Iterator[tuple[str, Or]]:
             assert name is not None
             assert isinstance(condition, Or)
             yield name, condition
+
+
+def common_limits(
+    shapes: Sequence[VariantShape[RuledVariant]], *, alone: bool
+) -> tuple[Limits, list[VariantShape[RuledVariant]]]:
+    """Return the limits of a flag's percentages, and the variants that they hold for.
+
+    Args:
+        shapes: the ruled variants.
+        alone: whether the flag has no variants but on and off.
+    """
+    shared = [shape for shape in shapes if _takes_part(shape, alone=alone)]
+    return next((shape.limits for shape in shared if shape.limits is not None), Limits()), shared
+
+
+def _takes_part(shape: VariantShape[RuledVariant], *, alone: bool) -> bool:
+    if shape.limits is None:
+        return False
+    # A variant with nothing but a native rule, beside others, keeps it for itself.
+    return alone or shape.rest is None or shape.share is not None or shape.limits.has_share
 
 
 def whole(share: Share | None) -> int | None:

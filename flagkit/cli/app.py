@@ -23,6 +23,7 @@ _SECTIONS = {
         Command("rollout", "flagkit.cli.edit:rollout", "Roll a flag out to a percentage of users."),
         Command("target", "flagkit.cli.edit:target", "Give a flag to named users, groups or segments."),
         Command("split", "flagkit.cli.edit:split", "Split users between variants by percentage."),
+        Command("rule", "flagkit.cli.rule:RULE", "List and edit the ordered rules of a flag."),
         Command("attr", "flagkit.cli.edit:attr", "Set attributes of a flag or of one variant."),
         Command("schedule", "flagkit.cli.edit:schedule", "Set when a flag starts and ends."),
         Command("describe", "flagkit.cli.edit:describe", "Set the name, description or removal date of a flag."),

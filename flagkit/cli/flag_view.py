@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
-from flagkit.authoring.conditions import GROUP, REQUIRES, SEGMENT, SWITCHED_OFF, USER, listed, name_of, parsed
+from flagkit.authoring.conditions import GROUP, REQUIRES, RULE, SEGMENT, SWITCHED_OFF, USER, listed, name_of, parsed
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
 from flagkit.core.definitions import FlagDefinition, VariantDefinition
-from flagkit.core.rules.ast import And, Not, Or, Split
+from flagkit.core.rules.ast import And, Condition, Or, Split
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError
 from flagkit.sources import Document, DocumentKind
@@ -182,17 +182,25 @@ def _why(explanation: Explanation) -> str:
     return "; ".join(dict.fromkeys(reason for step in steps for reason in _false_for(step)))
 
 
-def _true_for(step: Step) -> str:
-    node = parsed(step.text)
+def _named_condition(node: Condition) -> tuple[str, str] | None:
+    """What is said where a condition that flagkit wrote is true, and where it isn't."""
     segment, required = name_of(node, SEGMENT), name_of(node, REQUIRES)
     if segment is not None:
-        return f"in segment {segment}"
+        return f"in segment {segment}", f"not in segment {segment}"
     if required is not None:
-        return f"{required} is on"
+        return f"{required} is on", f"{required} is off"
     if listed(node, USER) is not None:
-        return "in the list of users"
+        return "in the list of users", "not in the list of users"
     if listed(node, GROUP) is not None:
-        return "in a group that gets it"
+        return "in a group that gets it", "in no group that gets it"
+    return None
+
+
+def _true_for(step: Step) -> str:
+    node = parsed(step.text)
+    named = _named_condition(node)
+    if named is not None:
+        return named[0]
     if isinstance(node, Split):
         return _bucket(step, "is below")
     if isinstance(node, Or):
@@ -205,23 +213,16 @@ def _true_for(step: Step) -> str:
 def _false_for(step: Step) -> Iterator[str]:
     """Yield what keeps a rule from being true, as far as one condition does."""
     node = parsed(step.text)
-    segment, required = name_of(node, SEGMENT), name_of(node, REQUIRES)
-    if segment is not None:
-        yield f"not in segment {segment}"
-    elif required is not None:
-        yield f"{required} is off"
-    elif listed(node, USER) is not None:
-        yield "not in the list of users"
-    elif listed(node, GROUP) is not None:
-        yield "in no group that gets it"
+    named = _named_condition(node)
+    if named is not None:
+        yield named[1]
     elif isinstance(node, Split):
         yield _bucket(step, "is not below")
     elif isinstance(node, Or | And):
-        for inner in step.steps:
+        # The last part of a rule of its own is its mark.
+        for inner in step.steps if name_of(node, RULE) is None else step.steps[:-1]:
             if not inner.result:
                 yield from _false_for(inner)
-    elif isinstance(node, Not):
-        yield f"{show_where(step.text)} is not true"
     else:
         missing = next((item.name for item in step.seen if item.value is None), None)
         yield f"{missing} is not given" if missing is not None else f"{show_where(step.text)} is not true"

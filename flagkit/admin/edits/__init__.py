@@ -6,11 +6,14 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 
 from flagkit.admin.edits.attributes import read_value, set_attributes
 from flagkit.admin.edits.lifecycle import copy, create, delete, describe, restore, restore_all
+from flagkit.admin.edits.rules import RuleView, add_rule, list_rules, move_rule, remove_rule
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
 from flagkit.admin.edits.state import kill, schedule, switch_off, switch_on
 from flagkit.admin.edits.targeting import rollout, split, target
 
 __all__ = [
+    "RuleView",
+    "add_rule",
     "change_segment",
     "copy",
     "create",
@@ -18,9 +21,12 @@ __all__ = [
     "delete_segment",
     "describe",
     "kill",
+    "list_rules",
     "list_segments",
+    "move_rule",
     "put_segment",
     "read_value",
+    "remove_rule",
     "restore",
     "restore_all",
     "rollout",

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from flagkit.authoring import FlagSource, VariantSource, edit_flag
 from flagkit.authoring.compiler import expanded
+from flagkit.authoring.conditions import RULE, name_of, parsed
 from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
@@ -51,7 +52,7 @@ def rollout(
         if flag.variants:
             changed = _share_of_variants(flag, key, steps, replace_rule=where is not None)
         else:
-            changed = flag.model_copy(update={"enabled": _kept(flag), "percent": steps})
+            changed = flag.model_copy(update={"enabled": kept_state(flag), "percent": steps})
         return _bucketed(changed.model_copy(update={"ramp": (), "where": limit}), by, seed)
 
     return edit_flag(document, key, change)
@@ -98,7 +99,7 @@ def target(
         if not flag.is_targeted and flag.enabled and not remove:
             message = f"{key} is already on for all users"
             raise EditError(message, hint=f"To limit it first: flagkit rollout {key} 0")
-        update: dict[str, object] = {"enabled": _kept(flag)}
+        update: dict[str, object] = {"enabled": kept_state(flag)}
         for kind, values in lists.items():
             update[kind] = _changed(getattr(flag, kind), values, f"{key} is not targeted to {kind}", remove=remove)
         changed = flag.model_copy(update=update)
@@ -141,7 +142,7 @@ def split(
         raise EditError(message)
 
     def change(flag: FlagSource) -> FlagSource:
-        whole = _with_variants(flag)
+        whole = with_variants(flag)
         *ruled, default = whole.variants
         if default.name in steps and total != STEPS:
             message = (
@@ -166,7 +167,7 @@ def split(
     return edit_flag(document, key, change)
 
 
-def _kept(flag: FlagSource) -> bool | None:
+def kept_state(flag: FlagSource) -> bool | None:
     """Return `enabled` for a flag that is targeted now: off stays off."""
     return False if flag.is_off else None
 
@@ -181,6 +182,13 @@ def _bucketed(flag: FlagSource, by: str | None, seed: str | None) -> FlagSource:
 
 
 def _share_of_variants(flag: FlagSource, key: str, steps: int, *, replace_rule: bool) -> FlagSource:
+    own = [variant for variant in flag.variants[:-1] if not _is_rule(variant)]
+    if len(own) == 1 and own[0].rule is None and len(flag.variants) > 2:
+        # Rules of their own stand beside it (`flagkit rule add`): the percentage is that of the variant that has none.
+        shared = own[0].model_copy(update={"ranges": None, "weight": steps})
+        return flag.model_copy(
+            update={"variants": tuple(shared if variant is own[0] else variant for variant in flag.variants)}
+        )
     first, *others = flag.variants
     written = [variant.name for variant in flag.variants if variant.rule is not None]
     if written and not (len(others) == 1 and replace_rule):
@@ -212,6 +220,11 @@ def _target_variant(flag: FlagSource, key: str, lists: _Lists, name: str | None,
     return flag.model_copy(update={"variants": tuple(variants)})
 
 
+def _is_rule(variant: VariantSource) -> bool:
+    """Whether the variant is a rule of its own, as `flagkit rule add` makes them."""
+    return variant.rule is not None and name_of(parsed(variant.rule), RULE) is not None
+
+
 def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, remove: bool) -> tuple[str, ...]:
     missing = [value for value in given if value not in present]
     if remove and missing:
@@ -224,8 +237,9 @@ def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, 
 def _index(flag: FlagSource, key: str, variant: str | None) -> int:
     ruled = flag.variants[:-1]
     names = [item.name for item in ruled]
-    if variant is None and len(names) == 1:
-        variant = names[0]
+    own = [item.name for item in ruled if not _is_rule(item)]
+    if variant is None and len(own) == 1:
+        variant = own[0]
     if variant is None:
         message = f"{key} has several variants: {', '.join(names)}"
         raise EditError(message, hint=f"Name one, e.g. --variant {names[0]}.")
@@ -239,7 +253,7 @@ def _index(flag: FlagSource, key: str, variant: str | None) -> int:
     return names.index(variant)
 
 
-def _with_variants(flag: FlagSource) -> FlagSource:
+def with_variants(flag: FlagSource) -> FlagSource:
     """Return the long form of a flag: its variants are written out, and what is said about on and off stays."""
     if flag.variants:
         return flag
@@ -250,7 +264,7 @@ def _with_variants(flag: FlagSource) -> FlagSource:
         on, off = expanded(flag)
         variants = (on.model_copy(update={"enabled": True}), off.model_copy(update={"values": flag.values}))
     bare: dict[str, object] = {"values": {}, "users": (), "groups": (), "segments": ()}
-    return flag.model_copy(update={**bare, "enabled": _kept(flag), "variants": variants})
+    return flag.model_copy(update={**bare, "enabled": kept_state(flag), "variants": variants})
 
 
 def _check_removed(

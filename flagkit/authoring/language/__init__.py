@@ -5,14 +5,16 @@ It compiles to native rules and reads them back; `docs/conditions.md` is its ref
 
 from __future__ import annotations
 
+from flagkit.authoring.conditions import RULE, all_of, name_of, parsed, parts_of, read_share
 from flagkit.authoring.language.grammar import read_condition
 from flagkit.authoring.language.phrases import show_condition
-from flagkit.core.rules.ast import Boolean, Condition
+from flagkit.authoring.ranges import show_percent
+from flagkit.core.rules.ast import Boolean, Condition, Or
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import RuleError
 
-__all__ = ["read_condition", "read_where", "show_condition", "show_where", "written_condition"]
+__all__ = ["read_condition", "read_where", "show_condition", "show_rule", "show_where", "written_condition"]
 
 
 def read_where(text: str) -> str:
@@ -37,3 +39,24 @@ def show_where(rule: str) -> str:
         return show_condition(parse_rule(rule)) or rule
     except RuleError:
         return rule
+
+
+def show_rule(rule: str) -> str:
+    """Return who a native rule is for, e.g. `50 % of users where country = US`, or the rule if it has no such form."""
+    try:
+        condition = parsed(rule)
+    except RuleError:
+        return rule
+    alternatives: tuple[Condition, ...] = (condition,)
+    if isinstance(condition, Or) and name_of(condition, RULE) is not None:
+        alternatives = condition.operands[:-1]
+    return " or ".join(_users(alternative) for alternative in alternatives)
+
+
+def _users(condition: Condition) -> str:
+    parts = parts_of(condition)
+    share = read_share(parts[-1])
+    others = parts if share is None else parts[:-1]
+    said = show_where(print_rule(all_of(others))) if others else ""
+    percent = "" if share is None else f"{show_percent(sum(span.size for span in share.ranges))} % of "
+    return f"{percent}users{f' where {said}' if said else ''}"

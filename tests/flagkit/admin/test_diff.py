@@ -213,7 +213,7 @@ def test_state_and_audience_are_apart(document, state, audience):
                     {"name": "b", "enabled": False},
                 ]
             },
-            "a by rule, c user 1, b for the rest",
+            "a for users where x is missing, c user 1, b for the rest",
         ),
     ],
 )

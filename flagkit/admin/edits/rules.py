@@ -1,0 +1,221 @@
+"""Ordered rules of a flag: the first one that is true decides. Each is a variant with a condition or a percentage.
+
+Percentages and lists of a flag (`rollout`, `target`, `split`) are rules, too; here they keep their place in the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flagkit.admin.edits.targeting import Percent, kept_state, with_variants
+from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
+from flagkit.authoring.conditions import RULE, Share, all_of, name_of, named, parsed, share_of
+from flagkit.authoring.editor import part_of, related_keys, unknown_flag
+from flagkit.authoring.language import show_rule, show_where
+from flagkit.authoring.ranges import STEPS, BucketRange, read_percent, show_percent
+from flagkit.core.documents import FlagDocument
+from flagkit.core.rules.ast import Condition, Or
+from flagkit.core.rules.printer import print_rule
+from flagkit.errors import EditError
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One rule.
+
+    Attributes:
+        position: its place, from 1.
+        variant: the variant that its users get.
+        enabled: whether the flag is on for them.
+        users: who it is for, e.g. `50 % of users where country = US`; empty if only lists say it.
+        lists: the users, groups and segments that are named, e.g. `user 42`.
+        rule: the native rule of a rule that was added as one; None for percentages and lists of the flag.
+    """
+
+    position: int
+    variant: str
+    enabled: bool
+    users: str = ""
+    lists: tuple[str, ...] = ()
+    rule: str | None = None
+
+
+def list_rules(document: FlagDocument, key: str) -> list[RuleView]:
+    """Return the rules of a flag in their order.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+    """
+    keys = {*document.flags, *document.values}
+    if key not in keys:
+        raise unknown_flag(key, keys)
+    flag = _ordered(decompile(part_of(document, related_keys({key}, document))).flags[key])
+    return [_view(flag, index, variant) for index, variant in enumerate(flag.variants[:-1])]
+
+
+def add_rule(
+    document: FlagDocument,
+    key: str,
+    *,
+    when: str | None = None,
+    percent: Percent | None = None,
+    variant: str | None = None,
+    position: int | None = None,
+    enabled: bool = True,
+) -> FlagDocument:
+    """Add a rule. A flag that is off stays off.
+
+    Args:
+        document: the native document.
+        key: the flag.
+        when: a native rule that the users must fulfil; all users where None.
+        percent: the percentage of these users; all of them where None.
+        variant: the variant they get; one of the rule's own where None. If it has a rule already, this one is an
+            alternative to it.
+        position: the place in the order, from 1; behind the other rules, before percentages and lists, where None.
+        enabled: whether the flag is on for these users.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: there is neither a condition nor a percentage, the place doesn't exist, or nothing would change.
+    """
+    if when is None and percent is None:
+        raise EditError("a rule needs a condition or a percentage", hint="Give --when, --percent or both.")
+    steps = None if percent is None else read_percent(percent)
+
+    def change(flag: FlagSource) -> FlagSource:
+        whole = _ordered(flag)
+        *ruled, default = whole.variants
+        conditions: list[Condition] = [] if when is None else [parsed(when)]
+        if steps is not None:
+            ranges = (BucketRange(0, steps),) if steps else ()
+            conditions.append(share_of(Share(whole.seed or key, whole.by, ranges)))
+        condition = all_of(conditions)
+        name = variant or _free_name(ruled)
+        if name == default.name:
+            raise EditError(f"{name} is the default variant of {key}: it has no rule", hint="Name another variant.")
+        index = next((index for index, found in enumerate(ruled) if found.name == name), None)
+        if index is not None:
+            alternatives = (*_alternatives(ruled[index], key), condition)
+            ruled[index] = ruled[index].model_copy(update={"rule": print_rule(named(RULE, name, alternatives))})
+            if position is not None:
+                ruled.insert(_place(position, ruled, key), ruled.pop(index))
+        else:
+            if default.enabled and enabled and variant is None:
+                hint = f"Use --off for users who don't get it, or roll it out first: flagkit rollout {key} 0"
+                raise EditError(f"the rule changes nothing: {key} is for all users", hint=hint)
+            added = VariantSource(
+                name=name, enabled=enabled, values=default.values, rule=print_rule(named(RULE, name, [condition]))
+            )
+            place = _behind_rules(ruled) if position is None else _place(position, [*ruled, added], key)
+            ruled.insert(place, added)
+        return whole.model_copy(update={"enabled": kept_state(flag), "variants": (*ruled, default)})
+
+    return edit_flag(document, key, change)
+
+
+def move_rule(document: FlagDocument, key: str, rule: int | str, position: int) -> FlagDocument:
+    """Move a rule, given by its position or variant, to another position.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: there is no such rule or position.
+    """
+
+    def change(flag: FlagSource) -> FlagSource:
+        *ruled, default = _ordered(flag).variants
+        index = _index(ruled, rule, key)
+        ruled.insert(_place(position, ruled, key), ruled.pop(index))
+        return _ordered(flag).model_copy(update={"variants": (*ruled, default)})
+
+    return edit_flag(document, key, change)
+
+
+def remove_rule(document: FlagDocument, key: str, rule: int | str) -> FlagDocument:
+    """Remove a rule, given by its position or variant, and its variant.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: there is no such rule, or it is a percentage or list of the flag.
+    """
+
+    def change(flag: FlagSource) -> FlagSource:
+        *ruled, default = _ordered(flag).variants
+        _alternatives(ruled.pop(_index(ruled, rule, key)), key)
+        if ruled:
+            return flag.model_copy(update={"variants": (*ruled, default)})
+        # Only the default is left: a flag without variants. If it is on, it is for all users or for nobody.
+        alone: dict[str, object] = {"variants": (), "values": default.values}
+        if flag.is_off:
+            return flag.model_copy(update={**alone, "enabled": False})
+        on = {"enabled": True} if default.enabled else {"enabled": None, "percent": 0}
+        return flag.model_copy(update={**alone, **on})
+
+    return edit_flag(document, key, change)
+
+
+def _ordered(flag: FlagSource) -> FlagSource:
+    """Return a flag with its variants written out, so that rules can stand beside its percentage and lists."""
+    if flag.variants or not flag.is_targeted:
+        return with_variants(flag)
+    if flag.ramp and not flag.is_empty:
+        message = "a rule can't stand beside a ramp and lists of users"
+        raise EditError(message, hint="Remove the lists first, or change the flag as code.")
+    on, off = with_variants(flag).variants
+    weight = flag.percent
+    if weight is None and flag.has_share and not flag.ramp and not flag.is_empty:
+        weight = STEPS
+    ordered = with_variants(flag).model_copy(update={"percent": None})
+    return ordered.model_copy(update={"variants": (on.model_copy(update={"weight": weight}), off)})
+
+
+def _view(flag: FlagSource, index: int, variant: VariantSource) -> RuleView:
+    named_users = {"user": variant.users, "group": variant.groups, "segment": variant.segments}
+    lists = tuple(f"{kind} {', '.join(values)}" for kind, values in named_users.items() if values)
+    if variant.rule is None:
+        steps = flag.percent if variant.weight is None else variant.weight
+        where = "" if flag.where is None else f" where {show_where(flag.where)}"
+        share = "users" if steps is None else f"{show_percent(steps)} % of users"
+        users = "" if steps is None and lists else f"{share}{where}"
+        return RuleView(index + 1, variant.name, variant.enabled, users, lists)
+    return RuleView(index + 1, variant.name, variant.enabled, show_rule(variant.rule), lists, variant.rule)
+
+
+def _alternatives(variant: VariantSource, key: str) -> tuple[Condition, ...]:
+    """The conditions of a rule, one of which must be true.
+
+    Raises:
+        EditError: it is a percentage or a list of the flag.
+    """
+    if variant.rule is None:
+        hint = f"Use `flagkit rollout`, `target` or `split --remove {variant.name}`, or name another variant."
+        raise EditError(f"variant {variant.name} of {key} is a percentage or a list, not a rule", hint=hint)
+    rule = parsed(variant.rule)
+    if isinstance(rule, Or) and name_of(rule, RULE) is not None:
+        return rule.operands[:-1]
+    return (rule,)
+
+
+def _free_name(ruled: Sequence[VariantSource]) -> str:
+    taken = {variant.name for variant in ruled}
+    return next(name for number in range(1, len(ruled) + 2) if (name := f"rule-{number}") not in taken)
+
+
+def _behind_rules(ruled: Sequence[VariantSource]) -> int:
+    return next((index for index, variant in enumerate(ruled) if variant.rule is None), len(ruled))
+
+
+def _index(ruled: Sequence[VariantSource], rule: int | str, key: str) -> int:
+    names = [variant.name for variant in ruled]
+    if isinstance(rule, int) and 1 <= rule <= len(names):
+        return rule - 1
+    if rule in names:
+        return names.index(str(rule))
+    raise EditError(f"{key} has no rule {rule}", hint=f"`flagkit rule list {key}` shows its rules.")
+
+
+def _place(position: int, ruled: Sequence[VariantSource], key: str) -> int:
+    if not 1 <= position <= len(ruled):
+        raise EditError(f"{key} has no position {position}", hint=f"Positions are 1 to {len(ruled)}.")
+    return position - 1

@@ -1,0 +1,136 @@
+"""Ordered rules of a flag: rule list, add, move, remove. The edits are made in `flagkit.admin.edits`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from flagkit import admin
+from flagkit.cli import options
+from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.change import Change, changes
+from flagkit.cli.context import cli_context
+from flagkit.cli.edit import read_limit, read_percent
+from flagkit.cli.output import echo, print_json, table
+from flagkit.cli.shell import Command, Group
+
+if TYPE_CHECKING:
+    from flagkit.admin.edits import RuleView
+
+When = Annotated[
+    str | None,
+    Option("--when", metavar="CONDITION", help="The users it is for, e.g. 'country = US and appVersion >= 1.10.0'."),
+]
+Percent = Annotated[str | None, Option("--percent", metavar="PERCENT", help="A percentage of them. Default: all.")]
+Position = Annotated[
+    int | None, Option("--position", metavar="N", min=1, help="Its place. Default: behind the other rules.")
+]
+Rule = Annotated[str, Argument(metavar="RULE", help="The position or the variant of the rule.")]
+
+
+def about_rules(context: Context) -> int:
+    """List and edit the ordered rules of a flag.
+
+    The first rule that is true for a user decides; the percentages and lists of `rollout`, `target` and `split` are
+    rules, too.
+
+    Example: flagkit rule add new_checkout --when 'country = US' --percent 50
+    """
+    echo(context.get_help())
+    return 0
+
+
+def list_rules(
+    context: Context, key: options.Key, source: options.Source = None, as_json: options.AsJson = False
+) -> int:
+    """List the rules of a flag in their order.
+
+    Example: flagkit rule list new_checkout
+    """
+    with cli_context(context).store(source) as store:
+        rules = admin.edits.list_rules(store.read().document, key)
+    if as_json:
+        print_json([_data(rule) for rule in rules])
+    elif rules:
+        rows = [
+            (
+                str(rule.position),
+                rule.variant,
+                "on" if rule.enabled else "off",
+                " and ".join([*filter(None, [rule.users]), *rule.lists]),
+            )
+            for rule in rules
+        ]
+        table(("RULE", "VARIANT", "STATE", "USERS"), rows)
+    else:
+        echo("No rules.")
+    return 0
+
+
+@changes
+def add_rule(
+    key: options.Key,
+    when: When = None,
+    percent: Percent = None,
+    variant: options.Variant = None,
+    position: Position = None,
+    off: Annotated[bool, Option("--off", help="The flag is off for these users.")] = False,
+) -> Change:
+    """Add a rule.
+
+    It stands behind the other rules and before percentages and lists, unless --position is given. The users get
+    --variant, or a variant of the rule's own; if that variant has a rule already, this one is an alternative to it.
+
+    Example: flagkit rule add new_checkout --when 'country = US' --percent 50 --position 1
+    """
+    rule, share = read_limit(when) or None, None if percent is None else read_percent(percent)
+    return Change(
+        lambda current: admin.edits.add_rule(
+            current.document, key, when=rule, percent=share, variant=variant, position=position, enabled=not off
+        )
+    )
+
+
+@changes
+def move_rule(
+    key: options.Key, rule: Rule, position: Annotated[int, Argument(metavar="POSITION", help="Its new place.")]
+) -> Change:
+    """Move a rule to another position.
+
+    Example: flagkit rule move new_checkout 3 1
+    """
+    return Change(lambda current: admin.edits.move_rule(current.document, key, _named(rule), position))
+
+
+@changes
+def remove_rule(key: options.Key, rule: Rule) -> Change:
+    """Remove a rule and its variant.
+
+    Example: flagkit rule remove new_checkout 2
+    """
+    return Change(lambda current: admin.edits.remove_rule(current.document, key, _named(rule)))
+
+
+RULE = Group(
+    about_rules,
+    (
+        Command("list", "flagkit.cli.rule:list_rules", "List the rules of a flag in their order."),
+        Command("add", "flagkit.cli.rule:add_rule", "Add a rule."),
+        Command("move", "flagkit.cli.rule:move_rule", "Move a rule to another position."),
+        Command("remove", "flagkit.cli.rule:remove_rule", "Remove a rule and its variant."),
+    ),
+)
+
+
+def _named(rule: str) -> int | str:
+    return int(rule) if rule.isascii() and rule.isdecimal() else rule
+
+
+def _data(rule: RuleView) -> dict[str, object]:
+    return {
+        "position": rule.position,
+        "variant": rule.variant,
+        "enabled": rule.enabled,
+        "users": rule.users,
+        "lists": list(rule.lists),
+        "rule": rule.rule,
+    }
