@@ -10,7 +10,7 @@ so state and traffic can't disagree, and any process that can read the alias can
     |       |        |     | |       `- weight in percent @ seconds since the start, base 36, one per change;
     |       |        |     | |          a weight without @ is a step still to come
     |       |        |     | `- start, Unix seconds, base 36
-    |       |        |     `- letter of the phase, then x for a hotfix
+    |       |        |     `- letter of the phase, then x for a hotfix, then /5 where only some functions take part
     |       |        `- baseline version > candidate version
     |       `- id of the canary
     `- format and its version
@@ -39,7 +39,8 @@ _OFFSET = r"[0-9a-z]{1,6}"
 _STEP = rf"\d{{1,3}}(?:\.\d{{1,2}})?(?:@{_OFFSET})?"
 _FORM: Final = re.compile(
     rf"(?P<head>{MARK}(?P<id>[A-Za-z0-9_-]+) (?P<baseline>[1-9]\d{{0,18}})>(?P<candidate>[1-9]\d{{0,18}}) "
-    rf"(?P<flags>[a-z]x?) (?P<started>[0-9a-z]{{6,7}}) (?P<shifts>(?:{_STEP}(?:,{_STEP})*)?) "
+    rf"(?P<letter>[a-z])(?P<hotfix>x?)(?:/(?P<members>[0-9a-z]{{1,13}}))? "
+    rf"(?P<started>[0-9a-z]{{6,7}}) (?P<shifts>(?:{_STEP}(?:,{_STEP})*)?) "
     rf"(?P<deadline>-|{_OFFSET}) (?P<fingerprint>[0-9a-f]{{8}}))(?P<bar>[|~])",
     re.ASCII,
 )
@@ -74,7 +75,12 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one alias says about its canary."""
+    """What one alias says about its canary.
+
+    Attributes:
+        members: the stage's functions that this canary releases, one bit each in the order in which they are shifted;
+            0 for all. The others had nothing to release and have no record.
+    """
 
     canary_id: str
     baseline: str
@@ -88,6 +94,7 @@ class Record:
     planned_bp: tuple[int, ...] = ()
     hotfix: bool = False
     shortened: bool = False
+    members: int = 0
 
 
 def encode(record: Record) -> str:
@@ -150,6 +157,7 @@ def base36(number: int) -> str:
 
 def _head(record: Record) -> str:
     flags = _LETTERS[record.phase] + "x" * record.hotfix
+    flags += f"/{base36(record.members)}" if record.members else ""
     done = [f"{percent_text(shift.weight_bp)}@{_offset(record, shift.at)}" for shift in record.shifts]
     shifts = ",".join([*done, *map(percent_text, record.planned_bp)])
     deadline = "-" if record.deadline is None else _offset(record, record.deadline)
@@ -168,7 +176,7 @@ def _read(match: re.Match[str]) -> Record | None:
     def when(offset: str) -> datetime:
         return started_at + timedelta(seconds=int(offset, 36))
 
-    phase = _PHASES.get(match["flags"][0])
+    phase = _PHASES.get(match["letter"])
     if phase is None:
         return None
     steps = [step.partition("@") for step in match["shifts"].split(",") if step]
@@ -183,7 +191,8 @@ def _read(match: re.Match[str]) -> Record | None:
         fingerprint=match["fingerprint"],
         description="",
         planned_bp=tuple(basis_points(weight) for weight, at, _ in steps if not at),
-        hotfix=match["flags"].endswith("x"),
+        hotfix=bool(match["hotfix"]),
+        members=int(match["members"] or "0", 36),
     )
 
 

@@ -66,6 +66,7 @@ def recover(stage: StagePlan, aliases: Sequence[AliasState]) -> CanaryState | No
         fingerprint=leading.fingerprint,
         shifts=leading.shifts,
         deadline=leading.deadline,
+        members=leading.members,
     )
     return _compare(state, aliases, records)
 
@@ -89,7 +90,14 @@ def _in_progress(stage: StagePlan, record: Record) -> StagePlan:
     sharing = record.phase in FORWARD or record.phase is Phase.STARTING
     if weights != planned and (sharing or weights != planned[: len(weights)]):
         stage = stage.with_steps([Decimal(weight) / 100 for weight in weights])
+    if record.members:
+        stage = stage.with_functions(members_of(stage, record.members))
     return stage.model_copy(update={"hotfix": stage.hotfix or record.hotfix})
+
+
+def members_of(stage: StagePlan, members: int) -> tuple[str, ...]:
+    """The keys of the functions that take part; see `Record.members`."""
+    return tuple(function.key for bit, function in enumerate(in_order(stage)) if members >> bit & 1)
 
 
 def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping[str, Record]) -> CanaryState:
@@ -98,10 +106,13 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
     unstarted: list[str] = []
     foreign: list[ForeignChange] = []
     functions = {function.function.key: function for function in state.functions}
+    members = {function.key for function in state.stage.functions}
     for alias in aliases:
         key = alias.function.key
         record = records.get(key)
         if record is None:
+            if key not in members:
+                continue
             if state.phase is Phase.STARTING:
                 unstarted.append(key)
             elif state.phase not in RETURNING and state.phase is not Phase.PROMOTED:

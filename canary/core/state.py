@@ -54,6 +54,7 @@ class CanaryState:
         unstarted: keys of functions that have no record although the others do (a start was interrupted).
         foreign: the aliases that somebody else changed.
         why: the sentence that brought it here.
+        members: see `Record.members`.
         is_watched: False when it was promoted without a single measured minute at 100 %.
     """
 
@@ -71,6 +72,7 @@ class CanaryState:
     foreign: tuple[ForeignChange, ...] = ()
     why: str = ""
     is_watched: bool = True
+    members: int = 0
 
     @property
     def weight_bp(self) -> int:
@@ -135,6 +137,7 @@ class CanaryState:
             description=function.description,
             planned_bp=self.planned_bp,
             hotfix=self.stage.hotfix,
+            members=self.members,
             shortened=function.shortened,
         )
 

@@ -173,12 +173,12 @@ def _next_best(function: FunctionRef, alias: AliasState, session: Session) -> st
 def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:
     """The stage's last canary back to its baseline: journalled and published like any rollback."""
     stage, ports = session.stage, session.ports
-    functions = in_order(stage)
-    seen = read_all(functions, session)
     started, outcome = _last_canary(session)
     moves = {} if started is None else {move.function: move for move in started.functions}
-    known = started is not None and all(
-        key in moves and {alias.version, alias.extra_version} <= {moves[key].baseline, moves[key].candidate, None}
+    functions = [function for function in in_order(stage) if function.key in moves]
+    seen = read_all(functions, session)
+    known = bool(functions) and all(
+        {alias.version, alias.extra_version} <= {moves[key].baseline, moves[key].candidate, None}
         for key, alias in seen.items()
     )
     is_back = known and all(

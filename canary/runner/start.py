@@ -44,6 +44,7 @@ def start(
         stage: the plan; steps already replaced (`StagePlan.with_steps`) and `hotfix` set as asked for.
         ports: what the driver reaches AWS and its surroundings through.
         versions: candidate version by function key; "" as key for all. Missing ones get the newest published version.
+            A function that serves its candidate already takes no part, unless that is so for all of them.
         publish: publish `$LATEST` of every function first and release that.
         ignore_alarms: names of alarms that may be red already.
         canary_id: for tests and replays; random when None.
@@ -62,11 +63,17 @@ def start(
         _refuse_unless_ready(session, (), ignore_alarms)
     candidates = _choose(versions or {}, session, publish=publish)
     targets = [Target(f, seen[f.key].version, candidates[f.key]) for f in in_order(stage)]
-    _refuse_unless_ready(session, targets, ignore_alarms)
-    state = _first_state(session, targets, seen, found)
+    released = [target for target in targets if target.baseline != target.candidate] or targets
+    unchanged = [target for target in targets if target not in released]
+    narrowed = replace(session, stage=stage.with_functions({target.function.key for target in released}))
+    _refuse_unless_ready(narrowed, released, ignore_alarms)
+    members = sum(1 << bit for bit, target in enumerate(targets) if target in released) if unchanged else 0
+    state = replace(_first_state(narrowed, released, seen, found), fingerprint=fingerprint(stage), members=members)
     session = session.of(state.canary_id)
     # The journal first: it has the operator's whole descriptions before the record takes their place.
     session.publish(_started(state, ports.origin))
+    for target in unchanged:
+        session.notice(f"{target.function} already serves version {target.baseline} and is left as it is")
     _write_records(state, seen, session)
     return state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -169,6 +169,12 @@ class StagePlan(Model):
         except ValidationError as error:
             raise PlanError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
         return self.model_copy(update={"steps": steps})
+
+    def with_functions(self, keys: Collection[str]) -> StagePlan:
+        """The same stage with these of its functions only."""
+        functions = tuple(function for function in self.functions if function.key in keys)
+        order = tuple(kept for group in self.order if (kept := tuple(key for key in group if key in keys)))
+        return self.model_copy(update={"functions": functions, "order": order})
 
     def function(self, key: str) -> FunctionRef:
         """The function with this key.

@@ -43,6 +43,8 @@ def test_the_record_is_one_readable_line_with_the_operators_text_behind_it() -> 
             RECORD, phase=Phase.POST_BAKE, shifts=(*RECORD.shifts, Shift(START, 10_000)), planned_bp=(), hotfix=True
         ),
         replace(RECORD, shifts=(), planned_bp=(), phase=Phase.ABORTING, description=""),
+        replace(RECORD, members=5),
+        replace(RECORD, members=(1 << 50) - 1, hotfix=True),
         replace(RECORD, description="pipes | and ~ tildes\nand lines"),
     ],
 )
@@ -125,6 +127,7 @@ def test_a_record_of_another_format_is_named_and_not_overwritten_as_if_it_were_t
         "canary1 id 1>2 s t8dvwc 10@0 - ffff0000|starting at 10 %",
         "canary1 id 2>2 b t8dvwc 10@0 - ffff0000|one version",
         "canary1 id $LATEST>2 b t8dvwc 10@0 - ffff0000|not a version number",
+        "canary1 id 1>2 b/0 t8dvwc 10@0 - ffff0000|members that would not be written",
         "canary1 id 1>2 bxx t8dvwc 10@0 - ffff0000|an unknown flag",
         "canary1 id 1>2 b t8dvwc 10@0 - FFFF|another fingerprint",
     ],

@@ -201,3 +201,38 @@ def test_a_function_that_runs_longer_than_a_step_is_watched_cannot_be_judged(
     simulation = simulation_of(stage_of("api:live", **settings))
     simulation.aliases.versions["api", "1"] = replace(simulation.aliases.versions["api", "1"], timeout_s=timeout_s)
     assert feasible(simulation).get("judged_in_time") == level
+
+
+def test_a_function_with_nothing_to_release_is_left_alone_and_said() -> None:
+    """One alias already serves the newest version; the others are released, judged and promoted without it."""
+    simulation = simulation_of(stage_of("api:live", "worker:live"))
+    simulation.aliases.change("worker:live", version="2")
+    ports = simulation.ports()
+    state = runner.start(simulation.stage, ports)
+    assert [function.function.key for function in state.functions] == ["api:live"]
+    assert simulation.aliases.states["worker:live"].description == "Live traffic"
+    texts = [event.text for event in simulation.journal.written if isinstance(event, Noticed)]
+    assert texts == ["worker:live already serves version 2 and is left as it is"]
+    done = runner.run(simulation.stage, simulation.ports(), runner.current(simulation.stage, ports) or state)
+    assert (done.phase, done.is_watched) == (Phase.PROMOTED, True)
+    assert set(simulation.routes().values()) == {("2", None, 0)}
+    assert {key for key, _ in simulation.aliases.writes} == {"api:live"}
+    back = runner.rollback(simulation.stage, simulation.ports())
+    assert back is not None
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("2", None, 0)}
+
+
+def test_a_foreign_change_of_a_function_that_takes_no_part_is_none_of_the_canarys_business() -> None:
+    simulation = simulation_of(stage_of("api:live", "worker:live"))
+    simulation.aliases.change("worker:live", version="2")
+    state = runner.start(simulation.stage, simulation.ports())
+    simulation.aliases.change("worker:live", version="1", description="released by hand")
+    assert runner.run(simulation.stage, simulation.ports(), state).phase is Phase.PROMOTED
+
+
+def test_a_stage_with_nothing_to_release_at_all_is_refused() -> None:
+    simulation = simulation_of(stage_of("api:live", "worker:live"))
+    for key in simulation.routes():
+        simulation.aliases.change(key, version="2")
+    with pytest.raises(RefusedError, match="versions_differ"):
+        runner.start(simulation.stage, simulation.ports())
