@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from flagkit.admin.stores.control import Control
-from flagkit.admin.stores.strategies import GUARDED, IMMEDIATE, Strategy, found_strategies
+from flagkit.admin.stores.deployments import GUARDED, IMMEDIATE, Strategy, found_strategies
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import SourceError, SourceUnavailableError, SourceUrlError
 from flagkit.runtime.clock import Clock

@@ -174,6 +174,8 @@ def _names(source: AuthoringDocument) -> set[str]:
     names: set[str] = {SEGMENT + name for name in source.segments}
     for flag in source.flags.values():
         names |= {REQUIRES + other for other in flag.requires} | {SEGMENT + name for name in flag.segments_named}
+        names |= set() if flag.layer is None else {LAYER + flag.layer.name}
+        names |= set() if flag.holdout is None else {HOLDOUT + flag.holdout}
     return names
 
 

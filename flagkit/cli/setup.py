@@ -114,7 +114,7 @@ def iam(
 def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
     from flagkit.admin.iam import Resources
     from flagkit.admin.stores.control import Control
-    from flagkit.admin.stores.strategies import GUARDED, IMMEDIATE, found_strategies
+    from flagkit.admin.stores.deployments import GUARDED, IMMEDIATE, found_strategies
     from flagkit.sources.urls import parse
 
     address = parse(url)

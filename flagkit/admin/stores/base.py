@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from flagkit.core.documents import FlagDocument
 
 Pace: TypeAlias = str
-"""`guarded` (everybody at once, then watched by alarms), `immediate` (no bake; for kill switches), or a strategy id."""
+"""`guarded` (all clients, then monitored by alarms), `immediate` (no bake; for kill switches), or a strategy id."""
 
 WhenBusy = Literal["wait", "replace", "replace_any", "queue", "refuse"]
 """What to do while another deployment runs: wait for it; stop it, if it is this profile's (`replace`) or any profile's

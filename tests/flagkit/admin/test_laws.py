@@ -15,7 +15,7 @@ from flagkit.admin.code import plan, pull
 from flagkit.admin.diff import compare
 from flagkit.admin.entries import EMPTY, changed_entries, is_same, rewritten
 from flagkit.admin.merge import merge
-from flagkit.authoring import decompile
+from flagkit.authoring import apply_source, decompile
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
@@ -111,6 +111,18 @@ def test_an_edit_changes_its_flag_or_is_refused(life, edit):
     assert FlagDocument.parse(after.to_dict()) == after
     assert set(changed_entries(before, after)) <= {key, *INTERNAL_FLAGS}
     assert {flag.key for flag in compare(before, after).flags} <= {key, "segment staff"}
+
+
+@given(lives, flag_edits)
+def test_an_edit_of_the_related_flags_is_the_edit_of_the_whole(life, edit):
+    """Only related flags are read and compiled; the result is that of compiling everything."""
+    before = start(life)
+    name, key, arguments = edit
+    try:
+        after = getattr(edits, name)(before, key, **arguments)
+    except FlagkitError:
+        return
+    assert is_same(apply_source(before, decompile(after)), after)
 
 
 @given(lives, st.sampled_from(KEYS), users, names)

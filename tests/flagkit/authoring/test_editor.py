@@ -2,7 +2,7 @@
 
 import pytest
 
-from flagkit.authoring import AuthoringDocument, apply_source, decompile, edit_flag
+from flagkit.authoring import AuthoringDocument, FlagSource, apply_source, compile_document, decompile, edit_flag
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import EditError, UnknownFlagError
@@ -129,3 +129,25 @@ def test_a_change_that_makes_no_sense_is_refused_with_its_place():
     ramp = AuthoringDocument.parse(words).flags["f"].ramp
     with pytest.raises(EditError, match=r"flags\.base: .*not both"):
         edit_flag(document(), "base", lambda flag: flag.model_copy(update={"ramp": ramp}))
+
+
+def test_a_flag_may_name_what_only_unrelated_flags_name():
+    """A segment, prerequisite, layer or holdout of another flag is found, though the two had nothing to do before."""
+    words = {
+        "segments": {"staff": {"users": ["1"]}},
+        "layers": {"checkout": {}},
+        "holdouts": {"q3": {"percent": 5}},
+        "flags": {
+            "a": {"segments": ["staff"]},
+            "b": {"layer": {"name": "checkout", "share": 30}, "holdout": "q3"},
+            "base": {"enabled": True},
+            "f": {"percent": 50},
+        },
+    }
+    present = compile_document(AuthoringDocument.parse(words))
+    more = {"segments": ["staff"], "layer": {"name": "checkout", "share": 20}, "holdout": "q3", "requires": ["base"]}
+    edited = edit_flag(present, "f", lambda _: FlagSource.parse({"percent": 50, **more}))
+    assert decompile(edited).flags["f"] == FlagSource.parse({"percent": 50, **more})
+    assert {key for key in present.values if present.values[key] != edited.values[key]} == {"f"}
+    with pytest.raises(EditError, match="there is no stuff"):
+        edit_flag(present, "f", lambda _: FlagSource.parse({"segments": ["stuff"]}))
