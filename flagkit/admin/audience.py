@@ -106,10 +106,13 @@ def audience_of(flag: FlagSource | ShownFlag) -> str:
     parts: list[str] = []
     for variant in flag.variants[:-1]:
         share = _weight(variant)
-        lists = " and ".join(_named(kind, values) for kind, values in _lists(variant) if values)
-        rule = f"for {show_rule(variant.rule)}" if variant.rule else ""
-        shown = f"{show_percent(share)} %" if share is not None else rule or lists or "the rest"
-        parts.append(f"{variant.name} {shown}")
+        lists = [_named(kind, values) for kind, values in _lists(variant) if values]
+        if variant.rule:
+            parts.append(f"{variant.name} for {show_rule(variant.rule)}")
+        elif share is not None:
+            parts.append(f"{variant.name} {' and '.join([f'{show_percent(share)} %', *lists])}")
+        else:
+            parts.append(f"{variant.name} for {' and '.join(lists) or 'the rest'}")
     parts.append(f"{flag.variants[-1].name} for the rest")
     taking_part = f" of {show_percent(flag.percent)} % who take part" if flag.percent is not None else ""
     return ", ".join(parts) + taking_part + _when([*_window(flag), *_conditions(flag)])
@@ -134,8 +137,8 @@ def effects(
     """
     if after is None:
         lost = before is not None and not before.is_off
-        who = f"{_subject(before)} lose it" if lost and before is not None else "The flag is off"
-        return (f"{who}. Code that asks for it gets its own default.",)
+        who = _lost(before) if lost and before is not None else "The flag is off."
+        return (f"{who} Code that asks for it gets its own default.",)
     if before is None:
         return ("The flag is off." if after.is_off else _gained(after),)
     if _served(before) == _served(after):
@@ -143,7 +146,7 @@ def effects(
     if before.is_off and after.is_off:
         return ("No effect while the flag is off.",)
     if after.is_off:
-        return (f"{_subject(before)} lose it.",)
+        return (_lost(before),)
     if before.is_off:
         return (_gained(after),)
     return tuple(_changed(before, after, documents, key, now)) or ("The same users get it.",)
@@ -164,13 +167,16 @@ def _changed(
 
 
 def _gained(flag: FlagSource) -> str:
-    reach = _single(flag)
-    return f"{_subject(flag)} get it." if reach is not None else f"Users get it: {audience_of(flag)}."
+    return _with_verb(flag, "get it")
 
 
-def _subject(flag: FlagSource) -> str:
-    text = audience_of(flag)
-    return text[0].upper() + text[1:]
+def _lost(flag: FlagSource) -> str:
+    return _with_verb(flag, "lose it")
+
+
+def _with_verb(flag: FlagSource, verb: str) -> str:
+    who = audience_of(flag)
+    return _sentence(f"{who} {verb}") if _single(flag) is not None else f"Users {verb}: {who}."
 
 
 def _is_for_all(flag: FlagSource | ShownFlag, reach: _Reach | None) -> bool:

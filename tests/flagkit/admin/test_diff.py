@@ -72,7 +72,7 @@ SENTENCES = [
     (SPLIT, edits.split(SPLIT, "f", {"red": 50, "blue": 50}, seed="s"), "All users are reassigned: about 50 % of users get another variant."),
     (edits.rollout(SPLIT, "f", 10), edits.rollout(SPLIT, "f", 20), "About 5 % of users move from default to blue."),
     (share(25), edits.split(share(25), "f", {"red": 50, "blue": 50}), "About 18.75 % of users move from on to off."),
-    (SPLIT, edits.switch_off(SPLIT, "f"), "Red 50 %, blue 50 %, default for the rest lose it."),
+    (SPLIT, edits.switch_off(SPLIT, "f"), "Users lose it: red 50 %, blue 50 %, default for the rest."),
     (ON, edits.set_attributes(ON, "f", {"color": "red"}), "Users who get it get the new values."),
     (share(5), RAMP, f"5 % of users → a growing share of users (by ramp: 10 % from 2026-02-01 00:00 UTC, 50 % from 2026-03-01 00:00 UTC). {UNKNOWN}"),
     (ON, edits.schedule(ON, "f", ends=TOMORROW, now=NOW), "All users lose it at 2026-01-06 09:00 UTC."),
@@ -206,6 +206,10 @@ def test_state_and_audience_are_apart(document, state, audience):
         ({"users": [str(number) for number in range(9)]}, "9 users by name"),
         ({"variants": [{"name": "a", "ranges": [[10, 30]]}, {"name": "b", "enabled": False}]}, "20 % of users"),
         (
+            {"variants": [{"name": "a", "weight": 20, "users": ["7"]}, {"name": "c", "weight": 30}, {"name": "b"}]},
+            "a 20 % and user 7, c 30 %, b for the rest",
+        ),
+        (
             {
                 "variants": [
                     {"name": "a", "rule": '(not (exists key::"x"))'},
@@ -213,7 +217,7 @@ def test_state_and_audience_are_apart(document, state, audience):
                     {"name": "b", "enabled": False},
                 ]
             },
-            "a for users where x is missing, c user 1, b for the rest",
+            "a for users where x is missing, c for user 1, b for the rest",
         ),
     ],
 )
