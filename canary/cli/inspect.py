@@ -24,13 +24,14 @@ from canary.cli.screens import terminal, write_json
 from canary.cli.session import Session, cli_context, open_session, percentage
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event, Judged, Measured
-from canary.core.plan import HealthGate, check_feasibility, parse_duration
+from canary.core.phases import Phase
+from canary.core.plan import HealthGate, check_feasibility, format_duration, parse_duration
 from canary.core.state import CanaryState
 from canary.core.verdict import judge
-from canary.errors import NotFoundError, PlanError, UsageError
+from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, UsageError
 from canary.runner import Ports
 from canary.runner import session as runner_session
-from canary.runner.observe import observe
+from canary.runner.observe import observe, watch_of
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
 from canary.view.model import CanaryView, data
@@ -43,11 +44,47 @@ from flagkit.cli.shell import INTERRUPTED
 
 def show_status(session: Session, *, as_json: bool, no_color: bool) -> ViewBuilder | None:
     """Shows the canary of the stage; None when there is none."""
-    builder = _look(session, session.ports())
-    if builder is not None:
-        with _canvas(as_json=as_json, no_color=no_color) as draw:
-            draw(builder.view())
+    ports = session.ports()
+    try:
+        state = runner.current(session.stage, ports)
+    except (ConflictError, RecordError):
+        if not as_json:
+            _show_routes(session, ports)  # whatever the records say, what the aliases serve is known
+        raise
+    if state is None:
+        return None
+    if not as_json:
+        _show_routes(session, ports)
+    builder = current_view(state, ports)
+    with _canvas(as_json=as_json, no_color=no_color) as draw:
+        draw(_as_watched(builder.view(), state, ports))
     return builder
+
+
+def _show_routes(session: Session, ports: Ports) -> None:
+    for function in session.stage.functions:
+        click.echo(f"{function} {ports.aliases.read(function).routes_text}")
+
+
+def _as_watched(view: CanaryView, state: CanaryState, ports: Ports) -> CanaryView:
+    """The view, which must not call a canary watched that no driver looks at."""
+    found = watch_of(state, ports)
+    if found.is_driven or state.phase is Phase.STARTING:
+        return view
+    if found.last_look_at is None:
+        since = "the journal has no evaluation of it"
+    else:
+        since = f"the last evaluation was {format_duration(_whole_seconds(ports.clock.now() - found.last_look_at))} ago"
+    name = state.stage.name
+    return replace(
+        view,
+        headline=f"Not watched: {since}, and no driver is running.",
+        next_action=f"`canary resume {name}` to continue, or `canary rollback {name}`",
+    )
+
+
+def _whole_seconds(duration: timedelta) -> timedelta:
+    return timedelta(seconds=round(duration.total_seconds()))
 
 
 def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from canary.core.alias import AliasState
+from canary.core.events import Judged
 from canary.core.measurements import (
     AlarmReading,
     AlarmState,
@@ -44,6 +45,27 @@ def current(stage: StagePlan, ports: Ports) -> CanaryState | None:
         AwsError: an alias can't be read.
     """
     return recover(stage, list(read_all(in_order(stage), Session(stage, ports)).values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whether anybody looks at a canary, as its journal tells.
+
+    Attributes:
+        last_look_at: the newest evaluation in the journal; None when it has none (a journal of another machine).
+        is_driven: whether that is so recent that a driver must be running.
+    """
+
+    last_look_at: datetime | None
+    is_driven: bool
+
+
+def watch_of(state: CanaryState, ports: Ports) -> Watch:
+    """When the canary was last evaluated, and whether a driver is running; a record in an alias can't tell."""
+    looks = [event.at for event in ports.journal.events(state.canary_id) if isinstance(event, Judged)]
+    last = max(looks, default=None)
+    overdue = 2 * state.stage.tick + timedelta(minutes=1)
+    return Watch(last, last is not None and ports.clock.now() - last <= overdue)
 
 
 def find(

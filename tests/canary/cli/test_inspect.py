@@ -42,6 +42,28 @@ def test_status_shows_where_the_canary_stands(running: Desk) -> None:
     assert "  api:live errors " in done.out
 
 
+def test_status_says_what_the_aliases_serve_and_whether_anybody_watches(running: Desk) -> None:
+    never = "Not watched: the journal has no evaluation of it, and no driver is running."
+    assert never in running("status", "staging").out
+    session = open_session(CliContext(clock=running.aws.clock, base=running.base), Path("canary.toml"), "staging")
+    runner.tick(session.stage, session.ports())
+    assert "Not watched" not in running("status", "staging").out
+    running.aws.clock.advance(18 * 60)
+    done = running("status", "staging")
+    assert done.out.startswith("api:live serves 80 % version 1 and 20 % version 2\n")
+    assert "Not watched: the last evaluation was 18m ago, and no driver is running." in done.out
+    assert "next: `canary resume staging` to continue, or `canary rollback staging`" in done.out
+
+
+def test_status_of_a_damaged_record_still_says_what_the_alias_serves(running: Desk) -> None:
+    client = running.aws.session().client("lambda")
+    client.update_alias(FunctionName="api", Name="live", Description="canary1 k 41>42 b -zz 10@0 - f|x")
+    done = running("status", "staging")
+    assert done.code == 6
+    assert done.out == "api:live serves 80 % version 1 and 20 % version 2\n"
+    assert done.err.startswith("error[record_invalid]")
+
+
 def test_status_as_json_is_the_whole_view(running: Desk, tmp_path: Path) -> None:
     done = running("status", "staging", "--json", "--report", str(tmp_path / "r.html"))
     view = json.loads(done.out)

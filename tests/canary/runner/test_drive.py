@@ -14,6 +14,7 @@ from canary.errors import (
     NotRunningError,
 )
 from canary.runner import Ports
+from canary.runner.observe import Watch, watch_of
 from canary.simulator import Simulation
 from canary.simulator.ports import SteadyTraffic
 from tests.canary.faults import simulation_of, steady
@@ -171,3 +172,17 @@ def test_a_failed_health_check_is_made_again_in_the_same_tick_and_then_counts() 
     assert done.state.phase is Phase.ROLLED_BACK
     assert done.judgement is not None
     assert done.judgement.deciding is Rule.PROBE
+
+
+def test_a_canary_is_driven_as_long_as_its_journal_has_a_recent_evaluation() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
+    assert watch_of(state, ports) == Watch(None, is_driven=False)
+    simulation.clock.sleep(60)
+    runner.tick(simulation.stage, ports, state)
+    looked_at = simulation.clock.now()
+    simulation.clock.sleep(120)
+    assert watch_of(state, ports) == Watch(looked_at, is_driven=True)
+    simulation.clock.sleep(120)
+    assert watch_of(state, ports) == Watch(looked_at, is_driven=False)
