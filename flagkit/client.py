@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -61,8 +62,10 @@ class Flags:
         self._flags: FlagTable = {}
         self._absent: dict[str, Evaluation] = {}
         self._warned: set[tuple[str, str | None, str]] = set()
-        self._engine = Engine(source, self._install, **options)
+        self._engine = Engine(source, _weakly(self._install), **options)
         self._store = self._engine.store
+        # The background thread knows its engine, not the client: a client that is dropped without `close` ends it.
+        weakref.finalize(self, self._engine.refresher.abandon).atexit = False
 
     @classmethod
     def connect(
@@ -425,3 +428,15 @@ class Flags:
             return
         self._warned.add(seen)
         logger.warning("flagkit: %s; the default is returned [%s]", evaluation.message, evaluation.error)
+
+
+def _weakly(install: Callable[[FlagTable], None]) -> Callable[[FlagTable], object]:
+    """Return the method without a reference that would keep its client alive."""
+    method = weakref.WeakMethod(install)
+
+    def call(table: FlagTable) -> None:
+        alive = method()
+        if alive is not None:
+            alive(table)
+
+    return call

@@ -54,6 +54,7 @@ class Refresher:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self.closed = False
+        self._abandoned = False
         self._refused: str | None = None
         self._due_at: datetime | None = None
         self.first_attempt = threading.Event()
@@ -112,7 +113,20 @@ class Refresher:
         with self._flight:
             self._source.close()
 
+    def abandon(self) -> None:
+        """Let the thread end, and close the source; for a client that nobody holds any more. Waits for nothing."""
+        self._abandoned = True
+        self.closed = True
+        self._wake.set()
+
     def _loop(self) -> None:
+        try:
+            self._poll()
+        finally:
+            if self._abandoned:
+                self._source.close()
+
+    def _poll(self) -> None:
         while not self.closed:
             self._fetch_if_due()
             due_s = self._store.next_poll_s

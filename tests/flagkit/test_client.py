@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import threading
 
 import pytest
 
@@ -331,3 +333,23 @@ def test_the_name_of_a_variant_without_attributes_is_its_string_value():
     assert flags.string("on", None, {"a": 1}, default="grey") == "grey"  # on or off is not a text
     assert flags.string("sized", None, {"a": 1}, default="grey") == "grey"
     assert flags.integer("red", None, {"a": 1}, default=7) == 7
+
+
+def refreshing_threads() -> int:
+    return sum(thread.name == "flagkit-refresher" for thread in threading.enumerate())
+
+
+def test_clients_that_are_dropped_without_close_end_their_threads(tmp_path):
+    (tmp_path / "flags.json").write_text('{"version": "1", "values": {"a": {"enabled": true}}}')
+    before = refreshing_threads()
+    kept = Flags.connect(f"file:{tmp_path / 'flags.json'}", refresh="background").for_user("42")
+    for _ in range(20):
+        assert Flags.connect(f"file:{tmp_path / 'flags.json'}", refresh="background").is_enabled("a")
+    gc.collect()
+    for _ in range(400):
+        if refreshing_threads() == before + 1:
+            break
+        threading.Event().wait(0.05)
+    assert refreshing_threads() == before + 1
+    assert kept.is_enabled("a")  # a view holds its client
+    del kept
