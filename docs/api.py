@@ -18,7 +18,6 @@ NOTE = "Generated from the source by `make generate`. Names that are not listed 
 SINCE = "All names exist since version 0.1, unless they say otherwise."
 WIDTH = 100
 _HIDDEN_PARAMETERS = {"self", "cls"}
-_SINCE = re.compile(r"\s*\bSince \d+\.\d+\.$", re.MULTILINE)
 _ERROR_FIELDS = {"code", "default_hint", "exit_code"}
 _ENUMS = {"Enum", "StrEnum", "IntEnum"}
 
@@ -216,7 +215,7 @@ def _parameter(parameter: Parameter, kind: str) -> str:
 def _summary(thing: Object) -> str:
     """The first sentence or paragraph of a docstring, on one line."""
     text = thing.docstring.value if thing.docstring is not None else ""
-    return _SINCE.sub("", " ".join(text.split("\n\n", 1)[0].split()))
+    return " ".join(text.split("\n\n", 1)[0].split())
 
 
 def _text(docstring: Docstring | None) -> Iterator[str]:
@@ -225,7 +224,7 @@ def _text(docstring: Docstring | None) -> Iterator[str]:
         return
     for section in docstring.parse(griffe.Parser.google, warnings=False):
         if section.kind is DocstringSectionKind.text:
-            yield from _paragraphs(_SINCE.sub("", str(section.value)))
+            yield from _paragraphs(str(section.value))
         elif section.kind in {DocstringSectionKind.parameters, DocstringSectionKind.attributes}:
             yield f"{'Arguments' if section.kind is DocstringSectionKind.parameters else 'Attributes'}:"
             yield ""

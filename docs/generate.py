@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,7 @@ def errors_page() -> str:
         lines += [f"## {package}", "", "| code | class | exit code | meaning | next step |", "|---|---|---|---|---|"]
         base = getattr(module, base_name)
         for cls in _tree(base):
-            meaning = re.sub(r"\s*Since \d+\.\d+\.", "", first_line(cls)).replace("|", "\\|")
+            meaning = first_line(cls).replace("|", "\\|")
             exit_code = exit_code_of(cls) if issubclass(cls, FlagkitError) else cls.exit_code
             hint = cls.default_hint.replace("|", "\\|")
             lines.append(f"| `{cls.code}` | `{cls.__name__}` | {exit_code} | {meaning} | {hint} |")

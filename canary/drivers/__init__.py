@@ -5,21 +5,21 @@ The command line is a driver of its own (`canary.cli`); all of them call the sam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from canary.drivers.stepfunctions import definition
+from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canary.drivers.lambda_handler import act, handler
+    from canary.drivers.stepfunctions import definition
 
 __all__ = ["act", "definition", "handler"]
 
-
-def __getattr__(name: str) -> Any:
-    # The definition is data: whoever prints it for a template needs no client.
-    if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from canary.drivers import lambda_handler
-
-    return getattr(lambda_handler, name)
+# The definition is data: whoever prints it for a template needs no client.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "canary.drivers.lambda_handler": ("act", "handler"),
+        "canary.drivers.stepfunctions": ("definition",),
+    },
+)

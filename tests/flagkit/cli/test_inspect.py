@@ -51,7 +51,7 @@ def test_tables_are_as_wide_as_the_terminal(on_file, monkeypatch: pytest.MonkeyP
     assert shortened("abc", 2) == "a…"
 
 
-def test_nothing_is_cut_in_a_pipe(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_gets_everything(on_file, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     countries = [f"C{number}" for number in range(60)]
     on_file.good("create", "a" + "b" * 63)
