@@ -68,6 +68,8 @@ def show_window(parts: tuple[Condition, ...]) -> str | None:
         return None
     found = listed(rest[0], WEEKDAY + zone)
     if found is not None:
+        if not set(found) <= set(DAYS):
+            return None
         days = found
         rest.pop(0)
     if rest:

@@ -6,7 +6,7 @@
                 | attribute [ "not" ] "in cidr" networks
                 | attribute ( "starts with" | "ends with" | "contains" | "matches" ) text
                 | attribute ( "before" | "after" ) date
-                | attribute ( "exists" | "is missing" )
+                | attribute ( "exists" | "is missing" | "is not missing" )
                 | value [ "not" ] "in" attribute                        the attribute is a list: `"admin" in roles`
                 | "now" [ "not" ] "in" [ days ] [ hours ] [ zone ]      `now in Mon-Fri 09:00-17:00 Europe/Berlin`
     =, "in" and the text tests may end with "ignoring case"; an attribute in a mapping is `company.plan`
@@ -37,7 +37,7 @@ from flagkit.authoring.language.patterns import (
     read_network,
 )
 from flagkit.authoring.language.versions import Version
-from flagkit.core.context import element_text, instant_of
+from flagkit.core.context import MAX_NUMBER_CHARS, element_text, instant_of
 from flagkit.core.rules.ast import (
     MAX_PATTERN_CHARS,
     And,
@@ -78,7 +78,7 @@ _VERSION: Final = re.compile(r"[vV][0-9].*|[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NATIVE: Final = re.compile(
-    r"""\(\s*(?:and|or|not)?[\s(]*[a-z_]+\s+(?:\$|'\$|"|key::|in::|pattern::|pct::|by::|seed::)"""
+    r"""[\s(]*(?:(?:and|or|not)[\s(]+)*[a-z_]+\s+(?:\$|'\$|"|key::|in::|pattern::|pct::|by::|seed::)"""
 )
 
 
@@ -156,7 +156,7 @@ class _Reader:
                 return found
             return self.test()
         except (RuleError, RecursionError) as error:
-            reason = error.message if isinstance(error, RuleError) else "too many parentheses"
+            reason = error.message if isinstance(error, RuleError) else "too many parentheses or 'not'"
             self.refuse(reason, start, getattr(error, "hint", None) or EXAMPLES)
 
     def test(self) -> Condition:
@@ -219,7 +219,7 @@ class _Reader:
         return self.compare(key, _COMPARISONS[word], self.value(word))
 
     def presence(self, key: Key) -> Condition | None:
-        if self.take("exists"):
+        if self.take("exists") or self.take("is", "not", "missing"):
             return Exists(key)
         return Not(Exists(key)) if self.take("is", "missing") else None
 
@@ -304,8 +304,8 @@ class _Reader:
     def operand(self, token: Token) -> Operand:
         if token.kind == "text":
             return Text(token.value)
-        if token.value in {"true", "false"}:
-            return Boolean(token.value == "true")
+        if token.value.lower() in {"true", "false"}:
+            return Boolean(token.value.lower() == "true")
         if _DATE.fullmatch(token.value):
             return Timestamp(self.date(token))
         if _NUMBER.fullmatch(token.value):
@@ -313,6 +313,8 @@ class _Reader:
                 number = Decimal(token.value)
             except DecimalException:
                 self.refuse(f"{token.value!r} is not a valid number", token)
+            if len(token.value) > MAX_NUMBER_CHARS:
+                self.refuse(f"a number may have at most {MAX_NUMBER_CHARS} digits", token)
             return Number(int(token.value) if token.value.lstrip("+-").isdigit() else number)
         return Text(token.value)
 
@@ -333,10 +335,13 @@ class _Reader:
 
 
 def moment_test(key: Key, word: str, date: Timestamp) -> Condition:
-    """Compare a time that is a W3C date or milliseconds since 1970; four digits are a year."""
+    """Compare a time that is a W3C date or milliseconds since 1970, negative before it; 0 to 9999 are years."""
     nanoseconds = instant_of(date.text)
     assert nanoseconds is not None
+    milliseconds = nanoseconds // 1_000_000
     operator: CompareOperator = "lt" if word == "before" else "gt"
-    number = Compare(operator, key, Number(nanoseconds // 1_000_000))
-    by_number = And((number, Compare("gt", key, Number(9999))))
+    by_number: Condition = Compare(operator, key, Number(milliseconds))
+    reaches_years = milliseconds > 0 if word == "before" else milliseconds < 9999
+    if reaches_years:
+        by_number = And((by_number, Or((Compare("gt", key, Number(9999)), Compare("lt", key, Number(0))))))
     return Or((Compare(operator, key, date), by_number))

@@ -41,10 +41,14 @@ def show_condition(condition: Condition) -> str | None:
     shown, _ = _shown(condition)
     if shown is None or not shown.isprintable():
         return None  # the language has no escapes for control characters
+    return shown if _reads_as(shown, condition) else None
+
+
+def _reads_as(text: str, condition: Condition) -> bool:
     try:
-        return shown if read_condition(shown) == condition else None
+        return read_condition(text) == condition
     except EditError:
-        return None
+        return False
 
 
 def _shown(node: Condition) -> tuple[str | None, type[And | Or] | None]:
@@ -175,8 +179,7 @@ def _values(texts: tuple[str, ...]) -> str:
 def _value(operand: Operand) -> str:
     match operand:
         case Text(text):
-            reads_as_text = read_condition(f"a = {text}") == Compare("eq", Key("a"), operand) if _plain(text) else False
-            return text if reads_as_text else quoted(text)
+            return text if _plain(text) and _reads_as(f"a = {text}", Compare("eq", Key("a"), operand)) else quoted(text)
         case _:
             return print_operand(operand)
 

@@ -19,6 +19,8 @@ _VERSION: Final = re.compile(
     r"(?:-((?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*))*))?"
     r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
+_MAX_CHARS: Final = 1_024
+"""No longer version has a pattern that a rule may hold; Python refuses integers of more than 4,300 digits."""
 _NUMBER: Final = "(?:0|[1-9][0-9]*)"
 _ALNUM: Final = "[0-9A-Za-z-]"
 _WORD: Final = f"[0-9]*[A-Za-z-]{_ALNUM}*"
@@ -47,7 +49,7 @@ class Version:
     @classmethod
     def read(cls, text: str) -> Version | None:
         """Read `1.10.0`, `v1.10` or `2.0.0-rc.1+build`; None for anything else."""
-        found = _VERSION.fullmatch(text)
+        found = _VERSION.fullmatch(text) if len(text) <= _MAX_CHARS else None
         if found is None:
             return None
         major, minor, patch, pre = found.groups()
