@@ -20,6 +20,7 @@ _COLOURS: Final = {
     "conflict": "E01E5A",
     "failed": "E01E5A",
     "incident": "ECB22E",
+    "alert": "E01E5A",
     "decision_needed": "ECB22E",
 }
 
@@ -52,6 +53,8 @@ def _pagerduty(facts: Facts, text: str, secret: str) -> list[dict[str, object]]:
     decision = f"{alert}-decision"
     if transition in ALERTS:
         return [_alert(facts, text, secret, decision, "warning" if transition == "incident" else "error")]
+    if transition == "alert":  # nothing that the canary does later says that somebody has looked
+        return [_alert(facts, text, secret, f"{alert}-alert", "error")]
     if transition == "held":
         return []  # it goes on by itself: nobody has to act
     resolved: dict[str, object] = {"routing_key": secret, "event_action": "resolve", "dedup_key": decision}

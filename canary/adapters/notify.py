@@ -55,6 +55,7 @@ _TITLES: Final[Mapping[Transition, str]] = {
     "held": "canary on hold",
     "decision_needed": "decision needed",
     "incident": "both versions fail",
+    "alert": "attention needed",
     "rolled_back": "canary rolled back",
 }
 
@@ -154,7 +155,7 @@ def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:
         case Judged(judgement=judgement):
             return "incident" if judgement.shared_incident is not None else None
         case Noticed(is_alert=True):
-            return "failed"
+            return "alert"
         case _:
             return None
 
@@ -222,7 +223,12 @@ class Notifier:
         if transition is None:
             return
         # Every weight and every hold is a transition of its own; an incident is judged again at each tick.
-        key = (transition, "" if transition == "incident" else f"{canary.weight_bp} {event.at.isoformat()}")
+        key = (
+            transition,
+            ""
+            if transition == "incident"
+            else f"{canary.weight_bp} {event.at.isoformat()} {getattr(event, 'text', '')}",
+        )
         if key in canary.sent:
             return
         canary.sent.add(key)
@@ -267,11 +273,7 @@ class Notifier:
         """What every message is made of: JSON-ready, on one line each, without any user data."""
         judgement = canary.judged.judgement if canary.judged else None
         versions = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in canary.moves)
-        why = (
-            event.judgement.sentence
-            if isinstance(event, Judged)
-            else str(getattr(event, "why", getattr(event, "text", "")))
-        )
+        why = event.judgement.sentence if isinstance(event, Judged) else _reason(event)
         weight = f"{canary.weight_bp / 100:g} %"
         if transition == "started":
             why = f"{weight} on {_aliases(len(canary.moves))}" + (f" ({versions})" if versions else "")
@@ -405,6 +407,10 @@ def _check(answer: Answer) -> None:
         raise UnavailableError(f"HTTP status {answer.status}")
     if not 200 <= answer.status < 300:
         raise AwsError(f"HTTP status {answer.status}")
+
+
+def _reason(event: Event) -> str:
+    return event.text if isinstance(event, Noticed) else str(getattr(event, "why", ""))
 
 
 def _aliases(count: int) -> str:

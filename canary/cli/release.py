@@ -15,7 +15,7 @@ from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
-from canary.errors import ConflictError, RefusedError, UsageError
+from canary.errors import CanaryError, ConflictError, RefusedError, UsageError
 from canary.runner import Ports
 from canary.view.build import ViewBuilder
 from canary.view.labels import phase_name
@@ -272,8 +272,19 @@ def _drive(
                 stop_requested=stop.is_set,
                 on_interrupt=interrupt_policy(session.stage, ask),
             )
+    _rebuild(screen, ports, state)
     code = finish(screen, state, report)
     return INTERRUPTED if stop.is_set() else code
+
+
+def _rebuild(screen: Screen, ports: Ports, state: CanaryState) -> None:
+    """The whole canary from the journal, whoever drove it; what this driver saw where the journal has less."""
+    try:
+        whole = ViewBuilder(state.stage).notify_all(ports.journal.events(state.canary_id))
+    except (CanaryError, OSError):
+        return
+    if whole.begun and whole.phase is state.phase:
+        screen.builder = whole
 
 
 def _command(

@@ -290,9 +290,9 @@ class ViewBuilder:
         return CanaryView(
             stage=start.stage,
             canary_id=start.canary_id,
-            phase=phase_name(self._phase),
-            tone=PHASE_TONES.get(self._phase, Tone.PLAIN),
-            headline=printable(headline(self._phase, weight_bp, "" if self._why == evidence else self._why), 2_000),
+            phase=phase_name(self._phase) + (", not watched" if self._is_unwatched else ""),
+            tone=Tone.WARN if self._is_unwatched else PHASE_TONES.get(self._phase, Tone.PLAIN),
+            headline=printable(self._headline(weight_bp, evidence), 2_000),
             evidence=printable(as_sentence(evidence), 2_000),
             started_at=start.at,
             elapsed_min=_minutes(start.at, end),
@@ -316,6 +316,15 @@ class ViewBuilder:
             plan=tuple(plan_lines(self.stage)) if self.stage else (),
             warnings=sum(title in {"retried", "warning"} for _, _, title, _, _ in self._notes),
         )
+
+    def _headline(self, weight_bp: int, evidence: str) -> str:
+        sentence = headline(self._phase, weight_bp, "" if self._why == evidence else self._why)
+        return f"{sentence} {as_sentence(self._why)}" if self._is_unwatched else sentence
+
+    @property
+    def _is_unwatched(self) -> bool:
+        """Whether it was promoted without a measured minute at 100 %: that is no success."""
+        return self._phase is Phase.PROMOTED and self._why.startswith("not watched")
 
     def _evidence(self) -> str:
         """The sentence that counts: of a promoted version the last that found it healthy, otherwise the latest."""

@@ -17,6 +17,7 @@ Transition = Literal[
     "resumed",
     "decision_needed",
     "incident",
+    "alert",
     "rolled_back",
     "promoted",
     "aborted",

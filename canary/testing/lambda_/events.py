@@ -17,7 +17,7 @@ from canary.testing.lambda_.telemetry import Telemetry
 from flagkit.testing import VirtualClock
 
 _RETRY_AFTER_S = (60.0, 120.0)  # after a function error: one minute, then two
-_THROTTLED_FIRST_S, _THROTTLED_MAX_S = 1.0, 300.0  # throttles go back to the queue, up to five minutes apart
+_THROTTLED_FIRST_S, _THROTTLED_MAX_S = 1.0, 300.0  # throttled events return to the queue, up to five minutes apart
 _MAX_AGE_S = 21_600
 
 Deliver = Callable[[str, str, dict[str, str]], None]

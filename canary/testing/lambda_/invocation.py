@@ -172,7 +172,7 @@ class Invoker:
         return reserved is not None and function.busy(at_s) >= reserved
 
     def _throttle(self, function: Function, qualifier: str, at: datetime) -> Outcome:
-        # Nothing ran, so there is no version (lambda-canary.md §2.1); throttles are in neither Invocations nor Errors.
+        # Nothing ran, so no version is named (lambda-canary.md §2.1); throttles are in neither Invocations nor Errors.
         self.telemetry.count("Throttles", self.telemetry.dimension_sets(function.name, qualifier, ""), at)
         outcome = Outcome(at, function.name, qualifier, "", b"", "Throttled", 0.0, 0.0, self.new_id(), [])
         self.recent.append(outcome)

@@ -105,7 +105,7 @@ def test_a_request_that_cannot_be_made_is_unknown(error: Exception) -> None:
     assert probe.detail
 
 
-def test_an_answer_without_end_is_cut_off_at_the_limit() -> None:
+def test_an_answer_without_end_ends_at_the_limit() -> None:
     probe = visit(streamed(endless(b"x" * 65_536)))
     assert (probe.ok, probe.detail) == (
         False,

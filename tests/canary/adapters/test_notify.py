@@ -94,6 +94,7 @@ def announcer(
         (judged(SharedIncident(AT, 2, True)), "incident"),
         (judged(None), None),
         (Noticed("c", "s", AT, "x"), None),
+        (Noticed("c", "s", AT, "x", is_alert=True), "alert"),
     ],
 )
 def test_each_event_means_one_transition_or_none(event: Event, transition: str | None) -> None:
@@ -139,6 +140,7 @@ def test_teams_gets_an_adaptive_card() -> None:
         (judged(SharedIncident(AT, 2, True)), [("trigger", "canary-k3f9-decision")]),
         (CanaryEnded("k3f9", "staging", AT, Phase.CONFLICT, "", AT), [("trigger", "canary-k3f9-decision")]),
         (moved(Phase.BAKING, Phase.HOLDING), []),
+        (Noticed("k3f9", "staging", AT, "the driver stopped", is_alert=True), [("trigger", "canary-k3f9-alert")]),
         (moved(Phase.PAUSED, Phase.BAKING), [("resolve", "canary-k3f9-decision")]),
         (SHIFTED, [("resolve", "canary-k3f9-decision")]),
         (CanaryEnded("k3f9", "staging", AT, Phase.PROMOTED, "", AT), [("resolve", "canary-k3f9-decision")]),
@@ -328,3 +330,11 @@ def test_a_target_without_its_client_is_counted_not_raised() -> None:
     people, _ = announcer(SnsTarget(kind="sns", topic_arn="arn:aws:sns:us-east-1:1:topic"), Receiver())
     people.notify(SHIFTED)
     assert people.failed_sends == 1
+
+
+def test_an_alert_carries_the_text_of_the_notice() -> None:
+    receiver = Receiver()
+    people, _ = announcer(SLACK, receiver)
+    people.notify(Noticed("k3f9", "staging", AT, "the driver stopped", is_alert=True))
+    (body,) = receiver.bodies()
+    assert body["text"] == "[staging] attention needed: the driver stopped (canary status staging)"

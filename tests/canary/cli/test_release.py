@@ -98,6 +98,20 @@ def held(desk: Desk) -> Desk:
     return desk
 
 
+def test_the_report_has_the_whole_canary_whoever_drove_it(held: Desk) -> None:
+    assert held("promote", "staging", "--report", str(held.base / "r.html")).code == 7
+    text = (held.base / "r.html").read_text()
+    for part in ("canary started", "inconclusive", "promoted"):  # the first two are of another process
+        assert f"<td>{part}</td>" in text
+
+
+def test_a_journal_that_is_lost_costs_the_report_its_beginning(held: Desk) -> None:
+    for path in (held.base / ".canary").glob("*.jsonl"):
+        path.unlink()
+    assert held("promote", "staging", "--report", str(held.base / "r.html")).code == 7
+    assert "<td>promoted</td>" in (held.base / "r.html").read_text()
+
+
 def test_a_second_release_is_a_conflict(held: Desk) -> None:
     done = held("deploy", "staging")
     assert done.code == 6

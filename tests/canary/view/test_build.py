@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,8 +121,6 @@ def test_the_clock_of_a_running_canary_goes_on(rolled_back: tuple[Event, ...]) -
 
 
 def test_several_functions_with_different_versions_have_no_common_name(rolled_back: tuple[Event, ...]) -> None:
-    from dataclasses import replace
-
     started = rolled_back[0]
     assert started.event == "canary_started"
     move = started.functions[0]
@@ -140,3 +139,12 @@ def test_an_abort_ends_at_the_base(rolled_back: tuple[Event, ...]) -> None:
     assert builder.rollback_s == 2.0
     assert builder.phase is Phase.ABORTED
     assert builder.judgement is None
+
+
+def test_a_promotion_that_was_not_watched_is_no_success(promoted: tuple[Event, ...], stage: StagePlan) -> None:
+    *before, ended = promoted
+    assert isinstance(ended, CanaryEnded)
+    why = "not watched: no measured minute with traffic in 5m at 100 %"
+    view = view_of_events((*before, replace(ended, why=why)), stage).view()
+    assert (view.phase, view.tone) == ("promoted, not watched", Tone.WARN)
+    assert view.headline == f"The new version serves all traffic. {why[:1].upper()}{why[1:]}."
