@@ -1,7 +1,9 @@
-"""Ordered rules of a flag: rule list, add, move, remove. The edits are made in `flagkit.admin.edits`."""
+"""Rules, prerequisites and ramps of a flag. The edits are made in `flagkit.admin.edits`."""
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
@@ -9,9 +11,10 @@ from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, changes
 from flagkit.cli.context import cli_context
-from flagkit.cli.edit import read_limit, read_percent
+from flagkit.cli.edit import read_limit, read_moment, read_percent
 from flagkit.cli.output import echo, print_json, table
 from flagkit.cli.shell import Command, Group
+from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.edits import RuleView
@@ -110,6 +113,34 @@ def remove_rule(key: options.Key, rule: Rule) -> Change:
     return Change(lambda current: admin.edits.remove_rule(current.document, key, _named(rule)))
 
 
+@changes
+def require(
+    key: options.Key,
+    others: Annotated[list[str], Argument(metavar="FLAG...", help="The flags that must be on.")],
+    remove: Annotated[bool, Option("--remove", help="Remove these prerequisites instead.")] = False,
+) -> Change:
+    """Limit a flag to users for whom other flags are on.
+
+    Example: flagkit require express_checkout new_checkout
+    """
+    return Change(lambda current: admin.edits.require(current.document, key, others, remove=remove))
+
+
+@changes
+def ramp(
+    key: options.Key,
+    steps: Annotated[list[str], Argument(metavar="PERCENT@TIME...", help="For example 5@2027-01-01 50@2027-01-08.")],
+) -> Change:
+    """Let the percentage of a flag grow by itself.
+
+    `flagkit rollout` replaces the ramp. A time without a time zone is UTC.
+
+    Example: flagkit ramp new_checkout 5@2027-01-11 25@2027-01-18 100@2027-01-25
+    """
+    read = [_step(step) for step in steps]
+    return Change(lambda current: admin.edits.ramp(current.document, key, read))
+
+
 RULE = Group(
     about_rules,
     (
@@ -119,6 +150,16 @@ RULE = Group(
         Command("remove", "flagkit.cli.rule:remove_rule", "Remove a rule and its variant."),
     ),
 )
+
+
+def _step(text: str) -> tuple[dt.datetime, Decimal]:
+    percent, at, moment = text.partition("@")
+    time = read_moment(moment) if at and moment else None
+    if time is None:
+        raise UsageError(
+            f"{text!r} is not of the form PERCENT@TIME", hint="For example 5@2027-01-01 50@2027-01-08T09:00."
+        )
+    return time, read_percent(percent)
 
 
 def _named(rule: str) -> int | str:

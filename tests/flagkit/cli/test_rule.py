@@ -79,3 +79,48 @@ def test_what_is_no_rule_changes_nothing(on_file, words: tuple[str, ...], code: 
 
 def test_rule_alone_shows_its_commands(on_file) -> None:
     assert "move    Move a rule to another position." in on_file.good("rule").out
+
+
+def test_a_prerequisite_limits_a_flag_and_keeps_on_and_off(terminal) -> None:
+    terminal.good("require", "plain", "new_flow", "button", "--pace", "immediate")
+    assert (terminal.flag("plain")["state"], terminal.flag("plain")["requires"]) == ("off", ["new_flow", "button"])
+    terminal.good("on", "plain", "--pace", "immediate")
+    done = terminal.good("explain", "plain", "--user", "1", "-c", "country=DE", "--saved")
+    assert done.out == "plain is off for user 1: new_flow is off.\n"
+    terminal.good("require", "plain", "new_flow", "button", "--remove", "--pace", "immediate")
+    assert (terminal.flag("plain")["state"], terminal.flag("plain")["requires"]) == ("on", [])
+
+
+def test_a_ramp_beside_a_rule_is_refused(on_file) -> None:
+    on_file.good("rule", "add", "plain", "--when", "country = US")
+    done = on_file("ramp", "plain", "5@2026-01-01")
+    assert (done.code, "can't stand beside rule rule-1" in done.err) == (3, True)
+
+
+def test_a_ramp_grows_by_itself_until_a_rollout_replaces_it(on_file) -> None:
+    on_file.good("ramp", "plain", "5@2026-01-01", "50@2026-02-01T09:00", "100@2026-03-01")
+    assert on_file.flag("plain")["state"] == "off"
+    on_file.good("on", "plain")
+    assert "by ramp: 5 % from 2026-01-01 00:00 UTC, 50 % from 2026-02-01 09:00 UTC" in on_file.good("list").out
+    on_file.good("rollout", "plain", "10")
+    assert "ramp" not in on_file.good("list").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("require", "plain", "nope"), 3),
+        (("require", "plain", "plain"), 3),
+        (("require", "plain", "button", "--remove"), 3),
+        (("require", "plain"), 2),
+        (("ramp", "plain", "5"), 2),
+        (("ramp", "plain", "5@soon"), 2),
+        (("ramp", "plain", "50@2026-01-01", "5@2026-02-01"), 3),
+        (("ramp", "plain", "abc@2026-01-01"), 3),
+    ],
+)
+def test_a_wrong_prerequisite_or_ramp_changes_nothing(on_file, words: tuple[str, ...], code: int) -> None:
+    before = on_file.saved()
+    done = on_file(*words)
+    assert (done.code, done.err.startswith("error[")) == (code, True), done
+    assert on_file.saved() == before

@@ -1,0 +1,73 @@
+"""What limits a flag beside its rules: flags that it requires, and a percentage that grows by itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from flagkit.admin.edits.targeting import Percent, kept_state
+from flagkit.authoring import FlagSource, RampStep, edit_flag
+from flagkit.authoring.ranges import STEPS, read_percent
+from flagkit.core.documents import FlagDocument
+from flagkit.errors import EditError
+
+
+def require(document: FlagDocument, key: str, others: Sequence[str], *, remove: bool = False) -> FlagDocument:
+    """Limit a flag to users for whom other flags are on; or stop doing so.
+
+    Args:
+        document: the native document.
+        key: the flag.
+        others: the flags that must be on.
+        remove: remove them from the prerequisites instead of adding them.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: flags would require each other, or one that is to be removed isn't required.
+    """
+
+    def change(flag: FlagSource) -> FlagSource:
+        missing = [other for other in others if other not in flag.requires]
+        if remove and missing:
+            raise EditError(
+                f"{key} does not require {', '.join(missing)}", hint=f"`flagkit show {key}` shows what it does."
+            )
+        kept = tuple(other for other in flag.requires if not (remove and other in others))
+        changed = flag.model_copy(update={"requires": kept if remove else (*kept, *missing)})
+        if changed.variants:
+            # A variant that only the prerequisite limited needs a weight now: all users.
+            *ruled, default = changed.variants
+            bare = not (changed.requires or changed.has_share or changed.starts or changed.ends)
+            whole = [it.model_copy(update={"weight": STEPS}) if bare and it.is_plain else it for it in ruled]
+            return changed.model_copy(update={"variants": (*whole, default)})
+        on = changed.is_targeted
+        return changed.model_copy(update={"enabled": kept_state(flag) if on else not flag.is_off})
+
+    return edit_flag(document, key, change)
+
+
+def ramp(document: FlagDocument, key: str, steps: Sequence[tuple[dt.datetime, Percent]]) -> FlagDocument:
+    """Let the percentage of a flag grow by itself; `rollout` replaces it. A flag that is off stays off.
+
+    Args:
+        document: the native document.
+        key: the flag.
+        steps: from which time on which percentage; both must grow.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: the steps go back, or the flag has a rule that a percentage can't stand beside.
+    """
+    read = tuple(
+        RampStep.model_construct(at=at.astimezone(dt.UTC), percent=read_percent(percent)) for at, percent in steps
+    )
+
+    def change(flag: FlagSource) -> FlagSource:
+        if not flag.variants:
+            return flag.model_copy(update={"ramp": read, "percent": None, "enabled": kept_state(flag)})
+        ruled = next((variant.name for variant in flag.variants if variant.rule is not None), None)
+        if ruled is not None:
+            raise EditError(f"a ramp can't stand beside rule {ruled} of {key}", hint="Remove the rule first.")
+        return flag.model_copy(update={"ramp": read, "percent": None})
+
+    return edit_flag(document, key, change)
