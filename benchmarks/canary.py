@@ -217,6 +217,9 @@ def detection(runs: int, seed: int) -> str:
                     ((mine[mine < NEVER] - onset).mean() / (known[known < NEVER] - onset).mean(), label, level)
                 )
         for rule in RIVALS.values():
+            if len(out.requests) > 60:  # rules that look at all minutes each time would take hours
+                cells.append("–")
+                continue
             minutes, failed = [], []
             for run in few:
                 seen = [
@@ -378,7 +381,7 @@ def main(arguments: list[str]) -> None:
     runs = 10_000 if options.full else options.runs
     seed = options.seed
     false, (finished,) = battery(runs, seed)
-    few = min(100, runs)
+    few = min(50, runs)
     for level in (1.0, 10.0, 100.0):
         (DOCS / f"canary-{level:g}.svg").write_text(picture(level, few, seed), "utf-8")
     small, large = tick_cost(10, 6, 30), tick_cost(50, 12, 360)
@@ -386,7 +389,7 @@ def main(arguments: list[str]) -> None:
         "# canary beside other rules\n",
         f"Machine: {machine()}. Seed {seed}; {runs:,} runs a cell. One gate on errors with a limit of 5 %, three hours of history, minutes as "
         "CloudWatch counts them; its delay comes on top, for every rule alike. The scenarios are defined in [Statistics of the judge](../facts/statistics.md). "
-        "The other rules are emulated from their documentation and source, at their tick of one minute, with 100 runs a cell.\n",
+        "The other rules are emulated from their documentation and source, at their tick of one minute, with 50 to 100 runs a cell.\n",
         "## At a glance\n",
         *(
             f"![At {level} requests per second: worst false rollback against minutes to detection](canary-{level}.svg)\n"
