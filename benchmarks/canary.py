@@ -140,6 +140,7 @@ REGRESSIONS: tuple[tuple[str, Workload, Plan, float, dict[str, object]], ...] = 
     ("1 → 10 %", bad(10, 1), STEPPED, 100.0, {}),
     ("1 → 10 %, history with 1 min at 30 %", bad(10, 1), STEPPED, 10.0, {"outage_before": (1, 0.3)}),
     ("1 → 10 %, history with 5 min at 50 %", bad(10, 1), STEPPED, 10.0, {"outage_before": (5, 0.5)}),
+    ("1 → 10 %, history with 30 min at 50 %", bad(10, 1), STEPPED, 10.0, {"outage_before": (30, 0.5)}),
     ("1 → 10 %, history with 5 min at 50 %", bad(10, 1), STEPPED, 100.0, {"outage_before": (5, 0.5)}),
     ("1 → 10 % from minute 300, paused at 50 %", bad(10, 1, 300), STEPPED, 10.0, {"onset": 300, "extra": 280}),
     ("1 → 10 % from minute 300, paused at 10 %", bad(10, 1, 300), ((0.10, 30),), 10.0, {"onset": 300, "extra": 280}),

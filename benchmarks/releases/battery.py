@@ -191,7 +191,7 @@ def scenarios() -> list[Workload]:
         *(calm(f"{rate:g} %", rate / 100) for rate in (0, 0.1, 1, 3, 4.5)),
         both("1 %, icc .05", clustered(0.01, 0.05)),
         both("4 %, icc .02", clustered(0.04, 0.02)),
-        both("blips", blip, why="two minutes in a row with half of the requests failing are a crash"),
+        both("blips", blip, why="two such minutes in a row on one version are a crash, and a regression to counts"),
         both("AR(1), shared", wandering(shared=True)),
         both("AR(1), each its own", wandering(shared=False), why=own),
         Workload("drift 1 → 4.5 %", drift, flat(0.01)),

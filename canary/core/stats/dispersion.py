@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MINIMUM_MINUTES = 60
-OUTAGE_MINUTES = 10
-"""So many consecutive minutes, the worst ones, can't spoil the estimate."""
+OUTAGE_MINUTES = 30
+"""So many consecutive minutes, the worst ones, can't spoil the estimate; a sixth of a shorter history."""
 CLUSTER_REQUESTS = 30.0
 """Clusters of up to so many failures are taken to stay whole at a small weight (a container, a batch)."""
 _Z95 = 1.6449
@@ -84,8 +84,8 @@ def _worst_window(terms: Sequence[float], length: int, apart_from: int | None = 
 def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     """Estimate from (requests, bad) per minute, oldest first.
 
-    The worst ten consecutive minutes count no more than the second-worst ten: an outage in the history says nothing
-    about ordinary minutes, while clusters that recur are in both. Minutes without traffic, or with numbers that
+    The worst half hour counts no more than the second-worst one: an outage in the history says nothing about ordinary
+    minutes, while clusters that recur are in both. Minutes without traffic, or with numbers that
     can't be counts, are left out. A history without a failure gives phi 1: clusters that were never seen are unknown.
     """
     rows = [(requests, bad) for requests, bad in minutes if requests > 0 and 0 <= bad <= requests]
@@ -96,13 +96,14 @@ def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     rate = sum(bad for _, bad in rows) / total
     if len(rows) < MINIMUM_MINUTES or mean <= 1.0:
         return Dispersion(_clipped(rate), 1.0, 0.0, mean, len(rows), total)
-    worst, _ = _worst_window(_pearson(rows, _clipped(rate)), OUTAGE_MINUTES)
-    kept = [*rows[:worst], *rows[worst + OUTAGE_MINUTES :]]
+    length = min(OUTAGE_MINUTES, len(rows) // 6)
+    worst, _ = _worst_window(_pearson(rows, _clipped(rate)), length)
+    kept = [*rows[:worst], *rows[worst + length :]]
     requests = sum(n for n, _ in kept)
     rate = _clipped(sum(bad for _, bad in kept) / requests)
     terms = _pearson(rows, rate)
-    outage = math.fsum(terms[worst : worst + OUTAGE_MINUTES])
-    _, second = _worst_window(terms, OUTAGE_MINUTES, apart_from=worst)
+    outage = math.fsum(terms[worst : worst + length])
+    _, second = _worst_window(terms, length, apart_from=worst)
     pearson = math.fsum(terms) - outage + min(outage, second)
     phi = max(1.0, pearson / (len(rows) - 1))
     return Dispersion(rate, phi, min(1.0, (phi - 1.0) / (mean - 1.0)), mean, len(rows), requests)
