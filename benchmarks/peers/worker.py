@@ -37,7 +37,9 @@ def main() -> None:
         case, threads = line.split()
         on = cases[case]()  # warm
         count = int(threads)
-        started = time.perf_counter_ns()
+        # One thread by its own CPU time, which other processes don't lengthen; several by the time on the wall.
+        clock = time.thread_time_ns if count == 1 else time.perf_counter_ns
+        started = clock()
         if count == 1:
             on = cases[case]()
         else:
@@ -46,7 +48,7 @@ def main() -> None:
                 member.start()
             for member in crew:
                 member.join()
-        spent = time.perf_counter_ns() - started
+        spent = clock() - started
         per = len(workload.flags) if case == "user" else len(workload.users)
         out.write(json.dumps({"ns": spent / per / count, "on": on}) + "\n")
     os._exit(0)  # some clients' threads don't end

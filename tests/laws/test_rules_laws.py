@@ -36,9 +36,9 @@ TEXTS = st.builds(
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40)
 NUMBERS = st.builds(ast.Number, st.integers(-(10**100), 10**100) | FINITE | DECIMALS)
-MOMENTS = st.datetimes().map(lambda moment: moment.isoformat() + "Z")
+DATETIMES = st.datetimes().map(lambda moment: moment.isoformat() + "Z")
 TIMES = st.builds(
-    ast.Timestamp, MOMENTS | st.sampled_from(["2024T", "2024-01T", "2024-01-31", "2024-01-31T10:00-23:59"])
+    ast.Timestamp, DATETIMES | st.sampled_from(["2024T", "2024-01T", "2024-01-31", "2024-01-31T10:00-23:59"])
 )
 KEYS = st.builds(
     ast.Key,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+
+from workload import CASES, REGIONS
 
 
 def document(workload):
@@ -36,6 +39,29 @@ def document(workload):
                 allocation("listed", [split("on", key, None)], listed),
                 allocation("target", [split("on", key, [(0, 2500)])], target),
                 off,
+            ]
+        elif shape == "e":
+            five = [
+                {
+                    "conditions": [
+                        {"attribute": "age", "operator": "GTE", "value": 18},
+                        {"attribute": "signed_up_at", "operator": "GTE", "value": 1704067200},
+                        {"attribute": "email", "operator": "MATCHES", "value": "^user"},
+                        {"attribute": "version", "operator": "GTE", "value": "2.4.0"},
+                    ]
+                }
+            ]
+            allocations = [allocation("five", [split("on", key, [(0, 5000)])], five), off]
+        elif shape == "f":
+            kind = "STRING"
+            variations = {name: {"key": name, "value": name} for name in (*REGIONS, "off")}
+            allocations = [
+                allocation(
+                    name,
+                    [split(name, key, [(0, 2500)])],
+                    [{"conditions": [{"attribute": "region", "operator": "ONE_OF", "value": [name]}]}],
+                )
+                for name in REGIONS
             ]
         else:
             kind = "STRING"
@@ -81,13 +107,19 @@ def load(content, workload):
 
 
 def cases(client, workload):
-    users = [(user.id, user.attributes) for user in workload.users]
+    days = {user.attributes["signed_up"] for user in workload.users}
+    seconds = {day: datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp() for day in days}
+    users = [
+        (user.id, {**user.attributes, "signed_up_at": seconds[user.attributes["signed_up"]]}) for user in workload.users
+    ]  # a date is a number to Eppo
     boolean, string = client.get_boolean_assignment, client.get_string_assignment
 
-    def ask(key):
+    def ask(case):
+        key, asking = case[0], [users[number] for number in workload.asking(case)]
+
         def run():
             on = 0
-            for user_id, attributes in users:
+            for user_id, attributes in asking:
                 if boolean(key, user_id, attributes, False):
                     on += 1
             return on
@@ -101,4 +133,11 @@ def cases(client, workload):
                 red += 1
         return red
 
-    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants}
+    def ten():
+        on = 0
+        for user_id, attributes in users:
+            if string("f", user_id, attributes, "off") != "off":
+                on += 1
+        return on
+
+    return {**{case: ask(case) for case in CASES if case[0] in "abce"}, "d": variants, "f": ten}

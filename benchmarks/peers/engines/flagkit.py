@@ -9,6 +9,8 @@ from pathlib import Path
 sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
 sys.path.append(str(Path(__file__).parents[3]))
 
+from workload import CASES, REGIONS  # noqa: E402  (the path is set above)
+
 
 def document(workload):
     flags, values = {}, {}
@@ -33,6 +35,17 @@ def document(workload):
                 {"name": "off", "enabled": False},
             ]
             values[key] = {"_variants": variants}
+        elif shape == "e":
+            clauses = '(gte $age 18) (gte $signed_up 2024-01-01) (begins_with $email "user") (gte $version "2.4")'
+            half = f'(split pct::50 by::$userId seed::"{key}")'
+            on = {"name": "on", "enabled": True, "rule": f"(and {clauses} {half})"}
+            values[key] = {"_variants": [on, {"name": "off", "enabled": False}]}
+        elif shape == "f":
+            variants = [
+                {"name": region, "enabled": True, "rule": f'(and (eq $region "{region}") {split})'}
+                for region in REGIONS
+            ]
+            values[key] = {"_variants": [*variants, {"name": "off", "enabled": False}]}
         else:
             first, second = (f'(split pct::{pct} by::$userId seed::"{key}")' for pct in ("33.3333", "66.6667"))
             variants = [
@@ -58,10 +71,12 @@ def cases(flags, workload):
     users = [(user.id, user.attributes) for user in workload.users]
     is_enabled, string = flags.is_enabled, flags.string
 
-    def ask(key):
+    def ask(case):
+        key, asking = case[0], [users[number] for number in workload.asking(case)]
+
         def run():
             on = 0
-            for user_id, attributes in users:
+            for user_id, attributes in asking:
                 if is_enabled(key, user_id, attributes):
                     on += 1
             return on
@@ -78,4 +93,5 @@ def cases(flags, workload):
     def user():
         return len(flags.all(*users[1]))
 
-    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants, "user": user}
+    flags.prepare()  # as after 30 reads of each
+    return {**{case: ask(case) for case in CASES if case != "d"}, "d": variants, "user": user}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from workload import CASES, REGIONS
+
 
 def document(workload):
     features = {}
@@ -17,6 +19,17 @@ def document(workload):
             listed = {"force": True, "condition": {"id": {"$in": workload.listed_for(key)}}}
             target = {**share, "condition": {"country": "US", "plan": {"$in": ["pro", "team"]}}}
             features[key] = {"defaultValue": False, "rules": [listed, target]}
+        elif shape == "e":
+            clauses = {
+                "age": {"$gte": 18},
+                "signed_up": {"$gte": "2024-01-01"},
+                "email": {"$regex": "^user"},
+                "version": {"$vgte": "2.4.0"},
+            }
+            features[key] = {"defaultValue": False, "rules": [{**share, "coverage": 0.5, "condition": clauses}]}
+        elif shape == "f":
+            rules = [{**share, "force": name, "condition": {"region": name}} for name in REGIONS]
+            features[key] = {"defaultValue": None, "rules": rules}
         else:
             rule = {
                 "variations": ["red", "green", "blue"],
@@ -42,10 +55,12 @@ def cases(client, workload):
     users = [{"id": user.id, **user.attributes} for user in workload.users]
     set_attributes, is_on, value = client.set_attributes, client.is_on, client.get_feature_value
 
-    def ask(key):
+    def ask(case):
+        key, asking = case[0], [users[number] for number in workload.asking(case)]
+
         def run():
             on = 0
-            for attributes in users:
+            for attributes in asking:
                 set_attributes(attributes)
                 if is_on(key):
                     on += 1
@@ -61,4 +76,4 @@ def cases(client, workload):
                 red += 1
         return red
 
-    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants}
+    return {**{case: ask(case) for case in CASES if case != "d"}, "d": variants}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 
+from workload import CASES, REGIONS
+
 
 def document(workload):
     flags = {}
@@ -27,6 +29,21 @@ def document(workload):
                 "target": {"when_match": True, "conditions": target},
             }
             flags[key] = {"default": False, "rules": rules}
+        elif shape == "e":
+            clauses = [
+                {"key": "age", "action": "KEY_GREATER_THAN_OR_EQUAL_VALUE", "value": 18},
+                {"key": "signed_up", "action": "KEY_GREATER_THAN_OR_EQUAL_VALUE", "value": "2024-01-01"},
+                {"key": "email", "action": "STARTSWITH", "value": "user"},
+                {"key": "version", "action": "KEY_GREATER_THAN_OR_EQUAL_VALUE", "value": "2.4"},
+                {**share, "value": {"BASE": 100, "START": 0, "END": 49}},
+            ]
+            flags[key] = {"default": False, "rules": {"five": {"when_match": True, "conditions": clauses}}}
+        elif shape == "f":
+            rules = {
+                name: {"when_match": name, "conditions": [{"key": "region", "action": "EQUALS", "value": name}, share]}
+                for name in REGIONS
+            }
+            flags[key] = {"default": "off", "boolean_type": False, "rules": rules}
         else:
 
             def share(start, end):
@@ -72,10 +89,12 @@ def cases(flags, workload):
     ]
     evaluate = flags.evaluate
 
-    def ask(key, wanted=True):
+    def ask(case, wanted=True):
+        key, asking = case[0], [contexts[number] for number in workload.asking(case)]
+
         def run():
             on = 0
-            for context in contexts:
+            for context in asking:
                 if evaluate(name=key, context=context, default=False) == wanted:
                     on += 1
             return on
@@ -85,4 +104,11 @@ def cases(flags, workload):
     def user():
         return len(flags.get_enabled_features(context=contexts[1]))
 
-    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": ask("d", "red"), "user": user}
+    def ten():
+        on = 0
+        for context in contexts:
+            if evaluate(name="f", context=context, default="off") != "off":
+                on += 1
+        return on
+
+    return {**{case: ask(case) for case in CASES if case[0] in "abce"}, "d": ask("d", "red"), "f": ten, "user": user}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from workload import CASES, REGIONS
+
 
 def document(workload):
     conditions = {
@@ -12,6 +14,9 @@ def document(workload):
         "few": condition("user_field", "any", "userID", workload.listed_for("")),
         "country": condition("user_field", "any", "country", ["US"]),
         "plan": condition("user_field", "any", "custom_plan", ["pro", "team"]),
+    }
+    conditions |= {
+        **{name: condition("user_field", "any", "region", [name]) for name in REGIONS},
     }
     gates, configs = {}, {}
     for key, shape in workload.flags:
@@ -25,6 +30,8 @@ def document(workload):
                 rule("target", 25, True, ["country", "plan"]),
             ]
             gates[key] = spec(key, "feature_gate", False, rules)
+        elif shape == "f":
+            gates[key] = spec(key, "feature_gate", False, [rule(name, 25, True, [name]) for name in REGIONS])
         else:
             rules = []
             for name, below in (("red", 333), ("green", 667), ("blue", 1000)):
@@ -119,6 +126,7 @@ def cases(client, workload):
             "custom_plan": user.attributes["plan"],
             "age": user.attributes["age"],
             "beta": user.attributes["beta"],
+            "region": user.attributes["region"],
         }
         users.append(
             StatsigUser(user.id, country=user.attributes["country"], email=user.attributes["email"], custom=custom)
@@ -127,10 +135,12 @@ def cases(client, workload):
     silent_config = DynamicConfigEvaluationOptions(disable_exposure_logging=True)
     check, config = client.check_gate, client.get_dynamic_config
 
-    def ask(key):
+    def ask(case):
+        key, asking = case[0], [users[number] for number in workload.asking(case)]
+
         def run():
             on = 0
-            for user in users:
+            for user in asking:
                 if check(user, key, silent):
                     on += 1
             return on
@@ -144,4 +154,4 @@ def cases(client, workload):
                 red += 1
         return red
 
-    return {"a": ask("a"), "b": ask("b"), "c": ask("c"), "d": variants}
+    return {**{case: ask(case) for case in CASES if case[0] in "abcf"}, "d": variants}
