@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from flagkit.authoring import FlagSource, VariantSource, edit_flag
+from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
 from flagkit.authoring.compiler import expanded
 from flagkit.authoring.conditions import RULE, name_of, parsed
+from flagkit.authoring.editor import part_of, related_keys
 from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
@@ -83,7 +84,8 @@ def target(
 
     Raises:
         UnknownFlagError: there is no such flag.
-        EditError: the flag is on for all users anyway, or somebody who is to be removed isn't on the list.
+        EditError: the flag is on for all users anyway, somebody who is to be removed isn't on the list, or a user gets
+            another variant first by a segment.
     """
     lists = {"users": tuple(users), "groups": tuple(groups), "segments": tuple(segments)}
     if not any(lists.values()):
@@ -106,7 +108,10 @@ def target(
         # Without anybody on a list, on would mean all users.
         return changed if changed.is_targeted else changed.model_copy(update={"percent": 0})
 
-    return edit_flag(document, key, change)
+    changed = edit_flag(document, key, change)
+    if not remove:
+        _check_reached(changed, key, lists["users"])
+    return changed
 
 
 def split(
@@ -223,6 +228,20 @@ def _target_variant(flag: FlagSource, key: str, lists: _Lists, name: str | None,
 def _is_rule(variant: VariantSource) -> bool:
     """Whether the variant is a rule of its own, as `flagkit rule add` makes them."""
     return variant.rule is not None and name_of(parsed(variant.rule), RULE) is not None
+
+
+def _check_reached(document: FlagDocument, key: str, users: Sequence[str]) -> None:
+    """Refuse to target users who get an earlier variant by a segment: they would still get that one."""
+    source = decompile(part_of(document, related_keys({key}, document)))
+    for variant in source.flags[key].variants[:-1]:
+        if users and set(users) <= set(variant.users):
+            return
+        for name in variant.segments:
+            hidden = [user for user in users if user in source.segments[name].users]
+            if hidden:
+                message = f"user {', '.join(hidden)} gets variant {variant.name} first, by segment {name}"
+                hint = f"Remove the user from the segment, or the segment from variant {variant.name}."
+                raise EditError(message, hint=hint)
 
 
 def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, remove: bool) -> tuple[str, ...]:

@@ -196,6 +196,14 @@ class TestUsersMove:
         assert {snapshot.evaluate("flag", str(u), {"group": "qa"}).variant for u in range(50)} == {"blue"}
         assert edits.list_segments(found)["s"][1] == ("flag",)
 
+    def test_a_user_who_gets_another_variant_first_by_a_segment_is_refused(self):
+        start = edits.put_segment(edits.split(document(flag=True), "flag", {"red": 50, "blue": 50}), "s", users=["7"])
+        start = edits.target(start, "flag", segments=["s"], variant="red")
+        with pytest.raises(EditError, match="user 7 gets variant red first, by segment s"):
+            edits.target(start, "flag", users=["7", "8"], variant="blue")
+        assert edits.target(start, "flag", users=["7"], variant="red") != start
+        assert edits.target(start, "flag", users=["8"], variant="blue") != start
+
     def test_a_variant_whose_last_user_leaves_is_for_no_user(self):
         variants = [{"name": "red", "users": ["1"]}, {"name": "blue", "weight": 40}, {"name": "off", "enabled": False}]
         start = edit_flag(
