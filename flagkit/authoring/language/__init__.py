@@ -5,6 +5,8 @@ It compiles to native rules and reads them back; `docs/conditions.md` is its ref
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flagkit.authoring.conditions import RULE, all_of, name_of, parsed, parts_of, read_share
 from flagkit.authoring.language.grammar import read_condition
 from flagkit.authoring.language.phrases import show_condition
@@ -33,6 +35,7 @@ def written_condition(condition: Condition) -> str:
     return show_condition(condition) or print_rule(condition)
 
 
+@lru_cache(maxsize=4096)  # one condition is usually shared by many flags
 def show_where(rule: str) -> str:
     """Return a native rule as a condition people write, or as it is if it has no such form."""
     try:
