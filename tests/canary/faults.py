@@ -11,10 +11,6 @@ from canary.simulator import Simulation
 from canary.simulator.ports import SteadyTraffic
 
 
-class Killed(BaseException):
-    """The driver's process was killed (as SIGKILL: nothing may catch it)."""
-
-
 def simulation_of(stage: StagePlan, description: str = "Live traffic") -> Simulation:
     """A simulation whose aliases have served version 1 for five minutes."""
     simulation = Simulation(stage, SteadyTraffic(), description=description)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
@@ -13,26 +14,13 @@ from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UnavailableError
 from canary.simulator import Simulation
-from canary.simulator.ports import SteadyTraffic
-from tests.canary.faults import Killed, simulation_of, steady
+from canary.simulator.ports import InMemoryAliases, SteadyTraffic
+from tests.canary.faults import simulation_of, steady
 from tests.canary.stages import stage_of
 
 pytestmark = pytest.mark.sweep
 
 FUNCTIONS = ("api:live", "worker:live")
-
-
-@dataclass
-class KillAt:
-    """Fault that kills the driver at the n-th moment (before or after an AWS call), once."""
-
-    at: int
-    count: int = 0
-
-    def __call__(self, moment: str, call: str, key: str) -> None:
-        self.count += 1
-        if self.count == self.at:
-            raise Killed
 
 
 def drive(simulation: Simulation) -> CanaryState | None:
@@ -46,12 +34,25 @@ def drive(simulation: Simulation) -> CanaryState | None:
     return runner.run(simulation.stage, ports, state)
 
 
-def uninterrupted(make: Callable[[], Simulation]) -> tuple[Simulation, int]:
+def uninterrupted(make: Callable[[], Simulation]) -> tuple[Simulation, list[Simulation]]:
+    """A run to its end, and what a driver leaves that is killed at each of its calls: everything but its memory."""
     simulation = make()
-    fault = KillAt(at=-1)
-    simulation.aliases.fault = fault
+    left: list[Simulation] = []
+
+    def keep(moment: str, call: str, key: str) -> None:
+        simulation.aliases.fault = calm
+        aliases, journal, metrics = simulation.aliases, simulation.journal, simulation.metrics
+        values = (simulation.stage, *journal.written, *metrics.windows, *aliases.writes, *aliases.states.values())
+        left.append(deepcopy(simulation, {id(value): value for value in values}))  # values never change
+        simulation.aliases.fault = keep
+
+    simulation.aliases.fault = keep
     drive(simulation)
-    return simulation, fault.count
+    return simulation, left
+
+
+def calm(moment: str, call: str, key: str) -> None:
+    """No fault."""
 
 
 def quick(**more: object) -> Simulation:
@@ -72,15 +73,20 @@ def unhealthy() -> Simulation:
     return simulation
 
 
+@dataclass
+class FailingOncePromoted(SteadyTraffic):
+    """Fails only once the new version carries everything."""
+
+    aliases: InMemoryAliases = field(kw_only=True)
+
+    def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
+        return 0.5 if version == "2" and self.aliases.state_at(key, minute).version == "2" else 0.0
+
+
 def unhealthy_later() -> Simulation:
-    """Fails only once it carries everything, so the rollback starts after the promotion."""
+    """The rollback starts after the promotion."""
     simulation = quick(post_bake="6m")
-
-    class OncePromoted(SteadyTraffic):
-        def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
-            return 0.5 if version == "2" and simulation.aliases.state_at(key, minute).version == "2" else 0.0
-
-    simulation.metrics.traffic = OncePromoted()
+    simulation.metrics.traffic = FailingOncePromoted(aliases=simulation.aliases)
     return simulation
 
 
@@ -88,36 +94,26 @@ def unhealthy_later() -> Simulation:
 def test_killed_at_every_call_and_restarted_it_ends_as_an_uninterrupted_run(
     make: Callable[[], Simulation],
 ) -> None:
-    calm, calls = uninterrupted(make)
-    assert calls > 40
-    for at in range(1, calls + 1):
-        simulation = make()
-        simulation.aliases.fault = KillAt(at)
-        with pytest.raises(Killed):
-            drive(simulation)
+    whole, killed = uninterrupted(make)
+    assert len(killed) > 40
+    for at, simulation in enumerate(killed, 1):
         simulation.clock.sleep(150)
-        simulation.aliases.fault = KillAt(at=-1)
         if not simulation.aliases.writes or runner.current(simulation.stage, simulation.ports()) is not None:
             drive(simulation)
-        assert simulation.routes() == calm.routes(), f"killed at call {at}"
+        assert simulation.routes() == whole.routes(), f"killed at call {at}"
         assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}, f"killed at call {at}"
 
 
 def test_no_write_is_ever_repeated_because_of_a_kill() -> None:
     """Each alias says each thing once: what was written before the kill is found, not written again."""
-    _, calls = uninterrupted(healthy)
-    for at in range(1, calls + 1, 3):
-        simulation = healthy()
-        simulation.aliases.fault = KillAt(at)
-        with pytest.raises(Killed):
-            drive(simulation)
+    _, killed = uninterrupted(healthy)
+    for at, simulation in enumerate(killed[::3]):
         if not simulation.aliases.writes:
             continue
         simulation.clock.sleep(150)
-        simulation.aliases.fault = KillAt(at=-1)
         if runner.current(simulation.stage, simulation.ports()) is not None:
             drive(simulation)
-        assert len(set(simulation.aliases.writes)) == len(simulation.aliases.writes), f"killed at call {at}"
+        assert len(set(simulation.aliases.writes)) == len(simulation.aliases.writes), f"killed at call {3 * at + 1}"
 
 
 def test_a_driver_that_dies_leaves_a_canary_that_any_process_can_list_and_roll_back() -> None:
@@ -151,7 +147,7 @@ class Flaky:
 @pytest.mark.parametrize("make", [healthy, unhealthy, unhealthy_later])
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Callable[[], Simulation], seed: int) -> None:
-    calm, _ = uninterrupted(make)
+    whole, _ = uninterrupted(make)
     simulation = make()
     simulation.aliases.fault = Flaky(seed)
     state: CanaryState | None = None
@@ -162,7 +158,7 @@ def test_faults_on_a_third_of_all_calls_change_nothing_about_the_end(make: Calla
         except UnavailableError:
             continue
     assert state is not None
-    assert simulation.routes() == calm.routes()
+    assert simulation.routes() == whole.routes()
     assert {a.description for a in simulation.aliases.states.values()} == {"Live traffic"}
 
 
