@@ -55,19 +55,33 @@ class LambdaAliases:
             return _state(function, answer)
 
     def publish(self, function: FunctionRef) -> str:
-        """Publishes `$LATEST` and waits until the version is active. Nothing new to publish gives the old number."""
+        """Publishes `$LATEST` and waits until the version is active. Nothing new to publish gives the old number.
+
+        An update of the function that is in progress is waited for: Lambda refuses to publish during one.
+        """
+        self._wait_until(lambda: not self._is_updated_now(function), f"the update of {function.function} still runs")
         answer = self._lambda.call("PublishVersion", FunctionName=function.function)
         with reading("lambda", "PublishVersion"):
             version = str(answer["Version"])
-        waited_s, nap_s = 0.0, 1.0
-        while (state := self.version_facts(function, version).state) == "Pending":
-            if waited_s >= ACTIVE_WITHIN_S:
-                raise UnavailableError(f"version {version} of {function.function} is still Pending")
-            self._clock.sleep(nap_s)
-            waited_s, nap_s = waited_s + nap_s, min(10.0, nap_s * 1.5)
-        if state == "Failed":
+        self._wait_until(
+            lambda: self.version_facts(function, version).state != "Pending",
+            f"version {version} of {function.function} is still Pending",
+        )
+        if self.version_facts(function, version).state == "Failed":
             raise AwsError(f"version {version} of {function.function} can't become active", hint="See its StateReason.")
         return version
+
+    def _is_updated_now(self, function: FunctionRef) -> bool:
+        said = self._lambda.call("GetFunctionConfiguration", FunctionName=function.function)
+        return said.get("LastUpdateStatus") == "InProgress" or said.get("State") == "Pending"
+
+    def _wait_until(self, is_done: Callable[[], bool], problem: str) -> None:
+        waited_s, nap_s = 0.0, 1.0
+        while not is_done():
+            if waited_s >= ACTIVE_WITHIN_S:
+                raise UnavailableError(f"{problem} after {ACTIVE_WITHIN_S:.0f} s")
+            self._clock.sleep(nap_s)
+            waited_s, nap_s = waited_s + nap_s, min(10.0, nap_s * 1.5)
 
     def newest_version(self, function: FunctionRef) -> str | None:
         """The highest number of `ListVersionsByFunction`."""

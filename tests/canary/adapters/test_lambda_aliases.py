@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,28 @@ def test_publishing_answers_an_active_version_and_the_old_number_when_nothing_is
     assert traffic.newest_version(API) == "2"
 
 
+def test_publishing_waits_for_an_update_in_progress(aws: AwsStandIn, traffic: LambdaAliases) -> None:
+    """Lambda refuses PublishVersion while LastUpdateStatus is InProgress."""
+    real, calls, over_at = traffic._lambda.call, [], aws.clock.now() + timedelta(minutes=3)
+
+    def call(operation: str, **arguments: Any) -> dict[str, Any]:
+        calls.append(operation)
+        if operation == "GetFunctionConfiguration" and "Qualifier" not in arguments and aws.clock.now() < over_at:
+            return {"State": "Active", "LastUpdateStatus": "InProgress"}
+        return real(operation, **arguments)
+
+    traffic._lambda.call = call  # type: ignore[method-assign]
+    assert traffic.publish(API) == "2"
+    assert aws.clock.now() >= over_at
+    assert calls.index("PublishVersion") > 5
+
+
+def test_publishing_gives_up_on_an_update_that_never_ends(aws: AwsStandIn, traffic: LambdaAliases) -> None:
+    traffic._lambda.call = lambda operation, **arguments: {"LastUpdateStatus": "InProgress"}  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError, match="the update of api still runs after 600 s"):
+        traffic.publish(API)
+
+
 def test_a_function_without_versions_has_no_newest_one(aws: AwsStandIn, traffic: LambdaAliases) -> None:
     with pytest.raises(NotFoundError):
         traffic.newest_version(FunctionRef("nothing", "live"))
@@ -176,12 +199,12 @@ def test_a_version_that_is_still_pending_is_waited_for_and_a_failed_one_is_an_er
     aws: AwsStandIn, traffic: LambdaAliases
 ) -> None:
     """lambda-canary.md §1: routing to a version that isn't Active gives intermittent errors."""
-    states = ["Pending", "Pending", "Active"]
+    states = ["Pending", "Pending", "Active"]  # of the version
     original = traffic._lambda.call
 
     def slow(operation: str, **arguments: object) -> dict[str, object]:
         answer = original(operation, **arguments)
-        if operation == "GetFunctionConfiguration":
+        if operation == "GetFunctionConfiguration" and "Qualifier" in arguments:
             answer["State"] = states.pop(0) if len(states) > 1 else states[0]
         return answer
 
