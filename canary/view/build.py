@@ -72,6 +72,7 @@ class StreamHistory:
     _minutes: dict[StreamKey, dict[datetime, MinuteCounts]] = field(default_factory=dict)
     _evidence: dict[StreamKey, StreamEvidence] = field(default_factory=dict)
     _looks: dict[StreamKey, list[tuple[datetime, StreamEvidence]]] = field(default_factory=dict)
+    _blamed: frozenset[StreamKey] = frozenset()
 
     def measured(self, observations: Observations) -> None:
         """Adds minutes; a minute told again replaces the earlier count."""
@@ -81,6 +82,7 @@ class StreamHistory:
 
     def judged(self, judgement: Judgement) -> None:
         """Keeps the evidence of a judgement."""
+        self._blamed = frozenset(judgement.blamed if judgement.verdict is Verdict.UNHEALTHY else ())
         for evidence in judgement.evidence:
             self._evidence[evidence.key] = evidence
             self._looks.setdefault(evidence.key, []).append((judgement.at, evidence))
@@ -129,7 +131,7 @@ class StreamHistory:
             minutes=tuple(points),
             candidate=_rate(*totals[:2]),
             baseline=_rate(*totals[2:]),
-            status=_status(evidence, points, self.bound_log10(stage)),
+            status="unhealthy" if key in self._blamed else _status(evidence, points),
             evidence=tuple(
                 EvidencePoint(_minutes(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())
@@ -137,20 +139,17 @@ class StreamHistory:
         )
 
 
-def _status(evidence: StreamEvidence | None, points: list[MinutePoint], bound_log10: float) -> str:
-    """The one word that a log line shows; a change of it is worth a line."""
+def _status(evidence: StreamEvidence | None, points: list[MinutePoint]) -> str:
+    """The one word that a log line shows; a change of it is worth a line. Only the verdict makes it unhealthy."""
     if evidence is None:
         return "collecting" if points else "no data"
     if evidence.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
         return "unknown"
     if evidence.state is DataState.NO_DATA or not evidence.candidate_requests:
         return "no data"
-    log10 = _log10(evidence.ln_evidence) or 0.0
-    if log10 >= bound_log10:
-        return "unhealthy"
     if evidence.is_safe:
         return "healthy"
-    return "suspect" if log10 >= 1 else "collecting"
+    return "suspect" if (_log10(evidence.ln_evidence) or 0.0) >= 1 else "collecting"
 
 
 def _rate(bad: int, requests: int) -> Rate:

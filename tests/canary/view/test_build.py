@@ -11,6 +11,7 @@ from canary import runner
 from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
+from canary.core.verdict import Verdict
 from canary.simulator import Scenario
 from canary.simulator.releases import simulated
 from canary.view.build import ViewBuilder, view_of_events
@@ -148,3 +149,12 @@ def test_a_promotion_that_was_not_watched_is_no_success(promoted: tuple[Event, .
     view = view_of_events((*before, replace(ended, why=why)), stage).view()
     assert (view.phase, view.tone) == ("promoted, not watched", Tone.WARN)
     assert view.headline == f"The new version serves all traffic. {why[:1].upper()}{why[1:]}."
+
+
+def test_only_the_verdict_makes_a_gate_unhealthy(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:
+    builder = ViewBuilder(stage)
+    for event in rolled_back:
+        builder.notify(event)
+        unhealthy = {stream.gate for stream in builder.view().streams if stream.status == "unhealthy"}
+        judged = builder.judgement
+        assert bool(unhealthy) is (judged is not None and judged.verdict is Verdict.UNHEALTHY)
