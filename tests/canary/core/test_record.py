@@ -102,7 +102,7 @@ def test_a_record_of_another_format_is_named_and_not_overwritten_as_if_it_were_t
     [
         "canary1 no bar at all",
         "canary1 id 1>2 b|too few fields",
-        "canary1 id 1>2 z t8dvwc 10@0 - ffff|unknown phase",
+        "canary1 id 1>2 z t8dvwc 10@0 - ffff0000|unknown phase",
         "canary1 id 12 b t8dvwc 10@0 - ffff|no versions",
         "canary1 id 1>2 b t8dvwc ten@0 - ffff|no weight",
         "canary1 id 1>2 b !! 10@0 - ffff|no start",
