@@ -54,7 +54,7 @@ def simulate(
     baseline_slow: Annotated[
         str, Option(metavar="PERCENT", help="Requests of the baseline over the latency limit.")
     ] = "0.1%",
-    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 200,
+    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 120,
     seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
