@@ -70,8 +70,8 @@ def exit_code_of(error: type[FlagkitError]) -> int:
 
 def report_of(error: FlagkitError) -> Report:
     """One of our own errors as it is shown."""
-    message = error.message
-    details: tuple[str, ...] = ()
+    message, *more = error.message.splitlines() or [""]
+    details = tuple(more)  # a condition, with a caret under the place
     if isinstance(error, DocumentError) and error.violations and error.violations[0].location not in message:
         message = f"{message}: {_violation_line(error.violations[0])}"
     if isinstance(error, RuleError) and error.rule:

@@ -224,14 +224,19 @@ def _false_for(step: Step) -> Iterator[str]:
             if not inner.result:
                 yield from _false_for(inner)
     else:
-        missing = next((item.name for item in step.seen if item.value is None), None)
+        missing = next((_attribute(item.name) for item in step.seen if item.value is None), None)
         yield f"{missing} is not given" if missing is not None else f"{show_where(step.text)} is not true"
 
 
 def _bucket(step: Step, relation: str) -> str:
     if step.bucket is None:
-        return f"{step.seen[0].name} is not given" if step.seen else "no user is given"
+        return f"{_attribute(step.seen[0].name)} is not given" if step.seen else "no user is given"
     return f"bucket {step.bucket / BUCKETS * 100:.2f} % {relation} {step.percent:.12g} %"
+
+
+def _attribute(name: str) -> str:
+    """Return a context key of a rule, `$country` or `'$company.plan'`, as a condition names it."""
+    return name.strip("'").removeprefix("$")
 
 
 def _variant_data(variant: VariantDefinition) -> dict[str, object]:

@@ -253,7 +253,7 @@ def read_users(path: Path) -> list[User]:
     users = [_user(head, column or 0, row) if column is not None else User(row[0].strip(), {}) for row in rows if row]
     context = [name for index, name in enumerate(head) if index != column] if column is not None else []
     about = f", with context {', '.join(context)}" if context else ""
-    say(f"{len(users)} users in {path}{about}")
+    say(f"{len(users)} {'user' if len(users) == 1 else 'users'} in {path}{about}")
     return users
 
 

@@ -25,7 +25,7 @@ When = Annotated[
 ]
 Percent = Annotated[str | None, Option("--percent", metavar="PERCENT", help="A percentage of them. Default: all.")]
 Position = Annotated[
-    int | None, Option("--position", metavar="N", min=1, help="Its place. Default: behind the other rules.")
+    int | None, Option("--position", metavar="N", min=1, help="Its position. Default: after the other rules.")
 ]
 Rule = Annotated[str, Argument(metavar="RULE", help="The position or the variant of the rule.")]
 
@@ -80,7 +80,7 @@ def add_rule(
 ) -> Change:
     """Add a rule.
 
-    It stands behind the other rules and before percentages and lists, unless --position is given. The users get
+    It comes after the other rules and before percentages and lists, unless --position is given. The users get
     --variant, or a variant of the rule's own; if that variant has a rule already, this one is an alternative to it.
 
     Example: flagkit rule add new_checkout --when 'country = US' --percent 50 --position 1
@@ -95,7 +95,7 @@ def add_rule(
 
 @changes
 def move_rule(
-    key: options.Key, rule: Rule, position: Annotated[int, Argument(metavar="POSITION", help="Its new place.")]
+    key: options.Key, rule: Rule, position: Annotated[int, Argument(metavar="POSITION", help="Its new position.")]
 ) -> Change:
     """Move a rule to another position.
 

@@ -22,7 +22,7 @@ def refused(done, code: int, kind: str) -> str:
     lines = done.err.splitlines()
     (at,) = [index for index, line in enumerate(lines) if line.startswith("error[")]
     assert lines[at].startswith(f"error[{kind}]: "), done
-    assert lines[at + 1].startswith("hint: "), done
+    assert next(line for line in lines[at + 1 :] if not line.startswith("  ")).startswith("hint: "), done
     assert "Traceback" not in done.err
     return "\n".join(lines[at : at + 2])
 
@@ -256,6 +256,17 @@ def test_a_rule_that_is_none_is_shown_with_a_caret(on_file) -> None:
     done = on_file("rollout", "plain", "10", "--where", "(eq $a)")
     assert done.code == 3
     assert "(eq $a)" in done.err
+
+
+def test_a_condition_that_is_none_is_shown_with_a_caret_under_the_place(on_file) -> None:
+    done = on_file("rollout", "plain", "10", "--where", "country in US,,CA")
+    assert done.code == 3
+    assert done.err.splitlines()[:3] == [
+        "error[edit_invalid]: the condition is not valid: "
+        "expected a value after ',', not ',' (put it in quotes if it is the value)",
+        "  country in US,,CA",
+        "                ^",
+    ]
 
 
 def test_main_ends_the_process_with_the_exit_code(on_file, capsys: pytest.CaptureFixture[str]) -> None:

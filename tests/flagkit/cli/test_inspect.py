@@ -142,7 +142,7 @@ def test_explain_says_the_reason_first_and_the_rules_with_verbose(terminal) -> N
     [
         ([], ("plain",), "plain is off: it is switched off."),
         ([("on", "plain")], ("plain",), "plain is on: all users get it."),
-        ([], ("new_flow", "-u", "7"), "new_flow is off for user 7: $country is not given."),
+        ([], ("new_flow", "-u", "7"), "new_flow is off for user 7: country is not given."),
         (
             [],
             ("new_flow", "-u", "1", "-c", "country=US"),
@@ -252,7 +252,7 @@ def test_a_file_of_users_is_read_in_every_usual_form_and_echoed(
     (tmp_path / "u.csv").write_text(text)
     done = on_file.good("explain", "new_flow", "--users", "u.csv", "--json")
     assert done.json["users"] == users
-    assert done.err == f"{users} users in u.csv{context}\n"
+    assert done.err == f"{users} user{'' if users == 1 else 's'} in u.csv{context}\n"
 
 
 def test_what_if_names_who_would_get_another_answer(terminal, tmp_path: Path) -> None:
