@@ -106,16 +106,18 @@ def audience_of(flag: FlagSource | ShownFlag) -> str:
     parts: list[str] = []
     for variant in flag.variants[:-1]:
         share = _weight(variant)
-        lists = [_named(kind, values) for kind, values in _lists(variant) if values]
+        lists = [show_names(kind, values) for kind, values in _lists(variant) if values]
         if variant.rule:
             parts.append(f"{variant.name} for {show_rule(variant.rule)}")
         elif share is not None:
             parts.append(f"{variant.name} {' and '.join([f'{show_percent(share)} %', *lists])}")
         else:
             parts.append(f"{variant.name} for {' and '.join(lists) or 'the rest'}")
-    parts.append(f"{flag.variants[-1].name} for the rest")
-    taking_part = f" of {show_percent(flag.percent)} % who take part" if flag.percent is not None else ""
-    return ", ".join(parts) + taking_part + _when([*_window(flag), *_conditions(flag)])
+    conditions = [*_window(flag), *_conditions(flag)]
+    if conditions or flag.percent is not None or sum(_weight(variant) or 0 for variant in flag.variants[:-1]) < STEPS:
+        parts.append(f"{flag.variants[-1].name} for the rest")
+    taking_part = f"{show_percent(flag.percent)} % of users, split into " if flag.percent is not None else ""
+    return taking_part + ", ".join(parts) + _when(conditions)
 
 
 def effects(
@@ -258,7 +260,7 @@ def _at(moment: dt.datetime) -> str:
 
 def _reach_text(reach: _Reach, window: tuple[str, ...] = ()) -> str:
     parts: list[str] = []
-    listed = [_named(kind, values) for kind, values in reach.lists if values]
+    listed = [show_names(kind, values) for kind, values in reach.lists if values]
     if reach.steps is None:
         parts.append("a growing share of users")
     elif reach.steps == STEPS:
@@ -275,7 +277,8 @@ def _when(conditions: Sequence[str]) -> str:
     return f" ({'; '.join(conditions)})" if conditions else ""
 
 
-def _named(kind: str, values: Sequence[str]) -> str:
+def show_names(kind: str, values: Sequence[str]) -> str:
+    """Return `user 42`, `groups qa, beta` or `7 users by name`."""
     if len(values) > _SHOWN:
         return f"{len(values)} {kind}s by name"
     return f"{kind if len(values) == 1 else f'{kind}s'} {', '.join(values)}"
@@ -286,9 +289,11 @@ def _listed(old: _Reach, new: _Reach) -> Iterator[str]:
         added = [value for value in after if value not in before]
         removed = [value for value in before if value not in after]
         if added:
-            yield _sentence(f"{_named(kind, added)} now {'gets' if len(added) == 1 else 'get'} it")
+            yield _sentence(f"{show_names(kind, added)} now {'gets' if len(added) == 1 else 'get'} it")
         if removed:
-            yield _sentence(f"{_named(kind, removed)} no longer {'gets' if len(removed) == 1 else 'get'} it by name")
+            yield _sentence(
+                f"{show_names(kind, removed)} no longer {'gets' if len(removed) == 1 else 'get'} it by name"
+            )
 
 
 def _sentence(text: str) -> str:
@@ -305,12 +310,19 @@ def _shares(old: _Reach, new: _Reach) -> Iterator[str]:
         yield f"{_sentence(change)} {_UNKNOWN}"
     elif old.conditions == new.conditions:
         yield _resized(old, new)
-    elif old.steps == 0 or new.is_everybody:
+    elif old.steps == 0 or new.is_everybody or (same_buckets and _is_within(old, new)):
         yield _sentence(f"{change}: no user loses it")
-    elif new.steps == 0 or old.is_everybody:
+    elif new.steps == 0 or old.is_everybody or (same_buckets and _is_within(new, old)):
         yield _sentence(f"{change}: no other user gets it")
     else:
         yield f"{_sentence(change)} {_UNKNOWN}"
+
+
+def _is_within(inner: _Reach, outer: _Reach) -> bool:
+    """Whether every user of one share is in the other: not more of them, and under all its conditions."""
+    assert inner.steps is not None
+    assert outer.steps is not None
+    return inner.steps <= outer.steps and set(outer.conditions) <= set(inner.conditions)
 
 
 def _resized(old: _Reach, new: _Reach) -> str:
@@ -390,7 +402,7 @@ def _retargeted(old: FlagSource, new: FlagSource) -> Iterator[str]:
             moved.setdefault((kind, target), []).append(value)
     for (kind, target), values in moved.items():
         verb = "gets" if len(values) == 1 else "get"
-        who = _named(kind, values)
+        who = show_names(kind, values)
         end = f"no longer {verb} a variant by name" if target is None else f"now {verb} variant {target}"
         yield _sentence(f"{who} {end}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flagkit.admin.audience import show_names
 from flagkit.admin.edits.targeting import Percent, kept_state, with_variants
 from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
 from flagkit.authoring.conditions import RULE, Share, all_of, name_of, named, parsed, share_of
@@ -172,7 +173,7 @@ def _ordered(flag: FlagSource) -> FlagSource:
 
 def _view(flag: FlagSource, index: int, variant: VariantSource) -> RuleView:
     named_users = {"user": variant.users, "group": variant.groups, "segment": variant.segments}
-    lists = tuple(f"{kind} {', '.join(values)}" for kind, values in named_users.items() if values)
+    lists = tuple(show_names(kind, values) for kind, values in named_users.items() if values)
     if variant.rule is None:
         steps = flag.percent if variant.weight is None else variant.weight
         where = "" if flag.where is None else f" where {show_where(flag.where)}"
