@@ -253,7 +253,7 @@ def known_flag(snapshot: Snapshot, key: str) -> str:
 
     alike = difflib.get_close_matches(key, snapshot.flags, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(alike)}? {UnknownFlagError.default_hint}" if alike else None
-    raise UnknownFlagError(f"there is no flag {key!r}", hint=hint)
+    raise UnknownFlagError(f"there is no flag {key}", hint=hint)
 
 
 def context_of(words: Iterable[str]) -> dict[str, object]:

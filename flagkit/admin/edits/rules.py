@@ -51,7 +51,8 @@ def list_rules(document: FlagDocument, key: str) -> list[RuleView]:
     keys = {*document.flags, *document.values}
     if key not in keys:
         raise unknown_flag(key, keys)
-    flag = _ordered(decompile(part_of(document, related_keys({key}, document))).flags[key])
+    flag = decompile(part_of(document, related_keys({key}, document))).flags[key]
+    flag = with_variants(flag) if flag.ramp else _ordered(flag)
     return [_view(flag, index, variant) for index, variant in enumerate(flag.variants[:-1])]
 
 
@@ -178,7 +179,9 @@ def _view(flag: FlagSource, index: int, variant: VariantSource) -> RuleView:
         steps = flag.percent if variant.weight is None else variant.weight
         where = "" if flag.where is None else f" where {show_where(flag.where)}"
         share = "users" if steps is None else f"{show_percent(steps)} % of users"
-        users = "" if steps is None and lists else f"{share}{where}"
+        if flag.ramp and steps is None and index == 0:
+            share = "a growing share of users"
+        users = "" if share == "users" and lists else f"{share}{where}"
         return RuleView(index + 1, variant.name, variant.enabled, users, lists)
     return RuleView(index + 1, variant.name, variant.enabled, show_rule(variant.rule), lists, variant.rule)
 

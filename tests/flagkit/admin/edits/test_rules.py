@@ -151,6 +151,12 @@ def test_a_rule_changes_nothing_for_those_who_do_not_fulfil_it(flag: dict[str, o
         assert answer(removed, user, plan="pro")[0] == answer(document, user, plan="pro")[0]
 
 
+def test_a_ramp_and_lists_are_listed_though_no_rule_can_stand_beside_them() -> None:
+    flag = {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}], "users": ["7", "8"]}
+    (view,) = edits.list_rules(compile_document(AuthoringDocument.parse({"flags": {"f": flag}})), "f")
+    assert (view.users, view.lists) == ("a growing share of users", ("users 7, 8",))
+
+
 def test_a_rule_beside_a_ramp_and_lists_is_refused() -> None:
     flag = {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}], "users": ["7"]}
     with pytest.raises(EditError, match="ramp"):
