@@ -139,18 +139,18 @@ def effects(
     """
     if after is None:
         lost = before is not None and not before.is_off
-        who = _lost(before) if lost and before is not None else "The flag is off."
+        who = _with_verb(before, "lose it") if lost and before is not None else "The flag is off."
         return (f"{who} Code that asks for it gets its own default.",)
     if before is None:
-        return ("The flag is off." if after.is_off else _gained(after),)
+        return ("The flag is off." if after.is_off else _with_verb(after, "get it"),)
     if _served(before) == _served(after):
         return ()
     if before.is_off and after.is_off:
         return ("No effect while the flag is off.",)
     if after.is_off:
-        return (_lost(before),)
+        return (_with_verb(before, "lose it"),)
     if before.is_off:
-        return (_gained(after),)
+        return (_with_verb(after, "get it"),)
     return tuple(_changed(before, after, documents, key, now)) or ("The same users get it.",)
 
 
@@ -166,14 +166,6 @@ def _changed(
     else:
         yield from _variants(old, new, documents, key)
     yield from _values(old, new)
-
-
-def _gained(flag: FlagSource) -> str:
-    return _with_verb(flag, "get it")
-
-
-def _lost(flag: FlagSource) -> str:
-    return _with_verb(flag, "lose it")
 
 
 def _with_verb(flag: FlagSource, verb: str) -> str:
@@ -306,23 +298,17 @@ def _shares(old: _Reach, new: _Reach) -> Iterator[str]:
         return
     shares = [replace(reach, users=(), groups=(), segments=()) for reach in (old, new)]
     change = " → ".join(_reach_text(reach) for reach in shares)
+    before, after = set(old.conditions), set(new.conditions)
     if old.steps is None or new.steps is None:
         yield f"{_sentence(change)} {_UNKNOWN}"
     elif old.conditions == new.conditions:
         yield _resized(old, new)
-    elif old.steps == 0 or new.is_everybody or (same_buckets and _is_within(old, new)):
+    elif old.steps == 0 or new.is_everybody or (same_buckets and old.steps <= new.steps and before >= after):
         yield _sentence(f"{change}: no user loses it")
-    elif new.steps == 0 or old.is_everybody or (same_buckets and _is_within(new, old)):
+    elif new.steps == 0 or old.is_everybody or (same_buckets and old.steps >= new.steps and before <= after):
         yield _sentence(f"{change}: no other user gets it")
     else:
         yield f"{_sentence(change)} {_UNKNOWN}"
-
-
-def _is_within(inner: _Reach, outer: _Reach) -> bool:
-    """Whether every user of one share is in the other: not more of them, and under all its conditions."""
-    assert inner.steps is not None
-    assert outer.steps is not None
-    return inner.steps <= outer.steps and set(outer.conditions) <= set(inner.conditions)
 
 
 def _resized(old: _Reach, new: _Reach) -> str:
