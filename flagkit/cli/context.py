@@ -118,10 +118,7 @@ def is_protected(name: str) -> bool:
 def _ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        raise KeyboardInterrupt  # the terminal was closed
-    return answer
+    return sys.stdin.readline()  # empty at the end of input: not confirmed
 
 
 def source_url(word: str | None, *, may_create: bool = False) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from flagkit.cli.context import CliContext, cli_context, environment, machine_context
 from flagkit.cli.output import has_colors, show_changes
+from flagkit.errors import RefusedError
 from flagkit.runtime.clock import SystemClock
 
 
@@ -26,8 +27,9 @@ def test_a_person_is_there_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(cli.clock, SystemClock)
     assert cli.ask is not None
     assert cli.ask("Its name? ").strip() == "test"
-    with pytest.raises(KeyboardInterrupt):
-        cli.ask("and now? ")
+    with pytest.raises(RefusedError, match="was not confirmed"):  # the end of input
+        cli.confirm("appconfig://shop/prod/flags", assume_yes=False)
+    assert not cli.agrees("Delete it?", assume_yes=False)
 
 
 def test_a_context_takes_the_machine_unless_given() -> None:
