@@ -194,3 +194,17 @@ def test_parts_are_found_once_however_deep(monkeypatch):
     )
     assert ranges_of(rule, "flag", {}) is not None
     assert len(calls) == 41
+
+
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_splits_of_one_bucket_within_a_not_are_looked_up_once(word, hashed):
+    rule = f'(not ({word} (eq $a 1) (split pct::60 by::$userId seed::"s") (not (split pct::20 by::$userId seed::"s"))))'
+    test = generated(rule)
+    for number in range(50):
+        share = bucket("s", str(number)) / BUCKETS
+        splits = [share < 0.6, share >= 0.2]
+        inner = all(splits) if word == "and" else any(splits)
+        hashed.clear()
+        assert test(str(number), {"a": 1}) is not (inner if word == "and" else True)
+        assert test(str(number), {"a": 2}) is not (False if word == "and" else inner)
+        assert len(hashed) == 1, "both splits share one hash"
