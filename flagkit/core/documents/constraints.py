@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from flagkit.core.rules.patterns import (
     MAX_DOCUMENT_PROGRAM,
+    Compiled,
     PatternRefusedError,
     PatternsMissingError,
     Search,
@@ -124,7 +125,9 @@ def check_definition(constraints: Constraints, location: str) -> Iterator[Violat
     if constraints.enum is not None:
         yield broken("PatternXorEnum", location, constraints.pattern, "declare a pattern or an enum, not both")
     try:
-        _search(constraints.pattern)
+        _compile(constraints.pattern)
+    except PatternsMissingError:
+        return
     except PatternRefusedError as error:
         yield broken("Regexp", f"{location}.pattern", constraints.pattern, f"is not a valid RE2 pattern: {error}")
 
@@ -202,8 +205,13 @@ def _check_free(value: JsonValue, location: str) -> Iterator[Violation]:
 
 
 def _search(pattern: str) -> Search | None:
-    """Compile with RE2, the engine behind AWS's helper and the Agent; None if it is not installed."""
+    """Return the search of a pattern; None if it is not valid, which `check_definition` says, or RE2 is missing."""
     try:
-        return compile_pattern(pattern, max_program=MAX_DOCUMENT_PROGRAM).search
-    except PatternsMissingError:
+        return _compile(pattern).search
+    except PatternRefusedError:
         return None
+
+
+def _compile(pattern: str) -> Compiled:
+    """Compile with RE2, the engine behind AWS's helper and the Agent."""
+    return compile_pattern(pattern, max_program=MAX_DOCUMENT_PROGRAM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from typing import Self
 
@@ -91,13 +91,13 @@ def decode_json(content: bytes | str | Mapping[str, JsonValue]) -> object:
     try:
         # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
         text = data.decode("utf-8-sig")
-        value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_read_float, object_pairs_hook=_without_duplicates
-        )
+        try:
+            value = _loads(text, object_pairs_hook=_without_duplicates)
+        except _DuplicateKeyError:
+            _loads(text)  # what follows the second key may be no JSON at all
+            raise _error(tuple(_duplicates(text))) from None
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
-    except _DuplicateKeyError:
-        raise _error(tuple(_duplicates(text))) from None
     except (ValueError, RecursionError) as error:
         raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not valid JSON: {error}"),)) from None
     return value
@@ -150,6 +150,13 @@ def _other_faults(decoded: object, wrong: list[ErrorDetails]) -> Iterator[Violat
     for part in ("flags", "values"):
         rest[part] = {key: entry for key, entry in (rest.get(part) or {}).items() if key not in keys}
     yield from checks.violations(DocumentShape.model_validate(rest))
+
+
+def _loads(text: str, object_pairs_hook: Callable[[list[tuple[str, object]]], object] | None = None) -> JsonValue:
+    value: JsonValue = json.loads(
+        text, parse_constant=_refuse_constant, parse_float=_read_float, object_pairs_hook=object_pairs_hook
+    )
+    return value
 
 
 def _refuse_constant(name: str) -> float:

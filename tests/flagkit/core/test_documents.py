@@ -371,6 +371,26 @@ def test_the_json_schema_refuses_wrong_shapes(content):
         FlagDocument.parse(content)
 
 
+def test_a_pattern_that_is_not_valid_is_one_violation_whatever_the_values_are():
+    elements = {"type": "string", "pattern": "[]+$"}
+    document = {
+        "version": "1",
+        "flags": {"f": {"name": "f", "attributes": {"a": {"constraints": {"type": "array", "elements": elements}}}}},
+        "values": {"f": {"enabled": True, "a": ["x", "y"]}},
+    }
+    with pytest.raises(DocumentError) as refused:
+        FlagDocument.parse(document)
+    (violation,) = refused.value.violations
+    assert (violation.constraint, violation.location) == ("Regexp", "flags.f.attributes.a.constraints.elements.pattern")
+
+
+@pytest.mark.parametrize("rest", ["]", "}}", '"', ",", ' "values": {"a": NaN}}', "[" * 100_000])
+def test_text_that_is_no_json_after_a_key_twice_is_not_valid_json(rest):
+    with pytest.raises(DocumentError) as refused:
+        FlagDocument.parse('{"flags": {"a": 1, "a": 2}' + rest)
+    assert [violation.constraint for violation in refused.value.violations] == ["ValidJson"]
+
+
 def test_a_key_that_is_there_twice_is_refused_with_both_lines():
     """Readers keep the last one: 10 % would silently become everybody."""
     text = """{
