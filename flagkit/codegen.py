@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
 from flagkit.core.documents import (
     ArrayConstraints,
     AttributeDefinition,
@@ -109,7 +109,8 @@ class _Writer:
         answer, fields, arguments = f"{base}Answer", ["    enabled: bool"], ["enabled=found.enabled"]
         if value.variants:
             variant = f"{base}Variant"
-            names = [variant.name for variant in value.variants]
+            # Switching a flag off or on doesn't change what it can answer.
+            names = [variant.name for variant in value.variants if variant.name != SWITCHED_OFF]
             self.answers.append(f"{variant} = {_literal(names)}\n{_choices(variant, names)}")
             self.used.add("_one_of")
             fields.append(f"    variant: {variant} | None")

@@ -29,7 +29,6 @@ from flagkit.authoring.conditions import (
     ON,
     REQUIRES,
     SEGMENT,
-    SWITCHED_OFF,
     USER,
     Share,
     all_of,
@@ -47,7 +46,7 @@ from flagkit.authoring.conditions import (
 from flagkit.authoring.language import read_condition
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
-from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
 from flagkit.core.documents import MAX_VARIANTS, FlagDocument
 from flagkit.core.rules.ast import (
     MAX_DEPTH,

@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
+from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.rules.ast import (
     And,
     Compare,
@@ -48,8 +49,6 @@ EXPOSURE = ":exposure"
 
 ON, OFF = "on", "off"
 """The variants of a flag that is targeted and has none of its own."""
-SWITCHED_OFF = "switched off"
-"""The name of the variant that switches a flag with variants off."""
 # True for everybody, also for users without the context key.
 OFF_RULE = Not(Split(Number(0), Key(USER), Text(SWITCHED_OFF)))
 

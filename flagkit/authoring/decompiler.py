@@ -20,7 +20,6 @@ from flagkit.authoring.conditions import (
     OFF_RULE,
     ON,
     REQUIRES,
-    SWITCHED_OFF,
     USER,
     Share,
     any_of,
@@ -32,6 +31,7 @@ from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, VariantShape, common_limits, read_shapes, whole
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
+from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import And, Condition, Not, Or
 from flagkit.core.rules.printer import print_rule

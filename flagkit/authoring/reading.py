@@ -10,9 +10,9 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, SWITCHED_OFF, parsed
+from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, parsed
 from flagkit.authoring.shape import Gates, VariantShape, common_limits, read_ruled, whole
-from flagkit.core.definitions import FlagDefinition, VariantDefinition
+from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.rules.printer import print_rule
 
 

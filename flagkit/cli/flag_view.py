@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
-from flagkit.authoring.conditions import GROUP, REQUIRES, RULE, SEGMENT, SWITCHED_OFF, USER, listed, name_of, parsed
+from flagkit.authoring.conditions import GROUP, REQUIRES, RULE, SEGMENT, USER, listed, name_of, parsed
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
-from flagkit.core.definitions import FlagDefinition, VariantDefinition
+from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.rules.ast import And, Condition, Or, Split
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError

@@ -18,6 +18,9 @@ from flagkit.errors import DocumentError, Violation
 INTERNAL_FLAGS = frozenset({"flagkit-segments"})
 """Keys of flags that flagkit keeps for itself: never evaluated, listed or generated. `authoring` writes them."""
 
+SWITCHED_OFF = "switched off"
+"""The name of the variant that `authoring` puts in front of the others to switch a flag with variants off."""
+
 _MAX_DEPTH = 64
 """How deep an attribute can nest. AppConfig itself has only flat lists."""
 

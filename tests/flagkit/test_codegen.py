@@ -179,3 +179,11 @@ def test_the_same_document_makes_the_same_module():
 def test_where_segments_are_kept_is_not_generated():
     document = compile_document(AuthoringDocument.parse({"segments": {"staff": {"users": ["1"]}}}))
     assert "flagkit-segments" not in generate(document, module_name="shop_flags")
+
+
+def test_killing_a_flag_does_not_change_the_module():
+    source = {"flags": {"button": {"variants": [{"name": "red", "weight": 50}, {"name": "blue"}]}}}
+    killed = {"flags": {"button": {**source["flags"]["button"], "enabled": False}}}
+    modules = [generate(compile_document(AuthoringDocument.parse(it)), module_name="m") for it in (source, killed)]
+    assert modules[0] == modules[1]
+    assert "switched off" not in modules[1]
