@@ -392,6 +392,7 @@ def main(arguments: list[str]) -> None:
         "CloudWatch counts them; its delay comes on top, for every rule alike. The scenarios are defined in [Statistics of the judge](../facts/statistics.md). "
         "The other rules are emulated from their documentation and source, at their tick of one minute, with 50 to 100 runs a cell.\n",
         "## At a glance\n",
+        f"The healthy releases of these pictures: {'; '.join(PICTURED)}. {few} runs each; the table below has every scenario.\n",
         *(
             f"![At {level} requests per second: worst false rollback against minutes to detection](canary-{level}.svg)\n"
             for level in (1, 10, 100)

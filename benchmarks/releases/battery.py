@@ -273,6 +273,7 @@ def play(
         outage_before: minutes and rate of an outage two hours before the start.
         onset: from when failures are counted.
         extra: minutes for which the last step goes on, a paused canary.
+        keep: keep the counts of every minute of the plan, whoever was rolled back: what other rules are shown.
     """
     rng = np.random.default_rng([seed, int(per_s * 10), sum(map(ord, workload.name)), len(plan)])
     total = per_s * 60
@@ -318,11 +319,11 @@ def play(
         done = done | unhealthy
         promoted = np.where(ready & ~done & (step == len(plan) - 1), minute + 1, promoted)
         done = done | (ready & (step == len(plan)))
-        moves = ready & ~done
+        moves = ready & ((step < len(plan)) if keep else ~done)
         step, since = np.where(moves, step + 1, step), np.where(moves, 0, since)
         since_promotion = np.where(step == len(plan), since_promotion + 1, -1)
         judge.restart_proof(moves)
-        if done.all():
+        if done.all() and not keep:
             break
     return Outcome(rolled_back, by, promoted, failed, kept)
 
