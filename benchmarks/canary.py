@@ -45,7 +45,7 @@ from canary.core.plan import Plan as CanaryPlan
 from canary.core.verdict import judge
 
 FIRST = next(iter(PLANS))
-PICTURED = {"1 %", "3 %", "4.5 %", "4 %, icc .02", "outage 2 min 30 %"}
+PICTURED = ("1 %", "3 %", "4.5 %", "4 %, icc .02", "outage 2 min 30 %")
 GOAL = 0.005
 OURS = "canary"
 
