@@ -24,7 +24,7 @@ ROWS = re.compile(r"[, ]*(?:traps?|rows?|pains?) (\d+(?:(?:, | and )\d+)*)")
 DECISION = re.compile(r"\bdecisions? (\d{4}(?:(?:, | and )\d{4})*)")
 FILE = re.compile(r"(?<![\w./:#-])((?:[\w.-]+/)*[\w.-]+\.md)\b")
 OUTSIDE = re.compile(
-    r"\.\./shared|\breference/(?:appconfig|lambda-canary|statistics|openfeature-ofrep|flag-peers)\.md|\bDESIGN\b|\btestdata/|/work/"
+    r"\breference/(?:appconfig|lambda-canary|statistics|openfeature-ofrep|flag-peers)\.md|\bDESIGN\b|\btestdata/"
 )
 NO_FILES = {"summary.md", "NNNN-title.md"}  # what a program writes, and a pattern
 
