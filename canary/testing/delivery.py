@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+_INSIDE: Any = {"ignore_configured_endpoint_urls": True}  # botocore-stubs don't know it
+
 
 class Delivery:
     """Calls AWS as an AWS service does: once per attempt, with one client per service.
@@ -29,7 +31,9 @@ class Delivery:
         if service not in self._clients:
             if self._session is None:
                 self._session = self._make_session()
-            self._clients[service] = self._session.client(service, config=Config(retries={"total_max_attempts": 1}))
+            # Inside AWS there is no AWS_ENDPOINT_URL: the stand-in's own calls never leave the process.
+            config = Config(retries={"total_max_attempts": 1}, **_INSIDE)
+            self._clients[service] = self._session.client(service, config=config)
         return self._clients[service]
 
     def publish(self, topic_arn: str, subject: str, message: str) -> None:

@@ -29,7 +29,8 @@ def service_model(service: str) -> ServiceModel:
 
 
 @functools.cache
-def _uri_pattern(template: str) -> re.Pattern[str]:
+def uri_pattern(template: str) -> re.Pattern[str]:
+    """What matches the path of a `requestUri` template, with its labels as groups."""
     path = template.split("?", 1)[0]
     parts = re.split(r"\{(\w+)(\+?)\}", path)
     pattern = re.escape(parts[0])
@@ -68,7 +69,7 @@ def _decode_rest(
     operation: OperationModel, shape: StructureShape, request: AWSPreparedRequest, body: bytes
 ) -> dict[str, Any]:
     url = urlsplit(request.url)
-    match = _uri_pattern(operation.http["requestUri"]).match(url.path)
+    match = uri_pattern(operation.http["requestUri"].rstrip("/")).match(url.path.rstrip("/"))
     uri = {} if match is None else match.groupdict()
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(url.query, keep_blank_values=True):
@@ -98,8 +99,9 @@ def _decode_rest(
 
 
 def header_text(value: object) -> str:
-    """A header's value, which botocore keeps as text or bytes."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """A header's value as servers read it: without the blanks around it (RFC 9110 §5.5); botocore has text or bytes."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text.strip(" \t")
 
 
 def _scalar(shape: Shape, text: str) -> Any:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
@@ -109,9 +110,11 @@ class Wire:
         self.calls: list[CallRecord] = []
         self.watchers: list[Callable[[CallRecord], object]] = []
         """Told of each call after it happened and before its caller has the answer."""
+        self.delay: Callable[[float], object] = clock.advance
+        """How the answer to a call is held back (`Fault.SLOW`); a server holds back its own answer instead."""
+        self.lock = threading.RLock()
+        """One call at a time, as if the service were linearisable: services need no locks of their own."""
         self._services: dict[str, Service] = {}
-        # One call at a time, as if the service were linearisable: services need no locks of their own.
-        self._lock = threading.RLock()
 
     def add(self, service: Service) -> None:
         """Puts a service behind the wire."""
@@ -129,7 +132,7 @@ class Wire:
         """The answer to a prepared request, or None when no service of this wire is meant."""
         service = self._services.get(service_name)
         call = f"{service_name}.{operation_name}"
-        with self._lock:
+        with self.lock:
             rule = self.faults.next_fault(call)
             fault = None if rule is None else rule.fault
             if fault is Fault.UNREACHABLE:
@@ -144,7 +147,7 @@ class Wire:
                 return self._prevented(service, service_name, operation_name, request, fault)
             response = self._run(service, operation_name, request, call, fault)
             if rule is not None and fault is Fault.SLOW:
-                self.clock.advance(rule.delay_s)
+                self.delay(rule.delay_s)
         if fault is Fault.LOST_ANSWER:
             raise ReadTimeoutError(endpoint_url=_endpoint(request))
         return response
@@ -210,16 +213,18 @@ def _endpoint(request: AWSPreparedRequest) -> str:
 
 
 _installed: list[Wire] = []
+served_hosts: set[str] = set()
+"""Where servers of this process answer, as `host:port`: calls that go there are sent."""
 # Events carry service ids; models are found by boto3's names.
-_BOTO_NAMES = {"eventbridge": "events", "cloudwatch-logs": "logs", "sfn": "stepfunctions"}
+BOTO_NAMES = {"eventbridge": "events", "cloudwatch-logs": "logs", "sfn": "stepfunctions"}
 
 
 def _before_send(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-    if not _installed:
+    if not _installed or urlsplit(request.url).netloc in served_hosts:
         return None
     # event: before-send.<hyphenised service id>.<Operation>
     service_id, operation = event_name.split(".")[1:]
-    return _installed[-1].answer(_BOTO_NAMES.get(service_id, service_id), operation, request)
+    return _installed[-1].answer(BOTO_NAMES.get(service_id, service_id), operation, request)
 
 
 # As moto does: every client created after this import asks the wire first.

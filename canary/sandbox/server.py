@@ -1,0 +1,207 @@
+"""The sandbox as a server: the stand-in, its clock at a pace, and the HTTP port in front of both."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any, Self
+
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
+from canary.sandbox.pace import Pace
+from canary.sandbox.routing import Refused, Target, scope_of, target_of
+from canary.testing import AwsStandIn
+from flagkit.testing import VirtualClock
+from flagkit.testing.wire import served_hosts
+
+__all__ = ["SandboxServer", "serve"]
+
+
+class SandboxServer(AbstractContextManager["SandboxServer"]):
+    """AWS on a port of this machine; `serve` makes one.
+
+    Attributes:
+        aws: the stand-in, for tests in the same process; hold `lock` while you use it at a running clock.
+        pace: the speed of its clock.
+        url: `http://127.0.0.1:PORT`.
+    """
+
+    def __init__(self, aws: AwsStandIn, host: str, port: int, speed: float) -> None:
+        self.aws = aws
+        self.lock: threading.RLock = aws.wire.lock
+        self.pace = Pace(aws.clock, self.lock, speed)
+        self.pace.on_error = self._report
+        self._http = HttpServer(host, port, self._answer, self._date)
+        self._owed = threading.local()
+        self._stack = ExitStack()
+        self._events: Any = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{self._http.netloc}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that send SDKs and command lines here."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": self.aws.region,
+            "AWS_DEFAULT_REGION": self.aws.region,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "SANDBOX_CLOCK_URL": f"{self.url}/_sandbox/clock",
+        }
+
+    def __enter__(self) -> Self:
+        served_hosts.add(self._http.netloc)
+        self._stack.callback(served_hosts.discard, self._http.netloc)
+        self.aws.wire.delay = self._hold_back
+        self._stack.callback(setattr, self.aws.wire, "delay", self.aws.clock.advance)
+        self._events = botocore.session.get_session().get_component("event_emitter")
+        self._http.start()
+        self._stack.callback(self._http.stop)
+        self.pace.start()
+        self._stack.callback(self.pace.stop)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._stack.close()
+
+    def step(self, seconds: float) -> None:
+        """Moves the clock; requests are answered meanwhile."""
+        self.pace.step(seconds)
+
+    def now(self) -> datetime:
+        """The server's time."""
+        with self.lock:
+            self.pace.catch_up()
+            return self.aws.clock.now()
+
+    def _date(self) -> str:
+        return format_datetime(self.aws.clock.now(), usegmt=True)
+
+    def _hold_back(self, seconds: float) -> None:
+        self._owed.seconds = getattr(self._owed, "seconds", 0.0) + seconds
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One request's turn: the clock is at the present and stands still."""
+        self.pace.waiting += 1
+        try:
+            self.lock.acquire()
+        finally:
+            self.pace.waiting -= 1
+        try:
+            self.pace.catch_up()
+            yield
+        finally:
+            self.lock.release()
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            if request.path.startswith("/_sandbox/"):
+                return self._control(request)
+            return self._aws_answer(request)
+        except Refused as refused:
+            return _refusal(refused)
+
+    def _control(self, request: Request) -> Reply:
+        if request.path == "/_sandbox/clock":
+            with self._turn():
+                now = self.aws.clock.now()
+            return json_reply({"now": now.isoformat(), "epoch_s": now.timestamp(), "speed": self.pace.speed})
+        raise Refused("NotFound", f"the sandbox has no {request.path}", 404)
+
+    def _aws_answer(self, request: Request) -> Reply:
+        scope = scope_of(request.headers.get("authorization", ""), request.query)
+        target = target_of(scope, request.method, request.target, request.headers, request.body)
+        try:
+            with self._turn():
+                response = self._call(request, target)
+        except (EndpointConnectionError, ReadTimeoutError) as error:
+            raise BrokenOff from error
+        except Exception as error:
+            raise self._failed(target, error) from error
+        self._pay()
+        return response
+
+    def _call(self, request: Request, target: Target) -> Reply:
+        model = target.operation.service_model
+        host = f"{model.endpoint_prefix}.{target.region}.amazonaws.com"
+        headers = HTTPHeaders()
+        for name, value in request.headers.items():
+            headers[name] = host if name == "host" else value
+        prepared = AWSPreparedRequest(
+            request.method, f"https://{host}{request.target}", headers, request.body, stream_output=False
+        )
+        event = f"before-send.{model.service_id.hyphenize()}.{target.operation.name}"
+        # The way that boto3's own calls take in this process: the stand-in's services first, then moto.
+        response = self._events.emit_until_response(event, request=prepared)[1]
+        if response is None:
+            raise Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
+        sent = {str(name): str(value) for name, value in response.headers.items()}
+        # A queue's URL is where its messages are sent.
+        body = response.content.replace(f"https://{host}/".encode(), f"{self.url}/".encode())
+        return Reply(response.status_code, body, sent)
+
+    def _pay(self) -> None:
+        seconds, self._owed.seconds = getattr(self._owed, "seconds", 0.0), 0.0
+        if seconds:
+            self.pace.wait(seconds)
+
+    def _failed(self, target: Target, error: Exception) -> Refused:
+        if isinstance(error, Refused):
+            return error
+        self._report(error)
+        return Refused("InternalServiceException", f"{target.call}: {type(error).__name__} in the sandbox", 500)
+
+    def _report(self, error: Exception) -> None:
+        if sys.__stderr__ is not None:
+            traceback.print_exception(error, file=sys.__stderr__)
+
+
+def _refusal(refused: Refused) -> Reply:
+    document = {"__type": refused.code, "message": refused.message, "Message": refused.message}
+    reply = json_reply(document, refused.status)
+    reply.headers.update({"x-amzn-ErrorType": refused.code, "x-amzn-RequestId": str(uuid.uuid4())})
+    return reply
+
+
+@contextmanager
+def serve(
+    aws: AwsStandIn | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    speed: float = 0.0,
+    seed: int = 0,
+    region: str = "us-east-1",
+    start: datetime | None = None,
+) -> Iterator[SandboxServer]:
+    """Serves the stand-in over HTTP while the block runs.
+
+    Args:
+        aws: a stand-in that is entered already; a new one where None.
+        host: where to listen.
+        port: 0 for any free one.
+        speed: virtual seconds in a real second; 0 moves the clock by `step` only.
+        seed: of a new stand-in.
+        region: of a new stand-in.
+        start: the time at which a new stand-in's clock begins.
+    """
+    with ExitStack() as stack:
+        if aws is None:
+            clock = VirtualClock() if start is None else VirtualClock(start)
+            aws = stack.enter_context(AwsStandIn(clock=clock, seed=seed, region=region))
+        yield stack.enter_context(SandboxServer(aws, host, port, speed))
