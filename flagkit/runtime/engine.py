@@ -15,7 +15,7 @@ from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, notify
 from flagkit.runtime.refresher import Refresher, RefreshMode, Worker, logger
 from flagkit.runtime.store import Store
-from flagkit.sources.base import Document, Source
+from flagkit.sources.base import Document, Source, rules_are_hidden
 
 if TYPE_CHECKING:
     from flagkit.runtime.cache import DiskCache
@@ -123,15 +123,15 @@ class Engine:
             self.refresher.refresh_if_due(wait_s)
         else:
             self.refresher.refresh()
-        if not self.store.ready:
+        if not self.store.has_rules:
             self._serve_cache_or_fallback()
 
     def _serve_cache_or_fallback(self) -> None:
-        """Use the last good document of the disk, else the fallback, until the source answers."""
+        """Use the last good document of the disk, else the fallback, until the source delivers one with its rules."""
         kept = None if self._cache is None else self._cache.load()
         if kept is not None and self._take(kept, "cache"):
             return
-        if self._fallback is not None:
+        if self._fallback is not None and not self.store.ready:
             try:
                 document = _fallback_source(self._fallback).fetch()
             except FlagkitError as error:
@@ -142,16 +142,21 @@ class Engine:
 
     def _take(self, document: Document, origin: str) -> bool:
         try:
-            self.store.accept(document, origin)
+            taken = self.store.accept(document, origin)
         except DocumentError as error:
             logger.warning("flagkit: the document of the %s is not valid: %s", origin, error.message)
             return False
-        logger.warning("flagkit: the source is unavailable; serving version %s of the %s", document.version, origin)
-        return True
+        if taken:
+            logger.warning("flagkit: the source is unavailable; serving version %s of the %s", document.version, origin)
+        return taken
 
     def _publish(self, _snapshot: Snapshot, document: Document) -> None:
         self._rebuild_table()
-        if self._cache is not None and self.store.origin == "source":
+        if self._cache is None or self.store.origin != "source":
+            return
+        # The disk keeps a document with its rules rather than a newer one without.
+        kept = self._cache.load() if document.shortfall is not None else None
+        if kept is None or rules_are_hidden(kept.content):
             self._cache.save(document)
 
     def _rebuild_table(self) -> None:

@@ -138,7 +138,7 @@ class Refresher:
         try:
             document = self._source.fetch()
             if document is not None:
-                self._store.accept(document)
+                self._accept(document)
             self._recovered()
         except DocumentError as error:
             self._store.refuse(error)
@@ -157,6 +157,13 @@ class Refresher:
         self.first_attempt.set()
         return False
 
+    def _accept(self, document: Document) -> None:
+        """Use a document; raise what is missing in it, if asking again can help or the current one stays."""
+        taken = self._store.accept(document)
+        missing = document.shortfall
+        if missing is not None and (isinstance(missing, SourceError) or not taken):
+            raise missing
+
     def _log_refused(self, document: Document | None, error: DocumentError) -> None:
         version = None if document is None else document.version
         if version != self._refused:  # every new session delivers the same bad document again
@@ -173,7 +180,9 @@ class Refresher:
         failures = self._store.failures
         # The first failure is logged, then each time their number doubles: an outage must not flood the log.
         if failures & (failures - 1) == 0:
-            served = "the last good document" if self._store.ready else "the code's defaults"
+            served = "the last good document" if self._store.has_rules else "the code's defaults"
+            if self._store.ready and not self._store.has_rules:
+                served = "default variants"
             logger.warning(
                 "flagkit: %s [%s] (%d consecutive failures; serving %s)", error.message, error.code, failures, served
             )

@@ -66,61 +66,77 @@ class Store:
         self._publish = publish
         self._defer = defer
         self._error: FlagkitError | None = None
-        self._invalid: DocumentError | None = None
+        # Why the newest document of the source is not the current one.
+        self._unusable: FlagkitError | None = None
         self._loaded_at: datetime | None = None
         self._checked_at: datetime | None = None
         self._checked_s: float | None = None
         # The first document can come from the source and from the cache or fallback at the same moment.
         self._swap = threading.Lock()
 
-    def accept(self, document: Document, origin: str = "source") -> None:
-        """Make a document the current one; a document of the cache or the fallback only if there is none yet.
+    def accept(self, document: Document, origin: str = "source") -> bool:
+        """Make a document the current one, and return whether it is; not one that knows less than the current one.
+
+        A document of the source replaces those of the cache and the fallback, and one of the cache the fallback. But
+        none that lacks its rules replaces one of the source or the cache that has them.
 
         Raises:
             DocumentError: it is not valid; the current document stays.
         """
+        if origin == self.origin == "source" and document == self.document:  # every new session delivers it again
+            self._unusable = None
+            self._date_check()
+            return True
         snapshot = self._read(document)
         snapshot.defer = self._defer
         if self.snapshot is not None:
             snapshot.prepare_like(self.snapshot)  # in the refreshing thread, or requests would compile after every swap
         with self._swap:
-            if origin != "source" and self.ready:
-                return
+            if not self._replaced_by(snapshot, document, origin):
+                if origin == "source":
+                    self._unusable = document.shortfall
+                return False
             before, self.snapshot = self.snapshot, snapshot
             self.document, self.origin = document, origin
             self._loaded_at = self._clock.now()
             if origin == "source":
-                self._invalid = None
+                self._unusable = None
+                self._date_check()
             else:
                 self.stale = True
             self._publish(snapshot, document)
         if document.warning:
             logger.warning("flagkit: %s", document.warning)
         self._notify_change(before, snapshot)
+        return True
 
     def confirm(self) -> None:
         """Record that the source answered properly: what it delivered is current, or nothing changed."""
         self.failures = 0
         self._error = None
-        self._checked_at = self._clock.now()
-        self._checked_s = self._clock.monotonic()
-        self.stale = self._invalid is not None
+        self._date_check()
+        self.stale = self._unusable is not None
 
     def fail(self, error: FlagkitError) -> None:
         """Record that the source failed; the current document stays."""
         self.failures += 1
         self._error = error
-        self.stale = self._invalid is not None or self._too_old()
+        self.stale = self._unusable is not None or self._too_old()
 
     def refuse(self, error: DocumentError) -> None:
-        """Record that the newest document is not valid, which holds until a valid one comes."""
-        self._invalid = error
+        """Record that the newest document can't be used, which holds until one that can be comes."""
+        self._unusable = error
         self.confirm()
 
     @property
     def ready(self) -> bool:
         """Whether there is a current document."""
         return self.snapshot is not None
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is a current document, with the rules of all its flags."""
+        return self.snapshot is not None and self.document is not None and _has_rules(self.snapshot, self.document)
 
     def after_fork(self) -> None:
         """Repair a forked child's copy: the lock may have been held by a thread that no longer exists."""
@@ -140,17 +156,28 @@ class Store:
             checked_at=self._checked_at,
             next_poll_at=self._next_poll_at(),
             failures=self.failures,
-            error=self._invalid if self._error is None else self._error,
+            error=self._unusable if self._error is None else self._error,
             warning="" if document is None else document.warning,
             problems={} if snapshot is None else dict(snapshot.problems),
         )
 
     def _state(self) -> State:
-        error = self._error or self._invalid
+        error = self._error or self._unusable
         if self.snapshot is None:
             return State.INITIALISING if error is None else State.ERROR
-        fresh = self._invalid is None and self.origin == "source" and not self._too_old()
+        fresh = self._unusable is None and self.origin == "source" and not self._too_old()
         return State.READY if fresh else State.STALE
+
+    def _replaced_by(self, snapshot: Snapshot, document: Document, origin: str) -> bool:
+        if not self.ready or (self.origin == "fallback" != origin):
+            return True
+        if origin == "source":
+            return _has_rules(snapshot, document) or not self.has_rules
+        return origin == "cache" and _has_rules(snapshot, document) and not self.has_rules
+
+    def _date_check(self) -> None:
+        self._checked_at = self._clock.now()
+        self._checked_s = self._clock.monotonic()
 
     def _too_old(self) -> bool:
         age_s = self._age_s()
@@ -211,6 +238,10 @@ class Store:
                 listener(changed)
             except Exception:
                 logger.exception("flagkit: a change listener raised an exception")
+
+
+def _has_rules(snapshot: Snapshot, document: Document) -> bool:
+    return document.remote is not None or not snapshot.rules_unseen
 
 
 def _remove(listeners: list[_AnyListener], listener: _AnyListener) -> None:

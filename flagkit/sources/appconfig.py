@@ -7,13 +7,21 @@ hides. It must not retry or wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from flagkit.errors import AccessDeniedError, SourceError, SourceNotFoundError, SourceUnavailableError
-from flagkit.sources.aws import make_client, translate
+from flagkit.errors import (
+    AccessDeniedError,
+    DocumentError,
+    FlagkitError,
+    SourceError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+)
+from flagkit.sources.aws import FAILURES, make_client, read_body, translate
 from flagkit.sources.base import Document, DocumentKind, content_version, is_whole, rules_are_hidden
 
 if TYPE_CHECKING:
@@ -70,25 +78,32 @@ class AppConfigSource:
         self._client: Any = make_client("appconfigdata", session, region)
         self._hosted: HostedVersions | None = None
         self._token: str | None = None
-        # A FeatureFlags answer whose rules are still to be read from the control plane.
+        # A FeatureFlags answer whose rules are still to be read from the control plane, how often that came up, and the
+        # refusal of a caller without permission.
         self._pending: Document | None = None
+        self._tries = 0
+        self._denied: AccessDeniedError | None = None
 
     def fetch(self) -> Document | None:
-        """Return the deployed document, or None if it is unchanged for this session."""
-        answer = self._poll()
-        # AWS always returns both; not every emulator does.
-        self._token = answer.get("NextPollConfigurationToken")
-        self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds", self._asked_interval_s)))
-        content = self._body(answer)
-        if not content:
-            return None if self._pending is None else self._complete(self._pending, again=True)
-        label = answer.get("VersionLabel") or None
-        self._pending = None
-        if not rules_are_hidden(content):
-            kind = DocumentKind.FREEFORM if is_whole(content) else DocumentKind.FEATURE_FLAGS
-            return Document(content, label or content_version(content), label, kind)
-        document = Document(content, label or content_version(content), label, DocumentKind.FEATURE_FLAGS)
-        return self._complete(document, again=False)
+        """Return the deployed document, or None if it is unchanged for this session.
+
+        A document whose rules can't be read has a `shortfall`, and its rules are asked for again by the next calls.
+        """
+        try:
+            document, token = self._polled()
+        except _EarlyPollError:
+            if self._pending is None:
+                raise
+            # Its rules were asked for again before the next poll is due, which the data plane has just said.
+            return self._complete(self._pending)
+        if document is not None:
+            self._pending = document if rules_are_hidden(document.content) else None
+            self._tries, self._denied = 0, None
+        if self._pending is not None:
+            document = self._complete(self._pending)
+        # Only now: whatever ended this method before, the answer would be lost, and the next one "unchanged".
+        self._token = token
+        return document
 
     def reset(self) -> None:
         """Discard the session and its connections: tokens are single use, so a forked child needs its own."""
@@ -100,6 +115,19 @@ class AppConfigSource:
         self._client.close()
         if self._hosted is not None:
             self._hosted.close()
+
+    def _polled(self) -> tuple[Document | None, str | None]:
+        """Return what the data plane answers, with the next token; without the rules of a FeatureFlags profile."""
+        answer = self._poll()
+        content = read_body(answer["Configuration"], GET, names=self.names)
+        # AWS always returns both; not every emulator does.
+        token = answer.get("NextPollConfigurationToken")
+        self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds", self._asked_interval_s)))
+        if not content:
+            return None, token
+        label = answer.get("VersionLabel") or None
+        kind = DocumentKind.FREEFORM if is_whole(content) else DocumentKind.FEATURE_FLAGS
+        return Document(content, label or content_version(content), label, kind), token
 
     def _poll(self) -> Any:
         if self._token is not None:
@@ -119,7 +147,7 @@ class AppConfigSource:
             answer = self._client.start_configuration_session(
                 **self._identifiers, RequiredMinimumPollIntervalInSeconds=self._asked_interval_s
             )
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise translate(error, START, names=self.names) from error
         token: str = answer["InitialConfigurationToken"]
         return token
@@ -138,40 +166,37 @@ class AppConfigSource:
             if problem == "PollIntervalNotSatisfied" or _refused_unprocessed(error):
                 self._token = token
             if problem == "PollIntervalNotSatisfied":
-                raise SourceUnavailableError(
+                raise _EarlyPollError(
                     f"AppConfig refused an early poll of {self.names}", retry_after_s=self.poll_interval_s
                 ) from error
             raise translate(error, GET, names=self.names) from error
-        except BotoCoreError as error:
+        except FAILURES as error:
             raise translate(error, GET, names=self.names) from error
 
-    def _body(self, answer: Any) -> bytes:
-        try:
-            content: bytes = answer["Configuration"].read()
-        except (BotoCoreError, OSError) as error:
-            self._token = None  # the next token would answer "unchanged" to what was never read
-            raise translate(error, GET, names=self.names) from error
-        return content
-
-    def _complete(self, reduced: Document, *, again: bool) -> Document | None:
-        """Return the whole version behind a reduced answer, or the reduced answer with a warning."""
+    def _complete(self, reduced: Document) -> Document:
+        """Return the whole version behind a reduced answer, or the reduced answer with what is missing."""
         if reduced.label is None:
-            why = "give the version a VersionLabel, or use a Freeform profile"
-            return self._degraded(reduced, why)
+            self._pending = None
+            why = f"the deployed version of {self.names} has flags with rules, but no VersionLabel to read them by"
+            hint = "Save versions with a VersionLabel, as flagkit does, or use a Freeform profile."
+            return self._short(reduced, DocumentError(why, hint=hint))
+        self._tries += 1
+        if self._denied is not None and not _worth_a_try(self._tries):
+            return self._short(reduced, self._denied)
         try:
             content = self._versions().by_label(reduced.label)
-        except AccessDeniedError as error:
-            self._pending = None  # asking again every minute won't help; the next version tries again
-            return None if again else self._degraded(reduced, error.message)
         except SourceError as error:
-            self._pending = reduced
-            return None if again else self._degraded(reduced, error.message)
+            self._denied = error if isinstance(error, AccessDeniedError) else None
+            return self._short(reduced, error)
+        except Exception as error:  # noqa: BLE001  (an answer in another form; what the data plane said must not be lost)
+            odd = f"AWS's answer about version {reduced.label} of {self.names} can't be read: {type(error).__name__}"
+            return self._short(reduced, SourceUnavailableError(odd))
         self._pending = None
         return Document(content, reduced.version, reduced.label, DocumentKind.FREEFORM)
 
-    def _degraded(self, reduced: Document, why: str) -> Document:
-        warning = _WARNING.format(names=self.names, why=why)
-        return Document(reduced.content, reduced.version, reduced.label, reduced.kind, warning)
+    def _short(self, reduced: Document, error: FlagkitError) -> Document:
+        warning = _WARNING.format(names=self.names, why=error.message)
+        return replace(reduced, warning=warning, shortfall=error)
 
     def _versions(self) -> HostedVersions:
         if self._hosted is None:
@@ -186,6 +211,15 @@ class AppConfigSource:
 
 class _TokenRefusedError(Exception):
     """The token is too old or unreadable: a new session is needed."""
+
+
+class _EarlyPollError(SourceUnavailableError):
+    """The data plane refused a poll that came before its time; the token stays valid."""
+
+
+def _worth_a_try(number: int) -> bool:
+    """Whether to ask a control plane that denied access: at try 1, 2, 4, … 64, 128, 192, … Every denial is audited."""
+    return number & (number - 1) == 0 or number % 64 == 0
 
 
 def _token_problem(error: ClientError) -> str | None:
@@ -228,8 +262,7 @@ class HostedVersions:
     def by_number(self, number: int) -> bytes:
         """Return the content of one version."""
         answer = self._call("GetHostedConfigurationVersion", **self._resolved(), VersionNumber=number)
-        content: bytes = answer["Content"].read()
-        return content
+        return read_body(answer["Content"], "appconfig:GetHostedConfigurationVersion", names=self.names)
 
     def number_of(self, label: str) -> int:
         """Return the number of the version with a label."""
@@ -278,7 +311,7 @@ class HostedVersions:
 
         try:
             return getattr(self._client, xform_name(operation))(**params)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise translate(error, f"appconfig:{operation}", names=self.names) from error
 
 

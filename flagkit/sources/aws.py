@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -20,7 +22,10 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
+from flagkit.core.snapshot import MAX_CONTENT_BYTES
 from flagkit.errors import (
     AccessDeniedError,
     NotDeployedError,
@@ -44,6 +49,13 @@ _DENIED = {
     "IncompleteSignature",
     "MissingAuthenticationToken",
 }
+FAILURES = (BotoCoreError, ClientError, ResponseParserError)
+"""What a call of boto3 raises; the last one if an answer was cut on its way."""
+
+BODY_LIMIT_S = 30.0
+"""The time for the body of one answer: 2 MiB at 70 KB a second."""
+
+_PIECE_BYTES = 65_536
 _TRY_AGAIN = {"ThrottlingException", "TooManyRequestsException", "InternalServerException", "RequestTimeout"}
 _KINDS = {
     "Application": "application",
@@ -73,6 +85,43 @@ def make_client(service: str, session: boto3.Session | None, region: str | None 
         raise translate(error, f"{service}:CreateClient") from error
 
 
+def read_body(body: Any, action: str, *, names: str = "") -> bytes:
+    """Return the whole body of an answer, in BODY_LIMIT_S at most.
+
+    Args:
+        body: boto3's stream.
+        action: the IAM action that was called.
+        names: what was requested.
+
+    Raises:
+        SourceError: it ended early, is too long or takes too long.
+    """
+    # boto3's timeout is for each piece, so that a slow trickle would hold the refresher for ever. urllib3's `read1`
+    # returns what has arrived; boto3's `read` waits for all.
+    read = getattr(getattr(body, "_raw_stream", None), "read1", None)
+    content, until_s = bytearray(), monotonic() + BODY_LIMIT_S
+    problem: Exception | str = ""
+    try:
+        if read is None:
+            return bytes(body.read())
+        while not problem and (piece := read(_PIECE_BYTES)):
+            content += piece
+            if len(content) > MAX_CONTENT_BYTES:
+                problem = f"more than {MAX_CONTENT_BYTES:,} bytes"
+            elif monotonic() > until_s:
+                problem = f"not complete after {BODY_LIMIT_S:.0f} s"
+    except (BotoCoreError, HTTPError, OSError) as error:
+        problem = error
+    expected = getattr(body, "_content_length", None)
+    if not problem and expected is not None and len(content) != int(expected):
+        problem = f"{len(content):,} of {int(expected):,} bytes"
+    if not problem:
+        return bytes(content)
+    with suppress(Exception):
+        body.close()  # with its connection: what is left of the answer must not begin the next one
+    raise SourceUnavailableError(f"{action}: the answer of AWS ended early ({problem}): {names}")
+
+
 def translate(error: Exception, action: str, *, names: str = "") -> SourceError:
     """Return flagkit's error for an error of boto3.
 
@@ -96,6 +145,8 @@ def translate(error: Exception, action: str, *, names: str = "") -> SourceError:
         return SourceUrlError("no AWS region is known", hint="Set AWS_REGION or add ?region=… to the source URL.")
     if isinstance(error, HTTPClientError | BotoConnectionError):
         return SourceUnavailableError(f"{action} got no answer from AWS: {error}")
+    if isinstance(error, ResponseParserError):
+        return SourceUnavailableError(f"{action} got an answer that can't be read: {error}")
     return SourceError(f"{action} failed: {error}", hint="Check the AWS configuration of this process.")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 import mmh3
 
 from flagkit.core.evaluation import Evaluation, FlagFunction
+from flagkit.errors import FlagkitError
 
 
 class DocumentKind(StrEnum):
@@ -40,6 +41,8 @@ class Document:
         kind: its shape.
         warning: what the operator should know about it, for example that rules are missing; otherwise empty.
         remote: answers flags whose rules another process evaluates.
+        shortfall: why rules are missing that the source should have delivered; such a document never replaces one that
+            has its rules. A `DocumentError` if asking again doesn't help.
     """
 
     content: bytes
@@ -48,6 +51,7 @@ class Document:
     kind: DocumentKind = DocumentKind.FREEFORM
     warning: str = ""
     remote: RemoteFlags | None = None
+    shortfall: FlagkitError | None = field(default=None, compare=False)
 
 
 class Source(Protocol):

@@ -143,7 +143,7 @@ class Wire:
                 return (
                     None if fault is None else self._prevented(Service(), service_name, operation_name, request, fault)
                 )
-            if fault in {Fault.THROTTLED, Fault.SERVER_ERROR, Fault.DENIED}:
+            if fault in {Fault.THROTTLED, Fault.SERVER_ERROR, Fault.DENIED, Fault.CREDENTIALS_EXPIRED}:
                 return self._prevented(service, service_name, operation_name, request, fault)
             response = self._run(service, operation_name, request, call, fault)
             if rule is not None and fault is Fault.SLOW:
@@ -165,7 +165,7 @@ class Wire:
                 request, *encode_error(operation, error.code, error.message, error.status, error.members)
             )
         self._log(call, fault or "ok")
-        return self._respond(request, *encode_answer(operation, answer))
+        return self._respond(request, *encode_answer(operation, answer), is_cut=fault is Fault.CUT)
 
     def _prevented(
         self, service: Service, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault
@@ -176,6 +176,11 @@ class Wire:
             Fault.DENIED: (
                 "AccessDeniedException",
                 f"User is not authorized to perform: {service_name}:{operation_name}",
+                403,
+            ),
+            Fault.CREDENTIALS_EXPIRED: (
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
                 403,
             ),
         }.get(fault, ("", "", 0))
@@ -191,11 +196,13 @@ class Wire:
         for watcher in tuple(self.watchers):
             watcher(record)
 
-    def _respond(self, request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
+    def _respond(
+        self, request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes, *, is_cut: bool = False
+    ) -> AWSResponse:
         headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
         headers["Content-Length"] = str(len(body))
         headers["x-amzn-RequestId"] = str(uuid.uuid4())
-        return AWSResponse(request.url, status, headers, _Raw(body))  # type: ignore[arg-type]
+        return AWSResponse(request.url, status, headers, _Raw(body[: len(body) // 2] if is_cut else body))  # type: ignore[arg-type]
 
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")

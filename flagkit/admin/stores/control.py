@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
 
 from flagkit.admin.identity import Caller, aws_caller
 from flagkit.errors import (
@@ -26,7 +25,7 @@ from flagkit.errors import (
 )
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.refresher import delay_after_failure
-from flagkit.sources.aws import translate
+from flagkit.sources.aws import FAILURES, read_body, translate
 
 if TYPE_CHECKING:
     import boto3
@@ -117,10 +116,7 @@ class Control:
 
         def read() -> tuple[Any, bytes]:
             answer = self.once(operation, **params)
-            try:
-                return answer, answer["Content"].read()
-            except (BotoCoreError, HTTPError, OSError) as error:
-                raise SourceUnavailableError(f"appconfig:{operation}: the answer ended early ({error})") from error
+            return answer, read_body(answer["Content"], f"appconfig:{operation}", names=self.names)
 
         return self._repeated(read)
 
@@ -169,7 +165,7 @@ class Control:
         """
         try:
             return getattr(self._client, xform_name(operation))(**params)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._translated(error, operation, params) from error
 
     def locked(self, operation: str, lock: str, number: int, **params: Any) -> Any:

@@ -231,27 +231,32 @@ def test_rules_without_a_label_are_never_passed_over_silently(flag_profile):
     assert "VersionLabel" in document.warning
 
 
-def test_a_denied_control_plane_serves_the_default_variants_and_warns(flag_profile, aws):
+def test_a_denied_control_plane_is_asked_ever_more_rarely(flag_profile, aws):
     flag_profile.deploy(RULED, label="v1")
-    aws.faults.add(Fault.DENIED, "appconfig.List*")
+    rule = aws.faults.add(Fault.DENIED, "appconfig.List*")
     source = connect(flag_profile.url)
     document = source.fetch()
     assert document.kind is DocumentKind.FEATURE_FLAGS
     assert "appconfig:ListApplications" in document.warning
-    aws.clock.advance(60)
-    assert source.fetch() is None
-    assert len(calls(aws, "ListApplications")) == 1  # asking every minute wouldn't help
+    for _ in range(9):
+        aws.clock.advance(60)
+        assert isinstance(source.fetch().shortfall, AccessDeniedError)
+    assert len(calls(aws, "ListApplications")) == 4  # at the 1st, 2nd, 4th and 8th time
+    aws.faults.remove(rule)
+    for _ in range(6):
+        aws.clock.advance(60)
+        document = source.fetch()
+    assert (document.kind, document.shortfall) == (DocumentKind.FREEFORM, None)
 
 
-def test_rules_that_could_not_be_read_for_now_are_read_at_a_later_poll(flag_profile, aws):
+def test_rules_that_could_not_be_read_for_now_are_asked_for_again_in_the_same_session(flag_profile, aws):
     flag_profile.deploy(RULED, label="v1")
     aws.faults.add(Fault.THROTTLED, "appconfig.Get*", times=2)
     source = connect(flag_profile.url)
     assert source.fetch().warning
-    aws.clock.advance(60)
-    assert source.fetch() is None
-    aws.clock.advance(60)
+    assert source.fetch().shortfall.code == "source_unavailable"  # early: the data plane refuses, its token stays
     assert source.fetch().kind is DocumentKind.FREEFORM
+    assert len(calls(aws, "StartConfigurationSession")) == 1  # a new session would cost a received configuration
 
 
 def test_text_that_is_no_json_is_delivered_for_the_reader_to_name_the_fault(profile):
