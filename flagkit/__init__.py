@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     __version__: str
     from flagkit.client import Flags
     from flagkit.core.bucketing import bucket, threshold
+    from flagkit.core.context import Context, UserId
     from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType
     from flagkit.core.explanation import Explanation
     from flagkit.core.snapshot import Snapshot
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDeniedError",
     "ConflictError",
+    "Context",
     "Document",
     "DocumentError",
     "EditError",
@@ -69,6 +71,7 @@ __all__ = [
     "UnknownFlagError",
     "UsageError",
     "UserFlags",
+    "UserId",
     "ValueType",
     "Violation",
     "__version__",
@@ -81,6 +84,7 @@ __getattr__ = lazy_names(
     {
         "flagkit.client": ("Flags",),
         "flagkit.core.bucketing": ("bucket", "threshold"),
+        "flagkit.core.context": ("Context", "UserId"),
         "flagkit.core.evaluation": ("ErrorCode", "Evaluation", "Reason", "ValueType"),
         "flagkit.core.explanation": ("Explanation",),
         "flagkit.core.snapshot": ("Snapshot",),

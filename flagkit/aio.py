@@ -7,11 +7,12 @@ profile evaluated by the Agent; only then the reads here run in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flagkit.client import Flags
+from flagkit.core.context import Context, UserId
 from flagkit.core.evaluation import Evaluation
 from flagkit.runtime.engine import Options
 from flagkit.runtime.status import Status
@@ -43,57 +44,51 @@ class AsyncFlags:
         self.flags = flags
 
     async def is_enabled(
-        self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: bool = False
+        self, key: str, user_id: UserId = None, context: Context | None = None, *, default: bool = False
     ) -> bool:
         """Return whether a flag is on for a user."""
         return await self._ask(self.flags.is_enabled, key, user_id, context, default=default)
 
-    async def evaluate(
-        self, key: str, user_id: object = None, context: Mapping[str, object] | None = None
-    ) -> Evaluation:
+    async def evaluate(self, key: str, user_id: UserId = None, context: Context | None = None) -> Evaluation:
         """Return the whole answer of a flag."""
         return await self._ask(self.flags.evaluate, key, user_id, context)
 
-    async def string(
-        self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: str
-    ) -> str:
+    async def string(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: str) -> str:
         """Return the flag's value as text."""
         return await self._ask(self.flags.string, key, user_id, context, default=default)
 
-    async def integer(
-        self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: int
-    ) -> int:
+    async def integer(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: int) -> int:
         """Return the flag's value as a whole number."""
         return await self._ask(self.flags.integer, key, user_id, context, default=default)
 
     async def number(
-        self, key: str, user_id: object = None, context: Mapping[str, object] | None = None, *, default: float
+        self, key: str, user_id: UserId = None, context: Context | None = None, *, default: float
     ) -> float:
         """Return the flag's value as a number."""
         return await self._ask(self.flags.number, key, user_id, context, default=default)
 
     @overload
     async def object(
-        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: dict[str, Any]
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: dict[str, Any]
     ) -> dict[str, Any]: ...
 
     @overload
     async def object(
-        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: list[Any]
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: list[Any]
     ) -> list[Any]: ...
 
     @overload
     async def object(
-        self, key: str, user_id: Any = ..., context: Mapping[str, Any] | None = ..., *, default: None = ...
+        self, key: str, user_id: UserId = ..., context: Context | None = ..., *, default: None = ...
     ) -> dict[str, Any] | list[Any] | None: ...
 
     async def object(
-        self, key: str, user_id: Any = None, context: Mapping[str, Any] | None = None, *, default: Any = None
+        self, key: str, user_id: UserId = None, context: Context | None = None, *, default: Any = None
     ) -> Any:
         """Return the flag's value if it is a list or object, otherwise all its attributes."""
         return await self._ask(self.flags.object, key, user_id, context, default=default)
 
-    async def all(self, user_id: Any = None, context: Mapping[str, Any] | None = None) -> dict[str, Evaluation]:
+    async def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
         """Return the answers of all flags for one user."""
         return await self._ask(self.flags.all, user_id, context)
 

@@ -6,17 +6,17 @@ Reads never raise and never touch the network (decision 0006). The refresher fet
 from __future__ import annotations
 
 import functools
-import logging
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Never, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, Self, TypeVar, Unpack, overload
 
-from flagkit.core.context import text_of
+from flagkit.core.context import Context, UserId, text_of
 from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType, failure, mismatch, resolve
 from flagkit.runtime.engine import Engine, Options
 from flagkit.runtime.overrides import FlagTable, Override, Watcher
+from flagkit.runtime.read_warnings import MOST, ReadWarnings
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
 from flagkit.runtime.store import Listener, StateListener
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from flagkit.runtime.gates import Gate
     from flagkit.user import UserFlags
 
-logger = logging.getLogger("flagkit")
-Context: TypeAlias = Mapping[str, object]
-UserId: TypeAlias = object  # a name of its own, because the class has a method called `object`
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Instead = TypeVar("Instead")
-_WARNINGS_KEPT = 1_000
+_USUAL_IDS = frozenset({str, int, type(None)})
 
 
 class Flags:
@@ -61,7 +58,7 @@ class Flags:
     def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
         self._absent: dict[str, Evaluation] = {}
-        self._warned: set[tuple[str, str | None, str]] = set()
+        self._read_warnings = ReadWarnings()
         self._engine = Engine(source, _weakly(self._install), **options)
         self._store = self._engine.store
         # The background thread knows its engine, not the client: a client that is dropped without `close` ends it.
@@ -98,6 +95,8 @@ class Flags:
             default: the answer if the flag has none.
         """
         # The hot path: one look-up, one call, no lock and no look at the clock.
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         try:
             on = self._flags[key](user_id, context).is_on
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006; an unknown key lands here, too)
@@ -109,6 +108,8 @@ class Flags:
 
     def evaluate(self, key: str, user_id: UserId = None, context: Context | None = None) -> Evaluation:
         """Return the whole answer of a flag: variant, value, attributes, reason, version."""
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         evaluation = self._answer(self._flags, key, user_id, context)
         if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
             self._engine.watch_unknown(evaluation, user_id)
@@ -124,6 +125,8 @@ class Flags:
 
     def string(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: str) -> str:
         """Return the flag's attribute `value` as text."""
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
@@ -134,6 +137,8 @@ class Flags:
 
     def integer(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: int) -> int:
         """Return the flag's attribute `value` as a whole number."""
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
@@ -144,6 +149,8 @@ class Flags:
 
     def number(self, key: str, user_id: UserId = None, context: Context | None = None, *, default: float) -> float:
         """Return the flag's attribute `value` as a number."""
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         try:
             value = self._flags[key](user_id, context).value
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006)
@@ -173,7 +180,7 @@ class Flags:
         if isinstance(default, dict | list) and type(evaluation.value) is not type(default):
             expected = f"the default is {'an object' if isinstance(default, dict) else 'a list'}"
             evaluation = mismatch(evaluation, expected, default)
-            self._warn_once(evaluation)
+            self._read_warnings.failure(evaluation)
         return evaluation.value
 
     def resolve(
@@ -182,7 +189,7 @@ class Flags:
         """Return the whole answer to a typed question; `value` is the flag's or the default, `reason` says which."""
         evaluation = resolve(self.evaluate(key, user_id, context), ValueType(wanted), default)
         if evaluation.error is not None:
-            self._warn_once(evaluation)
+            self._read_warnings.failure(evaluation)
         return evaluation
 
     @overload
@@ -227,6 +234,7 @@ class Flags:
         """Return the same reads for one user and context."""
         from flagkit.user import UserFlags
 
+        self._read_warnings.user_id(user_id)
         return UserFlags(self, user_id, context)
 
     def explain(self, key: str, user_id: UserId = None, context: Context | None = None) -> Explanation:
@@ -248,6 +256,7 @@ class Flags:
 
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
         """Return the answers of all flags for one user; watchers are not notified of these."""
+        self._read_warnings.user_id(user_id)
         table = self._engine.unwatched
         if type(table) is dict and not self._store.stale:  # no overrides, no Agent: flags that never raise
             return {key: flag(user_id, context) for key, flag in table.items()}
@@ -360,7 +369,7 @@ class Flags:
     ) -> None:
         self.close()
 
-    def __contains__(self, key: UserId) -> bool:
+    def __contains__(self, key: Any) -> bool:
         return key in self._flags
 
     def __iter__(self) -> Iterator[str]:
@@ -389,13 +398,13 @@ class Flags:
         """The slow path of a typed read; the fast one has notified the watchers, except of a flag that is unknown."""
         evaluation = resolve(self._unanswered(key, user_id, context), wanted, default)
         if evaluation.error is not None:
-            self._warn_once(evaluation)
+            self._read_warnings.failure(evaluation)
         return evaluation.value
 
     def _unanswered(self, key: str, user_id: UserId, context: Context | None) -> Evaluation:
         evaluation = self._answer(self._engine.unwatched, key, user_id, context)
         if evaluation.error is not None:
-            self._warn_once(evaluation)
+            self._read_warnings.failure(evaluation)
         if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
             self._engine.watch_unknown(evaluation, user_id)
         return evaluation
@@ -408,10 +417,10 @@ class Flags:
         absent = self._absent
         if (known := absent.get(key)) is not None:
             return known
-        suggestion = self._suggestion(key) if len(absent) < _WARNINGS_KEPT else ""
+        suggestion = self._suggestion(key) if len(absent) < MOST else ""
         message = f"there is no flag {key!r}{suggestion}"
         unknown = failure(str(key), ErrorCode.FLAG_NOT_FOUND, message, version=self._version())
-        if len(absent) < _WARNINGS_KEPT:
+        if len(absent) < MOST:
             absent[key] = unknown
         return unknown
 
@@ -420,14 +429,6 @@ class Flags:
 
         close = get_close_matches(str(key)[:64], tuple(self._flags), n=1)
         return f"; did you mean {close[0]!r}?" if close else ""
-
-    def _warn_once(self, evaluation: Evaluation) -> None:
-        """One line per flag, version and kind of failure; never with a user's attributes in it."""
-        seen = (evaluation.key, evaluation.version, str(evaluation.error))
-        if seen in self._warned or len(self._warned) >= _WARNINGS_KEPT:
-            return
-        self._warned.add(seen)
-        logger.warning("flagkit: %s; the default is returned [%s]", evaluation.message, evaluation.error)
 
 
 def _weakly(install: Callable[[FlagTable], None]) -> Callable[[FlagTable], object]:

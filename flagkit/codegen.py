@@ -97,7 +97,7 @@ class _Writer:
     answers: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=lambda: {"Flags", "TypedFlags"})
+    names: set[str] = field(default_factory=lambda: {"Context", "Flags", "TypedFlags", "UserId"})
 
     def flag(self, key: str, method: str, definition: FlagDeclaration, value: FlagValue) -> None:
         about = _sentence(definition.description or definition.name or f"Flag {key}")
@@ -157,11 +157,11 @@ class _Writer:
             "",
             "from __future__ import annotations",
             "",
-            "from collections.abc import Mapping",
+            *(["from collections.abc import Mapping"] if "_one_of" in self.used else []),
             *(["from dataclasses import dataclass"] if self.answers else []),
             *(["from typing import Literal, TypeVar"] if "_one_of" in self.used else []),
             "",
-            "from flagkit import Flags",
+            "from flagkit import Context, Flags, UserId",
         ]
         if "_one_of" in self.used:
             lines += ["", '_Choice = TypeVar("_Choice")']
@@ -179,14 +179,14 @@ def _constructor(name: str) -> str:
 
 def _boolean_method(key: str, method: str, about: str) -> str:
     return f'''    def {method}(
-        self, user_id: object = None, context: Mapping[str, object] | None = None, *, default: bool = False
+        self, user_id: UserId = None, context: Context | None = None, *, default: bool = False
     ) -> bool:
         """{about}"""
         return self._flags.is_enabled({key!r}, user_id, context, default=default)'''
 
 
 def _answer_method(key: str, method: str, about: str, answer: str, arguments: Iterable[str]) -> str:
-    return f'''    def {method}(self, user_id: object = None, context: Mapping[str, object] | None = None) -> {answer}:
+    return f'''    def {method}(self, user_id: UserId = None, context: Context | None = None) -> {answer}:
         """{about}"""
         found = self._flags.evaluate({key!r}, user_id, context)
         return {answer}({", ".join(arguments)})'''

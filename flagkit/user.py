@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from flagkit.core.context import bound
+from flagkit.core.context import Context, UserId, bound
 from flagkit.core.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class UserFlags:
 
     __slots__ = ("_flags", "context", "user_id")
 
-    def __init__(self, flags: Flags, user_id: Any, context: Mapping[str, object] | None) -> None:
+    def __init__(self, flags: Flags, user_id: UserId, context: Context | None) -> None:
         self._flags = flags
         self.user_id, self.context = bound(user_id, context)
 

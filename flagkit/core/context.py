@@ -14,6 +14,16 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+Context: TypeAlias = Mapping[str, object]
+"""The attributes of a caller by name."""
+
+UserId: TypeAlias = "str | SupportsIndex | float | Decimal | date | UUID | None"
+"""What identifies a user: a value that has a text form. A mapping is the context, not a user."""
 
 MAX_NUMBER_CHARS = 128
 """The longest text that is read as a number. Keeps arithmetic on hostile input cheap."""
@@ -156,7 +166,7 @@ def boolean_of(value: object) -> bool | None:
     return None if text is None else _BOOLEANS.get(text)
 
 
-def bound(user_id: object, context: Mapping[str, object] | None) -> tuple[object, Mapping[str, object] | None]:
+def bound(user_id: UserId, context: Context | None) -> tuple[UserId, Context | None]:
     """Convert once what every read for one user would convert again; the answers are the same.
 
     Values that aren't plain text, numbers or times (enumerations, UUIDs, other libraries' integers) become their text.
@@ -170,7 +180,7 @@ def bound(user_id: object, context: Mapping[str, object] | None) -> tuple[object
         return user_id, context
 
 
-def _converted(value: object) -> object:
+def _converted(value: Any) -> Any:
     if value is None or type(value) in _PLAIN:
         return value
     text = text_of(value)

@@ -6,6 +6,10 @@ import gc
 import json
 import logging
 import threading
+from collections import OrderedDict
+from datetime import date
+from types import MappingProxyType
+from uuid import UUID
 
 import pytest
 
@@ -333,6 +337,39 @@ def test_the_name_of_a_variant_without_attributes_is_its_string_value():
     assert flags.string("on", None, {"a": 1}, default="grey") == "grey"  # on or off is not a text
     assert flags.string("sized", None, {"a": 1}, default="grey") == "grey"
     assert flags.integer("red", None, {"a": 1}, default=7) == 7
+
+
+@pytest.mark.parametrize("wrong", [{"country": "US"}, MappingProxyType({"country": "US"}), OrderedDict(country="US")])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda flags, user: flags.is_enabled("targeted", user),
+        lambda flags, user: flags.string("targeted", user, default=""),
+        lambda flags, user: flags.integer("targeted", user, default=0),
+        lambda flags, user: flags.number("targeted", user, default=0.0),
+        lambda flags, user: flags.object("targeted", user),
+        lambda flags, user: flags.evaluate("targeted", user),
+        lambda flags, user: flags.all(user),
+        lambda flags, user: flags.for_user(user).is_enabled("targeted"),
+    ],
+)
+def test_a_mapping_as_user_id_is_warned_of_once_and_the_read_goes_on(wrong, read, caplog):
+    variants = [{"name": "on", "enabled": True, "rule": '(eq $country "US")'}, {"name": "off", "enabled": False}]
+    flags = Flags(StaticSource({"version": "1", "values": {"targeted": {"_variants": variants}}}))
+    for _ in range(40):
+        read(flags, wrong)
+    warnings = [
+        record.getMessage() for record in caplog.records if "the context is the argument after" in record.message
+    ]
+    assert len(warnings) == 1
+    assert "US" not in warnings[0]
+
+
+def test_usual_user_ids_are_not_warned_of(caplog):
+    flags = Flags(StaticSource({"a": True}))
+    for user_id in ("42", 42, 4.2, None, UUID(int=42), date(2027, 1, 1)):
+        assert flags.is_enabled("a", user_id)
+    assert not caplog.records
 
 
 def refreshing_threads() -> int:

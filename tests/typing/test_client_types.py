@@ -12,18 +12,25 @@ ROOT = Path(__file__).parents[2]
 
 # A line that must not pass ends in `# error: ` and mypy's code.
 USES = """
+from datetime import date
 from typing import Any, assert_type
+from uuid import UUID
 
-from flagkit import Flags
+from flagkit import Context, Flags
 
 
-def read(flags: Flags) -> None:
+def read(flags: Flags, context: Context) -> None:
     assert_type(flags.object("limits", default={}), dict[str, Any])
     assert_type(flags.object("items", default=["a"]), list[Any])
     assert_type(flags.object("any"), dict[str, Any] | list[Any] | None)
     count: int = flags.object("limits", default={})  # error: assignment
     flags.string("text", default=1)  # error: arg-type
     flags.requires_flag("a", wenn=True)  # error: call-overload
+    flags.is_enabled("a", {"country": "US"})  # error: arg-type
+    flags.evaluate("a", context).variant  # error: arg-type
+    flags.for_user(b"42")  # error: arg-type
+    for user_id in ("42", 42, 4.2, None, UUID(int=42), date.today()):
+        assert_type(flags.is_enabled("a", user_id, context), bool)
     print(count)
 
 
