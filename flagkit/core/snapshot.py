@@ -12,11 +12,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType, MethodType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from flagkit.core.definitions import INTERNAL_FLAGS, FlagDefinition, read_flag, read_retrieved
+from flagkit.core.entries import Entries, read_entries, read_values
 from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.flags import read_flag_function
 from flagkit.errors import DocumentError, RuleError, Violation
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from flagkit.core.rules.patterns import Patterns
     from flagkit.core.rules.values import Scope
     from flagkit.core.variants import WalkedFlag
-
-MAX_CONTENT_BYTES = 32 * 1024 * 1024
-"""The largest document that is read. AppConfig itself delivers at most 2 MiB (appconfig.md §1.1)."""
 
 
 class Snapshot:
@@ -46,7 +44,7 @@ class Snapshot:
 
     def __init__(
         self,
-        entries: Mapping[str, object],
+        entries: Entries,
         *,
         read: Callable[[str, object], FlagDefinition] = read_flag,
         version: str | None = None,
@@ -56,7 +54,7 @@ class Snapshot:
     ) -> None:
         self._entries = entries
         self._read = read
-        self._problems: dict[str, str] = {}
+        self._problems: dict[str, str] = dict(entries.doubled)
         self.problems: Mapping[str, str] = MappingProxyType(self._problems)
         self.version = version
         self.label = label
@@ -94,7 +92,7 @@ class Snapshot:
         Raises:
             DocumentError: not JSON, or not a flag document at all. A single broken flag doesn't raise.
         """
-        return cls(_values(_decode(content)), version=version, label=label, user_key=user_key, now=now)
+        return cls(read_values(content), version=version, label=label, user_key=user_key, now=now)
 
     @classmethod
     def from_document(
@@ -114,7 +112,8 @@ class Snapshot:
         try:
             content = json.dumps(document, default=_as_dict)
         except (TypeError, ValueError, RecursionError) as error:
-            raise _not_json(error) from error
+            message = f"The document is not valid JSON: {error}"
+            raise DocumentError(message, violations=(Violation("JSON", "", message=message),)) from error
         return cls.from_json(content, version=version, label=label, user_key=user_key, now=now)
 
     @classmethod
@@ -127,8 +126,7 @@ class Snapshot:
         Raises:
             DocumentError: not JSON, or not an object.
         """
-        entries = _object(_decode(content), "", "The content is not an object.")
-        return cls(entries, read=read_retrieved, version=version, label=label)
+        return cls(read_entries(content), read=read_retrieved, version=version, label=label)
 
     def evaluate(self, key: str, user_id: object = None, context: Mapping[str, object] | None = None) -> Evaluation:
         """Return the answer of one flag; an unknown flag answers with FLAG_NOT_FOUND. Never raises."""
@@ -185,13 +183,22 @@ class Snapshot:
         """
         return self._read(key, self._entries[key])
 
-    @property
+    @cached_property
     def rules_unseen(self) -> frozenset[str]:
         """Keys of the flags that have rules which were not delivered."""
-        if self._read is read_flag:
-            return frozenset()
-        entries = self._entries.items()
-        return frozenset(key for key, entry in entries if isinstance(entry, Mapping) and "_variant" in entry)
+        return frozenset() if self._read is read_flag else frozenset(filter(self._is_unseen, self._entries))
+
+    def _is_unseen(self, key: str) -> bool:
+        if '"_variant"' not in (self._entries.text(key) or ""):
+            return False
+        with suppress(DocumentError):
+            return self.definition(key).unseen_variant is not None
+        return False
+
+    def says_the_same(self, key: str, other: Snapshot) -> bool:
+        """Whether another snapshot has the same text for a flag; different texts can mean the same."""
+        text = self._entries.text(key)
+        return text is not None and text == other._entries.text(key) and self._read is other._read
 
     def _first_call(self, key: str, user_id: object, context: Mapping[str, object] | None) -> Evaluation:
         return self._read_flag(key)(user_id, context)
@@ -282,45 +289,7 @@ def _too_deep(key: str, version: str | None) -> Evaluation:
     return failure(key, ErrorCode.GENERAL, "The stack is too deep to evaluate the flag.", version=version)
 
 
-def _values(document: object) -> Mapping[str, object]:
-    document = _object(document, "", "The document is not an object.")
-    if document.get("version") != "1":
-        _refuse("version", "OneOf(1)", 'The document\'s "version" is not "1".')
-    # The service drops an empty section when it saves a document, and serves no flag without values
-    # (recording of 2026-09-28, "missing-value-serving").
-    values = document.get("values")
-    return {} if values is None else _object(values, "values", 'The document\'s "values" is not an object.')
-
-
-def _object(value: object, location: str, message: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        _refuse(location, "AttributeType(object)", message)
-    return value
-
-
-def _decode(content: bytes | str) -> object:
-    if len(content) > MAX_CONTENT_BYTES:
-        _refuse("", "MaxLength", f"The document is larger than {MAX_CONTENT_BYTES} bytes.")
-    try:
-        return json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise _not_json(error) from error
-
-
-def _not_json(error: Exception) -> DocumentError:
-    message = f"The document is not valid JSON: {error}"
-    return DocumentError(message, violations=(Violation("JSON", "", message=message),))
-
-
 def _as_dict(value: object) -> dict[object, object]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _refuse(location: str, constraint: str, message: str) -> NoReturn:
-    raise DocumentError(message, violations=(Violation(constraint, location, message=message),))

@@ -254,7 +254,11 @@ def changed_flags(before: Snapshot | None, after: Snapshot) -> frozenset[str]:
     if before is None:
         return frozenset(after.flags)
     keys = before.flags.keys() | after.flags.keys()
-    return frozenset(key for key in keys if not _same(_definition(before, key), _definition(after, key)))
+    return frozenset(
+        key
+        for key in keys
+        if not before.says_the_same(key, after) and not _same(_definition(before, key), _definition(after, key))
+    )
 
 
 def _definition(snapshot: Snapshot, key: str) -> FlagDefinition | str:

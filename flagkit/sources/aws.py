@@ -25,7 +25,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from flagkit.core.snapshot import MAX_CONTENT_BYTES
+from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.errors import (
     AccessDeniedError,
     NotDeployedError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from flagkit.core.snapshot import MAX_CONTENT_BYTES
+from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.errors import AccessDeniedError, SourceNotFoundError, SourceUnavailableError
 from flagkit.sources.base import Document, content_version
 

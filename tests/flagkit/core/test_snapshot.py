@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 import pytest
 
+from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.core.evaluation import ErrorCode, Reason
-from flagkit.core.snapshot import MAX_CONTENT_BYTES, Snapshot
+from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
 
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from flagkit import Flags
-from flagkit.core.snapshot import MAX_CONTENT_BYTES
+from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.errors import SourceError, SourceNotFoundError
 from flagkit.sources import DocumentKind, connect
 from flagkit.sources.static import StaticSource, short_form
