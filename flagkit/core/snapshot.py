@@ -54,7 +54,8 @@ class Snapshot:
     ) -> None:
         self._entries = entries
         self._read = read
-        self._problems: dict[str, str] = dict(entries.doubled)
+        doubled = entries.doubled.items()
+        self._problems: dict[str, str] = {key: why for key, why in doubled if key not in INTERNAL_FLAGS}
         self.problems: Mapping[str, str] = MappingProxyType(self._problems)
         self.version = version
         self.label = label

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.errors import AccessDeniedError, SourceNotFoundError, SourceUnavailableError
 from flagkit.sources.base import Document, content_version
 
 _Signature = tuple[int, int, int, int, int]
+_TICK_NS = 2_000_000_000  # the coarsest of usual file systems
 _HINT = "Check the path; it is relative to the working directory."
 
 
@@ -54,7 +56,8 @@ class FileSource:
         except OSError as error:
             raise SourceUnavailableError(f"the file {self.path} can't be read: {error.strerror}") from error
         version = content_version(content)
-        self._seen = signature
+        # Another write in the same tick of the file system's clock would leave the times as they are.
+        self._seen = None if time.time_ns() - max(times) < _TICK_NS else signature
         if version == self._version:  # touched, not changed
             return None
         self._version = version

@@ -372,6 +372,17 @@ def test_usual_user_ids_are_not_warned_of(caplog):
     assert not caplog.records
 
 
+def test_where_segments_are_kept_is_hidden_from_every_read():
+    values = {"a": {"enabled": True}, "flagkit-segments": {"_variants": [{"name": "nobody", "enabled": False}]}}
+    flags = Flags(StaticSource({"version": "1", "values": values}))
+    assert flags.keys() == tuple(flags) == tuple(flags.all("42")) == ("a",)
+    assert "flagkit-segments" not in flags
+    assert flags.evaluate("flagkit-segments").error is ErrorCode.FLAG_NOT_FOUND
+    assert not flags.is_enabled("flagkit-segments")
+    doubled = '{"version": "1", "values": {"flagkit-segments": {}, "flagkit-segments": {}}}'
+    assert Flags(StaticSource(doubled)).status().problems == {}
+
+
 def refreshing_threads() -> int:
     return sum(thread.name == "flagkit-refresher" for thread in threading.enumerate())
 

@@ -108,7 +108,7 @@ def test_a_delivered_flag_that_is_broken_has_no_unseen_rules():
     assert Snapshot.from_retrieved('{"a": {"enabled": 7, "_variant": "x"}}').rules_unseen == frozenset()
 
 
-def test_swaps_tell_a_doubled_flag_as_changed_once():
+def test_a_doubled_flag_never_counts_as_unchanged():
     before = Snapshot.from_json('{"version": "1", "values": {"a": {"enabled": true}}}')
     after = Snapshot.from_json('{"version": "1", "values": {"a": {"enabled": true}, "a": {"enabled": true}}}')
     assert not before.says_the_same("a", after)

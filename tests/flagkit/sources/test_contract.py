@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import boto3
@@ -185,6 +186,33 @@ def test_a_file_that_was_only_touched_is_unchanged(tmp_path):
     source = connect(f"file:{path}")
     source.fetch()
     os.utime(path, ns=(1, 1))
+    assert source.fetch() is None
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_change_in_place_of_the_same_size_and_time_is_seen_at_the_next_fetch(tmp_path, read_before):
+    path = tmp_path / "flags.json"
+    path.write_text("[1]")
+    os.utime(path, ns=(5, 5))
+    source = connect(f"file:{path}")
+    source.fetch()
+    if read_before:
+        assert source.fetch() is None
+    with path.open("r+") as file:
+        file.write("[2]")
+    os.utime(path, ns=(5, 5))
+    assert source.fetch().content == b"[2]"
+    assert source.fetch() is None
+
+
+def test_an_old_file_is_read_once(tmp_path, monkeypatch):
+    path = tmp_path / "flags.json"
+    path.write_text("[1]")
+    later = time.time_ns() + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    source = connect(f"file:{path}")
+    assert source.fetch().content == b"[1]"
+    assert source._seen is not None
     assert source.fetch() is None
 
 
