@@ -15,9 +15,10 @@ from canary.adapters.series import (
     SeriesPlan,
     SeriesReader,
     SeriesValues,
+    Wanted,
     by_alias,
     by_function,
-    of_metric,
+    of_gate,
     series_plan,
 )
 from canary.core.measurements import (
@@ -61,7 +62,8 @@ class CloudWatchMetrics:
         metrics = list(_metrics(stage, targets))
         totals = [by_alias(target, "Invocations") for target in targets]
         totals += [by_function(target, "Invocations") for target in targets]
-        wanted = [series for _, need in counting for series in _all(need)] + totals
+        wanted: list[Wanted] = [series for _, need in counting for series in _all(need)]
+        wanted += totals
         wanted += [series for _, pair in metrics for series in pair]
         found = self._reader.fetch(wanted, window.history_start, window.end)
         gauges = [_gauge(key, pair, found, window) for key, pair in metrics]
@@ -116,16 +118,16 @@ def _each_function(gate: CountingGate) -> bool:
     return not isinstance(gate, RatioGate) or gate.numerator.by_function or gate.denominator.by_function
 
 
-def _metrics(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, tuple[Series, ...]]]:
+def _metrics(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, tuple[Wanted, ...]]]:
     """Gauges of any metric: the candidate's series, and the base's if the versions can be told apart."""
     for name, gate in stage.gates.items():
         if not isinstance(gate, MetricGate):
             continue
-        for target in targets if gate.metric.by_function else targets[:1]:
-            candidate = of_metric(gate.metric, target, target.candidate, stage.name)
-            base = of_metric(gate.metric, target, target.baseline, stage.name)
-            key = StreamKey(target.function.key if gate.metric.by_function else "", name)
-            yield key, (candidate, base) if gate.metric.by_version else (candidate,)
+        for target in targets if gate.by_function else targets[:1]:
+            candidate = of_gate(gate, target, target.candidate, stage.name)
+            base = of_gate(gate, target, target.baseline, stage.name)
+            key = StreamKey(target.function.key if gate.by_function else "", name)
+            yield key, (candidate, base) if gate.by_version else (candidate,)
 
 
 def _queue_gates(stage: StagePlan) -> Iterator[tuple[StreamKey, QueueGate]]:
@@ -204,7 +206,7 @@ def _has(series: Sequence[Series], found: SeriesValues, at: datetime) -> bool:
     return any(at in found[one].values for one in series)
 
 
-def _gauge(key: StreamKey, series: Sequence[Series], found: SeriesValues, window: Window) -> Gauge:
+def _gauge(key: StreamKey, series: Sequence[Wanted], found: SeriesValues, window: Window) -> Gauge:
     used = [found[one] for one in series]
     state, detail = _known(used, str(series[0]))
     candidate = used[0].values

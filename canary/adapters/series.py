@@ -9,7 +9,8 @@ Names and dimensions: lambda-canary.md §2.1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,6 +25,7 @@ from canary.core.plan import (
     ErrorsGate,
     Http5xxGate,
     LatencyGate,
+    MetricGate,
     MetricRef,
     RatioGate,
     ThrottlesGate,
@@ -32,6 +34,8 @@ from canary.errors import AwsError
 from canary.ports import Clock, Target
 
 QUERIES_PER_CALL: Final = 500
+_WORDS: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z_][A-Za-z0-9_]*")
+"""Words of an expression, quoted texts as a whole."""
 PERIOD_S: Final = 60
 
 
@@ -58,7 +62,23 @@ class Points:
     detail: str = ""
 
 
-SeriesValues = Mapping[Series, Points]
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Metric math over other series, computed by CloudWatch.
+
+    Attributes:
+        metrics: the series by the ids that the expression uses.
+    """
+
+    expression: str
+    metrics: tuple[tuple[str, Series], ...]
+
+    def __str__(self) -> str:
+        return f"{self.expression} with {', '.join(f'{name} = {series}' for name, series in self.metrics)}"
+
+
+Wanted = Series | Formula
+SeriesValues = Mapping[Wanted, Points]
 
 
 class SeriesReader:
@@ -68,12 +88,10 @@ class SeriesReader:
         self._cloudwatch = cloudwatch
         self._clock = clock
 
-    def fetch(self, wanted: Iterable[Series], start: datetime, end: datetime) -> dict[Series, Points]:
+    def fetch(self, wanted: Iterable[Wanted], start: datetime, end: datetime) -> dict[Wanted, Points]:
         """The values of every series in [start, end); a failed query is told in its state, never raised."""
-        series = list(dict.fromkeys(wanted))
-        found: dict[Series, Points] = {}
-        for first in range(0, len(series), QUERIES_PER_CALL):
-            chunk = series[first : first + QUERIES_PER_CALL]
+        found: dict[Wanted, Points] = {}
+        for chunk in _chunks(dict.fromkeys(wanted)):
             try:
                 with reading("cloudwatch", "GetMetricData"):
                     found.update(self._fetch_chunk(chunk, start, end))
@@ -81,7 +99,7 @@ class SeriesReader:
                 found.update({one: Points(state=DataState.FAILED, detail=error.message) for one in chunk})
         return found
 
-    def _fetch_chunk(self, chunk: Sequence[Series], start: datetime, end: datetime) -> dict[Series, Points]:
+    def _fetch_chunk(self, chunk: Sequence[Wanted], start: datetime, end: datetime) -> dict[Wanted, Points]:
         if start >= end:
             return {one: Points() for one in chunk}
         # A query without a result is not "no traffic": it is a query that was not answered.
@@ -92,7 +110,7 @@ class SeriesReader:
         pages = self._cloudwatch.pages_by_token(
             self._clock,
             "GetMetricData",
-            MetricDataQueries=[_query(f"q{number}", one) for number, one in enumerate(chunk)],
+            MetricDataQueries=[query for number, one in enumerate(chunk) for query in _queries(f"q{number}", one)],
             StartTime=start,
             EndTime=end,
             ScanBy="TimestampAscending",
@@ -109,10 +127,36 @@ class SeriesReader:
         return dict(zip(chunk, points.values(), strict=True))
 
 
-def _query(name: str, series: Series) -> dict[str, Any]:
+def _chunks(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """As many as one call may have queries; a formula is a query, and each of its metrics another."""
+    chunk: list[Wanted] = []
+    queries = 0
+    for one in wanted:
+        needed = 1 + len(one.metrics) if isinstance(one, Formula) else 1
+        if queries + needed > QUERIES_PER_CALL:
+            yield chunk
+            chunk, queries = [], 0
+        chunk.append(one)
+        queries += needed
+    if chunk:
+        yield chunk
+
+
+def _queries(name: str, wanted: Wanted) -> list[dict[str, Any]]:
+    if isinstance(wanted, Series):
+        return [_query(name, wanted)]
+    # Ids are one name space for the whole call, so those of an expression are prefixed.
+    names = {own: f"{name}_{own}" for own, _ in wanted.metrics}
+    expression = _WORDS.sub(lambda found: names.get(found[0], found[0]), wanted.expression)
+    metrics = [_query(names[own], series, returned=False) for own, series in wanted.metrics]
+    return [{"Id": name, "ReturnData": True, "Expression": expression, "Period": PERIOD_S}, *metrics]
+
+
+def _query(name: str, series: Series, *, returned: bool = True) -> dict[str, Any]:
     dimensions = [{"Name": key, "Value": value} for key, value in series.dimensions]
     metric = {"Namespace": series.namespace, "MetricName": series.name, "Dimensions": dimensions}
-    return {"Id": name, "ReturnData": True, "MetricStat": {"Metric": metric, "Period": PERIOD_S, "Stat": series.stat}}
+    stat = {"Metric": metric, "Period": PERIOD_S, "Stat": series.stat}
+    return {"Id": name, "ReturnData": returned, "MetricStat": stat}
 
 
 _STATES: Final = {"Complete": DataState.COMPLETE, "PartialData": DataState.PARTIAL}
@@ -231,6 +275,14 @@ def series_plan(gate: CountingGate, target: Target, stage: str) -> SeriesPlan:
                 ),
                 None,
             )
+
+
+def of_gate(gate: MetricGate, target: Target, version: str, stage: str) -> Wanted:
+    """What a metric gate reads for one version: its metric, or its expression over several."""
+    if gate.metric is not None:
+        return of_metric(gate.metric, target, version, stage)
+    metrics = tuple((name, of_metric(metric, target, version, stage)) for name, metric in gate.metrics.items())
+    return Formula(gate.expression or "", metrics)
 
 
 def over(edge: float) -> str:

@@ -137,7 +137,9 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911, PLR0
             share = f"{gate.percent_of_baseline:g} % of the baseline's"
             return f"{gate.numerator.name} / {gate.denominator.name} {side} {share}"
         case MetricGate():
-            return f"{gate.metric.namespace} {gate.metric.name} {gate.metric.stat} is outside its limits"
+            metric = gate.metric
+            named = f"{metric.namespace} {metric.name} {metric.stat}" if metric else gate.title
+            return f"{named} is {_limits(gate) or 'outside its limits relative to the baseline'}"
         case HttpGate():
             return f"{redacted(gate.url)} answers {_limits(gate) or 'anything but true, 1 or status 2xx'}"
         case PrometheusGate() | DatadogGate():

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pydantic import Field, ValidationError, model_validator
 
 from canary.core.plan.faults import plan_error
+from canary.core.plan.gates import Gate
+from canary.core.plan.shorthand import named_gates, with_gate_sets
 from canary.core.plan.stage import StagePlan
 from canary.core.plan.values import Model
 from canary.errors import PlanError, UnknownStageError
@@ -18,19 +20,30 @@ class Plan(Model):
     """All stages of a `canary.toml`. Every field is described in docs/canary/plan.md."""
 
     stages: dict[str, StagePlan] = Field(min_length=1)
+    gate_sets: dict[str, dict[str, Gate]] = Field(default_factory=dict)
+    """Gates by the name of their set, for stages that name it in `gate_sets`."""
     journal: str = "file:.canary"
 
     @model_validator(mode="before")
     @classmethod
-    def _name_stages(cls, document: object) -> object:
-        """Every stage learns its name: the defaults of its rules depend on it."""
+    def _fill_in(cls, document: object) -> object:
+        """Every stage learns its name, on which the defaults of its rules depend, and gets the gates of its sets."""
         if not isinstance(document, Mapping) or not isinstance(document.get("stages"), Mapping):
             return document
+        sets = document.get("gate_sets", {})
         stages = {
-            name: {**table, "name": name} if isinstance(table, Mapping) else table
+            name: {**with_gate_sets(table, sets), "name": name} if isinstance(table, Mapping) else table
             for name, table in document["stages"].items()
         }
-        return {**document, "stages": stages}
+        return {**document, "stages": stages, "gate_sets": named_gates(sets)}
+
+    @model_validator(mode="after")
+    def _check_sets(self) -> Plan:
+        for stage in self.stages.values():
+            if unknown := next((name for name in stage.gate_sets if name not in self.gate_sets), None):
+                known = f"its gate sets are {', '.join(self.gate_sets)}" if self.gate_sets else "it has no gate sets"
+                raise ValueError(f'stages.{stage.name}.gate_sets names "{unknown}", but {known}')
+        return self
 
     @classmethod
     def parse(cls, text: str) -> Plan:

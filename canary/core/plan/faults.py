@@ -74,7 +74,7 @@ def _written(raw: object, location: Sequence[int | str], *, name_last: bool = Fa
     """The location as the writer of the file sees it: names that pydantic or a shorthand put in are left out."""
     parts: list[int | str] = []
     for index, part in enumerate(location):
-        if index == 4 and location[2] in {"gates", "notifications"}:
+        if (index == 4 and location[2] in {"gates", "notifications"}) or (index == 3 and location[0] == "gate_sets"):
             continue  # the kind: pydantic's tag of the union
         written, child = _child(raw, part)
         if written:
@@ -163,6 +163,8 @@ def plan_error(raw: object, error: ValidationError, text: str = "") -> PlanError
         parts = _written(raw, location, name_last=fault["type"] == "missing")
         if fault["type"] == "too_short" and fault["input"]:
             continue  # it is short because its items are wrong
+        if location[2:3] == ("gates",) and len(parts) < 4 <= len(location):
+            continue  # a gate of a set, which is reported where it is written
         number = _line(text, parts)
         where = f" (line {number})" if number else ""
         if unknown:

@@ -16,6 +16,7 @@ from canary.core.histogram import snap
 from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model
 
 HttpSource = Literal["apigateway", "http_api", "websocket", "alb", "url"]
+MetricId = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,63}$")]
 LatencySource = Literal["lambda", "apigateway", "http_api", "websocket", "alb", "url"]
 
 
@@ -177,21 +178,49 @@ class RatioGate(GateModel):
 
 
 class MetricGate(ValueGate):
-    """Any CloudWatch metric as a gauge: each minute is within the limits or not."""
+    """Any CloudWatch metric, or metric math, as a gauge: each minute is within the limits or not."""
 
     kind: Literal["metric"] = "metric"
-    metric: MetricRef
+    metric: MetricRef | None = None
+    expression: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Metric math over `metrics` that answers one series."""
+    metrics: dict[MetricId, MetricRef] = Field(default_factory=dict, max_length=10)
+    """The metrics of the expression by their id."""
     max_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
     min_percent_of_baseline: Decimal | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> MetricGate:
+        if (self.metric is None) == (self.expression is None) or (self.expression is None and self.metrics):
+            raise ValueError("give either metric or expression with its metrics")
+        if self.expression is not None and not self.metrics:
+            raise ValueError("metrics is required with expression: it names the metrics that the expression uses")
         relative = (self.max_percent_of_baseline, self.min_percent_of_baseline)
         if (self.max, self.min, *relative) == (None,) * 4:
             raise ValueError("give at least one of max, min, max_percent_of_baseline, min_percent_of_baseline")
-        if relative != (None, None) and not self.metric.by_version:
+        if relative != (None, None) and not self.by_version:
             raise ValueError("a limit relative to the baseline needs {version} in a dimension")
         return self
+
+    @property
+    def references(self) -> tuple[MetricRef, ...]:
+        """Every metric that the gate reads."""
+        return tuple(self.metrics.values()) if self.metric is None else (self.metric,)
+
+    @property
+    def title(self) -> str:
+        """What sentences call it: the metric's name, or the expression."""
+        return self.expression or self.references[0].name
+
+    @property
+    def by_version(self) -> bool:
+        """Whether the two versions can be told apart."""
+        return any(metric.by_version for metric in self.references)
+
+    @property
+    def by_function(self) -> bool:
+        """Whether every function of the stage has its own series."""
+        return any(metric.by_function for metric in self.references)
 
 
 class HttpGate(ValueGate):
@@ -346,7 +375,7 @@ def is_per_function(gate: Gate) -> bool:
         case RatioGate():
             return gate.numerator.by_function
         case MetricGate():
-            return gate.metric.by_function
+            return gate.by_function
         case HttpGate():
             return "{function}" in gate.url or "{version}" in gate.url
         case PrometheusGate() | DatadogGate():

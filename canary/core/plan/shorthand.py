@@ -114,9 +114,34 @@ def expand_gates(gates: object) -> object:
         return gates
     merged: dict[object, object] = dict.fromkeys(DEFAULT_GATES, MappingProxyType({}))
     merged.update(gates)
+    return _with_kinds(merged)
+
+
+def named_gates(sets: object) -> object:
+    """The gates of all sets with their kinds spelled out; what a set takes out of a stage is no gate of its own."""
+    if not isinstance(sets, Mapping):
+        return sets
+    return {name: _with_kinds(gates) if isinstance(gates, Mapping) else gates for name, gates in sets.items()}
+
+
+def with_gate_sets(table: Mapping[str, object], sets: object) -> dict[str, object]:
+    """The stage's table with the gates of the sets that it names; a later set and the stage's own gates win.
+
+    A name that there is no set of, and a set that is none, are reported by the fields themselves.
+    """
+    names, own = table.get("gate_sets", ()), table.get("gates", {})
+    if not isinstance(names, (list, tuple)) or not isinstance(sets, Mapping) or not isinstance(own, Mapping):
+        return dict(table)
+    merged: dict[object, object] = {}
+    for gates in (*(sets.get(name) if isinstance(name, str) else None for name in names), own):
+        merged.update(gates if isinstance(gates, Mapping) else {})
+    return {**table, "gates": merged} if names else dict(table)
+
+
+def _with_kinds(gates: Mapping[object, object]) -> dict[object, object]:
     return {
         name: {"kind": name} | dict(gate) if isinstance(gate, Mapping) else gate
-        for name, gate in merged.items()
+        for name, gate in gates.items()
         if gate is not False
     }
 

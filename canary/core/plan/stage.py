@@ -38,6 +38,7 @@ class StagePlan(Model):
     growth: Growth | None = None
     bake: Duration | None = None
     gates: dict[str, Gate]
+    gate_sets: tuple[str, ...] = ()
 
     watch_min: Duration = timedelta(minutes=15)
     watch_max: Duration = timedelta(minutes=30)

@@ -115,4 +115,4 @@ def gauged(gate: GaugeGate, key: StreamKey, minutes: int, broken: int) -> str:
         return f"queue {gate.queue} {limit} in {broken} of {minutes} minutes"
     if not isinstance(gate, MetricGate):
         return f"{key} broke its limit in {broken} of {minutes} minutes"
-    return f"{gate.metric.name} ({key}) broke its limit in {broken} of {minutes} minutes"
+    return f"{gate.title} ({key}) broke its limit in {broken} of {minutes} minutes"

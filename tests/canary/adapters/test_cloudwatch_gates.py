@@ -8,6 +8,7 @@ import pytest
 
 from canary.adapters.aws import open_session
 from canary.adapters.cloudwatch import CloudWatchMetrics
+from canary.adapters.series import Formula, Series, _chunks, _queries
 from canary.core.measurements import DataState, Observations, Stream
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.schedule import whole_minute
@@ -83,6 +84,65 @@ def test_a_gauge_has_both_versions_where_the_metric_has_a_version_dimension(aws:
     assert [(row.candidate, row.baseline) for row in found["basket"].minutes] == [(30.0, 10.0)]
     assert ([row.candidate for row in found["load"].minutes], found["load"].before) == ([7.0], 5.0)
     assert (found["basket"].key.function, found["load"].key.function) == ("api:live", "")
+
+
+def test_metric_math_is_computed_by_cloudwatch_for_each_version(aws: AwsStandIn) -> None:
+    start = aws.clock.now()
+    for version, used in (("1", 20.0), ("2", 45.0)):
+        aws.metrics.record("Shop", "Used", {"version": version}, used, start)
+        aws.metrics.record("Shop", "Limit", {}, 50.0, start)
+    aws.clock.advance(300)
+    math = {
+        "kind": "metric",
+        "expression": "100 * used / limit",
+        "metrics": {
+            "used": {"namespace": "Shop", "name": "Used", "dimensions": {"version": "{version}"}},
+            "limit": {"namespace": "Shop", "name": "Limit", "stat": "Maximum"},
+        },
+        "max": 80,
+    }
+    whole = {**math, "expression": "FILL(limit, 0)", "metrics": {"limit": {"namespace": "Shop", "name": "Limit"}}}
+    stage = stage_of("api:live", gates={"share": math, "twice": math, "whole": whole})
+    found = {gauge.key.gate: gauge for gauge in measured(aws, stage, window(aws, start)).gauges}
+    for gate in ("share", "twice"):
+        assert [(row.candidate, row.baseline) for row in found[gate].minutes] == [(90.0, 40.0)]
+    assert (found["share"].key.function, found["whole"].key.function) == ("api:live", "")
+
+
+def test_an_expression_that_cloudwatch_refuses_is_a_failed_gauge(aws: AwsStandIn) -> None:
+    metric = {"namespace": "Shop", "name": "Used"}
+    gates = {"odd": {"kind": "metric", "expression": "used +", "metrics": {"used": metric}, "max": 1}}
+    start = aws.clock.now()
+    aws.clock.advance(120)
+    (gauge,) = measured(aws, stage_of("api:live", gates=gates), window(aws, start)).gauges
+    assert gauge.state is DataState.FAILED
+
+
+def test_a_formula_stays_in_one_call_with_its_metrics() -> None:
+    """GetMetricData takes 500 queries; the metrics of an expression have to be in the same call."""
+    metrics = tuple((f"m{n}", Series("Shop", f"M{n}", ())) for n in range(10))
+    formulas = [Formula(f"SUM(METRICS()) + {n}", metrics) for n in range(100)]
+    chunks = list(_chunks([Series("Shop", "Load", ()), *formulas]))
+    assert [one for chunk in chunks for one in chunk][1:] == formulas
+    sizes = [sum(len(_queries("q", one)) for one in chunk) for chunk in chunks]
+    assert sizes == [496, 495, 110]
+
+
+@pytest.mark.parametrize(
+    ("expression", "sent"),
+    [
+        ("m1/m10*100", "q7_m1/q7_m10*100"),
+        ("FILL(m1, 0) + max", "FILL(q7_m1, 0) + max"),
+        ("IF(m1 > 5, m1, 'm1')", "IF(q7_m1 > 5, q7_m1, 'm1')"),
+        ('LABEL + "m1" + xm1', 'LABEL + "m1" + xm1'),
+    ],
+)
+def test_the_ids_of_an_expression_are_its_own_and_texts_stay(expression: str, sent: str) -> None:
+    formula = Formula(expression, tuple((name, Series("Shop", name, ())) for name in ("m1", "m10")))
+    first, *metrics = _queries("q7", formula)
+    assert first["Expression"] == sent
+    assert [query["Id"] for query in metrics] == ["q7_m1", "q7_m10"]
+    assert not any(query["ReturnData"] for query in metrics)
 
 
 def test_a_ratio_is_made_of_two_counts_of_each_version(aws: AwsStandIn) -> None:

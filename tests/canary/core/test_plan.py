@@ -203,6 +203,34 @@ dimensions = { version = "{version}" }
     assert str(plan.keys("dlq")[0]) == "dlq"
 
 
+def test_a_gate_set_joins_the_gates_of_each_stage_that_names_it() -> None:
+    plan = Plan.parse("""
+        [gate_sets.web.p99]
+        kind = "latency"
+        quantile = 0.99
+        [gate_sets.web]
+        latency = false
+        [gate_sets.strict]
+        errors = { limit_percent = 1 }
+        p99 = { kind = "latency", quantile = 0.999 }
+        [stages.a]
+        functions = ["api:live"]
+        gate_sets = ["web", "strict"]
+        [stages.b]
+        functions = ["api:live"]
+        gate_sets = ["web"]
+        gates.p99 = false
+        [stages.c]
+        functions = ["api:live"]
+    """)
+    gates = {name: list(stage.gates) for name, stage in plan.stages.items()}
+    assert gates == {"a": ["errors", "p99"], "b": ["errors"], "c": ["errors", "latency"]}
+    strict, p99 = plan.stages["a"].gates["errors"], plan.stages["a"].gates["p99"]
+    assert isinstance(strict, ErrorsGate)
+    assert isinstance(p99, LatencyGate)
+    assert (strict.limit_percent, p99.quantile) == (1, Decimal("0.999"))
+
+
 def test_a_ratio_says_how_much_less_is_too_much() -> None:
     metric = MetricRef(namespace="Shop", name="Orders", dimensions={"v": "{version}"})
     assert RatioGate(numerator=metric, denominator=metric).kappa == pytest.approx(1.25)

@@ -167,6 +167,22 @@ OUT_OF_BOUNDS: tuple[tuple[str, str], ...] = (
     ("growth = { rule = 'exponential', factor = 1.0001 }", "growth: has more than 20 steps"),
     ("harm_cap = 99999999999", "harm_cap: must be at most 1000000, but is 99999999999"),
     (
+        "gates.m = { kind = 'metric', max = 1 }",
+        "stages.staging.gates.m: give either metric or expression with its metrics",
+    ),
+    (
+        f"gates.m = {{ kind = 'metric', max = 1, expression = 'a', {METRIC} }}",
+        "stages.staging.gates.m: give either metric or expression with its metrics",
+    ),
+    (
+        "gates.m = { kind = 'metric', max = 1, expression = 'a' }",
+        "stages.staging.gates.m: metrics is required with expression: it names the metrics",
+    ),
+    (
+        "gates.m = { kind = 'metric', max = 1, expression = 'A', metrics = { A = { namespace = 'a', name = 'b' } } }",
+        'stages.staging.gates.m.metrics.A: must match ^[a-z][A-Za-z0-9_]{0,63}$, but is "A"',
+    ),
+    (
         f"gates.m = {{ kind = 'metric', max = nan, {METRIC} }}",
         "gates.m.max: must be a finite number",
     ),
@@ -249,3 +265,28 @@ def test_a_fault_names_the_line_of_the_file(text: str, line: int) -> None:
 def test_a_pause_between_steps_belongs_to_the_step_before_it() -> None:
     plan = stage("steps = [10, { pause = true }, { weight = 25, bake = '6m' }, { pause = true }, 50]")
     assert [(step.weight, step.pause) for step in plan.steps] == [(10, True), (25, True), (50, False)]
+
+
+def test_a_fault_of_a_gate_set_is_reported_once_where_it_is_written() -> None:
+    stages = "".join(f'[stages.{name}]\nfunctions = ["api:live"]\ngate_sets = ["web"]\n' for name in ("a", "b"))
+    with pytest.raises(PlanError) as caught:
+        Plan.parse(f'[gate_sets.web.p99]\nkind = "latency"\nquantile = 2\n{stages}')
+    assert caught.value.message == "gate_sets.web.p99.quantile (line 3): must be less than 1, but is 2"
+
+
+SETS: tuple[tuple[str, str], ...] = (
+    ("gate_sets.web.p99 = { kind = 'latancy' }", 'gate_sets.web.p99: unknown kind "latancy"'),
+    ("gate_sets.web = 3", "gate_sets.web: must be a table"),
+    ("gate_sets = 3", "gate_sets: must be a table"),
+    ("gate_sets.web.errors = { limt = 1 }", "gate_sets.web.errors: unknown field 'limt' (did you mean 'limit'?)"),
+    ("gate_sets.web.errors = true", "gate_sets.web.errors: must be a table"),
+    ("gate_sets.other = {}", 'stages.staging.gate_sets names "web", but its gate sets are other'),
+    ("", 'stages.staging.gate_sets names "web", but it has no gate sets'),
+)
+
+
+@pytest.mark.parametrize(("text", "message"), SETS)
+def test_a_wrong_gate_set_is_named(text: str, message: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        Plan.parse(f'{text}\n[stages.staging]\nfunctions = ["api:live"]\ngate_sets = ["web"]')
+    assert message in re.sub(r" \(line \d+\)", "", caught.value.message)
