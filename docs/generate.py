@@ -1,4 +1,4 @@
-"""Writes the generated pages: public API, errors, commands. `--check` only compares. The same on every Python.
+"""Writes what is generated: public API, errors, commands, schema. `--check` only compares. The same on every Python.
 
 python docs/generate.py [--check]
 """
@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 
 import api  # noqa: E402 - scripts beside this one
 import commands  # noqa: E402
+import plan_schema  # noqa: E402
 
 from flagkit.cli.errors import exit_code_of  # noqa: E402
 from flagkit.errors import FlagkitError  # noqa: E402
@@ -59,7 +60,8 @@ def pages() -> dict[Path, str]:
         "flagkit-commands.md": commands.flagkit_page(),
         "canary-commands.md": commands.canary_page(),
     }
-    return {HERE / "reference" / name: text for name, text in found.items()}
+    generated = {HERE / "reference" / name: text for name, text in found.items()}
+    return {**generated, plan_schema.TARGET: plan_schema.plan_schema()}
 
 
 def main(arguments: list[str]) -> int:

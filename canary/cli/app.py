@@ -31,6 +31,7 @@ _SECTIONS = {
     ),
     "Set up": (
         Command("init", "canary.cli.setup:init", "Write a commented plan for functions that exist."),
+        Command("schema", "canary.cli.setup:schema", "Print the JSON Schema of canary.toml, for editors."),
         Command("iam", "canary.cli.setup:iam", "Print the IAM policy that a stage needs."),
         Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),
     ),

@@ -1,8 +1,9 @@
-"""Commands that set canary up: init writes a plan, iam prints policies. Neither changes anything in AWS."""
+"""Commands that set canary up: init writes a plan, schema and iam print. None of them changes anything in AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Annotated
 
 import click
@@ -104,6 +105,16 @@ def plan_text(stage: str, functions: Sequence[str]) -> str:
     except CanaryError as error:
         raise UsageError(error.message, hint="Use letters, digits, - and _ for --stage.") from None
     return text
+
+
+def schema(context: Context) -> int:
+    """Print the JSON Schema of canary.toml, for editors.
+
+    Editors that read TOML schemas complete and check a plan whose first line is `#:schema plan.schema.json`.
+    """
+    del context
+    click.echo((resources.files("canary") / "plan.schema.json").read_text(encoding="utf-8"), nl=False)
+    return 0
 
 
 def iam(

@@ -30,6 +30,8 @@ class Plan(Model):
         """Every stage learns its name, on which the defaults of its rules depend, and gets the gates of its sets."""
         if not isinstance(document, Mapping) or not isinstance(document.get("stages"), Mapping):
             return document
+        if renamed := next((n for n, t in document["stages"].items() if isinstance(t, Mapping) and "name" in t), None):
+            raise ValueError(f"stages.{renamed}: unknown field 'name'; the table's own name names the stage")
         sets = document.get("gate_sets", {})
         stages = {
             name: {**with_gate_sets(table, sets), "name": name} if isinstance(table, Mapping) else table

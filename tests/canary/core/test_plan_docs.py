@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -14,8 +17,10 @@ from pydantic_core import PydanticUndefined
 from canary.core import plan
 from canary.core.plan import Plan, StagePlan, Step, format_duration
 from canary.core.plan.shorthand import Growth
+from canary.errors import PlanError
 
-PAGE = Path(__file__).parents[3] / "docs" / "canary" / "plan.md"
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "canary" / "plan.md"
 BY_RULE = {
     (StagePlan, "steps"): "`[10, 25, 50]`",
     (StagePlan, "gates"): "errors, latency",
@@ -76,6 +81,48 @@ def test_the_page_describes_nothing_that_does_not_exist() -> None:
 
 def _examples() -> list[str]:
     return re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+SCHEMA = Draft202012Validator(json.loads((ROOT / "canary" / "plan.schema.json").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("text", _examples())
+def test_editors_accept_every_example(text: str) -> None:
+    assert not [error.message for error in SCHEMA.iter_errors(tomllib.loads(text))]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'bak = "1m"',
+        "bake = 1",
+        'bake = ""',
+        'bake = "1 hour"',
+        'steps = ["x"]',
+        'name = "b"',
+        "gates.p99 = { quantile = 0.9 }",
+        "gates.errors = { limt = 1 }",
+        'gates.errors = { kind = "latency", limit_percent = 5 }',
+        'promote = "later"',
+        'notifications = [{ kind = "fax" }]',
+    ],
+)
+def test_editors_mark_what_canary_refuses(line: str) -> None:
+    text = f'[stages.a]\nfunctions = ["api:live"]\n{line}'
+    with pytest.raises(PlanError):
+        Plan.parse(text)
+    assert list(SCHEMA.iter_errors(tomllib.loads(text)))
+
+
+def test_every_field_has_a_description_in_editors() -> None:
+    tables = SCHEMA.schema["$defs"] | {"Plan": SCHEMA.schema}
+    bare = [
+        f"{name}.{field}"
+        for name, table in tables.items()
+        for field, rule in table.get("properties", {}).items()
+        if "description" not in rule and field not in {"kind", "function", "alias", "invoked"} and name != "Gates"
+    ]
+    assert not bare
 
 
 @pytest.mark.parametrize("text", _examples())
