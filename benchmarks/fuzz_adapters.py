@@ -22,12 +22,12 @@ from canary.adapters.alarms import CloudWatchAlarms
 from canary.adapters.aws import Session, open_session
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.health import HealthChecks
-from canary.adapters.http import Http
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.core.plan import FunctionRef, StagePlan
 from canary.errors import CanaryError
 from canary.ports import Target, Window
 from canary.testing import AwsStandIn
+from flagkit.channels.http import Http
 
 API = FunctionRef("api", "live")
 TARGETS = (Target(API, "1", "2"),)

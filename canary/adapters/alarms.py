@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, Session, reading
-from canary.adapters.text import printable
 from canary.core.measurements import AlarmReading, AlarmState
 from canary.core.plan import AlarmsGate, StagePlan
 from canary.ports import Clock
+from flagkit.channels.text import printable
 
 NAMES_PER_CALL: Final = 100
 KINDS: Final = ("MetricAlarms", "CompositeAlarms", "LogAlarms")

@@ -34,10 +34,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from canary.adapters.http import BODY_LIMIT
-from canary.adapters.text import printable
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.ports import Clock
+from flagkit.channels.http import BODY_LIMIT
+from flagkit.channels.text import printable
 
 Session = boto3.Session
 """A boto3 session; other modules take it from here."""

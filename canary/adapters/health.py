@@ -15,12 +15,12 @@ from time import monotonic
 from typing import Final
 
 from canary.adapters.aws import Api, Session, read_body
-from canary.adapters.http import DeadlineError, Http, parse_json, within
-from canary.adapters.text import printable, redacted
 from canary.core.measurements import Probe, StreamKey
 from canary.core.plan import HealthGate, StagePlan
 from canary.errors import AwsError
 from canary.ports import Target
+from flagkit.channels.http import DeadlineError, Http, parse_json, within
+from flagkit.channels.text import printable, redacted
 
 DRAWS: Final = 20
 """So often a weighted address is asked until the new version answers: at 10 % it does in 88 % of cases."""

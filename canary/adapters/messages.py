@@ -7,6 +7,7 @@ from string import Template
 from typing import Final
 
 from canary.core.plan import Transition, WebhookTarget
+from flagkit.channels.messages import for_slack, for_teams, slack_message, teams_message
 
 Facts = Mapping[str, object]
 
@@ -34,13 +35,9 @@ def messages(target: WebhookTarget, facts: Facts, secret: str) -> list[dict[str,
     if target.template is None:
         text += "".join(f" ({values[name]})" for name in ("command", "link") if facts[name])
     if target.kind == "slack":
-        block = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-        colour = _COLOURS.get(str(facts["transition"]), "36C5F0")
-        return [{"text": text, "attachments": [{"color": f"#{colour}", "blocks": [block]}]}]
+        return [slack_message(text, _COLOURS.get(str(facts["transition"]), "36C5F0"))]
     if target.kind == "teams":
-        card = {"type": "AdaptiveCard", "version": "1.4", "body": [{"type": "TextBlock", "text": text, "wrap": True}]}
-        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
-        return [{"type": "message", "attachments": [attachment]}]
+        return [teams_message(text)]
     if target.kind == "pagerduty":
         return _pagerduty(facts, text, secret)
     return [{**facts, "text": text}]
@@ -77,14 +74,4 @@ def _alert(facts: Facts, text: str, secret: str, key: str, severity: str) -> dic
     }
 
 
-def _for_slack(text: str) -> str:
-    """Without control sequences: `<!channel>` and links begin with `<` (api.slack.com)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _for_teams(text: str) -> str:
-    """Without links and mentions, which an adaptive card's markdown would make of brackets."""
-    return text.replace("<", "&lt;").replace("[", "\\[").replace("](", "]\\(")
-
-
-_ESCAPES: Final[Mapping[str, Callable[[str], str]]] = {"slack": _for_slack, "teams": _for_teams}
+_ESCAPES: Final[Mapping[str, Callable[[str], str]]] = {"slack": for_slack, "teams": for_teams}

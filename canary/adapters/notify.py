@@ -22,9 +22,7 @@ from typing import Final, Protocol, assert_never
 
 from canary.adapters.aws import Api, Session
 from canary.adapters.git import CI_PEOPLE
-from canary.adapters.http import Answer, Http
 from canary.adapters.messages import Facts, messages
-from canary.adapters.text import printable
 from canary.core.events import (
     CanaryEnded,
     CanaryStarted,
@@ -39,6 +37,9 @@ from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transition, WebhookTarget
 from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import Clock, Journal
+from flagkit.channels.http import Answer, Http
+from flagkit.channels.messages import sns_subject
+from flagkit.channels.text import printable
 
 logger = logging.getLogger("canary.notify")
 
@@ -103,9 +104,7 @@ class SnsTopics:
         Raises:
             AwsError: SNS refuses.
         """
-        # SNS wants one ASCII line of at most 100 characters, and no control character, as subject.
-        line = printable(subject, 100).encode("ascii", "replace").decode()
-        self._sns.call("Publish", TopicArn=topic_arn, Subject=line[:100], Message=message)
+        self._sns.call("Publish", TopicArn=topic_arn, Subject=sns_subject(subject), Message=message)
 
 
 class EventBuses:

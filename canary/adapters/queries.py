@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from canary.adapters.http import Http, parse_json
 from canary.adapters.series import filled
-from canary.adapters.text import printable, redacted
 from canary.core.measurements import MINUTE, DataState, Gauge, MinuteValue, Observations, StreamKey
 from canary.core.plan import DatadogGate, HttpGate, PrometheusGate, QueryGate, StagePlan
 from canary.core.schedule import whole_minute
 from canary.ports import Clock, MetricSource, Target, Window
+from flagkit.channels.http import Http, parse_json
+from flagkit.channels.text import printable, redacted
 
 ANSWER_LIMIT: Final = 4_000_000
 """Bytes of an answer; a day of minutes is a tenth of it."""

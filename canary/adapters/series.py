@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary.adapters.aws import Api, reading
-from canary.adapters.text import printable
 from canary.core import emf
 from canary.core.measurements import DataState
 from canary.core.plan import (
@@ -32,6 +31,7 @@ from canary.core.plan import (
 )
 from canary.errors import AwsError
 from canary.ports import Clock, Target
+from flagkit.channels.text import printable
 
 QUERIES_PER_CALL: Final = 500
 _WORDS: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z_][A-Za-z0-9_]*")

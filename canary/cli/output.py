@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 import click
 
-from canary.adapters.text import printable
 from canary.cli.screens import Screen, write_json
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
@@ -18,6 +17,7 @@ from canary.errors import UsageError
 from canary.runner import Check, Level
 from canary.view.html import canary_report, page
 from canary.view.plain import markdown
+from flagkit.channels.text import printable
 
 
 def in_actions() -> bool:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from canary.adapters import aws
 from canary.adapters.git import GitRevision
-from canary.adapters.text import printable
 from canary.assembly import assemble, load_plan
 from canary.core.events import Origin
 from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
 from canary.ports import Clock, CodeRevision, Observer
 from canary.runner import Ports
+from flagkit.channels.text import printable
 from flagkit.cli.arguments import Context
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from canary.adapters.text import printable
 from canary.core.alias import ALL_BP, basis_points
 from canary.core.events import (
     CallRetried,
@@ -46,6 +45,7 @@ from canary.view.model import (
     WeightPoint,
 )
 from canary.view.planned import plan_lines
+from flagkit.channels.text import printable
 
 ALPHA: Final = 0.005
 """Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (statistics.md §4.12)."""

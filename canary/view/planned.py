@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from canary.adapters.text import redacted
 from canary.core.plan import (
     AlarmsGate,
     DatadogGate,
@@ -30,6 +29,7 @@ from canary.core.plan import (
 )
 from canary.core.plan.gates import ValueGate
 from canary.view.labels import duration_text
+from flagkit.channels.text import redacted
 
 _PICTURE_COLUMNS = 56
 

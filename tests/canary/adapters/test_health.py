@@ -12,11 +12,11 @@ import pytest
 
 from canary.adapters.aws import open_session
 from canary.adapters.health import HealthChecks
-from canary.adapters.http import Http
 from canary.core.measurements import Probe
 from canary.core.plan import FunctionRef
 from canary.ports import Target
 from canary.testing import AwsStandIn
+from flagkit.channels.http import Http
 from flagkit.testing import Fault
 from tests.canary.stages import stage_of
 

@@ -16,15 +16,15 @@ from benchmarks import fuzz_adapters
 from canary.adapters.aws import Api, open_session, read_body
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.health import HealthChecks
-from canary.adapters.http import DeadlineError, Http, parse_json, within
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.series import Series, SeriesReader
-from canary.adapters.text import printable, redacted
 from canary.core.measurements import DataState, Probe
 from canary.core.plan import FunctionRef
 from canary.errors import UnavailableError
 from canary.ports import Target, Window
 from canary.testing import AwsStandIn
+from flagkit.channels.http import DeadlineError, Http, parse_json, within
+from flagkit.channels.text import printable, redacted
 from tests.canary.stages import stage_of
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

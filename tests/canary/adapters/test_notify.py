@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from canary.adapters.http import Http
 from canary.adapters.notify import Notifier, transition_of
 from canary.core.events import (
     CanaryEnded,
@@ -32,6 +31,7 @@ from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Webhook
 from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import UnavailableError
 from canary.testing import InMemoryJournal
+from flagkit.channels.http import Http
 from flagkit.testing import VirtualClock
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)

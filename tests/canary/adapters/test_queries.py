@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from canary.adapters.http import Http
 from canary.adapters.queries import QueryingMetrics, pointed
 from canary.core.measurements import DataState, Gauge, Observations
 from canary.core.plan import FunctionRef, StagePlan
 from canary.ports import Target, Window
+from flagkit.channels.http import Http
 from flagkit.testing import VirtualClock
 from tests.canary.stages import stage_of
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from canary.adapters.text import printable
+from flagkit.channels.text import printable
 
 BODY_LIMIT: Final = 1_000_000
 """Bytes of an answer that are read at most; what health checks and webhooks answer is far shorter."""
@@ -48,7 +48,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             answers.put((False, error))
 
-    threading.Thread(target=work, name="canary-call", daemon=True).start()
+    threading.Thread(target=work, name="flagkit-call", daemon=True).start()
     try:
         fine, value = answers.get(timeout=seconds)
     except queue.Empty:
@@ -112,7 +112,7 @@ class Http:
         begun = threading.Event()
         try:
             with httpx.Client(transport=self._transport, verify=self._context(), timeout=timeout_s) as client:
-                sent = {"User-Agent": "canary", "Accept-Encoding": "identity", **(headers or {})}
+                sent = {"User-Agent": "flagkit-canary", "Accept-Encoding": "identity", **(headers or {})}
                 request = client.build_request(method, url, content=content, headers=sent)
                 # In a thread: the client is closed here when the time is over, which ends the reading there.
                 return within(timeout_s, lambda: _read(client, request, limit, monotonic() + timeout_s, begun))
