@@ -6,6 +6,7 @@ The only module of canary's shipped path that imports flagkit, and only when a f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from canary.adapters.aws import Session
 from canary.core.events import Event, PhaseChanged
@@ -40,24 +41,24 @@ class FlagsOff:
         from flagkit.errors import FlagkitError
 
         failed: list[str] = []
-        for switch in self._switches:
-            try:
-                self._switch_off(switch, f"canary {event.canary_id} of {event.stage} was rolled back")
-            except FlagkitError as error:
-                failed.append(f"{switch.key} in {switch.source}: {error.message}")
+        # Closed when all are off: closing waits for the notices of a change, and no other change waits for these.
+        with ExitStack() as opened:
+            for switch in self._switches:
+                try:
+                    self._switch_off(opened, switch, f"canary {event.canary_id} of {event.stage} was rolled back")
+                except FlagkitError as error:
+                    failed.append(f"{switch.key} in {switch.source}: {error.message}")
         if failed:
             raise FlagsOffError(f"not switched off: {'; '.join(failed)}")
 
-    def _switch_off(self, switch: FlagSwitch, reason: str) -> None:
+    def _switch_off(self, opened: ExitStack, switch: FlagSwitch, reason: str) -> None:
         from flagkit.admin.edits import switch_off
         from flagkit.admin.stores import Note, open_store
 
         store = open_store(switch.source, session=self._session)
-        try:
-            base = store.read()
-            receipt = store.save(base, switch_off(base.document, switch.key), Note(reason=reason))
-            if store.deployments is not None:
-                # A flag that is to go off now waits for nobody's bake.
-                store.deployments.deploy(receipt.version.number, pace="immediate", when_busy="replace", reason=reason)
-        finally:
-            store.close()
+        opened.callback(store.close)
+        base = store.read()
+        receipt = store.save(base, switch_off(base.document, switch.key), Note(reason=reason))
+        if store.deployments is not None:
+            # A flag that is to go off now waits for nobody's bake.
+            store.deployments.deploy(receipt.version.number, pace="immediate", when_busy="replace", reason=reason)

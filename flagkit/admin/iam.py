@@ -41,6 +41,8 @@ class Resources:
         profile: id.
         strategies: ids that the role may deploy with.
         partition: `aws`, `aws-cn` or `aws-us-gov`.
+        topics: ARNs of the SNS topics that are notified of changes.
+        buses: names or ARNs of the EventBridge buses that are.
     """
 
     region: str
@@ -50,6 +52,8 @@ class Resources:
     profile: str
     strategies: Sequence[str] = ()
     partition: str = "aws"
+    topics: Sequence[str] = ()
+    buses: Sequence[str] = ()
 
     def arn(self, path: str) -> str:
         """Return the ARN of a part of AppConfig."""
@@ -95,6 +99,12 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
         _allow("Deploy", ("StartDeployment",), [application, profile, environment, *strategies]),
         _allow("StopDeployments", ("StopDeployment",), [application, environment, deployments]),
     ]
+    if resources.topics:
+        statements.append(_allow("NotifyTopics", ("sns:Publish",), resources.topics))
+    if resources.buses:
+        start = f"arn:{resources.partition}:events:{resources.region}:{resources.account}:event-bus/"
+        buses = [bus if bus.startswith("arn:") else start + bus for bus in resources.buses]
+        statements.append(_allow("NotifyBuses", ("events:PutEvents",), buses))
     if role == "admin":
         statements += [
             _allow("DeleteVersions", ("DeleteHostedConfigurationVersion",), [application, profile]),
@@ -109,7 +119,7 @@ def _allow(name: str, actions: Sequence[str], resources: Sequence[str]) -> dict[
     return {
         "Sid": name,
         "Effect": "Allow",
-        "Action": [f"appconfig:{action}" for action in actions],
+        "Action": [action if ":" in action else f"appconfig:{action}" for action in actions],
         "Resource": list(resources),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Literal, Self
@@ -347,14 +347,20 @@ class AuthoringDocument(Model):
         return self.model_dump(by_alias=True, exclude_defaults=True)
 
 
-def problems_of(error: ValidationError, text: str = "") -> Iterator[str]:
-    """Yield a sentence for each problem, with the line of the text that it was read from, if it is given."""
+def problems_of(error: ValidationError, text: str = "", keys: Sequence[str] = ()) -> Iterator[str]:
+    """Yield a sentence for each problem, with the line of the text that it was read from, if it is given.
+
+    Args:
+        error: what pydantic found.
+        text: what was read.
+        keys: those that there are, to propose one for a misspelt key; the readable form's by default.
+    """
     for details in error.errors(include_url=False):
         place = ".".join(map(str, details["loc"]))
         message = details["msg"].removeprefix("Value error, ")
         if details["type"] == "extra_forbidden":
             key = str(details["loc"][-1])
-            close = difflib.get_close_matches(key, _KEYS, 1)
+            close = difflib.get_close_matches(key, keys or _KEYS, 1)
             message = f"unknown key {key!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
         line = _line(text, details["loc"])
         yield "".join((f"line {line}: " if line else "", f"{place}: " if place else "", message))

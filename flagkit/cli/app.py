@@ -59,6 +59,7 @@ _SECTIONS = {
     "Set up": (
         Command("init", "flagkit.cli.setup:init", "Create the AppConfig resources that are missing."),
         Command("iam", "flagkit.cli.setup:iam", "Print the least-privilege IAM policy of a role."),
+        Command("notify", "flagkit.cli.notify:NOTIFY", "Show who is notified of changes."),
         Command("codegen", "flagkit.cli.setup:codegen", "Generate a Python module with a typed accessor per flag."),
         Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),
     ),

@@ -58,8 +58,10 @@ class CliContext:
     def store(self, source: str | None, *, may_create: bool = False) -> Iterator[FlagStore]:
         """The place that keeps the flags, open."""
         from flagkit.admin.stores import open_store
+        from flagkit.cli.output import say
 
-        store = open_store(source_url(source, may_create=may_create), session=self.session, clock=self.clock)
+        url = source_url(source, may_create=may_create)
+        store = open_store(url, session=self.session, clock=self.clock, warn=say)
         try:
             yield store
         finally:

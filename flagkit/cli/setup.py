@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +15,8 @@ from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.iam import Resources
+    from flagkit.admin.notices.settings import Receiver
+    from flagkit.admin.stores.control import Control
 
 Role = Literal["reader", "toggler", "admin"]
 Output = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")]
@@ -127,6 +130,7 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
     control = Control(application, profile, environment, session=cli.session, region=region, clock=cli.clock)
     try:
         ids = control.environment() | control.profile()
+        receivers = _receivers(url, control)
         strategies = found_strategies(control)
         _, partition, _, region, account, _ = control.arn("profile").split(":", 5)
     finally:
@@ -142,4 +146,14 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         ids["ConfigurationProfileId"],
         wanted,
         partition,
+        [item.topic_arn for item in receivers if item.kind == "sns"],
+        [item.bus for item in receivers if item.kind == "eventbridge"],
     )
+
+
+def _receivers(url: str, control: Control) -> tuple[Receiver, ...]:
+    from flagkit.admin.notices.settings import find_file, name_of_source, read_settings
+
+    path = find_file(url, os.environ, Path.cwd())
+    names = [name_of_source(url), f"appconfig://{'/'.join(control.known_names())}"]
+    return () if path is None else read_settings(path).of(names)

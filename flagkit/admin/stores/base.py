@@ -114,6 +114,7 @@ class Deployment:
         started_at: when it started.
         completed_at: when it ended.
         events: the log, oldest first; empty in lists.
+        is_new: whether the call that returns it started it.
     """
 
     number: int
@@ -124,6 +125,7 @@ class Deployment:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     events: tuple[DeploymentEvent, ...] = ()
+    is_new: bool = field(default=False, compare=False)
 
     @property
     def is_running(self) -> bool:

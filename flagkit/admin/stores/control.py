@@ -77,6 +77,7 @@ class Control:
         self.clock = SystemClock() if clock is None else clock
         self._wanted = {"application": application, "profile": profile, "environment": environment}
         self._ids: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         self._chance = chance
         self._session, self._client = make_control_client(session, region)
         self._region = region
@@ -102,6 +103,16 @@ class Control:
         """The parameters that name the environment."""
         application = self.application()
         return {**application, "EnvironmentId": self._id("environment", "ListEnvironments", **application)}
+
+    def known_names(self) -> tuple[str, str, str]:
+        """Return the names of application, environment and profile, also where they were given by ids.
+
+        Raises:
+            SourceError: they can't be found out.
+        """
+        self.profile()
+        self.environment()
+        return self._known["application"], self._known["environment"], self._known["profile"]
 
     def call(self, operation: str, **params: Any) -> Any:
         """Call what may be repeated: reads, and writes that a lock protects from happening twice.
@@ -223,7 +234,7 @@ class Control:
                 message = f"AWS AppConfig has no {kind} called {wanted}"
                 hint = f"There are: {known}. Check the spelling, the region and the account, or run `flagkit init`."
                 raise SourceNotFoundError(message, hint=hint)
-            self._ids[kind] = match
+            self._ids[kind], self._known[kind] = match, found[match]
         return self._ids[kind]
 
     def _translated(self, error: Exception, operation: str, params: dict[str, Any]) -> SourceError | DocumentError:

@@ -8,7 +8,7 @@ bake for kill switches, and one that alarms monitor for everything else (appconf
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flagkit.admin.stores.base import (
@@ -139,12 +139,17 @@ class AppConfigDeployments:
         until_s = self._control.clock.monotonic() + self._wait_limit_s
         busy = _Busy(pace, when_busy, until_s, on_wait or _ignore, on_stop or _ignore)
         failures = 0
+        newest: int | None = None
         while True:
             listed = self._recent()
+            if newest is None:
+                newest = listed[0].number if listed else 0
             holding = next((item for item in listed if self._is_own(item) and item.holds), None)
             if holding is not None and holding.version is not None and holding.version >= version:
                 if not busy.overtakes(holding):
-                    return self._get(holding.number)
+                    # A lost answer: what began since we looked, and brings this version, is ours.
+                    is_ours = failures > 0 and holding.number > newest and holding.version == version
+                    return replace(self._get(holding.number), is_new=is_ours)
                 version = holding.version
             running = next((item for item in listed if item.is_running), None)
             if running is not None:
@@ -211,6 +216,10 @@ class AppConfigDeployments:
             raise DeploymentError(message, hint="`flagkit revert` undoes an edit instead, as a new version.")
         return self._stop(found.number, allow_revert=True)
 
+    def before(self, number: int) -> Deployment | None:
+        """Return the deployment that users had before another one, as far as it still counts."""
+        return next((item for item in self._list() if item.number < number and self._is_own(item) and item.holds), None)
+
     def _yield_to(self, running: Deployment, version: int, busy: _Busy) -> None:
         is_own = self._is_own(running)
         if busy.stops(running, is_own=is_own):
@@ -238,7 +247,7 @@ class AppConfigDeployments:
             DeploymentStrategyId=strategy,
             Description=(reason or f"version {version}")[:1024],
         )
-        return _deployment(answer)
+        return replace(_deployment(answer), is_new=True)
 
     def _stop(self, number: int, *, allow_revert: bool) -> Deployment:
         try:

@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flagkit.admin.stores.base import FlagStore
-from flagkit.errors import SourceUrlError
-from flagkit.runtime.clock import Clock
+from flagkit.errors import SourceUrlError, UsageError
+from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources.urls import default_url, parse
 
 if TYPE_CHECKING:
     import boto3
 
+    from flagkit.admin.notices.settings import NoticeSettings
+
+logger = logging.getLogger("flagkit.notices")
+
 
 def open_store(
-    url: str | None = None, *, session: boto3.Session | None = None, clock: Clock | None = None
+    url: str | None = None,
+    *,
+    session: boto3.Session | None = None,
+    clock: Clock | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> FlagStore:
     """Open a flag store; nothing is read yet.
+
+    If `flagkit.toml` names receivers of its changes, each change is noticed. Close the store to wait for that.
 
     Args:
         url: `file:PATH` or `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`; `$FLAGKIT_SOURCE` where None.
         session: boto3 session; the usual chain of credentials and region where None.
         clock: the machine's where None.
+        warn: called by `close` with each notice that could not be delivered; where None, that is logged.
 
     Raises:
         SourceUrlError: the source is not valid, or flags can't be changed there (e.g. an Agent).
     """
-    address = parse(default_url() if url is None else url)
+    url = default_url() if url is None else url
+    store = open_plain_store(url, session=session, clock=clock)
+    settings = _settings(url, warn)
+    if settings is None:
+        return store
+    from flagkit.admin.notices.store import noticed
+
+    return noticed(store, settings, SystemClock() if clock is None else clock, session=session, warn=warn)
+
+
+def _settings(url: str, warn: Callable[[str], object] | None) -> NoticeSettings | None:
+    """Who is notified. Settings that can't be read stop no change: a flag can be killed all the same."""
+    from flagkit.admin.notices.settings import find_file, read_settings
+
+    try:
+        path = find_file(url, os.environ, Path.cwd())
+        return None if path is None else read_settings(path)
+    except (UsageError, OSError) as error:
+        problem = error.message if isinstance(error, UsageError) else str(error.strerror)
+        text = f"nobody is notified of changes: {problem}"
+        if warn is None:
+            logger.warning("flagkit: %s", text)
+        else:
+            warn(f"warning: {text}")
+        return None
+
+
+def open_plain_store(url: str, *, session: boto3.Session | None, clock: Clock | None) -> FlagStore:
+    """Open a store that notifies nobody."""
+    address = parse(url)
     if address.scheme == "file":
         from flagkit.admin.stores.file import FileStore
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import pytest
@@ -75,3 +76,14 @@ def test_there_is_no_other_role():
 def test_other_partitions_have_their_own_arns():
     arn = Resources("cn-north-1", "1", "a", "e", "p", partition="aws-cn").arn("application/a")
     assert arn == "arn:aws-cn:appconfig:cn-north-1:1:application/a"
+
+
+def test_who_changes_flags_may_notify_their_receivers_and_a_reader_may_not():
+    topic = "arn:aws:sns:eu-west-1:123456789012:flags"
+    notified = replace(RESOURCES, topics=[topic], buses=["default", "arn:aws:events:eu-west-1:1:event-bus/x"])
+    for role in ("toggler", "admin"):
+        document = policy(role, notified)
+        assert allows(document, "sns:Publish", topic)
+        assert allows(document, "events:PutEvents", "arn:aws:events:eu-west-1:123456789012:event-bus/default")
+        assert allows(document, "events:PutEvents", "arn:aws:events:eu-west-1:1:event-bus/x")
+    assert not allows(policy("reader", notified), "sns:Publish", topic)

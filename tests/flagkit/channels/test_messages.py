@@ -56,6 +56,13 @@ def test_a_subject_is_one_line_of_at_most_100_ascii_characters(text: str) -> Non
     assert re.fullmatch(r"[\x21-\x7e]|[\x21-\x7e][\x20-\x7e]{0,98}[\x21-\x7e]", subject)
 
 
+def test_the_signature_is_the_one_of_the_published_example() -> None:
+    """The example of Svix, whose scheme became the specification."""
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    headers = signed_headers(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
 @pytest.mark.parametrize(
     ("secret", "key"),
     [

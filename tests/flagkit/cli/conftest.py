@@ -110,7 +110,7 @@ class Terminal:
 @pytest.fixture(autouse=True)
 def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("FLAGKIT_SOURCE", "FLAGKIT_PROTECTED", "FLAGKIT_TRACEBACK", "NO_COLOR"):
+    for name in ("FLAGKIT_SOURCE", "FLAGKIT_CONFIG", "FLAGKIT_PROTECTED", "FLAGKIT_TRACEBACK", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
 

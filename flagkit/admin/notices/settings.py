@@ -1,0 +1,209 @@
+"""Who is notified of changes: the tables `[[notices]]` of flagkit.toml. It sends nothing, and holds no secret.
+
+Addresses and signing secrets are named by environment variables, because the file belongs into version control.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flagkit.authoring.source import problems_of
+from flagkit.errors import SourceUrlError, UsageError
+from flagkit.sources.urls import parse
+
+FILE_NAME: Final = "flagkit.toml"
+FILE_VARIABLE: Final = "FLAGKIT_CONFIG"
+MAX_BYTES: Final = 1_000_000
+
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_BUS = r"^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)?[/.A-Za-z0-9_-]{1,256}$"
+_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+
+
+def _http_url(text: str) -> str:
+    problem = url_problem(text)
+    if problem:
+        raise ValueError(problem)
+    return text
+
+
+def url_problem(text: str) -> str:
+    """Return what is wrong with the address of a receiver, or an empty text. The address itself is a secret."""
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    return "" if fine and text.isprintable() and " " not in text else "not a valid http or https URL"
+
+
+class _Receiver(BaseModel):
+    """What all receivers have: the sources that they are notified of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(default="*", min_length=1)
+
+
+class HttpReceiver(_Receiver):
+    """Slack, Microsoft Teams, or any program that takes a signed webhook."""
+
+    kind: Literal["slack", "teams", "webhook"]
+    url: Annotated[str, AfterValidator(_http_url)] | None = None
+    url_env: str | None = Field(default=None, pattern=_NAME)
+    secret_env: str | None = Field(default=None, pattern=_NAME)
+
+    @model_validator(mode="after")
+    def _check(self) -> HttpReceiver:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("give either url_env, the environment variable with the address, or url")
+        if self.secret_env is not None and self.kind != "webhook":
+            raise ValueError(f"{self.kind} takes no secret_env: only a webhook is signed")
+        return self
+
+
+class SnsReceiver(_Receiver):
+    """An SNS topic."""
+
+    kind: Literal["sns"]
+    topic_arn: str = Field(pattern=_TOPIC)
+
+
+class EventBridgeReceiver(_Receiver):
+    """An EventBridge bus: its name, or its ARN."""
+
+    kind: Literal["eventbridge"]
+    bus: str = Field(default="default", pattern=_BUS)
+
+
+Receiver = HttpReceiver | SnsReceiver | EventBridgeReceiver
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    notices: tuple[Annotated[Receiver, Field(discriminator="kind")], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """The receivers of a settings file.
+
+    Attributes:
+        path: the file; None if there is none.
+        receivers: all of them, for whatever source.
+    """
+
+    path: Path | None = None
+    receivers: tuple[Receiver, ...] = ()
+
+    def of(self, names: Collection[str]) -> tuple[Receiver, ...]:
+        """Return who is notified of a source that has these names (see `name_of_source`)."""
+        return tuple(item for item in self.receivers if any(self._fits(item.source, name) for name in names))
+
+    def _fits(self, pattern: str, name: str) -> bool:
+        if pattern == "*" or pattern.startswith("appconfig:"):
+            return fnmatchcase(name, pattern)
+        folder = Path() if self.path is None else self.path.parent
+        return fnmatchcase(name, str((folder / pattern.removeprefix("file:")).resolve()))
+
+
+def find_file(url: str, environment: Mapping[str, str], directory: Path) -> Path | None:
+    """Return the settings file of a source, or None if there is none.
+
+    It is the file that `$FLAGKIT_CONFIG` names (empty: none); otherwise `flagkit.toml` beside a file of flags, in the
+    current directory, or in a parent of it up to the root of its git repository.
+
+    Args:
+        url: the source.
+        environment: the environment variables.
+        directory: the current one.
+    """
+    named = environment.get(FILE_VARIABLE)
+    if named is not None:
+        return Path(named) if named else None
+    return next((folder / FILE_NAME for folder in _folders(url, directory) if (folder / FILE_NAME).is_file()), None)
+
+
+def read_settings(path: Path) -> NoticeSettings:
+    """Read a settings file.
+
+    Raises:
+        UsageError: it can't be read, or is not valid; the line is named.
+    """
+    hint = "Correct the file; docs/notices.md shows its form."
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES:,} bytes", hint=hint)
+        text = content.decode("utf-8-sig")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="Check $FLAGKIT_CONFIG.") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from None
+    try:
+        return NoticeSettings(path.resolve(), _File.model_validate(tables).notices)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {'; '.join(problems_of(error, text, _KEYS))}", hint=hint) from None
+
+
+def name_of_source(url: str) -> str:
+    """Return a source's name for patterns: `appconfig://APPLICATION/ENVIRONMENT/PROFILE`, or the absolute path."""
+    address = parse(url)
+    if address.scheme == "appconfig":
+        return "appconfig://" + "/".join(address.names(3))
+    return str(Path(address.rest.removeprefix("//") if address.rest.startswith("//") else address.rest).resolve())
+
+
+def problems(receiver: Receiver, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is likely wrong with a receiver, without asking it."""
+    if not isinstance(receiver, HttpReceiver):
+        return ()
+    named = [name for name in (receiver.url_env, receiver.secret_env) if name is not None]
+    found = [f"the environment variable {name} is not set" for name in named if not environment.get(name)]
+    url = receiver.url or environment.get(receiver.url_env or "", "")
+    if url and url_problem(url):
+        found.append(f"the environment variable {receiver.url_env} holds no valid http or https URL")
+    elif url and urlsplit(url).scheme == "http" and not _is_local(urlsplit(url).hostname or ""):
+        found.append("notices are sent unencrypted: use https")
+    if receiver.url is not None and receiver.kind != "webhook":
+        found.append("the address of a chat is a secret: put it into an environment variable, and name that in url_env")
+    if receiver.kind == "webhook" and receiver.secret_env is None:
+        found.append("notices are not signed: name the environment variable with the secret in secret_env")
+    return tuple(found)
+
+
+def _is_local(host: str) -> bool:
+    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d+){3}", host) is not None
+
+
+def _folders(url: str, directory: Path) -> list[Path]:
+    try:
+        address = parse(url)
+    except SourceUrlError:
+        return []
+    found = [Path(name_of_source(url)).parent] if address.scheme == "file" else []
+    inside: list[Path] = []
+    for folder in (directory, *directory.parents):
+        inside.append(folder)
+        if (folder / ".git").exists():
+            return found + inside
+    return [*found, directory]
+
+
+_KEYS = sorted(
+    {name for model in (_File, HttpReceiver, SnsReceiver, EventBridgeReceiver) for name in model.model_fields}
+)
