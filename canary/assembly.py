@@ -12,6 +12,7 @@ from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
 from canary.adapters.flags import FlagsOff
 from canary.adapters.health import HealthChecks
+from canary.adapters.hooks import HookCalls
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import EventBuses, Notifier, SnsTopics
@@ -95,6 +96,7 @@ def assemble(
         metrics=QueryingMetrics(CloudWatchMetrics(session, clock), clock),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
+        hooks=HookCalls(session),
         clock=clock,
         journal=journal,
         observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock, journal)),

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
-from canary.core.measurements import AlarmReading, Observations, Probe
-from canary.core.plan import FunctionRef, StagePlan
+from canary.core.measurements import AlarmReading, HookState, Observations, Probe
+from canary.core.plan import FunctionRef, Hook, StagePlan
 
 
 class Clock(Protocol):
@@ -116,6 +116,31 @@ class HealthProbe(Protocol):
 
     def probe(self, stage: StagePlan, targets: Sequence[Target], now: datetime) -> tuple[Probe, ...]:
         """Makes every health check of the stage once, against the candidate; a failure is a value, not an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """What a hook is told.
+
+    Attributes:
+        execution_id: the same each time that the same hook of the same canary is asked.
+    """
+
+    execution_id: str
+    canary_id: str
+    stage: str
+    targets: tuple[Target, ...]
+
+
+class Hooks(Protocol):
+    """The plan's hooks: Lambda functions and URLs that check a release in a team's own way."""
+
+    def ask(self, hook: Hook, call: HookCall) -> tuple[HookState, str]:
+        """Asks the hook once: how far it is, and what it says about that.
+
+        Anything that isn't an answer of the hook (no network, no permission, throttled) is PENDING with the reason.
+        """
         ...
 
 

@@ -56,6 +56,9 @@ def _driver(stage: StagePlan, where: str) -> list[dict[str, Any]]:
     return [
         _allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
         _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        _allow(
+            "Hooks", ("lambda:InvokeFunction",), sorted({_hook(f, where) for h in stage.hooks if (f := h.function)})
+        ),
         _allow("HealthChecks", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _functions(stage, where) if invoked]),
         *_metrics(stage, where, queues),
         *_reports(stage, where),
@@ -121,6 +124,15 @@ def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[
 
 def _functions(stage: StagePlan, where: str) -> list[str]:
     return sorted({f"arn:aws:lambda:{where}:function:{bare_name(function.function)}" for function in stage.functions})
+
+
+def _hook(function: str, where: str) -> str:
+    """The function as the plan names it: a qualifier is part of the resource."""
+    return (
+        function
+        if function.startswith("arn:")
+        else f"arn:aws:lambda:{where}:function:{function.rpartition(':function:')[2]}"
+    )
 
 
 def _bus(bus: str, where: str) -> str:

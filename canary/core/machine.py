@@ -33,9 +33,9 @@ from canary.core.events import (
     WriteAliases,
     WriteKind,
 )
-from canary.core.measurements import MINUTE, Observations
+from canary.core.measurements import MINUTE, HookResult, HookState, Observations
 from canary.core.phases import FINAL, FORWARD, RETURNING, Phase, Signal, next_phase
-from canary.core.plan import format_duration
+from canary.core.plan import HookEvent, format_duration
 from canary.core.record import Shift
 from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import Judgement, Rule, Verdict, judge
@@ -161,6 +161,9 @@ def _trigger(
         return Signal.FOREIGN, "; ".join(change.text for change in state.foreign)
     if state.behind:
         return None
+    if state.phase in _WAITING_FOR and not state.unstarted and (hook := _unfinished_hook(state, observations)):
+        name, signal = state.stage.hooks[hook.index].name, _WAITING_FOR[state.phase][1]
+        return (signal, f"the hook {name} failed: {hook.detail}") if hook.state is HookState.FAILED else None
     if state.phase in _ON_STATE:
         return _ON_STATE[state.phase](state)
     if judgement is not None and state.phase is Phase.POST_BAKE:
@@ -177,6 +180,21 @@ def _unhealthy(state: CanaryState, judgement: Judgement) -> Trigger | None:
         why = f'on_unhealthy = "pause": waiting for `canary rollback {state.stage.name}`; {judgement.sentence}'
         return None if state.phase is Phase.PAUSED else (Signal.PAUSE, why)
     return Signal.UNHEALTHY, judgement.sentence
+
+
+_WAITING_FOR: Final[dict[Phase, tuple[HookEvent, Signal]]] = {
+    Phase.STARTING: ("before_traffic", Signal.UNHEALTHY_AT_START),
+    Phase.PROMOTING: ("after_traffic", Signal.UNHEALTHY),
+}
+"""Phases that are left only once the plan's hooks have succeeded, and what a failed hook leads to."""
+
+
+def _unfinished_hook(state: CanaryState, observations: Observations) -> HookResult | None:
+    """The first hook of this phase that hasn't succeeded; one without a result isn't known to have."""
+    results = {result.index: result for result in observations.hooks}
+    due = (index for index, hook in enumerate(state.stage.hooks) if hook.when == _WAITING_FOR[state.phase][0])
+    asked = (results.get(index, HookResult(index, HookState.PENDING)) for index in due)
+    return next((result for result in asked if result.state is not HookState.SUCCEEDED), None)
 
 
 def _begin(state: CanaryState) -> Trigger:

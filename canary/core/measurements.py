@@ -139,6 +139,28 @@ class Probe:
     detail: str = ""
 
 
+class HookState(StrEnum):
+    """How far a hook of the plan is."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    PENDING = "pending"
+    """In progress, not asked yet, or it could not be reached: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookResult:
+    """What a hook answered.
+
+    Attributes:
+        index: the hook's place in the plan, from 0.
+    """
+
+    index: int
+    state: HookState
+    detail: str = ""
+
+
 class AlarmState(StrEnum):
     """State of a CloudWatch alarm; UNKNOWN also when it is missing or its evaluation is broken."""
 
@@ -203,6 +225,7 @@ class Observations:
     traffic: tuple[AliasTraffic, ...] = ()
     probes: tuple[Probe, ...] = ()
     alarms: tuple[AlarmReading, ...] = ()
+    hooks: tuple[HookResult, ...] = ()
     versions: tuple[FunctionVersions, ...] = ()
     settled_until: datetime | None = None
     notes: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def next_look(state: CanaryState, now: datetime) -> datetime | None:
     if state.phase in FINAL:
         return None
     if state.phase is Phase.STARTING:
-        return now
+        return now + NUDGE if any(hook.when == "before_traffic" for hook in state.stage.hooks) else now
     if state.behind or state.draining or state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK, Phase.ABORTING}:
         return now + min(NUDGE, state.stage.tick)
     return now + state.stage.tick

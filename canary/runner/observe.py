@@ -27,6 +27,7 @@ from canary.core.state import CanaryState
 from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
+from canary.runner.hooks import ask_hooks
 from canary.runner.session import Ports, Session
 
 KEPT = timedelta(days=15)
@@ -122,6 +123,7 @@ def observe(state: CanaryState, session: Session) -> Observations:
         measured,
         probes=probe(targets, replace(session, stage=state.stage)),
         alarms=alarms(state.started_at, replace(session, stage=state.stage)),
+        hooks=ask_hooks(state, targets, replace(session, stage=state.stage)),
         versions=tuple(FunctionVersions(t.function.key, t.candidate, t.baseline) for t in targets),
         settled_until=settled,
     )

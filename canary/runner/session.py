@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
-from canary.core.measurements import Observations
+from canary.core.measurements import HookResult, Observations
 from canary.core.plan import StagePlan
 from canary.errors import AwsError, CanaryError, UnavailableError
-from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Journal, MetricSource, Observer
+from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Hooks, Journal, MetricSource, Observer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,12 +35,14 @@ class Memory:
         timeouts_s: function timeout by (function key, version); a published version never changes.
         rows: rows already in the journal, by stream or gauge.
         changed_plans: ids of canaries whose changed plan has been noticed.
+        hooks: what the hooks of a canary answered for good, by execution id.
         failing: sources whose failure has been noticed and that haven't answered since.
     """
 
     timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
     rows: dict[str, frozenset[object]] = field(default_factory=dict)
     changed_plans: set[str] = field(default_factory=set)
+    hooks: dict[str, HookResult] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
 
 
@@ -49,6 +51,7 @@ class Ports:
     """The ports of a driver.
 
     Attributes:
+        hooks: None asks no hook, so that a plan with hooks never gets past them.
         observers: are notified of every event after the journal has it.
         origin: where the code that this driver releases comes from.
         jitter: a number from 0 to 1 for each wait between two attempts.
@@ -61,6 +64,7 @@ class Ports:
     alarms: AlarmSource
     clock: Clock
     journal: Journal
+    hooks: Hooks | None = None
     observers: tuple[Observer, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
     jitter: Callable[[], float] = random.random

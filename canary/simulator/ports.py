@@ -15,14 +15,12 @@ from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, Vers
 from canary.core.events import CanaryEnded, CanaryStarted, Event
 from canary.core.measurements import (
     MINUTE,
-    AlarmReading,
     AliasMinute,
     AliasTraffic,
     DataState,
     Gauge,
     MinuteCounts,
     Observations,
-    Probe,
     Stream,
     StreamKey,
 )
@@ -31,6 +29,7 @@ from canary.core.verdict.scoring import is_by_version
 from canary.errors import NotFoundError, StaleRevisionError
 from canary.ports import Target, Window
 from canary.runner import Ports
+from canary.simulator.checks import InMemoryAlarms, InMemoryHooks, InMemoryProbes
 from flagkit.testing.clock import VirtualClock
 
 _FAILING = frozenset({"errors", "emf", "http_5xx"})
@@ -338,28 +337,6 @@ def _mixed(key: StreamKey, parts: Sequence[Stream]) -> Stream:
 
 
 @dataclass
-class InMemoryProbes:
-    """Health checks with scripted answers, one a call; the last one is repeated. By default none are made."""
-
-    answers: list[tuple[Probe, ...]] = field(default_factory=lambda: [()])
-
-    def probe(self, stage: StagePlan, targets: Sequence[Target], now: datetime) -> tuple[Probe, ...]:  # noqa: ARG002
-        """The next answer."""
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
-@dataclass
-class InMemoryAlarms:
-    """Alarms with a scripted answer; by default none exist."""
-
-    readings: tuple[AlarmReading, ...] = ()
-
-    def alarms(self, stage: StagePlan, started_at: datetime | None) -> tuple[AlarmReading, ...]:  # noqa: ARG002
-        """The readings."""
-        return self.readings
-
-
-@dataclass
 class InMemoryJournal:
     """A journal in a list."""
 
@@ -413,6 +390,7 @@ class Simulation:
         self.metrics = InMemoryMetrics(self.aliases, traffic or SteadyTraffic())
         self.probes = InMemoryProbes()
         self.alarms = InMemoryAlarms()
+        self.hooks = InMemoryHooks()
         self.journal = InMemoryJournal()
 
     def ports(self, **changes: object) -> Ports:
@@ -426,6 +404,7 @@ class Simulation:
             metrics=self.metrics,
             probes=self.probes,
             alarms=self.alarms,
+            hooks=self.hooks,
             clock=self.clock,
             journal=self.journal,
             jitter=lambda: 0.5,

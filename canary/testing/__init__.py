@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from canary.simulator.checks import InMemoryAlarms, InMemoryHooks, InMemoryProbes
     from canary.simulator.ports import (
-        InMemoryAlarms,
         InMemoryAliases,
         InMemoryJournal,
         InMemoryMetrics,
-        InMemoryProbes,
         Simulation,
         SteadyTraffic,
     )
@@ -50,6 +49,7 @@ __all__ = [
     "HttpAnswer",
     "InMemoryAlarms",
     "InMemoryAliases",
+    "InMemoryHooks",
     "InMemoryJournal",
     "InMemoryMetrics",
     "InMemoryProbes",
@@ -71,12 +71,11 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "canary.simulator.checks": ("InMemoryAlarms", "InMemoryHooks", "InMemoryProbes"),
         "canary.simulator.ports": (
-            "InMemoryAlarms",
             "InMemoryAliases",
             "InMemoryJournal",
             "InMemoryMetrics",
-            "InMemoryProbes",
             "Simulation",
             "SteadyTraffic",
         ),

@@ -61,6 +61,11 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     )
     if requests_per_s:
         yield from _power(stage, requests_per_s * 60)
+    for hook in stage.hooks:
+        when = "Before any traffic" if hook.when == "before_traffic" else "After the promotion"
+        otherwise = "nothing is shifted" if hook.when == "before_traffic" else "it is rolled back"
+        where = hook.function or redacted(hook.url or "")
+        yield f"{when}: {where} must succeed within {duration_text(hook.within)}, otherwise {otherwise}."
     yield "Rolls back at any time if:"
     for name, gate in stage.gates.items():
         yield f"  {name}: {gate_text(gate, stage)}{' (dry run: shown only)' if gate.dry_run else ''}"

@@ -26,6 +26,10 @@ Transition = Literal[
 ]
 
 
+HookEvent = Literal["before_traffic", "after_traffic"]
+"""CodeDeploy's BeforeAllowTraffic and AfterAllowTraffic."""
+
+
 def _weight(value: Decimal) -> Decimal:
     if not 0 < value < 100:
         raise ValueError(f"a weight must be above 0 and below 100 %, but is {value:f}; the promotion needs no step")
@@ -106,6 +110,35 @@ class EventBridgeTarget(Model):
 
 
 Notification = Annotated[SnsTarget | WebhookTarget | EventBridgeTarget, Field(discriminator="kind")]
+
+
+class Hook(Model):
+    """A check of the team's own that must succeed before any traffic is shifted, or after all of it is."""
+
+    when: HookEvent
+    function: str | None = Field(default=None, min_length=1, max_length=2048)
+    """Lambda function (name or ARN, with a qualifier or not) that is invoked."""
+    url: HttpUrl | None = None
+    """URL that gets a POST request."""
+    token_env: str | None = None
+    """Environment variable with a bearer token for `url`."""
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(seconds=60))] = timedelta(seconds=30)
+    within: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(hours=1))] = timedelta(minutes=10)
+    """A hook that is in progress for longer has failed; CodeDeploy waits an hour."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Hook:
+        if (self.function is None) == (self.url is None):
+            raise ValueError("give either function or url")
+        if self.token_env is not None and self.url is None:
+            raise ValueError("token_env needs url")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What people call it: the event and the function or the URL, without what may be secret in that."""
+        where = self.function or (self.url or "").split("?")[0].rpartition("@")[2].split("//")[-1]
+        return f"{self.when} ({where})"
 
 
 class FlagSwitch(Model):

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canary.core.measurements import StreamKey
 from canary.core.plan.gates import EmfGate, ErrorsGate, Gate, Http5xxGate, LatencyGate, is_per_function
-from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Notification, Rules, Step
+from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Hook, Notification, Rules, Step
 from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
 from canary.core.plan.values import Duration, FunctionRef, Model, format_duration
 from canary.errors import PlanError
@@ -63,6 +63,7 @@ class StagePlan(Model):
 
     rules: Rules = Rules()
     evidence: Evidence = Evidence()
+    hooks: tuple[Hook, ...] = Field(default=(), max_length=10)
     notifications: tuple[Notification, ...] = ()
     flags_off: tuple[FlagSwitch, ...] = ()
     dead_man: DeadMan | None = None

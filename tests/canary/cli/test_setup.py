@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from canary.adapters.aws import Api, Session, open_session
+from canary.adapters.iam import policy
 from canary.core.plan import Plan
 from tests.canary.cli.conftest import Desk
 
@@ -22,6 +23,10 @@ bake = "5m"
 hold_max = "5m"
 notifications = [{ kind = "sns", topic_arn = "arn:aws:sns:us-east-1:123456789012:releases" }, { kind = "eventbridge" }]
 dead_man = { role_arn = "arn:aws:iam::123456789012:role/dead-man" }
+
+[[stages.staging.hooks]]
+when = "before_traffic"
+function = "smoke:live"
 
 [stages.staging.rules]
 clean_tree = false
@@ -81,6 +86,23 @@ def test_init_without_any_alias_says_how_to_create_one(desk: Desk) -> None:
     assert "aws lambda create-alias" in done.err
 
 
+@pytest.mark.parametrize(
+    ("function", "resource"),
+    [
+        ("smoke", "arn:aws:lambda:*:*:function:smoke"),
+        ("smoke:live", "arn:aws:lambda:*:*:function:smoke:live"),
+        ("123456789012:function:smoke:2", "arn:aws:lambda:*:*:function:smoke:2"),
+        ("arn:aws:lambda:eu-west-1:1:function:smoke", "arn:aws:lambda:eu-west-1:1:function:smoke"),
+    ],
+)
+def test_a_hook_function_is_granted_as_the_plan_names_it(function: str, resource: str) -> None:
+    plan = Plan.parse(
+        f'[stages.a]\nfunctions = ["api:live"]\nhooks = [{{ when = "before_traffic", function = "{function}" }}]'
+    )
+    (hooks,) = (s for s in policy(plan, plan.stage("a"), "driver")["Statement"] if s["Sid"] == "Hooks")
+    assert (hooks["Action"], hooks["Resource"]) == (["lambda:InvokeFunction"], [resource])
+
+
 def granted(desk: Desk, role: str) -> set[str]:
     document = json.loads(desk("iam", "staging", "--role", role).out)
     return {action for statement in document["Statement"] for action in statement["Action"]}
@@ -118,6 +140,7 @@ class Calls:
 def everything(desk: Desk) -> Desk:
     session = desk.aws.session()
     desk.write_plan(EVERYTHING)
+    desk.aws.lambda_.deploy("smoke", lambda event, context: {"status": "Succeeded"}, alias="live")
     session.client("sqs").create_queue(QueueName="dlq")
     session.client("sns").create_topic(Name="releases")
     session.client("dynamodb").create_table(
