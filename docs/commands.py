@@ -60,6 +60,7 @@ _LINT = {
     "type-slip": (Severity.WARNING, '`"true"` or `"18"` in quotes, where true or 18 is meant'),
     "expired": (Severity.WARNING, "a schedule that has ended"),
     "removal-due": (Severity.WARNING, "a flag past its removal date"),
+    "archived-on": (Severity.WARNING, "an archived flag that is on"),
     "long-rule": (Severity.WARNING, "a rule near AWS's limit of 16,384 characters"),
     "large-document": (Severity.WARNING, "a document near AWS's limit of 2 MB"),
     "MaxEntries(32)": (Severity.WARNING, "more variants than AWS documents"),

@@ -23,6 +23,7 @@ from flagkit.core.documents import (
     NumberConstraints,
     StringConstraints,
 )
+from flagkit.core.metadata import read_metadata
 
 __all__ = ["generate"]
 
@@ -100,7 +101,7 @@ class _Writer:
     names: set[str] = field(default_factory=lambda: {"Context", "Flags", "TypedFlags", "UserId"})
 
     def flag(self, key: str, method: str, definition: FlagDeclaration, value: FlagValue) -> None:
-        about = _sentence(definition.description or definition.name or f"Flag {key}")
+        about = _sentence(read_metadata(definition.description).description or definition.name or f"Flag {key}")
         if not value.variants and not definition.attributes:
             self.methods.append(_boolean_method(key, method, about))
             return

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from flagkit.admin.stores.base import ChangeKind
 from flagkit.authoring.editor import part_of, unknown_flag
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import MAX_BYTES, FlagDocument
@@ -85,6 +86,16 @@ def changed_entries(before: FlagDocument, after: FlagDocument) -> dict[str, Entr
     }
     old, new = entries_of(before, keys), entries_of(after, keys)
     return {key: new.get(key) for key in sorted({*old, *new}) if old.get(key) != new.get(key)}
+
+
+def changed_keys(before: FlagDocument, after: FlagDocument) -> dict[str, ChangeKind]:
+    """Return the keys of the flags that differ, and how."""
+    old, new = {*before.flags, *before.values}, {*after.flags, *after.values}
+    return {
+        key: "deleted" if key not in new else "changed" if key in old else "created"
+        for key in changed_entries(before, after)
+        if key not in INTERNAL_FLAGS
+    }
 
 
 def rewritten(content: bytes | None, before: FlagDocument, after: FlagDocument) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,8 +16,9 @@ from flagkit.admin.audience import statuses
 from flagkit.admin.entries import keys_of
 from flagkit.authoring import decompile
 from flagkit.core.documents import FlagDocument
+from flagkit.core.metadata import is_past, read_metadata
 
-Finding = Literal["missing", "unused", "always_on", "always_off", "overdue"]
+Finding = Literal["missing", "unused", "always_on", "always_off", "overdue", "archived"]
 
 # Names under which code asks for a flag: flagkit's own, OpenFeature's, Powertools'.
 _CALLS = frozenset(
@@ -65,7 +66,7 @@ class Stale:
     Attributes:
         key: the flag.
         finding: `missing` (in code, not in the document), `unused` (the other way round), `always_on`, `always_off`
-            (nothing changed for so many days), `overdue` (past its removal date).
+            (nothing changed for so many days), `overdue` (past its removal date), `archived` (but still in code).
         reason: one sentence.
         places: where the code names it.
     """
@@ -112,11 +113,15 @@ def find_stale(
     places: dict[str, list[Reference]] = {}
     for reference in references:
         places.setdefault(reference.key, []).append(reference)
-    found = [*_in_code(document, places)] if places else []
-    return (*found, *_settled(document, places, last_changed, now, days), *_overdue(document, places, now))
+    archived = {key for key, flag in document.flags.items() if read_metadata(flag.description).archived}
+    found = [*_in_code(document, places, archived)] if places else []
+    settled = [it for it in _settled(document, places, last_changed, now, days) if it.key not in archived]
+    return (*found, *settled, *_overdue(document, places, now))
 
 
-def _in_code(document: FlagDocument, places: Mapping[str, list[Reference]]) -> Iterator[Stale]:
+def _in_code(
+    document: FlagDocument, places: Mapping[str, list[Reference]], archived: Collection[str]
+) -> Iterator[Stale]:
     keys = keys_of(document)
     for key, found in sorted(places.items()):
         calls = tuple(reference for reference in found if reference.is_call)
@@ -124,10 +129,13 @@ def _in_code(document: FlagDocument, places: Mapping[str, list[Reference]]) -> I
             first = calls[0]
             reason = f"{first.path}:{first.line} reads it, but the document has no such flag"
             yield Stale(key, "missing", reason, calls)
+        elif key in archived and calls:
+            first = calls[0]
+            yield Stale(key, "archived", f"{first.path}:{first.line} reads it, but it is archived", calls)
     source = decompile(document)
     required = {other for flag in source.flags.values() for other in flag.requires}
     for key in keys:
-        if key not in places and key not in required:
+        if key not in places and key not in required and key not in archived:
             yield Stale(key, "unused", "none of the searched files names it")
 
 
@@ -153,7 +161,7 @@ def _settled(
 def _overdue(document: FlagDocument, places: Mapping[str, list[Reference]], now: dt.datetime) -> Iterator[Stale]:
     for key, definition in sorted(document.flags.items()):
         date = None if definition.deprecation is None else definition.deprecation.date
-        if date is not None and date < now.date().isoformat():
+        if date is not None and is_past(date, now):
             yield Stale(key, "overdue", f"its removal date was {date}", tuple(places.get(key, ())))
 
 

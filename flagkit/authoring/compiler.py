@@ -48,6 +48,8 @@ from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reall
 from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
 from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
 from flagkit.core.documents import MAX_VARIANTS, FlagDocument
+from flagkit.core.documents.constraints import MAX_TEXT_LENGTH
+from flagkit.core.metadata import Metadata, write_metadata
 from flagkit.core.rules.ast import (
     MAX_DEPTH,
     MAX_RULE_CHARS,
@@ -103,7 +105,7 @@ class Compiler:
         values: dict[str, JsonValue] = {}
         for key in keys:
             if key in self.source.flags:
-                flags[key] = _declaration(self.source.flags[key])
+                flags[key] = _declaration(key, self.source.flags[key])
                 value = self._value(key)
             else:
                 value = self._kept_segments() if key == SEGMENTS_FLAG else None
@@ -351,15 +353,25 @@ def _native_variant(variant: VariantSource, rule: Rule | str | None) -> JsonValu
     return native
 
 
-def _declaration(flag: FlagSource) -> JsonValue:
+def _declaration(key: str, flag: FlagSource) -> JsonValue:
     """Return the native `flags.<key>`."""
     native: dict[str, JsonValue] = {}
+    if flag.archived and not flag.is_off:
+        message = f"flags.{key}: an archived flag must be off"
+        raise EditError(message, hint=f"`flagkit archive {key} --undo` takes it out of the archive.")
     if flag.name is not None:
         native["name"] = flag.name
-    if flag.description is not None:
-        native["description"] = flag.description
-    if flag.deprecated is not None:
-        date = {} if flag.deprecated is True else {"date": str(flag.deprecated)}
+    description = write_metadata(Metadata(flag.description, flag.owner, flag.tags, flag.kind, flag.archived))
+    if description is not None:
+        if len(description) > MAX_TEXT_LENGTH >= len(flag.description or ""):
+            message = (
+                f"flags.{key}: description, owner, tags and kind have {len(description):,} characters together; "
+                f"AWS keeps {MAX_TEXT_LENGTH:,}"
+            )
+            raise EditError(message, hint="Shorten the description, or use fewer tags.")
+        native["description"] = description
+    if flag.remove_by is not None:
+        date = {} if flag.remove_by is True else {"date": str(flag.remove_by)}
         native["_deprecation"] = {"status": "planned", **date}
     if flag.attributes:
         native["attributes"] = {

@@ -33,6 +33,7 @@ from flagkit.authoring.shape import Gates, Limits, VariantShape, common_limits, 
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
 from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
+from flagkit.core.metadata import read_metadata
 from flagkit.core.rules.ast import And, Condition, Not, Or
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError
@@ -312,10 +313,12 @@ def _pairs(share: Share) -> list[list[str]]:
 
 def _declaration(definition: FlagDeclaration) -> dict[str, object]:
     """Return the words of the readable form for `flags.<key>`."""
-    words: dict[str, object] = {"name": definition.name, "description": definition.description}
+    about = read_metadata(definition.description)
+    words: dict[str, object] = {"name": definition.name, "description": about.description}
+    words |= {"owner": about.owner, "tags": about.tags, "kind": about.kind, "archived": about.archived}
     if definition.deprecation is not None:
         date = definition.deprecation.date
-        words["deprecated"] = True if date is None else date
+        words["remove_by"] = True if date is None else date
     words["attributes"] = {key: _read_attribute(attribute) for key, attribute in definition.attributes.items()}
     return {word: value for word, value in words.items() if value is not None}
 

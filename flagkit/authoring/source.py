@@ -25,6 +25,7 @@ from pydantic import (
 
 from flagkit.authoring.language import read_condition, written_condition
 from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
+from flagkit.core.metadata import FlagKind, problem_of_name
 from flagkit.errors import EditError
 
 
@@ -62,6 +63,22 @@ def _condition(text: str) -> str:
         return text  # the compiler refuses it, and knows the place
 
 
+def _owner(value: str) -> str:
+    problem = problem_of_name(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _tags(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        problem = problem_of_name(value, is_tag=True)
+        if problem is not None:
+            message = f"{value!r} {problem}"
+            raise ValueError(message)
+    return tuple(dict.fromkeys(values))
+
+
 def _aware(value: dt.datetime) -> dt.datetime:
     if value.tzinfo is None:
         message = "needs an offset or Z: 2026-12-01T09:00:00Z"
@@ -91,6 +108,8 @@ Removal = Annotated[
 Where = Annotated[StrictStr, AfterValidator(_condition)]
 """A condition, or a native rule."""
 Texts = tuple[StrictStr, ...]
+Owner = Annotated[StrictStr, AfterValidator(_owner)]
+Tags = Annotated[Texts, AfterValidator(_tags)]
 
 
 class Model(BaseModel):
@@ -204,6 +223,11 @@ class FlagSource(Audience):
     """One flag. Without `variants`, anything about users makes it two variants, `on` and `off`.
 
     Attributes:
+        owner: the person or team to ask.
+        tags: words to find it by.
+        kind: what it is for, in a word.
+        remove_by: the day on which it is to be removed; True: at some time.
+        archived: kept for the record only; the flag must be off.
         enabled: False switches the flag off for everybody and keeps the rest. A flag without targeting is off unless it
             is True.
         requires: flags that must be on for the user, or this one is off.
@@ -218,7 +242,11 @@ class FlagSource(Audience):
 
     name: StrictStr | None = None
     description: StrictStr | None = None
-    deprecated: Removal | None = None
+    owner: Owner | None = None
+    tags: Tags = ()
+    kind: FlagKind | None = None
+    remove_by: Removal | None = None
+    archived: bool = False
     attributes: dict[str, AttributeSource] = Field(default_factory=dict)
     enabled: bool | None = None
     values: dict[str, JsonValue] = Field(default_factory=dict)

@@ -10,13 +10,15 @@ The flags are read from --source, else $FLAGKIT_SOURCE, else flags.json in this 
 
 _SECTIONS = {
     "Inspect flags": (
-        Command("list", "flagkit.cli.inspect:list_flags", "List flags with their state and audience."),
+        Command(
+            "list", "flagkit.cli.inspect:list_flags", "List flags with their state, audience, owner and last change."
+        ),
         Command("show", "flagkit.cli.inspect:show", "Show one flag."),
         Command("explain", "flagkit.cli.inspect:explain", "Explain the answer of a flag for one user, or count many."),
         Command("what-if", "flagkit.cli.inspect:what_if", "List the users whose answer differs between two versions."),
     ),
     "Change flags": (
-        Command("create", "flagkit.cli.edit:create", "Create a flag, off unless --on is given."),
+        Command("create", "flagkit.cli.lifecycle:create", "Create a flag, off unless --on is given."),
         Command("on", "flagkit.cli.edit:on", "Switch a flag on."),
         Command("off", "flagkit.cli.edit:off", "Switch a flag off."),
         Command("kill", "flagkit.cli.edit:kill", "Emergency stop: switch a flag off at once."),
@@ -28,8 +30,13 @@ _SECTIONS = {
         Command("ramp", "flagkit.cli.rule:ramp", "Let the percentage of a flag grow by itself."),
         Command("attr", "flagkit.cli.edit:attr", "Set attributes of a flag or of one variant."),
         Command("schedule", "flagkit.cli.edit:schedule", "Set when a flag starts and ends."),
-        Command("describe", "flagkit.cli.edit:describe", "Set the name, description or removal date of a flag."),
-        Command("delete", "flagkit.cli.edit:delete", "Delete a flag."),
+        Command(
+            "describe",
+            "flagkit.cli.lifecycle:describe",
+            "Set what is written about a flag: name, owner, tags and more.",
+        ),
+        Command("archive", "flagkit.cli.lifecycle:archive", "Archive a flag that is off."),
+        Command("delete", "flagkit.cli.lifecycle:delete", "Delete a flag."),
         Command("segment", "flagkit.cli.edit:SEGMENT", "List and edit segments: named groups of users."),
     ),
     "History and undo": (

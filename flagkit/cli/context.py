@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from flagkit.cli.arguments import Context
 from flagkit.errors import (
     DocumentError,
+    FlagkitError,
     NotDeployedError,
     RefusedError,
     SourceError,
@@ -29,7 +30,8 @@ from flagkit.sources.urls import parse
 if TYPE_CHECKING:
     import boto3
 
-    from flagkit.admin.stores import FlagStore
+    from flagkit.admin.changes import FlagChanges
+    from flagkit.admin.stores import FlagStore, Version
     from flagkit.core.documents import FlagDocument
     from flagkit.core.snapshot import Snapshot
 
@@ -55,13 +57,13 @@ class CliContext:
     is_terminal: bool = False
 
     @contextmanager
-    def store(self, source: str | None, *, may_create: bool = False) -> Iterator[FlagStore]:
+    def store(self, source: str | None, *, may_create: bool = False, tries: int | None = None) -> Iterator[FlagStore]:
         """The place that keeps the flags, open."""
         from flagkit.admin.stores import open_store
         from flagkit.cli.output import say
 
         url = source_url(source, may_create=may_create)
-        store = open_store(url, session=self.session, clock=self.clock, warn=say)
+        store = open_store(url, session=self.session, clock=self.clock, warn=say, tries=tries)
         try:
             yield store
         finally:
@@ -213,6 +215,46 @@ def fetch(cli: CliContext, word: str | None, *, saved: bool = False, version: in
     if document is None:
         raise SourceError(f"{url} returned no document", hint="Deploy a version, then try again.")
     return document
+
+
+def changes_of(cli: CliContext, word: str | None, document: Document, keys: Iterable[str]) -> dict[str, FlagChanges]:
+    """Who last changed the flags of a document, and when; empty where nobody may look, or nothing is kept."""
+    from flagkit.admin.changes import flag_changes
+
+    try:
+        return flag_changes(_up_to(document, _versions(cli, word)), keys)
+    except FlagkitError:
+        return {}  # the flags are shown; who changed them isn't known
+
+
+def _versions(cli: CliContext, word: str | None) -> Iterator[Version]:
+    """Yield the versions of a source, newest first; a file's without checking a document."""
+    url = parse(source_url(word))
+    if url.scheme == "appconfig":
+        with cli.store(word, tries=1) as store:  # nobody waits for it: the flags are here
+            yield from store.versions()
+    elif url.scheme == "file":
+        from flagkit.admin.stores.journal import history_path, read_lines, versions_beside
+
+        path = Path(url.rest.removeprefix("//") if url.rest.startswith("//") else url.rest)
+        try:
+            content, history = path.read_bytes(), history_path(path)
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            lines, _ = read_lines(history.read_bytes() if history.exists() else b"")
+        except (OSError, ValueError):
+            return
+        yield from versions_beside(content, lines, written)
+
+
+def _up_to(document: Document, versions: Iterator[Version]) -> Iterator[Version]:
+    """Leave out what was saved after the document."""
+    number = int(document.version) if document.version and document.version.isdecimal() else None
+    waits = number is not None or document.label is not None
+    for version in versions:
+        if waits and (version.number == number or (document.label is not None and version.label == document.label)):
+            waits = False
+        if not waits:
+            yield version
 
 
 def read_flags(document: Document) -> FlagDocument | None:

@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
 from flagkit.cli import options
@@ -27,9 +27,6 @@ Values = Annotated[
 ]
 Starts = Annotated[str | None, Option("--from", metavar="TIME", help="Start at this time.")]
 Ends = Annotated[str | None, Option("--until", metavar="TIME", help="End at this time.")]
-Name = Annotated[str | None, Option("--name", metavar="TEXT", help="Display name.")]
-Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What the flag is for.")]
-RemoveBy = Annotated[str | None, Option("--remove-by", metavar="DAY", help="Planned removal date, YYYY-MM-DD.")]
 Where = Annotated[
     str | None,
     Option(
@@ -195,66 +192,6 @@ def schedule(
     )
 
 
-@changes
-def create(
-    key: options.Key,
-    name: Name = None,
-    description: Description = None,
-    enabled: Annotated[bool, Option("--on/--off", help="Create it on, for all users, or off.")] = False,
-    attributes: Annotated[
-        list[str] | None, Option("--attr", metavar="NAME=VALUE", help="An attribute. Repeat for more.")
-    ] = None,
-    remove_by: RemoveBy = None,
-) -> Change:
-    """Create a flag, off unless --on is given.
-
-    A file that does not exist is created.
-
-    Example: flagkit create new_checkout --name "New checkout" --remove-by 2027-03-01
-    """
-    values = {attribute: guess(text) for attribute, text in pairs(attributes or (), "color=blue").items()}
-    day = read_day(remove_by)
-    return Change(
-        lambda current: admin.edits.create(
-            current.document,
-            key,
-            name=name,
-            description=description,
-            enabled=enabled,
-            attributes=values or None,
-            remove_by=day,
-        ),
-        may_create=True,
-    )
-
-
-@changes
-def delete(key: options.Key) -> Change:
-    """Delete a flag.
-
-    Code that still asks for it gets its own default.
-
-    Example: flagkit delete new_checkout -m "all users have it"
-    """
-    return Change(lambda current: admin.edits.delete(current.document, key))
-
-
-@changes
-def describe(
-    key: options.Key, name: Name = None, description: Description = None, remove_by: RemoveBy = None
-) -> Change:
-    """Set the name, description or removal date of a flag.
-
-    Example: flagkit describe new_checkout --description "One page instead of four" --remove-by 2027-03-01
-    """
-    if name is None and description is None and remove_by is None:
-        raise UsageError("Missing option --name, --description or --remove-by.", hint="Give at least one.")
-    day: dt.date | Literal[False] | None = False if remove_by == "" else read_day(remove_by)
-    return Change(
-        lambda current: admin.edits.describe(current.document, key, name=name, description=description, remove_by=day)
-    )
-
-
 SegmentName = Annotated[str, Argument(metavar="NAME", help="The segment.")]
 
 
@@ -396,30 +333,3 @@ def read_moment(word: str | None) -> dt.datetime | None:
             f"{word!r} is not a valid time", hint="Use 2027-01-31, 2027-01-31T09:00 (UTC) or 2027-01-31T09:00+01:00."
         ) from None
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
-
-
-def read_day(word: str | None) -> dt.date | None:
-    """A day as `2027-03-01`.
-
-    Raises:
-        UsageError: another form.
-    """
-    if not word:
-        return None
-    try:
-        return dt.date.fromisoformat(word)
-    except ValueError:
-        raise UsageError(f"{word!r} is not a valid date", hint="Use YYYY-MM-DD, for example 2027-03-01.") from None
-
-
-def guess(text: str) -> str | int | float | bool:
-    """The value that text means for an undeclared attribute: true, false, a number, else text."""
-    if text in {"true", "false"}:
-        return text == "true"
-    for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
-        return number if number - number == 0 else text  # nan and inf are text
-    return text

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
+from flagkit.admin.changes import UNKNOWN, FlagChanges
 from flagkit.authoring.conditions import GROUP, REQUIRES, RULE, SEGMENT, USER, listed, name_of, parsed
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
 from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
+from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
 from flagkit.core.rules.ast import And, Condition, Or, Split
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError
@@ -24,6 +27,30 @@ from flagkit.sources import Document, DocumentKind
 
 if TYPE_CHECKING:
     from flagkit.core.explanation import Explanation, Step
+
+
+@dataclass(frozen=True, slots=True)
+class FlagTexts:
+    """What is written about a flag for people; None where nothing is.
+
+    Attributes:
+        name: its display name.
+        about: description, owner, tags, kind, whether it is archived.
+        is_deprecated: whether it is planned to be removed.
+        remove_by: the day of that.
+        created: when it was created, as AWS says.
+        updated: when it was last changed, as AWS says.
+    """
+
+    name: str | None = None
+    about: Metadata = NO_METADATA
+    is_deprecated: bool = False
+    remove_by: str | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+_NO_TEXTS = FlagTexts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +62,10 @@ class FlagView:
         state: `on`, `off`, `partial`, `scheduled`, `ended` or `broken`.
         shown: the state for people, e.g. `25 %`.
         audience: who gets it while it is on; what is wrong with a broken flag.
-        texts: what is written about it: name, description, removal date.
+        texts: what is written about it: name, description, owner, tags, kind, removal date.
+        is_overdue: whether its removal date is past.
+        changes: when and by whom it was created and last changed.
+        evaluated: when it was last evaluated; None where that isn't known.
         status: state and audience; None for a broken flag, and where the rules were not delivered.
         targeting: what the rules say; None like `status`.
         definition: the flag; None for a broken one.
@@ -45,10 +75,13 @@ class FlagView:
     state: str
     shown: str
     audience: str
-    texts: Mapping[str, str]
+    texts: FlagTexts = _NO_TEXTS
     status: FlagStatus | None = None
     targeting: ShownFlag | None = None
     definition: FlagDefinition | None = None
+    is_overdue: bool = False
+    changes: FlagChanges = UNKNOWN
+    evaluated: datetime | None = None
 
     @property
     def variants(self) -> tuple[VariantDefinition, ...]:
@@ -56,20 +89,46 @@ class FlagView:
         variants = () if self.definition is None else self.definition.variants
         return variants[1:] if variants and variants[0].name == SWITCHED_OFF else variants
 
-    def fits(self, search: str | None, state: str | None) -> bool:
-        """Tell whether the flag is in a state, and a text is part of its key, name or description."""
-        if state is not None and self.state != state:
-            return False
-        texts = (self.key, self.texts.get("name", ""), self.texts.get("description", ""))
-        return search is None or any(search.lower() in text.lower() for text in texts)
+    @property
+    def is_hidden(self) -> bool:
+        """Whether lists leave it out: it is archived. One that is on in spite of that is shown."""
+        return self.texts.about.archived and self.state == "off"
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was created."""
+        return self.texts.created or self.changes.created
+
+    @property
+    def changed(self) -> datetime | None:
+        """When it was last changed."""
+        return self.changes.changed or self.texts.updated
+
+    @property
+    def removal(self) -> str:
+        """Return the removal date for people; empty where there is none."""
+        day = self.texts.remove_by or ("no date" if self.texts.is_deprecated else "")
+        return f"{day} (overdue)" if self.is_overdue else day
 
     def data(self) -> dict[str, object]:
         """Return the flag as JSON-ready data."""
+        about = self.texts.about
         found: dict[str, object] = {
             "key": self.key,
-            "name": self.texts.get("name"),
-            "description": self.texts.get("description"),
-            "remove_by": self.texts.get("remove_by"),
+            "name": self.texts.name,
+            "description": about.description,
+            "owner": about.owner,
+            "tags": list(about.tags),
+            "kind": about.kind,
+            "deprecated": self.texts.is_deprecated,
+            "remove_by": self.texts.remove_by,
+            "overdue": self.is_overdue,
+            "archived": about.archived,
+            "created": _iso(self.created),
+            "last_changed": _iso(self.changed),
+            "last_changed_by": self.changes.changed_by,
+            "last_changed_version": self.changes.version,
+            "last_evaluated": _iso(self.evaluated),
             "state": self.state,
             "audience": self.audience if self.state != "broken" else None,
             "problem": self.audience if self.state == "broken" else None,
@@ -105,15 +164,22 @@ class FlagView:
             yield f"  {variant.rule or 'default'}"
 
 
-def views(document: Document, snapshot: Snapshot, now: datetime) -> dict[str, FlagView]:
+def views(
+    document: Document, snapshot: Snapshot, now: datetime, changes: Mapping[str, FlagChanges] | None = None
+) -> dict[str, FlagView]:
     """Return every flag of a document by its key."""
     texts = _texts(document)
-    return {key: _view(snapshot, key, texts.get(key, {}), now) for key in sorted({*snapshot.flags, *texts})}
+    return {
+        key: _view(snapshot, key, texts.get(key, _NO_TEXTS), (changes or {}).get(key), now)
+        for key in sorted({*snapshot.flags, *texts})
+    }
 
 
-def view_of(document: Document, snapshot: Snapshot, key: str, now: datetime) -> FlagView:
+def view_of(
+    document: Document, snapshot: Snapshot, key: str, now: datetime, changes: FlagChanges | None = None
+) -> FlagView:
     """Return one flag of a document."""
-    return _view(snapshot, key, _texts(document).get(key, {}), now)
+    return _view(snapshot, key, _texts(document, key).get(key, _NO_TEXTS), changes, now)
 
 
 def reason_of(explanation: Explanation, flag: FlagView) -> str:
@@ -128,7 +194,13 @@ def reason_of(explanation: Explanation, flag: FlagView) -> str:
     return f"{said}: {why}." if why else f"{said}."
 
 
-def _view(snapshot: Snapshot, key: str, texts: Mapping[str, str], now: datetime) -> FlagView:
+def _view(snapshot: Snapshot, key: str, texts: FlagTexts, changes: FlagChanges | None, now: datetime) -> FlagView:
+    view = _state(snapshot, key, texts, now)
+    overdue = texts.remove_by is not None and is_past(texts.remove_by, now)
+    return replace(view, is_overdue=overdue, changes=changes or view.changes) if overdue or changes else view
+
+
+def _state(snapshot: Snapshot, key: str, texts: FlagTexts, now: datetime) -> FlagView:
     if key not in snapshot.flags:
         return FlagView(key, "off", "off", "no value in the document", texts)
     try:
@@ -144,25 +216,51 @@ def _view(snapshot: Snapshot, key: str, texts: Mapping[str, str], now: datetime)
     if key in snapshot.problems:
         return FlagView(key, "broken", "broken", snapshot.problems[key], texts)
     status = status_of(targeting, now=now)
-    return FlagView(key, status.state, status.to_text(), status.audience, texts, status, targeting, definition)
+    shown = status.to_text()
+    if texts.about.archived:
+        shown = "archived" if status.state == "off" else f"{shown} (archived)"
+    return FlagView(key, status.state, shown, status.audience, texts, status, targeting, definition)
 
 
-def _texts(document: Document) -> dict[str, dict[str, str]]:
-    """What is written about each flag, read as leniently as the flags themselves."""
+def _texts(document: Document, key: str | None = None) -> dict[str, FlagTexts]:
+    """What is written about each flag, or about one, read as leniently as the flags themselves."""
     if document.kind is DocumentKind.FEATURE_FLAGS:
         return {}
-    declared: Any = json.loads(document.content).get("flags")
-    found: dict[str, dict[str, str]] = {}
-    for key, entry in declared.items() if isinstance(declared, dict) else ():
-        if key.startswith("flagkit-"):
-            continue
-        about: dict[str, Any] = entry if isinstance(entry, dict) else {}
-        texts = {name: about[name] for name in ("name", "description") if isinstance(about.get(name), str)}
-        removal = about.get("_deprecation")
-        if isinstance(removal, dict):
-            texts["remove_by"] = str(removal.get("date") or "no date")
-        found[key] = texts
-    return found
+    content: Any = json.loads(document.content)
+    declared, values = (_object(content.get(side)) for side in ("flags", "values"))
+    keys = [*declared] if key is None else [key]
+    return {each: _about(declared.get(each), values.get(each)) for each in keys if not each.startswith("flagkit-")}
+
+
+def _about(declared: object, value: object) -> FlagTexts:
+    flag, state = _object(declared), _object(value)
+    texts = {name: flag[name] for name in ("name", "description") if isinstance(flag.get(name), str)}
+    removal = flag.get("_deprecation")
+    day = removal.get("date") if isinstance(removal, dict) else None
+    return FlagTexts(
+        texts.get("name"),
+        read_metadata(texts.get("description")),
+        isinstance(removal, dict),
+        day if isinstance(day, str) else None,
+        min(_times(flag, state, "_createdAt"), default=None),
+        max(_times(flag, state, "_updatedAt"), default=None),
+    )
+
+
+def _times(flag: Mapping[str, Any], state: Mapping[str, Any], name: str) -> Iterator[datetime]:
+    for text in (flag.get(name), state.get(name)):
+        if isinstance(text, str):
+            with suppress(ValueError):
+                moment = datetime.fromisoformat(text)
+                yield moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _named(targeting: ShownFlag, name: str) -> list[str]:

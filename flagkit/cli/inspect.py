@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
-from flagkit.cli.context import cli_context, context_of, fetch, known_flag, read_text, snapshot_of
+from flagkit.cli.context import changes_of, cli_context, context_of, fetch, known_flag, read_text, snapshot_of
 from flagkit.cli.output import echo, paragraph, print_json, say, table
 from flagkit.errors import UsageError
 from flagkit.sources import Document
@@ -37,7 +37,7 @@ Verbose = Annotated[bool, Option("--verbose", "-v", help="Show the rules, too.")
 State = Literal["on", "off", "partial", "scheduled", "ended", "broken"]
 
 
-def list_flags(
+def list_flags(  # noqa: PLR0913, PLR0917 - each is an option
     context: Context,
     search: Annotated[str | None, Argument(metavar="[TEXT]", help="Text in the key, name or description.")] = None,
     state: Annotated[
@@ -46,28 +46,57 @@ def list_flags(
             "--state", metavar="STATE", help="Only flags in this state: on, off, partial, scheduled, ended, broken."
         ),
     ] = None,
+    owner: Annotated[
+        str | None, Option("--owner", metavar="NAME", help="Only flags of this owner; '' for none.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, Option("--tag", metavar="TAG", help="Only flags with this tag. Repeat for flags with all.")
+    ] = None,
+    kind: Annotated[
+        Literal["release", "experiment", "ops", "permission"] | None,
+        Option("--kind", metavar="KIND", help="Only flags of this kind: release, experiment, ops, permission."),
+    ] = None,
+    stale: Annotated[
+        bool,
+        Option("--stale", help="Only flags past their removal date, or on or off for all and unchanged for 90 days."),
+    ] = False,
+    archived: Annotated[bool, Option("--archived", help="Only archived flags, which are hidden otherwise.")] = False,
+    sort: Annotated[
+        Literal["key", "state", "owner", "kind", "changed", "created", "evaluated", "remove-by"],
+        Option(
+            "--sort",
+            metavar="COLUMN",
+            help="key, state, owner, kind, changed, created, evaluated (newest first) or remove-by.",
+        ),
+    ] = "key",
     source: options.Source = None,
     saved: options.Saved = False,
     version: options.VersionNumber = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """List flags with their state and audience.
+    """List flags with their state, audience, owner and last change.
 
-    Example: flagkit list checkout --state on
+    Example: flagkit list checkout --state on --owner payments
     """
+    from flagkit.cli.flag_list import Filter, columns, ordered
     from flagkit.cli.flag_view import views
 
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
-    flags = views(document, snapshot_of(document, cli.clock.now), cli.clock.now())
-    chosen = [flag for flag in flags.values() if flag.fits(search, state)]
+    snapshot, now = snapshot_of(document, cli.clock.now), cli.clock.now()
+    wanted = Filter(search, state, owner, tuple(tag or ()), kind, stale, archived)
+    flags = views(document, snapshot, now, changes_of(cli, source, document, snapshot.flags))
+    chosen = ordered([flag for flag in flags.values() if wanted.fits(flag, now)], sort)
     if as_json:
         print_json([flag.data() for flag in chosen])
         return 0
     if chosen:
-        table(("FLAG", "STATE", "AUDIENCE"), [(flag.key, flag.shown, flag.audience) for flag in chosen])
+        table(*columns(chosen))
     else:
         echo("No flags." if not flags else "No matching flags.")
+    hidden = 0 if archived else sum(wanted.hides(flag, now) for flag in flags.values())
+    if hidden:
+        say(f"{hidden} archived {'flag is' if hidden == 1 else 'flags are'} hidden; --archived lists them.")
     _warn(document)
     return 0
 
@@ -87,23 +116,26 @@ def show(
 
     Example: flagkit show new_checkout
     """
+    from flagkit.cli.flag_list import facts
     from flagkit.cli.flag_view import view_of
 
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
     snapshot = snapshot_of(document, cli.clock.now)
-    flag = view_of(document, snapshot, known_flag(snapshot, key), cli.clock.now())
+    known_flag(snapshot, key)
+    changes = changes_of(cli, source, document, [key]).get(key)
+    flag = view_of(document, snapshot, key, cli.clock.now(), changes)
     if as_json:
         print_json(flag.data())
         return 0
-    name = flag.texts.get("name", key)
+    name = flag.texts.name or key
     echo(key if name == key else f"{key} ({name})")
-    if "description" in flag.texts:
-        paragraph(flag.texts["description"], "  ")
+    if flag.texts.about.description is not None:
+        paragraph(flag.texts.about.description, "  ")
     paragraph(f"State: {flag.shown}", "  ")
     paragraph(f"Audience: {flag.audience}" if flag.state != "broken" else flag.audience, "  ")
-    if "remove_by" in flag.texts:
-        echo(f"  Remove by: {flag.texts['remove_by']}")
+    for line in facts(flag):
+        paragraph(line, "  ")
     for line in flag.details():
         echo(f"  {line}")
     for line in flag.rules() if verbose else ():

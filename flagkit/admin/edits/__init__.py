@@ -5,7 +5,7 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 """
 
 from flagkit.admin.edits.attributes import read_value, set_attributes
-from flagkit.admin.edits.lifecycle import copy, create, delete, describe, restore, restore_all
+from flagkit.admin.edits.lifecycle import archive, copy, create, delete, describe, restore, restore_all
 from flagkit.admin.edits.limits import ramp, require
 from flagkit.admin.edits.rules import RuleView, add_rule, list_rules, move_rule, remove_rule
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
@@ -15,6 +15,7 @@ from flagkit.admin.edits.targeting import rollout, split, target
 __all__ = [
     "RuleView",
     "add_rule",
+    "archive",
     "change_segment",
     "copy",
     "create",

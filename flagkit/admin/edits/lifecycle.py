@@ -16,12 +16,13 @@ from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_fla
 from flagkit.authoring.editor import edit_document, part_of, recompiled, related_keys, unknown_flag
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
+from flagkit.core.metadata import FlagKind, problem_of_name
 from flagkit.errors import DocumentError, EditError
 
 _KEY = re.compile(r"[a-z][a-zA-Z0-9_-]{0,63}")
 
 
-def create(
+def create(  # noqa: PLR0913 - each is a part of the flag
     document: FlagDocument,
     key: str,
     *,
@@ -29,6 +30,9 @@ def create(
     description: str | None = None,
     enabled: bool = False,
     attributes: Mapping[str, JsonValue] | None = None,
+    owner: str | None = None,
+    tags: Iterable[str] = (),
+    kind: FlagKind | None = None,
     remove_by: dt.date | None = None,
 ) -> FlagDocument:
     """Create a flag, off unless `enabled`.
@@ -40,10 +44,13 @@ def create(
         description: for people.
         enabled: whether it starts on, for all users.
         attributes: its attribute values; their types are declared.
+        owner: the person or team to ask.
+        tags: words to find it by.
+        kind: what it is for.
         remove_by: the day it is planned to be removed.
 
     Raises:
-        EditError: the flag exists.
+        EditError: the flag exists, or an owner or tag has a character that can't be kept.
         DocumentError: the key or a value isn't one that AWS accepts.
     """
     _check_key(key)
@@ -55,7 +62,10 @@ def create(
         flag = FlagSource(
             name=key if name is None else name,
             description=description or None,
-            deprecated=remove_by,
+            owner=_owner(owner),
+            tags=_tags(tags),
+            kind=kind,
+            remove_by=remove_by,
             enabled=enabled,
         )
         return source.model_copy(update={"flags": {**source.flags, key: flag}})
@@ -84,29 +94,59 @@ def delete(document: FlagDocument, key: str) -> FlagDocument:
     return edit_document(document, {key}, remove)
 
 
-def describe(
+def describe(  # noqa: PLR0913 - each is a part of the flag
     document: FlagDocument,
     key: str,
     *,
     name: str | None = None,
     description: str | None = None,
+    owner: str | None = None,
+    add_tags: Iterable[str] = (),
+    remove_tags: Iterable[str] = (),
+    kind: FlagKind | Literal[""] | None = None,
     remove_by: dt.date | Literal[False] | None = None,
 ) -> FlagDocument:
-    """Change what is said about a flag: name, description, and the day it is planned to be removed.
+    """Change what is written about a flag: name, description, owner, tags, kind, and the day of its planned removal.
 
     None leaves a text as it is, "" removes it; `remove_by=False` removes the day.
 
     Raises:
         UnknownFlagError: there is no such flag.
+        EditError: a tag to remove isn't there, or an owner or tag has a character that can't be kept.
     """
+    added, removed = _tags(add_tags), set(remove_tags)
+    named = _owner(owner)
 
     def change(flag: FlagSource) -> FlagSource:
-        day = flag.deprecated if remove_by is None else remove_by or None
+        for tag in sorted(removed - {*flag.tags}):
+            message = f"{key} has no tag {tag}"
+            raise EditError(message, hint=f"Its tags are {', '.join(flag.tags)}." if flag.tags else None)
+        tags = dict.fromkeys([*(tag for tag in flag.tags if tag not in removed), *added])
         return flag.replaced(
             name=flag.name if name is None else name or None,
             description=flag.description if description is None else description or None,
-            deprecated=day,
+            owner=flag.owner if owner is None else named,
+            tags=tuple(tags),
+            kind=flag.kind if kind is None else kind or None,
+            remove_by=flag.remove_by if remove_by is None else remove_by or None,
         )
+
+    return edit_flag(document, key, change)
+
+
+def archive(document: FlagDocument, key: str, *, undo: bool = False) -> FlagDocument:
+    """Archive a flag that is off, or take it out of the archive. An archived flag can't be switched on.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: it is on.
+    """
+
+    def change(flag: FlagSource) -> FlagSource:
+        if not undo and not flag.is_off:
+            message = f"{key} is on, and only a flag that is off can be archived"
+            raise EditError(message, hint=f"Switch it off first: `flagkit off {key}`.")
+        return flag.replaced(archived=not undo)
 
     return edit_flag(document, key, change)
 
@@ -140,7 +180,8 @@ def copy(document: FlagDocument, keys: Iterable[str], other: FlagDocument, *, wi
         document: the native document.
         keys: the flags.
         other: the document to copy from.
-        with_state: copy on and off, too. Otherwise a flag stays on or off as it is here, and a new flag starts off.
+        with_state: copy on, off and archived, too. Otherwise a flag keeps these as they are here, and a new flag starts
+            off.
 
     Raises:
         UnknownFlagError: the other document has no such flag.
@@ -150,20 +191,45 @@ def copy(document: FlagDocument, keys: Iterable[str], other: FlagDocument, *, wi
     for key in keys:
         if key not in keys_of(other):
             raise unknown_flag(key, keys_of(other))
-        was_on = key in keys_of(document) and not _is_off(document, key)
+        present = _readable(document, key) if key in keys_of(document) else None
         copied = restore(copied, key, other)
-        if not with_state and key in copied.values and was_on == _is_off(copied, key):
+        if with_state or key not in copied.values:
+            continue
+        found = _readable(copied, key)
+        was_on = present is not None and not present.is_off
+        if present is not None and present.archived != found.archived:
+            copied = edit_flag(switch_off(copied, key), key, lambda flag: flag.replaced(archived=not flag.archived))
+            found = _readable(copied, key)
+        if was_on == found.is_off:
             copied = switch_on(copied, key) if was_on else switch_off(copied, key)
     return copied
 
 
-def _is_off(document: FlagDocument, key: str) -> bool:
-    return decompile(part_of(document, related_keys({key}, document))).flags[key].is_off
+def _readable(document: FlagDocument, key: str) -> FlagSource:
+    return decompile(part_of(document, related_keys({key}, document))).flags[key]
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:
     """Restore everything to what it is in another document."""
     return with_entries(document, changed_entries(document, other))
+
+
+def _owner(name: str | None) -> str | None:
+    problem = problem_of_name(name) if name else None
+    if problem is not None:
+        message = f"the owner {name!r} {problem}"
+        raise EditError(message, hint="Use the name or the address of a person or team.")
+    return name or None
+
+
+def _tags(names: Iterable[str]) -> tuple[str, ...]:
+    tags = tuple(dict.fromkeys(names))
+    for tag in tags:
+        problem = problem_of_name(tag, is_tag=True)
+        if problem is not None:
+            message = f"the tag {tag!r} {problem}"
+            raise EditError(message, hint="Use words such as payments or q3-launch.")
+    return tags
 
 
 def _check_key(key: str) -> None:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flagkit.admin.entries import EMPTY, is_same, rewritten
+from flagkit.admin.entries import EMPTY, changed_keys, is_same, rewritten
 from flagkit.admin.merge import merge
 from flagkit.admin.stores import notes
 from flagkit.admin.stores.base import Note, Receipt, Stored, Version
@@ -39,6 +39,7 @@ class AppConfigStore:
         region: AWS region; the session's where None.
         clock: the machine's where None.
         chance: a random number from 0 to below 1, for the jitter between tries.
+        tries: how often a call is made that gets no answer; as often as an edit needs where None.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class AppConfigStore:
         region: str | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        tries: int | None = None,
     ) -> None:
         self.url = f"appconfig://{application}/{environment}/{profile}"
         self.control = Control(
-            application, profile, environment, session=session, region=region, clock=clock, chance=chance
+            application, profile, environment, session=session, region=region, clock=clock, chance=chance, tries=tries
         )
         self.deployments = AppConfigDeployments(self.control)
 
@@ -74,7 +76,8 @@ class AppConfigStore:
         label = notes.label_of(note)
         author = self.control.caller().arn if note.author is None else note.author
         at = self.control.clock.now()
-        description = notes.describe(note, author=author, at=at)
+        changes = changed_keys(base.document, document)
+        description = notes.describe(note, author=author, at=at, changes=changes)
         newest, failures = base, 0
         while True:
             merged = merge(base.document, document, newest.document)

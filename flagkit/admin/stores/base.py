@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from flagkit.core.documents import FlagDocument
+if TYPE_CHECKING:
+    from flagkit.core.documents import FlagDocument
 
 Pace: TypeAlias = str
 """`guarded` (all clients, then monitored by alarms), `immediate` (no bake; for kill switches), or a strategy id."""
@@ -16,6 +17,10 @@ Pace: TypeAlias = str
 WhenBusy = Literal["wait", "replace", "replace_any", "queue", "refuse"]
 """What to do while another deployment runs: wait for it; stop it, if it is this profile's (`replace`) or any profile's
 (`replace_any`), and go on; leave ours for `finish` (`queue`); or refuse."""
+
+
+ChangeKind = Literal["created", "changed", "deleted"]
+"""What a version did to a flag."""
 
 
 def new_edit_id() -> str:
@@ -50,6 +55,7 @@ class Version:
         at: when.
         edit_id: the edit that made it.
         remark: AWS's description where another tool wrote it.
+        changes: what it did to which flags; None where that isn't written down.
     """
 
     number: int
@@ -59,6 +65,7 @@ class Version:
     at: datetime | None = None
     edit_id: str | None = None
     remark: str | None = None
+    changes: Mapping[str, ChangeKind] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

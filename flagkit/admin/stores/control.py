@@ -60,6 +60,7 @@ class Control:
         region: AWS region; the session's where None.
         clock: to wait between tries.
         chance: a random number from 0 to below 1, for the jitter.
+        tries: how often a call is made that gets no answer; as often as an edit needs where None.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Control:
         region: str | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
+        tries: int | None = None,
     ) -> None:
+        self._tries = TRIES if tries is None else tries
         self.names = f"{application}/{environment}/{profile}"
         self.clock = SystemClock() if clock is None else clock
         self._wanted = {"application": application, "profile": profile, "environment": environment}
@@ -220,7 +223,7 @@ class Control:
                 return call()
             except SourceUnavailableError as error:
                 failures += 1
-                if failures >= TRIES:
+                if failures >= self._tries:
                     raise
                 self.pause(failures, error.retry_after_s)
 

@@ -9,17 +9,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flagkit.admin.entries import EMPTY, is_same, rewritten, with_entries
+from flagkit.admin.entries import EMPTY, changed_keys, is_same, rewritten, with_entries
 from flagkit.admin.identity import local_user
 from flagkit.admin.merge import merge
 from flagkit.admin.stores import notes
 from flagkit.admin.stores.base import Note, Receipt, Stored, Version
 from flagkit.admin.stores.disk import Disk, locked
-from flagkit.admin.stores.journal import Line, digest, document_at, encode, next_line, read_lines
+from flagkit.admin.stores.journal import (
+    OUTSIDE,
+    Line,
+    digest,
+    document_at,
+    encode,
+    history_path,
+    next_line,
+    read_lines,
+)
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import (
     AccessDeniedError,
@@ -30,7 +39,6 @@ from flagkit.errors import (
 from flagkit.runtime.clock import Clock, SystemClock
 
 LOCK_WAIT_S = 10.0
-OUTSIDE = "changed outside flagkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,8 @@ class FileStore:
             state = self._state()
         newest = self._newest(state).version
         if not (state.is_recorded or state.is_unfinished):
-            yield newest
+            known = EMPTY if state.last is None else document_at(state.lines, state.last.version.number)
+            yield replace(newest, changes=changed_keys(known, state.document))
         for line in reversed(state.lines):
             yield line.version
 
@@ -197,8 +206,7 @@ class FileStore:
         return self.path.resolve()  # a link stays a link
 
     def _history(self) -> Path:
-        target = self._target()
-        return target.with_name(f"{target.name}.history.jsonl")
+        return history_path(self.path)
 
     def _changed_at(self) -> datetime | None:
         try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
-from flagkit.admin.stores.base import Note, Version
+from flagkit.admin.stores.base import ChangeKind, Note, Version
 from flagkit.errors import EditError
 
 LABEL_PREFIX = "flagkit-"
@@ -18,6 +19,8 @@ MAX_CHARS = 1024
 
 _BETWEEN = " | "
 _MARK = "flagkit "
+_SIGNS: Mapping[ChangeKind, str] = {"created": "+", "changed": "", "deleted": "-"}
+_KINDS: Mapping[str, ChangeKind] = {"+": "created", "-": "deleted"}
 _EDIT_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")
 
 
@@ -33,23 +36,33 @@ def label_of(note: Note) -> str:
     return LABEL_PREFIX + note.edit_id
 
 
-def describe(note: Note, *, author: str, at: datetime) -> str:
+def describe(note: Note, *, author: str, at: datetime, changes: Mapping[str, ChangeKind] | None = None) -> str:
     """Return the description of a version: the reason for people, the rest for `read`.
+
+    The changed flags are left out where they don't fit; the reason and the author are never shortened.
 
     Raises:
         EditError: the reason is too long; nothing is cut off silently.
     """
-    facts = json.dumps({"by": author, "at": at.isoformat(timespec="seconds"), "id": note.edit_id})
-    # JSON's escapes keep every character in ASCII, line breaks included; and the mark appears once behind the reason.
-    facts = facts.replace("|", "\\u007c")
-    reason = json.dumps(note.reason)[1:-1]
-    if reason.startswith(" "):
-        reason = "\\u0020" + reason[1:]  # a header loses the white space around its value (RFC 9110 §5.5)
-    text = (reason + _BETWEEN if reason else "") + _MARK + facts
+    facts: dict[str, object] = {"by": author, "at": at.isoformat(timespec="seconds"), "id": note.edit_id}
+    text = _description(note.reason, facts)
+    if changes is not None:
+        signed = [_SIGNS[kind] + key for key, kind in changes.items()]
+        longer = _description(note.reason, {**facts, "flags": signed})
+        text = longer if len(longer) <= MAX_CHARS else text
     if len(text) > MAX_CHARS:
         message = f"the reason is too long: AWS keeps {MAX_CHARS} ASCII characters, and {len(text)} are needed"
         raise EditError(message, hint="Shorten it; characters beyond ASCII count six times.")
     return text
+
+
+def _description(reason: str, facts: Mapping[str, object]) -> str:
+    # JSON's escapes keep every character in ASCII, line breaks included; and the mark appears once behind the reason.
+    written = json.dumps(facts, separators=(",", ":")).replace("|", "\\u007c")
+    shown = json.dumps(reason)[1:-1]
+    if shown.startswith(" "):
+        shown = "\\u0020" + shown[1:]  # a header loses the white space around its value (RFC 9110 §5.5)
+    return (shown + _BETWEEN if shown else "") + _MARK + written
 
 
 def read(number: int, label: str | None, description: str | None) -> Version:
@@ -65,7 +78,14 @@ def read(number: int, label: str | None, description: str | None) -> Version:
                 reason=json.loads(f'"{reason}"') or None,
                 at=datetime.fromisoformat(known["at"]),
                 edit_id=str(known["id"]),
+                changes=_changes(known.get("flags")),
             )
     except (ValueError, KeyError, TypeError):
         pass
     return Version(number, label, remark=description or None)
+
+
+def _changes(signed: object) -> dict[str, ChangeKind] | None:
+    if not isinstance(signed, list):
+        return None
+    return {str(key).lstrip("+-"): _KINDS.get(str(key)[:1], "changed") for key in signed}

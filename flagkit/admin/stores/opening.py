@@ -27,6 +27,7 @@ def open_store(
     session: boto3.Session | None = None,
     clock: Clock | None = None,
     warn: Callable[[str], object] | None = None,
+    tries: int | None = None,
 ) -> FlagStore:
     """Open a flag store; nothing is read yet.
 
@@ -37,6 +38,7 @@ def open_store(
         session: boto3 session; the usual chain of credentials and region where None.
         clock: the machine's where None.
         warn: called by `close` with each notice that could not be delivered; where None, that is logged.
+        tries: how often a call to AWS is made that gets no answer; as often as an edit needs where None.
 
     Raises:
         SourceUrlError: the source is not valid, or flags can't be changed there (e.g. an Agent).
@@ -82,7 +84,9 @@ def open_plain_store(url: str, *, session: boto3.Session | None, clock: Clock | 
 
         application, environment, profile = address.names(3)
         region = address.options.get("region")
-        return AppConfigStore(application, environment, profile, session=session, region=region, clock=clock)
+        return AppConfigStore(
+            application, environment, profile, session=session, region=region, clock=clock, tries=tries
+        )
     raise SourceUrlError(
         f"flags can't be changed in a source of the kind {address.scheme}:",
         hint="Use file:PATH or appconfig://APPLICATION/ENVIRONMENT/PROFILE.",

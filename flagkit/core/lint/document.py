@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 
 from flagkit.core.context import boolean_of
+from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.documents import MAX_BYTES, FlagDocument, FlagValue
 from flagkit.core.lint.findings import Finding, Severity, line_and_column
 from flagkit.core.lint.reach import RuledVariant, reach, split_lines
 from flagkit.core.lint.slips import rule_slips, unknown_keys, value_slips
+from flagkit.core.metadata import is_past, read_metadata
 from flagkit.core.rules.ast import Matches, walk
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.patterns import INSTALL, patterns_work
@@ -158,10 +160,15 @@ def _declared(document: FlagDocument, now: datetime) -> Iterator[Finding]:
             message = f"flag {key} is declared but has no value: reads return the code's default"
             yield Finding("no-value", Severity.NOTICE, f"flags.{key}", message, f"Run `flagkit off {key}` to set one.")
         day = None if definition.deprecation is None else definition.deprecation.date
-        if day is not None and _is_past(day, now):
+        if day is not None and is_past(day, now):
             message = f"the removal date of flag {key} has passed: {day}"
             hint = f"Find its uses with `flagkit stale src/`, then run `flagkit delete {key}`."
             yield Finding("removal-due", Severity.WARNING, f"flags.{key}._deprecation.date", message, hint)
+        value = document.values.get(key)
+        if value is not None and _can_be_on(value) and read_metadata(definition.description).archived:
+            message = f"flag {key} is archived, but on"
+            hint = f"Run `flagkit off {key}`, or `flagkit archive {key} --undo`."
+            yield Finding("archived-on", Severity.WARNING, f"flags.{key}.description", message, hint)
     for key in document.values:
         if key not in document.flags:
             message = f"flag {key} has a value but no declaration, so it has no display name"
@@ -169,11 +176,11 @@ def _declared(document: FlagDocument, now: datetime) -> Iterator[Finding]:
             yield Finding("undeclared", Severity.NOTICE, f"values.{key}", message, hint)
 
 
-def _is_past(day: str, now: datetime) -> bool:
-    try:
-        return date.fromisoformat(day) < now.date()
-    except ValueError:  # AWS accepts any digits
-        return False
+def _can_be_on(value: FlagValue) -> bool:
+    if not value.variants:
+        return bool(value.enabled)
+    # Behind the variant that switches a flag off, no other is reached.
+    return value.variants[0].name != SWITCHED_OFF and any(variant.enabled for variant in value.variants)
 
 
 def _reassigned(previous: FlagDocument, document: FlagDocument) -> Iterator[Finding]:

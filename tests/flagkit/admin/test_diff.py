@@ -123,7 +123,7 @@ def test_a_rule_written_differently_is_not_a_change():
 def test_texts_for_people_have_no_audience():
     diff = compare(ON, edits.describe(ON, "f", description="Searches", remove_by=dt.date(2026, 6, 1))).of("f")
     assert diff.audience == ()
-    assert {change.to_text() for change in diff.changes} == {"description: Searches", "deprecated: 2026-06-01"}
+    assert {change.to_text() for change in diff.changes} == {"description: Searches", "remove_by: 2026-06-01"}
 
 
 def test_created_and_deleted_flags_say_for_whom():

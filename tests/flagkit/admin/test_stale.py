@@ -78,3 +78,11 @@ def test_flags_past_their_day_are_found():
     start = edits.create(start, "later", remove_by=dt.date(2026, 7, 1))
     (found,) = find_stale(start, (), {}, now=NOW)
     assert (found.key, found.finding) == ("late", "overdue")
+
+
+def test_an_archived_flag_is_only_stale_where_code_still_reads_it():
+    archived = edits.archive(document("used", "quiet"), "used")
+    archived = edits.archive(archived, "quiet")
+    found = find_stale(archived, scan("app/main.py", PYTHON), {"quiet": OLD, "used": OLD}, now=NOW)
+    named = [(item.key, item.finding) for item in found if item.key in {"used", "quiet"}]
+    assert named == [("used", "archived")]

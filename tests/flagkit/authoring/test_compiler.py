@@ -43,13 +43,13 @@ def test_a_plain_flag_stays_a_plain_flag():
             "f": {
                 "name": "F",
                 "description": "about",
-                "deprecated": True,
+                "remove_by": True,
                 "enabled": True,
                 "attributes": {"a": {"type": "string", "enum": ["x"], "required": True, "description": "A"}, "b": {}},
                 "values": {"a": "x", "b": 1},
             },
             "off": {"enabled": False},
-            "declared": {"deprecated": "2026-12-31"},
+            "declared": {"remove_by": "2026-12-31"},
         }
     )
     assert document.to_dict() == {

@@ -23,7 +23,7 @@ EVERYTHING = {
         "plain": {
             "name": "Plain",
             "description": "about",
-            "deprecated": "2026-12-31",
+            "remove_by": "2026-12-31",
             "enabled": True,
             "attributes": {
                 "a": {"type": "string", "pattern": "^x", "description": "A"},
@@ -35,7 +35,7 @@ EVERYTHING = {
             },
             "values": {"a": "xy", "b": 2, "c": ["u"], "d": False},
         },
-        "declared": {"deprecated": True},
+        "declared": {"remove_by": True},
         "off": {"enabled": False},
         "roll": {"percent": 25, "users": ["42"], "groups": ["qa"], "segments": ["staff", "odd"], "values": {}},
         "seeded": {"percent": "33.3333", "by": "accountId", "seed": "s1"},

@@ -20,7 +20,7 @@ percent = 2.5
 
 [flags.new_checkout]
 name = "New checkout"
-deprecated = 2027-06-30
+remove_by = 2027-06-30
 attributes.color = { type = "string", required = true, enum = ["red", "blue"] }
 values.color = "red"
 segments = ["staff"]
@@ -29,7 +29,7 @@ layer = { name = "checkout", share = 33.3333 }
 ramp = [{ at = 2026-12-07T09:00:00Z, percent = 10 }, { at = 2026-12-09T09:00:00.500000Z, percent = 50 }]
 
 [flags.button]
-deprecated = true
+remove_by = true
 
 [[flags.button.variants]]
 name = "red"

@@ -89,8 +89,9 @@ class Terminal:
         return done
 
     def flag(self, key: str) -> Any:
-        """What is saved about a flag."""
-        return self.good("show", key, "--saved", "--json").json
+        """What is saved about a flag, but not when."""
+        found = self.good("show", key, "--saved", "--json").json
+        return {name: value for name, value in found.items() if not name.startswith("last_")}
 
     def saved(self) -> Any:
         """Everything that is saved, as bytes and number of versions."""

@@ -15,9 +15,9 @@ from flagkit.cli.output import shortened
 
 def test_list_shows_every_flag_with_state_and_audience(terminal) -> None:
     lines = terminal.good("list").out.splitlines()
-    assert lines[0].split() == ["FLAG", "STATE", "AUDIENCE"]
+    assert lines[0].split()[:3] == ["FLAG", "STATE", "AUDIENCE"]
     assert [line.split()[:2] for line in lines[1:]] == [["button", "on"], ["new_flow", "25"], ["plain", "off"]]
-    assert lines[1].endswith("all users")
+    assert "all users" in lines[1]
     assert "25 % of users" in lines[2]
 
 
@@ -179,7 +179,7 @@ def test_the_reason_of_an_answer_is_one_sentence(on_file, edits: list[tuple[str,
 
 def test_the_json_of_a_flag_is_complete_and_typed(terminal) -> None:
     terminal.good("target", "new_flow", "--user", "42", "--group", "beta")
-    found = terminal.flag("new_flow")
+    found = terminal.good("show", "new_flow", "--saved", "--json").json
     expected = {
         "key": "new_flow",
         "name": "New flow",

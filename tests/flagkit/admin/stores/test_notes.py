@@ -39,3 +39,12 @@ def test_every_reason_and_author_comes_back(reason, author):
 def test_what_others_wrote_is_a_remark(text):
     version = notes.read(1, None, text)
     assert (version.author, version.reason, version.remark) == (None, None, text or None)
+
+
+def test_more_flags_than_fit_are_left_out_and_the_rest_stays():
+    changes = {f"flag_{number}": "changed" for number in range(200)}
+    text = notes.describe(Note("why"), author="alice", at=NOW, changes=changes)
+    version = notes.read(1, None, text)
+    assert (version.author, version.reason, version.changes) == ("alice", "why", None)
+    few = notes.describe(Note("why"), author="alice", at=NOW, changes={"a": "created", "b": "deleted", "c": "changed"})
+    assert notes.read(1, None, few).changes == {"a": "created", "b": "deleted", "c": "changed"}

@@ -154,3 +154,12 @@ def test_what_flagkit_does_not_know_stays_in_a_freeform_document(aws, virtual_cl
     flags["z"] = {"owner": "team", "description": "d", "name": "z"}
     assert written == content
     assert list(written) == list(content)
+
+
+def test_a_version_names_the_flags_that_it_changed(store):
+    base = make(store, "a", "b")
+    document = edits.delete(edits.switch_on(base.document, "a"), "b")
+    receipt = store.save(base, edits.create(document, "c"), Note())
+    newest, first = store.versions()
+    assert newest.changes == {"a": "changed", "b": "deleted", "c": "created"} == receipt.version.changes
+    assert first.changes == {"a": "created", "b": "created"}

@@ -394,3 +394,21 @@ def test_variants_that_are_all_off_shadow_nothing() -> None:
     for variant in rules["_variants"]:
         variant["enabled"] = False
     assert found(document({"f": rules})) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"),
+    [
+        ({"enabled": True}, True),
+        ({"enabled": False}, False),
+        ({"_variants": [{"name": "on", "enabled": True}]}, True),
+        ({"_variants": [{"name": "off", "enabled": False}]}, False),
+        ({"_variants": [{"name": "switched off", "enabled": False}, {"name": "on", "enabled": True}]}, False),
+    ],
+)
+def test_an_archived_flag_that_is_on_is_named(value: dict[str, Any], is_on: bool) -> None:
+    if len(value.get("_variants", ())) > 1:
+        value["_variants"][0]["rule"] = '(not (split pct::0 by::$userId seed::"switched off"))'
+    flags = {"f": {"name": "F", "description": "[flagkit archived]"}}
+    found_codes = {finding.code for finding in found(document({"f": value}, flags))}
+    assert ("archived-on" in found_codes) == is_on

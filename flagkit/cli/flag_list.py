@@ -1,0 +1,121 @@
+"""Choosing, sorting and laying out flags for people: filters, orders, columns, and the lines about one flag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flagkit.cli.flag_view import FlagView
+from flagkit.cli.output import moment
+
+STALE_DAYS = 90
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which flags are listed; what is None or empty doesn't choose."""
+
+    search: str | None = None
+    state: str | None = None
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    kind: str | None = None
+    stale: bool = False
+    archived: bool = False
+
+    def fits(self, flag: FlagView, now: datetime) -> bool:
+        """Tell whether a flag is listed."""
+        return flag.is_hidden == self.archived and self._matches(flag, now)
+
+    def hides(self, flag: FlagView, now: datetime) -> bool:
+        """Tell whether a flag is left out only because it is archived."""
+        return flag.is_hidden and self._matches(flag, now)
+
+    def _matches(self, flag: FlagView, now: datetime) -> bool:
+        about = flag.texts.about
+        texts = (flag.key, flag.texts.name, about.description, about.owner, *about.tags)
+        tags = {tag.lower() for tag in about.tags}
+        return (
+            (self.state is None or flag.state == self.state)
+            and (self.kind is None or about.kind == self.kind)
+            and (self.owner is None or (about.owner or "").lower() == self.owner.lower())
+            and all(tag.lower() in tags for tag in self.tags)
+            and (self.search is None or any(self.search.lower() in (text or "").lower() for text in texts))
+            and (not self.stale or is_stale(flag, now))
+        )
+
+
+def is_stale(flag: FlagView, now: datetime) -> bool:
+    """Tell whether a flag is past its removal date, or gives all users the same answer and didn't change for long."""
+    changed = flag.changed
+    settled = changed is not None and now - changed >= timedelta(days=STALE_DAYS)
+    same = flag.state in {"off", "ended"} or (flag.state == "on" and flag.audience == "all users")
+    return flag.is_overdue or (settled and same)
+
+
+def ordered(flags: Sequence[FlagView], column: str) -> list[FlagView]:
+    """Return flags in the order of a column; times newest first, what isn't known last."""
+    orders: dict[str, Callable[[FlagView], Any]] = {
+        "key": lambda flag: flag.key,
+        "state": lambda flag: flag.state,
+        "owner": lambda flag: (flag.texts.about.owner is None, (flag.texts.about.owner or "").lower()),
+        "kind": lambda flag: (flag.texts.about.kind is None, flag.texts.about.kind or ""),
+        "remove-by": lambda flag: (flag.texts.remove_by is None, flag.texts.remove_by or ""),
+        "changed": lambda flag: flag.changed or _NEVER,
+        "created": lambda flag: flag.created or _NEVER,
+        "evaluated": lambda flag: flag.evaluated or _NEVER,
+    }
+    return sorted(flags, key=orders[column], reverse=column in {"changed", "created", "evaluated"})
+
+
+def columns(flags: Sequence[FlagView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the head and the rows of a table of flags; a column that is empty for all flags is left out."""
+    rows = [_row(flag) for flag in flags]
+    head = ("FLAG", "STATE", "AUDIENCE", "OWNER", "KIND", "TAGS", "REMOVE BY", "CHANGED", "BY", "EVALUATED")
+    used = [index for index, _ in enumerate(head) if index < 3 or any(row[index] for row in rows)]
+    return tuple(head[index] for index in used), [tuple(row[index] for index in used) for row in rows]
+
+
+def facts(flag: FlagView) -> list[str]:
+    """Return what is written about a flag, a line each."""
+    about, changes = flag.texts.about, flag.changes
+    found = {
+        "Owner": about.owner,
+        "Kind": about.kind,
+        "Tags": ", ".join(about.tags),
+        "Remove by": flag.removal,
+        "Archived": "yes" if about.archived else "",
+        "Created": "" if flag.created is None else moment(flag.created),
+        "Last changed": "" if flag.changed is None else moment(flag.changed),
+        "Last evaluated": "" if flag.evaluated is None else moment(flag.evaluated),
+    }
+    if found["Last changed"] and changes.changed_by is not None:
+        found["Last changed"] += f" by {_person(changes.changed_by)} (version {changes.version})"
+    return [f"{name}: {text}" for name, text in found.items() if text]
+
+
+def _row(flag: FlagView) -> tuple[str, ...]:
+    about = flag.texts.about
+    return (
+        flag.key,
+        flag.shown,
+        flag.audience,
+        about.owner or "",
+        about.kind or "",
+        ", ".join(about.tags),
+        flag.removal,
+        _day(flag.changed),
+        _person(flag.changes.changed_by),
+        _day(flag.evaluated),
+    )
+
+
+def _person(author: str | None) -> str:
+    return "" if author is None else author.rsplit("/", 1)[-1]
+
+
+def _day(at: datetime | None) -> str:
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d}"
