@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flagkit.authoring.conditions import (
     EXPOSURE,
@@ -187,29 +187,30 @@ def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
 def _read_limits(
     shape: VariantShape[RuledVariant], parts: list[Condition], elsewhere: Condition | None
 ) -> VariantShape[RuledVariant]:
-    limits, share, segments = Limits(), None, dict(shape.segment_conditions)
+    found: dict[str, Any] = {}
+    share, segments = None, dict(shape.segment_conditions)
     unknown: list[Condition] = []
     for part in parts[1:] if len(parts) > 1 and parts[0] == elsewhere else parts:
         among = dict(_among(part))
         outside, ramp, span = read_outside(part), read_ramp(part), read_share(part)
         if among:
-            limits = replace(limits, among=tuple(among))
+            found["among"] = tuple(among)
             segments |= among
         elif outside is not None and outside.seed.startswith(HOLDOUT):
-            limits = replace(limits, holdout=outside)
+            found["holdout"] = outside
         elif ramp is not None:
-            limits = replace(limits, ramp=ramp)
+            found["ramp"] = ramp
         elif span is None:
             unknown.append(part)
         elif span.seed.startswith(LAYER):
-            limits = replace(limits, layer=span)
+            found["layer"] = span
         elif span.seed.endswith(EXPOSURE):
-            limits = replace(limits, exposure=span)
+            found["exposure"] = span
         else:
             share = span
     if unknown:
-        limits = replace(limits, where=all_of(unknown))
-    return replace(shape, limits=limits, share=share, segment_conditions=segments)
+        found["where"] = all_of(unknown)
+    return replace(shape, limits=Limits(**found), share=share, segment_conditions=segments)
 
 
 def _among(part: Condition) -> Iterator[tuple[str, Or]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -57,13 +57,13 @@ class CliContext:
     is_terminal: bool = False
 
     @contextmanager
-    def store(self, source: str | None, *, may_create: bool = False, tries: int | None = None) -> Iterator[FlagStore]:
+    def store(self, source: str | None, *, may_create: bool = False) -> Iterator[FlagStore]:
         """The place that keeps the flags, open."""
         from flagkit.admin.stores import open_store
         from flagkit.cli.output import say
 
         url = source_url(source, may_create=may_create)
-        store = open_store(url, session=self.session, clock=self.clock, warn=say, tries=tries)
+        store = open_store(url, session=self.session, clock=self.clock, warn=say)
         try:
             yield store
         finally:
@@ -231,7 +231,10 @@ def _versions(cli: CliContext, word: str | None) -> Iterator[Version]:
     """Yield the versions of a source, newest first; a file's without checking a document."""
     url = parse(source_url(word))
     if url.scheme == "appconfig":
-        with cli.store(word, tries=1) as store:  # nobody waits for it: the flags are here
+        from flagkit.admin.stores.opening import open_plain_store
+
+        # Nobody waits for it: the flags are here.
+        with closing(open_plain_store(source_url(word), session=cli.session, clock=cli.clock, tries=1)) as store:
             yield from store.versions()
     elif url.scheme == "file":
         from flagkit.admin.stores.journal import history_path, read_lines, versions_beside

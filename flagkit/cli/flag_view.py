@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -195,31 +195,29 @@ def reason_of(explanation: Explanation, flag: FlagView) -> str:
 
 
 def _view(snapshot: Snapshot, key: str, texts: FlagTexts, changes: FlagChanges | None, now: datetime) -> FlagView:
-    view = _state(snapshot, key, texts, now)
     overdue = texts.remove_by is not None and is_past(texts.remove_by, now)
-    return replace(view, is_overdue=overdue, changes=changes or view.changes) if overdue or changes else view
-
-
-def _state(snapshot: Snapshot, key: str, texts: FlagTexts, now: datetime) -> FlagView:
+    written: dict[str, Any] = {"texts": texts, "is_overdue": overdue, "changes": changes or UNKNOWN}
     if key not in snapshot.flags:
-        return FlagView(key, "off", "off", "no value in the document", texts)
+        return FlagView(key, "off", "off", "no value in the document", **written)
     try:
         definition = snapshot.definition(key)
         if definition.unseen_variant is not None:
             state = "on" if definition.enabled else "off"
-            return FlagView(key, state, state, "unknown: its rules are not delivered", texts, definition=definition)
+            return FlagView(key, state, state, "unknown: its rules are not delivered", definition=definition, **written)
         targeting = read_shown(definition)
         if any("matches" in (variant.rule or "") for variant in definition.variants):
             snapshot.evaluate(key)  # only compiling a pattern tells whether RE2 takes it
     except (DocumentError, RuleError) as error:
-        return FlagView(key, "broken", "broken", error.message, texts)
+        return FlagView(key, "broken", "broken", error.message, **written)
     if key in snapshot.problems:
-        return FlagView(key, "broken", "broken", snapshot.problems[key], texts)
+        return FlagView(key, "broken", "broken", snapshot.problems[key], **written)
     status = status_of(targeting, now=now)
     shown = status.to_text()
     if texts.about.archived:
         shown = "archived" if status.state == "off" else f"{shown} (archived)"
-    return FlagView(key, status.state, shown, status.audience, texts, status, targeting, definition)
+    return FlagView(
+        key, status.state, shown, status.audience, status=status, targeting=targeting, definition=definition, **written
+    )
 
 
 def _texts(document: Document, key: str | None = None) -> dict[str, FlagTexts]:
@@ -242,8 +240,8 @@ def _about(declared: object, value: object) -> FlagTexts:
         read_metadata(texts.get("description")),
         isinstance(removal, dict),
         day if isinstance(day, str) else None,
-        min(_times(flag, state, "_createdAt"), default=None),
-        max(_times(flag, state, "_updatedAt"), default=None),
+        min(_times(flag, state, "_createdAt"), default=None) if "_createdAt" in flag or "_createdAt" in state else None,
+        max(_times(flag, state, "_updatedAt"), default=None) if "_updatedAt" in flag or "_updatedAt" in state else None,
     )
 
 

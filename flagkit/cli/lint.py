@@ -15,6 +15,8 @@ from flagkit.core.lint import lint as lint_document
 from flagkit.errors import UsageError
 from flagkit.sources import DocumentKind
 
+_SHOWN = 3
+
 
 def lint(
     context: Context,
@@ -31,6 +33,7 @@ def lint(
         Option("--context-key", metavar="NAME", help="A context key that the code sets. Repeat for more."),
     ] = None,
     strict: Annotated[bool, Option("--strict", help="Exit with 1 for warnings, too.")] = False,
+    verbose: Annotated[bool, Option("--verbose", "-v", help="Show all findings, not three of a kind.")] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Check a document against AWS's format and find likely mistakes.
@@ -52,13 +55,22 @@ def lint(
     if as_json:
         print_json({"ok": not failed, "findings": [finding.to_dict() for finding in findings]})
     else:
-        _print_findings(findings, "" if source is None or ":" in source else source)
+        _print_findings(findings, "" if source is None or ":" in source else source, verbose=verbose)
     return FOUND if failed else 0
 
 
-def _print_findings(findings: tuple[Finding, ...], name: str) -> None:
+def _print_findings(findings: tuple[Finding, ...], name: str, *, verbose: bool) -> None:
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        echo(finding.to_text(name))
+        flag = ".".join(finding.location.split(".")[:2])
+        groups.setdefault((finding.code, flag), []).append(finding)
+    for (code, flag), found in groups.items():
+        shown = found if verbose or len(found) <= _SHOWN + 1 else found[:_SHOWN]
+        for finding in shown:
+            echo(finding.to_text(name))
+        if len(shown) < len(found):
+            more = f"{len(found) - len(shown)} more findings of this kind; --verbose shows them"
+            echo(f"{found[0].severity.value}[{code}]: {flag or 'document'}: {more}")
     counted = Counter(finding.severity for finding in findings)
     parts = [f"{counted[kind]} {kind.value}{'s' if counted[kind] > 1 else ''}" for kind in Severity if counted[kind]]
     echo(", ".join(parts) or "No findings.")

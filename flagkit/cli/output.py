@@ -76,6 +76,8 @@ def has_colors() -> bool:
 
 def visible(text: str) -> str:
     """Return text with the characters escaped that would steer the terminal or that nobody sees."""
+    if text.isascii() and text.isprintable():
+        return text
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 

@@ -45,10 +45,12 @@ NO_METADATA: Final = Metadata()
 
 def read_metadata(text: str | None) -> Metadata:
     """Take the description of a stored flag apart; an end that isn't flagkit's stays part of the description."""
-    found = _FACTS.fullmatch(text or "")
+    if not text or not text.endswith("]") or "[flagkit" not in text:
+        return Metadata(text or None)
+    found = _FACTS.fullmatch(text)
     facts = None if found is None else _facts(found["facts"] or "")
     if found is None or facts is None:
-        return Metadata(text or None)
+        return Metadata(text)
     return Metadata(found["text"] or None, facts.owner, facts.tags, facts.kind, facts.archived)
 
 

@@ -121,7 +121,7 @@ def versions_beside(content: bytes | None, lines: Sequence[Line], written: datet
     """
     found = [line.version for line in reversed(lines)]
     last = lines[-1] if lines else None
-    if content is None or not content.strip() or digest(content) == (None if last is None else last.after):
+    if content is None or last is None or digest(content) == last.after:
         return found
     entries: dict[str, Entry] = {}
     for line in lines:
@@ -130,9 +130,8 @@ def versions_beside(content: bytes | None, lines: Sequence[Line], written: datet
             entries.pop(key, None)
     now = _entries(json.loads(content))
     differing = {key: now.get(key) for key in sorted({*now, *entries}) if now.get(key) != entries.get(key)}
-    number = 1 if last is None else last.version.number + 1
     changes = _kinds(differing, {*entries})
-    return [Version(number, at=written, remark=OUTSIDE, changes=changes), *found] if changes else found
+    return [Version(last.version.number + 1, at=written, remark=OUTSIDE, changes=changes), *found] if changes else found
 
 
 def document_at(lines: Iterable[Line], number: int) -> FlagDocument:

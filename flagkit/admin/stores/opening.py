@@ -27,7 +27,6 @@ def open_store(
     session: boto3.Session | None = None,
     clock: Clock | None = None,
     warn: Callable[[str], object] | None = None,
-    tries: int | None = None,
 ) -> FlagStore:
     """Open a flag store; nothing is read yet.
 
@@ -38,7 +37,6 @@ def open_store(
         session: boto3 session; the usual chain of credentials and region where None.
         clock: the machine's where None.
         warn: called by `close` with each notice that could not be delivered; where None, that is logged.
-        tries: how often a call to AWS is made that gets no answer; as often as an edit needs where None.
 
     Raises:
         SourceUrlError: the source is not valid, or flags can't be changed there (e.g. an Agent).
@@ -70,8 +68,10 @@ def _settings(url: str, warn: Callable[[str], object] | None) -> NoticeSettings 
         return None
 
 
-def open_plain_store(url: str, *, session: boto3.Session | None, clock: Clock | None) -> FlagStore:
-    """Open a store that notifies nobody."""
+def open_plain_store(
+    url: str, *, session: boto3.Session | None, clock: Clock | None, tries: int | None = None
+) -> FlagStore:
+    """Open a store that notifies nobody; a call to AWS without an answer is made so often."""
     address = parse(url)
     if address.scheme == "file":
         from flagkit.admin.stores.file import FileStore

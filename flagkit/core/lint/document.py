@@ -11,7 +11,7 @@ from datetime import datetime
 from flagkit.core.context import boolean_of
 from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.documents import MAX_BYTES, FlagDocument, FlagValue
-from flagkit.core.lint.findings import Finding, Severity, line_and_column
+from flagkit.core.lint.findings import Finding, Positions, Severity
 from flagkit.core.lint.reach import RuledVariant, reach, split_lines
 from flagkit.core.lint.slips import rule_slips, unknown_keys, value_slips
 from flagkit.core.metadata import is_past, read_metadata
@@ -60,7 +60,8 @@ def lint(
         message = f"{len(data):,} of at most {MAX_BYTES:,} bytes"
         found.append(Finding("large-document", Severity.WARNING, "", message, "Remove flags that are no longer used."))
     text = data.decode("utf-8-sig", errors="replace")
-    located = found if raw is None else [_located(finding, text) for finding in found]
+    positions = Positions(text)
+    located = found if raw is None else [_located(finding, positions) for finding in found]
     return tuple(sorted(located, key=lambda finding: (_ORDER[finding.severity], finding.line, finding.column)))
 
 
@@ -118,7 +119,8 @@ def _rest(raw: object, violations: tuple[Violation, ...]) -> FlagDocument | None
 
 def _mistakes(document: FlagDocument, now: datetime, known_keys: Collection[str] | None) -> Iterator[Finding]:
     for warning in document.warnings:
-        yield Finding(warning.constraint, Severity.WARNING, warning.location, warning.message)
+        message = warning.message.removeprefix(f"{warning.location}: ")
+        yield Finding(warning.constraint, Severity.WARNING, warning.location, message)
     ruled = {key: _ruled(key, value) for key, value in document.values.items()}
     for key, value in document.values.items():
         if any(variant.enabled for variant in value.variants):
@@ -212,6 +214,6 @@ def _enabled_locations(raw: object) -> Iterator[str]:
             yield f"values.{key}._variants.{index}.enabled"
 
 
-def _located(finding: Finding, text: str) -> Finding:
-    line, column = line_and_column(text, finding.location)
+def _located(finding: Finding, positions: Positions) -> Finding:
+    line, column = positions.of(finding.location)
     return replace(finding, line=line, column=column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -69,23 +70,35 @@ def caret_under(rule: str, position: int) -> str:
     return RuleError("", reason="", position=position, rule=rule).caret
 
 
-def line_and_column(text: str, location: str) -> tuple[int, int]:
-    """Return where the value at a location begins, counted from 1.
-
-    A location that goes deeper than the document does ends at its deepest part that exists: AWS's locations name
-    operators inside rules, too (`values.f._variants.0.rule.eq`).
+class Positions:
+    """Where the values of a JSON text begin; each object and list is read once, when it is first asked for.
 
     Args:
         text: valid JSON.
-        location: a dotted path; empty is the document itself.
     """
-    offset = _SPACE.match(text, 0).end()  # type: ignore[union-attr] # always matches, if only the empty string
-    for part in location.split(".") if location else ():
-        found = dict(_members(text, offset)).get(part)  # of equal keys the last one counts, as in json.loads
-        if found is None:
-            break
-        offset = found
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines = [match.start() for match in re.finditer("\n", text)]
+        self._members: dict[int, dict[str, int]] = {}
+
+    def of(self, location: str) -> tuple[int, int]:
+        """Return the line and the column of the value at a dotted path, counted from 1; empty is the document itself.
+
+        A location that goes deeper than the document does ends at its deepest part that exists: AWS's locations name
+        operators inside rules, too (`values.f._variants.0.rule.eq`).
+        """
+        offset = _SPACE.match(self._text, 0).end()  # type: ignore[union-attr] # always matches, if only empty
+        for part in location.split(".") if location else ():
+            if offset not in self._members:
+                # Of equal keys the last one counts, as in json.loads.
+                self._members[offset] = dict(_members(self._text, offset))
+            found = self._members[offset].get(part)
+            if found is None:
+                break
+            offset = found
+        line = bisect_left(self._lines, offset)
+        return line + 1, offset - (self._lines[line - 1] if line else -1)
 
 
 def _members(text: str, offset: int) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,9 @@ line (`flagkit.core.rules.buckets`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 
 from flagkit.core.context import instant_of
@@ -93,12 +95,24 @@ class Logic:
         self._ranges: dict[int, BucketRanges | None] = {}
         self._shown: dict[tuple[int, int], bool] = {}
         self._parts: dict[int, tuple[Condition, ...]] = {}
+        self._joined: dict[int, tuple[Condition, ...]] = {}
+        self._facts: dict[int, _Facts] = {}
         self._kept: list[Condition] = []  # everything above remembers by identity
 
     def ranges(self, node: Condition) -> BucketRanges | None:
         """Return the ranges of a condition that depends on one bucket only; None for any other."""
         self._kept.append(node)
         return ranges_of(node, self._seed, self._ranges)
+
+    def joined(self, alternatives: Condition, rule: Condition) -> Condition:
+        """Return alternatives on one bucket line with one more; their ranges are known, so they aren't read again."""
+        ranges = [found for node in (alternatives, rule) if (found := self.ranges(node)) is not None]
+        operands = (*self._joined.get(id(alternatives), (alternatives,)), rule)
+        joined = Or(operands)
+        self._kept.append(joined)
+        self._joined[id(joined)] = operands
+        self._ranges[id(joined)] = combine(ranges, any)
+        return joined
 
     def is_never(self, node: Condition) -> bool:
         """Whether a condition is true for no user, shown from its splits alone: 0 %, or disjoint ranges."""
@@ -172,7 +186,9 @@ class Logic:
             return all(self.implies(part, other) for part in self.parts(node))
         if isinstance(other, And):
             return all(self.implies(node, part) for part in self.parts(other))
-        if isinstance(other, Or) and any(self.implies(node, part) for part in self.parts(other)):
+        if isinstance(other, Or) and any(
+            self._may_imply(node, part) and self.implies(node, part) for part in self.parts(other)
+        ):
             return True
         if isinstance(node, And):
             return any(self.implies(part, other) for part in self.parts(node))
@@ -180,6 +196,53 @@ class Logic:
             return self.implies(other.operand, node.operand)
         narrow, wide = _choices(node), _choices(other)
         return narrow is not None and wide is not None and narrow[0] == wide[0] and narrow[1] <= wide[1]
+
+    def _may_imply(self, node: Condition, other: Condition) -> bool:
+        """Tell, at little cost, whether it is worth comparing two conditions; a "no" is what `implies` would say."""
+        first, second = self._facts_of(node), self._facts_of(other)
+        if not first.is_plain:
+            return True
+        if not (second.others <= first.others and second.lines <= first.lines):
+            return False
+        return all(
+            any(mine <= items for mine in first.choices.get(key, ()))
+            for key, found in second.choices.items()
+            for items in found
+        )
+
+    def _facts_of(self, node: Condition) -> _Facts:
+        if id(node) not in self._facts:
+            self._kept.append(node)
+            self._facts[id(node)] = self._read_facts(node)
+        return self._facts[id(node)]
+
+    def _read_facts(self, node: Condition) -> _Facts:
+        choices: dict[Key, list[frozenset[Constant]]] = {}
+        lines: set[tuple[str, str]] = set()
+        others: set[Condition] = set()
+        plain = True
+        for part in node.operands if isinstance(node, And) else (node,):
+            choice, ranges = _choices(part), self.ranges(part)
+            if ranges is not None:
+                lines.add((ranges.by, ranges.seed))
+            elif choice is not None:
+                choices.setdefault(choice[0], []).append(choice[1])
+            elif isinstance(part, And | Or | Boolean):
+                plain = False  # what they imply isn't read off them
+            elif not isinstance(part, Not):
+                others.add(part)  # a negation implies, and is implied by, negations only
+        return _Facts(choices, lines, others, plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a condition asks for, part by part: constants of a key, bucket lines, and what only its equal implies."""
+
+    choices: Mapping[Key, Sequence[frozenset[Constant]]]
+    lines: AbstractSet[tuple[str, str]]
+    others: AbstractSet[Condition]
+    is_plain: bool
+    """Whether that is all, but for negations."""
 
 
 def _is_within(first: BucketRanges, second: BucketRanges) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +17,7 @@ from flagkit.core.rules.buckets import BucketRanges
 # Splits that don't select variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
 _MARKS = ("layer:", "holdout:", "segment:", "requires:")
 _EXPOSURE = ":exposure"
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,18 @@ def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator
     logic = Logic(key)
     # A rule that is true for all users, key or not, is how a flag with variants is switched off (flagkit.admin.edits).
     variants = [variant for variant in variants if not logic.is_always(variant.rule)]
-    earlier: list[tuple[RuledVariant, Condition]] = []
+    earlier = _Earlier(logic)
     shadowed = False
     for variant in variants:
         settled = settle(variant.rule, now)
         found = _own(logic, variant, settled)
-        if found is None and not logic.is_never(settled):
-            found = _shadow(logic, variant, settled, earlier)
-            shadowed = shadowed or found is not None
+        if not logic.is_never(settled):
+            if found is None:
+                found = _shadow(logic, variant, settled, earlier)
+                shadowed = shadowed or found is not None
+            earlier.add(variant, settled)
         if found is not None:
             yield found
-        earlier.append((variant, settled))
     if not shadowed:
         yield from _weights(key, logic, variants)
     yield from _mixed(key, variants)
@@ -73,24 +75,43 @@ def _own(logic: Logic, variant: RuledVariant, settled: Condition) -> Finding | N
     return None
 
 
-def _shadow(
-    logic: Logic, variant: RuledVariant, settled: Condition, earlier: Sequence[tuple[RuledVariant, Condition]]
-) -> Finding | None:
+@dataclass(slots=True)
+class _Earlier:
+    """The variants before one that some user can get."""
+
+    logic: Logic
+    rules: list[tuple[RuledVariant, Condition]] = field(default_factory=list)
+    taken: dict[object, Condition] = field(default_factory=dict)
+    """Their rules as alternatives; those on one bucket line are joined to one, whose ranges are known."""
+
+    def add(self, variant: RuledVariant, rule: Condition) -> None:
+        ranges = self.logic.ranges(rule)
+        line = len(self.rules) if ranges is None else (ranges.by, ranges.seed)
+        self.taken[line] = self.logic.joined(self.taken[line], rule) if line in self.taken else rule
+        self.rules.append((variant, rule))
+
+
+def _shadow(logic: Logic, variant: RuledVariant, settled: Condition, earlier: _Earlier) -> Finding | None:
     """Report a variant without users, because the variants before it match them all."""
-    before = [(other, rule) for other, rule in earlier if not logic.is_never(rule)]
-    if not before:
+    alternatives = tuple(earlier.taken.values())
+    if not alternatives:
         return None
-    taken = before[0][1] if len(before) == 1 else Or(tuple(rule for _, rule in before))
-    if not logic.implies(settled, taken):
+    if not logic.implies(settled, alternatives[0] if len(alternatives) == 1 else Or(alternatives)):
         return None
-    names = " and ".join(other.name for other, rule in before if len(before) == 1 or _overlaps(logic, settled, rule))
-    names = names or " and ".join(other.name for other, _ in before)
+    before = earlier.rules
+    taking = [other.name for other, rule in before if len(before) == 1 or _overlaps(logic, settled, rule)]
+    names = _names(taking or [other.name for other, _ in before])
     if isinstance(variant.rule, Split):
         message = f"variant {variant.name} gets 0 %, not {_shown(variant.rule)} %: those users already get {names}"
         hint = f"`flagkit split KEY …` writes ranges that don't overlap; by hand, {variant.name} needs the sum of both."
         return _warning("shadowed-split", variant, message, hint)
     message = f"variant {variant.name} is unreachable: all its users already get {names}"
     return _warning("unreachable", variant, message, "Variants are evaluated in order: put the narrower one first.")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return " and ".join(names) if more <= 1 else f"{', '.join(names[:_SHOWN])} and {more} more"
 
 
 def _overlaps(logic: Logic, settled: Condition, other: Condition) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from flagkit.core.rules.ast import (
     MAX_DEPTH,
@@ -27,7 +27,6 @@ from flagkit.core.rules.lexer import Token, number, tokenize
 from flagkit.core.rules.operators import OPERATORS, OperandKind, Signature
 from flagkit.errors import RuleError
 
-_T = TypeVar("_T")
 _Node: TypeAlias = Operand | Rule | tuple[Constant, ...]
 _SYMBOL_ID = re.compile(r"\$[0-9]+")
 _PLAIN_STRING = re.compile(r'"([^"]*)"')
@@ -50,6 +49,11 @@ def parse_rule(text: str, *, max_chars: int = MAX_RULE_CHARS) -> Rule:
         hint = "Split it over several variants."
         raise RuleError(message, reason="TooLong", position=max_chars, rule=text, hint=hint)
     return _Parser(text).rule()
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> Key:
+    return Key(sys.intern(name))  # the same few in every rule
 
 
 class _Given(NamedTuple):
@@ -92,7 +96,10 @@ class _Parser:
             given.append(self.operand(place, depth))
         self.next()
         plain, named = self.sort(operator, signature, given, start, path)
-        return self.at(start, path, lambda: signature.build(*plain, **named))
+        try:
+            return signature.build(*plain, **named)
+        except RuleError as error:
+            raise self.placed(error, start, path) from None
 
     def operator(self, path: str) -> str:
         token = self.next()
@@ -117,7 +124,10 @@ class _Parser:
             case "texts":
                 token = self.next()
                 items = _PLAIN_STRING.findall(token.value)
-                return _Given(name, self.at(token.position, path, lambda: tuple(map(Text, items))), first.position)
+                try:
+                    return _Given(name, tuple(map(Text, items)), first.position)
+                except RuleError as error:
+                    raise self.placed(error, token.position, path) from None
             case _:
                 return _Given(name, self.leaf(path), first.position)
 
@@ -139,13 +149,17 @@ class _Parser:
 
     def leaf(self, path: str) -> Operand:
         token = self.next()
+        try:
+            match token.kind:
+                case "text":
+                    return Text(token.value)
+                case "number":
+                    return self.number(token, path)
+                case "symbol" | "quoted":
+                    return self.symbol(token, path)
+        except RuleError as error:
+            raise self.placed(error, token.position, path) from None
         match token.kind:
-            case "text":
-                return self.at(token.position, path, lambda: Text(token.value))
-            case "number":
-                return self.number(token, path)
-            case "symbol" | "quoted":
-                return self.symbol(token, path)
             case "end":
                 raise self.error("BadToken", "the rule ends before its last parenthesis", token.position, path)
             case _:
@@ -156,12 +170,12 @@ class _Parser:
 
     def number(self, token: Token, path: str) -> Number | Timestamp:
         if (value := number(token.value)) is not None:
-            return self.at(token.position, path, lambda: Number(value))
+            return Number(value)
         if _BARE_MONTH.fullmatch(token.value):
             # AWS's guide shows this form; the service refuses it, for this reason (appconfig.md §1.1).
             hint = f"Write {token.value}T or a full timestamp such as {token.value}-01T00:00:00Z."
             raise self.error("TooFewOperands", f"{token.value} is not a timestamp", token.position, path, hint=hint)
-        return self.at(token.position, path, lambda: Timestamp(token.value))
+        return Timestamp(token.value)
 
     def symbol(self, token: Token, path: str) -> Boolean | Key:
         if token.kind == "symbol" and token.value in {"true", "false"}:
@@ -172,7 +186,7 @@ class _Parser:
                 "BadToken", f"{token.value[:40]!r} is not a valid context key", token.position, path, hint=hint
             )
         if token.value.startswith("$"):
-            return self.at(token.position, path, lambda: Key(sys.intern(token.value[1:])))  # the same few in every rule
+            return _key(token.value[1:])
         hint = f'A context key is ${token.value[:40]}, a string "{token.value[:40]}".'
         raise self.error("UnknownSymbol", f"unexpected symbol {token.value[:40]!r}", token.position, path, hint=hint)
 
@@ -215,12 +229,11 @@ class _Parser:
             self.index += 1
         return token
 
-    def at(self, position: int, path: str, build: Callable[[], _T]) -> _T:
-        """Build a node; what it refuses is refused at `position`."""
-        try:
-            return build()
-        except RuleError as error:
-            raise self.error(error.reason, error.message, position, path, hint=error.hint) from None
+    def placed(self, error: RuleError, position: int, path: str) -> RuleError:
+        """Return what a node refuses, as refused at `position`; what is refused in a place of its own stays there."""
+        if error.rule:
+            return error
+        return self.error(error.reason, error.message, position, path, hint=error.hint)
 
     def error(self, reason: str, message: str, position: int, path: str = "", *, hint: str | None = None) -> RuleError:
         return RuleError(message, reason=reason, position=position, rule=self.text, path=path, hint=hint)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flagkit.core.documents import MAX_BYTES, FlagDocument
-from flagkit.core.lint import Finding, Severity, lint
+from flagkit.core.lint import Finding, Severity, findings, lint
+from flagkit.core.lint.logic import Logic
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -412,3 +413,41 @@ def test_an_archived_flag_that_is_on_is_named(value: dict[str, Any], is_on: bool
     flags = {"f": {"name": "F", "description": "[flagkit archived]"}}
     found_codes = {finding.code for finding in found(document({"f": value}, flags))}
     assert ("archived-on" in found_codes) == is_on
+
+
+def test_the_cost_of_lint_grows_with_the_rules_and_not_with_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted: comparisons of rules, and objects read to find lines."""
+    counted: dict[str, int] = {}
+
+    def count(name: str, function: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            counted[name] = counted.get(name, 0) + 1
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(Logic, "implies", count("implies", Logic.implies))
+    monkeypatch.setattr(findings, "_members", count("members", findings._members))
+    rules = {
+        "by value": lambda number: f'(and (eq $country "C{number}") {split(50)})',
+        "by seed": lambda number: f'(and (eq $country "US") (split pct::50 by::$userId seed::"{number}"))',
+        "by pattern": lambda number: (
+            f'(and (matches in::$v pattern::"^{number}") (not (eq $plan "p{number}")) {split(50)})'
+        ),
+        "one line": lambda number: f"(split pct::{number + 1} by::$userId)",
+    }
+    for rule in rules.values():
+        for variants in (20, 100):
+            counted.clear()
+            named = [{"name": f"v{number}", "enabled": True, "rule": rule(number)} for number in range(variants - 1)]
+            found(document({"f": {"_variants": [*named, {"name": "default", "enabled": False}]}}))
+            assert counted.get("implies", 0) <= 20 * variants
+            assert counted.get("members", 0) <= 2 * variants
+
+
+def test_a_variant_whose_users_many_others_have_names_three_of_them() -> None:
+    rules = [f"(split pct::{percent} by::$userId)" for percent in (10, 20, 30, 40, 50, 5)]
+    named = [{"name": f"v{number}", "enabled": True, "rule": rule} for number, rule in enumerate(rules)]
+    all_found = found(document({"f": {"_variants": [*named, {"name": "default", "enabled": False}]}}))
+    (finding,) = [finding for finding in all_found if finding.code == "shadowed-split"]
+    assert "those users already get v0, v1, v2 and 2 more" in finding.message

@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flagkit.core.lint import lint
+from flagkit.core.lint.logic import Logic
+from flagkit.core.rules.ast import Condition, Or
+from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot
 
 pytestmark = pytest.mark.sweep
@@ -47,6 +50,20 @@ def rule() -> st.SearchStrategy[str]:
         ),
         max_leaves=6,
     )
+
+
+class Thorough(Logic):
+    """Compares every pair."""
+
+    def _may_imply(self, node: Condition, other: Condition) -> bool:
+        return True
+
+
+@settings(max_examples=500, deadline=None)
+@given(rule(), st.lists(rule(), min_size=2, max_size=4))
+def test_what_is_not_compared_would_not_have_been_shown(text: str, others: list[str]) -> None:
+    node, alternatives = parse_rule(text), Or(tuple(parse_rule(other) for other in others))
+    assert Logic("f").implies(node, alternatives) == Thorough("f").implies(node, alternatives)
 
 
 @settings(max_examples=300, deadline=None)
