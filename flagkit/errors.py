@@ -74,6 +74,8 @@ class DocumentError(FlagkitError):
     default_hint = "Correct the named locations; `flagkit lint` shows all of them."
 
     def __init__(self, message: str, *, violations: tuple[Violation, ...] = (), hint: str | None = None) -> None:
+        if hint is None and any(violation.constraint in {"ValidJson", "JSON"} for violation in violations):
+            hint = "Correct the text; `flagkit lint` shows the line."
         super().__init__(message, hint=hint)
         self.violations = violations
 
@@ -134,7 +136,7 @@ class ConflictError(EditError):
     """Another writer changed the same flag in the meantime."""
 
     code = "edit_conflict"
-    default_hint = "Read the flag again (`flagkit show KEY`) and repeat the edit."
+    default_hint = "Read the flag again (`flagkit list` shows all) and repeat the edit."
 
 
 class SourceError(FlagkitError):

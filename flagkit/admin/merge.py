@@ -105,4 +105,4 @@ def _consistent(
 
 def _conflict(what: Sequence[str]) -> ConflictError:
     message = f"somebody else changed {', '.join(what)} since you read it"
-    return ConflictError(message, hint="Check the new state (`flagkit show`) and repeat the edit.")
+    return ConflictError(message, hint="Check the new state (`flagkit list`) and repeat the edit.")

@@ -34,12 +34,14 @@ class EditContext:
         stored: the saved version; an edit may put another one in its place.
         now: the time.
         cli: what the command works with.
+        source: the source that is changed, as it was given; the default one where None.
     """
 
     store: FlagStore
     stored: Stored
     now: datetime
     cli: CliContext
+    source: str | None = None
 
     @property
     def document(self) -> FlagDocument:
@@ -135,7 +137,7 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
     if change.source is not None:
         source = change.source(source)
     with cli.store(source, may_create=change.may_create) as store:
-        current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now(), cli)
+        current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now(), cli, source)
         if not chosen.as_json:
             _show_remarks(change, current)
         new = change.edit(current)

@@ -140,7 +140,7 @@ def source_url(word: str | None, *, may_create: bool = False) -> str:
     if word is None:
         raise SourceUrlError(
             "no flag source is given",
-            hint=f"Give --source or set FLAGKIT_SOURCE. `flagkit create KEY` creates {DEFAULT_FILE} here.",
+            hint=f"Give --source or set FLAGKIT_SOURCE. `flagkit create my_flag` creates {DEFAULT_FILE} here.",
         )
     if _is_place(word) and Path(word.removeprefix("file:")).is_dir():
         raise SourceUrlError(f"{word} is a directory", hint="Name a file, e.g. flags.json.")

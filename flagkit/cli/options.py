@@ -26,7 +26,7 @@ Source = Annotated[
         "--source",
         "-s",
         metavar="SOURCE",
-        help="Where the flags are: a file or an address. Default: $FLAGKIT_SOURCE, else flags.json.",
+        help="Where the flags are: a file or a source URL. Default: $FLAGKIT_SOURCE, else flags.json.",
     ),
 ]
 AsJson = Annotated[bool, Option("--json", help="Output JSON.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
@@ -14,6 +15,7 @@ from flagkit.errors import UsageError
 from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
+    from flagkit.admin.stores import FlagStore
     from flagkit.core.documents import FlagDocument
 
 From = Annotated[str, Option("--from", metavar="SOURCE", help="The environment, file or source to copy from.")]
@@ -54,11 +56,15 @@ def promote(origin: From, target: To = None, with_state: WithState = False) -> C
 def _change(keys: list[str] | None, origin: str, target: str | None, *, with_state: bool) -> Change:
     def changed(source: str | None) -> str:
         url = source_url(source, may_create=True) if target is None else other_url(target, source)
-        _refuse_shared(other_url(origin, url), url)
+        if other_url(origin, url) == url:
+            raise UsageError(f"{url} cannot be copied to itself", hint="Give another --from or --to.")
         return url
 
     def edit(current: EditContext) -> FlagDocument:
-        with current.cli.store(other_url(origin, current.store.url)) as store:
+        assert current.source is not None
+        url = other_url(origin, current.source)
+        with current.cli.store(url) as store:
+            _refuse_shared(store, url, current.source)
             other = live_document(store)
         chosen = keys if keys is not None else sorted({*other.flags, *other.values} - INTERNAL_FLAGS)
         return admin.edits.copy(current.document, chosen, other, with_state=with_state)
@@ -66,20 +72,22 @@ def _change(keys: list[str] | None, origin: str, target: str | None, *, with_sta
     return Change(edit, may_create=True, summary=True, source=changed)
 
 
-def _refuse_shared(origin: str, target: str) -> None:
+def _refuse_shared(store: FlagStore, origin: str, target: str) -> None:
     """Two environments of one profile share its versions: there is nothing to copy, only to deploy.
 
     Raises:
-        UsageError: they do.
+        UsageError: they do; the hint deploys what is live in the one to the other.
     """
-    if origin == target:
-        raise UsageError(f"{origin} cannot be copied to itself", hint="Give another --from or --to.")
     first, second = parse(origin), parse(target)
     if first.scheme != "appconfig" or second.scheme != "appconfig":
         return
     (application, environment, profile), (other, _, same) = first.names(3), second.names(3)
-    if (application, profile) == (other, same):
-        raise UsageError(
-            f"both environments use the profile {profile}, and share its versions",
-            hint=f"Deploy the version that is live in {environment}: flagkit deploy --version N --source {target}",
-        )
+    if (application, profile) != (other, same) or first.options != second.options or store.deployments is None:
+        return
+    served = store.deployments.status().served
+    command = f"flagkit deploy --version {served} --source {shlex.quote(target)}"
+    first_there = f"Deploy a version in {environment} first: `flagkit deploy --source {shlex.quote(origin)}`"
+    raise UsageError(
+        f"both environments use the profile {profile}, and share its versions",
+        hint=first_there if served is None else f"Deploy the version that is live in {environment}: `{command}`",
+    )

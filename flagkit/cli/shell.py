@@ -98,6 +98,7 @@ class Program:
     interrupted: str
     known: Callable[[Exception], Report | None]
     reported: Callable[[Report], None] = field(default=lambda _: None)
+    completed: Callable[[Report, Sequence[str]], Report] = field(default=lambda report, _: report)
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -159,7 +160,7 @@ def run(program: Program, arguments: Sequence[str], context: object | None) -> i
     except SystemExit as end:  # how click ends a completion
         return end.code if isinstance(end.code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence: never a traceback
-        report = _report(program, error, click)
+        report = program.completed(_report(program, error, click), arguments)
         write(report, as_json="--json" in arguments)
         program.reported(report)
         return report.exit_code

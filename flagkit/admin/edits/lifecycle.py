@@ -218,7 +218,7 @@ def _owner(name: str | None) -> str | None:
     problem = problem_of_name(name) if name else None
     if problem is not None:
         message = f"the owner {name!r} {problem}"
-        raise EditError(message, hint="Use the name or the address of a person or team.")
+        raise EditError(message, hint="Use a name such as payments, or an e-mail address.")
     return name or None
 
 

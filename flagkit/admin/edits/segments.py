@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from flagkit.authoring import AuthoringDocument, SegmentSource, decompile
@@ -82,7 +83,8 @@ def delete_segment(document: FlagDocument, name: str) -> FlagDocument:
         using = _flags_of(source, name)
         if using:
             message = f"segment {name} is used by {', '.join(using)}"
-            raise EditError(message, hint="Remove it there first: flagkit target KEY --segment NAME --remove.")
+            command = f"flagkit target {using[0]} --segment {shlex.quote(name)} --remove"
+            raise EditError(message, hint=f"Remove it there first: `{command}`.")
         segments = {other: segment for other, segment in source.segments.items() if other != name}
         return source.model_copy(update={"segments": segments})
 

@@ -100,7 +100,7 @@ def target(
             raise EditError(message)
         if not flag.is_targeted and flag.enabled and not remove:
             message = f"{key} is already on for all users"
-            raise EditError(message, hint=f"To limit it first: flagkit rollout {key} 0")
+            raise EditError(message, hint=f"To limit it first: `flagkit rollout {key} 0`")
         update: dict[str, object] = {"enabled": kept_state(flag)}
         for kind, values in lists.items():
             update[kind] = _changed(getattr(flag, kind), values, f"{key} is not targeted to {kind}", remove=remove)

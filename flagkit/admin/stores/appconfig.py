@@ -68,7 +68,8 @@ class AppConfigStore:
         if version == 0:
             if missing_ok:
                 return Stored(Version(0), EMPTY, None)
-            raise SourceNotFoundError(f"{self.control.names} has no version", hint="`flagkit create KEY` creates one.")
+            message = f"{self.control.names} has no version"
+            raise SourceNotFoundError(message, hint="`flagkit create my_flag` creates one.")
         return _stored(*self.control.content("GetHostedConfigurationVersion", **profile, VersionNumber=version))
 
     def save(self, base: Stored, document: FlagDocument, note: Note) -> Receipt:

@@ -107,7 +107,7 @@ class FileStore:
             state = self._state()
         if version is None:
             if state.content is None and not missing_ok:
-                raise SourceNotFoundError(f"there is no file {self.path}", hint="`flagkit create KEY` creates it.")
+                raise SourceNotFoundError(f"there is no file {self.path}", hint="`flagkit create my_flag` creates it.")
             return self._newest(state)
         newest = self._newest(state)
         if newest.version.number == version and not state.is_recorded:

@@ -19,6 +19,8 @@ from flagkit.errors import DocumentError, Violation
 # 2,097,153 bytes were answered with 413 and "Limit: 2048.0 KILOBYTES" (appconfig.md §1.1).
 MAX_BYTES = 2_097_152
 
+_DOUBLE = "Delete one of the two; readers differ in which one they use."
+_TOO_LARGE = "Delete unused flags (`flagkit list --stale` lists some), or use a second profile."
 _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TAGGED = frozenset({"constraints", "elements"})
 _TAGS = frozenset({"string", "number", "boolean", "array"})
@@ -87,7 +89,8 @@ def decode_json(content: bytes | str | Mapping[str, JsonValue]) -> object:
     except (TypeError, ValueError, RecursionError) as error:
         raise _error((broken("ValidJson", "", "", f"is not valid JSON: {error}"),)) from None
     if len(data) > MAX_BYTES:
-        raise _error((broken("PayloadTooLarge", "", len(data), f"{len(data):,} bytes, the limit is {MAX_BYTES:,}"),))
+        message = f"{len(data):,} bytes, the limit is {MAX_BYTES:,}"
+        raise _error((broken("PayloadTooLarge", "", len(data), message),), _TOO_LARGE)
     try:
         # "utf-8-sig": editors put a byte order mark in front; it isn't part of the document.
         text = data.decode("utf-8-sig")
@@ -95,11 +98,12 @@ def decode_json(content: bytes | str | Mapping[str, JsonValue]) -> object:
             value = _loads(text, object_pairs_hook=_without_duplicates)
         except _DuplicateKeyError:
             _loads(text)  # what follows the second key may be no JSON at all
-            raise _error(tuple(_duplicates(text))) from None
+            raise _error(tuple(_duplicates(text)), _DOUBLE) from None
         if _LONE_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _error((broken("ValidJson", "", data.decode(errors="replace"), f"is not valid JSON: {error}"),)) from None
+        found = broken("ValidJson", "", data.decode(errors="replace"), f"is not valid JSON: {error}")
+        raise _error((found,)) from None
     return value
 
 
@@ -169,12 +173,12 @@ def _read_float(text: str) -> float:
     return value if isfinite(value) else _refuse_constant(text)  # 1e400
 
 
-def _error(found: tuple[Violation, ...]) -> DocumentError:
+def _error(found: tuple[Violation, ...], hint: str | None = None) -> DocumentError:
     sentences = [violation.message for violation in found[:_SHOWN_IN_MESSAGE]]
     rest = len(found) - len(sentences)
     if rest:
         sentences.append(f"and {rest} more")
-    return DocumentError("the flag document is invalid: " + "; ".join(sentences), violations=found)
+    return DocumentError("the flag document is invalid: " + "; ".join(sentences), violations=found, hint=hint)
 
 
 def _from_pydantic(details: ErrorDetails) -> Violation:

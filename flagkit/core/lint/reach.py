@@ -29,6 +29,11 @@ class RuledVariant:
     text: str
     rule: Rule
 
+    @property
+    def key(self) -> str:
+        """The flag's key."""
+        return self.location.split(".")[1]
+
 
 def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator[Finding]:
     """Yield the likely mistakes in which users get which variant of one flag."""
@@ -71,7 +76,7 @@ def _own(logic: Logic, variant: RuledVariant, settled: Condition) -> Finding | N
         return _warning("expired", variant, message, "Remove the variant, or change its end.")
     if logic.is_never(settled) and not logic.is_never_on_purpose(settled):
         message = f"variant {variant.name} is unreachable: parts of its rule exclude each other"
-        return _warning("unreachable", variant, message, "`flagkit explain KEY --user ID` shows which part fails.")
+        return _warning("unreachable", variant, message, f"`flagkit explain {variant.key} --verbose` shows its parts.")
     return None
 
 
@@ -103,7 +108,7 @@ def _shadow(logic: Logic, variant: RuledVariant, settled: Condition, earlier: _E
     names = _names(taking or [other.name for other, _ in before])
     if isinstance(variant.rule, Split):
         message = f"variant {variant.name} gets 0 %, not {_shown(variant.rule)} %: those users already get {names}"
-        hint = f"`flagkit split KEY …` writes ranges that don't overlap; by hand, {variant.name} needs the sum of both."
+        hint = f"Write ranges that don't overlap: `flagkit split` does; by hand, {variant.name} needs the sum of both."
         return _warning("shadowed-split", variant, message, hint)
     message = f"variant {variant.name} is unreachable: all its users already get {names}"
     return _warning("unreachable", variant, message, "Variants are evaluated in order: put the narrower one first.")

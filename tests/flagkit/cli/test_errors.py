@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -307,3 +309,50 @@ def test_help_fits_80_columns_and_shows_examples(on_file, monkeypatch: pytest.Mo
     shown = on_file("rollout", "--help").out
     assert "Example: flagkit rollout new_checkout 12.5" in " ".join(shown.split())
     assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nope"),
+        ("on", "nope"),
+        ("create", "plain"),
+        ("history", "nope"),
+        ("revert", "plain"),
+        ("target", "button", "--user", "1"),
+        ("segment", "delete", "qa"),
+        ("rule", "remove", "plain", "7"),
+        ("require", "plain", "--flag", "button", "--remove"),
+        ("archive", "button"),
+        ("on", "old"),
+        ("show", "plain", "--version", "99"),
+        ("status", "-s", "missing.json"),
+        ("list", "-s", "broken.json"),
+        ("diff", "-s", "missing.json"),
+    ],
+)
+def test_every_command_of_a_hint_runs_as_it_is_printed(on_file, words: tuple[str, ...], tmp_path: Path) -> None:
+    """With a source that was given by an option, the command names it, too."""
+    source = "my flags.json"
+    (tmp_path / source).write_bytes(on_file.file.read_bytes())
+    (tmp_path / "broken.json").write_text("{")
+    for made in (
+        ("segment", "put", "qa", "--user", "1"),
+        ("target", "plain", "--segment", "qa"),
+        ("create", "old"),
+        ("archive", "old"),
+        ("on", "plain"),
+    ):
+        on_file.good(*made, "-s", source)
+    done = on_file(*words, *(() if "-s" in words else ("-s", source)))
+    assert done.code, done
+    for command in re.findall("`flagkit ([^`]*)`", done.err):
+        assert "KEY" not in command
+        typed = shlex.split(command)
+        assert any(word in typed for word in (source, "missing.json", "broken.json")), command
+        assert on_file(*typed, "--yes" if typed[0] == "target" else "--help").code == 0, command
+
+
+def test_what_is_no_json_is_corrected_as_text(on_file) -> None:
+    on_file.file.write_text("{")
+    assert "hint: Correct the text; `flagkit lint` shows the line." in on_file("list").err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flagkit.testing import AppConfigFlags
@@ -72,8 +74,16 @@ def test_what_can_not_be_copied_is_refused(on_file, staging: str, words: tuple[s
 
 
 def test_environments_of_one_profile_share_versions_and_those_of_two_are_copied(on_aws) -> None:
+    client, application = on_aws.profile.client, on_aws.profile.application_id
+    client.create_environment(ApplicationId=application, Name="qa")
+    for words in (("copy", "plain"), ("promote",)):
+        refused = on_aws(*words, "--from", "test", "--to", "qa")
+        assert (refused.code, "share its versions" in refused.err) == (2, True)
+        *_, command = re.findall("`flagkit (.*)`", refused.err)
+        assert command == f"deploy --version 1 --source {on_aws.source.replace('/test/', '/qa/')}"
+    assert "Version 1" in on_aws.good(*command.split()).out
     refused = on_aws("copy", "plain", "--from", "prod")
-    assert (refused.code, "share its versions" in refused.err) == (2, True)
+    assert (refused.code, "no environment called prod" in refused.err) == (6, True)
     other = AppConfigFlags(on_aws.aws.session(), application="shop2", environment="staging")
     values = {"plain": {"enabled": True, "x": 1}}
     flags = {"plain": {"name": "Plain", "attributes": {"x": {"constraints": {"type": "number"}}}}}

@@ -131,7 +131,7 @@ def test_two_equal_splits_give_the_second_nothing() -> None:
     (finding,) = found(document({"f": flag(split(20), split(20))}))
     assert finding.code == "shadowed-split"
     assert finding.message == "variant b gets 0 %, not 20 %: those users already get a"
-    assert "flagkit split KEY" in finding.hint
+    assert "flagkit split" in finding.hint
 
 
 def test_a_smaller_split_behind_a_larger_one_is_shadowed_and_a_larger_one_is_not() -> None:
