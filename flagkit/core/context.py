@@ -54,6 +54,8 @@ def text_of(value: object) -> str | None:
     datetime counts as UTC), dates `YYYY-MM-DD`, UUIDs their usual form. Lists, tuples and sets are a JSON array of
     their elements' texts, each in the form of `element_text`.
     """
+    if value is None:
+        return None
     try:
         return _text_of(value)
     except Exception:  # noqa: BLE001 - a hostile subclass can raise anything; a read never does

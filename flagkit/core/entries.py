@@ -52,7 +52,7 @@ class Entries(Mapping[str, object]):
         if key in self.doubled:
             _refuse(key, "UniqueKeys", self.doubled[key])
         try:
-            return json.loads(text, object_pairs_hook=_unique)
+            return _entry_decoder.decode(text)
         except _DuplicateKeyError as error:
             _refuse(key, "UniqueKeys", f"{key} has the key {error.args[0]!r} twice")
 
@@ -198,4 +198,5 @@ def _refuse(location: str, constraint: str, message: str) -> NoReturn:
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_entry_decoder = json.JSONDecoder(object_pairs_hook=_unique)
 _scan = make_scanner(_decoder)  # type: ignore[arg-type]  # typeshed wants a scanner here

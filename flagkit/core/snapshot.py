@@ -33,8 +33,10 @@ class Snapshot:
 
     Attributes:
         flags: the compiled flags by key; `flags[key](user_id, context)` is the fast way to an Evaluation. Read only.
+        switches: the same, but flags that are always on or always off as True and False: spares a call. Read only.
         version: the version of the document, as the source names it.
         label: the version's label, if it has one.
+        uncompiled: the flags in use that could not be compiled, and why; they go on walking their rules.
         problems: one sentence for each flag that is off because it is broken. Flags are read when they are first asked
             for, so this fills up with use; `check()` reads all of them.
         user_key: the context key that the positional user id stands for.
@@ -69,6 +71,9 @@ class Snapshot:
         self.flags: dict[str, FlagFunction] = {
             key: MethodType(first_call, key) for key in entries if key not in INTERNAL_FLAGS
         }
+        self.switches: dict[str, FlagFunction | bool] = dict(self.flags)
+        self._uncompiled: dict[str, str] = {}
+        self.uncompiled: Mapping[str, str] = MappingProxyType(self._uncompiled)
 
     @classmethod
     def from_json(
@@ -216,7 +221,9 @@ class Snapshot:
         except RecursionError:
             # The caller is deep in the stack; the flag can be valid, so the next call tries again.
             return constant(_too_deep(key, self.version))
+        on = flag(None, None).is_on if _walked(flag) is None else None
         self.flags[key] = flag
+        self.switches[key] = flag if on is None else on
         return flag
 
     def walked(
@@ -256,10 +263,14 @@ class Snapshot:
     def _compile(self, key: str) -> None:
         """Replace a flag that walks its rules by its generated function."""
         flag = _walked(self.flags[key])
-        if flag is not None:
-            # One that is too large stays as it is, and so does one that meets the end of the caller's stack.
-            with suppress(Exception):
-                self.flags[key] = flag.generated().compile(_Fallback(self, key))
+        if flag is None:
+            return
+        try:
+            self.flags[key] = self.switches[key] = flag.generated().compile(_Fallback(self, key))
+        except Exception as error:  # noqa: BLE001 - too large, the end of the caller's stack, …: it answers all the same
+            self._uncompiled[key] = f"{type(error).__name__}: {error}"
+        else:
+            self._uncompiled.pop(key, None)
 
 
 class _Fallback:

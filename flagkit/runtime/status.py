@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -41,6 +41,7 @@ class Status:
         error: the last failure; None if the last fetch succeeded.
         warning: a warning of the source about the document; otherwise empty.
         problems: the flags that can't be evaluated, and why.
+        uncompiled: the flags in use that could not be compiled, and why; they answer, but slower.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Status:
     error: FlagkitError | None
     warning: str
     problems: Mapping[str, str]
+    uncompiled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -83,4 +85,5 @@ class Status:
             "error": None if self.error is None else {"code": self.error.code, "message": self.error.message},
             "warning": self.warning,
             "problems": dict(self.problems),
+            "uncompiled": dict(self.uncompiled),
         }

@@ -159,6 +159,7 @@ class Store:
             error=self._unusable if self._error is None else self._error,
             warning="" if document is None else document.warning,
             problems={} if snapshot is None else dict(snapshot.problems),
+            uncompiled={} if snapshot is None else dict(snapshot.uncompiled),
         )
 
     def _state(self) -> State:

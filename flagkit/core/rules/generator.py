@@ -1,16 +1,16 @@
 """Writes one Python function for a flag from the trees of its rules; `shapes` compiles it.
 
 Nothing of a document is ever text in the source: keys, strings, numbers, seeds and answers are bound to names
-(`key_1`, `text_2`, `answer_1`) as arguments of the function around it. So no document can inject code, and all flags of
-one shape share one code object. Evaluation order is that of `walker`, and whatever raises is left to the walker.
+(`key_1`, `text_2`, `answer_1`) as parameters with default values. So no document can inject code, and all flags of one
+shape share one code object. What a condition means is `walker`'s; whatever raises here is left to the walker.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from flagkit.core.evaluation import Evaluation, Reason
 from flagkit.core.rules.ast import (
@@ -29,7 +29,6 @@ from flagkit.core.rules.ast import (
     Or,
     Split,
     Text,
-    TextOperator,
     TextTest,
     Timestamp,
     has_split,
@@ -37,7 +36,7 @@ from flagkit.core.rules.ast import (
 from flagkit.core.rules.buckets import BucketRanges, combine, ranges_of
 from flagkit.core.rules.keys import special_key
 from flagkit.core.rules.shapes import Generated
-from flagkit.core.rules.values import MIRRORED, Scope, constant_value
+from flagkit.core.rules.values import MIRRORED, Scope, after_prefix, constant_value, is_quick, reader
 from flagkit.core.rules.walker import Walker
 
 if TYPE_CHECKING:
@@ -46,20 +45,18 @@ if TYPE_CHECKING:
 MAX_TESTS = 400
 """The most tests of one function. Python needs more than 50 ms for a larger one; such a flag stays with the walker."""
 
-_SIGNS: Mapping[CompareOperator, str] = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_CONSTANTS: Mapping[type[Constant], str] = {Text: "text", Number: "number", Boolean: "boolean", Timestamp: "instant"}
-_READS: Mapping[type[Constant], str] = {
-    Text: "{local} if type({value}) is str or {local} is None else text_of({local})",
-    Number: "{local} if type({value}) is int and min_int <= {local} <= max_int else number_of({local})",
-    Boolean: "{local} if type({value}) is bool else boolean_of({local})",
-    Timestamp: "instant_of({value})",
-}
-_RULE_REASONS = (Reason.SPLIT, Reason.TARGETING_MATCH)
-_AND, _OR = "\n                and ", "\n                or "
-_METHODS: Mapping[TextOperator, str] = {"begins_with": "startswith", "ends_with": "endswith"}
+MAX_CHAIN = 4
+"""How many ranges of buckets are compared one after the other; more are looked up."""
 
-Slots: TypeAlias = frozenset[str]
-"""The local variables that certainly have their value at a point of the function."""
+_SIGNS: Mapping[CompareOperator, str] = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+# What else an integer must be for its text to be a number: that has a limit of 128 digits.
+_SIZES: Mapping[CompareOperator, str] = {
+    "gt": "<= max_int",
+    "gte": "<= max_int",
+    "lt": ">= min_int",
+    "lte": ">= min_int",
+}
+_AND, _OR = "\n            and ", "\n            or "
 
 
 class TooLargeError(Exception):
@@ -72,287 +69,290 @@ def generate(candidates: Sequence[Candidate], default: Evaluation, scope: Scope)
     Raises:
         TooLargeError: there are more than MAX_TESTS tests.
     """
-    return _Writer(scope).flag(candidates, default)
+    first = _Writer(scope, Counter())
+    list(first.body(candidates, default))  # once to learn what is used how often, and once to write
+    writer = _Writer(scope, first.uses)
+    lines = list(writer.body(candidates, default))
+    lines[:0] = writer.slots.values()
+    if any("context.get" in line or "(context)" in line for line in lines):
+        lines[:0] = ["if context is None:", "    context = no_context"]
+    source = [f"def flag({', '.join(['user_id', 'context', 'fallback', *writer.bound])}):", "    try:"]
+    source += [f"        {line}" for line in lines]
+    source += ["    except Exception:", "        return fallback(user_id, context)", ""]
+    return Generated("\n".join(source), writer.bound)
 
 
 class _Writer:
-    """Writes the function of one flag.
+    """Writes the statements of one function.
 
-    Conditions are written as expressions. With each goes which slots (`Slots`) are assigned where it is true and where
-    it is false, so that a key is read and a bucket is hashed once wherever that is certain, and again where it isn't.
+    A value that is used once is read where it is used. A value that is used more often has a slot: a local variable,
+    assigned by the first statements of the function (`slots`); that of a bucket is empty until it is first needed.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, known_uses: Counter[str]) -> None:
         self.scope = scope
+        self.known_uses = known_uses
+        self.uses: Counter[str] = Counter()
+        self.slots: dict[str, str] = {}
         self.bound: dict[str, object] = {}
         self.names: dict[tuple[object, ...], str] = {}
-        self.written: set[str] = set()
-        self.initialised: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.ranges: dict[int, BucketRanges | None] = {}
         self.deciders: dict[int, bool | None] = {}
         self.tests = 0
-        self.rewriting = False
-        self.read_again: set[str] = set()
-
-    def flag(self, candidates: Sequence[Candidate], default: Evaluation) -> Generated:
-        list(self.statements(candidates, default))  # once to learn which slots are read again, and once to write
-        self.rewriting = True
-        self.written.clear()
-        self.initialised.clear()
-        self.tests = 0
-        lines = list(self.statements(candidates, default))
-        if any("context." in line or "(context)" in line for line in lines):
-            lines[:0] = ["if context is None:", "    context = no_context"]
-        if self.initialised:
-            lines.insert(0, f"{' = '.join(sorted(self.initialised))} = None")
-        parts = [
-            f"def bind({', '.join(['fallback', *self.bound])}):",
-            "    def flag(user_id, context):",
-            "        try:",
-        ]
-        parts += [f"            {line}" for line in lines]
-        parts += [
-            "        except Exception:",
-            "            return fallback(user_id, context)",
-            "",
-            "    return flag",
-            "",
-        ]
-        return Generated("\n".join(parts), self.bound)
 
     # Statements
 
-    def statements(self, candidates: Sequence[Candidate], default: Evaluation) -> Iterator[str]:
-        before: Slots = frozenset()
-        for bucket, group in groupby(candidates, lambda candidate: self.line(candidate.rule)):
+    def body(self, candidates: Sequence[Candidate], default: Evaluation) -> Iterator[str]:
+        for (kind, *what), group in groupby(candidates, lambda candidate: self.look_up(candidate.rule)):
             members = list(group)
-            if bucket is not None and len(members) > 1:
+            if kind == "text" and len(members) > 2:
+                yield from self.by_text(members, *what)
+            elif kind == "bucket" and len(members) > 1:
                 is_last = members[-1] is candidates[-1]
-                before = yield from self.table(members, default if is_last else None, before)
+                yield from self.by_bucket(members, default if is_last else None)
                 if is_last:
                     return
             else:
                 for member in members:
-                    before = yield from self.candidate(member.rule, member, before)
+                    yield from self.candidate(member.rule, member)
         yield f"return {self.answer(default)}"
 
-    def table(
-        self, members: list[Candidate], otherwise: Evaluation | None, before: Slots
-    ) -> Generator[str, None, Slots]:
-        """Decide variants that look at one bucket by one look-up."""
+    def look_up(self, rule: Condition) -> tuple[str, Any, Any]:
+        """Return what is the same in variants that one look-up can decide, by a bucket or by the text of a key."""
+        match rule:
+            case _ if line := self.line(rule):
+                return "bucket", *line
+            case Compare("eq", Key() as key, Text()):
+                return "text", key, ()
+            case And((Compare("eq", Key() as key, Text()), *others)) if self.decides(rule) is not None:
+                return "text", key, others
+            case _:
+                return "rule", id(rule), None
+
+    def by_text(self, members: list[Candidate], key: Key, others: Sequence[Condition]) -> Iterator[str]:
+        answers: dict[str, Evaluation] = {}
+        for member in members:
+            first = member.rule.operands[0] if isinstance(member.rule, And) else member.rule
+            assert isinstance(first, Compare)
+            assert isinstance(first.right, Text)
+            answers.setdefault(first.right.value, member.answer(self.reason(member.rule)))
+        table = self.bind("answers", answers, tuple(map(id, answers.values())))
+        test = self.on_text(key, lambda text: f"(answer := {table}.get({text})) is not None", needs_text=False)
+        yield f"if ({_AND.join([test, *([self.joined(others, all)] if others else [])])}):"
+        yield "    return answer"
+
+    def by_bucket(self, members: list[Candidate], otherwise: Evaluation | None) -> Iterator[str]:
         ranges = [self.of(member.rule) for member in members]
         bounds = sorted({bound for item in ranges for bound in item.bounds})
-        answers = tuple(
+        answers = [
             next(
                 (member.answer(Reason.SPLIT) for member, item in zip(members, ranges, strict=True) if item.at(bound)),
                 otherwise,
             )
             for bound in (-1, *bounds)
-        )
-        bucket, _, after = self.bucket(ranges[0], before)
-        index = f"bisect({self.bind('limits', tuple(bounds))}, {bucket})"
-        answer = f"{self.bind('answers', answers, tuple(map(id, answers)))}[{index}]"
-        if otherwise is None:
-            yield f"answer = {answer}"
-            yield "if answer is not None:"
-            yield "    return answer"
-        else:
-            yield f"return {answer}"
-        return after
-
-    def candidate(self, rule: Condition, answers: Candidate, before: Slots) -> Generator[str, None, Slots]:
-        if self.decides(rule) is None and isinstance(rule, Or):
-            for operand in rule.operands:
-                before = yield from self.candidate(operand, answers, before)
-            return before
-        test, by_split, _, after = self.decided(rule, before)
-        yield f"if {test}:"
-        reasons = {"True": [Reason.SPLIT], "False": [Reason.TARGETING_MATCH]}
-        found = [self.answer(answers.answer(reason)) for reason in reasons.get(by_split, list(_RULE_REASONS))]
-        yield f"    return {f' if {by_split} else '.join(found)}"
-        return after
-
-    # Conditions: the expression, and the slots that are assigned where it is true and where it is false
-
-    def decided(self, rule: Condition, before: Slots) -> tuple[str, str, Slots, Slots]:
-        """Write a condition with the expression that tells, once it is true, whether a percentage decided."""
-        known = self.decides(rule)
-        if known is not None:
-            test, true, false = self.condition(rule, before)
-            return test, str(known), true, false
-        assert isinstance(rule, And | Or)
-        tests, deciders, flow = [], [], _Flow(is_and=isinstance(rule, And), before=before)
-        for operand in rule.operands:
-            test, decider, true, false = self.decided(operand, flow.before)
-            flow.add(true, false)
-            tests.append(test)
-            deciders.append(decider)
-        if flow.is_and:
-            by_split = " or ".join(decider for decider in deciders if decider != "False")
-            return f"({_AND.join(tests)})", f"({by_split})", flow.true, flow.false
-        name = self.name("by_split", id(rule))
-        tests = [
-            f"({test} and ({name} := {decider}) is not None)" for test, decider in zip(tests, deciders, strict=True)
         ]
-        return f"({_OR.join(tests)})", name, flow.true, flow.false
+        bucket = self.bucket(ranges[0])
+        if len(bounds) <= MAX_CHAIN:
+            parts, found = [], f"(bucket := {bucket})"
+            for answer, bound in zip(answers, bounds, strict=False):
+                parts.append(f"{self.answer(answer)} if {found} < {self.bind('limit', bound)} else ")
+                found = "bucket"
+            chosen = "".join(parts) + self.answer(answers[-1])
+        else:
+            index = f"bisect({self.bind('limits', tuple(bounds))}, {bucket})"
+            chosen = f"{self.bind('answers', tuple(answers), tuple(map(id, answers)))}[{index}]"
+        if otherwise is not None:
+            yield f"return {chosen}"
+            return
+        yield f"answer = {chosen}"
+        yield "if answer is not None:"
+        yield "    return answer"
 
-    def condition(self, rule: Condition, before: Slots) -> tuple[str, Slots, Slots]:
+    def candidate(self, rule: Condition, answers: Candidate) -> Iterator[str]:
+        decides = self.decides(rule)
+        match rule:
+            case Or(operands) if decides is None:
+                for operand in operands:
+                    yield from self.candidate(operand, answers)
+                return
+            case And(operands) if decides is None:
+                mixed = [operand for operand in operands if self.decides(operand) is None]
+                if len(mixed) == 1:
+                    others = [operand for operand in operands if operand is not mixed[0]]
+                    yield f"if {self.joined(others, all) if others else True}:"
+                    yield from (f"    {line}" for line in self.candidate(mixed[0], answers))
+                    return
+                found = "fallback(user_id, context)"  # the walker finds out what decided
+            case _:
+                found = self.answer(answers.answer(self.reason(rule)))
+        yield f"if {self.condition(rule)}:"
+        yield f"    return {found}"
+
+    # Conditions
+
+    def condition(self, rule: Condition) -> str:
         if self.line(rule) is not None:
-            return self.in_ranges(self.of(rule), before)
+            return self.in_ranges(self.of(rule))
         match rule:
             case Not(operand):
-                test, true, false = self.condition(operand, before)
-                return f"(not {test})", false, true
-            case And(operands) | Or(operands):
-                tests, flow = [], _Flow(is_and=isinstance(rule, And), before=before)
-                for _, group in groupby(operands, self.line_or_self):
-                    members = list(group)
-                    if len(members) == 1:
-                        test, true, false = self.condition(members[0], flow.before)
-                    else:
-                        merged = combine([self.of(member) for member in members], all if flow.is_and else any)
-                        test, true, false = self.in_ranges(merged, flow.before)
-                    flow.add(true, false)
-                    tests.append(test)
-                return f"({(_AND if flow.is_and else _OR).join(tests)})", flow.true, flow.false
+                return f"(not {self.condition(operand)})"
+            case And(operands):
+                return self.joined(operands, all)
+            case Or(operands):
+                return self.joined(operands, any)
             case Boolean(value):
-                return str(value), before, before
+                return str(value)
             case _:
                 assert not isinstance(rule, Split)  # a split always has ranges
                 self.tests += 1
                 if self.tests > MAX_TESTS:
                     raise TooLargeError(f"More than {MAX_TESTS:,} tests: the flag is evaluated by walking its rules.")
-                return self.leaf(rule, before)
+                return self.test(rule)
 
-    def leaf(self, rule: Compare | TextTest | Membership | Matches | Exists, before: Slots) -> tuple[str, Slots, Slots]:
+    def test(self, rule: Compare | TextTest | Membership | Matches | Exists) -> str:  # noqa: PLR0911 - one per operator
         match rule:
             case Compare(name, Key() as left, Key() as right):
-                first, _, between = self.value(left, before)
-                second, _, after = self.value(right, between)
-                return f"compare({self.bind('operator', name)}, {first}, {second})", after, after
+                return f"compare({self.bind('operator', name)}, {self.value(left)[0]}, {self.value(right)[0]})"
             case Compare(name, Key() as key, Text() | Number() | Boolean() | Timestamp() as constant):
-                return self.compare(name, key, constant, before)
+                return self.compare(name, key, constant)
             case Compare(name, Text() | Number() | Boolean() | Timestamp() as constant, Key() as key):
-                return self.compare(MIRRORED[name], key, constant, before)
-            case TextTest(name, left, right) if isinstance(left, Key) or isinstance(right, Key):
-                return self.text_test(name, left, right, before)
+                return self.compare(MIRRORED[name], key, constant)
+            case TextTest(name, Key() as key, Text(part)):
+                return self.text_test(name, key, part)
+            case TextTest(name, left, Key() as right):
+                first = self.value(left)[0] if isinstance(left, Key) else self.bind("text", left.value)
+                return f"test_texts({self.bind('operator', name)}, {first}, {self.value(right)[0]})"
             case Membership(Key() as key):
-                return self.membership(key, rule, before)
+                return self.membership(key, rule)
             case Matches(Key() as key, pattern):
-                text, local, after = self.read(Text, key, before)
-                self.read_again.add(local)
                 search = self.bind("search", self.scope.patterns.search(pattern.value), pattern.value)
-                return f"({text} is not None and {search}({local}) is not None)", after, after
+                return self.on_text(key, lambda text: f"{search}({text}) is not None", needs_text=True)
             case Exists(key):
-                value, _, after = self.value(key, before)
-                return f"({value} is not None)", after, after
+                return f"({self.value(key)[0]} is not None)"
             case _:  # constants only
-                return str(bool(Walker(self.scope, None, {}).evaluate(rule))), before, before
+                return str(bool(Walker(self.scope, None, {}).evaluate(rule)))
 
-    def compare(self, name: CompareOperator, key: Key, constant: Constant, before: Slots) -> tuple[str, Slots, Slots]:
-        found, local, after = self.read(type(constant), key, before)
-        if isinstance(constant, Boolean):
-            return f"({found} is {constant.value})", after, after
-        wanted = self.bind(_CONSTANTS[type(constant)], constant_value(constant))
-        if name == "eq":
-            return f"({found} == {wanted})", after, after
-        self.read_again.add(local)
-        return f"({found} is not None and {local} {_SIGNS[name]} {wanted})", after, after
-
-    def text_test(
-        self, name: TextOperator, left: Text | Key, right: Text | Key, before: Slots
-    ) -> tuple[str, Slots, Slots]:
-        tests, texts, flow = [], [], _Flow(is_and=True, before=before)
-        for operand in (left, right):
-            if isinstance(operand, Key):
-                found, text, after = self.read(Text, operand, flow.before)
-                flow.add(after, after)
-                self.read_again.add(text)
-                tests.append(f"{found} is not None")
+    def joined(self, operands: Iterable[Condition], rule: Callable[[Iterable[bool]], bool]) -> str:
+        tests = []
+        for _, group in groupby(operands, lambda operand: self.line(operand) or id(operand)):
+            members = list(group)
+            if len(members) == 1:
+                tests.append(self.condition(members[0]))
             else:
-                text = self.bind("text", constant_value(operand))
-            texts.append(text)
-        tests.append("{1} in {0}".format(*texts) if name == "contains" else f"{texts[0]}.{_METHODS[name]}({texts[1]})")
-        return f"({' and '.join(tests)})", flow.true, flow.false
+                tests.append(self.in_ranges(combine([self.of(member) for member in members], rule)))
+        return f"({(_AND if rule is all else _OR).join(tests)})"
 
-    def membership(self, key: Key, rule: Membership, before: Slots) -> tuple[str, Slots, Slots]:
-        kinds: dict[type[Constant], list[Constant]] = {Text: []} if rule.texts or not rule.others else {}
+    def compare(self, name: CompareOperator, key: Key, constant: Constant) -> str:
+        wanted = constant_value(constant)
+        sign = _SIGNS[name]
+        if isinstance(constant, Text):
+            bound = self.bind("text", wanted)
+            return self.on_text(key, lambda text: f"{text} {sign} {bound}", needs_text=name != "eq")
+        value, local = self.value(key)
+        if isinstance(constant, Boolean):
+            return f"({local} is {wanted} if type({value}) is bool else boolean_of({local}) is {wanted})"
+        read = reader(constant).__name__
+        if isinstance(constant, Number):
+            bound = self.bind("number", wanted)
+            slow = f"(number := number_of({local})) is not None and number {sign} {bound}"
+            if not is_quick(wanted):
+                return f"({value} is not None and {slow})"
+            size = f" and ({local} {_SIZES[name]} or number_of({local}) is not None)" if name in _SIZES else ""
+            return f"({local} {sign} {bound}{size} if type({value}) is int else {local} is not None and {slow})"
+        bound = self.bind("instant", wanted)
+        found = f"instants[{local}] if type({local}) is str else {read}({local})"
+        return f"({value} is not None and (instant := {found}) is not None and instant {sign} {bound})"
+
+    def text_test(self, name: str, key: Key, part: str) -> str:
+        bound = self.bind("text", part)
+        if name == "begins_with" and (after := after_prefix(part)) is not None:
+            end = self.bind("text", after)  # half the time of `startswith`
+            return self.on_text(key, lambda text: f"{bound} <= {text} < {end}", needs_text=True)
+        if name == "contains":
+            return self.on_text(key, lambda text: f"{bound} in {text}", needs_text=True)
+        method = "startswith" if name == "begins_with" else "endswith"
+        return self.on_text(key, lambda text: f"{text}.{method}({bound})", needs_text=True)
+
+    def membership(self, key: Key, rule: Membership) -> str:
+        kinds: dict[type[Constant], list[Constant]] = {}
         for item in rule.others:
             kinds.setdefault(type(item), []).append(item)
-        tests, flow = [], _Flow(is_and=False, before=before)
-        for kind, items in kinds.items():
-            found, _, after = self.read(kind, key, flow.before)
-            values = rule.texts if kind is Text else frozenset(constant_value(item) for item in items)
-            tests.append(f"{found} in {self.bind(f'{_CONSTANTS[kind]}s', values)}")
-            flow.add(after, after)
-        return f"({' or '.join(tests)})", flow.true, flow.false
+        tests = []
+        if rule.texts or not kinds:
+            texts = self.bind("texts", rule.texts)
+            tests.append(self.on_text(key, lambda text: f"{text} in {texts}", needs_text=False))
+        for items in kinds.values():
+            values = self.bind("values", frozenset(map(constant_value, items)))
+            tests.append(f"({reader(items[0]).__name__}({self.value(key)[0]}) in {values})")
+        return f"({' or '.join(tests)})" if len(tests) > 1 else tests[0]
 
-    def in_ranges(self, ranges: BucketRanges, before: Slots) -> tuple[str, Slots, Slots]:
-        bucket, _, after = self.bucket(ranges, before)
+    def on_text(self, key: Key, test: Callable[[str], str], *, needs_text: bool) -> str:
+        """Write a test of the text of a key; `needs_text` if it can't be asked of None."""
+        has_text, text, otherwise = self.text(key)
+        if otherwise is None:
+            return f"({has_text} and {test(text)})" if needs_text else f"({test(text)})"
+        value, local = otherwise
+        other = f"{value} is not None and (text := text_of({local})) is not None and {test('text')}"
+        return f"({test(text)} if {has_text} else {other})"
+
+    def in_ranges(self, ranges: BucketRanges) -> str:
+        bucket = self.bucket(ranges)
         limits = [self.bind("limit", bound) for bound in ranges.bounds] if len(ranges.bounds) < 3 else []
         match ranges.truths, limits:
             case (truth,), _:  # 0 % and the like: the key is read all the same, as the walker does
-                test = f"({bucket} {'>=' if truth else '<'} 0)"
+                return f"({bucket} {'>=' if truth else '<'} 0)"
             case (truth, _), [limit]:
-                test = f"({bucket} {'<' if truth else '>='} {limit})"
+                return f"({bucket} {'<' if truth else '>='} {limit})"
             case (truth, _, _), [low, high]:
-                test = f"({'not ' if truth else ''}{low} <= {bucket} < {high})"
-            case _:
-                test = f"{self.bind('truths', ranges.truths)}[bisect({self.bind('limits', ranges.bounds)}, {bucket})]"
-        return test, after, after
+                return f"({'not ' if truth else ''}{low} <= {bucket} < {high})"
+        return f"{self.bind('truths', ranges.truths)}[bisect({self.bind('limits', ranges.bounds)}, {bucket})]"
 
-    # Slots: the expression that reads one, the local variable that has it afterwards, and the slots assigned then
+    # Values: expressions, and the local variables that have their values afterwards
 
-    def value(self, key: Key, before: Slots) -> tuple[str, str, Slots]:
+    def value(self, key: Key, *, again: bool = False) -> tuple[str, str]:
         bound = self.bind("key", key.name)
         name = bound.replace("key", "value")
         read = f"context.get({bound})"
         if key.name == self.scope.user_key:
-            read = f"user_id if user_id is not None else {read}"
+            read = f"user_id if user_id is not None else (no_context if context is None else context).get({bound})"
         elif special := special_key(key.name, self.scope.now):
             read = f"{self.bind('special', special, key.name)}(context)"
-        return (name, name, before) if name in before else (f"({name} := {read})", name, before | {name})
+        if self.is_shared(name, again=again):
+            self.slots[name] = f"{name} = {read}"
+            return name, name
+        return f"({name} := {read})", name
 
-    def read(self, kind: type[Constant], key: Key, before: Slots) -> tuple[str, str, Slots]:
-        """Write how a key is read as the type of a constant; None if its value is no such thing."""
-        name = self.bind("key", key.name).replace("key", f"as_{_CONSTANTS[kind]}")
-        if name in before:
-            return self.again(name, before)
-        value, local, after = self.value(key, before)
-        if kind is Text and key.name == self.scope.user_key:
-            read = f"user_id if type(user_id) is str else text_of({value})"
-            after = before
-        else:
-            read = _READS[kind].format(value=value, local=local)
-        return self.assigned(name, read, before, after)
+    def text(self, key: Key) -> tuple[str, str, tuple[str, str] | None]:
+        """Return whether a key has text, as an expression, that text, and what to read otherwise; None for nothing."""
+        name = self.bind("key", key.name).replace("key", "as_text")
+        is_user = key.name == self.scope.user_key
+        if not self.is_shared(name):
+            value, local = self.value(key, again=self.uses[name] > 1)
+            if is_user:
+                return "type(user_id) is str", "user_id", (value, local)
+            return f"type({value}) is str", local, (local, local)
+        if name not in self.slots:
+            value, local = self.value(key)
+            quick = "user_id if type(user_id) is str" if is_user else f"{local} if type({value}) is str"
+            self.slots[name] = f"{name} = {quick} else text_of({value if is_user else local})"
+        return f"{name} is not None", name, None
 
-    def bucket(self, ranges: BucketRanges, before: Slots) -> tuple[str, str, Slots]:
-        name = self.name("bucket", ranges.by, ranges.seed)
-        if name in before:
-            return self.again(name, before)
-        seed = self.bind("seed", f"{ranges.seed}:")
-        value, local, after = self.value(Key(ranges.by), before)
-        if ranges.by == self.scope.user_key:
-            value, local, other, after = "user_id", "user_id", value, before
-        else:
-            other = local
-        read = f"murmur3(({seed} + {local}).encode()) if type({value}) is str else bucket_of({seed}, {other})"
-        return self.assigned(name, read, before, after)
+    def bucket(self, ranges: BucketRanges) -> str:
+        name, seed = self.name("bucket", ranges.by, ranges.seed), self.bind("seed", f"{ranges.seed}:")
+        has_text, text, otherwise = self.text(Key(ranges.by))
+        # mmh3.hash(str) is faster than encoding, but crashes the process on a lone surrogate (seen with mmh3 5.3.1).
+        quick = f"murmur3({seed} + {text}, 0, False) if {has_text} and {text}.isascii()"
+        read = f"{quick} else bucket_of({seed}, {otherwise[0] if otherwise else text})"
+        if self.is_shared(name):
+            self.slots[name] = f"{name} = None"
+            return f"({name} if {name} is not None else ({name} := {read}))"
+        return f"({read})"
 
-    def again(self, name: str, before: Slots) -> tuple[str, str, Slots]:
-        self.read_again.add(name)
-        return name, name, before
-
-    def assigned(self, name: str, read: str, before: Slots, after: Slots) -> tuple[str, str, Slots]:
-        if self.rewriting and name not in self.read_again:
-            return f"({read})", name, after | {name}
-        if name not in self.written:
-            self.written.add(name)
-            return f"({name} := {read})", name, after | {name}
-        self.read_again.add(name)
-        self.initialised.add(name)  # perhaps assigned on the way here
-        return f"({name} if {name} is not None else ({name} := {read}))", name, before | {name}
+    def is_shared(self, name: str, *, again: bool = False) -> bool:
+        """Count a use of a value, unless it is counted, and return whether it is used more than once."""
+        self.uses[name] += not again
+        return self.known_uses[name] > 1
 
     # Names
 
@@ -360,9 +360,6 @@ class _Writer:
         """Return the key and seed of the one bucket that a condition depends on, or None."""
         ranges = ranges_of(rule, self.scope.default_seed, self.ranges)
         return None if ranges is None else (ranges.by, ranges.seed)
-
-    def line_or_self(self, rule: Condition) -> tuple[str, str] | int:
-        return self.line(rule) or id(rule)
 
     def of(self, rule: Condition) -> BucketRanges:
         ranges = ranges_of(rule, self.scope.default_seed, self.ranges)
@@ -372,19 +369,18 @@ class _Writer:
     def decides(self, rule: Condition) -> bool | None:
         """Return whether a percentage decides wherever a condition is true; None if that is different for each user."""
         if id(rule) not in self.deciders:
-            self.deciders[id(rule)] = self.decides_by(rule)
+            found: bool | None = has_split(rule.operand if isinstance(rule, Not) else rule)
+            if isinstance(rule, And | Or):
+                parts = {self.decides(operand) for operand in rule.operands}
+                found = True if isinstance(rule, And) and True in parts else parts.pop() if len(parts) == 1 else None
+            self.deciders[id(rule)] = found
         return self.deciders[id(rule)]
 
-    def decides_by(self, rule: Condition) -> bool | None:
-        if not isinstance(rule, And | Or):
-            return has_split(rule.operand if isinstance(rule, Not) else rule)
-        parts = {self.decides(operand) for operand in rule.operands}
-        if isinstance(rule, And) and True in parts:
-            return True
-        return parts.pop() if len(parts) == 1 else None
+    def reason(self, rule: Condition) -> Reason:
+        return Reason.SPLIT if self.decides(rule) else Reason.TARGETING_MATCH
 
-    def answer(self, answer: Evaluation) -> str:
-        return self.bind("answer", answer, id(answer))
+    def answer(self, answer: Evaluation | None) -> str:
+        return "None" if answer is None else self.bind("answer", answer, id(answer))
 
     def bind(self, prefix: str, value: object, same: object = None) -> str:
         """Return the name of a bound value; `same` tells equal values apart from others."""
@@ -395,27 +391,6 @@ class _Writer:
     def name(self, prefix: str, *same: object) -> str:
         known = self.names.get((prefix, *same))
         if known is None:
-            known = self.names[prefix, *same] = f"{prefix}_{self.counts[prefix] + 1}"
             self.counts[prefix] += 1
+            known = self.names[prefix, *same] = f"{prefix}_{self.counts[prefix]}"
         return known
-
-
-class _Flow:
-    """Which slots are assigned along the operands of an `and` or an `or`, each evaluated only after the one before."""
-
-    def __init__(self, *, is_and: bool, before: Slots) -> None:
-        self.is_and = is_and
-        self.before = before  # what the next operand can rely on
-        self.left: Slots | None = None  # what is certain where evaluation ended early
-
-    def add(self, true: Slots, false: Slots) -> None:
-        self.before, left = (true, false) if self.is_and else (false, true)
-        self.left = left if self.left is None else self.left & left
-
-    @property
-    def true(self) -> Slots:
-        return self.before if self.is_and or self.left is None else self.left & self.before
-
-    @property
-    def false(self) -> Slots:
-        return self.before if not self.is_and or self.left is None else self.left & self.before

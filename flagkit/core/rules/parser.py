@@ -20,15 +20,17 @@ from flagkit.core.rules.ast import (
     Number,
     Operand,
     Rule,
+    Split,
     Text,
     Timestamp,
 )
-from flagkit.core.rules.lexer import Token, number, tokenize
+from flagkit.core.rules.lexer import SPLIT, Token, number, tokenize
 from flagkit.core.rules.operators import OPERATORS, OperandKind, Signature
 from flagkit.errors import RuleError
 
 _Node: TypeAlias = Operand | Rule | tuple[Constant, ...]
 _SYMBOL_ID = re.compile(r"\$[0-9]+")
+_SPLIT = re.compile(SPLIT)
 _PLAIN_STRING = re.compile(r'"([^"]*)"')
 _BARE_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
@@ -72,7 +74,7 @@ class _Parser:
 
     def rule(self) -> Rule:
         first = self.tokens[0]
-        if first.kind != "(":
+        if first.kind not in {"(", "split"}:
             raise self.error("NotAnExpression", "a rule must be one expression in parentheses", first.position)
         rule = self.expression("", 1)
         if (after := self.tokens[self.index]).kind != "end":
@@ -82,10 +84,13 @@ class _Parser:
         return rule
 
     def expression(self, path: str, depth: int) -> Rule:
-        start = self.next().position
+        first = self.next()
+        start = first.position
         if depth > MAX_DEPTH:
             hint = "Split the rule over several variants."
             raise self.error("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", start, path, hint=hint)
+        if first.kind == "split":
+            return self.at(start, f"{path}.split" if path else "split", lambda: _split(first.value))
         operator = self.operator(path)
         signature = OPERATORS[operator]
         path = f"{path}.{operator}" if path else operator
@@ -117,7 +122,7 @@ class _Parser:
             name = first.value
             self.index += 2
         match self.tokens[self.index].kind:
-            case "(":
+            case "(" | "split":
                 return _Given(name, self.expression(path, depth + 1), first.position)
             case "[":
                 return _Given(name, self.listing(path), first.position)
@@ -237,3 +242,11 @@ class _Parser:
 
     def error(self, reason: str, message: str, position: int, path: str = "", *, hint: str | None = None) -> RuleError:
         return RuleError(message, reason=reason, position=position, rule=self.text, path=path, hint=hint)
+
+
+def _split(text: str) -> Split:
+    match = _SPLIT.fullmatch(text)
+    assert match is not None
+    percent = number(match[1])
+    assert percent is not None
+    return Split(Number(percent), Key(sys.intern(match[2])), Text(match[3]))

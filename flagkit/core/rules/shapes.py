@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import linecache
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import CodeType, FunctionType
 
-from mmh3 import mmh3_32_uintdigest as murmur3
+from mmh3 import hash as murmur3
 
 from flagkit.core.context import boolean_of, instant_of, number_of, text_of
 from flagkit.core.evaluation import Evaluation, FlagFunction
-from flagkit.core.rules.values import bucket_of_value, compare_values
+from flagkit.core.rules.values import Instants, bucket_of_value, compare_values, test_texts
 
 SHAPES_KEPT = 500
 """How many shapes keep their code."""
@@ -26,6 +27,7 @@ _GLOBALS: dict[str, object] = {
     "bucket_of": bucket_of_value,
     "compare": compare_values,
     "instant_of": instant_of,
+    "instants": Instants(),
     "int": int,
     "max_int": 2**63 - 1,
     "min_int": -(2**63),
@@ -33,10 +35,11 @@ _GLOBALS: dict[str, object] = {
     "no_context": {},
     "number_of": number_of,
     "str": str,
+    "test_texts": test_texts,
     "text_of": text_of,
     "type": type,
 }
-_shapes: dict[str, Callable[..., FlagFunction]] = {}
+_shapes: dict[str, CodeType] = {}
 _numbers = count(1)
 
 
@@ -46,7 +49,7 @@ class Generated:
 
     Attributes:
         source: its source; the same for all flags of one shape.
-        bound: the value of each name in it that isn't a local variable.
+        bound: the default values of its parameters after `fallback`.
     """
 
     source: str
@@ -54,8 +57,8 @@ class Generated:
 
     def compile(self, fallback: FlagFunction) -> FlagFunction:
         """Return the function; `fallback` answers where it raises, for example for a context that is not a mapping."""
-        bind = _shapes.get(self.source) or _compiled(self.source)
-        return bind(fallback, *self.bound.values())
+        code = _shapes.get(self.source) or _compiled(self.source)
+        return FunctionType(code, _GLOBALS, "flag", (fallback, *self.bound.values()))
 
     def to_text(self) -> str:
         """Return the source and the bound values, for people."""
@@ -63,15 +66,14 @@ class Generated:
         return f"{self.source}{values}"
 
 
-def _compiled(source: str) -> Callable[..., FlagFunction]:
+def _compiled(source: str) -> CodeType:
     name = f"<flagkit shape {next(_numbers)}>"
-    made: dict[str, Callable[..., FlagFunction]] = {}
-    exec(compile(source, name, "exec"), _GLOBALS, made)  # noqa: S102 - the source holds no text of a document
+    module = compile(source, name, "exec")
+    code = _shapes[source] = next(item for item in module.co_consts if isinstance(item, CodeType))
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    bind = _shapes[source] = made["bind"]
     for old in list(_shapes)[:-SHAPES_KEPT]:
-        linecache.cache.pop(_shapes.pop(old, bind).__code__.co_filename, None)  # another thread can be faster
-    return bind
+        linecache.cache.pop(_shapes.pop(old, code).co_filename, None)  # another thread can be faster
+    return code
 
 
 def _shortened(value: object) -> str:

@@ -7,6 +7,7 @@ docs/rules.md). Both evaluators, `walker` and `generator`, are built on this.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import TypeAlias, assert_never
 from mmh3 import mmh3_32_uintdigest as murmur3
 
 from flagkit.core.bucketing import BUCKETS
-from flagkit.core.context import boolean_of, instant_of, number_of, text_of
+from flagkit.core.context import MAX_NUMBER_CHARS, boolean_of, instant_of, number_of, text_of
 from flagkit.core.rules.ast import Boolean, CompareOperator, Constant, Number, Text, TextOperator, Timestamp
 from flagkit.core.rules.patterns import Patterns
 
@@ -24,6 +25,8 @@ Comparable: TypeAlias = str | int | Decimal | bool
 
 NO_BUCKET = BUCKETS
 """The bucket of a value that has none: above every percentage, so that a `split` is false."""
+
+MOST_INSTANTS = 1_024
 
 MIRRORED: Mapping[CompareOperator, CompareOperator] = {"eq": "eq", "gt": "lt", "gte": "lte", "lt": "gt", "lte": "gte"}
 COMPARISONS: Mapping[CompareOperator, Callable[[Comparable, Comparable], bool]] = {
@@ -95,6 +98,34 @@ def compare_values(name: CompareOperator, first: object, second: object) -> bool
         if one is not None and other is not None:
             return COMPARISONS[name](one, other)
     return False
+
+
+def test_texts(name: TextOperator, first: object, second: object) -> bool:
+    """Test the texts of two values; false if one has none."""
+    text, part = text_of(first), text_of(second)
+    return text is not None and part is not None and TEXT_TESTS[name](text, part)
+
+
+def after_prefix(prefix: str) -> str | None:
+    """Return the least text after all that begin with a prefix; None if there is none."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix and prefix[-1] != chr(sys.maxunicode) else None
+
+
+def is_quick(number: Comparable) -> bool:
+    """Whether Python's own comparison with an integer means what the texts of both mean."""
+    return -(2**63) <= int(number) < 2**63
+
+
+class Instants(dict[str, "int | None"]):
+    """The instants of texts, remembered: many users share a day."""
+
+    def __missing__(self, text: str) -> int | None:
+        instant = instant_of(text)
+        if len(self) >= MOST_INSTANTS:
+            self.clear()
+        if len(text) <= MAX_NUMBER_CHARS:
+            self[text] = instant
+        return instant
 
 
 def bucket_of_value(prefix: str, value: object) -> int:

@@ -29,12 +29,12 @@ from flagkit.core.rules.keys import Context, special_key
 from flagkit.core.rules.values import (
     COMPARISONS,
     MIRRORED,
-    TEXT_TESTS,
     Scope,
     bucket_of_value,
     compare_values,
     constant_value,
     reader,
+    test_texts,
 )
 
 FALSE, TRUE, SPLIT = 0, 1, 2
@@ -96,9 +96,7 @@ class Walker:
                     reader(item)(value) == constant_value(item) for item in rule.others
                 )
             case TextTest(name, left, right):
-                text = text_of(self.value(left))
-                part = None if text is None else text_of(self.value(right))
-                return text is not None and part is not None and TEXT_TESTS[name](text, part)
+                return test_texts(name, self.value(left), self.value(right))
             case Matches(operand, pattern):
                 text = text_of(self.value(operand))
                 try:

@@ -5,12 +5,15 @@ import linecache
 import re
 import traceback
 from pathlib import Path
+from types import MethodType
 
 import pytest
 
+from flagkit.core.context import instant_of
 from flagkit.core.evaluation import ErrorCode, Evaluation, Reason
 from flagkit.core.rules import shapes as shapes_module
-from flagkit.core.rules.ast import And, Boolean, Compare, Key, Membership, Number, Or, Text
+from flagkit.core.rules import values as values_module
+from flagkit.core.rules.ast import And, Boolean, Compare, Key, Membership, Number, Or, Text, TextTest
 from flagkit.core.rules.generator import MAX_TESTS, TooLargeError
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.snapshot import Snapshot
@@ -108,7 +111,7 @@ def test_tracebacks_and_profilers_find_the_source():
     flags.prepare()
     code = flags.flags["flag"].__code__
     linecache.checkcache()
-    assert linecache.getline(code.co_filename, code.co_firstlineno).strip() == "def flag(user_id, context):"
+    assert linecache.getline(code.co_filename, code.co_firstlineno).startswith("def flag(user_id, context, ")
 
 
 def test_the_source_can_be_shown_with_its_values():
@@ -144,6 +147,7 @@ def test_a_flag_with_too_many_tests_stays_with_the_walker():
     assert is_walked(flags)
     assert flags.evaluate("flag", "u", {f"k{MAX_TESTS}": "x"}).is_on
     assert f"More than {MAX_TESTS} tests" in flags.source("flag")
+    assert f"More than {MAX_TESTS} tests" in flags.uncompiled["flag"]
     with pytest.raises(TooLargeError):
         flags.walked("flag").generated()
 
@@ -176,6 +180,99 @@ def test_a_hundred_variants_and_ten_thousand_elements_compile():
         for country in ("C0", "C50", "C99", "C100", None, 5):
             context = {"country": country}
             assert flags.evaluate("flag", user_id, context) == walked(user_id, context)
+
+
+BY_TEXT = [
+    [f'(eq $region "R{number}")' for number in (1, 2, 3, 2)],
+    [f'(and (eq $region "R{number}") (split pct::50 by::$userId))' for number in (1, 2, 3, 4)],
+    [f'(and (eq $region "R{number}") (eq $plan "pro") (gt $age 17))' for number in (1, 2, 3)],
+    [f'(and (eq $region "R{number}") (or (eq $plan "pro") (split pct::50 by::$userId)))' for number in (1, 2, 3)],
+    ['(eq $plan "x")', *(f'(eq $userId "u{number}")' for number in (1, 2, 3)), '(eq $region "R1")'],
+]
+
+
+@pytest.mark.parametrize("rules", BY_TEXT)
+def test_variants_that_differ_in_one_text_are_decided_as_one_by_one(rules):
+    walked, generated = evaluators([parse_rule(rule) for rule in rules])
+    for user_id in ("u1", "u2", "u3", "u4", None, 3):
+        for region in ("R1", "R2", "R3", "R4", "R5", None, 5, Word("R1")):
+            for context in ({"region": region}, {"region": region, "plan": "pro", "age": 18}):
+                assert generated(user_id, context) == walked(user_id, context)
+
+
+NUMBERS = (17, 18, 19, 18.0, "18", "19.5", True, None, 10**130, -(10**130), 2**70, -(2**70), "x")
+TEXTS = ("", "user", "user-1", "uses", "a user", "u\U0010ffff", "u\U0010ffffx", "v", "\ud7ffx", "\ud800", "é", None, 5)
+
+
+@pytest.mark.parametrize("constant", ["18", "18.5", f"{2**64}", f"{10**125}", f"-{2**64}"])
+@pytest.mark.parametrize("operator", ["eq", "gt", "gte", "lt", "lte"])
+def test_numbers_of_any_size_and_type_compare_as_their_texts_do(operator, constant):
+    walked, generated = evaluators([parse_rule(f"({operator} $a {constant})")])
+    for value in NUMBERS:
+        assert generated(None, {"a": value}) == walked(None, {"a": value}), value
+
+
+@pytest.mark.parametrize("operator", ["begins_with", "ends_with", "contains"])
+@pytest.mark.parametrize("part", ["", "user", "u\U0010ffff", "\ud7ff", "é"])
+def test_parts_of_texts_are_found_wherever_they_are(operator, part):
+    walked, generated = evaluators([TextTest(operator, Key("a"), Text(part))])
+    for value in TEXTS:
+        assert generated(None, {"a": value}) == walked(None, {"a": value}), value
+    expected = {"begins_with": str.startswith, "ends_with": str.endswith, "contains": str.__contains__}[operator]
+    assert generated(None, {"a": "user-1"}).enabled is expected("user-1", part)
+
+
+def test_text_tests_of_two_values_are_compiled():
+    walked, generated = evaluators(
+        [TextTest("contains", Key("a"), Key("b")), TextTest("begins_with", Text("user"), Key("a"))]
+    )
+    for a in ("user-1", "us", None, 5, ""):
+        for b in ("1", "", None, 5):
+            assert generated("u", {"a": a, "b": b}) == walked("u", {"a": a, "b": b})
+
+
+def test_more_ranges_than_a_chain_has_are_looked_up():
+    rules = [f'(split pct::{percent} by::$userId seed::"s")' for percent in range(10, 100, 10)]
+    for count in (2, 4, 5, 9):
+        walked, generated = evaluators([parse_rule(rule) for rule in rules[:count]])
+        users = [f"u{number}" for number in range(400)]
+        assert {generated(user, {}).variant for user in users} == {f"v{index}" for index in range(count + 1)}
+        assert all(generated(user, None) == walked(user, None) for user in users)
+
+
+def test_where_more_than_one_part_tells_what_decided_the_walker_does():
+    either = '(or (eq ${} 1) (split pct::50 by::$userId seed::"{}"))'
+    rule = f"(and {either.format('a', 'a')} {either.format('b', 'b')} (eq $c 1))"
+    walked, generated = evaluators([parse_rule(rule)])
+    for user_id in ("u1", "u2", "u3", "u4"):
+        for bits in range(8):
+            context = {name: bits >> index & 1 for index, name in enumerate("abc")}
+            assert generated(user_id, context) == walked(user_id, context)
+
+
+def test_instants_are_remembered_but_not_all_of_them(monkeypatch):
+    monkeypatch.setattr(values_module, "MOST_INSTANTS", 3)
+    instants = values_module.Instants()
+    texts = ["2024-01-01", "2024-01-02", "no date", "2024-01-03", "2024-01-01T", "x" * 1000]
+    for text in [*texts, *texts]:
+        assert instants[text] == instant_of(text)
+        assert len(instants) <= 3
+    assert "x" * 1000 not in instants
+
+
+def test_flags_without_rules_are_switches_and_those_with_rules_are_not():
+    flags = snapshot('(eq $country "US")')
+    assert {key: type(value) for key, value in flags.switches.items()} == dict.fromkeys(("flag", "basic"), MethodType)
+    flags.check()
+    assert (flags.switches["basic"], flags.switches["flag"]) == (True, flags.flags["flag"])
+    flags.prepare()
+    assert flags.switches["flag"] is flags.flags["flag"]
+
+
+class Word(str):
+    """A text that isn't exactly a string."""
+
+    __slots__ = ()
 
 
 class Raising:
@@ -219,13 +316,18 @@ def test_what_fails_to_compile_goes_on_walking(monkeypatch):
     flags = snapshot('(eq $country "US")')
 
     def broken(_source):
-        raise MemoryError
+        raise MemoryError("no memory")
 
-    monkeypatch.setattr(shapes_module, "_compiled", broken)
-    monkeypatch.setattr(shapes_module, "_shapes", {})
-    for _ in range(2 * READS_BEFORE_COMPILING):
-        assert flags.evaluate("flag", "u", {"country": "US"}).is_on
+    with monkeypatch.context() as patch:
+        patch.setattr(shapes_module, "_compiled", broken)
+        patch.setattr(shapes_module, "_shapes", {})
+        for _ in range(2 * READS_BEFORE_COMPILING):
+            assert flags.evaluate("flag", "u", {"country": "US"}).is_on
     assert is_walked(flags)
+    assert flags.uncompiled == {"flag": "MemoryError: no memory"}
+    flags.prepare()
+    assert not is_walked(flags)
+    assert flags.uncompiled == {}
 
 
 def test_an_exception_in_the_source_names_its_line():
@@ -238,7 +340,7 @@ def test_an_exception_in_the_source_names_its_line():
         return walked(None, None)
 
     walked.generated().compile(fallback)("u", {})
-    assert any("as_instant_1 :=" in line for line in frames)
+    assert any("instant_of(value_1)" in line for line in frames)
 
 
 def test_the_page_shows_the_generated_function():

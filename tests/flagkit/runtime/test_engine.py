@@ -180,6 +180,16 @@ def test_what_the_source_wants_known_is_logged_and_in_the_status(caplog):
     assert "rules are missing" in caplog.text
 
 
+def test_the_status_names_flags_that_could_not_be_compiled():
+    tests = " ".join(f'(eq $k{index} "x")' for index in range(500))
+    variants = [{"name": "on", "enabled": True, "rule": f"(or {tests})"}, {"name": "off", "enabled": False}]
+    flags = make(Document(json.dumps({"version": "1", "values": {"large": {"_variants": variants}}}).encode()))
+    flags.prepare()
+    assert flags.is_enabled("large", None, {"k499": "x"})
+    assert "More than 400 tests" in flags.status().uncompiled["large"]
+    assert flags.status().to_dict()["uncompiled"] == dict(flags.status().uncompiled)
+
+
 def test_a_source_that_never_changes_by_itself_is_not_asked_by_itself():
     source = StaticSource({"a": True})
     flags = Flags(source)
