@@ -90,7 +90,10 @@ class _Parser:
             hint = "Split the rule over several variants."
             raise self.error("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", start, path, hint=hint)
         if first.kind == "split":
-            return self.at(start, f"{path}.split" if path else "split", lambda: _split(first.value))
+            try:
+                return _split(first.value)
+            except RuleError as error:
+                raise self.placed(error, start, f"{path}.split" if path else "split") from None
         operator = self.operator(path)
         signature = OPERATORS[operator]
         path = f"{path}.{operator}" if path else operator
