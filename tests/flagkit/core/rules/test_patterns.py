@@ -11,6 +11,7 @@ from flagkit.core.lint import lint
 from flagkit.core.rules.patterns import (
     MAX_DOCUMENT_PROGRAM,
     MAX_PROGRAM,
+    MAX_WORK,
     PatternRefusedError,
     Patterns,
     PatternsMissingError,
@@ -74,6 +75,17 @@ def test_reading_serves_such_a_flag_off_with_the_reason_and_its_neighbours():
     assert flags.evaluate("ruled").is_on is None
     assert flags.evaluate("plain").is_on is True
     assert "variant v0: the pattern can't be used: " in flags.problems["ruled"]
+
+
+@pytest.mark.parametrize("letter", ["a", "é"])
+def test_a_text_too_long_for_a_pattern_is_not_searched(letter):
+    size = compile_pattern(f"^{letter}+$").size
+    longest = MAX_WORK // size // (1 if letter.isascii() else 4)
+    flags = Snapshot.from_json(document(f"^{letter}+$"))
+    for _ in ("walked", "generated"):
+        for length, variant in ((1, "v0"), (longest, "v0"), (longest + 1, "off"), (10 * longest, "off")):
+            assert flags.evaluate("ruled", None, {"a": letter * length}).variant == variant
+        flags.prepare()
 
 
 class TestWithoutRe2:
