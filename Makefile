@@ -95,7 +95,7 @@ examples: $(VENV)/.dev  ## runs every example
 bench: $(VENV)/.dev  ## every measurement, tables written to docs/benchmarks (under 10 minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(VENV)/.dev  ## a million hostile inputs, and a million questions to two evaluators (minutes)
+fuzz: $(VENV)/.dev  ## a million hostile inputs, and two million questions to the evaluators (minutes; goes on where it was interrupted)
 	@$(BIN)/python benchmarks/fuzz.py $(ARGS)
 	@$(BIN)/python benchmarks/differential.py $(ARGS)
 	@$(BIN)/python -m benchmarks.fuzz_adapters $(ARGS)
