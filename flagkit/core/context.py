@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
@@ -44,7 +43,6 @@ _PLAIN = (str, int, bool, float, datetime)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _DAY_S = 86_400
-_USUAL_CHARS = frozenset({10, 20})
 
 
 def text_of(value: object) -> str | None:
@@ -123,8 +121,6 @@ def number_of(value: object) -> int | Decimal | None:
 
 def instant_of(value: object) -> int | None:
     """Return nanoseconds since 1970 of a context value, if it is a time or its text a W3C date."""
-    if type(value) is str and len(value) in _USUAL_CHARS and (usual := _usual_instant(value)) is not None:
-        return usual
     if isinstance(value, datetime):
         try:
             since = _utc(value) - _EPOCH
@@ -145,21 +141,6 @@ def instant_of(value: object) -> int | None:
     offset_s = 0 if zone in {None, "Z"} else int(zone[0] + "60") * (int(zone[1:3]) * 60 + int(zone[4:6]))
     seconds = (local - _EPOCH) // _SECOND - offset_s
     return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
-
-
-@lru_cache(maxsize=1024)  # many users share a day
-def _usual_instant(text: str) -> int | None:
-    """The instant of `2024-01-31` and `2024-01-31T10:00:00Z`, in a tenth of the time; None for every other text."""
-    if not text[4] == text[7] == "-":
-        return None
-    try:
-        if len(text) == 10:
-            return (date.fromisoformat(text).toordinal() - _EPOCH.toordinal()) * _DAY_S * 1_000_000_000
-        if text[10] == "T" and text[13] == text[16] == ":" and text[19] == "Z" and text[11:13] != "24":
-            return (datetime.fromisoformat(text) - _EPOCH) // _SECOND * 1_000_000_000
-    except ValueError:
-        pass
-    return None
 
 
 def boolean_of(value: object) -> bool | None:

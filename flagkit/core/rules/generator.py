@@ -49,13 +49,6 @@ MAX_CHAIN = 4
 """How many ranges of buckets are compared one after the other; more are looked up."""
 
 _SIGNS: Mapping[CompareOperator, str] = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-# What else an integer must be for its text to be a number: that has a limit of 128 digits.
-_SIZES: Mapping[CompareOperator, str] = {
-    "gt": "<= max_int",
-    "gte": "<= max_int",
-    "lt": ">= min_int",
-    "lte": ">= min_int",
-}
 _AND, _OR = "\n            and ", "\n            or "
 
 
@@ -258,7 +251,9 @@ class _Writer:
             slow = f"(number := number_of({local})) is not None and number {sign} {bound}"
             if not is_quick(wanted):
                 return f"({value} is not None and {slow})"
-            size = f" and ({local} {_SIZES[name]} or number_of({local}) is not None)" if name in _SIZES else ""
+            # The text of a number has a limit of 128 digits, which a larger one can exceed.
+            end = "<= max_int" if sign[0] == ">" else ">= min_int"
+            size = f" and ({local} {end} or number_of({local}) is not None)" if name != "eq" else ""
             return f"({local} {sign} {bound}{size} if type({value}) is int else {local} is not None and {slow})"
         bound = self.bind("instant", wanted)
         found = f"instants[{local}] if type({local}) is str else {read}({local})"
