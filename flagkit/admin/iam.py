@@ -43,6 +43,7 @@ class Resources:
         partition: `aws`, `aws-cn` or `aws-us-gov`.
         topics: ARNs of the SNS topics that are notified of changes.
         buses: names or ARNs of the EventBridge buses that are.
+        has_counts: whether exposures are counted in CloudWatch, where the last evaluation is read.
     """
 
     region: str
@@ -54,6 +55,7 @@ class Resources:
     partition: str = "aws"
     topics: Sequence[str] = ()
     buses: Sequence[str] = ()
+    has_counts: bool = False
 
     def arn(self, path: str) -> str:
         """Return the ARN of a part of AppConfig."""
@@ -86,6 +88,8 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
         _allow("FindParts", _FIND, [application]),
         _allow("FindApplications", _FIND_ANYWHERE, ["*"]),
     ]
+    if resources.has_counts:  # CloudWatch has no permission for a namespace
+        statements.append(_allow("ReadCounts", ("cloudwatch:GetMetricData",), ["*"]))
     if role == "reader":
         return _document(statements)
     if role == "toggler" and not resources.strategies:

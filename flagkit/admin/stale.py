@@ -14,11 +14,13 @@ from typing import Literal
 
 from flagkit.admin.audience import statuses
 from flagkit.admin.entries import keys_of
+from flagkit.admin.evaluations import NEVER, Evaluations
 from flagkit.authoring import decompile
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 from flagkit.core.metadata import is_past, read_metadata
 
-Finding = Literal["missing", "unused", "always_on", "always_off", "overdue", "archived"]
+Finding = Literal["missing", "unused", "always_on", "always_off", "unevaluated", "overdue", "archived"]
 
 # Names under which code asks for a flag: flagkit's own, OpenFeature's, Powertools'.
 _CALLS = frozenset(
@@ -66,7 +68,8 @@ class Stale:
     Attributes:
         key: the flag.
         finding: `missing` (in code, not in the document), `unused` (the other way round), `always_on`, `always_off`
-            (nothing changed for so many days), `overdue` (past its removal date), `archived` (but still in code).
+            (nothing changed for so many days), `unevaluated` (no program asked for it for so many days), `overdue`
+            (past its removal date), `archived` (but still in code).
         reason: one sentence.
         places: where the code names it.
     """
@@ -100,6 +103,7 @@ def find_stale(
     *,
     now: dt.datetime,
     days: int = 90,
+    evaluations: Evaluations | None = None,
 ) -> tuple[Stale, ...]:
     """Find flags that can go, or that code asks for in vain.
 
@@ -109,6 +113,7 @@ def find_stale(
         last_changed: when each flag last changed what it answers; flags without a known time are never called stale.
         now: the present.
         days: after how many days without a change a flag that is on (or off) for everybody is stale.
+        evaluations: when flags were last evaluated; None where that isn't known.
     """
     places: dict[str, list[Reference]] = {}
     for reference in references:
@@ -116,7 +121,8 @@ def find_stale(
     archived = {key for key, flag in document.flags.items() if read_metadata(flag.description).archived}
     found = [*_in_code(document, places, archived)] if places else []
     settled = [it for it in _settled(document, places, last_changed, now, days) if it.key not in archived]
-    return (*found, *settled, *_overdue(document, places, now))
+    idle = [] if evaluations is None else _idle(document, places, last_changed, evaluations, now, days)
+    return (*found, *settled, *(it for it in idle if it.key not in archived), *_overdue(document, places, now))
 
 
 def _in_code(
@@ -156,6 +162,26 @@ def _settled(
             yield Stale(key, "always_on", f"on for all users {since}", where)
         elif status.state in {"off", "ended"} or (status.state == "partial" and status.audience == "0 % of users"):
             yield Stale(key, "always_off", f"off for all users {since}", where)
+
+
+def _idle(
+    document: FlagDocument,
+    places: Mapping[str, list[Reference]],
+    last_changed: Mapping[str, dt.datetime | None],
+    evaluations: Evaluations,
+    now: dt.datetime,
+    days: int,
+) -> Iterator[Stale]:
+    """Yield flags that nobody asks for, though they are old enough, and counts are old enough to tell."""
+    required = {other for flag in decompile(document).flags.values() for other in flag.requires}
+    for key in sorted(document.flags.keys() - INTERNAL_FLAGS - required):
+        changed = last_changed.get(key)
+        idle_days = evaluations.idle_days(key, now.astimezone(dt.UTC).date())
+        if changed is None or now - changed < dt.timedelta(days=days) or idle_days < days:
+            continue
+        last = evaluations.last(key)
+        reason = f"not evaluated since {evaluations.since if last == NEVER else last} ({idle_days} days)"
+        yield Stale(key, "unevaluated", reason, tuple(places.get(key, ())))
 
 
 def _overdue(document: FlagDocument, places: Mapping[str, list[Reference]], now: dt.datetime) -> Iterator[Stale]:

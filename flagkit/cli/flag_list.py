@@ -66,7 +66,7 @@ def ordered(flags: Sequence[FlagView], column: str) -> list[FlagView]:
         "remove-by": lambda flag: (flag.texts.remove_by is None, flag.texts.remove_by or ""),
         "changed": lambda flag: flag.changed or _NEVER,
         "created": lambda flag: flag.created or _NEVER,
-        "evaluated": lambda flag: flag.evaluated or _NEVER,
+        "evaluated": lambda flag: "0" if flag.evaluated == "never" else flag.evaluated_text,
     }
     return sorted(flags, key=orders[column], reverse=column in {"changed", "created", "evaluated"})
 
@@ -90,7 +90,7 @@ def facts(flag: FlagView) -> list[str]:
         "Archived": "yes" if about.archived else "",
         "Created": "" if flag.created is None else moment(flag.created),
         "Last changed": "" if flag.changed is None else moment(flag.changed),
-        "Last evaluated": "" if flag.evaluated is None else moment(flag.evaluated),
+        "Last evaluated": flag.evaluated_text,
     }
     if found["Last changed"] and changes.changed_by is not None:
         found["Last changed"] += f" by {_person(changes.changed_by)} (version {changes.version})"
@@ -109,7 +109,7 @@ def _row(flag: FlagView) -> tuple[str, ...]:
         flag.removal,
         _day(flag.changed),
         _person(flag.changes.changed_by),
-        _day(flag.evaluated),
+        flag.evaluated_text,
     )
 
 

@@ -26,6 +26,7 @@ from flagkit.errors import DocumentError, RuleError
 from flagkit.sources import Document, DocumentKind
 
 if TYPE_CHECKING:
+    from flagkit.admin.evaluations import LastEvaluated
     from flagkit.core.explanation import Explanation, Step
 
 
@@ -65,7 +66,7 @@ class FlagView:
         texts: what is written about it: name, description, owner, tags, kind, removal date.
         is_overdue: whether its removal date is past.
         changes: when and by whom it was created and last changed.
-        evaluated: when it was last evaluated; None where that isn't known.
+        evaluated: the day of the last evaluation; `never`; None where that isn't known.
         status: state and audience; None for a broken flag, and where the rules were not delivered.
         targeting: what the rules say; None like `status`.
         definition: the flag; None for a broken one.
@@ -81,7 +82,7 @@ class FlagView:
     definition: FlagDefinition | None = None
     is_overdue: bool = False
     changes: FlagChanges = UNKNOWN
-    evaluated: datetime | None = None
+    evaluated: LastEvaluated = None
 
     @property
     def variants(self) -> tuple[VariantDefinition, ...]:
@@ -103,6 +104,11 @@ class FlagView:
     def changed(self) -> datetime | None:
         """When it was last changed."""
         return self.changes.changed or self.texts.updated
+
+    @property
+    def evaluated_text(self) -> str:
+        """The day of the last evaluation, or `never`; empty where that isn't known."""
+        return "" if self.evaluated is None else str(self.evaluated)
 
     @property
     def removal(self) -> str:
@@ -128,7 +134,7 @@ class FlagView:
             "last_changed": _iso(self.changed),
             "last_changed_by": self.changes.changed_by,
             "last_changed_version": self.changes.version,
-            "last_evaluated": _iso(self.evaluated),
+            "last_evaluated": self.evaluated_text or None,
             "state": self.state,
             "audience": self.audience if self.state != "broken" else None,
             "problem": self.audience if self.state == "broken" else None,

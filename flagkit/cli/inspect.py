@@ -6,13 +6,14 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import changes_of, cli_context, context_of, fetch, known_flag, read_text, snapshot_of
+from flagkit.cli.evaluations import evaluations_of
 from flagkit.cli.output import echo, paragraph, print_json, say, table
 from flagkit.errors import UsageError
 from flagkit.sources import Document
@@ -86,6 +87,9 @@ def list_flags(  # noqa: PLR0913, PLR0917 - each is an option
     snapshot, now = snapshot_of(document, cli.clock.now), cli.clock.now()
     wanted = Filter(search, state, owner, tuple(tag or ()), kind, stale, archived)
     flags = views(document, snapshot, now, changes_of(cli, source, document, snapshot.flags))
+    evaluated = evaluations_of(cli, source, snapshot.flags)
+    if evaluated is not None:
+        flags = {key: replace(flag, evaluated=evaluated.last(key)) for key, flag in flags.items()}
     chosen = ordered([flag for flag in flags.values() if wanted.fits(flag, now)], sort)
     if as_json:
         print_json([flag.data() for flag in chosen])
@@ -124,7 +128,9 @@ def show(
     snapshot = snapshot_of(document, cli.clock.now)
     known_flag(snapshot, key)
     changes = changes_of(cli, source, document, [key]).get(key)
+    evaluated = evaluations_of(cli, source, [key], snapshot.flags)
     flag = view_of(document, snapshot, key, cli.clock.now(), changes)
+    flag = flag if evaluated is None else replace(flag, evaluated=evaluated.last(key))
     if as_json:
         print_json(flag.data())
         return 0

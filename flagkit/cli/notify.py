@@ -15,7 +15,7 @@ from flagkit.cli.shell import Command, Group
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from flagkit.admin.notices.settings import NoticeSettings
+    from flagkit.admin.settings import SourceSettings
 
 
 def show_receivers(context: Context, source: options.Source = None, as_json: options.AsJson = False) -> int:
@@ -26,7 +26,7 @@ def show_receivers(context: Context, source: options.Source = None, as_json: opt
     Example: flagkit notify
     """
     from flagkit.admin.notices.delivery import name_of
-    from flagkit.admin.notices.settings import problems
+    from flagkit.admin.settings import problems
 
     url, settings = _settings(source)
     receivers = settings.of(_names(cli_context(context), url))
@@ -79,8 +79,9 @@ NOTIFY = Group(
 )
 
 
-def _settings(source: str | None) -> tuple[str, NoticeSettings]:
-    from flagkit.admin.notices.settings import FILE_NAME, find_file, read_settings
+def _settings(source: str | None) -> tuple[str, SourceSettings]:
+    from flagkit.admin.settings import read_settings
+    from flagkit.admin.settings_file import FILE_NAME, find_file
 
     url = source_url(source)
     path = find_file(url, os.environ, Path.cwd())

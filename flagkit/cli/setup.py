@@ -15,8 +15,6 @@ from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.iam import Resources
-    from flagkit.admin.notices.settings import Receiver
-    from flagkit.admin.stores.control import Control
 
 Role = Literal["reader", "toggler", "admin"]
 Output = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")]
@@ -116,6 +114,8 @@ def iam(
 
 def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
     from flagkit.admin.iam import Resources
+    from flagkit.admin.settings import SourceSettings, read_settings
+    from flagkit.admin.settings_file import find_file, name_of_source
     from flagkit.admin.stores.control import Control
     from flagkit.admin.stores.deployments import GUARDED, IMMEDIATE, found_strategies
     from flagkit.sources.urls import parse
@@ -125,12 +125,14 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         raise UsageError(
             "a file needs no IAM permissions", hint="Use an AppConfig source such as appconfig://shop/staging/flags."
         )
+    path = find_file(url, os.environ, Path.cwd())
+    settings = SourceSettings() if path is None else read_settings(path)
     application, environment, profile = address.names(3)
     region = address.options.get("region")
     control = Control(application, profile, environment, session=cli.session, region=region, clock=cli.clock)
     try:
         ids = control.environment() | control.profile()
-        receivers = _receivers(url, control)
+        names = [name_of_source(url), f"appconfig://{'/'.join(control.known_names())}"]
         strategies = found_strategies(control)
         _, partition, _, region, account, _ = control.arn("profile").split(":", 5)
     finally:
@@ -146,14 +148,7 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         ids["ConfigurationProfileId"],
         wanted,
         partition,
-        [item.topic_arn for item in receivers if item.kind == "sns"],
-        [item.bus for item in receivers if item.kind == "eventbridge"],
+        [item.topic_arn for item in settings.of(names) if item.kind == "sns"],
+        [item.bus for item in settings.of(names) if item.kind == "eventbridge"],
+        settings.metrics_of(names) is not None,
     )
-
-
-def _receivers(url: str, control: Control) -> tuple[Receiver, ...]:
-    from flagkit.admin.notices.settings import find_file, name_of_source, read_settings
-
-    path = find_file(url, os.environ, Path.cwd())
-    names = [name_of_source(url), f"appconfig://{'/'.join(control.known_names())}"]
-    return () if path is None else read_settings(path).of(names)

@@ -11,10 +11,12 @@ from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context
 from flagkit.cli.errors import FOUND
+from flagkit.cli.evaluations import evaluations_of
 from flagkit.cli.output import echo, paragraph, print_json
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from flagkit.admin.evaluations import Evaluations
     from flagkit.admin.stale import Reference, Stale
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build", "venv"})
@@ -35,8 +37,8 @@ def stale(
 ) -> int:
     """Find flags that can be removed.
 
-    Flags that are in the code but not in the document, in the document but not in the code, or constantly on or
-    off.
+    Flags that are in the code but not in the document, in the document but not in the code, constantly on or
+    off, or no longer evaluated.
 
     Example: flagkit stale src/ --days 60 --fix-list
     """
@@ -48,9 +50,10 @@ def stale(
     with cli.store(source) as store:
         document = store.read().document
         changed = last_changes(store)
-    found = find_stale(document, references, changed, now=cli.clock.now(), days=days)
+    evaluated = evaluations_of(cli, source, document.flags)
+    found = find_stale(document, references, changed, now=cli.clock.now(), days=days, evaluations=evaluated)
     if as_json:
-        print_json({"stale": [_data(item) for item in found]})
+        print_json({"stale": [_data(item, evaluated) for item in found]})
         return FOUND if found else 0
     for item in found:
         paragraph(f"{item.key}: {item.finding.replace('_', ' ')}: {item.reason}")
@@ -97,6 +100,7 @@ def _lines(places: tuple[Reference, ...]) -> Iterator[str]:
         yield f"{place.path}:{place.line}{'' if place.is_call else ' (mention)'}"
 
 
-def _data(item: Stale) -> dict[str, object]:
+def _data(item: Stale, evaluated: Evaluations | None) -> dict[str, object]:
+    last = None if evaluated is None else evaluated.last(item.key)
     places = [{"path": it.path, "line": it.line, "is_call": it.is_call} for it in item.places]
-    return {"key": item.key, "finding": item.finding, "reason": item.reason, "places": places}
+    return {"key": item.key, "finding": item.finding, "reason": item.reason, "places": places, "last_evaluated": last}

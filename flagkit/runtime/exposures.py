@@ -208,7 +208,8 @@ class LogSink:
 class EmfSink:
     """Counts by flag and variant in CloudWatch's embedded metric format, one line each, on standard output.
 
-    In AWS Lambda, CloudWatch turns these lines into metrics; they contain no users.
+    In AWS Lambda, CloudWatch turns these lines into metrics; they contain no users. The counts by flag alone are what
+    `flagkit list` reads to say when a flag was last evaluated.
 
     Args:
         namespace: of the metrics.
@@ -225,7 +226,7 @@ class EmfSink:
         for (flag, variant), count in Counter((item.flag, item.variant) for item in exposures).items():
             metric = {
                 "Namespace": self._namespace,
-                "Dimensions": [["Flag", "Variant"]],
+                "Dimensions": [["Flag", "Variant"], ["Flag"]],
                 "Metrics": [{"Name": "Exposures", "Unit": "Count"}],
             }
             at_ms = int(exposures[-1].at.timestamp() * 1000)

@@ -65,7 +65,9 @@ _KINDS = {
 }
 
 
-def make_client(service: str, session: boto3.Session | None, region: str | None = None) -> Any:
+def make_client(
+    service: str, session: boto3.Session | None, region: str | None = None, *, read_timeout_s: float = 3.0
+) -> Any:
     """Create a client with short timeouts and no retries of its own.
 
     Raises:
@@ -76,7 +78,7 @@ def make_client(service: str, session: boto3.Session | None, region: str | None 
 
     # Short, and nothing is retried inside a request: the refresher retries with backoff. 3 s is the Agent's limit
     # (appconfig.md §6).
-    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"total_max_attempts": 1})
     try:
         chosen = boto3.Session() if session is None else session  # never the shared default session: threads
         # The name is a variable, which boto3-stubs can't type.

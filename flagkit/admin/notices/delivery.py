@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from flagkit.admin.notices.notice import Notice
-from flagkit.admin.notices.settings import (
+from flagkit.admin.settings import (
     EventBridgeReceiver,
     HttpReceiver,
-    NoticeSettings,
     Receiver,
     SnsReceiver,
+    SourceSettings,
     url_problem,
 )
 from flagkit.channels.messages import (
@@ -89,7 +89,7 @@ class Delivery:
 
     def __init__(
         self,
-        settings: NoticeSettings,
+        settings: SourceSettings,
         *,
         session: boto3.Session | None = None,
         environment: Mapping[str, str] | None = None,

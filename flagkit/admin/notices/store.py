@@ -16,7 +16,8 @@ from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.identity import local_user
 from flagkit.admin.notices.delivery import Delivery, Outbox
 from flagkit.admin.notices.notice import Action, Notice, message_id, undo_command
-from flagkit.admin.notices.settings import NoticeSettings, name_of_source
+from flagkit.admin.settings import SourceSettings
+from flagkit.admin.settings_file import name_of_source
 from flagkit.admin.stores.base import (
     Deployment,
     Deployments,
@@ -269,7 +270,7 @@ class _NoticedDeployments:
 
 def noticed(
     store: FlagStore,
-    settings: NoticeSettings,
+    settings: SourceSettings,
     clock: Clock,
     *,
     session: boto3.Session | None = None,

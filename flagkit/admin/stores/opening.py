@@ -16,7 +16,7 @@ from flagkit.sources.urls import default_url, parse
 if TYPE_CHECKING:
     import boto3
 
-    from flagkit.admin.notices.settings import NoticeSettings
+    from flagkit.admin.settings import SourceSettings
 
 logger = logging.getLogger("flagkit.notices")
 
@@ -51,9 +51,10 @@ def open_store(
     return noticed(store, settings, SystemClock() if clock is None else clock, session=session, warn=warn)
 
 
-def _settings(url: str, warn: Callable[[str], object] | None) -> NoticeSettings | None:
+def _settings(url: str, warn: Callable[[str], object] | None) -> SourceSettings | None:
     """Who is notified. Settings that can't be read stop no change: a flag can be killed all the same."""
-    from flagkit.admin.notices.settings import find_file, read_settings
+    from flagkit.admin.settings import read_settings
+    from flagkit.admin.settings_file import find_file
 
     try:
         path = find_file(url, os.environ, Path.cwd())

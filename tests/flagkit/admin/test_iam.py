@@ -87,3 +87,5 @@ def test_who_changes_flags_may_notify_their_receivers_and_a_reader_may_not():
         assert allows(document, "events:PutEvents", "arn:aws:events:eu-west-1:123456789012:event-bus/default")
         assert allows(document, "events:PutEvents", "arn:aws:events:eu-west-1:1:event-bus/x")
     assert not allows(policy("reader", notified), "sns:Publish", topic)
+    counted = policy("reader", replace(RESOURCES, has_counts=True))
+    assert allows(counted, "cloudwatch:GetMetricData", "*")

@@ -247,3 +247,15 @@ def test_notify_without_settings_or_receivers_says_so(on_file: Terminal, words: 
     Path("flagkit.toml").write_text("")
     said = on_file(*words)
     assert (said.code, said.out.startswith("Nobody is notified of changes in ")) == (1, True)
+
+
+def test_the_policy_of_who_changes_flags_names_the_receivers_of_the_source(on_aws: Terminal) -> None:
+    Path("flagkit.toml").write_text(
+        '[[notices]]\nkind = "sns"\ntopic_arn = "arn:aws:sns:us-east-1:123456789012:flags"\n'
+        '[[notices]]\nkind = "eventbridge"\n[[exposures]]\n'
+    )
+    statements = on_aws.good("iam", "--role", "toggler").json["Statement"]
+    found = {statement["Sid"]: statement["Resource"] for statement in statements}
+    assert found["NotifyTopics"] == ["arn:aws:sns:us-east-1:123456789012:flags"]
+    assert found["NotifyBuses"] == ["arn:aws:events:us-east-1:123456789012:event-bus/default"]
+    assert "ReadCounts" in found

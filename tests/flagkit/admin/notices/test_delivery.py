@@ -18,12 +18,12 @@ import pytest
 
 from flagkit.admin.notices.delivery import WAITING_LIMIT, Delivery, Outbox, Outcome
 from flagkit.admin.notices.notice import Notice
-from flagkit.admin.notices.settings import (
+from flagkit.admin.settings import (
     EventBridgeReceiver,
     HttpReceiver,
-    NoticeSettings,
     Receiver,
     SnsReceiver,
+    SourceSettings,
 )
 from flagkit.channels.http import Http
 from flagkit.testing import AwsStandIn, VirtualClock
@@ -39,7 +39,7 @@ def delivery(
 ) -> tuple[Delivery, VirtualClock]:
     clock = VirtualClock()
     http = Http(httpx.MockTransport(answer))
-    settings = NoticeSettings(receivers=(receiver,))
+    settings = SourceSettings(receivers=(receiver,))
     return Delivery(settings, environment=environment or SECRETS, http=http, clock=clock), clock
 
 
@@ -149,7 +149,7 @@ def test_sns_and_eventbridge_get_the_notice_through_boto3() -> None:
         session.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         put: list[Any] = []
         session.events.register("provide-client-params.events.PutEvents", lambda params, **_: put.append(params))
-        settings = NoticeSettings(
+        settings = SourceSettings(
             receivers=(SnsReceiver(kind="sns", topic_arn=topic), EventBridgeReceiver(kind="eventbridge"))
         )
         outcomes = Delivery(settings, session=session, clock=aws.clock).deliver(NOTICE)
@@ -172,7 +172,7 @@ def test_sns_and_eventbridge_get_the_notice_through_boto3() -> None:
 )
 def test_what_aws_refuses_is_a_problem_that_names_the_receiver(receiver: Receiver) -> None:
     with AwsStandIn() as aws:
-        sender = Delivery(NoticeSettings(receivers=(receiver,)), session=aws.session(), clock=aws.clock)
+        sender = Delivery(SourceSettings(receivers=(receiver,)), session=aws.session(), clock=aws.clock)
         (outcome,) = sender.deliver(NOTICE)
     assert receiver.kind in outcome.receiver
     assert outcome.problem
@@ -192,7 +192,7 @@ def test_a_dripping_receiver_is_given_up() -> None:
         never.wait(5)
         return httpx.Response(200)
 
-    settings = NoticeSettings(receivers=(SLACK,))
+    settings = SourceSettings(receivers=(SLACK,))
     http = Http(httpx.MockTransport(answer))
     (outcome,) = Delivery(settings, environment=SECRETS, http=http, limit_s=0.05).deliver(NOTICE)
     never.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flagkit.admin.notices.notice import Notice
-from flagkit.admin.notices.settings import read_settings
+from flagkit.admin.settings import read_settings
 from flagkit.channels.messages import signed_headers
 
 PAGE = (Path(__file__).parents[4] / "docs" / "notices.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Who is notified of changes: the tables `[[notices]]` of flagkit.toml. It sends nothing, and holds no secret.
+"""The settings of sources, in flagkit.toml: who is notified of changes, and where exposures are counted.
 
 Addresses and signing secrets are named by environment variables, because the file belongs into version control.
 """
@@ -17,11 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flagkit.authoring.source import problems_of
-from flagkit.errors import SourceUrlError, UsageError
-from flagkit.sources.urls import parse
+from flagkit.errors import UsageError
 
-FILE_NAME: Final = "flagkit.toml"
-FILE_VARIABLE: Final = "FLAGKIT_CONFIG"
 MAX_BYTES: Final = 1_000_000
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -46,15 +43,15 @@ def url_problem(text: str) -> str:
     return "" if fine and text.isprintable() and " " not in text else "not a valid http or https URL"
 
 
-class _Receiver(BaseModel):
-    """What all receivers have: the sources that they are notified of."""
+class _OfSource(BaseModel):
+    """What all tables have: the sources that they are about."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(default="*", min_length=1)
 
 
-class HttpReceiver(_Receiver):
+class HttpReceiver(_OfSource):
     """Slack, Microsoft Teams, or any program that takes a signed webhook."""
 
     kind: Literal["slack", "teams", "webhook"]
@@ -71,14 +68,14 @@ class HttpReceiver(_Receiver):
         return self
 
 
-class SnsReceiver(_Receiver):
+class SnsReceiver(_OfSource):
     """An SNS topic."""
 
     kind: Literal["sns"]
     topic_arn: str = Field(pattern=_TOPIC)
 
 
-class EventBridgeReceiver(_Receiver):
+class EventBridgeReceiver(_OfSource):
     """An EventBridge bus: its name, or its ARN."""
 
     kind: Literal["eventbridge"]
@@ -88,27 +85,42 @@ class EventBridgeReceiver(_Receiver):
 Receiver = HttpReceiver | SnsReceiver | EventBridgeReceiver
 
 
+class ExposureMetrics(_OfSource):
+    """Where the exposures of a source are counted: the CloudWatch namespace that `EmfSink` writes to."""
+
+    namespace: str = Field(default="flagkit", pattern=r"^[^:\x00-\x1f][\x20-\x7e]{0,254}$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     notices: tuple[Annotated[Receiver, Field(discriminator="kind")], ...] = ()
+    exposures: tuple[ExposureMetrics, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeSettings:
+class SourceSettings:
     """The receivers of a settings file.
 
     Attributes:
         path: the file; None if there is none.
         receivers: all of them, for whatever source.
+        exposures: where exposures are counted, for whatever source.
     """
 
     path: Path | None = None
     receivers: tuple[Receiver, ...] = ()
+    exposures: tuple[ExposureMetrics, ...] = ()
 
     def of(self, names: Collection[str]) -> tuple[Receiver, ...]:
         """Return who is notified of a source that has these names (see `name_of_source`)."""
         return tuple(item for item in self.receivers if any(self._fits(item.source, name) for name in names))
+
+    def metrics_of(self, names: Collection[str]) -> ExposureMetrics | None:
+        """Return where the exposures of a source are counted; the first table that names it counts."""
+        fits = (item for item in self.exposures if any(self._fits(item.source, name) for name in names))
+        return next(fits, None)
 
     def _fits(self, pattern: str, name: str) -> bool:
         if pattern == "*" or pattern.startswith("appconfig:"):
@@ -117,30 +129,13 @@ class NoticeSettings:
         return fnmatchcase(name, str((folder / pattern.removeprefix("file:")).resolve()))
 
 
-def find_file(url: str, environment: Mapping[str, str], directory: Path) -> Path | None:
-    """Return the settings file of a source, or None if there is none.
-
-    It is the file that `$FLAGKIT_CONFIG` names (empty: none); otherwise `flagkit.toml` beside a file of flags, in the
-    current directory, or in a parent of it up to the root of its git repository.
-
-    Args:
-        url: the source.
-        environment: the environment variables.
-        directory: the current one.
-    """
-    named = environment.get(FILE_VARIABLE)
-    if named is not None:
-        return Path(named) if named else None
-    return next((folder / FILE_NAME for folder in _folders(url, directory) if (folder / FILE_NAME).is_file()), None)
-
-
-def read_settings(path: Path) -> NoticeSettings:
+def read_settings(path: Path) -> SourceSettings:
     """Read a settings file.
 
     Raises:
         UsageError: it can't be read, or is not valid; the line is named.
     """
-    hint = "Correct the file; docs/notices.md shows its form."
+    hint = "Correct the file; docs/notices.md and docs/production.md show its form."
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -155,17 +150,10 @@ def read_settings(path: Path) -> NoticeSettings:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from None
     try:
-        return NoticeSettings(path.resolve(), _File.model_validate(tables).notices)
+        found = _File.model_validate(tables)
+        return SourceSettings(path.resolve(), found.notices, found.exposures)
     except ValidationError as error:
         raise UsageError(f"{path}: {'; '.join(problems_of(error, text, _KEYS))}", hint=hint) from None
-
-
-def name_of_source(url: str) -> str:
-    """Return a source's name for patterns: `appconfig://APPLICATION/ENVIRONMENT/PROFILE`, or the absolute path."""
-    address = parse(url)
-    if address.scheme == "appconfig":
-        return "appconfig://" + "/".join(address.names(3))
-    return str(Path(address.rest.removeprefix("//") if address.rest.startswith("//") else address.rest).resolve())
 
 
 def problems(receiver: Receiver, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -190,20 +178,10 @@ def _is_local(host: str) -> bool:
     return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d+){3}", host) is not None
 
 
-def _folders(url: str, directory: Path) -> list[Path]:
-    try:
-        address = parse(url)
-    except SourceUrlError:
-        return []
-    found = [Path(name_of_source(url)).parent] if address.scheme == "file" else []
-    inside: list[Path] = []
-    for folder in (directory, *directory.parents):
-        inside.append(folder)
-        if (folder / ".git").exists():
-            return found + inside
-    return [*found, directory]
-
-
 _KEYS = sorted(
-    {name for model in (_File, HttpReceiver, SnsReceiver, EventBridgeReceiver) for name in model.model_fields}
+    {
+        name
+        for model in (_File, ExposureMetrics, HttpReceiver, SnsReceiver, EventBridgeReceiver)
+        for name in model.model_fields
+    }
 )

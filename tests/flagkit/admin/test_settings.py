@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flagkit.admin.notices.settings import (
-    HttpReceiver,
-    NoticeSettings,
-    SnsReceiver,
-    find_file,
-    name_of_source,
-    problems,
-    read_settings,
-)
+from flagkit.admin.settings import HttpReceiver, SnsReceiver, SourceSettings, problems, read_settings
+from flagkit.admin.settings_file import find_file, name_of_source
 from flagkit.errors import UsageError
 
 
@@ -86,7 +79,7 @@ def test_a_receiver_names_its_sources_by_pattern(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     receiver = HttpReceiver(kind="slack", url_env="A", source=pattern)
-    settings = NoticeSettings(tmp_path / "flagkit.toml", (receiver,))
+    settings = SourceSettings(tmp_path / "flagkit.toml", (receiver,))
     assert settings.of([name_of_source(url)]) == ((receiver,) if fits else ())
 
 
