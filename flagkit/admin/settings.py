@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from flagkit.authoring.source import problems_of
 from flagkit.errors import UsageError
@@ -92,11 +92,17 @@ class ExposureMetrics(_OfSource):
     region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
 
 
+def _tables(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError("not a list of tables: double brackets begin a table, such as [[notices]]")
+    return value
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    notices: tuple[Annotated[Receiver, Field(discriminator="kind")], ...] = ()
-    exposures: tuple[ExposureMetrics, ...] = ()
+    notices: Annotated[tuple[Annotated[Receiver, Field(discriminator="kind")], ...], BeforeValidator(_tables)] = ()
+    exposures: Annotated[tuple[ExposureMetrics, ...], BeforeValidator(_tables)] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,8 @@ class Delivery:
             "POST", url, timeout_s=timeout_s, content=body, headers=headers, limit=_ANSWER_BYTES
         )
         if answer.status is None:
-            raise _TryAgainError(answer.fault.split(":")[0])
+            is_late = answer.fault.startswith("no answer within")
+            raise _TryAgainError("no answer in time" if is_late else answer.fault.split(":")[0])
         if answer.status >= 500 or answer.status in {408, 425, 429}:
             raise _TryAgainError(f"HTTP status {answer.status}")
         if not 200 <= answer.status < 300:
@@ -222,8 +223,8 @@ class Delivery:
         action = f"{service}:{''.join(part.capitalize() for part in method.split('_'))}"
         try:
             return within(timeout_s, call)
-        except DeadlineError as error:
-            raise _TryAgainError(str(error)) from None
+        except DeadlineError:
+            raise _TryAgainError("no answer in time") from None
         except FlagkitError as error:
             raise _RefusedError(error.message) from None
         except Exception as error:  # noqa: BLE001 - `translate` knows botocore's errors, and takes any other

@@ -36,6 +36,9 @@ def test_the_file_is_found_beside_the_flags_here_or_in_the_repository(tmp_path: 
         ('[[notices]]\nkind = "slack"\nurl = "ftp://secret"\n', "not a valid http or https URL"),
         ('[[notices]]\nkind = "slack"\nurl_env = "https://secret"\n', "url_env"),
         ('[[notices]]\nkind = "sns"\ntopic_arn = "flags"\n', "topic_arn"),
+        ('[notices]\nkind = "slack"\n', "such as [[notices]]"),
+        ("exposures = [1]", "such as [[notices]]"),
+        ('[[exposures]]\nnamespace = ""\n', "namespace"),
         ("a = [", "not valid TOML"),
         ("é".encode("latin-1"), "not UTF-8"),
         (b"#" * 1_000_001, "larger than 1,000,000 bytes"),
@@ -101,3 +104,17 @@ def test_what_is_likely_wrong_with_a_receiver_is_said(
 ) -> None:
     found = problems(receiver, environment)
     assert (not found) if said is None else (len(found) == 1 and said in found[0])
+
+
+def test_the_first_table_that_names_a_source_says_where_its_exposures_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "flagkit.toml"
+    path.write_text(
+        "[[exposures]]\nsource = 'appconfig://shop/prod/*'\nnamespace = 'shop-prod'\nregion = 'eu-west-1'\n"
+        "[[exposures]]\n"
+    )
+    settings = read_settings(path)
+    prod, other = (settings.metrics_of([f"appconfig://shop/{name}/flags"]) for name in ("prod", "dev"))
+    assert prod is not None
+    assert other is not None
+    assert (prod.namespace, prod.region, other.namespace) == ("shop-prod", "eu-west-1", "flagkit")
+    assert SourceSettings().metrics_of(["x"]) is None

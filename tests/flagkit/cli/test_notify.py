@@ -259,3 +259,58 @@ def test_the_policy_of_who_changes_flags_names_the_receivers_of_the_source(on_aw
     assert found["NotifyTopics"] == ["arn:aws:sns:us-east-1:123456789012:flags"]
     assert found["NotifyBuses"] == ["arn:aws:events:us-east-1:123456789012:event-bus/default"]
     assert "ReadCounts" in found
+
+
+def test_a_deployment_that_alarms_roll_back_is_noticed_while_it_is_watched(
+    watched_aws: Terminal, receiver: Receiver
+) -> None:
+    store = open_store(watched_aws.source, session=watched_aws.cli.session, clock=watched_aws.cli.clock)
+    assert store.deployments is not None
+    base = store.read()
+    receipt = store.save(base, edits.switch_on(base.document, "plain"), Note("launch"))
+    started = store.deployments.deploy(receipt.version.number)
+    assert started is not None
+    assert watched_aws.profile is not None
+    steps = store.deployments.follow(started.number)
+    assert next(steps).state == "BAKING"
+    watched_aws.profile.client.stop_deployment(  # what AWS does when an alarm goes off
+        ApplicationId=watched_aws.profile.application_id,
+        EnvironmentId=watched_aws.profile.environment_id,
+        DeploymentNumber=started.number,
+        AllowRevert=True,
+    )
+    assert [step.state for step in steps][-1] in {"ROLLED_BACK", "REVERTED"}
+    store.close()
+    said = receiver.got[-1][2]
+    assert [kind for kind, _ in receiver.notices()] == ["flags.deploying", "flags.rolled_back"]
+    assert (said["author"], said["live_version"]) == (None, 1)
+    assert said["text"].startswith(f"[test] deployment {started.number} was rolled back: version 1 is live\n")
+
+
+def test_a_saved_version_that_nobody_deploys_or_closes_is_noticed_after_a_while(
+    watched_aws: Terminal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AtOnce(threading.Thread):
+        """A timer whose time is over."""
+
+        def __init__(self, _: float, call: Any, words: Any) -> None:
+            super().__init__(target=call, args=words)
+
+        def cancel(self) -> None:
+            """Too late."""
+
+    monkeypatch.setattr("flagkit.admin.notices.store.threading.Timer", AtOnce)
+    store = open_store(watched_aws.source, session=watched_aws.cli.session, clock=watched_aws.cli.clock)
+    base = store.read()
+    store.save(base, edits.switch_on(base.document, "plain"), Note("launch"))
+    store.close()
+    assert receiver.notices() == [("flags.saved", ["plain"])]
+
+
+def test_a_lost_answer_to_a_deployment_is_noticed_once(watched_aws: Terminal, receiver: Receiver) -> None:
+    assert watched_aws.aws is not None
+    watched_aws.good("on", "plain", "--save-only")
+    watched_aws.aws.faults.add(Fault.LOST_ANSWER, "appconfig.StartDeployment", times=1)
+    watched_aws.good("deploy")
+    watched_aws.good("deploy")
+    assert [kind for kind, _ in receiver.notices()] == ["flags.saved", "flags.deploying"]
