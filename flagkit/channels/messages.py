@@ -30,11 +30,13 @@ def for_teams(text: str) -> str:
 
 
 def slack_message(text: str, colour: str) -> dict[str, object]:
-    """Return the body of a message with a bar in a colour such as `36C5F0`; the text is escaped already."""
-    # Cut between two escapes, never inside of one.
-    whole = text if len(text) <= SLACK_TEXT_CHARS else re.sub(r"&\w{0,4}$", "", text[: SLACK_TEXT_CHARS - 1]) + "…"
-    block = {"type": "section", "text": {"type": "mrkdwn", "text": whole, "verbatim": True}}
-    return {"text": whole, "attachments": [{"color": f"#{colour}", "blocks": [block]}]}
+    """Return the body of a message: its first line, and the others beside a bar in a colour such as `36C5F0`.
+
+    A text of one line stands beside the bar as well. The text is escaped already.
+    """
+    head, _, rest = text.partition("\n")
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": _cut(rest or head), "verbatim": True}}
+    return {"text": _cut(head), "attachments": [{"color": f"#{colour}", "blocks": [block]}]}
 
 
 def teams_message(text: str) -> dict[str, object]:
@@ -63,6 +65,13 @@ def signed_headers(secret: str, message_id: str, at_s: int, body: bytes) -> dict
     signed = f"{message_id}.{at_s}.".encode() + body
     mark = base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
     return {"webhook-id": message_id, "webhook-timestamp": str(at_s), "webhook-signature": f"v1,{mark}"}
+
+
+def _cut(text: str) -> str:
+    """Shorten text for a block, between two escapes, never inside of one."""
+    if len(text) <= SLACK_TEXT_CHARS:
+        return text
+    return re.sub(r"&\w{0,4}$", "", text[: SLACK_TEXT_CHARS - 1]) + "…"
 
 
 def _key(secret: str) -> bytes:

@@ -155,7 +155,10 @@ class NoticedStore:
         """Send the notice of a deployment that saves nothing; it is read from AWS in the background."""
         store = cast("AppConfigStore", self._store)  # only AppConfig has deployments
 
-        def compose() -> Notice:
+        def compose() -> Notice | None:
+            own = store.control.profile()["ConfigurationProfileId"]
+            if deployment.profile_id not in {"", own}:
+                return None  # stopped for another profile: these flags are as they were
             before = store.deployments.before(deployment.number)
             name, environment = _shown(store)
             old, new = (None if it is None else it.version for it in (before, deployment))

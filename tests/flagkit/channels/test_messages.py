@@ -45,6 +45,12 @@ def test_slack_takes_3000_characters_and_no_torn_escape() -> None:
     assert (len(text) <= 3000, text[-3:], message["attachments"][0]["color"]) == (True, "xx…", "#36C5F0")
 
 
+def test_slack_shows_the_first_line_above_and_the_others_beside_the_bar() -> None:
+    message: Any = slack_message("title\na\nb", "36C5F0")
+    assert message["text"] == "title"
+    assert message["attachments"][0]["blocks"][0]["text"] == {"type": "mrkdwn", "text": "a\nb", "verbatim": True}
+
+
 def test_each_line_is_a_paragraph_in_teams() -> None:
     message: Any = teams_message("a\nb")
     assert [block["text"] for block in message["attachments"][0]["content"]["body"]] == ["a", "b"]

@@ -314,3 +314,24 @@ def test_a_lost_answer_to_a_deployment_is_noticed_once(watched_aws: Terminal, re
     watched_aws.good("deploy")
     watched_aws.good("deploy")
     assert [kind for kind, _ in receiver.notices()] == ["flags.saved", "flags.deploying"]
+
+
+def test_a_deployment_of_another_profile_that_is_stopped_is_no_change_of_these_flags(
+    watched_aws: Terminal, receiver: Receiver
+) -> None:
+    profile = watched_aws.profile
+    assert profile is not None
+    client, application = profile.client, {"ApplicationId": profile.application_id}
+    other = client.create_configuration_profile(**application, Name="other", LocationUri="hosted")["Id"]
+    client.create_hosted_configuration_version(
+        **application, ConfigurationProfileId=other, ContentType="text/plain", Content=b"x"
+    )
+    client.start_deployment(
+        **application,
+        EnvironmentId=profile.environment_id,
+        ConfigurationProfileId=other,
+        ConfigurationVersion="1",
+        DeploymentStrategyId=profile.strategy(bake_min=10),
+    )
+    assert "rolled back" in watched_aws.good("stop", "--yes").out
+    assert receiver.got == []
