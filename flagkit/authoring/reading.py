@@ -136,7 +136,9 @@ def _is_switch(variants: Sequence[VariantDefinition]) -> bool:
 def _shown(shape: VariantShape[VariantDefinition], takes_part: bool) -> ShownVariant:
     variant = shape.variant
     if not takes_part and shape.limits is not None and shape.rest is not None:
-        return ShownVariant(variant.name, variant.enabled, rule=variant.rule)
+        # Gates are said of the whole flag; what is left is the rule as it was written.
+        rule = variant.rule if shape.gates == Gates() else print_rule(shape.rest)
+        return ShownVariant(variant.name, variant.enabled, rule=rule)
     weight = None if shape.share is None else sum(span.size for span in shape.share.ranges)
     return ShownVariant(variant.name, variant.enabled, shape.users, shape.groups, shape.segments, weight)
 

@@ -14,6 +14,7 @@ import pytest
 
 from flagkit import Flags
 from flagkit.admin import edits
+from flagkit.admin.changes import flag_changes
 from flagkit.admin.entries import entries_of
 from flagkit.admin.history import history
 from flagkit.admin.setup import init
@@ -21,6 +22,7 @@ from flagkit.admin.stores import FlagStore, Note, Receipt, Stored, open_store
 from flagkit.admin.stores.appconfig import AppConfigStore
 from flagkit.admin.stores.disk import Disk
 from flagkit.admin.stores.file import FileStore
+from flagkit.authoring import decompile
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import ConflictError, FlagkitError, SourceUnavailableError
 
@@ -77,7 +79,10 @@ class Person:
     def save(self):
         """Saves the edit; after a failure it stays pending, to be repeated with the same note."""
         key, number, note = self.pending
-        document = edits.describe(self.base.document, key, description=f"edit {number} of {self.name}")
+        text = f"edit {number} of {self.name}"
+        document = edits.describe(self.base.document, key, description=text, owner=self.name, add_tags=[f"t{number}"])
+        tags = decompile(document).flags[key].tags[:-1]
+        document = edits.describe(document, key, remove_tags=tags)  # only its own stays
         toggle = edits.switch_off if number % 2 else edits.switch_on
         try:
             receipt = self.store.save(self.base, toggle(document, key), note)
@@ -140,8 +145,13 @@ def check(people, store):
             # The version changed that flag, and no other.
             assert [flag.key for flag in entry.diff.flags] == [key]
             assert entries_of(store.read(entry.version.number).document)[key][0]["description"] == (
-                f"edit {number} of {person.name}"
+                f"edit {number} of {person.name} [flagkit owner: {person.name}; tags: t{number}]"
             )
+            assert entry.version.changes == {key: "changed"}
+    changes = flag_changes(store.versions(), KEYS)
+    for key in KEYS:
+        last = next(entry for entry in reversed(entries) if entry.diff.of(key) is not None)
+        assert (changes[key].version, changes[key].changed_by) == (last.version.number, last.version.author)
     # The final document is what the last version of each flag says.
     final = entries_of(store.read().document)
     for key in KEYS:
