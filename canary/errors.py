@@ -4,6 +4,7 @@
     ├── PlanError                the plan can't be read or is not valid
     │   └── UnknownStageError    no such stage in the plan
     ├── RefusedError             a check or a rule of the stage failed; nothing was changed
+    │   └── NoChangeError        every alias serves the version already that would be released
     ├── ConflictError            another driver or another tool changed the alias; nothing was written
     ├── NotRunningError          no canary is in progress where one is needed
     ├── AwsError                 an AWS call failed
@@ -63,6 +64,13 @@ class RefusedError(CanaryError):
     code = "refused"
     default_hint = "Run `canary doctor STAGE` to list every check."
     exit_code = 5
+
+
+class NoChangeError(RefusedError):
+    """Every alias serves the version already that would be released."""
+
+    code = "no_change"
+    default_hint = "Publish a new version, name one with --version, or pass --allow-no-change."
 
 
 class ConflictError(CanaryError):

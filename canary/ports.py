@@ -51,6 +51,14 @@ class Aliases(Protocol):
         """
         ...
 
+    def create(self, function: FunctionRef, version: str) -> None:
+        """Creates the alias on this version, for a function's first release.
+
+        Raises:
+            AwsError: AWS refused; the alias may exist by now.
+        """
+        ...
+
     def publish(self, function: FunctionRef) -> str:
         """Publishes `$LATEST` and answers the version number once it is active."""
         ...

@@ -26,7 +26,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _READ = ("lambda:GetAlias", "lambda:GetFunctionConfiguration")
 _LISTS = ("lambda:ListFunctionUrlConfigs", "lambda:ListProvisionedConcurrencyConfigs")
-_SHIFT = ("lambda:ListVersionsByFunction", "lambda:PublishVersion", "lambda:UpdateAlias")
+_SHIFT = ("lambda:CreateAlias", "lambda:ListVersionsByFunction", "lambda:PublishVersion", "lambda:UpdateAlias")
 _SCHEDULES = ("scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule")
 
 

@@ -54,6 +54,10 @@ class LambdaAliases:
         with reading("lambda", "UpdateAlias"):
             return _state(function, answer)
 
+    def create(self, function: FunctionRef, version: str) -> None:
+        """Creates the alias (`CreateAlias`)."""
+        self._lambda.call("CreateAlias", FunctionName=function.function, Name=function.alias, FunctionVersion=version)
+
     def publish(self, function: FunctionRef) -> str:
         """Publishes `$LATEST` and waits until the version is active. Nothing new to publish gives the old number.
 

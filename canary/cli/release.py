@@ -6,16 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import click
+
 from canary import runner
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
 from canary.cli.output import finish
-from canary.cli.screens import Screen, asking, open_screen
+from canary.cli.screens import Screen, asking, open_screen, write_json
 from canary.cli.session import Session, cli_context, open_session, weights
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
-from canary.errors import CanaryError, ConflictError, RefusedError, UsageError
+from canary.errors import CanaryError, ConflictError, NoChangeError, RefusedError, UsageError
 from canary.runner import Ports
 from canary.view.build import ViewBuilder
 from canary.view.labels import phase_name
@@ -89,6 +91,15 @@ def deploy(
     percents: Percents = None,
     version: Versions = None,
     publish: Annotated[bool, Option("--publish", help="Publish $LATEST first and release that version.")] = False,
+    retry: Annotated[
+        bool, Option("--retry", help="Release the versions of the last canary again, which was not promoted.")
+    ] = False,
+    create_alias: Annotated[
+        bool, Option("--create-alias", help="First release: create aliases that don't exist, with all traffic.")
+    ] = False,
+    allow_no_change: Annotated[
+        bool, Option("--allow-no-change", help="Exit with 0 if every alias serves its version already.")
+    ] = False,
     hotfix: Annotated[bool, Option("--hotfix", help="Start although the baseline is unhealthy.")] = False,
     ignore_alarm: Annotated[
         list[str] | None, Option("--ignore-alarm", help="Alarm that may be in ALARM at the start.", metavar="NAME")
@@ -106,8 +117,8 @@ def deploy(
 
     Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
     """
-    if publish and version:
-        raise UsageError("--publish and --version can't be combined", hint="Use one of them.")
+    if sum((publish, bool(version), retry)) > 1:
+        raise UsageError("--publish, --version and --retry can't be combined", hint="Use one of them.")
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     planned = session.stage
     if percents:
@@ -117,13 +128,29 @@ def deploy(
     session = session.with_stage(planned)
     check_rules(session, assume_yes=yes, branch=branch)
     chosen = _versions(version or [])
+    if retry:
+        chosen = runner.versions_to_retry(session.stage, session.ports())
+    created = (
+        runner.create_missing(session.stage, session.ports(), versions=chosen, publish=publish) if create_alias else ()
+    )
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
         return runner.start(
             stage_plan, ports, versions=chosen, publish=publish, ignore_alarms=tuple(ignore_alarm or ())
         )
 
-    return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+    try:
+        return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+    except NoChangeError as error:
+        if not (allow_no_change or created):
+            raise
+        first = ", ".join(f"{target.function} was created on version {target.candidate}" for target in created)
+        why = f"{first}; it has all traffic, and there is no baseline to compare it with" if first else error.message
+        if as_json:
+            write_json({"stage": stage, "outcome": "created" if created else "no_change", "why": why})
+        else:
+            click.echo(f"{stage}: {why}")
+        return 0
 
 
 def promote(

@@ -216,6 +216,22 @@ def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanarySt
     return replace(state, why=why)
 
 
+def versions_to_retry(stage: StagePlan, ports: Ports) -> dict[str, str]:
+    """The versions that the stage's last canary tried in vain, by function key: for `start`.
+
+    Raises:
+        RefusedError: the last canary was promoted, or the journal has none.
+    """
+    started, outcome = _last_canary(Session(stage, ports))
+    if started is None or outcome is Phase.PROMOTED:
+        last = "its last canary was promoted" if started else "its journal has no canary"
+        raise RefusedError(
+            f"stage {stage.name} has no release to retry: {last}",
+            hint=f"Release a version: `canary deploy {stage.name}`.",
+        )
+    return {move.function: move.candidate for move in started.functions}
+
+
 def _last_canary(session: Session) -> tuple[CanaryStarted | None, Phase | None]:
     """How the stage's newest canary began and ended, as the journal has it."""
     journal = session.ports.journal

@@ -12,11 +12,19 @@ from canary.core.alias import AliasState, basis_points
 from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove, Origin
 from canary.core.machine import restore_writes, start_writes
 from canary.core.phases import Phase
-from canary.core.plan import StagePlan
+from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import decode
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
-from canary.errors import AwsError, CanaryError, ConflictError, RefusedError, StaleRevisionError
+from canary.errors import (
+    AwsError,
+    CanaryError,
+    ConflictError,
+    NoChangeError,
+    NotFoundError,
+    RefusedError,
+    StaleRevisionError,
+)
 from canary.ports import Target
 from canary.runner.aliases import read_all, refuse_unknown, write_in_order
 from canary.runner.preflight import Level, preflight
@@ -50,12 +58,14 @@ def start(
         canary_id: for tests and replays; random when None.
 
     Raises:
+        NoChangeError: every alias serves its candidate already.
+        NotFoundError: an alias doesn't exist.
         RefusedError: a check failed; nothing was changed. The message lists the failed checks.
         ConflictError: another canary holds an alias; names it.
         AwsError: an AWS call failed for good; nothing was changed.
     """
     session = Session(stage, ports, canary_id or "")
-    seen = read_all(in_order(stage), session)
+    seen = _aliases(session)
     found = recover(stage, list(seen.values()))
     if found is not None and not _is_interrupted(found, ports.clock.now()):
         raise _in_progress(stage, found)
@@ -63,7 +73,10 @@ def start(
         _refuse_unless_ready(session, (), ignore_alarms)
     candidates = _choose(versions or {}, session, publish=publish)
     targets = [Target(f, seen[f.key].version, candidates[f.key]) for f in in_order(stage)]
-    released = [target for target in targets if target.baseline != target.candidate] or targets
+    released = [target for target in targets if target.baseline != target.candidate]
+    if not released:
+        live = ", ".join(f"{target.function} serves version {target.baseline} already" for target in targets)
+        raise NoChangeError(f"stage {stage.name} has nothing to release: {live}")
     unchanged = [target for target in targets if target not in released]
     narrowed = replace(session, stage=stage.with_functions({target.function.key for target in released}))
     _refuse_unless_ready(narrowed, released, ignore_alarms)
@@ -76,6 +89,56 @@ def start(
         session.notice(f"{target.function} already serves version {target.baseline} and is left as it is")
     _write_records(state, seen, session)
     return state
+
+
+def create_missing(
+    stage: StagePlan, ports: Ports, *, versions: Mapping[str, str] | None = None, publish: bool = False
+) -> tuple[Target, ...]:
+    """The first release of functions that have no alias yet: it is created on the version that would be released.
+
+    There is no baseline to compare with, so the version gets all traffic of the alias at once.
+
+    Args:
+        stage: the plan.
+        ports: what the driver reaches AWS and its surroundings through.
+        versions: as for `start`.
+        publish: publish `$LATEST` of these functions first.
+
+    Returns:
+        The functions whose alias was created; baseline and candidate are its version.
+
+    Raises:
+        RefusedError: a function has no published version.
+        AwsError: an AWS call failed for good; aliases that were created stay.
+    """
+    session = Session(stage, ports)
+    refuse_unknown(in_order(stage), versions or {})
+    missing = [function for function in in_order(stage) if not _exists(function, session)]
+    if not missing:
+        return ()
+    keys = {function.key for function in missing}
+    named = {key: version for key, version in (versions or {}).items() if key in {"", *keys}}
+    chosen = _choose(named, replace(session, stage=stage.with_functions(keys)), publish=publish)
+    for function in missing:
+        version = chosen[function.key]
+        session.call(f"CreateAlias {function}", partial(ports.aliases.create, function, version))
+    return tuple(Target(function, chosen[function.key], chosen[function.key]) for function in missing)
+
+
+def _exists(function: FunctionRef, session: Session) -> bool:
+    try:
+        read_all([function], session)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _aliases(session: Session) -> dict[str, AliasState]:
+    try:
+        return read_all(in_order(session.stage), session)
+    except NotFoundError as error:
+        hint = f"If this is its first release: `canary deploy {session.stage.name} --create-alias`."
+        raise NotFoundError(error.message, hint=hint) from error
 
 
 def new_id() -> str:

@@ -117,6 +117,10 @@ class InMemoryAliases:
         self.fault("after", "write", function.key)
         return alias
 
+    def create(self, function: FunctionRef, version: str) -> None:
+        """Creates the alias on a version that exists."""
+        self._set(AliasState(function, version, None, 0, "", ""))
+
     def publish(self, function: FunctionRef) -> str:
         """Publishes a version with the facts of version 1."""
         number = str(int(self.newest_version(function) or "0") + 1)

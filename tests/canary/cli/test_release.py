@@ -63,6 +63,41 @@ def test_the_newest_code_can_be_published_first(desk: Desk) -> None:
     assert desk.alias() == ("2", {})
 
 
+def test_nothing_new_is_refused_or_allowed(desk: Desk) -> None:
+    done = desk("deploy", "staging")
+    assert done.code == 5
+    assert done.err.startswith("error[no_change]: stage staging has nothing to release: api:live serves version 1")
+    assert "--allow-no-change" in done.err
+    done = desk("deploy", "staging", "--allow-no-change", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["outcome"] == "no_change"
+    assert desk("deploy", "staging", "--allow-no-change").out.startswith("staging: stage staging has nothing")
+
+
+def test_the_first_release_creates_the_alias(desk: Desk) -> None:
+    desk.write_plan('[stages.staging]\nfunctions = ["api:first"]\nrules.clean_tree = false')
+    done = desk("deploy", "staging")
+    assert done.code == 1
+    assert "hint: If this is its first release: `canary deploy staging --create-alias`." in done.err
+    done = desk("deploy", "staging", "--create-alias")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        "staging: api:first was created on version 1; it has all traffic, and there is no baseline to compare it with\n"
+    )
+    client = desk.aws.session().client("lambda")
+    assert client.get_alias(FunctionName="api", Name="first")["FunctionVersion"] == "1"
+
+
+def test_a_release_that_was_rolled_back_is_retried_with_its_versions(desk: Desk) -> None:
+    desk.release(30)
+    assert desk("deploy", "staging").code == 3
+    desk.release(0, "3")
+    done = desk("deploy", "staging", "--retry")
+    assert done.code == 3
+    assert "requests failed on version 2" in done.out
+    assert desk("deploy", "staging", "--retry", "--publish").code == 2
+
+
 def test_github_gets_a_summary_and_an_annotation(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))

@@ -162,7 +162,10 @@ def test_the_policies_grant_the_calls_that_are_made_and_no_others(
     everything: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = Calls(everything, monkeypatch)
-    made = calls("deploy", "staging") | calls("status", "staging")
+    everything.write_plan(EVERYTHING.replace("api:live", "api:canary"))
+    made = calls("deploy", "staging", "--create-alias", "--version", "1")
+    everything.write_plan(EVERYTHING)
+    made |= calls("deploy", "staging") | calls("status", "staging")
     driver = granted(everything, "driver")
     assert made - driver == set()
     # --publish, and the role of the dead-man schedule.

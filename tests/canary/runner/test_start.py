@@ -10,7 +10,15 @@ from canary import runner
 from canary.core.events import CanaryEnded, CanaryStarted, Noticed
 from canary.core.phases import Phase
 from canary.core.record import decode
-from canary.errors import AccessDeniedError, AwsError, ConflictError, NotFoundError, RefusedError, UnavailableError
+from canary.errors import (
+    AccessDeniedError,
+    AwsError,
+    ConflictError,
+    NoChangeError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from canary.runner import Level
 from canary.simulator import Simulation
 from tests.canary.faults import simulation_of, unavailable
@@ -234,5 +242,43 @@ def test_a_stage_with_nothing_to_release_at_all_is_refused() -> None:
     simulation = simulation_of(stage_of("api:live", "worker:live"))
     for key in simulation.routes():
         simulation.aliases.change(key, version="2")
-    with pytest.raises(RefusedError, match="versions_differ"):
+    with pytest.raises(NoChangeError, match="api:live serves version 2 already, worker:live serves version 2 already"):
         runner.start(simulation.stage, simulation.ports())
+
+
+def test_the_first_release_creates_only_the_aliases_that_do_not_exist() -> None:
+    simulation = simulation_of(stage_of("api:live", "worker:live"))
+    del simulation.aliases.states["worker:live"]
+    with pytest.raises(NotFoundError) as caught:
+        runner.start(simulation.stage, simulation.ports())
+    assert "--create-alias" in caught.value.hint
+    (created,) = runner.create_missing(simulation.stage, simulation.ports(), versions={"api:live": "1"})
+    assert (created.function.key, created.candidate) == ("worker:live", "2")
+    assert simulation.routes() == {"api:live": ("1", None, 0), "worker:live": ("2", None, 0)}
+    assert runner.create_missing(simulation.stage, simulation.ports()) == ()
+    state = runner.run(simulation.stage, simulation.ports(), runner.start(simulation.stage, simulation.ports()))
+    assert state.phase is Phase.PROMOTED
+    assert [function.function.key for function in state.functions] == ["api:live"]
+
+
+def test_a_first_release_of_a_version_of_an_unknown_function_creates_nothing() -> None:
+    simulation = simulation_of(stage_of("api:live"))
+    del simulation.aliases.states["api:live"]
+    with pytest.raises(RefusedError, match="no function shop:live"):
+        runner.create_missing(simulation.stage, simulation.ports(), versions={"shop:live": "1"})
+    assert simulation.routes() == {}
+
+
+def test_a_release_that_was_rolled_back_can_be_tried_again() -> None:
+    simulation = simulation_of(stage_of("api:live"))
+    with pytest.raises(RefusedError, match="its journal has no canary"):
+        runner.versions_to_retry(simulation.stage, simulation.ports())
+    ports = simulation.ports()
+    simulation.aliases.versions["api", "3"] = simulation.aliases.versions["api", "2"]
+    runner.start(simulation.stage, ports, versions={"": "2"})
+    runner.abort(simulation.stage, ports)
+    assert runner.versions_to_retry(simulation.stage, simulation.ports()) == {"api:live": "2"}
+    state = runner.start(simulation.stage, ports, versions=runner.versions_to_retry(simulation.stage, ports))
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+    with pytest.raises(RefusedError, match="its last canary was promoted"):
+        runner.versions_to_retry(simulation.stage, simulation.ports())
