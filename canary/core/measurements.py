@@ -215,8 +215,8 @@ class Observations:
     """Everything a decision may look at, besides the plan, the weights written so far and the time.
 
     Attributes:
-        settled_until: start of the first minute that is too young to be settled, where that takes longer than the
-            plan's `settle` (a function with a long timeout); None when the plan's settle time is enough.
+        settled_until: start of the first minute that doesn't count yet; None where the plan's `settle` says it.
+        settle_s: how old a minute was when it counted, as measured; None where the plan's `settle` says it.
         notes: warnings of those who measured.
     """
 
@@ -228,4 +228,5 @@ class Observations:
     hooks: tuple[HookResult, ...] = ()
     versions: tuple[FunctionVersions, ...] = ()
     settled_until: datetime | None = None
+    settle_s: float | None = None
     notes: tuple[str, ...] = ()

@@ -83,7 +83,11 @@ def _tick(stage: StagePlan, ports: Ports, known: CanaryState | None) -> Tick:
             break
         done = _look(stage, ports, done.state)
     judged = first if done.judgement is None else done
-    return Tick(done.state, judged.observations, judged.judgement, next_look(done.state, ports.clock.now()))
+    now, settle_s = ports.clock.now(), judged.observations.settle_s
+    settle = stage.settle if settle_s is None else timedelta(seconds=settle_s)
+    is_close = ports.memory.settling.wants_close_looks(judged.judgement, now)
+    next_at = next_look(done.state, now, settle, is_close=is_close)
+    return Tick(done.state, judged.observations, judged.judgement, next_at)
 
 
 def _roll_back_after(error: Exception, stage: StagePlan, ports: Ports, known: CanaryState | None) -> None:

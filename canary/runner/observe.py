@@ -22,7 +22,7 @@ from canary.core.measurements import (
 from canary.core.phases import Phase
 from canary.core.plan import AlarmsGate, CountingGate, FunctionRef, GaugeGate, HealthGate, StagePlan
 from canary.core.recover import in_order, recover
-from canary.core.schedule import history_start, settle, settled_until, whole_minute
+from canary.core.schedule import history_start, settle, settle_at_least, whole_minute
 from canary.core.state import CanaryState
 from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError
 from canary.ports import Target, Window
@@ -108,35 +108,37 @@ def find(
 
 def observe(state: CanaryState, session: Session) -> Observations:
     """Measures from scratch what has happened since the canary began."""
-    ports = session.ports
     targets = tuple(Target(function.function, function.baseline, function.candidate) for function in state.functions)
-    measured, settled = Observations(), None
+    measured = Observations()
     if state.shifts:
-        span = window(targets, state.shifts[0].at, replace(session, stage=state.stage))
-        settled = span.end
-        measured = session.answer(
-            "the metrics source",
-            partial(ports.metrics.measure, state.stage, targets, span),
-            partial(_unmeasured, state.stage),
-        )
+        measured = _measured(state, targets, replace(session, stage=state.stage))
     return replace(
         measured,
         probes=probe(targets, replace(session, stage=state.stage)),
         alarms=alarms(state.started_at, replace(session, stage=state.stage)),
         hooks=ask_hooks(state, targets, replace(session, stage=state.stage)),
         versions=tuple(FunctionVersions(t.function.key, t.candidate, t.baseline) for t in targets),
-        settled_until=settled,
     )
 
 
-def window(targets: Sequence[Target], began: datetime, session: Session) -> Window:
-    """The minutes from the one in which the canary began to the last settled one."""
-    stage = session.stage
-    now = session.ports.clock.now()
+def _measured(state: CanaryState, targets: Sequence[Target], session: Session) -> Observations:
+    """The minutes that count. Younger ones are read, too, to see when they stop changing."""
+    ports, stage = session.ports, session.stage
+    now = ports.clock.now()
     longest_s = longest_timeout_s(targets, session)
+    soonest, latest = settle_at_least(longest_s), settle(stage.settle, longest_s)
+    span = window(stage, state.shifts[0].at, now)
+    found = session.answer(
+        "the metrics source", partial(ports.metrics.measure, stage, targets, span), partial(_unmeasured, stage)
+    )
+    ports.memory.settling = ports.memory.settling.read(stage, found, now, latest)
+    return ports.memory.settling.settled(found, now, soonest)
+
+
+def window(stage: StagePlan, began: datetime, now: datetime) -> Window:
+    """The minutes from the one in which the canary began to the last whole one."""
     start = whole_minute(max(began, now - KEPT))
-    end = settled_until(now, settle(stage.settle, longest_s))
-    return Window(start, max(start, end), history_start(began, stage.evidence.history))
+    return Window(start, max(start, whole_minute(now)), history_start(began, stage.evidence.history))
 
 
 def longest_timeout_s(targets: Sequence[Target], session: Session) -> int:

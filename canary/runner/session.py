@@ -15,6 +15,7 @@ from typing import TypeVar
 from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
 from canary.core.measurements import HookResult, Observations
 from canary.core.plan import StagePlan
+from canary.core.settling import Settling
 from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Hooks, Journal, MetricSource, Observer
 
@@ -37,6 +38,7 @@ class Memory:
         changed_plans: ids of canaries whose changed plan has been noticed.
         hooks: what the hooks of a canary answered for good, by execution id.
         failing: sources whose failure has been noticed and that haven't answered since.
+        settling: when the minutes of this canary stop changing.
     """
 
     timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Memory:
     changed_plans: set[str] = field(default_factory=set)
     hooks: dict[str, HookResult] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
+    settling: Settling = field(default_factory=Settling)
 
 
 @dataclass(frozen=True, slots=True)

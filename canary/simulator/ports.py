@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts
@@ -25,6 +25,7 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import CountingGate, FunctionRef, GaugeGate, StagePlan
+from canary.core.schedule import whole_minute
 from canary.core.verdict.scoring import is_by_version
 from canary.errors import NotFoundError, StaleRevisionError
 from canary.ports import Target, Window
@@ -46,6 +47,7 @@ class InMemoryAliases:
         versions: facts by (function name, version).
         facts: facts by function name.
         writes: every write of a driver, oldest first.
+        clock: dates the changes.
         fault: called before and after each call as `fault("before" | "after", "read" | "write" | "version", key)`; what
             it raises is what the caller gets.
     """
@@ -56,7 +58,7 @@ class InMemoryAliases:
         self.facts: dict[str, FunctionFacts] = {}
         self.writes: list[tuple[str, AliasSpec]] = []
         self.fault: Callable[[str, str, str], object] = lambda moment, call, key: None  # noqa: ARG005
-        self._clock = clock
+        self.clock = clock
         self._history: dict[str, list[tuple[datetime, AliasState]]] = {}
         self._revision = 0
 
@@ -180,7 +182,7 @@ class InMemoryAliases:
         self._revision += 1
         alias = replace(alias, revision_id=f"r{self._revision}")
         self.states[alias.function.key] = alias
-        self._history.setdefault(alias.function.key, []).append((self._clock.now(), alias))
+        self._history.setdefault(alias.function.key, []).append((self.clock.now(), alias))
         return alias
 
 
@@ -249,6 +251,7 @@ class InMemoryMetrics:
         traffic: what was served.
         state: the data state of each stream.
         silent: answers without a single row.
+        delay: how old a minute is when it can be read, all of it at once.
         daily: the values that `requests_per_minute` returns.
         windows: every window that was asked for.
     """
@@ -257,6 +260,7 @@ class InMemoryMetrics:
         self.traffic = traffic
         self.state = DataState.COMPLETE
         self.silent = False
+        self.delay = timedelta(seconds=120)
         self.daily: dict[str, float] = {}
         self.windows: list[Window] = []
         self._aliases = aliases
@@ -268,8 +272,11 @@ class InMemoryMetrics:
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         """Every counting gate and the alias totals; gauges have no data."""
         self.windows.append(window)
-        rows = {target.function.key: self._rows(target, window.start, window.end) for target in targets}
-        past = {target.function.key: self._rows(target, window.history_start, window.start) for target in targets}
+        end = min(window.end, whole_minute(self._aliases.clock.now() - self.delay))
+        rows = {target.function.key: self._rows(target, window.start, end) for target in targets}
+        past = {
+            target.function.key: self._rows(target, window.history_start, min(window.start, end)) for target in targets
+        }
         streams: list[Stream] = []
         gauges: list[Gauge] = []
         for name, gate in stage.gates.items():

@@ -136,6 +136,7 @@ def test_gauges_answer_that_there_is_nothing(stage: StagePlan) -> None:
     text = PLAN + '[stages.staging.gates.dlq]\nkind = "queue"\nqueue = "dlq"\nmax_new_messages = 0\n'
     plan = Plan.parse(text).stage("staging")
     simulation = simulated(plan, Scenario(0.1), "x")
+    simulation.metrics.delay = timedelta()
     window = Window(START, START + timedelta(minutes=1), START - timedelta(minutes=3))
     measured = simulation.metrics.measure(plan, [Target(plan.functions[0], "1", "2")], window)
     assert [gauge.state for gauge in measured.gauges] == [DataState.NO_DATA]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from canary.core.measurements import MINUTE, DataState, Observations, WeightChange
 from canary.core.plan import QueueGate, StagePlan, ThrottlesGate
@@ -32,7 +32,7 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
 
     Args:
         stage: the plan the canary runs under.
-        observations: everything measured; minutes that are not settled at `now` are ignored.
+        observations: everything measured; minutes from `settled_until` on are ignored.
         weights: every weight written since the start, oldest first; the first is the start. Empty before the start,
             when only health checks and alarms can speak.
         now: aware UTC time of the tick.
@@ -75,7 +75,8 @@ class _Case:
     ) -> None:
         self._stage, self._observations, self._now = stage, observations, now
         self._start = weights[0].at if weights else None
-        self._line = timeline(weights, min(now - stage.settle, observations.settled_until or now))
+        self._settle = stage.settle if observations.settle_s is None else timedelta(seconds=observations.settle_s)
+        self._line = timeline(weights, min(now, observations.settled_until or now - stage.settle))
         self._scores = score_all(stage, observations, weights, self._line)
         self._blaming = [score for score in self._scores if score.processes.rollback is not None]
         self._evidence = mean_path([score.processes.rollback or () for score in self._blaming])
@@ -127,7 +128,7 @@ class _Case:
 
     def _known_at(self, finding: Finding) -> datetime:
         at = finding.first_seen or self._now
-        return at + MINUTE + self._stage.settle if finding.rule in _FROM_METRICS else at
+        return at + MINUTE + self._settle if finding.rule in _FROM_METRICS else at
 
     def _guards(self) -> Sequence[Finding]:
         return [
