@@ -82,9 +82,16 @@ EQUAL = (1.0 / ALTERNATIVES,) * ALTERNATIVES
 """Weights of the ratio and safe processes."""
 
 
-PAIRS = 12
-"""Alternatives of the regression process; 24 find nothing sooner (statistics.md §4.5)."""
-_PAIR_TOP = 0.7
+NEAR = (0.15, 0.3)
+"""Log-odds above the limit of the alternatives for regressions just above it."""
+PAIRS = 10
+"""Alternatives of the regression process, the near ones included; 24 find nothing sooner (statistics.md §4.5)."""
+_NEAR_WEIGHT = 0.08
+_FAR_GAP, _PAIR_TOP = 0.5, 0.5
+_FAR_RATIO = 1.35
+"""The baseline's rate is typically that much below the limit of a regression."""
+NOT_WORSE = 12
+"""Alternatives of the process that shows a version to be not worse than its baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class PairGrid:
     Attributes:
         bad: ln(p/limit), the log factor of a bad request against the limit.
         good: ln((1-p)/(1-limit)), that of a good one.
-        ratio: r, at least kappa exp(0.15): p/limit, so that a baseline at the limit explains p.
+        ratio: r, at least kappa exp(0.15): p/limit, and 1.35 times that for the far ones.
         ln_ratio: ln(r/kappa).
         weights: falling, sum 1.
     """
@@ -115,18 +122,24 @@ def pairs(limit: float, kappa: float) -> PairGrid:
     """
     above(limit)
     ratios(kappa)
-    top = logit(_PAIR_TOP) if logit(limit) + 1.5 < logit(_PAIR_TOP) else logit(_TOP)
-    first = logit(limit) + _GAP
-    alternatives = [expit(first + (top - first) * i / (PAIRS - 1)) for i in range(PAIRS)]
-    ratio = tuple(min(_RATIO_TOP, max(kappa * math.exp(_GAP), p / limit)) for p in alternatives)
-    raw = [math.exp(-2.0 * i / PAIRS) for i in range(PAIRS)]
-    total = math.fsum(raw)
+    at_limit, far = logit(limit), PAIRS - len(NEAR)
+    top = logit(_PAIR_TOP) if at_limit + 1.5 < logit(_PAIR_TOP) else logit(_TOP)
+    first = min(at_limit + _FAR_GAP, (at_limit + _GAP + top) / 2.0)
+    steps = [first + (top - first) * i / (far - 1) for i in range(far)]
+    alternatives = [expit(min(at_limit + gap, first)) for gap in NEAR] + [expit(step) for step in steps]
+    factors = [1.0] * len(NEAR) + [_FAR_RATIO] * far
+    ratio = tuple(
+        min(_RATIO_TOP, max(kappa * math.exp(_GAP), factor * p / limit))
+        for p, factor in zip(alternatives, factors, strict=True)
+    )
+    raw = [math.exp(-2.5 * i / far) for i in range(far)]
+    total = math.fsum(raw) / (1.0 - _NEAR_WEIGHT)
     return PairGrid(
         bad=tuple(math.log(p / limit) for p in alternatives),
         good=tuple(math.log1p(-p) - math.log1p(-limit) for p in alternatives),
         ratio=ratio,
         ln_ratio=tuple(math.log(r / kappa) for r in ratio),
-        weights=tuple(value / total for value in raw),
+        weights=(*(_NEAR_WEIGHT / len(NEAR) for _ in NEAR), *(value / total for value in raw)),
     )
 
 
@@ -140,7 +153,7 @@ def below_ratio(kappa: float) -> tuple[float, ...]:
     if kappa < 1.2:
         raise ValueError(f"not_worse_than must be at least 1.2, not {kappa:g}")
     first, last = -math.log(kappa) + _GAP, math.log(2.0)
-    return tuple(math.exp(first + (last - first) * i / (PAIRS - 1)) for i in range(PAIRS))
+    return tuple(math.exp(first + (last - first) * i / (NOT_WORSE - 1)) for i in range(NOT_WORSE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ BLOCK_MINUTES = 10
 _SHARE_STEPS = 64.0
 _SCALED = 100.0
 """From this ln E on the state is kept with a scale."""
+_LARGE = 1e40
 
 
 class Counts(NamedTuple):
@@ -118,7 +119,7 @@ def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would
     silent baseline the ratio is neutral, so such minutes alone never raise E.
 
     E(t) = sum of pi_i C_i min(exp LA_i, exp LR_i) + what is not bet yet, where C_i is the value at the beginning of
-    the block and LA_i, LR_i sum over its minutes. Onsets begin with a block. C_i is kept as c_i exp(scale).
+    the block and LA_i, LR_i sum over its minutes. Onsets begin with a block. pi_i C_i is kept as held_i exp(scale).
 
     Args:
         minutes: counts, oldest first.
@@ -128,20 +129,20 @@ def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would
         ceilings: ln of what E may be at most after each minute (warm-up).
     """
     grid = pairs(limit, kappa)
-    ln_bad, ln_good, weights = grid.bad, grid.good, grid.weights
+    alternatives = tuple(zip(grid.bad, grid.good, strict=True))
+    weights, ln_ratios, exp = grid.weights, grid.ln_ratio, math.exp
     nothing = [0.0] * len(weights)
     held, against = nothing, nothing
     scale = waiting = bad = good = expected = 0.0
     age = 0
     path: list[float] = []
-    for minute, (counts, ceiling) in enumerate(zip(minutes, ceilings, strict=False), start=1):
-        n_c, x_c, n_b, x_b, d_a, d_r = counts
-        onset = onset_weight(minute, horizon)
+    onsets = _onsets(len(minutes), horizon)
+    for (n_c, x_c, n_b, x_b, d_a, d_r), (onset, unspent), ceiling in zip(minutes, onsets, ceilings, strict=False):
         if age:
             waiting += onset
         else:
-            begun = onset * math.exp(-scale) if scale else onset
-            held = [value + begun for value in held]
+            begun = onset * exp(-scale) if scale else onset
+            held = [value + weight * begun for value, weight in zip(held, weights, strict=True)]
         age += 1
         if n_c:
             expected += n_c * limit
@@ -154,36 +155,47 @@ def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would
                     canary = x_c / d_r
                     against = [
                         value + canary * ln_ratio + both * term
-                        for value, ln_ratio, term in zip(against, grid.ln_ratio, terms, strict=True)
+                        for value, ln_ratio, term in zip(against, ln_ratios, terms, strict=True)
                     ]
                 else:
                     against = [value + both * term for value, term in zip(against, terms, strict=True)]
-        logs = [bad * b + good * g for b, g in zip(ln_bad, ln_good, strict=True)]
-        logs = list(map(min, logs, against))
+        logs = [
+            value if value < (log := bad * b + good * g) else log
+            for value, (b, g) in zip(against, alternatives, strict=True)
+        ]
         top = max(logs)
         top = top - 300.0 if top > 300.0 else 0.0
         if top:
             logs = [log - top for log in logs]
-        values = list(map(mul, held, map(math.exp, logs)))
-        total = sum(map(mul, weights, values))
-        ln_total = scale + top + ln(total)
-        if ln_total > ceiling:
-            give_up = math.exp(ceiling - ln_total)
-            held = [value * give_up for value in held]
-            values = [value * give_up for value in values]
-            total, ln_total = total * give_up, ceiling
-        rest = waiting + unspent_weight(minute, horizon)
-        path.append(_ln_sum(ln_total, ln(rest)) if scale or top else ln(total + rest))
+        values = list(map(mul, held, map(exp, logs)))
+        total = sum(values)
+        rest = waiting + unspent
+        if scale or top or ceiling < math.inf:
+            ln_total = scale + top + ln(total)
+            if ln_total > ceiling:
+                give_up = exp(ceiling - ln_total)
+                held = [value * give_up for value in held]
+                values = [value * give_up for value in values]
+                total, ln_total = total * give_up, ceiling
+            path.append(_ln_sum(ln_total, ln(rest)))
+        else:
+            ln_total = 0.0 if total < _LARGE else math.log(total)
+            path.append(math.log(total + rest))
         if expected >= BLOCK_FAILURES or age >= BLOCK_MINUTES:
-            shift = ln_total if ln_total > _SCALED or scale or top else 0.0
-            shift = max(0.0, shift)
-            grown = math.exp(min(700.0, scale + top - shift))
-            added = waiting * math.exp(-shift)
-            held = [value * grown + added for value in values]
+            shift = max(0.0, ln_total) if ln_total > _SCALED or scale or top else 0.0
+            grown = exp(min(700.0, scale + top - shift)) if shift or scale or top else 1.0
+            added = waiting * exp(-shift) if shift else waiting
+            held = [value * grown + weight * added for value, weight in zip(values, weights, strict=True)]
             scale, waiting, against = shift, 0.0, nothing
             bad = good = expected = 0.0
             age = 0
     return tuple(path)
+
+
+@lru_cache(maxsize=64)
+def _onsets(minutes: int, horizon: int) -> tuple[tuple[float, float], ...]:
+    """The stake of each minute, and what is unspent after it."""
+    return tuple((onset_weight(number, horizon), unspent_weight(number, horizon)) for number in range(1, minutes + 1))
 
 
 def _ln_sum(a: float, b: float) -> float:

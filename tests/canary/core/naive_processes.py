@@ -76,8 +76,11 @@ def path(minutes: Sequence[Counts], factor: Factor, weights: Sequence[float], ho
 
 def regression(minutes: Sequence[Counts], limit: float, kappa: float, horizon: int) -> list[float]:
     """§4.5: onsets begin with a block; within a block the smaller of both products."""
-    grid = above(limit, 0.7, 12)
-    alternatives = [min(60.0, max(kappa * math.exp(0.15), p / limit)) for p in grid]
+    far = even(logit(limit) + 0.5, logit(0.5), 8)
+    grid = [1 / (1 + math.exp(-x)) for x in (logit(limit) + 0.15, logit(limit) + 0.3, *far)]
+    factors = [1.0, 1.0, *[1.35] * 8]
+    alternatives = [min(60.0, max(kappa * math.exp(0.15), f * p / limit)) for p, f in zip(grid, factors, strict=True)]
+    weights = [0.04, 0.04, *(0.92 * weight for weight in falling(2.5, 8))]
     by_limit = [
         lambda m, p=p: (m.x_c * math.log(p / limit) + (m.n_c - m.x_c) * math.log((1 - p) / (1 - limit))) / m.d_a
         for p in grid
@@ -101,7 +104,7 @@ def regression(minutes: Sequence[Counts], limit: float, kappa: float, horizon: i
             since = blocks[number - 1][0] + 1 if number else 0
             stake = sum(weight_of_onset(s + 1, horizon) for s in range(since, block[0] + 1))
             total -= stake
-            for i, pi in enumerate(falling(2, 12)):
+            for i, pi in enumerate(weights):
                 log = 0.0
                 for later in blocks[number:]:
                     seen = [minutes[index] for index in later if index <= t]
