@@ -89,7 +89,8 @@ class Judge:
     def __init__(self, history: History, settings: Settings) -> None:
         self.settings, self.history = settings, history
         runs = len(history.phi)
-        limit = np.clip(settings.from_history * history.upper, settings.floor, LIMIT)
+        worse = np.maximum(settings.from_history * history.rate, 1.1 * history.upper)
+        limit = np.clip(worse, settings.floor, LIMIT)
         digits = 10.0 ** (1 - np.floor(np.log10(limit)))
         self.limit = np.where(np.isnan(limit), 0.01, np.minimum(LIMIT, np.ceil(np.round(limit * digits, 6)) / digits))
         self.kappa = np.where(np.isnan(limit), 1.5, settings.kappa)

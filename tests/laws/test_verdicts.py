@@ -76,6 +76,33 @@ def test_once_unhealthy_stays_unhealthy(seen: Observations, changes: tuple[Weigh
             assert judge(STAGE, seen, changes, T0 + MINUTE * (minute + later)).verdict is Verdict.UNHEALTHY
 
 
+PAIR = Plan.parse('[stages.staging]\nfunctions = ["api:live", "jobs:live"]').stage("staging")
+PAIR_KEYS = tuple(StreamKey(function, gate) for gate in ("errors", "latency") for function in ("api:live", "jobs:live"))
+
+
+@st.composite
+def of_two_functions(draw: st.DrawFn) -> Observations:
+    """Failing minutes of either function, health checks that fail and alarms that go red, in any order."""
+    streams = tuple(
+        Stream(key, draw(rows(0, 12)), draw(rows(-70, 70)) if draw(st.booleans()) else ()) for key in PAIR_KEYS
+    )
+    return Observations(streams=streams)
+
+
+@settings(deadline=None, max_examples=40)
+@given(of_two_functions(), weights)
+def test_a_late_look_tells_the_story_of_a_punctual_one(seen: Observations, changes: tuple[WeightChange, ...]) -> None:
+    def story(minute: int) -> tuple[object, ...] | None:
+        found = judge(PAIR, seen, changes, T0 + MINUTE * minute)
+        if found.verdict is not Verdict.UNHEALTHY:
+            return None
+        return found.deciding, found.sentence, found.blamed, found.first_seen
+
+    told = [story(minute) for minute in range(2, 18)]
+    first = next((one for one in told if one), None)
+    assert all(one == first for one in told[told.index(first) :])
+
+
 @settings(deadline=None, max_examples=40)
 @given(complete, weights, st.sampled_from([s for s in DataState if s is not DataState.COMPLETE]), st.integers(0, 1))
 def test_what_is_not_known_completely_is_never_healthy(

@@ -89,7 +89,7 @@ class Examiner:
         where = of_function(score.key, alone=len(self._stage.functions) == 1)
         span = None
         if bounds and n_c and not isinstance(score.gate, RatioGate):
-            span = interval(n_c, x_c, ALPHA_INTERVAL, self._dispersion(score))
+            span = interval(n_c, x_c, ALPHA_INTERVAL, self._dispersion(score, until))
         text = counted(score.gate, where, self.names(score), (n_c, x_c, n_b, x_b), span)
         return f"{text}, {self._window(since, since + len(counts))}" if n_c and counts else text
 
@@ -195,8 +195,9 @@ class Examiner:
         return calm and score.seen and score.state is DataState.COMPLETE
 
     @staticmethod
-    def _dispersion(score: Score) -> float:
-        return next((minute.d_a for minute in reversed(score.counts) if minute.n_c), 1.0)
+    def _dispersion(score: Score, until: int | None = None) -> float:
+        """Of the last minute with requests before `until`: what is said of a moment doesn't change later."""
+        return next((minute.d_a for minute in reversed(score.counts[:until]) if minute.n_c), 1.0)
 
     @staticmethod
     def _safe_dispersion(score: Score) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, StreamKey
@@ -32,6 +32,13 @@ class Finding:
     blamed: tuple[StreamKey, ...] = ()
 
 
+def _earliest(found: Iterable[Finding | None]) -> Finding | None:
+    """What was seen first, so that a late look finds the same; the first of equals, those without a time last."""
+    known = [finding for finding in found if finding is not None]
+    timed = [finding for finding in known if finding.first_seen is not None]
+    return min(timed or known, key=lambda finding: finding.first_seen or datetime.max.replace(tzinfo=UTC), default=None)
+
+
 def _of(probe: Probe) -> str:
     return f"{probe.key}: {probe.detail}" if probe.detail else str(probe.key)
 
@@ -43,15 +50,18 @@ def _probes_by_key(observations: Observations) -> dict[StreamKey, list[Probe]]:
 
 def failed_probe(stage: StagePlan, observations: Observations) -> Finding | None:
     """So many health checks in a row failed on the new version. Those of unknown version are passed over."""
-    for key, probes in _probes_by_key(observations).items():
-        gate = stage.gates.get(key.gate)
-        needed = gate.failures if isinstance(gate, HealthGate) else 1
-        row = 0
-        for probe in probes:
-            row = 0 if probe.ok else row + (probe.ok is False)
-            if row >= needed:
-                times = f"{row} times in a row" if row > 1 else "once"
-                return Finding(Rule.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
+    return _earliest(_failed(stage, key, probes) for key, probes in _probes_by_key(observations).items())
+
+
+def _failed(stage: StagePlan, key: StreamKey, probes: Sequence[Probe]) -> Finding | None:
+    gate = stage.gates.get(key.gate)
+    needed = gate.failures if isinstance(gate, HealthGate) else 1
+    row = 0
+    for probe in probes:
+        row = 0 if probe.ok else row + (probe.ok is False)
+        if row >= needed:
+            times = f"{row} times in a row" if row > 1 else "once"
+            return Finding(Rule.PROBE, f"the health check failed {times}, {_of(probe)}", probe.at, (key,))
     return None
 
 
@@ -64,12 +74,16 @@ def is_new(alarm: AlarmReading, start: datetime | None) -> bool:
 
 def failed_alarm(observations: Observations, start: datetime | None) -> Finding | None:
     """An alarm of the plan went into ALARM after the start; the state at the start does not count (SAM#716)."""
-    for alarm in observations.alarms:
-        if alarm.state is AlarmState.ALARM and is_new(alarm, start):
-            detail = f": {alarm.detail}" if alarm.detail else ""
-            key = StreamKey("", alarm.gate)
-            return Finding(Rule.ALARM, f'alarm "{alarm.name}" is in ALARM{detail}', alarm.since, (key,))
-    return None
+    return _earliest(
+        Finding(
+            Rule.ALARM,
+            f'alarm "{alarm.name}" is in ALARM{f": {alarm.detail}" if alarm.detail else ""}',
+            alarm.since,
+            (StreamKey("", alarm.gate),),
+        )
+        for alarm in observations.alarms
+        if alarm.state is AlarmState.ALARM and is_new(alarm, start)
+    )
 
 
 def _baseline_is_better(minutes: Sequence[Counts]) -> bool:
@@ -85,17 +99,17 @@ def _baseline_is_better(minutes: Sequence[Counts]) -> bool:
 
 def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
     """Half of many requests failed in two consecutive minutes, and the baseline is better in the same minutes."""
-    for score in scores:
-        if not counts_failures(score.gate):
-            continue
-        row = 0
-        for index, (minute, counts) in enumerate(zip(line.minutes, score.counts, strict=True)):
-            broken = counts.n_c >= CRASH_REQUESTS and counts.x_c >= CRASH_RATIO * counts.n_c
-            row = row + 1 if broken else 0
-            if row >= CRASH_MINUTES and _baseline_is_better(score.counts[index + 1 - CRASH_MINUTES : index + 1]):
-                what = f"at least half of them in each of {CRASH_MINUTES} consecutive minutes"
-                sentence = f"{what}, the second at {minute:%H:%M} UTC"
-                return Finding(Rule.CRASH, sentence, minute, (score.key,))
+    return _earliest(_crashed(score, line) for score in scores if counts_failures(score.gate))
+
+
+def _crashed(score: Score, line: Timeline) -> Finding | None:
+    row = 0
+    for index, (n_c, x_c, *_) in enumerate(score.counts):
+        row = row + 1 if n_c >= CRASH_REQUESTS and x_c >= CRASH_RATIO * n_c else 0
+        if row >= CRASH_MINUTES and _baseline_is_better(score.counts[index + 1 - CRASH_MINUTES : index + 1]):
+            minute = line.minutes[index]
+            what = f"at least half of them in each of {CRASH_MINUTES} consecutive minutes"
+            return Finding(Rule.CRASH, f"{what}, the second at {minute:%H:%M} UTC", minute, (score.key,))
     return None
 
 

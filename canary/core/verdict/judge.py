@@ -155,7 +155,8 @@ class _Case:
         blamed = [score for value, score in at_minute if value >= self._bound]
         worst = ranked[0]
         numbers = self._examiner.sentence(worst, until=minute + 1, bounds=True)
-        against = evidence_text(self._evidence[minute], self._bound, len(self._blaming))
+        own = max(value for value, _ in at_minute)
+        against = evidence_text(self._evidence[minute], self._bound, len(self._blaming), own)
         keys = tuple(score.key for score in ranked if score in blamed) or (worst.key,)
         return (Finding(Rule.REGRESSION, f"{numbers}; {against}", self._line.minutes[minute], keys),)
 

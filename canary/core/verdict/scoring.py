@@ -136,6 +136,8 @@ def limit_of(gate: CountingGate) -> float:
 WARM_UP_CEILING = math.log(5.0)
 """Evidence from the minutes of a warm-up reaches at most 5:1: by themselves they can't roll back."""
 _LIMIT_WITHOUT_HISTORY, _KAPPA_WITHOUT_HISTORY = 0.01, 1.5
+_UNCERTAIN = 1.1
+"""The limit from the history is at least this times the upper bound of its rate: few requests tell it badly."""
 _LATENCY_FACTOR = 3.0
 """A candidate has more cold starts than its baseline, so slow requests are allowed more room than errors."""
 
@@ -159,7 +161,8 @@ def regression_limit(stage: StagePlan, gate: CountingGate, history: Dispersion) 
     if isinstance(gate, LatencyGate):
         return min(limit, _two_digits(max(limit / 2.0, _LATENCY_FACTOR * upper))), kappa
     floor = float(evidence.floor_percent) / 100.0
-    return min(limit, _two_digits(max(floor, float(evidence.limit_from_history) * upper))), kappa
+    worse = float(evidence.limit_from_history) * history.rate
+    return min(limit, _two_digits(max(floor, worse, _UNCERTAIN * upper))), kappa
 
 
 def _two_digits(value: float) -> float:

@@ -48,9 +48,13 @@ def odds(ln_e: float) -> str:
     return f"{round(value, -digits):,.0f}:1"
 
 
-def evidence_text(ln_e: float, ln_bound: float, streams: int) -> str:
-    """The evidence beside its bound: "1,230:1 against the new version (mean of 2 gates, rolls back at 100:1)"."""
-    combined = f"mean of {streams} gates, " if streams > 1 else ""
+def evidence_text(ln_e: float, ln_bound: float, streams: int, ln_own: float) -> str:
+    """The evidence beside its bound.
+
+    "1,230:1 against the new version (rolls back at 100:1)"; of several streams "332:1 against the new version (mean of
+    2 gates, this one 664:1; rolls back at 100:1)".
+    """
+    combined = f"mean of {streams} gates, this one {odds(ln_own)}; " if streams > 1 else ""
     return f"{odds(ln_e)} against the new version ({combined}rolls back at {odds(ln_bound)})"
 
 

@@ -124,7 +124,7 @@ def test_several_functions_are_judged_together_and_the_bad_one_is_blamed(case: M
     found = case.judged()
     assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.REGRESSION)
     assert found.blamed == (StreamKey("b:live", "errors"),)
-    assert found.sentence.endswith("(mean of 6 gates, rolls back at 100:1)")
+    assert found.sentence.endswith("rolls back at 100:1)")
     assert "failed on version 9 (new) of b:live" in found.sentence
 
 
