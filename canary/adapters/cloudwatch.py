@@ -9,6 +9,7 @@ from typing import Final
 
 from canary.adapters.aws import Api, Session, patiently, reading
 from canary.adapters.series import (
+    PerVersionSeries,
     Points,
     RequestSeries,
     Series,
@@ -16,11 +17,14 @@ from canary.adapters.series import (
     SeriesReader,
     SeriesValues,
     Wanted,
+    above_usual,
     by_alias,
     by_function,
     of_gate,
     series_plan,
+    usual_series,
 )
+from canary.core.histogram import bin_edges
 from canary.core.measurements import (
     MINUTE,
     AliasMinute,
@@ -54,6 +58,7 @@ class CloudWatchMetrics:
         self._reader = SeriesReader(Api(session, "cloudwatch"), clock)
         self._queues = Queues(session, clock, self._reader)
         self._last: dict[StreamKey, Stream] = {}
+        self._usual: dict[tuple[StreamKey, datetime], float | None] = {}
         self._last_gauges: dict[StreamKey, Gauge] = {}
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
@@ -62,14 +67,16 @@ class CloudWatchMetrics:
         metrics = list(_metrics(stage, targets))
         totals = [by_alias(target, "Invocations") for target in targets]
         totals += [by_function(target, "Invocations") for target in targets]
+        slow = self._slow(stage, targets, window)
         wanted: list[Wanted] = [series for _, need in counting for series in _all(need)]
         wanted += totals
+        wanted += [series for need, _ in slow.values() for series in _all(need)]
         wanted += [series for _, pair in metrics for series in pair]
         found = self._reader.fetch(wanted, window.history_start, window.end)
         gauges = [_gauge(key, pair, found, window) for key, pair in metrics]
         gauges += [self._queues.gauge(key, gate, window) for key, gate in _queue_gates(stage)]
         return Observations(
-            streams=tuple(self._remembered(_stream(key, need, found, window)) for key, need in counting),
+            streams=tuple(self._remembered(_stream(key, need, found, window, slow.get(key))) for key, need in counting),
             gauges=tuple(self._remembered_gauge(gauge) for gauge in gauges),
             traffic=tuple(_traffic(target, found, window) for target in targets),
         )
@@ -86,6 +93,29 @@ class CloudWatchMetrics:
                 minutes = (end - min(points.values)) / MINUTE
                 means[key] = sum(points.values.values()) / max(1.0, minutes)
         return means
+
+    def _slow(
+        self, stage: StagePlan, targets: Sequence[Target], window: Window
+    ) -> dict[StreamKey, tuple[PerVersionSeries, float]]:
+        """Per latency gate the series above the baseline's own p95, and that p95 in seconds.
+
+        It comes from the minutes before the start, so every driver finds the same, and knows it from then on.
+        """
+        gates = [
+            (StreamKey(target.function.key, name), gate, target)
+            for name, gate in stage.gates.items()
+            if isinstance(gate, LatencyGate) and gate.by_version and gate.relative
+            for target in targets
+        ]
+        unknown = [target for key, _, target in gates if (key, window.start) not in self._usual]
+        if unknown:
+            series = {target.function.key: usual_series(target) for target in unknown}
+            found = self._reader.fetch(series.values(), window.history_start, window.start)
+            for key, gate, _ in gates:
+                if key.function in series and found[series[key.function]].state is DataState.COMPLETE:
+                    self._usual[key, window.start] = _usual_ms(found[series[key.function]], gate)
+        edges = [(key, target, self._usual.get((key, window.start))) for key, _, target in gates]
+        return {key: (above_usual(target, edge), edge / 1000.0) for key, target, edge in edges if edge is not None}
 
     def _remembered(self, stream: Stream) -> Stream:
         if stream.state in _WORST_FIRST:
@@ -142,20 +172,46 @@ def _all(need: SeriesPlan) -> tuple[Series, ...]:
     return (*need.candidate.series, *need.baseline.series, *(need.both.series if need.both else ()))
 
 
-def _stream(key: StreamKey, need: SeriesPlan, found: SeriesValues, window: Window) -> Stream:
+USUAL_MINUTES = 60
+"""So many minutes with traffic say what is usual, as many as the dispersion needs (statistics.md §4.7)."""
+
+
+def _usual_ms(points: Points, gate: LatencyGate) -> float | None:
+    """The median of the p95 of the history's minutes, moved up to a bin edge; None when that isn't below the limit."""
+    known = sorted(value for value in points.values.values() if 0.0 < value < gate.edge)
+    if len(known) < USUAL_MINUTES:
+        return None
+    upper = bin_edges(known[len(known) // 2])[1]
+    return upper if upper < 0.99 * gate.edge else None
+
+
+def _stream(
+    key: StreamKey,
+    need: SeriesPlan,
+    found: SeriesValues,
+    window: Window,
+    slow: tuple[PerVersionSeries, float] | None,
+) -> Stream:
     series = _all(need)
-    used = [found[one] for one in series]
+    used = [found[one] for one in (*series, *(_all(slow[0]) if slow else ()))]
     state, detail = _known(used, str(series[0]))
     if _is_odd(used):
         return Stream(key, state=DataState.PARTIAL, detail="CloudWatch answered a count that is none")
     rows = [_row(need, found, at) for at in sorted({at for points in used for at in points.values})]
+    if slow:
+        rows = [_with_slow(counts, _row(slow[0], found, counts.minute)) for counts in rows]
     return Stream(
         key,
         minutes=tuple(counts for counts in rows if counts.minute >= window.start),
         history=tuple(_as_baseline(counts) for counts in rows if counts.minute < window.start),
         state=state,
         detail=detail,
+        usual_s=slow[1] if slow else None,
     )
+
+
+def _with_slow(counts: MinuteCounts, slow: MinuteCounts) -> MinuteCounts:
+    return replace(counts, candidate_slow=slow.candidate_bad, baseline_slow=slow.baseline_bad)
 
 
 def _is_odd(used: Iterable[Points]) -> bool:
@@ -194,6 +250,7 @@ def _as_baseline(counts: MinuteCounts) -> MinuteCounts:
         counts.minute,
         baseline_requests=counts.baseline_requests + counts.candidate_requests,
         baseline_bad=counts.baseline_bad + counts.candidate_bad,
+        baseline_slow=counts.baseline_slow + counts.candidate_slow,
     )
 
 

@@ -285,6 +285,16 @@ def of_gate(gate: MetricGate, target: Target, version: str, stage: str) -> Wante
     return Formula(gate.expression or "", metrics)
 
 
+def usual_series(target: Target) -> Series:
+    """The p95 of the alias' Duration, minute by minute: what is usual before the start."""
+    return by_alias(target, "Duration", "p95")
+
+
+def above_usual(target: Target, edge_ms: float) -> PerVersionSeries:
+    """Requests that took longer than the baseline's usual p95."""
+    return _lambda(target, ("Duration", "SampleCount"), ("Duration", over(edge_ms)))
+
+
 def over(edge: float) -> str:
     """The statistic "how many were above": exact at a bin edge; at most ten decimals are allowed."""
     return f"TC({edge:.7f}:)"

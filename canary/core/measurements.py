@@ -53,6 +53,8 @@ class MinuteCounts:
 
     Attributes:
         minute: start of the minute, aware UTC.
+        candidate_slow: requests above `Stream.usual_s`; 0 where the stream has none.
+        baseline_slow: the same of the baseline.
     """
 
     minute: datetime
@@ -60,6 +62,8 @@ class MinuteCounts:
     candidate_bad: int = 0
     baseline_requests: int = 0
     baseline_bad: int = 0
+    candidate_slow: int = 0
+    baseline_slow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,9 @@ class Stream:
 
     `minutes` holds every minute known from a complete answer, oldest first, whatever `state` says about the latest
     query. `history` holds minutes before the start, in which all traffic was the base's.
+
+    Attributes:
+        usual_s: of a latency gate the baseline's own p95 before the start, in seconds, where it is below the limit.
     """
 
     key: StreamKey
@@ -75,6 +82,7 @@ class Stream:
     history: tuple[MinuteCounts, ...] = ()
     state: DataState = DataState.COMPLETE
     detail: str = ""
+    usual_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Examiner:
             until: index after the last one; None for all.
             bounds: adds the 99 % interval, which takes a millisecond.
         """
-        counts = score.counts[since:until]
+        is_usual = until is not None and until > 0 and score.tells_usual(until - 1)
+        counts = (score.slow if is_usual else score.counts)[since:until]
         n_c, x_c, n_b, x_b = totals(counts)
         if score.state is not DataState.COMPLETE and until is None:
             detail = f": {score.detail}" if score.detail else ""
@@ -90,7 +91,8 @@ class Examiner:
         span = None
         if bounds and n_c and not isinstance(score.gate, RatioGate):
             span = interval(n_c, x_c, ALPHA_INTERVAL, self._dispersion(score, until))
-        text = counted(score.gate, where, self.names(score), (n_c, x_c, n_b, x_b), span)
+        usual_s = score.usual_s if is_usual else None
+        text = counted(score.gate, where, self.names(score), (n_c, x_c, n_b, x_b), span, usual_s)
         return f"{text}, {self._window(since, since + len(counts))}" if n_c and counts else text
 
     def _window(self, since: int, until: int) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from canary.core.measurements import (
@@ -43,7 +43,7 @@ from canary.core.stats.dispersion import (
     temper_ratio,
 )
 from canary.core.stats.grids import FALLING
-from canary.core.stats.mixture import Factors, ln, restart_path, unspent_weight
+from canary.core.stats.mixture import Factors, ln, mean_path, restart_path, unspent_weight
 from canary.core.stats.processes import (
     Counts,
     absolute_factors,
@@ -65,7 +65,9 @@ class Processes:
     """Ln E after each scored minute; None where a process does not apply to the stream.
 
     Attributes:
-        rollback: the process that rolls back: regression (§4.5), ratio (§4.4) or minutes of a gauge.
+        rollback: the process that rolls back: regression (§4.5), ratio (§4.4) or minutes of a gauge; of a latency gate
+            with a usual p95 the mean of `parts`.
+        parts: regression above the limit, and above the baseline's usual p95; empty where there is only one.
         literal: absolute process (§4.3), which blames nobody.
         absolute: log factors of `literal`, to start it again after an incident; empty while no minute broke the limit.
     """
@@ -73,6 +75,7 @@ class Processes:
     rollback: Path | None = None
     literal: Path | None = None
     absolute: tuple[Factors, ...] = ()
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Score:
         regression_limit: the rate above which failures that the baseline doesn't explain count as a regression.
         kappa: up to so many times the baseline's rate is explained by it.
         counts: one per scored minute, tempered; a gauge's minute counts as one request.
+        slow: the same for requests above the baseline's usual p95; empty where that isn't known.
+        usual_s: that p95.
         seen: whether there was anything to count under the present weight.
         last_known: youngest minute with a row.
     """
@@ -101,6 +106,13 @@ class Score:
     seen: bool
     last_known: datetime | None
     processes: Processes
+    slow: tuple[Counts, ...] = ()
+    usual_s: float | None = None
+
+    def tells_usual(self, minute: int) -> bool:
+        """Whether what is slower than usual says more in this minute than what is above the limit."""
+        parts = self.processes.parts
+        return bool(parts) and parts[1][minute] > parts[0][minute]
 
     @property
     def is_shifted(self) -> bool:
@@ -138,6 +150,7 @@ WARM_UP_CEILING = math.log(5.0)
 _LIMIT_WITHOUT_HISTORY, _KAPPA_WITHOUT_HISTORY = 0.01, 1.5
 _UNCERTAIN = 1.1
 """The limit from the history is at least this times the upper bound of its rate: few requests tell it badly."""
+_MOST_SLOW = 0.5
 _LATENCY_FACTOR = 3.0
 """A candidate has more cold starts than its baseline, so slow requests are allowed more room than errors."""
 
@@ -286,6 +299,10 @@ def _score_stream(
         )
     counts = tuple(_counts(gate, rows, line, history, source))
     limit, kappa = regression_limit(stage, gate, history)
+    processes = processes_of(stage, gate, counts, plan, limit, kappa)
+    slow: tuple[Counts, ...] = ()
+    if stream.usual_s is not None and isinstance(gate, LatencyGate):
+        slow, processes = _with_usual(stage, gate, stream, line, plan, source, processes)
     present = line.minutes[plan.step_from :]
     return Score(
         key=stream.key,
@@ -300,8 +317,41 @@ def _score_stream(
         dispersion=history,
         seen=any(rows[minute].candidate_requests for minute in present if minute in rows),
         last_known=max(rows, default=None),
-        processes=processes_of(stage, gate, counts, plan, limit, kappa),
+        processes=processes,
+        slow=slow,
+        usual_s=stream.usual_s,
     )
+
+
+def _with_usual(
+    stage: StagePlan,
+    gate: LatencyGate,
+    stream: Stream,
+    line: Timeline,
+    plan: Schedule,
+    source: float,
+    processes: Processes,
+) -> tuple[tuple[Counts, ...], Processes]:
+    """Adds the regression process above the baseline's usual p95 (§4.13): the mean of both is the gate's evidence."""
+    rows = {
+        row.minute: replace(row, candidate_bad=row.candidate_slow, baseline_bad=row.baseline_slow)
+        for row in (*stream.history, *stream.minutes)
+    }
+    rows = {minute: row for minute, row in rows.items() if not _contradicts(gate, row)}
+    start = line.minutes[0] if line.minutes else datetime.max.replace(tzinfo=UTC)
+    history = estimate_dispersion(
+        (row.baseline_requests, row.baseline_bad) for minute, row in sorted(rows.items()) if minute < start
+    )
+    if history.upper_rate is None or processes.rollback is None:
+        return (), processes
+    slow = tuple(_counts(gate, rows, line, history, source))
+    limit = min(_MOST_SLOW, _two_digits(_LATENCY_FACTOR * history.upper_rate))
+    kappa = float(stage.evidence.worse_than_baseline)
+    path = (0.0,) * plan.first + regression_path(
+        slow[plan.first :], limit, kappa, stage.horizon_minutes, _ceilings(gate, plan)[plan.first :]
+    )
+    parts = (processes.rollback, path)
+    return slow, replace(processes, rollback=mean_path(parts), parts=parts)
 
 
 def _breaks(gate: GaugeGate, row: MinuteValue, before: float | None) -> bool | None:

@@ -62,7 +62,7 @@ def what_is_bad(gate: CountingGate | GaugeGate) -> str:
     """What a bad request of this gate did."""
     match gate:
         case LatencyGate():
-            return f"took longer than {gate.snapped.total_seconds():.3g} s"
+            return f"took longer than {duration(gate.snapped.total_seconds())}"
         case Http5xxGate():
             return "were answered with 5xx"
         case ThrottlesGate():
@@ -71,6 +71,11 @@ def what_is_bad(gate: CountingGate | GaugeGate) -> str:
             return "were too slow"
         case _:
             return "failed"
+
+
+def duration(seconds: float) -> str:
+    """A latency: "180 ms", "2.05 s"."""
+    return f"{seconds:.3g} s" if seconds >= 1.0 else f"{1000.0 * seconds:.3g} ms"
 
 
 def of_function(key: StreamKey, *, alone: bool) -> str:
@@ -86,7 +91,12 @@ def version_names(versions: FunctionVersions | None) -> tuple[str, str]:
 
 
 def counted(
-    gate: CountingGate, where: str, names: tuple[str, str], counts: tuple[int, int, int, int], bounds: Interval | None
+    gate: CountingGate,
+    where: str,
+    names: tuple[str, str],
+    counts: tuple[int, int, int, int],
+    bounds: Interval | None,
+    usual_s: float | None = None,
 ) -> str:
     """The numbers of a counting gate in one sentence.
 
@@ -96,6 +106,7 @@ def counted(
         names: how candidate and baseline are called.
         counts: candidate requests, bad ones, baseline requests, bad ones.
         bounds: 99 % interval of the candidate's rate, when it is shown.
+        usual_s: the baseline's usual p95, where requests above it are counted instead of those above the limit.
     """
     n_c, x_c, n_b, x_b = counts
     if isinstance(gate, RatioGate):
@@ -108,7 +119,8 @@ def counted(
     who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"
     if n_c == 0:
         return f"no request counted yet {who}"
-    text = f"{percent(x_c / n_c)} % of {n_c:,} requests {what_is_bad(gate)} {who}{interval}"
+    what = what_is_bad(gate) if usual_s is None else f"took longer than the usual p95 of {duration(usual_s)}"
+    text = f"{percent(x_c / n_c)} % of {n_c:,} requests {what} {who}{interval}"
     return f"{text}, {percent(x_b / n_b)} % on {names[1]} in the same minutes" if n_b else text
 
 

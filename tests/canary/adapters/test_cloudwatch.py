@@ -22,6 +22,7 @@ from tests.canary.stages import stage_of
 API = FunctionRef("api", "live")
 TARGET = Target(API, "1", "2")
 MINUTE = timedelta(minutes=1)
+BOTH = {"errors": {"kind": "errors"}, "latency": {"kind": "latency"}}
 
 
 def steady(event: object, context: object) -> dict[str, object]:
@@ -135,6 +136,58 @@ def test_slow_requests_are_counted_at_a_bin_edge_exactly(aws: AwsStandIn) -> Non
     aws.clock.advance(300)
     (row,) = stream(measured(aws, stage_of("api:live"), window(aws, start)), "latency").minutes
     assert (row.candidate_requests, row.candidate_bad) == (5, 2)
+
+
+def record(aws: AwsStandIn, version: str, at: datetime, *durations_ms: float) -> None:
+    """Durations of one version behind the alias, in its own series and the alias'."""
+    alias = {"FunctionName": "api", "Resource": "api:live"}
+    for value in durations_ms:
+        for dimensions in (alias, {**alias, "ExecutedVersion": version}):
+            aws.metrics.record("AWS/Lambda", "Duration", dimensions, value, at, unit="Milliseconds")
+
+
+def test_requests_above_the_baselines_usual_p95_are_counted_beside_those_above_the_limit(aws: AwsStandIn) -> None:
+    """J10: the edge is the median of the history's p95, moved up to a bin edge, and the same for every driver."""
+    for _ in range(70):
+        record(aws, "1", aws.clock.now(), *[100.0] * 18, 160.0, 160.0)
+        aws.clock.advance(60)
+    start = aws.clock.now()
+    record(aws, "1", start, *[100.0] * 19, 190.0)
+    record(aws, "2", start, 150.0, 190.0, 190.0, 2500.0)
+    aws.clock.advance(300)
+    for metrics in (CloudWatchMetrics(open_session("us-east-1"), aws.clock), None):
+        for _ in range(2):
+            found = stream(measured(aws, stage_of(gates=BOTH), window(aws, start, history=90), metrics), "latency")
+            assert found.usual_s == pytest.approx(0.1634, abs=0.02)
+            (row,) = found.minutes
+            assert (row.candidate_requests, row.candidate_bad, row.candidate_slow) == (4, 1, 3)
+            assert (row.baseline_requests, row.baseline_bad, row.baseline_slow) == (20, 0, 1)
+            assert {past.baseline_slow for past in found.history} == {0}
+
+
+@pytest.mark.parametrize(("minutes", "ms"), [(20, 160.0), (70, 2500.0)])
+def test_a_short_history_or_one_beyond_the_limit_has_no_usual_p95(aws: AwsStandIn, minutes: int, ms: float) -> None:
+    for _ in range(minutes):
+        record(aws, "1", aws.clock.now(), ms)
+        aws.clock.advance(60)
+    start = aws.clock.now()
+    record(aws, "2", start, ms)
+    aws.clock.advance(300)
+    found = stream(measured(aws, stage_of(gates=BOTH), window(aws, start, history=90)), "latency")
+    assert found.usual_s is None
+    assert found.state is DataState.COMPLETE
+
+
+def test_a_usual_p95_that_could_not_be_read_is_asked_for_again(aws: AwsStandIn) -> None:
+    for _ in range(70):
+        record(aws, "1", aws.clock.now(), 160.0)
+        aws.clock.advance(60)
+    start = aws.clock.now()
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    aws.faults.add(Fault.DENIED, "cloudwatch.GetMetricData", times=1)
+    span = window(aws, start, history=90)
+    assert stream(measured(aws, stage_of(gates=BOTH), span, metrics), "latency").usual_s is None
+    assert stream(measured(aws, stage_of(gates=BOTH), span, metrics), "latency").usual_s is not None
 
 
 def test_no_series_at_all_is_no_data_and_not_health(aws: AwsStandIn) -> None:

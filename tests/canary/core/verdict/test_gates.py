@@ -16,6 +16,7 @@ from canary.core.measurements import (
     Gauge,
     MinuteCounts,
     Observations,
+    Stream,
     StreamKey,
 )
 from canary.core.verdict import Rule, Verdict
@@ -243,3 +244,40 @@ def test_alarms_and_health_checks_may_be_dry_runs_too(case: Make) -> None:
     assert case(text=text, errors=[GOOD] * 9, seen=red).judged().verdict is Verdict.HEALTHY
     decides = text.replace("dry_run = true", "")
     assert case(text=decides, errors=[GOOD] * 9, seen=red).judged().verdict is Verdict.UNHEALTHY
+
+
+def usual(slow: tuple[int, int], above_limit: int = 0, history: int = 30, minutes: int = 12) -> Observations:
+    """A latency stream: requests above the usual p95 of 180 ms of both versions, and above the limit of the gate."""
+    rows = tuple(MinuteCounts(at(minute), 60, above_limit, 540, 0, *slow) for minute in range(minutes))
+    past = tuple(MinuteCounts(at(minute), 0, 0, 600, 0, 0, history) for minute in range(-180, 0))
+    return Observations((Stream(StreamKey(API, "latency"), rows, past, usual_s=0.18),))
+
+
+@pytest.mark.parametrize(
+    ("slow", "above_limit", "verdict"),
+    [
+        ((24, 27), 0, Verdict.UNHEALTHY),  # 40 % above what was the p95: the median has doubled
+        ((3, 27), 0, Verdict.HEALTHY),
+        ((8, 27), 0, Verdict.HEALTHY),  # less than three times as many as usual
+        ((24, 216), 0, Verdict.HEALTHY),  # both versions: it isn't the new one
+        ((24, 27), 12, Verdict.UNHEALTHY),
+    ],
+)
+def test_a_version_slower_than_its_baseline_usually_is_found_below_the_limit(
+    case: Make, slow: tuple[int, int], above_limit: int, verdict: Verdict
+) -> None:
+    """J10: a doubled p50 below the limit had no gate."""
+    found = case(errors=[GOOD] * 12, seen=usual(slow, above_limit)).judged()
+    assert found.verdict is verdict
+    if verdict is Verdict.UNHEALTHY and not above_limit:
+        assert "40.0 % of" in found.sentence
+        assert "took longer than the usual p95 of 180 ms on version 3 (new)" in found.sentence
+    elif above_limit:
+        assert "20.0 % of" in found.sentence
+        assert "took longer than 2.05 s" in found.sentence
+
+
+def test_without_enough_history_nothing_is_usual(case: Make) -> None:
+    seen = usual((24, 27))
+    short = replace(seen.streams[0], history=seen.streams[0].history[-30:])
+    assert case(errors=[GOOD] * 12, seen=Observations((short,))).judged().verdict is Verdict.HEALTHY
