@@ -91,16 +91,16 @@ def of_two_functions(draw: st.DrawFn) -> Observations:
 
 @settings(deadline=None, max_examples=40)
 @given(of_two_functions(), weights)
-def test_a_late_look_tells_the_story_of_a_punctual_one(seen: Observations, changes: tuple[WeightChange, ...]) -> None:
-    def story(minute: int) -> tuple[object, ...] | None:
+def test_a_late_look_reports_the_same_as_a_punctual_one(seen: Observations, changes: tuple[WeightChange, ...]) -> None:
+    def reported(minute: int) -> tuple[object, ...] | None:
         found = judge(PAIR, seen, changes, T0 + MINUTE * minute)
         if found.verdict is not Verdict.UNHEALTHY:
             return None
         return found.deciding, found.sentence, found.blamed, found.first_seen
 
-    told = [story(minute) for minute in range(2, 18)]
-    first = next((one for one in told if one), None)
-    assert all(one == first for one in told[told.index(first) :])
+    looks = [reported(minute) for minute in range(2, 18)]
+    first = next((one for one in looks if one), None)
+    assert all(one == first for one in looks[looks.index(first) :])
 
 
 @settings(deadline=None, max_examples=40)
