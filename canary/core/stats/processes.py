@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import mul
 from typing import NamedTuple
 
-from canary.core.stats.grids import EQUAL, FALLING, below_ratio, binomial_above, pairs, ratios
+from canary.core.stats.grids import EQUAL, FALLING, PAIRS, PairGrid, below_ratio, binomial_above, pairs, ratios
 from canary.core.stats.mixture import Factors, ln, onset_weight, restart_path, unspent_weight
 
 BLOCK_FAILURES = 3.0
@@ -27,6 +27,8 @@ _SHARE_STEPS = 64.0
 _SCALED = 100.0
 """From this ln E on the state is kept with a scale."""
 _LARGE = 1e40
+_KEPT = 120
+"""Minutes after which the state of a process is kept for the next look."""
 
 
 class Counts(NamedTuple):
@@ -105,12 +107,8 @@ def _terms_at(alternatives: tuple[float, ...], kappa: float, n_c: int, n_b: int)
     return _shared_terms(alternatives, kappa, _steps(n_c, n_b))
 
 
-def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would double its cost
-    minutes: Sequence[Counts],
-    limit: float,
-    kappa: float,
-    horizon: int,
-    ceilings: Iterable[float] = itertools.repeat(math.inf),
+def regression_path(
+    minutes: Sequence[Counts], limit: float, kappa: float, horizon: int, ceilings: Sequence[float] = ()
 ) -> tuple[float, ...]:
     """Ln E of the regression process after every minute (§4.5), the rule that rolls back.
 
@@ -118,26 +116,52 @@ def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would
     times as often as the baseline in the same minute. Which of the two holds may change from block to block. With a
     silent baseline the ratio is neutral, so such minutes alone never raise E.
 
-    E(t) = sum of pi_i C_i min(exp LA_i, exp LR_i) + what is not bet yet, where C_i is the value at the beginning of
-    the block and LA_i, LR_i sum over its minutes. Onsets begin with a block. pi_i C_i is kept as held_i exp(scale).
-
     Args:
         minutes: counts, oldest first.
         limit: above this rate failures count as a regression.
         kappa: up to so many times the baseline's rate is explained by it.
         horizon: planned minutes H, fixed for the run.
-        ceilings: ln of what E may be at most after each minute (warm-up).
+        ceilings: ln of what E may be at most after each minute (warm-up); none for no limit.
     """
-    grid = pairs(limit, kappa)
+    return _run(tuple(minutes), limit, kappa, horizon, tuple(ceilings)).path
+
+
+class _Run(NamedTuple):
+    """A regression process after some minutes; pi_i C_i of §4.5 is held_i exp(scale)."""
+
+    path: tuple[float, ...] = ()
+    held: Sequence[float] = (0.0,) * PAIRS
+    against: Sequence[float] = (0.0,) * PAIRS
+    scale: float = 0.0
+    waiting: float = 0.0
+    bad: float = 0.0
+    good: float = 0.0
+    expected: float = 0.0
+    age: int = 0
+
+
+@lru_cache(maxsize=4096)
+def _run(minutes: tuple[Counts, ...], limit: float, kappa: float, horizon: int, ceilings: tuple[float, ...]) -> _Run:
+    """The process after these minutes. The next look has most of them in common, so a state is kept every two hours."""
+    whole = (len(minutes) - 1) // _KEPT * _KEPT
+    before = _run(minutes[:whole], limit, kappa, horizon, ceilings[:whole]) if whole > 0 else _Run()
+    return _continued(before, minutes, pairs(limit, kappa), (limit, kappa, horizon), ceilings)
+
+
+def _continued(  # noqa: PLR0915 - one pass; a function call a minute would double its cost
+    run: _Run, minutes: Sequence[Counts], grid: PairGrid, fixed: tuple[float, float, int], ceilings: Sequence[float]
+) -> _Run:
+    limit, kappa, horizon = fixed
     alternatives = tuple(zip(grid.bad, grid.good, strict=True))
     weights, ln_ratios, exp = grid.weights, grid.ln_ratio, math.exp
     nothing = [0.0] * len(weights)
-    held, against = nothing, nothing
-    scale = waiting = bad = good = expected = 0.0
-    age = 0
-    path: list[float] = []
-    onsets = _onsets(len(minutes), horizon)
-    for (n_c, x_c, n_b, x_b, d_a, d_r), (onset, unspent), ceiling in zip(minutes, onsets, ceilings, strict=False):
+    earlier, held, against, scale, waiting, bad, good, expected, age = run
+    path: list[float] = list(earlier)
+    since = len(path)
+    onsets = _onsets(since, len(minutes), horizon)
+    limits = itertools.islice(ceilings, since, None) if ceilings else itertools.repeat(math.inf)
+    rows = minutes[since:]
+    for (n_c, x_c, n_b, x_b, d_a, d_r), (onset, unspent), ceiling in zip(rows, onsets, limits, strict=False):
         if age:
             waiting += onset
         else:
@@ -189,13 +213,14 @@ def regression_path(  # noqa: PLR0915 - one pass; a function call a minute would
             scale, waiting, against = shift, 0.0, nothing
             bad = good = expected = 0.0
             age = 0
-    return tuple(path)
+    return _Run(tuple(path), held, against, scale, waiting, bad, good, expected, age)
 
 
 @lru_cache(maxsize=64)
-def _onsets(minutes: int, horizon: int) -> tuple[tuple[float, float], ...]:
+def _onsets(since: int, until: int, horizon: int) -> tuple[tuple[float, float], ...]:
     """The stake of each minute, and what is unspent after it."""
-    return tuple((onset_weight(number, horizon), unspent_weight(number, horizon)) for number in range(1, minutes + 1))
+    numbers = range(since + 1, until + 1)
+    return tuple((onset_weight(number, horizon), unspent_weight(number, horizon)) for number in numbers)
 
 
 def _ln_sum(a: float, b: float) -> float:

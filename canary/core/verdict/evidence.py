@@ -26,12 +26,8 @@ _GROWING = 0.5
 
 def totals(counts: Sequence[Counts]) -> tuple[int, int, int, int]:
     """Candidate requests, bad ones, base requests, bad ones."""
-    return (
-        sum(m.n_c for m in counts),
-        sum(m.x_c for m in counts),
-        sum(m.n_b for m in counts),
-        sum(m.x_b for m in counts),
-    )
+    n_c, x_c, n_b, x_b, *_ = zip(*counts, strict=True) if counts else ((),) * 4
+    return sum(n_c), sum(x_c), sum(n_b), sum(x_b)
 
 
 def asks_for_proof(score: Score) -> bool:
