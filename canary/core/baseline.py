@@ -8,7 +8,7 @@ from typing import Final
 from canary.core.measurements import Stream
 from canary.core.plan import EmfGate, ErrorsGate, Http5xxGate, LatencyGate, StagePlan
 from canary.core.stats.bounds import interval
-from canary.core.stats.dispersion import estimate_dispersion
+from canary.core.stats.dispersion import estimate_dispersion, is_counted
 
 _ALPHA: Final = 0.005
 MINUTES: Final = 30
@@ -29,9 +29,12 @@ def unhealthy_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[st
             limit = float(gate.limit_percent) / 100
         else:
             continue
-        rows = stream.history[-MINUTES:]
-        requests = sum(row.baseline_requests + row.candidate_requests for row in rows)
-        bad = sum(row.baseline_bad + row.candidate_bad for row in rows)
+        known = (
+            (row.baseline_requests + row.candidate_requests, row.baseline_bad + row.candidate_bad)
+            for row in stream.history[-MINUTES:]
+        )
+        rows = [(requests, bad) for requests, bad in known if is_counted(requests, bad)]
+        requests, bad = sum(requests for requests, _ in rows), sum(bad for _, bad in rows)
         if interval(requests, bad, _ALPHA).lower > limit:
             found.append(
                 f"{stream.key}: {bad} of the last {requests} requests were bad on the baseline "

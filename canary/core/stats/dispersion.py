@@ -81,6 +81,11 @@ def _worst_window(terms: Sequence[float], length: int, apart_from: int | None = 
     return best, max(0.0, largest)
 
 
+def is_counted(requests: float, bad: float) -> bool:
+    """Whether a minute's numbers are counts of something: neither negative, nor NaN, nor more bad than all."""
+    return 0 < requests < math.inf and 0 <= bad <= requests
+
+
 def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     """Estimate from (requests, bad) per minute, oldest first.
 
@@ -88,7 +93,7 @@ def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     minutes, while clusters that recur are in both. Minutes without traffic, or with numbers that
     can't be counts, are left out. A history without a failure gives phi 1: clusters that were never seen are unknown.
     """
-    rows = [(requests, bad) for requests, bad in minutes if requests > 0 and 0 <= bad <= requests]
+    rows = [(requests, bad) for requests, bad in minutes if is_counted(requests, bad)]
     if not rows:
         return NOTHING_KNOWN
     total = sum(requests for requests, _ in rows)

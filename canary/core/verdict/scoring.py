@@ -254,7 +254,8 @@ def processes_of(
 
 
 def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
-    if min(row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad) < 0:
+    numbers = (row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad)
+    if not (min(numbers) >= 0 and sum(numbers) < math.inf):  # NaN is neither
         return True
     too_many = row.candidate_bad > row.candidate_requests or row.baseline_bad > row.baseline_requests
     return too_many and not isinstance(gate, RatioGate)
@@ -292,10 +293,10 @@ def _score_stream(
         state, detail = DataState.UNKNOWN, "its numbers contradict each other: more bad requests than requests"
     history = NOTHING_KNOWN
     if not isinstance(gate, RatioGate):
+        past = {row.minute: row for row in stream.history if not line.minutes or row.minute < line.minutes[0]}
         history = estimate_dispersion(
             (row.baseline_requests + row.candidate_requests, row.baseline_bad + row.candidate_bad)
-            for row in stream.history
-            if not line.minutes or row.minute < line.minutes[0]
+            for _, row in sorted(past.items())
         )
     counts = tuple(_counts(gate, rows, line, history, source))
     limit, kappa = regression_limit(stage, gate, history)

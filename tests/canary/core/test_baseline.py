@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from canary.core.baseline import unhealthy_baselines, weakened_evidence
@@ -53,3 +55,12 @@ def test_clusters_in_the_history_are_named_with_what_they_cost() -> None:
         "errors of api:live: failures came in clusters in the last 180 minutes; at 10 % evidence is divided by 30, "
         "so a regression takes about 30 times as long to find"
     )
+
+
+def test_history_that_is_no_count_says_nothing_about_the_baseline() -> None:
+    odd = tuple(
+        MinuteCounts(START + timedelta(minutes=60 + n), baseline_requests=requests, baseline_bad=bad)  # type: ignore[arg-type]
+        for n, (requests, bad) in enumerate([(math.nan, 1), (100, math.nan), (-100, 0), (100, -50), (5, 9)])
+    )
+    good = stream("errors", 100, 1, 60)
+    assert unhealthy_baselines(stage_of(), [replace(good, history=good.history + odd)]) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from canary.core.measurements import DataState, FunctionVersions, Observations, Stream, StreamKey, WeightChange
+from canary.core.measurements import (
+    DataState,
+    FunctionVersions,
+    MinuteCounts,
+    Observations,
+    Stream,
+    StreamKey,
+    WeightChange,
+)
 from canary.core.verdict import Rule, Verdict, judge
 
 Make = Callable[..., Any]
@@ -163,3 +172,30 @@ def test_a_function_whose_turn_has_not_come_does_not_hold_the_others(case: Make,
     unhealthy = judge(case.stage, replace(case.observations, streams=bad), soon, at(11))
     assert unhealthy.verdict is Verdict.UNHEALTHY
     assert unhealthy.first_seen == at(5)
+
+
+def test_a_history_with_holes_and_numbers_that_are_none_is_read_like_a_clean_one(case: Make, make_stream: Make) -> None:
+    """Minutes in any order, twice, missing, not finite, negative, contradictory, or of the future say nothing."""
+    rows = [(60, 7, 540, 6)] * 4
+    clean = make_stream("errors", rows)
+    nan, inf = math.nan, math.inf
+    odd = [(nan, 1), (600, nan), (-5, 0), (600, -1), (5, 9), (inf, 0), (inf, inf)]
+    wrong = [MinuteCounts(at(-200 - index), 0, 0, *numbers) for index, numbers in enumerate(odd)]  # type: ignore[arg-type]
+    future = [MinuteCounts(at(90), 0, 0, 600, 600)]
+    past = (*clean.history[::-1], *wrong, *future, *clean.history[:20])
+    dirty = replace(clean, history=past)
+    holes = replace(clean, history=clean.history[::2])
+    expected = case(errors=rows).judged()
+    assert case(errors=rows, seen=Observations((dirty,))).judged().ln_evidence_by_minute == pytest.approx(
+        expected.ln_evidence_by_minute
+    )
+    found = case(errors=rows, seen=Observations((holes,))).judged()
+    assert (found.verdict, found.first_seen) == (expected.verdict, expected.first_seen)
+
+
+@pytest.mark.parametrize("row", [(math.nan, 0, 540, 6), (60, math.nan, 540, 6), (60, 0, math.inf, 6), (60, -1, 540, 6)])
+def test_a_minute_that_is_no_count_is_unknown_and_no_evidence(case: Make, row: tuple[Any, ...]) -> None:
+    found = case(errors=[GOOD, row, GOOD]).judged()
+    assert found.verdict is Verdict.NO_DATA
+    assert "its numbers contradict each other" in found.sentence
+    assert all(math.isfinite(value) for value in found.ln_evidence_by_minute)
