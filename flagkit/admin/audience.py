@@ -12,7 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from flagkit.authoring.language import show_rule, show_where
+from flagkit.authoring.conditions import OFF, ON, read_required
+from flagkit.authoring.language import show_rule, show_rules, show_where
 from flagkit.authoring.ranges import STEPS, show_percent
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def audience_of(flag: FlagSource | ShownFlag) -> str:
     for variant in flag.variants[:-1]:
         share = _weight(variant)
         lists = [show_names(kind, values) for kind, values in _lists(variant) if values]
+        if variant.rules:
+            lists.insert(0, show_rules(variant.rules))
         if variant.rule:
             parts.append(f"{variant.name} for {show_rule(variant.rule)}")
         elif share is not None:
@@ -179,8 +182,7 @@ def _is_for_all(flag: FlagSource | ShownFlag, reach: _Reach | None) -> bool:
     *ruled, default = flag.variants
     if default.enabled:
         return all(variant.enabled for variant in ruled)
-    shared = [variant for variant in ruled if variant.enabled and variant.rule is None]
-    total = sum(_weight(variant) or 0 for variant in shared)
+    total = sum(_weight(variant) or 0 for variant in ruled if variant.enabled)
     limited = bool(_conditions(flag)) or flag.percent not in {None, STEPS}
     return total == STEPS and not limited and all(variant.enabled for variant in ruled)
 
@@ -206,7 +208,7 @@ def _single(flag: FlagSource | ShownFlag) -> _Reach | None:
     if len(flag.variants) != 2:
         return None
     on, off = flag.variants
-    if off.enabled or not on.enabled or on.rule is not None or flag.percent is not None:
+    if off.enabled or not on.enabled or _is_ruled(on) or flag.percent is not None:
         return None
     steps = _weight(on)
     if steps is None:
@@ -231,8 +233,8 @@ def _window(flag: FlagSource | ShownFlag) -> tuple[str, ...]:
 
 def _conditions(flag: FlagSource | ShownFlag) -> tuple[str, ...]:
     found: list[str] = []
-    if flag.requires:
-        found.append(f"{', '.join(flag.requires)} on")
+    for key, answer in map(read_required, flag.requires):
+        found.append(f"{key} {answer or ON}" if answer in {None, OFF} else f"{key} = {answer}")
     if flag.among:
         found.append(f"in segment {' or '.join(flag.among)}")
     if flag.where is not None:
@@ -360,7 +362,8 @@ def _variants(
         yield f"Its variants use several bucketing seeds. {_UNKNOWN}"
     elif movement.moves:
         about = "" if movement.is_exact else "about "
-        if (old.seed, old.by) != (new.seed, new.by):
+        keeps = new.percent_seed == (old.seed or key)  # who takes part is as before
+        if not keeps and (old.seed, old.by) != (new.seed, new.by):
             yield f"All users are reassigned: about {movement.percent} % of users get another variant."
         for move in movement.moves:
             share = f"{about}{move.percent} % of users move from {move.source or default} to {move.target or default}"
@@ -399,17 +402,25 @@ def _ruled(old: FlagSource, new: FlagSource) -> Iterator[str]:
     added, removed = _own_rules(new, old), _own_rules(old, new)
     for variant in added:
         gets = f"get variant {variant.name}" if variant.enabled else "don't get it"
-        yield f"Now {show_rule(variant.rule or '')} {gets}."
+        yield f"Now {_rule_text(variant)} {gets}."
     for variant in removed:
-        yield f"The rule for {show_rule(variant.rule or '')} is removed."
+        yield f"The rule for {_rule_text(variant)} is removed."
     kept = [flag.model_copy(update={"variants": _without(flag, added + removed)}) for flag in (old, new)]
     if _rules(kept[0]) != _rules(kept[1]) or _order(old, new) != _order(new, old):
         yield f"Conditions or rules change. {_UNKNOWN}"
 
 
+def _is_ruled(variant: VariantSource | ShownVariant) -> bool:
+    return variant.rule is not None or bool(variant.rules)
+
+
+def _rule_text(variant: VariantSource) -> str:
+    return show_rules(variant.rules) if variant.rules else show_rule(variant.rule or "")
+
+
 def _own_rules(flag: FlagSource, other: FlagSource) -> list[VariantSource]:
     names = {variant.name for variant in other.variants}
-    return [variant for variant in flag.variants if variant.rule is not None and variant.name not in names]
+    return [variant for variant in flag.variants if _is_ruled(variant) and variant.name not in names]
 
 
 def _without(flag: FlagSource, variants: list[VariantSource]) -> tuple[VariantSource, ...]:
@@ -420,11 +431,11 @@ def _order(flag: FlagSource, other: FlagSource) -> list[str]:
     """The variants that both have, in the order of the first one, if rules are among them."""
     names = {variant.name for variant in other.variants}
     common = [variant for variant in flag.variants if variant.name in names]
-    return [variant.name for variant in common] if any(variant.rule for variant in common) else []
+    return [variant.name for variant in common] if any(map(_is_ruled, common)) else []
 
 
 def _rules(flag: FlagSource) -> tuple[object, ...]:
-    return _conditions(flag), tuple((it.name, it.rule) for it in flag.variants if it.rule is not None)
+    return _conditions(flag), tuple((it.name, it.rule, it.rules) for it in flag.variants if _is_ruled(it))
 
 
 def _values(old: FlagSource, new: FlagSource) -> Iterator[str]:

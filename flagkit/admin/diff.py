@@ -16,9 +16,9 @@ from pydantic import JsonValue
 
 from flagkit.admin.audience import effects
 from flagkit.admin.entries import changed_entries
-from flagkit.authoring import FlagSource, SegmentSource, decompile
+from flagkit.authoring import FlagSource, SegmentSource, VariantSource, decompile
 from flagkit.authoring.editor import part_of, related_keys
-from flagkit.authoring.language import show_rule, show_where
+from flagkit.authoring.language import show_rule, show_rules, show_where
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 
@@ -137,7 +137,7 @@ def compare(before: FlagDocument, after: FlagDocument, *, now: dt.datetime | Non
         one, two = old.flags.get(key), new.flags.get(key)
         kind: Kind = "created" if one is None else "deleted" if two is None else "changed"
         if one == two:
-            if not (one is not None and (one.requires or one.segments_named)):
+            if not (one is not None and (one.flags_required or one.segments_named)):
                 continue  # only written differently
             kind = "follows"
         sentences = effects(one, two, (before, after), key, now=now)
@@ -185,13 +185,18 @@ def _flat(flag: FlagSource | None) -> dict[str, JsonValue]:
     if flag.variants:
         flat["variants"] = [variant.name for variant in flag.variants]
     for variant in flag.variants:
-        start = f"variant {variant.name}"
-        for name, value in variant.model_dump(mode="json", exclude_defaults=True).items():
-            if name == "values":
-                flat |= {f"{start} {item}": it for item, it in value.items()}
-            elif name != "name":
-                flat[f"{start} {name}"] = show_rule(value) if name == "rule" and isinstance(value, str) else value
+        flat |= {f"variant {variant.name} {name}": value for name, value in _flat_variant(variant).items()}
     return flat
+
+
+def _flat_variant(variant: VariantSource) -> dict[str, JsonValue]:
+    fields: dict[str, JsonValue] = variant.model_dump(mode="json", exclude_defaults=True, exclude={"name", "values"})
+    shown: dict[str, JsonValue] = {}
+    if variant.rule is not None:
+        shown["rule"] = show_rule(variant.rule)
+    if variant.rules:
+        shown["rules"] = show_rules(variant.rules)
+    return variant.values | fields | shown
 
 
 def _text(value: JsonValue) -> str:

@@ -90,8 +90,8 @@ def _consistent(
         for name, segment in source.segments.items()
         if any(other.segments.get(name, segment) != segment for other in (base, ours, theirs))
     }
-    stale = {key for key, flag in source.flags.items() if edited & {*flag.requires} or flag.segments_named & moved}
-    stale |= {key for key in edited if source.flags[key].requires}
+    stale = {key for key, flag in source.flags.items() if edited & flag.flags_required or flag.segments_named & moved}
+    stale |= {key for key in edited if source.flags[key].flags_required}
     try:
         result = recompiled(merged, source, stale)
     except EditError as error:

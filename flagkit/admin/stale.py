@@ -139,7 +139,7 @@ def _in_code(
             first = calls[0]
             yield Stale(key, "archived", f"{first.path}:{first.line} reads it, but it is archived", calls)
     source = decompile(document)
-    required = {other for flag in source.flags.values() for other in flag.requires}
+    required = {other for flag in source.flags.values() for other in flag.flags_required}
     for key in keys:
         if key not in places and key not in required and key not in archived:
             yield Stale(key, "unused", "none of the searched files names it")

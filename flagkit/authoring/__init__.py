@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         LayerShare,
         LayerSource,
         RampStep,
+        RuleSource,
         SegmentSource,
         VariantSource,
     )
@@ -44,6 +45,7 @@ __all__ = [
     "Move",
     "Movement",
     "RampStep",
+    "RuleSource",
     "SegmentSource",
     "VariantSource",
     "apply_source",
@@ -78,6 +80,7 @@ __getattr__ = lazy_names(
             "LayerShare",
             "LayerSource",
             "RampStep",
+            "RuleSource",
             "SegmentSource",
             "VariantSource",
         ),

@@ -28,6 +28,7 @@ from flagkit.authoring.conditions import (
     OFF_RULE,
     ON,
     REQUIRES,
+    RULE,
     SEGMENT,
     USER,
     Share,
@@ -40,12 +41,14 @@ from flagkit.authoring.conditions import (
     outside,
     parsed,
     ramp_of,
+    read_required,
+    replaced,
     share_of,
     since,
 )
 from flagkit.authoring.language import read_condition
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
-from flagkit.authoring.source import Audience, AuthoringDocument, FlagSource, SegmentSource, VariantSource
+from flagkit.authoring.source import AuthoringDocument, FlagSource, RuleSource, SegmentSource, VariantSource, flags_in
 from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
 from flagkit.core.documents import MAX_VARIANTS, FlagDocument
 from flagkit.core.documents.constraints import MAX_TEXT_LENGTH
@@ -143,18 +146,38 @@ class Compiler:
                 self._open.pop()
         return self._rules[key]
 
-    def enabling(self, key: str) -> Condition:
-        """Return the condition under which a flag is on for a user."""
-        variants = self.variants(key)
-        flag = self.source.flags[key]
-        if not variants or flag.enabled is False:
-            return Boolean(bool(flag.enabled))
-        *ruled, (default, _) = variants
-        condition: Condition = Boolean(default.enabled)
+    def required(self, key: str, entry: str) -> Condition:
+        """Return the condition under which a prerequisite of this flag holds for a user."""
+        other, wanted = read_required(entry)
+        if other not in self.source.flags:
+            close = difflib.get_close_matches(other, self.source.flags, 1)
+            message = f"flags.{key}.requires: there is no flag {other}"
+            raise UnknownFlagError(message, hint=f"Did you mean {close[0]}?" if close else None)
+        variants, flag = self.variants(other), self.source.flags[other]
+        names = [variant.name for variant, _ in variants if variant.name != SWITCHED_OFF]
+        if wanted not in {None, OFF, *names}:
+            has = f"its variants are {', '.join(names)}" if names else "it has no variants"
+            message = f"flags.{key}.requires: {other} has no variant {wanted}; {has}"
+            raise EditError(message, hint="Name one of its variants, on or off.")
+
+        def fits(variant: VariantSource) -> bool:
+            return variant.name == wanted if wanted not in {None, OFF} else variant.enabled == (wanted is None)
+
+        *ruled, (default, _) = variants or [(VariantSource(name="", enabled=bool(flag.enabled)), None)]
+        condition: Condition = Boolean(fits(default))
+        if flag.enabled is False:
+            ruled, condition = [], Boolean(wanted == OFF)
         for variant, rule in reversed(ruled):
             assert rule is not None
-            condition = _first_match(parsed(rule) if isinstance(rule, str) else rule, variant.enabled, condition)
-        return condition
+            condition = _first_match(parsed(rule) if isinstance(rule, str) else rule, fits(variant), condition)
+        # Here and not at the end: prerequisites of prerequisites double it, and so on.
+        if len(print_rule(condition)) > MAX_RULE_CHARS:
+            _refuse_chain(key, f"the rule of {other} is too long to be repeated")
+        return named(REQUIRES, entry, [condition])
+
+    def _condition(self, key: str, text: str, place: str) -> Condition:
+        """Read a condition, with the prerequisites in it written out."""
+        return replaced(_where(text, place), lambda entry: self.required(key, entry))
 
     def _compile(self, key: str, flag: FlagSource) -> list[_Ruled]:
         sources = expanded(flag)
@@ -172,7 +195,11 @@ class Compiler:
                 read_native(variant.rule, place)
                 compiled.append((variant, variant.rule))
                 continue
-            later = [part for other in sources[index + 1 : -1] for part in self._lists(other, f"flags.{key}")]
+            later = [
+                part
+                for other in sources[index + 1 : -1]
+                for part in self._lists(key, flag, other, with_rules=other.has_weight)
+            ]
             choice = self._choice(key, flag, variant, allocation.get(variant.name), named_elsewhere(later))
             parts = [*gates, *choice]
             if not parts:
@@ -185,18 +212,7 @@ class Compiler:
         return compiled
 
     def _gates(self, key: str, flag: FlagSource) -> list[Condition]:
-        gates: list[Condition] = []
-        for other in flag.requires:
-            if other not in self.source.flags:
-                close = difflib.get_close_matches(other, self.source.flags, 1)
-                hint = f"Did you mean {close[0]}?" if close else None
-                message = f"flags.{key}.requires: there is no flag {other}"
-                raise UnknownFlagError(message, hint=hint)
-            enabling = self.enabling(other)
-            # Here and not at the end: prerequisites of prerequisites double it, and so on.
-            if len(print_rule(enabling)) > MAX_RULE_CHARS:
-                _refuse_chain(key, f"the rule of {other} is too long to be repeated")
-            gates.append(named(REQUIRES, other, [enabling]))
+        gates = [self.required(key, entry) for entry in flag.requires]
         if flag.starts is not None:
             gates.append(since(flag.starts))
         if flag.ends is not None:
@@ -220,7 +236,7 @@ class Compiler:
     ) -> Sequence[Condition]:
         if variant.rule is not None:
             return [read_native(variant.rule, f"flags.{key}.{variant.name}")]
-        choices = self._lists(variant, f"flags.{key}.{variant.name}")
+        choices = self._lists(key, flag, variant)
         has_ranges = ranges is not None
         if has_ranges or takes_share(flag, variant):
             limits = self._limits(key, flag, has_weights=has_ranges)
@@ -233,13 +249,25 @@ class Compiler:
             choices.append(all_of(limits))
         return [any_of(choices)]
 
-    def _lists(self, audience: Audience, place: str) -> list[Condition]:
+    def _lists(self, key: str, flag: FlagSource, variant: VariantSource, *, with_rules: bool = True) -> list[Condition]:
+        place = f"flags.{key}.{variant.name}"
         lists: list[Condition] = []
-        if audience.users:
-            lists.append(one_of(USER, audience.users))
-        if audience.groups:
-            lists.append(one_of(GROUP, audience.groups))
-        return lists + [self._segment(name, place) for name in audience.segments]
+        if variant.users:
+            lists.append(one_of(USER, variant.users))
+        if variant.groups:
+            lists.append(one_of(GROUP, variant.groups))
+        lists += [self._segment(name, place) for name in variant.segments]
+        if variant.rules and with_rules:
+            rules = [self._rule(key, flag, rule, f"{place}.rules") for rule in variant.rules]
+            lists.append(named(RULE, variant.name, rules))
+        return lists
+
+    def _rule(self, key: str, flag: FlagSource, rule: RuleSource, place: str) -> Condition:
+        parts = [] if rule.when is None else [self._condition(key, rule.when, f"{place}.when")]
+        if rule.percent is not None:
+            ranges = (BucketRange(0, rule.percent),) if rule.percent else ()
+            parts.append(share_of(Share(rule.seed or flag.seed or key, rule.by or flag.by, ranges)))
+        return all_of(parts)
 
     def _limits(self, key: str, flag: FlagSource, *, has_weights: bool) -> list[Condition]:
         place, seed = f"flags.{key}", flag.seed or key
@@ -247,7 +275,7 @@ class Compiler:
         if flag.among:
             limits.append(any_of([self._segment(name, place) for name in flag.among]))
         if flag.where is not None:
-            limits.append(_where(flag.where, f"{place}.where"))
+            limits.append(self._condition(key, flag.where, f"{place}.where"))
         if flag.holdout is not None:
             holdout = _known(self.source.holdouts, flag.holdout, f"{place}.holdout")
             ranges = (BucketRange(0, holdout.percent),) if holdout.percent else ()
@@ -255,7 +283,7 @@ class Compiler:
         if flag.layer is not None:
             layer = _known(self.source.layers, flag.layer.name, f"{place}.layer")
             limits.append(share_of(Share(LAYER + flag.layer.name, layer.by, self._layer(flag.layer.name)[key])))
-        exposure = seed + EXPOSURE if has_weights else seed
+        exposure = (flag.percent_seed or seed + EXPOSURE) if has_weights else seed
         if flag.percent is not None:
             limits.append(share_of(Share(exposure, flag.by, (BucketRange(0, flag.percent),) if flag.percent else ())))
         if flag.ramp:
@@ -320,6 +348,8 @@ def segment_condition(name: str, segment: SegmentSource) -> Condition:
     if segment.groups:
         alternatives.append(one_of(GROUP, segment.groups))
     if segment.where is not None:
+        if flags_in(segment.where):
+            raise EditError(f"segments.{name}.where: a segment can't require a flag", hint="Put it in a flag's rule.")
         alternatives.append(_where(segment.where, f"segments.{name}.where"))
     if not alternatives:
         message = f"segments.{name} is empty: give users, groups or where"

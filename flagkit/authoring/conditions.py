@@ -10,7 +10,7 @@ a document that only knows native rules, whoever edits it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +19,7 @@ from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.rules.ast import (
     And,
+    Boolean,
     Compare,
     CompareOperator,
     Condition,
@@ -123,6 +124,55 @@ def name_of(condition: Condition, prefix: str) -> str | None:
     if not isinstance(mark, Split) or mark.percent.value != 0 or mark.seed is None or len(condition.operands) == 1:
         return None
     return mark.seed.value.removeprefix(prefix) if mark.seed.value.startswith(prefix) else None
+
+
+def required(entry: str) -> Or:
+    """Build a prerequisite whose condition isn't known yet; the compiler puts that of the other flag in its place."""
+    return named(REQUIRES, entry, [Boolean(False)])
+
+
+def read_required(entry: str) -> tuple[str, str | None]:
+    """Return the flag that a prerequisite names, and the variant or `off`; None means that it must be on."""
+    key, sign, answer = (part.strip() for part in entry.partition("="))
+    return key, answer if sign and answer != ON else None
+
+
+def show_required(key: str, answer: str | None) -> str:
+    """Return the prerequisite that `read_required` reads: `base` or `base = blue`."""
+    return key if answer in {None, ON} else f"{key} = {answer}"
+
+
+def written_prerequisite(entry: str) -> str:
+    """Return a prerequisite as it is kept: `base=on` is `base`, `base=blue` is `base = blue`.
+
+    Raises:
+        EditError: it names no flag, or no answer.
+    """
+    key, answer = read_required(entry)
+    if not key or answer == "":
+        raise EditError(f"{entry!r} is not of the form FLAG, FLAG = VARIANT or FLAG = off")
+    return show_required(key, answer)
+
+
+def replaced(condition: Condition, prerequisite: Callable[[str], Condition]) -> Condition:
+    """Return a condition with something else in place of each prerequisite in it."""
+    entry = name_of(condition, REQUIRES)
+    if entry is not None:
+        return prerequisite(entry)
+    match condition:
+        case Or():
+            return Or(tuple(replaced(operand, prerequisite) for operand in condition.operands))
+        case And():
+            return And(tuple(replaced(operand, prerequisite) for operand in condition.operands))
+        case Not():
+            return Not(replaced(condition.operand, prerequisite))
+        case _:
+            return condition
+
+
+def unexpanded(condition: Condition) -> Condition:
+    """Return a condition with its prerequisites as names, whatever they were expanded to."""
+    return replaced(condition, required)
 
 
 def share_of(share: Share) -> Condition:

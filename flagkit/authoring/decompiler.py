@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 
 from flagkit.authoring.compiler import SEGMENTS_FLAG, Compiler
 from flagkit.authoring.conditions import (
+    EXPOSURE,
     GROUP,
     HOLDOUT,
     LAYER,
     OFF,
     OFF_RULE,
     ON,
-    REQUIRES,
     USER,
     Share,
     any_of,
     listed,
-    name_of,
     parsed,
+    unexpanded,
 )
 from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
-from flagkit.authoring.shape import Gates, Limits, VariantShape, common_limits, read_shapes, whole
+from flagkit.authoring.shape import Gates, Limits, RuleShape, VariantShape, common_limits, read_shapes, whole
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
 from flagkit.core.definitions import SWITCHED_OFF
 from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.metadata import read_metadata
-from flagkit.core.rules.ast import And, Condition, Not, Or
+from flagkit.core.rules.ast import Condition, Or
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError
 
@@ -75,7 +75,7 @@ class _Decompiler:
             if not failed:
                 return source
             # Who only requires a flag that failed may be right: first make the other one native.
-            causes = {key for key in failed if not failed & {*source.flags[key].requires} - {key}}
+            causes = {key for key in failed if not failed & source.flags[key].flags_required - {key}}
             self.native |= causes or failed
 
     def _take_kept_segments(self) -> None:
@@ -139,7 +139,7 @@ class _Decompiler:
     def _targeting(self, key: str, value: FlagValue) -> Words:
         shapes = self.shapes[key]
         words = _gates(shapes[0].gates) if shapes else {}
-        is_switch = key not in self.switched_off and _is_switch(value, self._required(key))
+        is_switch = key not in self.switched_off and _is_switch(value, self._required(key)) and not shapes[0].rules
         limits, shared = common_limits(shapes, alone=is_switch)
         words |= self._limits(key, limits)
         shares = [shape.share for shape in shared if shape.share is not None]
@@ -147,12 +147,16 @@ class _Decompiler:
         main = shares[0] if shares else ramp or limits.exposure
         if main is not None:
             words |= {"by": main.by} | ({"seed": main.seed} if main.seed != key else {})
+            taking_part = limits.exposure or (limits.ramp[0] if limits.ramp is not None else None)
+            if shares and taking_part is not None and taking_part.seed != main.seed + EXPOSURE:
+                words["percent_seed"] = taking_part.seed
         if is_switch:
             return words | _switch(shapes[0])
         ranges = {shape.variant.name: shape.share.ranges for shape in shared if shape.share is not None}
         sizes = {name: sum(span.size for span in owned) for name, owned in ranges.items()}
         canonical = sum(sizes.values()) <= STEPS and allocate(sizes) == ranges
-        variants = [_variant(shape, canonical=canonical, takes_part=shape in shared) for shape in shapes]
+        drawn = {"by": words.get("by", USER), "seed": words.get("seed", key)}
+        variants = [_variant(shape, drawn, canonical=canonical, takes_part=shape in shared) for shape in shapes]
         return words | {"variants": [*variants, _plain(value.variants[-1])]}
 
     def _required(self, key: str) -> set[str]:
@@ -207,22 +211,7 @@ def _same_rule(present: str | None, rule: Condition | str | None) -> bool:
         return rule == (present or None)
     if not present or (("//" in present or "/*" in present) and present != print_rule(rule)):
         return False  # A comment would be lost.
-    return _without_expansion(parsed(present)) == _without_expansion(rule)
-
-
-def _without_expansion(condition: Condition) -> Condition:
-    """Allocation prerequisites down to their names."""
-    match condition:
-        case Or() if name_of(condition, REQUIRES) is not None:
-            return condition.operands[-1]
-        case Or():
-            return Or(tuple(_without_expansion(operand) for operand in condition.operands))
-        case And():
-            return And(tuple(_without_expansion(operand) for operand in condition.operands))
-        case Not():
-            return Not(_without_expansion(condition.operand))
-        case _:
-            return condition
+    return unexpanded(parsed(present)) == unexpanded(rule)
 
 
 def _is_switched_off(value: FlagValue) -> bool:
@@ -261,17 +250,25 @@ def _switch(shape: VariantShape[Variant]) -> Words:
     return words
 
 
-def _variant(shape: VariantShape[Variant], *, canonical: bool, takes_part: bool) -> Words:
+def _variant(shape: VariantShape[Variant], drawn: Words, *, canonical: bool, takes_part: bool) -> Words:
     words = _plain(shape.variant)
     if not takes_part and shape.limits is not None and shape.rest is not None:
         gated = shape.gates != Gates()
         return {**words, "rule": print_rule(shape.rest) if gated else shape.variant.rule}
-    words |= _lists(shape)
+    words |= _lists(shape) | {"rules": [_rule(rule, drawn) for rule in shape.rules]}
     if shape.share is not None and canonical:
         words["weight"] = _percent(sum(span.size for span in shape.share.ranges))
     elif shape.share is not None:
         words["ranges"] = _pairs(shape.share)
     return words
+
+
+def _rule(rule: RuleShape, drawn: Words) -> Words:
+    words: Words = {} if rule.when is None else {"when": written_condition(rule.when)}
+    if rule.share is None:
+        return words
+    own = {"by": rule.share.by, "seed": rule.share.seed}
+    return words | {"percent": _percent(whole(rule.share) or 0)} | dict(own.items() - drawn.items())
 
 
 def _lists(shape: VariantShape[Variant]) -> Words:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from flagkit.authoring.compiler import SEGMENTS_FLAG, Compiler
-from flagkit.authoring.conditions import HOLDOUT, LAYER, REQUIRES, SEGMENT, parsed
+from flagkit.authoring.conditions import HOLDOUT, LAYER, REQUIRES, SEGMENT, parsed, read_required
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.movement import read_allocations
 from flagkit.authoring.source import AuthoringDocument, FlagSource
@@ -157,8 +157,13 @@ def _marks(key: str, value: FlagValue) -> set[str]:
     found = {REQUIRES + key}
     for variant in value.variants:
         for text in _MARK.findall(variant.rule or ""):
-            found.add(_unescaped(text) if "\\" in text else text)
+            found.add(_mark(_unescaped(text) if "\\" in text else text))
     return found
+
+
+def _mark(text: str) -> str:
+    """Return what related flags have in common: of a prerequisite, the other flag, whatever its answer must be."""
+    return REQUIRES + read_required(text.removeprefix(REQUIRES))[0] if text.startswith(REQUIRES) else text
 
 
 def _unescaped(text: str) -> str:
@@ -173,7 +178,7 @@ def _names(source: AuthoringDocument) -> set[str]:
     """Return what the flags of a source name, written as in native rules."""
     names: set[str] = {SEGMENT + name for name in source.segments}
     for flag in source.flags.values():
-        names |= {REQUIRES + other for other in flag.requires} | {SEGMENT + name for name in flag.segments_named}
+        names |= {REQUIRES + other for other in flag.flags_required} | {SEGMENT + name for name in flag.segments_named}
         names |= set() if flag.layer is None else {LAYER + flag.layer.name}
         names |= set() if flag.holdout is None else {HOLDOUT + flag.holdout}
     return names
@@ -216,7 +221,7 @@ def _different(before: Mapping[str, object], after: Mapping[str, object]) -> set
 def _followers(source: AuthoringDocument, keys: Iterable[str]) -> set[str]:
     found = set(keys)
     while True:
-        more = {key for key, flag in source.flags.items() if found & set(flag.requires)} - found
+        more = {key for key, flag in source.flags.items() if found & flag.flags_required} - found
         if not more:
             return found
         found |= more

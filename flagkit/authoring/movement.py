@@ -48,7 +48,8 @@ class Movement:
     @property
     def percent(self) -> Decimal:
         """How many percent of all users get another answer."""
-        return sum((move.percent for move in self.moves), Decimal(0))
+        total = sum((move.percent for move in self.moves), Decimal(0))
+        return total.quantize(1) if total == int(total) else total.normalize()
 
     def to_text(self, default: str = "the default") -> str:
         """Return one line for each move, e.g. `12.5 % from red to blue`."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, parsed
+from flagkit.authoring.language import written_condition
 from flagkit.authoring.shape import Gates, VariantShape, common_limits, read_ruled, whole
 from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.rules.printer import print_rule
@@ -32,6 +33,14 @@ class ShownLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownRuleOf:
+    """One rule of a variant."""
+
+    when: str | None
+    percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ShownVariant:
     """A variant with its audience; percentages are in steps of 0.0001 %."""
 
@@ -41,13 +50,14 @@ class ShownVariant:
     groups: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     weight: int | None = None
+    rules: tuple[ShownRuleOf, ...] = ()
     rule: str | None = None
     ranges: None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is named."""
-        return not (self.users or self.groups or self.segments)
+        """Whether nobody is named, by a list or a rule."""
+        return not (self.users or self.groups or self.segments or self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ def read_shown(flag: FlagDefinition) -> ShownFlag:
     if off:
         variants = variants[1:]
     shapes = read_ruled(variants[:-1])
-    switch = not off and _is_switch(variants)
+    switch = not off and _is_switch(variants) and not shapes[0].rules
     limits, shared = common_limits(shapes, alone=switch)
     gates = shapes[0].gates if shapes else Gates()
     percent = limits.exposure
@@ -140,7 +150,14 @@ def _shown(shape: VariantShape[VariantDefinition], takes_part: bool) -> ShownVar
         rule = variant.rule if shape.gates == Gates() else print_rule(shape.rest)
         return ShownVariant(variant.name, variant.enabled, rule=rule)
     weight = None if shape.share is None else sum(span.size for span in shape.share.ranges)
-    return ShownVariant(variant.name, variant.enabled, shape.users, shape.groups, shape.segments, weight)
+    rules = tuple(
+        ShownRuleOf(
+            None if rule.when is None else written_condition(rule.when),
+            None if rule.share is None else whole(rule.share),
+        )
+        for rule in shape.rules
+    )
+    return ShownVariant(variant.name, variant.enabled, shape.users, shape.groups, shape.segments, weight, rules)
 
 
 def _plain(variant: VariantDefinition) -> ShownVariant:

@@ -91,6 +91,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleShape:
+    """One rule of a variant: a condition, a share, or a share of those for whom the condition is true."""
+
+    when: Condition | None
+    share: Share | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VariantShape(Generic[RuledVariant]):
     """One ruled variant, taken apart; `rest` is everything behind the gates, as one condition."""
 
@@ -100,6 +108,8 @@ class VariantShape(Generic[RuledVariant]):
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
+    rules: tuple[RuleShape, ...] = ()
+    rules_condition: Or | None = None
     limits: Limits | None = None
     share: Share | None = None
     segment_conditions: dict[str, Or] = field(default_factory=dict)
@@ -123,7 +133,10 @@ def read_ruled(variants: Sequence[RuledVariant]) -> tuple[VariantShape[RuledVari
 def _lists(shape: VariantShape[RuledVariant]) -> list[Condition]:
     named = ((USER, shape.users), (GROUP, shape.groups))
     lists: list[Condition] = [one_of(key, values) for key, values in named if values]
-    return [*lists, *(shape.segment_conditions[name] for name in shape.segments)]
+    lists += [shape.segment_conditions[name] for name in shape.segments]
+    if shape.rules_condition is not None and shape.share is not None:
+        lists.append(shape.rules_condition)
+    return lists
 
 
 def _read_variant(variant: RuledVariant, elsewhere: Condition | None) -> VariantShape[RuledVariant]:
@@ -134,8 +147,6 @@ def _read_variant(variant: RuledVariant, elsewhere: Condition | None) -> Variant
     if not parts:
         return VariantShape(variant, gates, None, limits=Limits())
     shape = VariantShape(variant, gates, all_of(parts))
-    if len(parts) == 1 and name_of(parts[0], RULE) is not None:
-        return replace(shape, limits=Limits())  # a rule of its own, whatever it looks like
     if len(parts) == 1 and read_share(parts[0]) is None and read_ramp(parts[0]) is None:
         return _read_choices(shape, parts[0], elsewhere)
     return _read_limits(shape, parts, elsewhere)
@@ -158,7 +169,7 @@ def _take_gates(parts: list[Condition]) -> Gates:
 def _read_choices(
     shape: VariantShape[RuledVariant], choice: Condition, elsewhere: Condition | None
 ) -> VariantShape[RuledVariant]:
-    named = name_of(choice, SEGMENT) is not None
+    named = name_of(choice, SEGMENT) is not None or name_of(choice, RULE) is not None
     alternatives = list((choice,) if named else alternatives_of(choice))
     users = _take_list(alternatives, USER)
     groups = _take_list(alternatives, GROUP)
@@ -167,6 +178,10 @@ def _read_choices(
         condition = alternatives.pop(0)
         assert isinstance(condition, Or)
         segments[name] = condition
+    if alternatives and name_of(alternatives[0], RULE) is not None:
+        rules = alternatives.pop(0)
+        assert isinstance(rules, Or)
+        shape = replace(shape, rules=tuple(map(_read_rule, rules.operands[:-1])), rules_condition=rules)
     if users or groups or segments:
         shape = replace(shape, users=users, groups=groups, segments=tuple(segments), segment_conditions=segments)
     if not alternatives:
@@ -174,6 +189,17 @@ def _read_choices(
     rest = alternatives[0] if len(alternatives) == 1 else Or(tuple(alternatives))
     alone = read_share(rest) is not None or read_ramp(rest) is not None
     return _read_limits(shape, [rest] if alone else list(parts_of(rest)), elsewhere)
+
+
+def _read_rule(condition: Condition) -> RuleShape:
+    share = read_share(condition)
+    if share is not None and whole(share) is not None:
+        return RuleShape(None, share)
+    *parts, last = parts_of(condition)
+    share = read_share(last)
+    if not parts or share is None or whole(share) is None:
+        return RuleShape(condition)
+    return RuleShape(all_of(parts), share)
 
 
 def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
@@ -207,6 +233,8 @@ def _read_limits(
         elif span.seed.endswith(EXPOSURE):
             found["exposure"] = span
         else:
+            if share is not None:
+                limits = replace(limits, exposure=share)  # who takes part stands before who gets which variant
             share = span
     if unknown:
         found["where"] = all_of(unknown)

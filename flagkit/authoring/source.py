@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Literal, Self
@@ -23,9 +24,11 @@ from pydantic import (
     model_validator,
 )
 
+from flagkit.authoring.conditions import read_required, replaced, written_prerequisite
 from flagkit.authoring.language import read_condition, written_condition
 from flagkit.authoring.ranges import BucketRange, read_percent, show_percent
 from flagkit.core.metadata import FlagKind, problem_of_name
+from flagkit.core.rules.ast import Boolean, Condition
 from flagkit.errors import EditError
 
 
@@ -79,6 +82,21 @@ def _tags(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
+@lru_cache(maxsize=4096)
+def flags_in(condition: str) -> frozenset[str]:
+    """Return the keys of the flags that a condition requires; none if it is not valid."""
+    found: set[str] = set()
+
+    def note(entry: str) -> Condition:
+        found.add(read_required(entry)[0])
+        return Boolean(True)
+
+    if "requires" in condition.lower():  # in the language, and in the name of a native one
+        with suppress(EditError):
+            replaced(read_condition(condition), note)
+    return frozenset(found)
+
+
 def _aware(value: dt.datetime) -> dt.datetime:
     if value.tzinfo is None:
         message = "needs an offset or Z: 2026-12-01T09:00:00Z"
@@ -105,6 +123,15 @@ Removal = Annotated[
     Literal[True] | dt.date | Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")],
     Field(union_mode="left_to_right"),
 ]
+
+
+def _prerequisite(entry: str) -> str:
+    try:
+        return written_prerequisite(entry)
+    except EditError as error:
+        raise ValueError(error.message) from None
+
+
 Where = Annotated[StrictStr, AfterValidator(_condition)]
 """A condition, or a native rule."""
 Texts = tuple[StrictStr, ...]
@@ -197,12 +224,36 @@ class Audience(Model):
         return not (self.users or self.groups or self.segments)
 
 
+class RuleSource(Model):
+    """One rule of a variant: users for whom a condition is true, or a percentage of them.
+
+    Attributes:
+        when: a condition, or a native rule; all users where None.
+        percent: the percentage of these users; all of them where None.
+        by: the context key that the percentage splits by; that of the flag where None.
+        seed: what the percentage is drawn with; as the flag's percentages where None.
+    """
+
+    when: Where | None = None
+    percent: Steps | None = None
+    by: StrictStr | None = None
+    seed: StrictStr | None = None
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if self.when is None and self.percent is None:
+            message = "a rule needs when, percent or both"
+            raise ValueError(message)
+        return self
+
+
 class VariantSource(Audience):
     """One variant; the last of a flag is its default and says nothing about users.
 
     Attributes:
         weight: its share of the users, in percent; what is left goes to the default.
         ranges: exactly these pieces of the line instead of a weight.
+        rules: who gets it whatever the percentages say; the first variant with a rule that is true decides.
         rule: a native rule instead of all of this.
     """
 
@@ -211,12 +262,28 @@ class VariantSource(Audience):
     values: dict[str, JsonValue] = Field(default_factory=dict)
     weight: Steps | None = None
     ranges: Ranges | None = None
+    rules: tuple[RuleSource, ...] = ()
     rule: StrictStr | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is named, by a list or a rule."""
+        return not (self.is_listed or self.rules)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether users, groups or segments are named."""
+        return bool(self.users or self.groups or self.segments)
+
+    @property
+    def has_weight(self) -> bool:
+        """Whether it has a part of the line of users."""
+        return self.weight is not None or self.ranges is not None
 
     @property
     def is_plain(self) -> bool:
         """Whether it says nothing about who gets it."""
-        return self.is_empty and self.weight is None and self.ranges is None and self.rule is None
+        return self.is_empty and not self.has_weight and self.rule is None
 
 
 class FlagSource(Audience):
@@ -230,7 +297,8 @@ class FlagSource(Audience):
         archived: kept for the record only; the flag must be off.
         enabled: False switches the flag off for everybody and keeps the rest. A flag without targeting is off unless it
             is True.
-        requires: flags that must be on for the user, or this one is off.
+        requires: flags that must be on for the user (`base`), give a variant (`base = blue`) or be off (`base = off`),
+            or this one is off.
         starts: `from` in TOML; before it the flag is off.
         ends: `until` in TOML; from then on the flag is off.
         among: segments to which percentages are limited; users in one of them.
@@ -238,6 +306,7 @@ class FlagSource(Audience):
         percent: the share of users that takes part; `ramp` is a share that grows with the clock.
         by: the context key that percentages split by.
         seed: what the percentages are drawn with; by default the flag's key.
+        percent_seed: what `percent` or `ramp` beside weights is drawn with; by default the seed and `:exposure`.
     """
 
     name: StrictStr | None = None
@@ -250,7 +319,7 @@ class FlagSource(Audience):
     attributes: dict[str, AttributeSource] = Field(default_factory=dict)
     enabled: bool | None = None
     values: dict[str, JsonValue] = Field(default_factory=dict)
-    requires: Texts = ()
+    requires: tuple[Annotated[StrictStr, AfterValidator(_prerequisite)], ...] = ()
     starts: Moment | None = Field(default=None, alias="from")
     ends: Moment | None = Field(default=None, alias="until")
     among: Texts = ()
@@ -261,6 +330,7 @@ class FlagSource(Audience):
     ramp: tuple[RampStep, ...] = ()
     by: StrictStr = "userId"
     seed: StrictStr | None = None
+    percent_seed: StrictStr | None = None
     variants: tuple[VariantSource, ...] = ()
 
     @classmethod
@@ -300,6 +370,13 @@ class FlagSource(Audience):
         for variant in self.variants:
             named |= {*variant.segments}
         return frozenset(named)
+
+    @property
+    def flags_required(self) -> frozenset[str]:
+        """The keys of the flags that it requires, in its prerequisites or in a condition."""
+        conditions = [self.where, *(rule.when for variant in self.variants for rule in variant.rules)]
+        named = frozenset(read_required(entry)[0] for entry in self.requires)
+        return named.union(*(flags_in(text) for text in conditions if text is not None))
 
     def requires_value(self, attribute: str) -> bool:
         """Whether every variant must have a value for this attribute."""
@@ -342,10 +419,8 @@ class FlagSource(Audience):
         if not default.is_plain:
             yield f"the last variant, {default.name}, is the default: it has no users, weight or rule"
         for variant in ruled:
-            if variant.rule is not None and not (
-                variant.is_empty and variant.weight is None and variant.ranges is None
-            ):
-                yield f"variant {variant.name}: a rule can't be combined with users, weight or ranges"
+            if variant.rule is not None and not (variant.is_empty and not variant.has_weight):
+                yield f"variant {variant.name}: a rule can't be combined with users, rules, weight or ranges"
             if variant.weight is not None and variant.ranges is not None:
                 yield f"variant {variant.name}: give a weight or ranges, not both"
 
@@ -416,6 +491,7 @@ _KEYS = sorted(
             AttributeSource,
             LayerShare,
             RampStep,
+            RuleSource,
         )
         for name, field in model.model_fields.items()
     }

@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
 from flagkit.admin.changes import UNKNOWN, FlagChanges
-from flagkit.authoring.conditions import GROUP, REQUIRES, RULE, SEGMENT, USER, listed, name_of, parsed
+from flagkit.authoring.conditions import (
+    GROUP,
+    OFF,
+    REQUIRES,
+    RULE,
+    SEGMENT,
+    USER,
+    listed,
+    name_of,
+    parsed,
+    read_required,
+)
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
 from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
-from flagkit.core.rules.ast import And, Condition, Or, Split
+from flagkit.core.rules.ast import And, Condition, Not, Or, Split
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError
 from flagkit.sources import Document, DocumentKind
@@ -290,7 +301,10 @@ def _named_condition(node: Condition) -> tuple[str, str] | None:
     if segment is not None:
         return f"in segment {segment}", f"not in segment {segment}"
     if required is not None:
-        return f"{required} is on", f"{required} is off"
+        key, answer = read_required(required)
+        if answer in {None, OFF}:
+            return (f"{key} is on", f"{key} is off") if answer is None else (f"{key} is off", f"{key} is on")
+        return f"{key} is {answer}", f"{key} is not {answer}"
     if listed(node, USER) is not None:
         return "in the list of users", "not in the list of users"
     if listed(node, GROUP) is not None:
@@ -305,6 +319,8 @@ def _true_for(step: Step) -> str:
         return named[0]
     if isinstance(node, Split):
         return _bucket(step, "is below")
+    if isinstance(node, Not) and isinstance(node.operand, Split):
+        return _bucket(step.steps[0], "is not below")
     if isinstance(node, Or):
         return next(_true_for(inner) for inner in step.steps if inner.result)
     if isinstance(node, And):
@@ -320,6 +336,8 @@ def _false_for(step: Step) -> Iterator[str]:
         yield named[1]
     elif isinstance(node, Split):
         yield _bucket(step, "is not below")
+    elif isinstance(node, Not) and isinstance(node.operand, Split):
+        yield _bucket(step.steps[0], "is below")
     elif isinstance(node, Or | And):
         # The last part of a rule of its own is its mark.
         for inner in step.steps if name_of(node, RULE) is None else step.steps[:-1]:

@@ -81,7 +81,8 @@ def add_rule(
     """Add a rule.
 
     It comes after the other rules and before percentages and lists, unless --position is given. The users get
-    --variant, or a variant of the rule's own; if that variant has a rule already, this one is an alternative to it.
+    --variant, or a variant of the rule's own. If that variant has a percentage of `split`, the users of the rule get it
+    instead of other variants with a percentage.
 
     Example: flagkit rule add new_checkout --when 'country = US' --percent 50 --position 1
     """
@@ -108,6 +109,8 @@ def move_rule(
 def remove_rule(key: options.Key, rule: Rule) -> Change:
     """Remove a rule and its variant.
 
+    Of a variant that has conditions beside a percentage or list, only the conditions are removed.
+
     Example: flagkit rule remove new_checkout 2
     """
     return Change(lambda current: admin.edits.remove_rule(current.document, key, _named(rule)))
@@ -116,12 +119,16 @@ def remove_rule(key: options.Key, rule: Rule) -> Change:
 @changes
 def require(
     key: options.Key,
-    others: Annotated[list[str], Argument(metavar="FLAG...", help="The flags that must be on.")],
+    others: Annotated[
+        list[str], Argument(metavar="FLAG...", help="Flags that must be on, or FLAG=VARIANT, or FLAG=off.")
+    ],
     remove: Annotated[bool, Option("--remove", help="Remove these prerequisites instead.")] = False,
 ) -> Change:
     """Limit a flag to users for whom other flags are on.
 
-    Example: flagkit require express_checkout new_checkout
+    FLAG=VARIANT means users who get this variant of it, FLAG=off users for whom it is off.
+
+    Example: flagkit require express_checkout new_checkout button=blue
     """
     return Change(lambda current: admin.edits.require(current.document, key, others, remove=remove))
 
@@ -174,4 +181,5 @@ def _data(rule: RuleView) -> dict[str, object]:
         "users": rule.users,
         "lists": list(rule.lists),
         "rule": rule.rule,
+        "rules": [each.model_dump(mode="json", exclude_none=True) for each in rule.rules],
     }

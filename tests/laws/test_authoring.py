@@ -20,6 +20,7 @@ START = datetime(2026, 12, 1, tzinfo=UTC)
 CLOCK = [START + timedelta(days=days) for days in (-1, 3, 20, 60)]
 CONTEXTS = [{}, {"group": "qa"}, {"country": "US", "plan": "pro"}, {"country": "DE", "accountId": "acme"}]
 USERS = ["", "1", "42", "é", *(f"user-{number}" for number in range(12))]
+ANSWERS = ["", " = on", " = off", " = v0", " != v1"]
 KEYS = ["alpha", "beta", "gamma", "delta"]
 
 percents = st.sampled_from([0, 1, 10, 25, "33.3333", 50, "99.9999", 100])
@@ -29,6 +30,10 @@ lists = {
     "segments": st.lists(st.sampled_from(["eu", "staff"]), max_size=2, unique=True),
 }
 conditions = st.sampled_from(['(eq $country "US")', '(and (eq $country "DE") (exists key::"accountId"))'])
+rules = st.fixed_dictionaries(
+    {"when": st.sampled_from(["country = US", "plan = pro or group in [qa]", "not (accountId exists)"]) | conditions},
+    optional={"percent": percents, "seed": st.sampled_from(["s1", "r"]), "by": st.just("accountId")},
+)
 moments = st.integers(0, 30).map(lambda days: START + timedelta(days=days))
 
 
@@ -41,20 +46,30 @@ def ramps(draw):
 
 @st.composite
 def flags(draw, earlier):
+    prerequisites = [f"{key}{answer}" for key in earlier for answer in ANSWERS[:-1]] or [""]
+    needed = st.builds(
+        lambda key, answer: {"when": f"country = US and requires {key}{answer}"},
+        st.sampled_from(earlier or [""]),
+        st.sampled_from(ANSWERS),
+    )
+    any_rule = rules | needed if earlier else rules
     words = draw(
         st.fixed_dictionaries(
             {},
             optional={
-                "requires": st.lists(st.sampled_from(earlier), max_size=2, unique=True) if earlier else st.just([]),
+                "requires": st.lists(st.sampled_from(prerequisites), max_size=2, unique=True),
                 "from": moments,
                 "among": st.lists(st.sampled_from(["eu", "staff"]), min_size=1, max_size=2, unique=True),
                 "where": conditions,
                 "holdout": st.just("q3"),
                 "by": st.sampled_from(["userId", "accountId"]),
                 "seed": st.sampled_from(["s1", "s2"]),
+                "percent_seed": st.just("p"),
             },
         )
     )
+    if not earlier:
+        words.pop("requires", None)
     if draw(st.booleans()):
         words["until"] = START + timedelta(days=45)
     words |= draw(
@@ -62,7 +77,7 @@ def flags(draw, earlier):
         | st.builds(lambda percent: {"percent": percent}, percents)
         | st.builds(lambda ramp: {"ramp": ramp}, ramps())
     )
-    match draw(st.sampled_from(["plain", "switch", "variants"])):
+    match draw(st.sampled_from(["plain", "switch", "variants", "variants"])):
         case "plain":
             return {"enabled": draw(st.booleans())}
         case "switch":
@@ -72,7 +87,9 @@ def flags(draw, earlier):
                 | draw(st.sampled_from([{}, {"enabled": False}]))
             )
         case _:
-            variant = st.fixed_dictionaries({}, optional={**lists, "weight": st.integers(0, 33)})
+            variant = st.fixed_dictionaries(
+                {}, optional={**lists, "weight": st.integers(0, 33), "rules": st.lists(any_rule, max_size=2)}
+            )
             rest = st.builds(lambda rule: {"rule": rule}, conditions) | st.just({})
             chosen = draw(st.lists(variant | rest, max_size=3))
             ruled = [{"name": f"v{index}", "enabled": draw(st.booleans()), **each} for index, each in enumerate(chosen)]
@@ -151,7 +168,7 @@ def _meant(source, document, key, user, context, now):
     flag = source.flags[key]
     if not flag.variants and not flag.is_targeted:
         return bool(flag.enabled), None
-    open_ = all(_meant(source, document, other, user, context, now)[0] for other in flag.requires)
+    open_ = all(_fulfilled(source, document, entry, user, context, now) for entry in flag.requires)
     open_ = open_ and (flag.starts is None or now >= flag.starts) and (flag.ends is None or now < flag.ends)
     if not flag.variants:
         plain = not (flag.users or flag.groups or flag.segments)
@@ -159,6 +176,12 @@ def _meant(source, document, key, user, context, now):
             (plain or flag.has_share) and _drawn(source, flag, key, user, context, now)
         )
         return (flag.enabled is not False, "on") if open_ and on else (False, "off")
+
+    def ruled(variant):
+        return any(
+            _rule_holds(source, document, rule, flag.seed or key, flag.by, user, context, now) for rule in variant.rules
+        )
+
     for variant, native in zip(flag.variants, document.values[key].variants, strict=True):
         if variant is flag.variants[-1]:
             return variant.enabled, variant.name
@@ -167,15 +190,36 @@ def _meant(source, document, key, user, context, now):
         if variant.rule is not None:
             hit = _true(variant.rule, user, context, now)
         else:
-            hit = _listed(source, variant, user, context)
             weighted = variant.weight is not None
-            if not hit and (weighted or variant.is_empty):
+            hit = _listed(source, variant, user, context) or ruled(variant)
+            later = flag.variants[flag.variants.index(variant) + 1 : -1]
+            elsewhere = any(_listed(source, it, user, context) or (it.weight is not None and ruled(it)) for it in later)
+            if not hit and not elsewhere and (weighted or variant.is_empty):
                 hit = _drawn(source, flag, key, user, context, now, weighted=weighted) and (
                     not weighted or _in_own_range(native, user, context, flag, key, now)
                 )
         if hit:
             return variant.enabled, variant.name
     raise AssertionError
+
+
+def _fulfilled(source, document, entry, user, context, now):
+    other, _, wanted = (part.strip() for part in entry.partition("="))
+    negated = other.endswith("!")
+    enabled, variant = _meant(source, document, other.removesuffix("!").strip(), user, context, now)
+    held = enabled if wanted in {"", "on"} else not enabled if wanted == "off" else variant == wanted
+    return held is not negated
+
+
+def _rule_holds(source, document, rule, seed, by, user, context, now):
+    when, _, prerequisite = (rule.when or "").partition(" and requires ")
+    if rule.percent is not None:
+        share = f'(split pct::{rule.percent / 10_000} by::${rule.by or by} seed::"{rule.seed or seed}")'
+        if not _true(share, user, context, now):
+            return False
+    if when and not _true(read_where(when), user, context, now):
+        return False
+    return not prerequisite or _fulfilled(source, document, prerequisite, user, context, now)
 
 
 def _in_own_range(native, user, context, flag, key, now):
@@ -207,7 +251,8 @@ def _drawn(source, flag, key, user, context, now, *, weighted=False):
         return False
     if flag.layer and not _in_layer(source, key, user, context, now):
         return False
-    seed = (flag.seed or key) + (":exposure" if weighted else "")
+    seed = flag.seed or key
+    seed = (flag.percent_seed or seed + ":exposure") if weighted else seed
     size = flag.percent
     if flag.ramp:
         size = max((step.percent for step in flag.ramp if step.at <= now), default=0)

@@ -84,7 +84,7 @@ def delete(document: FlagDocument, key: str) -> FlagDocument:
     require(document, key)
 
     def remove(source: AuthoringDocument) -> AuthoringDocument:
-        needing = sorted(other for other, flag in source.flags.items() if key in flag.requires)
+        needing = sorted(other for other, flag in source.flags.items() if key in flag.flags_required)
         if needing:
             message = f"{key} is required by {', '.join(needing)}"
             raise EditError(message, hint="Remove the prerequisite there first.")
@@ -164,7 +164,7 @@ def restore(document: FlagDocument, key: str, other: FlagDocument) -> FlagDocume
     restored = with_entries(document, {key: entries_of(other, {key}).get(key)})
     keys = related_keys({key}, document, restored)
     before, after = decompile(part_of(document, keys)), decompile(part_of(restored, keys))
-    needing = {name for name, flag in before.flags.items() if key in flag.requires}
+    needing = {name for name, flag in before.flags.items() if key in flag.flags_required}
     if needing and key not in keys_of(other):
         message = f"{key} didn't exist then, but is required by {', '.join(sorted(needing))}"
         raise EditError(message, hint="Remove the prerequisite there first.")

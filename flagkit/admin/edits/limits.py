@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from flagkit.admin.edits.targeting import Percent, kept_state
+from flagkit.admin.edits.targeting import Percent, beside_rules, kept_state, own_variants
 from flagkit.authoring import FlagSource, RampStep, edit_flag
+from flagkit.authoring.conditions import written_prerequisite
 from flagkit.authoring.ranges import STEPS, read_percent
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
@@ -18,21 +19,22 @@ def require(document: FlagDocument, key: str, others: Sequence[str], *, remove: 
     Args:
         document: the native document.
         key: the flag.
-        others: the flags that must be on.
+        others: the flags that must be on (`base`), give a variant (`base = blue`) or be off (`base = off`).
         remove: remove them from the prerequisites instead of adding them.
 
     Raises:
         UnknownFlagError: there is no such flag.
         EditError: flags would require each other, or one that is to be removed isn't required.
     """
+    entries = [written_prerequisite(other) for other in others]
 
     def change(flag: FlagSource) -> FlagSource:
-        missing = [other for other in others if other not in flag.requires]
+        missing = [entry for entry in dict.fromkeys(entries) if entry not in flag.requires]
         if remove and missing:
             raise EditError(
                 f"{key} does not require {', '.join(missing)}", hint=f"`flagkit show {key}` shows what it does."
             )
-        kept = tuple(other for other in flag.requires if not (remove and other in others))
+        kept = tuple(entry for entry in flag.requires if not (remove and entry in entries))
         changed = flag.model_copy(update={"requires": kept if remove else (*kept, *missing)})
         if changed.variants:
             # A variant that only the prerequisite limited needs a weight now: all users.
@@ -65,9 +67,13 @@ def ramp(document: FlagDocument, key: str, steps: Sequence[tuple[dt.datetime, Pe
     def change(flag: FlagSource) -> FlagSource:
         if not flag.variants:
             return flag.model_copy(update={"ramp": read, "percent": None, "enabled": kept_state(flag)})
-        ruled = next((variant.name for variant in flag.variants if variant.rule is not None), None)
-        if ruled is not None:
-            raise EditError(f"a ramp can't stand beside rule {ruled} of {key}", hint="Remove the rule first.")
+        native = next((variant.name for variant in flag.variants if variant.rule is not None), None)
+        if native is not None:
+            hint = "Change the flag as code (`flagkit pull`, edit, `flagkit apply`)."
+            raise EditError(f"a ramp can't stand beside the native rule of variant {native} of {key}", hint=hint)
+        if len(own_variants(flag)) <= 1:
+            # The users of a percentage keep it: the ramp grows on the same line of users.
+            flag = beside_rules(flag, STEPS).model_copy(update={"percent_seed": flag.seed or key})
         return flag.model_copy(update={"ramp": read, "percent": None})
 
     return edit_flag(document, key, change)

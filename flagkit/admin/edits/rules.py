@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 from flagkit.admin.audience import show_names
 from flagkit.admin.edits.targeting import Percent, kept_state, with_variants
-from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
-from flagkit.authoring.conditions import RULE, Share, all_of, name_of, named, parsed, share_of
+from flagkit.authoring import FlagSource, RuleSource, VariantSource, decompile, edit_flag
 from flagkit.authoring.editor import part_of, related_keys, unknown_flag
-from flagkit.authoring.language import show_rule, show_where
-from flagkit.authoring.ranges import STEPS, BucketRange, read_percent, show_percent
+from flagkit.authoring.language import show_rule, show_rules, show_where
+from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
-from flagkit.core.rules.ast import Condition, Or
-from flagkit.core.rules.printer import print_rule
 from flagkit.errors import EditError
 
 
@@ -31,7 +28,8 @@ class RuleView:
         enabled: whether the flag is on for them.
         users: who it is for, e.g. `50 % of users where country = US`; empty if only lists say it.
         lists: the users, groups and segments that are named, e.g. `user 42`.
-        rule: the native rule of a rule that was added as one; None for percentages and lists of the flag.
+        rule: the native rule of a variant that has one; None for percentages, lists and conditions.
+        rules: the conditions and percentages that were added to the variant (`add_rule`).
     """
 
     position: int
@@ -40,6 +38,7 @@ class RuleView:
     users: str = ""
     lists: tuple[str, ...] = ()
     rule: str | None = None
+    rules: tuple[RuleSource, ...] = ()
 
 
 def list_rules(document: FlagDocument, key: str) -> list[RuleView]:
@@ -52,7 +51,7 @@ def list_rules(document: FlagDocument, key: str) -> list[RuleView]:
     if key not in keys:
         raise unknown_flag(key, keys)
     flag = decompile(part_of(document, related_keys({key}, document))).flags[key]
-    flag = with_variants(flag) if flag.ramp else _ordered(flag)
+    flag = _ordered(flag, key)
     return [_view(flag, index, variant) for index, variant in enumerate(flag.variants[:-1])]
 
 
@@ -71,7 +70,7 @@ def add_rule(
     Args:
         document: the native document.
         key: the flag.
-        when: a native rule that the users must fulfil; all users where None.
+        when: a condition, or a native rule, that the users must fulfil; all users where None.
         percent: the percentage of these users; all of them where None.
         variant: the variant they get; one of the rule's own where None. If it has a rule already, this one is an
             alternative to it.
@@ -87,29 +86,30 @@ def add_rule(
     steps = None if percent is None else read_percent(percent)
 
     def change(flag: FlagSource) -> FlagSource:
-        whole = _ordered(flag)
+        whole = _ordered(flag, key)
         *ruled, default = whole.variants
-        conditions: list[Condition] = [] if when is None else [parsed(when)]
-        if steps is not None:
-            ranges = (BucketRange(0, steps),) if steps else ()
-            conditions.append(share_of(Share(whole.seed or key, whole.by, ranges)))
-        condition = all_of(conditions)
-        name = variant or _free_name(ruled)
+        name = variant or _free_name(whole.variants)
         if name == default.name:
             raise EditError(f"{name} is the default variant of {key}: it has no rule", hint="Name another variant.")
+        rule = _rule(whole, key, name, when, steps)
         index = next((index for index, found in enumerate(ruled) if found.name == name), None)
         if index is not None:
-            alternatives = (*_alternatives(ruled[index], key), condition)
-            ruled[index] = ruled[index].model_copy(update={"rule": print_rule(named(RULE, name, alternatives))})
+            present = ruled[index]
+            _check_own(present, key)
+            if rule in present.rules:
+                raise EditError(f"variant {name} of {key} has this rule", hint=f"`flagkit rule list {key}` shows it.")
+            if present.enabled != enabled:
+                state = "on" if present.enabled else "off"
+                hint = "Name another variant, or none." if enabled else "Leave out --variant."
+                raise EditError(f"variant {name} of {key} is {state}", hint=hint)
+            ruled[index] = present.model_copy(update={"rules": (*present.rules, rule)})
             if position is not None:
                 ruled.insert(_place(position, ruled, key), ruled.pop(index))
         else:
             if default.enabled and enabled and variant is None:
                 hint = f"Use --off for users who don't get it, or roll it out first: flagkit rollout {key} 0"
                 raise EditError(f"the rule changes nothing: {key} is for all users", hint=hint)
-            added = VariantSource(
-                name=name, enabled=enabled, values=default.values, rule=print_rule(named(RULE, name, [condition]))
-            )
+            added = VariantSource(name=name, enabled=enabled, values=default.values, rules=(rule,))
             place = _behind_rules(ruled) if position is None else _place(position, [*ruled, added], key)
             ruled.insert(place, added)
         return whole.model_copy(update={"enabled": kept_state(flag), "variants": (*ruled, default)})
@@ -126,10 +126,10 @@ def move_rule(document: FlagDocument, key: str, rule: int | str, position: int) 
     """
 
     def change(flag: FlagSource) -> FlagSource:
-        *ruled, default = _ordered(flag).variants
+        *ruled, default = _ordered(flag, key).variants
         index = _index(ruled, rule, key)
         ruled.insert(_place(position, ruled, key), ruled.pop(index))
-        return _ordered(flag).model_copy(update={"variants": (*ruled, default)})
+        return _ordered(flag, key).model_copy(update={"variants": (*ruled, default)})
 
     return edit_flag(document, key, change)
 
@@ -137,14 +137,19 @@ def move_rule(document: FlagDocument, key: str, rule: int | str, position: int) 
 def remove_rule(document: FlagDocument, key: str, rule: int | str) -> FlagDocument:
     """Remove a rule, given by its position or variant, and its variant.
 
+    Of a variant that has conditions beside a percentage or list, the conditions are removed.
+
     Raises:
         UnknownFlagError: there is no such flag.
-        EditError: there is no such rule, or it is a percentage or list of the flag.
+        EditError: there is no such rule, or another flag requires the variant.
     """
 
     def change(flag: FlagSource) -> FlagSource:
-        *ruled, default = _ordered(flag).variants
-        _alternatives(ruled.pop(_index(ruled, rule, key)), key)
+        *ruled, default = _ordered(flag, key).variants
+        index = _index(ruled, rule, key)
+        found = ruled.pop(index)
+        if found.rules and (found.is_listed or found.has_weight):
+            ruled.insert(index, found.model_copy(update={"rules": ()}))
         if ruled:
             return flag.model_copy(update={"variants": (*ruled, default)})
         # Only the default is left: a flag without variants. If it is on, it is for all users or for nobody.
@@ -157,18 +162,16 @@ def remove_rule(document: FlagDocument, key: str, rule: int | str) -> FlagDocume
     return edit_flag(document, key, change)
 
 
-def _ordered(flag: FlagSource) -> FlagSource:
+def _ordered(flag: FlagSource, key: str) -> FlagSource:
     """Return a flag with its variants written out, so that rules can stand beside its percentage and lists."""
     if flag.variants or not flag.is_targeted:
         return with_variants(flag)
-    if flag.ramp and not flag.is_empty:
-        message = "a rule can't stand beside a ramp and lists of users"
-        raise EditError(message, hint="Remove the lists first, or change the flag as code.")
     on, off = with_variants(flag).variants
     weight = flag.percent
-    if weight is None and flag.has_share and not flag.ramp and not flag.is_empty:
-        weight = STEPS
     ordered = with_variants(flag).model_copy(update={"percent": None})
+    if weight is None and flag.has_share and not flag.is_empty:
+        weight = STEPS
+        ordered = ordered.model_copy(update={"percent_seed": flag.seed or key if flag.ramp else None})
     return ordered.model_copy(update={"variants": (on.model_copy(update={"weight": weight}), off)})
 
 
@@ -179,26 +182,29 @@ def _view(flag: FlagSource, index: int, variant: VariantSource) -> RuleView:
         steps = flag.percent if variant.weight is None else variant.weight
         where = "" if flag.where is None else f" where {show_where(flag.where)}"
         share = "users" if steps is None else f"{show_percent(steps)} % of users"
-        if flag.ramp and steps is None and index == 0:
+        if flag.ramp and steps in {None, STEPS} and (variant.has_weight or variant.is_empty):
             share = "a growing share of users"
-        users = "" if share == "users" and lists else f"{share}{where}"
-        return RuleView(index + 1, variant.name, variant.enabled, users, lists)
+        says_nothing = share == "users" and (lists or variant.rules)
+        users = [show_rules(variant.rules)] if variant.rules else []
+        users += [] if says_nothing else [f"{share}{where}"]
+        return RuleView(index + 1, variant.name, variant.enabled, " and ".join(users), lists, rules=variant.rules)
     return RuleView(index + 1, variant.name, variant.enabled, show_rule(variant.rule), lists, variant.rule)
 
 
-def _alternatives(variant: VariantSource, key: str) -> tuple[Condition, ...]:
-    """The conditions of a rule, one of which must be true.
+def _rule(flag: FlagSource, key: str, name: str, when: str | None, steps: int | None) -> RuleSource:
+    """Build a rule. Beside variants with weights its percentage has a seed of its own.
 
-    Raises:
-        EditError: it is a percentage or a list of the flag.
+    Otherwise, who is below 50 % there would be below 50 % of the weights, too, and the rest would all get one variant.
     """
-    if variant.rule is None:
-        hint = f"Use `flagkit rollout`, `target` or `split --remove {variant.name}`, or name another variant."
-        raise EditError(f"variant {variant.name} of {key} is a percentage or a list, not a rule", hint=hint)
-    rule = parsed(variant.rule)
-    if isinstance(rule, Or) and name_of(rule, RULE) is not None:
-        return rule.operands[:-1]
-    return (rule,)
+    weighted = sum(variant.has_weight for variant in flag.variants)
+    seed = f"{flag.seed or key}:{name}" if steps is not None and weighted > 1 else None
+    return RuleSource(when=when).model_copy(update={"percent": steps, "seed": seed})
+
+
+def _check_own(variant: VariantSource, key: str) -> None:
+    if variant.rule is not None:
+        hint = "Name another variant, or change the flag as code (`flagkit pull`, edit, `flagkit apply`)."
+        raise EditError(f"variant {variant.name} of {key} has a native rule, which can't be added to", hint=hint)
 
 
 def _free_name(ruled: Sequence[VariantSource]) -> str:
@@ -207,7 +213,8 @@ def _free_name(ruled: Sequence[VariantSource]) -> str:
 
 
 def _behind_rules(ruled: Sequence[VariantSource]) -> int:
-    return next((index for index, variant in enumerate(ruled) if variant.rule is None), len(ruled))
+    is_rule = [variant.rule is not None or (bool(variant.rules) and not variant.has_weight) for variant in ruled]
+    return is_rule.index(False) if False in is_rule else len(ruled)
 
 
 def _index(ruled: Sequence[VariantSource], rule: int | str, key: str) -> int:

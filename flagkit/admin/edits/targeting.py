@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
 from flagkit.authoring.compiler import expanded
-from flagkit.authoring.conditions import RULE, name_of, parsed
+from flagkit.authoring.conditions import ON
 from flagkit.authoring.editor import part_of, related_keys
 from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
@@ -166,10 +166,26 @@ def split(
             for name, weight in wanted.items()
             if name not in present
         ]
-        changed = whole.model_copy(update={"ramp": (), "variants": (*kept, *fresh, default)})
+        changed = whole.model_copy(update={"variants": (*kept, *fresh, default)})
+        if not any(variant.has_weight for variant in ruled) and _is_drawn(whole):
+            # Who takes part keeps taking part: the percentage keeps its seed, and the weights get one of their own.
+            line = flag.seed or key
+            pinned = tuple(_pinned(variant, line) for variant in changed.variants)
+            changed = changed.model_copy(update={"seed": f"{line}:split", "percent_seed": line, "variants": pinned})
         return _bucketed(changed, by, seed)
 
     return edit_flag(document, key, change)
+
+
+def _is_drawn(flag: FlagSource) -> bool:
+    """Whether a percentage selects users by the flag's seed."""
+    shares = [flag.percent, *(rule.percent for it in flag.variants for rule in it.rules if rule.seed is None)]
+    return bool(flag.ramp) or any(share not in {None, 0, STEPS} for share in shares)
+
+
+def _pinned(variant: VariantSource, seed: str) -> VariantSource:
+    rules = [rule.model_copy(update={"seed": rule.seed or seed}) if rule.percent else rule for rule in variant.rules]
+    return variant.model_copy(update={"rules": tuple(rules)})
 
 
 def kept_state(flag: FlagSource) -> bool | None:
@@ -187,13 +203,9 @@ def _bucketed(flag: FlagSource, by: str | None, seed: str | None) -> FlagSource:
 
 
 def _share_of_variants(flag: FlagSource, key: str, steps: int, *, replace_rule: bool) -> FlagSource:
-    own = [variant for variant in flag.variants[:-1] if not _is_rule(variant)]
-    if len(own) == 1 and own[0].rule is None and len(flag.variants) > 2:
-        # Rules of their own stand beside it (`flagkit rule add`): the percentage is that of the variant that has none.
-        shared = own[0].model_copy(update={"ranges": None, "weight": steps})
-        return flag.model_copy(
-            update={"variants": tuple(shared if variant is own[0] else variant for variant in flag.variants)}
-        )
+    own = own_variants(flag)
+    if any(variant.rules for variant in flag.variants) and len(own) <= 1 and not any(it.rule for it in own):
+        return beside_rules(flag, steps)
     first, *others = flag.variants
     written = [variant.name for variant in flag.variants if variant.rule is not None]
     if written and not (len(others) == 1 and replace_rule):
@@ -203,6 +215,29 @@ def _share_of_variants(flag: FlagSource, key: str, steps: int, *, replace_rule: 
         return flag.model_copy(update={"percent": steps})
     share = first.model_copy(update={"rule": None, "ranges": None, "weight": steps})
     return flag.model_copy(update={"percent": None, "variants": (share, *others)})
+
+
+def own_variants(flag: FlagSource) -> list[VariantSource]:
+    """Return the variants that are for a percentage or list, not for rules alone as `flagkit rule add` makes them."""
+    return [variant for variant in flag.variants[:-1] if not _is_rule(variant)]
+
+
+def beside_rules(flag: FlagSource, steps: int) -> FlagSource:
+    """Give a percentage to the one variant that isn't for rules alone; without one, to a new one behind the rules."""
+    own = own_variants(flag)
+    if own:
+        shared = own[0].model_copy(update={"ranges": None, "weight": steps})
+        variants = [shared if variant is own[0] else variant for variant in flag.variants]
+        return flag.model_copy(update={"variants": tuple(variants)})
+    *ruled, default = flag.variants
+    name = next(
+        name
+        for name in (ON, *(f"{ON}-{number}" for number in range(len(ruled) + 2)))
+        if name not in {variant.name for variant in flag.variants}
+    )
+    shared = VariantSource(name=name, values=default.values).model_copy(update={"weight": steps})
+    rest = default.model_copy(update={"enabled": False})
+    return flag.model_copy(update={"variants": (*ruled, shared, rest), "enabled": kept_state(flag)})
 
 
 def _target_variant(flag: FlagSource, key: str, lists: _Lists, name: str | None, *, remove: bool) -> FlagSource:
@@ -226,8 +261,8 @@ def _target_variant(flag: FlagSource, key: str, lists: _Lists, name: str | None,
 
 
 def _is_rule(variant: VariantSource) -> bool:
-    """Whether the variant is a rule of its own, as `flagkit rule add` makes them."""
-    return variant.rule is not None and name_of(parsed(variant.rule), RULE) is not None
+    """Whether the variant is made of rules alone, as `flagkit rule add` makes them."""
+    return bool(variant.rules) and not variant.has_weight and not variant.is_listed
 
 
 def _check_reached(document: FlagDocument, key: str, users: Sequence[str]) -> None:
@@ -256,7 +291,7 @@ def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, 
 def _index(flag: FlagSource, key: str, variant: str | None) -> int:
     ruled = flag.variants[:-1]
     names = [item.name for item in ruled]
-    own = [item.name for item in ruled if not _is_rule(item)]
+    own = [item.name for item in own_variants(flag)]
     if variant is None and len(own) == 1:
         variant = own[0]
     if variant is None:

@@ -5,18 +5,43 @@ It compiles to native rules and reads them back; `docs/conditions.md` is its ref
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Protocol
 
-from flagkit.authoring.conditions import RULE, all_of, name_of, parsed, parts_of, read_share
+from flagkit.authoring.conditions import all_of, parsed, parts_of, read_share
 from flagkit.authoring.language.grammar import read_condition
 from flagkit.authoring.language.phrases import show_condition
 from flagkit.authoring.ranges import show_percent
-from flagkit.core.rules.ast import Boolean, Condition, Or
+from flagkit.core.rules.ast import Boolean, Condition
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import RuleError
 
-__all__ = ["read_condition", "read_where", "show_condition", "show_rule", "show_where", "written_condition"]
+__all__ = [
+    "ShownRule",
+    "read_condition",
+    "read_where",
+    "show_condition",
+    "show_rule",
+    "show_rules",
+    "show_where",
+    "written_condition",
+]
+
+
+class ShownRule(Protocol):
+    """A rule of a variant, as one of the two readers of documents has it; its percentage is in steps of 0.0001 %."""
+
+    @property
+    def when(self) -> str | None:
+        """Its condition."""
+        ...
+
+    @property
+    def percent(self) -> int | None:
+        """Its percentage."""
+        ...
 
 
 def read_where(text: str) -> str:
@@ -47,19 +72,20 @@ def show_where(rule: str) -> str:
 def show_rule(rule: str) -> str:
     """Return who a native rule is for, e.g. `50 % of users where country = US`, or the rule if it has no such form."""
     try:
-        condition = parsed(rule)
+        parts = parts_of(parsed(rule))
     except RuleError:
         return rule
-    alternatives: tuple[Condition, ...] = (condition,)
-    if isinstance(condition, Or) and name_of(condition, RULE) is not None:
-        alternatives = condition.operands[:-1]
-    return " or ".join(_users(alternative) for alternative in alternatives)
-
-
-def _users(condition: Condition) -> str:
-    parts = parts_of(condition)
     share = read_share(parts[-1])
     others = parts if share is None else parts[:-1]
-    said = show_where(print_rule(all_of(others))) if others else ""
-    percent = "" if share is None else f"{show_percent(sum(span.size for span in share.ranges))} % of "
-    return f"{percent}users{f' where {said}' if said else ''}"
+    steps = None if share is None else sum(span.size for span in share.ranges)
+    return _users(steps, written_condition(all_of(others)) if others else None)
+
+
+def show_rules(rules: Iterable[ShownRule]) -> str:
+    """Return who the rules of a variant are for, e.g. `50 % of users where country = US or users where plan = pro`."""
+    return " or ".join(_users(rule.percent, rule.when) for rule in rules)
+
+
+def _users(steps: int | None, when: str | None) -> str:
+    percent = "" if steps is None else f"{show_percent(steps)} % of "
+    return f"{percent}users{f' where {show_where(when)}' if when else ''}"

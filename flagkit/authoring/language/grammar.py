@@ -8,6 +8,7 @@
                 | attribute ( "before" | "after" ) date
                 | attribute ( "exists" | "is missing" | "is not missing" )
                 | value [ "not" ] "in" attribute                        the attribute is a list: `"admin" in roles`
+                | "requires" flag [ ( "=" | "!=" | "is" | "is not" ) ( variant | "on" | "off" ) ]
                 | "now" [ "not" ] "in" [ days ] [ hours ] [ zone ]      `now in Mon-Fri 09:00-17:00 Europe/Berlin`
     =, "in" and the text tests may end with "ignoring case"; an attribute in a mapping is `company.plan`
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from typing import Final, NoReturn
 
-from flagkit.authoring.conditions import all_of, any_of
+from flagkit.authoring.conditions import all_of, any_of, required, show_required
 from flagkit.authoring.language.clock import read_window
 from flagkit.authoring.language.lexer import EXAMPLES, Token, quoted, refuse, tokens_of
 from flagkit.authoring.language.patterns import (
@@ -164,6 +165,8 @@ class _Reader:
         if subject.kind not in {"word", "text"} or (subject.kind == "word" and subject.value.lower() in KEYWORDS):
             self.refuse("expected an attribute such as country" + (f", not {subject.value!r}" if subject.value else ""))
         self.position += 1
+        if subject.kind == "word" and subject.value.lower() == "requires" and self.is_name():
+            return self.prerequisite()
         if subject.value == "now" and subject.kind == "word" and (self.ahead("in") or self.ahead("not", "in")):
             return self.window()
         is_value = subject.kind == "text" or _NUMBER.fullmatch(subject.value) is not None
@@ -172,6 +175,9 @@ class _Reader:
         if _ATTRIBUTE.fullmatch(subject.value) is None:
             self.refuse(f"{subject.value!r} is not a valid attribute name", subject)
         return self.about(Key(subject.value))
+
+    def is_name(self) -> bool:
+        return self.next.kind == "word" and self.next.value.lower() not in KEYWORDS
 
     def ahead(self, *words: str) -> bool:
         start = self.position
@@ -195,13 +201,23 @@ class _Reader:
             self.refuse(error.message, start, error.hint)
         return Not(window) if negated else window
 
+    def prerequisite(self) -> Condition:
+        """`requires base`, `requires base = blue`: the compiler puts the rule of the other flag in its place."""
+        key = self.next.value
+        self.position += 1
+        negated = self.take("!=") or self.take("is", "not")
+        if not (negated or self.take("=") or self.take("is")):
+            return required(key)
+        test = required(show_required(key, self.value("=").value))
+        return Not(test) if negated else test
+
     def element(self, subject: Token) -> Condition:
         """`"admin" in roles`: lists reach a rule as JSON text, so that an element stands between quotes."""
         negated = self.take("not")
         if not self.take("in"):
             self.refuse(f"expected 'in' and a list attribute after {quoted(subject.value)}")
         name = self.next
-        if name.kind != "word" or name.value.lower() in KEYWORDS or _ATTRIBUTE.fullmatch(name.value) is None:
+        if not self.is_name() or _ATTRIBUTE.fullmatch(name.value) is None:
             self.refuse("expected a list attribute such as roles")
         self.position += 1
         test = TextTest("contains", Key(name.value), Text(element_text(subject.value)))

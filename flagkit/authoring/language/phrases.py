@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from flagkit.authoring.conditions import REQUIRES, name_of, read_required, unexpanded
 from flagkit.authoring.language.clock import show_window
 from flagkit.authoring.language.grammar import KEYWORDS, moment_test, read_condition
 from flagkit.authoring.language.lexer import is_bare, quoted
@@ -46,7 +47,7 @@ def show_condition(condition: Condition) -> str | None:
 
 def _reads_as(text: str, condition: Condition) -> bool:
     try:
-        return read_condition(text) == condition
+        return read_condition(text) == unexpanded(condition)
     except EditError:
         return False
 
@@ -55,6 +56,9 @@ def _shown(node: Condition) -> tuple[str | None, type[And | Or] | None]:
     """Return the phrase, and what joins it if it would need parentheses beside another word."""
     if isinstance(node, Not):
         return _negated(node.operand), None
+    entry = name_of(node, REQUIRES)
+    if entry is not None:
+        return _prerequisite(entry), None
     special = _window(node.operands if isinstance(node, And) else (node,))
     if isinstance(node, Or):
         special = special or _moment(node) or _networks(node.operands)
@@ -72,6 +76,11 @@ def _joined(node: And | Or) -> str | None:
         is_tighter = joined_by is None or (joined_by is And and isinstance(node, Or))
         parts.append(shown if is_tighter else f"({shown})")
     return (" and " if isinstance(node, And) else " or ").join(parts) if len(parts) > 1 else None
+
+
+def _prerequisite(entry: str) -> str:
+    key, answer = read_required(entry)
+    return f"requires {key}" if answer is None else f"requires {key} = {_word(answer)}"
 
 
 def _window(parts: tuple[Condition, ...]) -> str | None:

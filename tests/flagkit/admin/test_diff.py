@@ -74,7 +74,7 @@ SENTENCES = [
     (SPLIT, edits.set_attributes(SPLIT, "f", {"c": 1}, variant="red"), "Users of variant red get the new values."),
     (SPLIT, edits.split(SPLIT, "f", {"red": 50, "blue": 50}, seed="s"), "All users are reassigned: about 50 % of users get another variant."),
     (edits.rollout(SPLIT, "f", 10), edits.rollout(SPLIT, "f", 20), "About 5 % of users move from default to blue."),
-    (share(25), edits.split(share(25), "f", {"red": 50, "blue": 50}), "About 18.75 % of users move from on to off."),
+    (share(25), edits.split(share(25), "f", {"red": 50, "blue": 50}), "About 12.5 % of users move from on to blue."),
     (SPLIT, edits.switch_off(SPLIT, "f"), "Users lose it: red 50 %, blue 50 %."),
     (ON, edits.set_attributes(ON, "f", {"color": "red"}), "Users who get it get the new values."),
     (share(5), RAMP, f"5 % of users → a growing share of users (by ramp: 10 % from 2026-02-01 00:00 UTC, 50 % from 2026-03-01 00:00 UTC). {UNKNOWN}"),

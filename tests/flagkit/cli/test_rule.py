@@ -91,10 +91,12 @@ def test_a_prerequisite_limits_a_flag_and_keeps_on_and_off(terminal) -> None:
     assert (terminal.flag("plain")["state"], terminal.flag("plain")["requires"]) == ("on", [])
 
 
-def test_a_ramp_beside_a_rule_is_refused(on_file) -> None:
+def test_a_ramp_stands_beside_rules(on_file) -> None:
     on_file.good("rule", "add", "plain", "--when", "country = US")
-    done = on_file("ramp", "plain", "5@2026-01-01")
-    assert (done.code, "can't stand beside rule rule-1" in done.err) == (3, True)
+    on_file.good("ramp", "plain", "5@2026-01-01")
+    on_file.good("on", "plain")
+    rules = on_file.good("rule", "list", "plain", "--json").json
+    assert [rule["users"] for rule in rules] == ["users where country = US", "a growing share of users"]
 
 
 def test_a_ramp_grows_by_itself_until_a_rollout_replaces_it(on_file) -> None:

@@ -109,14 +109,17 @@ def test_a_flag_that_is_off_stays_off() -> None:
     [
         (lambda it: edits.add_rule(it, "f"), "needs a condition or a percentage"),
         (lambda it: edits.add_rule(it, "f", when=US, variant="off"), "is the default variant"),
-        (lambda it: edits.add_rule(it, "f", when=US, variant="on"), "a percentage or a list"),
+        (lambda it: edits.add_rule(it, "f", when=US, variant="on", enabled=False), "variant on of f is on"),
+        (
+            lambda it: edits.add_rule(edits.add_rule(it, "f", when=US, variant="on"), "f", when=US, variant="on"),
+            "has this",
+        ),
         (lambda it: edits.add_rule(it, "f", when=US, position=3), "no position 3"),
         (lambda it: edits.add_rule(it, "f", when=US, percent=140), "140"),
         (lambda it: edits.add_rule(edits.create(it, "g", enabled=True), "g", when=US), "changes nothing"),
         (lambda it: edits.move_rule(it, "f", "x", 1), "has no rule x"),
         (lambda it: edits.move_rule(it, "f", 1, 2), "no position 2"),
         (lambda it: edits.remove_rule(it, "f", 2), "has no rule 2"),
-        (lambda it: edits.remove_rule(it, "f", "on"), "a percentage or a list"),
         (lambda it: edits.list_rules(it, "g"), "there is no flag"),
     ],
 )
@@ -136,6 +139,7 @@ def test_what_makes_no_rule_is_refused(document: FlagDocument, edit, said: str) 
         {"where": PRO},
         {"percent": "25", "where": PRO, "groups": ["beta"], "from": "2020-01-01T00:00:00Z"},
         {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}]},
+        {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}], "users": ["7", "8"]},
         {"variants": [{"name": "red", "weight": "40"}, {"name": "default", "enabled": False}], "percent": "50"},
     ],
 )
@@ -151,16 +155,10 @@ def test_a_rule_changes_nothing_for_those_who_do_not_fulfil_it(flag: dict[str, o
         assert answer(removed, user, plan="pro")[0] == answer(document, user, plan="pro")[0]
 
 
-def test_a_ramp_and_lists_are_listed_though_no_rule_can_stand_beside_them() -> None:
+def test_a_ramp_and_lists_are_listed_as_one_rule() -> None:
     flag = {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}], "users": ["7", "8"]}
     (view,) = edits.list_rules(compile_document(AuthoringDocument.parse({"flags": {"f": flag}})), "f")
     assert (view.users, view.lists) == ("a growing share of users", ("users 7, 8",))
-
-
-def test_a_rule_beside_a_ramp_and_lists_is_refused() -> None:
-    flag = {"ramp": [{"at": "2020-01-01T00:00:00Z", "percent": "25"}], "users": ["7"]}
-    with pytest.raises(EditError, match="ramp"):
-        edits.add_rule(compile_document(AuthoringDocument.parse({"flags": {"f": flag}})), "f", when=US)
 
 
 STEPS = st.lists(
@@ -206,3 +204,88 @@ def test_any_sequence_of_edits_reads_back_and_keeps_on_and_off(steps) -> None:  
         context = {"country": "US", "plan": "pro"}
         for user in ("42", "7", "8"):
             assert answer(again, user, **context) == answer(document, user, **context)
+
+
+def split_button() -> FlagDocument:
+    made = edits.create(FlagDocument.parse({"version": "1"}), "f", enabled=True)
+    return edits.split(made, "f", {"red": 50, "blue": 50})
+
+
+def test_a_rule_for_a_variant_of_a_split_wins_over_the_percentages_of_the_others() -> None:
+    changed = edits.add_rule(split_button(), "f", when=US, variant="blue")
+    users = [str(number) for number in range(200)]
+    assert {answer(changed, user, country="US")[1] for user in users} == {"blue"}
+    assert [answer(changed, user) for user in users] == [answer(split_button(), user) for user in users]
+    assert edits.list_rules(changed, "f")[1].users == "users where country = US and 50 % of users"
+    assert edits.remove_rule(changed, "f", "blue") == split_button()
+
+
+def test_the_users_that_a_percentage_of_a_rule_leaves_are_split_as_all_others() -> None:
+    """The rule's percentage has a seed of its own: who is above it isn't all in one variant."""
+    for document in (
+        edits.add_rule(split_button(), "f", when=US, percent=50, variant="vip"),
+        edits.add_rule(split_button(), "f", when=US, percent=50, variant="blue"),
+        edits.split(
+            edits.add_rule(
+                edits.switch_on(edits.create(FlagDocument.parse({"version": "1"}), "f"), "f"),
+                "f",
+                when=US,
+                percent=50,
+                enabled=False,
+            ),
+            "f",
+            {"red": 50, "blue": 50},
+        ),
+    ):
+        left = [answer(document, str(number), country="US")[1] for number in range(2000)]
+        assert 430 < left.count("red") < 570, document
+
+
+def test_what_rule_list_shows_can_be_removed_by_its_number(document: FlagDocument) -> None:
+    changed = edits.target(edits.add_rule(document, "f", when=US, enabled=False), "f", users=["7"])
+    assert order(changed) == ["rule-1", "on"]
+    alone = edits.remove_rule(changed, "f", 2)
+    assert order(alone) == ["rule-1"]
+    assert answer(alone)[0] is False
+    assert order(edits.remove_rule(split_button(), "f", 1)) == ["blue"]
+
+
+def test_a_rollout_and_a_ramp_stand_beside_rules_alone() -> None:
+    made = edits.create(FlagDocument.parse({"version": "1"}), "f", enabled=True)
+    ruled = edits.add_rule(made, "f", when=US, enabled=False)
+    assert answer(ruled)[0] is True
+    rolled = edits.rollout(ruled, "f", 30)
+    users = [str(number) for number in range(1000)]
+    assert 240 < sum(answer(rolled, user)[0] for user in users) < 360
+    assert not any(answer(rolled, user, country="US")[0] for user in users)
+    growing = edits.ramp(rolled, "f", [(dt.datetime(2025, 1, 1, tzinfo=dt.UTC), 30)])
+    assert [answer(growing, user) for user in users] == [answer(rolled, user) for user in users]
+    assert compile_document(decompile(growing)) == growing
+    assert decompile(growing).flags["f"].ramp
+
+
+def test_a_split_of_a_percentage_keeps_who_takes_part(document: FlagDocument) -> None:
+    """Nobody joins or leaves when the 25 % are split into two variants."""
+    users = [str(number) for number in range(2000)]
+    for before in (document, edits.ramp(document, "f", [(dt.datetime(2025, 1, 1, tzinfo=dt.UTC), 25)])):
+        after = edits.split(before, "f", {"red": 50, "blue": 50})
+        assert [answer(after, user)[0] for user in users] == [answer(before, user)[0] for user in users]
+        variants = [answer(after, user)[1] for user in users]
+        assert abs(variants.count("red") - variants.count("blue")) < 80
+        raised = edits.rollout(after, "f", 50)
+        assert all(
+            answer(raised, user)[1] == variant
+            for user, variant in zip(users, variants, strict=True)
+            if variant != "off"
+        )
+        assert compile_document(decompile(after)) == after
+
+
+def test_rules_are_written_in_toml_as_conditions(document: FlagDocument) -> None:
+    from flagkit.admin.code import plan, pull
+
+    changed = edits.add_rule(document, "f", when=US, percent=50)
+    text = pull(changed)
+    assert 'rules = [{ when = "country = US", percent = 50 }]' in text
+    assert not plan(changed, text).diff
+    assert answer(plan(changed, text.replace("US", "DE")).document, country="DE", user="3")[1] == "rule-1"
