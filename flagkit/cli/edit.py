@@ -91,7 +91,10 @@ def rollout(
     """
     share = read_percent(percent)
     rule = read_limit(where)
-    return Change(lambda current: admin.edits.rollout(current.document, key, share, by=by, where=rule, seed=seed))
+    return Change(
+        lambda current: admin.edits.rollout(current.document, key, share, by=by, where=rule, seed=seed),
+        remarks=lambda _: remarks_on(where),
+    )
 
 
 @changes
@@ -237,7 +240,8 @@ def segment_put(
     return Change(
         lambda current: admin.edits.put_segment(
             current.document, name, users=listed(user), groups=listed(group), where=rule
-        )
+        ),
+        remarks=lambda _: remarks_on(where),
     )
 
 
@@ -281,6 +285,13 @@ def read_limit(where: str | None) -> str | None:
     from flagkit.authoring.language import read_where
 
     return read_where(where) if where else where
+
+
+def remarks_on(condition: str | None) -> list[str]:
+    """Notes on what a condition may not mean."""
+    from flagkit.authoring import language
+
+    return [f"Note: {remark}" for remark in language.remarks_on(condition or "")]
 
 
 def listed(given: list[str] | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, changes
 from flagkit.cli.context import cli_context
-from flagkit.cli.edit import read_limit, read_moment, read_percent
+from flagkit.cli.edit import read_limit, read_moment, read_percent, remarks_on
 from flagkit.cli.output import echo, print_json, table
 from flagkit.cli.shell import Command, Group
 from flagkit.errors import UsageError
@@ -90,7 +90,8 @@ def add_rule(
     return Change(
         lambda current: admin.edits.add_rule(
             current.document, key, when=rule, percent=share, variant=variant, position=position, enabled=not off
-        )
+        ),
+        remarks=lambda _: remarks_on(when),
     )
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from flagkit.authoring.conditions import all_of, parsed, parts_of, read_share
-from flagkit.authoring.language.grammar import read_condition
+from flagkit.authoring.language.grammar import read_condition, remarks_on
 from flagkit.authoring.language.phrases import show_condition
 from flagkit.authoring.ranges import show_percent
 from flagkit.core.rules.ast import Boolean, Condition
@@ -22,6 +22,7 @@ __all__ = [
     "ShownRule",
     "read_condition",
     "read_where",
+    "remarks_on",
     "show_condition",
     "show_rule",
     "show_rules",

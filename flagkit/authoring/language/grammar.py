@@ -21,8 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
+from functools import lru_cache
+from ipaddress import IPv4Address
 from typing import Final, NoReturn
 
 from flagkit.authoring.conditions import all_of, any_of, required, show_required
@@ -60,7 +63,9 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
+from flagkit.core.rules.keys import IPV6
 from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.patterns import PatternRefusedError, PatternsMissingError, compile_pattern
 from flagkit.errors import EditError, RuleError
 
 KEYWORDS: Final = frozenset(
@@ -77,6 +82,8 @@ _TEXT_TESTS: Final[dict[str, tuple[TextOperator, CaseTest]]] = {
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z_][\w:@/-]*(?:\.[\w:@/-]+)*")
 _VERSION: Final = re.compile(r"[vV][0-9].*|[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+_PLURAL: Final = re.compile(r"[a-z][A-Za-z0-9_.]{2,}s")
+_NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+){2,}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NATIVE: Final = re.compile(
     r"""[\s(]*(?:(?:and|or|not)[\s(]+)*[a-z_]+\s+(?:\$|'\$|"|key::|in::|pattern::|pct::|by::|seed::)"""
@@ -95,6 +102,25 @@ def read_condition(text: str) -> Condition:
     if text.lstrip().startswith("(") and (native := _native(text)) is not None:
         return native
     return _Reader(text, tokens_of(text)).condition()
+
+
+def remarks_on(text: str) -> list[str]:
+    """Return what a valid condition may not mean: in `admin in roles`, admin is the attribute and roles a text."""
+    found: list[str] = []
+    tokens: list[Token] = []
+    with suppress(EditError):  # a native rule can have tokens of its own
+        tokens = tokens_of(text)
+    words = [token for token in tokens if token.kind == "text" or token.value.lower() != "not"]
+    for name, word, value, end in zip(words, words[1:], words[2:], words[3:], strict=False):
+        alone = end.kind == "end" or end.value.lower() in {"and", "or", ")"}
+        if (name.kind, word.value.lower(), value.kind) != ("word", "in", "word") or not alone:
+            continue
+        if _PLURAL.fullmatch(value.value) and name.value != "now":
+            found.append(
+                f"{name.value} in {value.value} compares the attribute {name.value} with the text {value.value}. "
+                f'If {value.value} is a list attribute, write "{name.value}" in {value.value}.'
+            )
+    return found
 
 
 def _native(text: str) -> Rule | None:
@@ -220,7 +246,10 @@ class _Reader:
         if not self.is_name() or _ATTRIBUTE.fullmatch(name.value) is None:
             self.refuse("expected a list attribute such as roles")
         self.position += 1
-        test = TextTest("contains", Key(name.value), Text(element_text(subject.value)))
+        text = element_text(subject.value)
+        test: Condition = TextTest("contains", Key(name.value), Text(text))
+        if self.take("ignoring", "case"):
+            test = self.pattern(Key(name.value), CaselessTest("has", (text,)))
         return Not(test) if negated else test
 
     def about(self, key: Key) -> Condition:
@@ -246,7 +275,15 @@ class _Reader:
                 if self.take("ignoring", "case"):
                     return self.pattern(key, CaselessTest(caseless, (value.value,)))
                 return TextTest(operator, key, Text(value.value))
-        return Matches(key, Text(self.value("matches").value)) if self.take("matches") else None
+        return self.matches(key) if self.take("matches") else None
+
+    def matches(self, key: Key) -> Condition:
+        token = self.value("matches")
+        problem = _pattern_problem(token.value)
+        if problem is not None:
+            hint = "Patterns are RE2: no backreferences, no lookaround; repeat at most a few hundred times."
+            self.refuse(f"the pattern can't be used: {problem}", token, hint)
+        return Matches(key, Text(token.value))
 
     def moment(self, key: Key) -> Condition | None:
         for word in ("before", "after"):
@@ -296,7 +333,9 @@ class _Reader:
         found = []
         for token in self.values("in cidr"):
             try:
-                found.append(self.pattern(key, NetworkTest(read_network(token.value))))
+                network = read_network(token.value)
+                about = key if network.version == 4 else Key(IPV6 + key.name)
+                found.append(self.pattern(about, NetworkTest(network)))
             except EditError as error:
                 self.refuse(error.message, token, error.hint)
         return any_of(found)
@@ -313,9 +352,22 @@ class _Reader:
                 self.refuse(f"{token.value!r} is not a valid semantic version", token, hint)
             return self.pattern(key, VersionTest(operator, version))
         operand = self.operand(token)
+        if token.kind == "word" and isinstance(operand, Text) and _NUMBERS.fullmatch(token.value):
+            self.numbers(operator, token)
         if isinstance(operand, Boolean) and operator != "eq":
             self.refuse(f"{token.value} can only be compared with = and !=", token)
         return Compare(operator, key, operand)
+
+    def numbers(self, operator: CompareOperator, token: Token) -> None:
+        """Refuse `1.2.3.4` where it isn't compared as the address that it may be: text has another order."""
+        try:
+            IPv4Address(token.value)
+        except ValueError:
+            hint = "A version has three numbers, such as 1.10.0; put text in quotes."
+            self.refuse(f"{token.value!r} is neither a version nor a number", token, hint)
+        if operator != "eq":
+            hint = "Use `in cidr` for addresses, a version of three numbers such as 1.10.0, or quotes for text."
+            self.refuse(f"{token.value!r} has no order: it is an address", token, hint)
 
     def operand(self, token: Token) -> Operand:
         if token.kind == "text":
@@ -329,8 +381,9 @@ class _Reader:
                 number = Decimal(token.value)
             except DecimalException:
                 self.refuse(f"{token.value!r} is not a valid number", token)
-            if len(token.value) > MAX_NUMBER_CHARS:
-                self.refuse(f"a number may have at most {MAX_NUMBER_CHARS} digits", token)
+            if len(token.value) > MAX_NUMBER_CHARS or abs(number.adjusted()) > MAX_NUMBER_CHARS:
+                hint = f"Write a number of at most {MAX_NUMBER_CHARS} digits without exponent, or put text in quotes."
+                self.refuse(f"a number may have at most {MAX_NUMBER_CHARS} digits", token, hint)
             return Number(int(token.value) if token.value.lstrip("+-").isdigit() else number)
         return Text(token.value)
 
@@ -348,6 +401,17 @@ class _Reader:
                 hint="Shorten the version or the list, or join several conditions with 'or'.",
             )
         return Matches(key, Text(pattern))
+
+
+@lru_cache(maxsize=1024)  # every condition that is shown is read again
+def _pattern_problem(pattern: str) -> str | None:
+    try:
+        compile_pattern(pattern)
+    except PatternsMissingError:
+        return None  # it may be valid where flags are evaluated
+    except PatternRefusedError as error:
+        return str(error)
+    return None
 
 
 def moment_test(key: Key, word: str, date: Timestamp) -> Condition:

@@ -9,8 +9,9 @@ again. RE2 and Go's regexp, which AWS's Agent uses, read `(?P<name>…)` alike.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Literal
 
 from flagkit.authoring.language.versions import Version, VersionOperator, version_pattern
@@ -40,9 +41,9 @@ class VersionTest:
 
 @dataclass(frozen=True, slots=True)
 class NetworkTest:
-    """The attribute is an IPv4 address within `network`."""
+    """The attribute is an address within `network`; an IPv6 address in full form (flagkit.core.rules.keys)."""
 
-    network: IPv4Network
+    network: IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,19 @@ def read_pattern(pattern: str) -> PatternTest | None:
     return found if found is not None and pattern_of(found) == pattern else None
 
 
-def read_network(text: str) -> IPv4Network:
-    """Read an IPv4 address range such as `10.0.0.0/8`, or one address.
+def read_network(text: str) -> IPv4Network | IPv6Network:
+    """Read an address range such as `10.0.0.0/8` or `2001:db8::/32`, or one address.
 
     Raises:
-        EditError: not an IPv4 address range, or bits are set to the right of the prefix.
+        EditError: not an address range, or bits are set to the right of the prefix.
     """
     try:
-        return IPv4Network(text)
+        return ip_network(text)
     except ValueError as error:
-        hint = "Write an IPv4 range such as 10.0.0.0/8. IPv6 addresses have several spellings and are not supported."
-        raise EditError(f"{text!r} is not a valid IPv4 address range", hint=hint) from error
+        hint = "Write a range such as 10.0.0.0/8 or 2001:db8::/32."
+        with suppress(ValueError):
+            hint = f"Did you mean {ip_network(text, strict=False)}?"
+        raise EditError(f"{text!r} is not a valid address range", hint=hint) from error
 
 
 def _named_test(pattern: str) -> PatternTest | None:
@@ -95,7 +98,7 @@ def _named_test(pattern: str) -> PatternTest | None:
     kind, operand = named["kind"], _operand(named["operand"])
     try:
         if kind == "cidr":
-            return NetworkTest(IPv4Network(operand))
+            return NetworkTest(ip_network(operand))
         version = Version.read(operand)
     except ValueError:
         return None
@@ -131,7 +134,9 @@ def _escape(text: str) -> str:
     return "".join("\\" + char if char in _NEEDS_ESCAPE else char for char in text)
 
 
-def _network_pattern(network: IPv4Network) -> str:
+def _network_pattern(network: IPv4Network | IPv6Network) -> str:
+    if isinstance(network, IPv6Network):
+        return _ipv6_pattern(network)
     octets = network.network_address.packed
     whole, bits = divmod(network.prefixlen, 8)
     parts = [str(octet) for octet in octets[:whole]]
@@ -140,3 +145,15 @@ def _network_pattern(network: IPv4Network) -> str:
         parts.append(f"(?:{'|'.join(str(octet) for octet in range(first, first + 2 ** (8 - bits)))})")
     parts += [_OCTET] * (4 - len(parts))
     return r"\.".join(parts)
+
+
+def _ipv6_pattern(network: IPv6Network) -> str:
+    """Of an address in full form: the digits that the prefix fixes, one digit that it fixes in part, and any others."""
+    digits = network.network_address.exploded.replace(":", "")
+    whole, bits = divmod(network.prefixlen, 4)
+    parts = list(digits[:whole])
+    if bits:
+        first = int(digits[whole], 16)
+        parts.append(f"[{''.join(f'{digit:x}' for digit in range(first, first + 2 ** (4 - bits)))}]")
+    fixed = "".join(f":{part}" if index and index % 4 == 0 else part for index, part in enumerate(parts))
+    return f"{fixed}[0-9a-f:]*"

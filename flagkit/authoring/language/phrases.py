@@ -29,6 +29,7 @@ from flagkit.core.rules.ast import (
     TextTest,
     Timestamp,
 )
+from flagkit.core.rules.keys import IPV6
 from flagkit.core.rules.printer import print_operand
 from flagkit.errors import EditError
 
@@ -104,9 +105,13 @@ def _networks(operands: tuple[Condition, ...]) -> str | None:
         test = read_pattern(operand.pattern.value) if isinstance(operand, Matches) else None
         if not isinstance(operand, Matches) or not isinstance(operand.value, Key) or not isinstance(test, NetworkTest):
             return None
-        names.add(operand.value.name)
+        names.add(_address(operand.value.name, test))
         networks.append(str(test.network))
     return f"{names.pop()} in cidr {', '.join(networks)}" if len(names) == 1 else None
+
+
+def _address(name: str, test: NetworkTest) -> str:
+    return name.removeprefix(IPV6) if test.network.version == 6 else name
 
 
 def _negated(operand: Condition) -> str | None:
@@ -155,13 +160,15 @@ def _pattern(name: str, test: VersionTest | NetworkTest | CaselessTest, *, negat
     among = "not in" if negated else "in"
     match test:
         case NetworkTest(network):
-            return f"{name} {among} cidr {network}"
+            return f"{_address(name, test)} {among} cidr {network}"
         case VersionTest("eq", version):
             return f"{name} {'!=' if negated else '='} {version}"
         case CaselessTest("is", (text,)) if not negated:
             return f"{name} = {_word(text)} ignoring case"
         case CaselessTest("is", texts):
             return f"{name} {among} {_values(texts)} ignoring case"
+        case CaselessTest("has", (text,)) if (element := _element(text)) is not None:
+            return f"{quoted(element)} {among} {name} ignoring case"
         case CaselessTest(kind, (text,)) if not negated:
             return f"{name} {_CASELESS[kind]} {_word(text)} ignoring case"
         case VersionTest(operator, version) if not negated:

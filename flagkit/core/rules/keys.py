@@ -3,7 +3,8 @@
 `company.plan` is the entry of that name, otherwise the value at that path of nested mappings. `now`, `currentTime`,
 `weekday@ZONE` and `time@ZONE` come from the clock unless the context has them: the local day (`Mon` to `Sun`) and time
 (`09:30:00`) of a zone of the IANA database, daylight saving time included. The rule language itself converts no times
-to a zone (appconfig.md §2.3). AWS's Agent is sent such values as entries of those names.
+to a zone (appconfig.md §2.3). `ipv6@NAME` is the IPv6 address at NAME in its full form of 39 characters, because an
+address has several spellings and a rule compares text. AWS's Agent is sent such values as entries of those names.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ WEEKDAY: Final = "weekday@"
 TIME: Final = "time@"
 """Begins the key of a zone's time of day."""
 
+IPV6: Final = "ipv6@"
+"""Begins the key of an IPv6 address in full form."""
+
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 """The days in the order of `datetime.weekday`; not the locale's names."""
 
@@ -35,6 +39,8 @@ def special_key(name: str, now: Callable[[], datetime] | None) -> Callable[[Cont
         now: tells the time; None if the reader has no clock, so that only the context has such keys.
     """
     fallback = _clock(name, now) if now is not None else None
+    if fallback is None and name.startswith(IPV6):
+        fallback = _ipv6(name.removeprefix(IPV6), now)
     if fallback is None and "." in name:
         fallback = _path(name)
     if fallback is None:
@@ -64,6 +70,21 @@ def _clock(name: str, now: Callable[[], datetime]) -> Callable[[Context], object
     if lead == WEEKDAY:
         return lambda _context: DAYS[now().astimezone(zone).weekday()]
     return lambda _context: now().astimezone(zone).strftime("%H:%M:%S")
+
+
+def _ipv6(name: str, now: Callable[[], datetime] | None) -> Callable[[Context], object]:
+    from ipaddress import IPv6Address  # only for rules that need it
+
+    special = special_key(name, now)
+
+    def read(context: Context) -> object:
+        value = context.get(name) if special is None else special(context)
+        try:
+            return IPv6Address(str(value).partition("%")[0]).exploded
+        except Exception:  # noqa: BLE001 - not an address, or a hostile object: the key is then missing
+            return None
+
+    return read
 
 
 def _path(name: str) -> Callable[[Context], object]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagkit.authoring.language import read_condition, read_where, show_condition, show_where
+from flagkit.authoring.language import read_condition, read_where, remarks_on, show_condition, show_where
 from flagkit.authoring.language.lexer import MAX_CONDITION_CHARS
 from flagkit.authoring.language.patterns import VersionTest, pattern_of, read_pattern
 from flagkit.authoring.language.versions import Version
@@ -112,10 +112,18 @@ def test_groups_dates_lists_nesting_and_windows_become_native_rules(text: str, r
         ("d before soon", "expected a date such as 2026-01-31 after 'before'", 9),
         ("age > 1 ignoring case", "'ignoring case' goes with", 6),
         ("beta > true", "true can only be compared with = and !=", 7),
-        ("ip in cidr 10.0.0.1/8", "'10.0.0.1/8' is not a valid IPv4 address range", 11),
-        ("ip in cidr 2001:db8::/32", "is not a valid IPv4 address range", 11),
+        ("ip in cidr 10.0.0.1/8", "'10.0.0.1/8' is not a valid address range", 11),
+        ("ip in cidr 2001:db8::1/32", "is not a valid address range", 11),
         ("age > " + "1" * 5000, "a number may have at most 128 digits", 6),
         ("app > " + "1" * 5000 + ".0.0", "is not a valid semantic version", 6),
+        ('name matches "("', "the pattern can't be used: missing ): (", 13),
+        ("age > 1e400", "a number may have at most 128 digits", 6),
+        ("age > 1e-400", "a number may have at most 128 digits", 6),
+        ("app >= 1.2.3.4", "'1.2.3.4' has no order: it is an address", 7),
+        ("app = 1.2.3.400", "'1.2.3.400' is neither a version nor a number", 6),
+        ("app = 1.2.3.4.5", "'1.2.3.4.5' is neither a version nor a number", 6),
+        ("ip in cidr ::1/33", "'::1/33' is not a valid address range", 11),
+        ("requires base = ", "expected a value after '='", 15),
         ("now in Mon-Fir", "'Mon-Fir' is not a valid day", 7),
         ("now in 9-17", "is not a valid time window", 7),
         ("now in 09:00-09:00", "'09:00-09:00' is not a valid span of hours", 7),
@@ -186,6 +194,17 @@ def test_a_broken_native_rule_is_refused_as_a_rule() -> None:
         "ip in cidr 10.0.0.0/9",
         "ip in cidr 10.0.0.0/8, 192.168.0.0/16",
         "ip not in cidr 10.0.0.0/8",
+        "ip = 10.0.0.1",
+        "ip in cidr 2001:db8::/33",
+        "ip in cidr ::1/128, 2001:db8::/32, 10.0.0.0/8",
+        "ip not in cidr ::/0",
+        "request.ip in cidr fe80::/10",
+        '"admin" in roles ignoring case',
+        '"a,b" not in roles ignoring case',
+        "requires base",
+        "requires base = blue and a = 1",
+        "not (requires base = off)",
+        "requires = 5",
         "country = us ignoring case",
         "country in us, ca ignoring case",
         "country not in us, ca ignoring case",
@@ -365,6 +384,40 @@ def test_an_address_is_in_the_range_that_the_standard_library_says(network: str)
         assert not holds(f"ip in cidr {network}", {"ip": text})
 
 
+@pytest.mark.parametrize(
+    "network", ["2001:db8::/32", "2001:db8::/33", "::/0", "::1/128", "fe80::/10", "8000::/1", "::ffff:0:0/96"]
+)
+def test_an_ipv6_range_holds_what_the_addresses_say_however_they_are_written(network: str) -> None:
+    net, rng = IPv6Network(network), random.Random(network)
+    first, last = int(net.network_address), int(net.broadcast_address)
+    edges = [first - 1, first, first + 1, last - 1, last, last + 1, *(rng.randrange(2**128) for _ in range(20))]
+    for number in (*edges, *(rng.randrange(first, last + 1) for _ in range(20))):
+        if not 0 <= number < 2**128:
+            continue
+        address = IPv6Address(number)
+        for text in (str(address), address.exploded, address.exploded.upper(), f"{address}%eth0"):
+            assert holds(f"ip in cidr {network}", {"ip": text}) is (address in net), text
+    for value in ("", "10.0.0.1", "2001:db8::g", ":::", None, 7, ["2001:db8::1"], {}):
+        assert not holds(f"ip in cidr {network}", {"ip": value})
+    assert holds(f"client.ip in cidr {network}", {"client": {"ip": str(net.network_address)}})
+    assert holds(f"ip in cidr {network}", {"ipv6@ip": net.network_address.exploded})  # as AWS's Agent is sent it
+
+
+def test_what_a_condition_may_not_mean_is_said() -> None:
+    (remark,) = remarks_on("country = US and (admin in roles or a = 1)")
+    assert 'If roles is a list attribute, write "admin" in roles.' in remark
+    assert remarks_on("admin not in roles")
+    for clear in (
+        "country in us",
+        '"admin" in roles',
+        "a in roles, groups",
+        "a in [roles]",
+        "now in Mon-Fri 09:00-17:00",
+        "(in $a ['])",
+    ):
+        assert remarks_on(clear) == []
+
+
 def test_case_is_ignored_where_asked_and_only_there() -> None:
     assert holds("country in us, CA ignoring case", {"country": "Us"})
     assert not holds("country in us", {"country": "US"})
@@ -388,6 +441,8 @@ def test_an_element_is_found_in_a_list_and_not_within_another() -> None:
     assert not holds('"admin" in roles', {"roles": ['x"admin']})
     assert holds('"admin" not in roles', {})
     assert holds('"admin" in roles', {"roles": {"admin"}})
+    assert holds('"admin" in roles ignoring case', {"roles": ["x", "Admin"]})
+    assert not holds('"admin" in roles ignoring case', {"roles": ["Admins", "xADMIN"]})
 
 
 def test_a_nested_attribute_is_read_from_mappings_or_an_entry_of_that_name() -> None:
