@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from flagkit.admin.audience import effects
 from flagkit.admin.entries import changed_entries
-from flagkit.authoring import FlagSource, SegmentSource, VariantSource, decompile
+from flagkit.authoring import FlagSource, VariantSource, decompile
 from flagkit.authoring.editor import part_of, related_keys
 from flagkit.authoring.language import show_rule, show_rules, show_where
 from flagkit.core.definitions import INTERNAL_FLAGS
@@ -54,8 +54,8 @@ class FlagDiff:
     """What differs in one flag, or one segment.
 
     Attributes:
-        key: the flag's key, or `segment NAME`.
-        kind: `follows` means: only a segment or prerequisite that is written into it changed.
+        key: the flag's key, `segment NAME` or `holdout NAME`.
+        kind: `follows` means: only a segment, prerequisite or holdout that is written into it changed.
         changes: what was written.
         audience: for whom, in sentences; says so where it can't be computed.
         was_live: whether the flag was on before.
@@ -132,12 +132,12 @@ def compare(before: FlagDocument, after: FlagDocument, *, now: dt.datetime | Non
         return DocumentDiff()
     keys = related_keys(touched, before, after)
     old, new = (decompile(part_of(document, keys)) for document in (before, after))
-    found = [*_segments(old.segments, new.segments)]
+    found = [*_shared("segment", old.segments, new.segments), *_shared("holdout", old.holdouts, new.holdouts)]
     for key in sorted(touched.keys() - INTERNAL_FLAGS):
         one, two = old.flags.get(key), new.flags.get(key)
         kind: Kind = "created" if one is None else "deleted" if two is None else "changed"
         if one == two:
-            if not (one is not None and (one.flags_required or one.segments_named)):
+            if not (one is not None and (one.flags_required or one.segments_named or one.holdout)):
                 continue  # only written differently
             kind = "follows"
         sentences = effects(one, two, (before, after), key, now=now)
@@ -152,14 +152,14 @@ def _is_off(flag: FlagSource | None) -> bool:
     return flag is None or flag.is_off
 
 
-def _segments(old: Mapping[str, SegmentSource], new: Mapping[str, SegmentSource]) -> Iterator[FlagDiff]:
+def _shared(what: str, old: Mapping[str, BaseModel], new: Mapping[str, BaseModel]) -> Iterator[FlagDiff]:
     for name in sorted({*old, *new}):
         one, two = old.get(name), new.get(name)
         if one == two:
             continue
         kind: Kind = "created" if one is None else "deleted" if two is None else "changed"
         flat = [{} if it is None else it.model_dump(mode="json", exclude_defaults=True) for it in (one, two)]
-        yield FlagDiff(f"segment {name}", kind, tuple(_changes(flat[0], flat[1])))
+        yield FlagDiff(f"{what} {name}", kind, tuple(_changes(flat[0], flat[1])))
 
 
 def _changes(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> Iterator[Change]:

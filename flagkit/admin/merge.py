@@ -37,12 +37,14 @@ def merge(base: FlagDocument, ours: FlagDocument, theirs: FlagDocument) -> FlagD
     sources = [decompile(part_of(document, keys)) for document in (base, ours, theirs)]
     flags = _picked(*(source.flags for source in sources))
     segments = _picked(*(source.segments for source in sources))
+    holdouts = _picked(*(source.holdouts for source in sources))
     conflicts = [f"flag {key}" for key, side in flags.items() if side is None]
     conflicts += [f"segment {name}" for name, side in segments.items() if side is None]
+    conflicts += [f"holdout {name}" for name, side in holdouts.items() if side is None]
     if conflicts:
         raise _conflict(conflicts)
     merged = with_entries(theirs, {key: mine.get(key) for key, side in flags.items() if side == 1})
-    return _consistent(merged, _joined(sources, flags, segments), sources, keys)
+    return _consistent(merged, _joined(sources, flags, segments, holdouts), sources, keys)
 
 
 def _picked(base: Mapping[str, _Part], ours: Mapping[str, _Part], theirs: Mapping[str, _Part]) -> dict[str, int | None]:
@@ -58,7 +60,10 @@ def _picked(base: Mapping[str, _Part], ours: Mapping[str, _Part], theirs: Mappin
 
 
 def _joined(
-    sources: Sequence[AuthoringDocument], flags: Mapping[str, int | None], segments: Mapping[str, int | None]
+    sources: Sequence[AuthoringDocument],
+    flags: Mapping[str, int | None],
+    segments: Mapping[str, int | None],
+    holdouts: Mapping[str, int | None],
 ) -> AuthoringDocument:
     """Return what both sides mean together."""
     _, ours, theirs = sources
@@ -74,7 +79,12 @@ def _joined(
             "flags": joined,
             "segments": kept,
             "layers": {**ours.layers, **theirs.layers},
-            "holdouts": {**ours.holdouts, **theirs.holdouts},
+            "holdouts": {**ours.holdouts, **theirs.holdouts}
+            | {
+                name: sources[side].holdouts[name]
+                for name, side in holdouts.items()
+                if side and name in sources[side].holdouts
+            },
         }
     )
 
@@ -90,7 +100,13 @@ def _consistent(
         for name, segment in source.segments.items()
         if any(other.segments.get(name, segment) != segment for other in (base, ours, theirs))
     }
-    stale = {key for key, flag in source.flags.items() if edited & flag.flags_required or flag.segments_named & moved}
+    moved_holdouts = {
+        name
+        for name, holdout in source.holdouts.items()
+        if any(other.holdouts.get(name, holdout) != holdout for other in (base, ours, theirs))
+    }
+    stale = {key for key, flag in source.flags.items() if flag.holdout in moved_holdouts}
+    stale |= {key for key, flag in source.flags.items() if edited & flag.flags_required or flag.segments_named & moved}
     stale |= {key for key in edited if source.flags[key].flags_required}
     try:
         result = recompiled(merged, source, stale)

@@ -2,8 +2,8 @@
 
 A variant's rule is `(and GATES… (or LISTS… (and LIMITS… RANGES)))`. Gates (requires, from, until) hold for everybody.
 Lists (users, groups, segments) are in whatever the percentages say, so a share leaves out who is on the list of a
-later variant. Limits (among, where, holdout, layer, percent or
-ramp) and ranges decide which share of all others takes part. Parts that say nothing are left out.
+later variant. Limits (among, where, holdout, layer, percent or ramp) and ranges decide which share of all others takes
+part; the holdout limits rules, too. Parts that say nothing are left out.
 
 Two things have no place in AWS's format. A flag with variants that is switched off gets one more variant in front,
 which is off and true for all users. Segments that no flag names are kept in a flag of their own (`INTERNAL_FLAGS`).
@@ -263,7 +263,9 @@ class Compiler:
         return lists
 
     def _rule(self, key: str, flag: FlagSource, rule: RuleSource, place: str) -> Condition:
-        parts = [] if rule.when is None else [self._condition(key, rule.when, f"{place}.when")]
+        parts = self._not_held_out(key, flag)
+        if rule.when is not None:
+            parts.append(self._condition(key, rule.when, f"{place}.when"))
         if rule.percent is not None:
             ranges = (BucketRange(0, rule.percent),) if rule.percent else ()
             parts.append(share_of(Share(rule.seed or flag.seed or key, rule.by or flag.by, ranges)))
@@ -276,10 +278,7 @@ class Compiler:
             limits.append(any_of([self._segment(name, place) for name in flag.among]))
         if flag.where is not None:
             limits.append(self._condition(key, flag.where, f"{place}.where"))
-        if flag.holdout is not None:
-            holdout = _known(self.source.holdouts, flag.holdout, f"{place}.holdout")
-            ranges = (BucketRange(0, holdout.percent),) if holdout.percent else ()
-            limits.append(outside(Share(HOLDOUT + flag.holdout, holdout.by, ranges)))
+        limits += self._not_held_out(key, flag)
         if flag.layer is not None:
             layer = _known(self.source.layers, flag.layer.name, f"{place}.layer")
             limits.append(share_of(Share(LAYER + flag.layer.name, layer.by, self._layer(flag.layer.name)[key])))
@@ -289,6 +288,13 @@ class Compiler:
         if flag.ramp:
             limits.append(ramp_of(exposure, flag.by, [(step.at, step.percent) for step in flag.ramp]))
         return limits
+
+    def _not_held_out(self, key: str, flag: FlagSource) -> list[Condition]:
+        if flag.holdout is None:
+            return []
+        holdout = _known(self.source.holdouts, flag.holdout, f"flags.{key}.holdout")
+        ranges = (BucketRange(0, holdout.percent),) if holdout.percent else ()
+        return [outside(Share(HOLDOUT + flag.holdout, holdout.by, ranges))]
 
     def _layer(self, name: str) -> Allocation:
         if name not in self._layers:

@@ -102,10 +102,11 @@ class _Decompiler:
             except ValueError:
                 self.native.add(key)
                 flags[key] = FlagSource.model_validate(self._flag(key))
+        for held in (shape.holdout for key in self._readable() for shape in self.shapes[key]):
+            if held is not None:
+                holdout = {"percent": _percent(whole(held) or 0), "by": held.by}
+                holdouts.setdefault(held.seed.removeprefix(HOLDOUT), holdout)
         for limits in self._all_limits():
-            if limits.holdout is not None:
-                holdout = {"percent": _percent(whole(limits.holdout) or 0), "by": limits.holdout.by}
-                holdouts.setdefault(limits.holdout.seed.removeprefix(HOLDOUT), holdout)
             if limits.layer is not None:
                 layers.setdefault(limits.layer.seed.removeprefix(LAYER), Words(by=limits.layer.by))
         return AuthoringDocument.parse(
@@ -142,6 +143,9 @@ class _Decompiler:
         is_switch = key not in self.switched_off and _is_switch(value, self._required(key)) and not shapes[0].rules
         limits, shared = common_limits(shapes, alone=is_switch)
         words |= self._limits(key, limits)
+        held = next((shape.holdout for shape in shapes if shape.holdout is not None), None)
+        if held is not None:
+            words["holdout"] = held.seed.removeprefix(HOLDOUT)
         shares = [shape.share for shape in shared if shape.share is not None]
         ramp = limits.ramp[0] if limits.ramp is not None and not shares else None
         main = shares[0] if shares else ramp or limits.exposure
@@ -168,8 +172,6 @@ class _Decompiler:
         words: Words = {"among": limits.among}
         if limits.where is not None:
             words["where"] = written_condition(limits.where)
-        if limits.holdout is not None:
-            words["holdout"] = limits.holdout.seed.removeprefix(HOLDOUT)
         if limits.layer is not None:
             name = limits.layer.seed.removeprefix(LAYER)
             words["layer"] = {"name": name, **self._place(key, limits.layer)}

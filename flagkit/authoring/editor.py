@@ -146,6 +146,11 @@ def segment_users(document: FlagDocument, name: str) -> set[str]:
     return _definers(document, {SEGMENT + name})
 
 
+def holdout_users(document: FlagDocument, name: str) -> set[str]:
+    """Return the keys of the flags that are in a holdout; looks at the rules' text only."""
+    return _definers(document, {HOLDOUT + name})
+
+
 def unknown_flag(key: str, keys: Iterable[str]) -> UnknownFlagError:
     """Return the error for a key that no flag has."""
     close = difflib.get_close_matches(key, list(keys), 1, 0.5)

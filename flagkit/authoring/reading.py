@@ -121,7 +121,7 @@ def read_shown(flag: FlagDefinition) -> ShownFlag:
         ends=gates.ends,
         among=limits.among,
         where=None if limits.where is None else print_rule(limits.where),
-        holdout=None if limits.holdout is None else limits.holdout.seed.removeprefix(HOLDOUT),
+        holdout=next((it.holdout.seed.removeprefix(HOLDOUT) for it in shapes if it.holdout is not None), None),
         layer=None if limits.layer is None else ShownLayer(limits.layer.seed.removeprefix(LAYER)),
         percent=None if percent is None else whole(percent) or 0,
         ramp=() if limits.ramp is None else tuple(ShownStep(at, size) for at, size in limits.ramp[1]),

@@ -96,6 +96,7 @@ class RuleShape:
 
     when: Condition | None
     share: Share | None = None
+    holdout: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ class VariantShape(Generic[RuledVariant]):
     limits: Limits | None = None
     share: Share | None = None
     segment_conditions: dict[str, Or] = field(default_factory=dict)
+
+    @property
+    def holdout(self) -> Share | None:
+        """The users that it never touches."""
+        limited = None if self.limits is None else self.limits.holdout
+        return limited or next((rule.holdout for rule in self.rules if rule.holdout is not None), None)
 
 
 def read_shapes(value: FlagValue) -> tuple[VariantShape[Variant], ...]:
@@ -195,11 +202,18 @@ def _read_rule(condition: Condition) -> RuleShape:
     share = read_share(condition)
     if share is not None and whole(share) is not None:
         return RuleShape(None, share)
-    *parts, last = parts_of(condition)
-    share = read_share(last)
-    if not parts or share is None or whole(share) is None:
-        return RuleShape(condition)
-    return RuleShape(all_of(parts), share)
+    parts = list(parts_of(condition))
+    held = read_outside(parts[0])
+    if held is not None and held.seed.startswith(HOLDOUT) and len(parts) > 1:
+        del parts[0]
+    else:
+        held = None
+    share = read_share(parts[-1])
+    if share is not None and whole(share) is not None:
+        del parts[-1]
+    else:
+        share = None
+    return RuleShape(all_of(parts) if parts else None, share, held)
 
 
 def _take_list(alternatives: list[Condition], key: str) -> tuple[str, ...]:
@@ -234,7 +248,7 @@ def _read_limits(
             found["exposure"] = span
         else:
             if share is not None:
-                limits = replace(limits, exposure=share)  # who takes part stands before who gets which variant
+                found["exposure"] = share  # who takes part stands before who gets which variant
             share = span
     if unknown:
         found["where"] = all_of(unknown)

@@ -29,6 +29,7 @@ _SECTIONS = {
         Command("split", "flagkit.cli.edit:split", "Split users between variants by percentage."),
         Command("rule", "flagkit.cli.rule:RULE", "List and edit the ordered rules of a flag."),
         Command("require", "flagkit.cli.rule:require", "Limit a flag to users for whom other flags are on."),
+        Command("holdout", "flagkit.cli.rule:holdout", "Keep a percentage of the users out of a flag."),
         Command("ramp", "flagkit.cli.rule:ramp", "Let the percentage of a flag grow by itself."),
         Command("attr", "flagkit.cli.edit:attr", "Set attributes of a flag or of one variant."),
         Command("schedule", "flagkit.cli.edit:schedule", "Set when a flag starts and ends."),

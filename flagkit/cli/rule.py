@@ -1,4 +1,4 @@
-"""Rules, prerequisites and ramps of a flag. The edits are made in `flagkit.admin.edits`."""
+"""Rules, prerequisites, holdouts and ramps of a flag. The edits are made in `flagkit.admin.edits`."""
 
 from __future__ import annotations
 
@@ -132,6 +132,26 @@ def require(
     Example: flagkit require express_checkout new_checkout button=blue
     """
     return Change(lambda current: admin.edits.require(current.document, key, others, remove=remove))
+
+
+@changes
+def holdout(
+    key: options.Key,
+    name: Annotated[str, Argument(metavar="HOLDOUT", help="Its name. Flags with the same one share its users.")],
+    percent: Annotated[
+        str | None,
+        Option("--percent", metavar="PERCENT", help="The percentage of users it holds out, for all its flags."),
+    ] = None,
+    remove: Annotated[bool, Option("--remove", help="Remove the flag from the holdout.")] = False,
+) -> Change:
+    """Keep a percentage of the users out of a flag, to compare with them later.
+
+    Flags with the same holdout keep the same users out. Users who are targeted by name get the flag all the same.
+
+    Example: flagkit holdout new_checkout 2027-q1 --percent 5
+    """
+    share = None if percent is None else read_percent(percent)
+    return Change(lambda current: admin.edits.holdout(current.document, key, name, percent=share, remove=remove))
 
 
 @changes

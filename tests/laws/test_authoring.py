@@ -178,7 +178,7 @@ def _meant(source, document, key, user, context, now):
         return (flag.enabled is not False, "on") if open_ and on else (False, "off")
 
     def ruled(variant):
-        return any(
+        return not (flag.holdout and _held_out(user, context, now)) and any(
             _rule_holds(source, document, rule, flag.seed or key, flag.by, user, context, now) for rule in variant.rules
         )
 
@@ -247,7 +247,7 @@ def _drawn(source, flag, key, user, context, now, *, weighted=False):
         return False
     if flag.where is not None and not _true(read_where(flag.where), user, context, now):
         return False
-    if flag.holdout and _true('(split pct::20 by::$userId seed::"holdout:q3")', user, context, now):
+    if flag.holdout and _held_out(user, context, now):
         return False
     if flag.layer and not _in_layer(source, key, user, context, now):
         return False
@@ -259,6 +259,10 @@ def _drawn(source, flag, key, user, context, now, *, weighted=False):
     if size is None:
         return True
     return _true(f'(split pct::{size / 10_000} by::${flag.by} seed::"{seed}")', user, context, now)
+
+
+def _held_out(user, context, now):
+    return _true('(split pct::20 by::$userId seed::"holdout:q3")', user, context, now)
 
 
 def _in_layer(source, key, user, context, now):

@@ -1,4 +1,4 @@
-"""Other flag systems' public cases: a condition that a converter writes answers as theirs, or differs for one reason."""
+"""Public cases of other flag systems: a converted condition answers as theirs, or differs for a stated reason."""
 
 import datetime as dt
 import json

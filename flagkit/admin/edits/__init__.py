@@ -6,7 +6,7 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 
 from flagkit.admin.edits.attributes import read_value, set_attributes
 from flagkit.admin.edits.lifecycle import archive, copy, create, delete, describe, restore, restore_all
-from flagkit.admin.edits.limits import ramp, require
+from flagkit.admin.edits.limits import holdout, ramp, require
 from flagkit.admin.edits.rules import RuleView, add_rule, list_rules, move_rule, remove_rule
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
 from flagkit.admin.edits.state import kill, schedule, switch_off, switch_on
@@ -22,6 +22,7 @@ __all__ = [
     "delete",
     "delete_segment",
     "describe",
+    "holdout",
     "kill",
     "list_rules",
     "list_segments",

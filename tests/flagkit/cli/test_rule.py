@@ -126,3 +126,15 @@ def test_a_wrong_prerequisite_or_ramp_changes_nothing(on_file, words: tuple[str,
     done = on_file(*words)
     assert (done.code, done.err.startswith("error[")) == (code, True), done
     assert on_file.saved() == before
+
+
+def test_a_holdout_keeps_users_out_of_its_flags(on_file) -> None:
+    done = on_file.good("holdout", "new_flow", "2027-q1", "--percent", "5")
+    assert "+ holdout 2027-q1 (new)" in done.out
+    on_file.good("holdout", "plain", "2027-q1")
+    assert on_file.good("rollout", "plain", "100").code == 0
+    assert "(outside holdout 2027-q1)" in on_file.good("list", "plain").out
+    assert "holdout 2027-q1" in on_file.good("holdout", "plain", "2027-q1", "--percent", "10").out
+    on_file.good("holdout", "plain", "2027-q1", "--remove")
+    assert "holdout" not in on_file.good("show", "plain", "--saved").out
+    assert on_file("holdout", "plain", "nope").code == 3
