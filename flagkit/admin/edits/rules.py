@@ -198,7 +198,8 @@ def _rule(flag: FlagSource, key: str, name: str, when: str | None, steps: int | 
     """
     weighted = sum(variant.has_weight for variant in flag.variants)
     seed = f"{flag.seed or key}:{name}" if steps is not None and weighted > 1 else None
-    return RuleSource(when=when).model_copy(update={"percent": steps, "seed": seed})
+    percent = None if steps is None else show_percent(steps)
+    return RuleSource.model_validate({"when": when or None, "percent": percent, "seed": seed})
 
 
 def _check_own(variant: VariantSource, key: str) -> None:

@@ -7,12 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
+from pydantic import JsonValue
+
 from flagkit.authoring import FlagSource, VariantSource, decompile, edit_flag
 from flagkit.authoring.compiler import expanded
-from flagkit.authoring.conditions import ON
+from flagkit.authoring.conditions import ON, USER, parsed
 from flagkit.authoring.editor import part_of, related_keys
 from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
+from flagkit.core.lint.logic import keys_of
+from flagkit.core.rules.ast import Exists, walk
+from flagkit.core.snapshot import Snapshot
 from flagkit.errors import EditError
 
 Percent: TypeAlias = "Decimal | float | str"
@@ -277,6 +282,22 @@ def _check_reached(document: FlagDocument, key: str, users: Sequence[str]) -> No
                 message = f"user {', '.join(hidden)} gets variant {variant.name} first, by segment {name}"
                 hint = f"Remove the user from the segment, or the segment from variant {variant.name}."
                 raise EditError(message, hint=hint)
+        _check_not_first(document, key, variant.name, users)
+
+
+def _check_not_first(document: FlagDocument, key: str, name: str, users: Sequence[str]) -> None:
+    """Refuse users who get this earlier variant by a rule that asks for nothing but the user id."""
+    found = next(variant for variant in document.values[key].variants if variant.name == name)
+    nodes = list(walk(parsed(found.rule or "")))
+    keys = {name for node in nodes for name in ((node.key.name,) if isinstance(node, Exists) else keys_of(node))}
+    if keys != {USER}:
+        return
+    alone: JsonValue = [{"name": name, "enabled": True, "rule": found.rule}, {"name": "rest", "enabled": False}]
+    snapshot = Snapshot.from_document({"version": "1", "values": {key: {"_variants": alone}}})
+    hidden = [user for user in users if snapshot.evaluate(key, user).enabled]
+    if hidden:
+        hint = f"Move it behind: flagkit rule list {key}, flagkit rule move {key} {name} POSITION"
+        raise EditError(f"user {', '.join(hidden)} gets variant {name} first, by its rule", hint=hint)
 
 
 def _changed(present: tuple[str, ...], given: tuple[str, ...], problem: str, *, remove: bool) -> tuple[str, ...]:

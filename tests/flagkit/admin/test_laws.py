@@ -34,7 +34,7 @@ values = st.sampled_from(["x", 1, True, None])
 wheres = st.sampled_from([None, "", '(eq $country "US")', '(not (in $plan ["free"]))'])
 
 
-def call(name, **arguments):
+def call(name, /, **arguments):
     return st.tuples(st.just(name), st.sampled_from(KEYS), st.fixed_dictionaries(arguments))
 
 
@@ -52,6 +52,20 @@ flag_edits = st.one_of(
     call("split", weights=st.just({"red": 50, "blue": 20}), remove=st.sampled_from([[], ["green"], ["red"]])),
     call("schedule", starts=st.just(NOW), now=st.just(NOW)),
     call("schedule", clear=st.just(True), now=st.just(NOW)),
+    call("schedule", ends=st.just(NOW + dt.timedelta(days=9)), now=st.just(NOW), enable=st.booleans()),
+    call(
+        "add_rule",
+        when=st.sampled_from(["country = US", "requires a = red", "plan in [pro] and not (requires b)"]),
+        percent=st.sampled_from([None, 30]),
+        variant=st.none() | names,
+        enabled=st.booleans(),
+    ),
+    call("add_rule", percent=st.just(40), position=st.integers(1, 3)),
+    call("move_rule", rule=st.integers(1, 3), position=st.integers(1, 3)),
+    call("remove_rule", rule=st.integers(1, 3)),
+    call("require", others=st.lists(st.sampled_from(["a", "b = off", "c = blue"]), max_size=2), remove=st.booleans()),
+    call("holdout", name=st.just("h"), percent=st.sampled_from([None, 10, 20]), remove=st.booleans()),
+    call("ramp", steps=st.sampled_from([[(NOW, 10)], [(NOW, 5), (NOW + dt.timedelta(days=1), 60)]])),
     call("describe", description=st.sampled_from([None, "", "words"])),
     call("delete"),
 )  # fmt: skip
@@ -92,6 +106,8 @@ def test_a_flag_is_as_the_last_on_off_or_kill_left_it(life):
             continue
         if name in {"switch_on", "switch_off", "kill"}:
             is_on[key] = name == "switch_on"
+        elif arguments.get("enable"):
+            is_on[key] = True
         elif name == "create":
             is_on[key] = arguments["enabled"]
         elif name == "delete":
@@ -101,7 +117,7 @@ def test_a_flag_is_as_the_last_on_off_or_kill_left_it(life):
 
 @given(lives, flag_edits)
 def test_an_edit_changes_its_flag_or_is_refused(life, edit):
-    """Nothing else changes, but for where unused segments are kept."""
+    """Nothing else changes, but for where unused segments are kept, and flags that require it or share its holdout."""
     before = start(life)
     name, key, arguments = edit
     try:
@@ -109,8 +125,10 @@ def test_an_edit_changes_its_flag_or_is_refused(life, edit):
     except FlagkitError:
         return
     assert FlagDocument.parse(after.to_dict()) == after
-    assert set(changed_entries(before, after)) <= {key, *INTERNAL_FLAGS}
-    assert {flag.key for flag in compare(before, after).flags} <= {key, "segment staff"}
+    found = compare(before, after).flags
+    following = {flag.key for flag in found if flag.kind == "follows"}
+    assert set(changed_entries(before, after)) <= {key, *following, *INTERNAL_FLAGS}
+    assert {flag.key for flag in found} <= {key, *following, "segment staff", "holdout h"}
 
 
 @given(lives, flag_edits)
@@ -134,7 +152,8 @@ def test_a_targeted_user_gets_what_was_said(life, key, named, variant):
     except FlagkitError:
         return
     flag = decompile(document).flags[key]
-    assume(flag.starts is None and not any(it.segments for it in flag.variants))
+    assume(flag.starts is None and flag.ends is None and not flag.requires)
+    assume(not any(it.segments or any(rule.when for rule in it.rules) for it in flag.variants))
     snapshot = Snapshot.from_document(document.to_dict())
     assert {snapshot.evaluate(key, user).variant for user in named} == {variant}
 

@@ -289,3 +289,22 @@ def test_rules_are_written_in_toml_as_conditions(document: FlagDocument) -> None
     assert 'rules = [{ when = "country = US", percent = 50 }]' in text
     assert not plan(changed, text).diff
     assert answer(plan(changed, text.replace("US", "DE")).document, country="DE", user="3")[1] == "rule-1"
+
+
+def test_a_rule_may_be_a_percentage_alone(document: FlagDocument) -> None:
+    changed = edits.add_rule(document, "f", percent=40, enabled=False)
+    assert edits.list_rules(changed, "f")[0].users == "40 % of users"
+
+
+def test_to_target_a_user_who_gets_another_variant_first_is_refused(document: FlagDocument) -> None:
+    """It would say "saved", and the user would get what the rule says as before."""
+    for changed in (
+        edits.add_rule(document, "f", percent=100, variant="red"),
+        edits.add_rule(document, "f", when=read_where("userId in [7, 8]"), variant="red"),
+    ):
+        with pytest.raises(EditError, match="user 7 gets variant red first, by its rule"):
+            edits.target(changed, "f", users=["7"], variant="on")
+        moved = edits.target(edits.move_rule(changed, "f", "red", 2), "f", users=["7"], variant="on")
+        assert answer(moved) == (True, "on")
+    limited = edits.add_rule(document, "f", when=US, variant="red")
+    assert answer(edits.target(limited, "f", users=["7"], variant="on")) == (True, "on")
