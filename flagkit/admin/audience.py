@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from flagkit.admin.rule_effects import is_ruled, rule_changes
 from flagkit.authoring.conditions import OFF, ON, read_required
 from flagkit.authoring.language import show_rule, show_rules, show_where
 from flagkit.authoring.ranges import STEPS, show_percent
@@ -208,7 +209,7 @@ def _single(flag: FlagSource | ShownFlag) -> _Reach | None:
     if len(flag.variants) != 2:
         return None
     on, off = flag.variants
-    if off.enabled or not on.enabled or _is_ruled(on) or flag.percent is not None:
+    if off.enabled or not on.enabled or is_ruled(on) or flag.percent is not None:
         return None
     steps = _weight(on)
     if steps is None:
@@ -371,7 +372,7 @@ def _variants(
         if movement.is_exact:
             yield "No other user moves."
     yield from _retargeted(old, new)
-    yield from _ruled(old, new)
+    yield from rule_changes(old, new, limits_changed=_conditions(old) != _conditions(new), unknown=_UNKNOWN)
 
 
 def _participation(first: int, second: int) -> str:
@@ -395,47 +396,6 @@ def _retargeted(old: FlagSource, new: FlagSource) -> Iterator[str]:
         who = show_names(kind, values)
         end = f"no longer {verb} a variant by name" if target is None else f"now {verb} variant {target}"
         yield _sentence(f"{who} {end}")
-
-
-def _ruled(old: FlagSource, new: FlagSource) -> Iterator[str]:
-    """Say which rules are added and removed; changed ones can't be counted."""
-    added, removed = _own_rules(new, old), _own_rules(old, new)
-    for variant in added:
-        gets = f"get variant {variant.name}" if variant.enabled else "don't get it"
-        yield f"Now {_rule_text(variant)} {gets}."
-    for variant in removed:
-        yield f"The rule for {_rule_text(variant)} is removed."
-    kept = [flag.model_copy(update={"variants": _without(flag, added + removed)}) for flag in (old, new)]
-    if _rules(kept[0]) != _rules(kept[1]) or _order(old, new) != _order(new, old):
-        yield f"Conditions or rules change. {_UNKNOWN}"
-
-
-def _is_ruled(variant: VariantSource | ShownVariant) -> bool:
-    return variant.rule is not None or bool(variant.rules)
-
-
-def _rule_text(variant: VariantSource) -> str:
-    return show_rules(variant.rules) if variant.rules else show_rule(variant.rule or "")
-
-
-def _own_rules(flag: FlagSource, other: FlagSource) -> list[VariantSource]:
-    names = {variant.name for variant in other.variants}
-    return [variant for variant in flag.variants if _is_ruled(variant) and variant.name not in names]
-
-
-def _without(flag: FlagSource, variants: list[VariantSource]) -> tuple[VariantSource, ...]:
-    return tuple(variant for variant in flag.variants if variant not in variants)
-
-
-def _order(flag: FlagSource, other: FlagSource) -> list[str]:
-    """The variants that both have, in the order of the first one, if rules are among them."""
-    names = {variant.name for variant in other.variants}
-    common = [variant for variant in flag.variants if variant.name in names]
-    return [variant.name for variant in common] if any(map(_is_ruled, common)) else []
-
-
-def _rules(flag: FlagSource) -> tuple[object, ...]:
-    return _conditions(flag), tuple((it.name, it.rule, it.rules) for it in flag.variants if _is_ruled(it))
 
 
 def _values(old: FlagSource, new: FlagSource) -> Iterator[str]:

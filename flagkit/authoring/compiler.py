@@ -46,9 +46,10 @@ from flagkit.authoring.conditions import (
     share_of,
     since,
 )
+from flagkit.authoring.fields import flags_in
 from flagkit.authoring.language import read_condition
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
-from flagkit.authoring.source import AuthoringDocument, FlagSource, RuleSource, SegmentSource, VariantSource, flags_in
+from flagkit.authoring.source import AuthoringDocument, FlagSource, RuleSource, SegmentSource, VariantSource
 from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
 from flagkit.core.documents import MAX_VARIANTS, FlagDocument
 from flagkit.core.documents.constraints import MAX_TEXT_LENGTH

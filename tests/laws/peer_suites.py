@@ -306,7 +306,7 @@ def _ul_constraint(constraint):
 SUITES = {"GrowthBook": growthbook, "LaunchDarkly": launchdarkly, "Unleash": unleash}
 
 
-def rows(checkouts, told):
+def rows(checkouts, counts_by_suite):
     """Yield a row for each case that has a condition, once for each condition and context."""
     seen = set()
     for suite, cases in SUITES.items():
@@ -316,9 +316,9 @@ def rows(checkouts, told):
                 read_where(condition)
             except (NotExpressible, EditError) as error:
                 why = error.message.splitlines()[0] if isinstance(error, EditError) else str(error)
-                told[suite][f"no condition: {why}"] += 1
+                counts_by_suite[suite][f"no condition: {why}"] += 1
                 continue
-            told[suite]["rows"] += 1
+            counts_by_suite[suite]["rows"] += 1
             row = {"suite": suite, "case": title, "condition": condition, "context": context, "answer": answer}
             if (place := json.dumps([condition, context])) not in seen:
                 seen.add(place)
@@ -326,8 +326,8 @@ def rows(checkouts, told):
 
 
 if __name__ == "__main__":
-    told = defaultdict(Counter)
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows(Path(sys.argv[1]), told)]
+    counts_by_suite = defaultdict(Counter)
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows(Path(sys.argv[1]), counts_by_suite)]
     ROWS.write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
-    for suite, counts in told.items():
+    for suite, counts in counts_by_suite.items():
         print(suite, *(f"  {count} {why}" for why, count in counts.most_common()), sep="\n")

@@ -5,16 +5,20 @@ Percentages and lists of a flag (`rollout`, `target`, `split`) are rules, too; h
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flagkit.admin.audience import show_names
 from flagkit.admin.edits.targeting import Percent, kept_state, with_variants
 from flagkit.authoring import FlagSource, RuleSource, VariantSource, decompile, edit_flag
+from flagkit.authoring.conditions import parsed
 from flagkit.authoring.editor import part_of, related_keys, unknown_flag
 from flagkit.authoring.language import show_rule, show_rules, show_where
 from flagkit.authoring.ranges import STEPS, read_percent, show_percent
 from flagkit.core.documents import FlagDocument
+from flagkit.core.lint.findings import Finding
+from flagkit.core.lint.reach import RuledVariant, reach
 from flagkit.errors import EditError
 
 
@@ -84,11 +88,13 @@ def add_rule(
     if when is None and percent is None:
         raise EditError("a rule needs a condition or a percentage", hint="Give --when, --percent or both.")
     steps = None if percent is None else read_percent(percent)
+    named: list[str] = []
 
     def change(flag: FlagSource) -> FlagSource:
         whole = _ordered(flag, key)
         *ruled, default = whole.variants
         name = variant or _free_name(whole.variants)
+        named.append(name)
         if name == default.name:
             raise EditError(f"{name} is the default variant of {key}: it has no rule", hint="Name another variant.")
         rule = _rule(whole, key, name, when, steps)
@@ -114,7 +120,9 @@ def add_rule(
             ruled.insert(place, added)
         return whole.model_copy(update={"enabled": kept_state(flag), "variants": (*ruled, default)})
 
-    return edit_flag(document, key, change)
+    changed = edit_flag(document, key, change)
+    _check_reached(changed, key, named[-1])
+    return changed
 
 
 def move_rule(document: FlagDocument, key: str, rule: int | str, position: int) -> FlagDocument:
@@ -151,7 +159,11 @@ def remove_rule(document: FlagDocument, key: str, rule: int | str) -> FlagDocume
         if found.rules and (found.is_listed or found.has_weight):
             ruled.insert(index, found.model_copy(update={"rules": ()}))
         if ruled:
-            return flag.model_copy(update={"variants": (*ruled, default)})
+            left = flag.model_copy(update={"variants": (*ruled, default)})
+            if left.is_off and not flag.is_off:
+                hint = f"To switch it off: flagkit off {key}. To give it to nobody: flagkit rollout {key} 0"
+                raise EditError(f"{found.name} is the only variant of {key} that is on", hint=hint)
+            return left
         # Only the default is left: a flag without variants. If it is on, it is for all users or for nobody.
         alone: dict[str, object] = {"variants": (), "values": default.values}
         if flag.is_off:
@@ -211,6 +223,22 @@ def _check_own(variant: VariantSource, key: str) -> None:
 def _free_name(ruled: Sequence[VariantSource]) -> str:
     taken = {variant.name for variant in ruled}
     return next(name for number in range(1, len(ruled) + 2) if (name := f"rule-{number}") not in taken)
+
+
+def _check_reached(document: FlagDocument, key: str, name: str) -> None:
+    """Refuse a rule that no user gets."""
+    for found in _unreachable(document, key):
+        if found.location == name:
+            hint = f"The first rule that is true decides. `flagkit rule list {key}` shows them; use --position."
+            raise EditError(f"{key}: {found.message}", hint=hint)
+
+
+def _unreachable(document: FlagDocument, key: str) -> list[Finding]:
+    value = document.values.get(key)
+    rules = [] if value is None else [(it.name, it.rule) for it in value.variants if it.rule]
+    variants = [RuledVariant(name, name, rule, parsed(rule)) for name, rule in rules]
+    never = dt.datetime.min.replace(tzinfo=dt.UTC)  # before any schedule
+    return [found for found in reach(key, variants, never) if found.code == "unreachable"]
 
 
 def _behind_rules(ruled: Sequence[VariantSource]) -> int:

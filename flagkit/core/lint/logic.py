@@ -177,6 +177,8 @@ class Logic:
         if node in (other, FALSE) or other == TRUE:
             return True
         first, second = self.ranges(node), self.ranges(other)
+        if first is not None and not any(first.truths):
+            return True  # nobody, such as the split of 0 % that carries a name
         if first is not None and second is not None and (first.by, first.seed) == (second.by, second.seed):
             return _is_within(first, second)
         return self._by_parts(node, other)

@@ -15,7 +15,7 @@ from flagkit.core.rules.ast import Condition, Or, Rule, Split, walk
 from flagkit.core.rules.buckets import BucketRanges
 
 # Splits that don't select variants: exclusion groups, holdouts and the names that flagkit.authoring writes into rules.
-_MARKS = ("layer:", "holdout:", "segment:", "requires:")
+_MARKS = ("layer:", "holdout:", "segment:", "requires:", "rule:")
 _EXPOSURE = ":exposure"
 _SHOWN = 3
 
@@ -158,7 +158,8 @@ def _owned(variants: Sequence[RuledVariant], lines: Sequence[BucketRanges]) -> M
 def _mixed(key: str, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
     known: tuple[RuledVariant, frozenset[tuple[str, str]]] | None = None
     for variant in variants:
-        lines = split_lines(key, [variant.rule])
+        # The percentage of a rule of its own has a seed of its own on purpose (flagkit.admin.edits.rules).
+        lines = frozenset() if _is_own_rule(variant.rule) else split_lines(key, [variant.rule])
         if lines and known is not None and not lines & known[1]:
             message = (
                 f"variant {variant.name} splits by another seed or key than {known[0].name}: "
@@ -167,6 +168,12 @@ def _mixed(key: str, variants: Sequence[RuledVariant]) -> Iterator[Finding]:
             yield _warning("mixed-draws", variant, message, "Use one seed and one key for all splits of a flag.")
             return
         known = (variant, lines) if lines and known is None else known
+
+
+def _is_own_rule(rule: Rule) -> bool:
+    return any(
+        isinstance(part, Split) and part.seed is not None and part.seed.value.startswith("rule:") for part in walk(rule)
+    )
 
 
 def _warning(code: str, variant: RuledVariant, message: str, hint: str) -> Finding:

@@ -242,11 +242,13 @@ def test_the_users_that_a_percentage_of_a_rule_leaves_are_split_as_all_others() 
 
 
 def test_what_rule_list_shows_can_be_removed_by_its_number(document: FlagDocument) -> None:
-    changed = edits.target(edits.add_rule(document, "f", when=US, enabled=False), "f", users=["7"])
+    changed = edits.target(edits.add_rule(document, "f", when=US), "f", users=["7"])
     assert order(changed) == ["rule-1", "on"]
     alone = edits.remove_rule(changed, "f", 2)
     assert order(alone) == ["rule-1"]
     assert answer(alone)[0] is False
+    with pytest.raises(EditError, match="on is the only variant of f that is on"):
+        edits.remove_rule(edits.add_rule(document, "f", when=US, enabled=False), "f", 2)
     assert order(edits.remove_rule(split_button(), "f", 1)) == ["blue"]
 
 
@@ -308,3 +310,12 @@ def test_to_target_a_user_who_gets_another_variant_first_is_refused(document: Fl
         assert answer(moved) == (True, "on")
     limited = edits.add_rule(document, "f", when=US, variant="red")
     assert answer(edits.target(limited, "f", users=["7"], variant="on")) == (True, "on")
+
+
+def test_a_rule_that_no_user_would_get_is_refused(document: FlagDocument) -> None:
+    ruled = edits.add_rule(document, "f", when=US)
+    narrower = read_where("country = US and plan = pro")
+    for when in (US, narrower, read_where("country = DE and country = FR")):
+        with pytest.raises(EditError, match="variant blue is unreachable"):
+            edits.add_rule(ruled, "f", when=when, variant="blue")
+    assert order(edits.add_rule(ruled, "f", when=narrower, variant="blue", position=1)) == ["blue", "rule-1", "on"]
