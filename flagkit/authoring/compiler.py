@@ -35,6 +35,7 @@ from flagkit.authoring.conditions import (
     all_of,
     any_of,
     before,
+    first_match,
     named,
     named_elsewhere,
     one_of,
@@ -59,8 +60,6 @@ from flagkit.core.rules.ast import (
     MAX_RULE_CHARS,
     Boolean,
     Condition,
-    Not,
-    Or,
     Rule,
 )
 from flagkit.core.rules.printer import print_rule
@@ -170,7 +169,7 @@ class Compiler:
             ruled, condition = [], Boolean(wanted == OFF)
         for variant, rule in reversed(ruled):
             assert rule is not None
-            condition = _first_match(parsed(rule) if isinstance(rule, str) else rule, fits(variant), condition)
+            condition = first_match(parsed(rule) if isinstance(rule, str) else rule, fits(variant), condition)
         # Here and not at the end: prerequisites of prerequisites double it, and so on.
         if len(print_rule(condition)) > MAX_RULE_CHARS:
             _refuse_chain(key, f"the rule of {other} is too long to be repeated")
@@ -425,23 +424,6 @@ def _attribute(fields: dict[str, JsonValue]) -> JsonValue:
     if fields:
         native["constraints"] = fields
     return native
-
-
-def _first_match(rule: Rule, enabled: bool, otherwise: Condition) -> Condition:
-    """The flag is on if the rule is true and its variant is on, or the rule is false and the flag is on otherwise."""
-    match enabled, otherwise:
-        case True, Boolean(value=False):
-            return rule
-        case False, Boolean(value=True):
-            return Not(rule)
-        case True, Boolean(value=True):
-            return otherwise
-        case False, Boolean(value=False):
-            return otherwise
-        case True, _:
-            return Or((rule, otherwise))
-        case _:
-            return all_of([Not(rule), otherwise])
 
 
 def _known(entries: Mapping[str, _Entry], name: str, place: str) -> _Entry:

@@ -175,6 +175,23 @@ def unexpanded(condition: Condition) -> Condition:
     return replaced(condition, required)
 
 
+def first_match(rule: Rule, enabled: bool, otherwise: Condition) -> Condition:
+    """Build the condition "the rule is true and what it gives fits, or it is false and the rest fits"."""
+    match enabled, otherwise:
+        case True, Boolean(value=False):
+            return rule
+        case False, Boolean(value=True):
+            return Not(rule)
+        case True, Boolean(value=True):
+            return otherwise
+        case False, Boolean(value=False):
+            return otherwise
+        case True, _:
+            return Or((rule, otherwise))
+        case _:
+            return all_of([Not(rule), otherwise])
+
+
 def share_of(share: Share) -> Condition:
     """Build the condition "the user falls into one of these ranges", in AWS's own form for a span (appconfig.md §2.5).
 

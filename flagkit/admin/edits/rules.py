@@ -228,15 +228,19 @@ def _free_name(ruled: Sequence[VariantSource]) -> str:
 def _check_reached(document: FlagDocument, key: str, name: str) -> None:
     """Refuse a rule that no user gets."""
     for found in _unreachable(document, key):
-        if found.location == name:
+        if found.location == _place_of(key, name):
             hint = f"The first rule that is true decides. `flagkit rule list {key}` shows them; use --position."
             raise EditError(f"{key}: {found.message}", hint=hint)
+
+
+def _place_of(key: str, name: str) -> str:
+    return f"values.{key}.{name}"
 
 
 def _unreachable(document: FlagDocument, key: str) -> list[Finding]:
     value = document.values.get(key)
     rules = [] if value is None else [(it.name, it.rule) for it in value.variants if it.rule]
-    variants = [RuledVariant(name, name, rule, parsed(rule)) for name, rule in rules]
+    variants = [RuledVariant(name, _place_of(key, name), rule, parsed(rule)) for name, rule in rules]
     never = dt.datetime.min.replace(tzinfo=dt.UTC)  # before any schedule
     return [found for found in reach(key, variants, never) if found.code == "unreachable"]
 
