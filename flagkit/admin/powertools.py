@@ -2,23 +2,27 @@
 
 Format: docs.powertools.aws.dev/lambda/python/latest/utilities/feature_flags. A rule is a list of conditions that must
 all hold; the first rule that matches wins; otherwise the default. A key that the context doesn't have satisfies no
-condition, not even a negative one. Two differences are inherent: text in a context is compared as the type of the
-rule's value, as AppConfig does it, and a null attribute counts as a missing one.
+condition, not even a negative one. Three differences are inherent: text in a context is compared as the type of the
+rule's value, as AppConfig does it; a null attribute counts as a missing one; a tuple or a set counts as a list.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
+from typing import TypeGuard
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import JsonValue
 
 from flagkit.admin.entries import EMPTY, Entry, with_entries
-from flagkit.authoring.conditions import NOW, all_of
+from flagkit.authoring.conditions import NOW, all_of, any_of
+from flagkit.authoring.language.clock import window_of
+from flagkit.core.context import element_text
 from flagkit.core.documents import FlagDocument
 from flagkit.core.rules.ast import (
     And,
@@ -32,11 +36,13 @@ from flagkit.core.rules.ast import (
     Membership,
     Not,
     Number,
+    Or,
     Text,
     TextOperator,
     TextTest,
     Timestamp,
 )
+from flagkit.core.rules.keys import DAYS
 from flagkit.core.rules.printer import print_rule
 from flagkit.errors import DocumentError, EditError, RuleError
 
@@ -51,6 +57,10 @@ _COMPARE: dict[str, CompareOperator] = {
     "KEY_LESS_THAN_OR_EQUAL_VALUE": "lte",
 }
 _TEXT: dict[str, TextOperator] = {"STARTSWITH": "begins_with", "ENDSWITH": "ends_with"}
+_DAY_NAMES = dict(
+    zip(DAYS, ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"), strict=True)
+)
+_DAY_MINUTES = 24 * 60
 _TYPES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array"}
 
 
@@ -188,8 +198,8 @@ def _condition(place: str, item: object) -> Condition:
     if not isinstance(item, Mapping):
         raise _Untranslatable(place, "is not an object")
     action, name, value = str(item.get("action")), str(item.get("key")), item.get("value")
-    if action == "SCHEDULE_BETWEEN_DATETIME_RANGE":
-        return _between(place, value)
+    if action.startswith("SCHEDULE_"):
+        return _scheduled(place, action, value if isinstance(value, Mapping) else {})
     if _CONTEXT_KEY.fullmatch(name) is None:
         raise _Untranslatable(place, f"{name!r} is not a valid context key in a rule")
     try:
@@ -212,8 +222,27 @@ def _on_key(place: str, action: str, key: Key, value: object) -> Condition | Non
         return And((Exists(key), Not(Exists(key)))) if value == [] else _among(place, key, value)
     if action in {"NOT_IN", "KEY_NOT_IN_VALUE"}:
         return Exists(key) if value == [] else And((Exists(key), Not(_among(place, key, value))))
-    # Lists in the context (VALUE_IN_KEY, ANY_IN_VALUE, …), times of day, days of the week, MODULO_RANGE.
-    return None
+    if action in {"VALUE_IN_KEY", "VALUE_NOT_IN_KEY"} and isinstance(value, str):
+        within = Or((_listed(key, [value]), And((Not(_is_list(key)), TextTest("contains", key, Text(value))))))
+        return within if action == "VALUE_IN_KEY" else And((Exists(key), Not(within)))
+    if action in {"ANY_IN_VALUE", "NONE_IN_VALUE"} and isinstance(value, list) and _are_texts(value):
+        return _listed(key, value) if action == "ANY_IN_VALUE" else And((_is_list(key), Not(_listed(key, value))))
+    return None  # MODULO_RANGE; ALL_IN_VALUE; lists with numbers, which have more than one text
+
+
+def _is_list(key: Key) -> Condition:
+    """Whether the text of an attribute is that of a list (flagkit.core.context)."""
+    return Or((TextTest("begins_with", key, Text('["')), Compare("eq", key, Text("[]"))))
+
+
+def _listed(key: Key, values: Sequence[str]) -> Condition:
+    """Whether an attribute is a list with one of the values."""
+    elements = [TextTest("contains", key, Text(element_text(value))) for value in values]
+    return And((_is_list(key), any_of(elements) if elements else Not(_is_list(key))))
+
+
+def _are_texts(values: Sequence[object]) -> TypeGuard[Sequence[str]]:
+    return all(isinstance(value, str) for value in values)
 
 
 def _among(place: str, key: Key, value: object) -> Condition:
@@ -222,8 +251,48 @@ def _among(place: str, key: Key, value: object) -> Condition:
     return Membership(key, tuple(_constant(place, item) for item in value))
 
 
-def _between(place: str, value: object) -> Condition:
-    words = value if isinstance(value, Mapping) else {}
+def _scheduled(place: str, action: str, words: Mapping[str, object]) -> Condition:
+    if action == "SCHEDULE_BETWEEN_DATETIME_RANGE":
+        return _between(place, words)
+    zone = str(words.get("TIMEZONE") or "UTC")
+    if not _is_zone(zone):
+        raise _Untranslatable(place, f"{zone!r} is not a known time zone")
+    if action == "SCHEDULE_BETWEEN_DAYS_OF_WEEK":
+        given = words.get("DAYS")
+        days = [day for day in DAYS if isinstance(given, list) and _DAY_NAMES[day] in given]
+        if not days:
+            raise _Untranslatable(place, f"DAYS has no day of the week: {given!r}")
+        return window_of(tuple(days), None, zone)
+    if action == "SCHEDULE_BETWEEN_TIME_RANGE":
+        start, end = (_minutes(words.get(word)) for word in ("START", "END"))
+        if start is None or end is None:
+            raise _Untranslatable(place, "START and END must be times such as 09:30")
+        # The whole minute of END is in the range; a range that is a whole day has no hours.
+        after = end + 1 if end >= start or end + 1 < start else None
+        if after is None or (start, after) == (0, _DAY_MINUTES):
+            return window_of(DAYS, None, zone)
+        return window_of(None, (_clock(start), _clock(after)), zone)
+    raise _Untranslatable(place, f"AWS's rules can't express {action}")
+
+
+def _minutes(text: object) -> int | None:
+    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", str(text))
+    return None if found is None else int(found[1]) * 60 + int(found[2])
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _between(place: str, words: Mapping[str, object]) -> Condition:
     edges: list[Condition] = []
     sides: tuple[tuple[str, CompareOperator], ...] = (("START", "gte"), ("END", "lte"))
     for word, operator in sides:
@@ -237,15 +306,14 @@ def _between(place: str, value: object) -> Condition:
 
 
 def _moment(text: object, zone: object) -> str | None:
-    import zoneinfo
-
+    name = str(zone or "UTC")
     try:
         moment = dt.datetime.fromisoformat(str(text))
-        if moment.tzinfo is not None:
-            return None  # Powertools refuses it
-        moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(str(zone or "UTC")))
-    except (ValueError, KeyError, OSError):
+    except ValueError:
         return None
+    if moment.tzinfo is not None or not _is_zone(name):
+        return None  # Powertools refuses it
+    moment = moment.replace(tzinfo=ZoneInfo(name))
     return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat() + "Z"
 
 

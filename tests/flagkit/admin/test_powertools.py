@@ -90,9 +90,9 @@ def test_an_action_becomes_a_rule(given, rule):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (condition("VALUE_IN_KEY", "x"), "can't express VALUE_IN_KEY"),
+        (condition("VALUE_IN_KEY", 1), "can't express VALUE_IN_KEY"),
         (condition("MODULO_RANGE", {"BASE": 100, "START": 0, "END": 29}), "can't express MODULO_RANGE"),
-        (condition("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "09:00", "END": "17:00"}), "can't express SCHEDULE"),
+        (condition("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "09:00"}), "START and END must be times"),
         (condition("SCHEDULE_BETWEEN_DATETIME_RANGE", {"START": "soon"}), "START is not a valid time"),
         (condition("STARTSWITH", 3), "can't express STARTSWITH"),
         (condition("EQUALS", {"a": 1}), "not text"),
@@ -115,7 +115,7 @@ def test_a_flag_that_can_not_be_expressed_is_refused_with_the_reason(given, word
 
 def test_a_rule_that_would_deny_is_not_left_out():
     """Without its rule, the flag would be on for those who were denied."""
-    deny = {"when_match": False, "conditions": [condition("VALUE_IN_KEY", "blocked")]}
+    deny = {"when_match": False, "conditions": [condition("ALL_IN_VALUE", ["blocked"])]}
     found = read_powertools({"f": {"default": True, "rules": {"deny": deny}}, "g": {"default": True}})
     assert found.refused == ("f",)
     assert set(found.document.values) == {"g"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 
 import pytest
@@ -22,22 +23,23 @@ VALUES = {
 ANY = ["EQUALS", "NOT_EQUALS"]
 ORDERED = [f"KEY_{it}_VALUE" for it in ("GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL")]
 LISTS = ["IN", "NOT_IN", "KEY_IN_VALUE", "KEY_NOT_IN_VALUE"]
-OTHERS = ["VALUE_IN_KEY", "VALUE_NOT_IN_KEY", "ALL_IN_VALUE", "ANY_IN_VALUE", "NONE_IN_VALUE", "MODULO_RANGE"]
+IN_KEY = ["VALUE_IN_KEY", "VALUE_NOT_IN_KEY"]
+ROLES = st.sampled_from(["admin", "adm", "", 'quo"te', "a,b", "Ü", "["])
+OF_LISTS = ["ANY_IN_VALUE", "NONE_IN_VALUE", "ALL_IN_VALUE"]
 
 
 @st.composite
 def conditions(draw):
-    key = draw(st.sampled_from(sorted(VALUES)))
-    value = VALUES[key]
+    key = draw(st.sampled_from([*sorted(VALUES), "roles", "roles"]))
+    value = VALUES.get(key, ROLES)
     actions = ANY + LISTS + (ORDERED if key != "beta" else [])
-    actions += ["STARTSWITH", "ENDSWITH"] if key == "plan" else []
-    action = draw(st.sampled_from(actions * 5 + OTHERS))
-    if action in LISTS:
+    actions += ["STARTSWITH", "ENDSWITH", *IN_KEY] if key == "plan" else []
+    actions = IN_KEY + OF_LISTS if key == "roles" else actions
+    action = draw(st.sampled_from(actions * 5 + ["MODULO_RANGE"]))
+    if action in LISTS + OF_LISTS:
         value = st.lists(value, max_size=3)
     elif action == "MODULO_RANGE":
         value = st.just({"BASE": 10, "START": 0, "END": 4})
-    elif action in OTHERS and action.endswith("IN_VALUE"):
-        value = st.lists(value, max_size=3)
     return {"action": action, "key": key, "value": draw(value)}
 
 
@@ -57,7 +59,19 @@ def features(draw):
     return {"default": draw(answers), "rules": draw(rules), **extra}
 
 
-contexts = st.fixed_dictionaries({}, optional=VALUES)
+contexts = st.fixed_dictionaries({}, optional={**VALUES, "roles": st.lists(ROLES | st.none(), max_size=3)})
+ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+CLOCK_TIMES = st.times().map(lambda time: f"{time:%H:%M}")
+DAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
+windows = st.fixed_dictionaries({"START": CLOCK_TIMES, "END": CLOCK_TIMES}, optional={"TIMEZONE": ZONES}) | st.just(
+    {"START": "09:00", "END": "08:59"}
+)
+weekdays = st.fixed_dictionaries(
+    {"DAYS": st.lists(st.sampled_from(DAYS), min_size=1, unique=True)}, optional={"TIMEZONE": ZONES}
+)
+# Twice through the changes of daylight saving time in both zones that have it.
+MARCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+moments = st.integers(0, 254 * 86_400).map(lambda seconds: MARCH + dt.timedelta(seconds=seconds))
 
 
 class Store:
@@ -105,3 +119,39 @@ def test_null_satisfies_no_condition_that_asks_for_a_value(action):
         for context in ({}, {"plan": None}, {"plan": "x"}):
             wanted = powertools.evaluate(name="f", context=context, default=None)
             assert snapshot.evaluate("f", None, context).enabled == wanted
+
+
+@settings(max_examples=100)
+@given(windows | weekdays, moments)
+def test_a_time_window_is_open_when_it_is_in_powertools(value, now):
+    comparators = pytest.importorskip("aws_lambda_powertools.utilities.feature_flags.comparators")
+    action, key = ("TIME_RANGE", "CURRENT_TIME") if "START" in value else ("DAYS_OF_WEEK", "CURRENT_DAY_OF_WEEK")
+    condition = {"action": f"SCHEDULE_BETWEEN_{action}", "key": key, "value": value}
+    schema = {"f": {"default": False, "rules": {"r": {"when_match": True, "conditions": [condition]}}}}
+    imported = read_powertools(schema)
+    assert not imported.problems
+    snapshot = Snapshot.from_document(imported.document.to_dict(), now=lambda: now)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(comparators, "_get_now_from_timezone", lambda zone: now.astimezone(zone or dt.UTC))
+        wanted = feature_flags.FeatureFlags(Store(schema)).evaluate(name="f", context={}, default=None)
+    assert snapshot.evaluate("f").enabled == wanted
+
+
+@pytest.mark.parametrize(
+    ("action", "value", "why"),
+    [
+        ("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "9:00", "END": "17:00"}, "START and END must be times"),
+        ("SCHEDULE_BETWEEN_TIME_RANGE", {"START": "09:00", "END": "17:00", "TIMEZONE": "Mars/Base"}, "Mars/Base"),
+        ("SCHEDULE_BETWEEN_DAYS_OF_WEEK", {"DAYS": ["Someday"]}, "DAYS has no day of the week"),
+        ("SCHEDULE_BETWEEN_TIDES", {}, "can't express SCHEDULE_BETWEEN_TIDES"),
+        ("MODULO_RANGE", {"BASE": 10, "START": 0, "END": 4}, "can't express MODULO_RANGE"),
+        ("ALL_IN_VALUE", ["a"], "can't express ALL_IN_VALUE"),
+        ("ANY_IN_VALUE", ["a", 1], "can't express ANY_IN_VALUE"),
+    ],
+)
+def test_what_a_rule_cannot_say_is_refused_by_name(action, value, why):
+    condition = {"action": action, "key": "k", "value": value}
+    schema = {"f": {"default": False, "rules": {"r": {"when_match": True, "conditions": [condition]}}}}
+    imported = read_powertools(schema)
+    assert imported.refused == ("f",)
+    assert why in imported.problems[0].reason
