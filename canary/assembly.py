@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import environ
 from pathlib import Path
 
 from canary.adapters.alarms import CloudWatchAlarms
@@ -16,6 +17,7 @@ from canary.adapters.hooks import HookCalls
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import EventBuses, Notifier, SnsTopics
+from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
 from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
@@ -101,6 +103,10 @@ def assemble(
         journal=journal,
         observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock, journal)),
         origin=origin,
+        # A Lambda function is frozen between two ticks, and threads with it.
+        pairs=PairedInvocations(
+            session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
+        ),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

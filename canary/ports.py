@@ -13,7 +13,7 @@ from typing import Protocol
 
 from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
-from canary.core.measurements import AlarmReading, HookState, Observations, Probe
+from canary.core.measurements import AlarmReading, HookState, Observations, Probe, Stream, StreamKey
 from canary.core.plan import FunctionRef, Hook, StagePlan
 
 
@@ -149,6 +149,21 @@ class Hooks(Protocol):
 
         Anything that isn't an answer of the hook (no network, no permission, throttled) is PENDING with the reason.
         """
+        ...
+
+
+class PairedProbes(Protocol):
+    """The same synthetic request to both versions, for the `probes` gates."""
+
+    def collect(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[Stream, ...]:
+        """The pairs answered since the last call, by the minute in which they were sent; never waits for long.
+
+        In a row "requests" are pairs with two known answers, and "bad" those in which only this version failed.
+        """
+        ...
+
+    def first(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[tuple[StreamKey, str], ...]:
+        """One probe of every baseline before the start: by stream, why it isn't a success; empty if it is."""
         ...
 
 

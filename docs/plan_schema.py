@@ -46,6 +46,8 @@ def plan_schema() -> str:
     tables |= _gates(kinds)
     described_gates = stage["properties"]["gates"].get("description", "")
     stage["properties"]["gates"] = {"$ref": "#/$defs/Gates", "description": described_gates}
+    of_the_stage = tables["Gates"]["properties"]["probes"]
+    stage["properties"]["probes"] = {**of_the_stage, "description": "The gate of this name."}
     schema["properties"]["gate_sets"]["additionalProperties"] = {"$ref": "#/$defs/Gates"}
     return (
         json.dumps(

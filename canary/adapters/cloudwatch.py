@@ -37,7 +37,15 @@ from canary.core.measurements import (
     Stream,
     StreamKey,
 )
-from canary.core.plan import CountingGate, Http5xxGate, LatencyGate, MetricGate, QueueGate, RatioGate, StagePlan
+from canary.core.plan import (
+    Http5xxGate,
+    LatencyGate,
+    MeasuredGate,
+    MetricGate,
+    QueueGate,
+    RatioGate,
+    StagePlan,
+)
 from canary.core.schedule import whole_minute
 from canary.errors import AwsError
 from canary.ports import Clock, Target, Window
@@ -134,14 +142,14 @@ class CloudWatchMetrics:
 
 def _counting(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, SeriesPlan]]:
     for name, gate in stage.gates.items():
-        if not isinstance(gate, CountingGate):
+        if not isinstance(gate, MeasuredGate):
             continue
         for target in targets if _each_function(gate) else targets[:1]:
             key = StreamKey(target.function.key if _each_function(gate) else "", name)
             yield key, series_plan(gate, target, stage.name)
 
 
-def _each_function(gate: CountingGate) -> bool:
+def _each_function(gate: MeasuredGate) -> bool:
     """API Gateway and load balancers stand before the whole stage; everything else is measured per function."""
     if isinstance(gate, LatencyGate | Http5xxGate):
         return gate.source in {"lambda", "url"}

@@ -79,7 +79,7 @@ class HealthChecks:
             return Probe(key, now, None, f"version {printable(answer.executed)} ran instead of {version}")
         if answer.failed:
             return Probe(key, now, False, f"version {version} raised: {printable(answer.text)}")
-        status, body, odd = _as_http(answer.text)
+        status, body, odd = as_http(answer.text)
         fault = odd or _fault(gate, status, body)
         return Probe(key, now, None if odd else not fault, fault and f"version {version}: {fault}")
 
@@ -129,7 +129,7 @@ class HealthChecks:
         return self._lambda[seconds]
 
 
-def _as_http(text: str) -> tuple[int | None, str, str]:
+def as_http(text: str) -> tuple[int | None, str, str]:
     """The status and body that a handler behind API Gateway or a function URL answers, and what is odd about them."""
     value, fault = parse_json(text)
     if fault == NESTED:

@@ -6,6 +6,7 @@ Lambda's permissions are per function: there is no resource for an alias, and no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
@@ -13,8 +14,10 @@ from canary.adapters.series import bare_name
 from canary.core.plan import (
     AlarmsGate,
     EventBridgeTarget,
+    FunctionRef,
     HealthGate,
     Plan,
+    ProbesGate,
     QueueGate,
     SnsTarget,
     StagePlan,
@@ -53,13 +56,17 @@ def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", regi
 def _driver(stage: StagePlan, where: str) -> list[dict[str, Any]]:
     queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
     invoked = any(isinstance(gate, HealthGate) and gate.invoke is not None for gate in stage.gates.values())
+    probed = {
+        key.function for name, gate in stage.gates.items() if isinstance(gate, ProbesGate) for key in stage.keys(name)
+    }
+    called = [function for function in stage.functions if invoked or function.key in probed]
     return [
         _allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
         _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
         _allow(
             "Hooks", ("lambda:InvokeFunction",), sorted({_hook(f, where) for h in stage.hooks if (f := h.function)})
         ),
-        _allow("HealthChecks", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _functions(stage, where) if invoked]),
+        _allow("Invocations", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _arns(called, where)]),
         *_metrics(stage, where, queues),
         *_reports(stage, where),
     ]
@@ -123,7 +130,11 @@ def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[
 
 
 def _functions(stage: StagePlan, where: str) -> list[str]:
-    return sorted({f"arn:aws:lambda:{where}:function:{bare_name(function.function)}" for function in stage.functions})
+    return _arns(stage.functions, where)
+
+
+def _arns(functions: Iterable[FunctionRef], where: str) -> list[str]:
+    return sorted({f"arn:aws:lambda:{where}:function:{bare_name(function.function)}" for function in functions})
 
 
 def _hook(function: str, where: str) -> str:

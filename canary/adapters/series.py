@@ -19,11 +19,11 @@ from canary.adapters.aws import Api, reading
 from canary.core import emf
 from canary.core.measurements import DataState
 from canary.core.plan import (
-    CountingGate,
     EmfGate,
     ErrorsGate,
     Http5xxGate,
     LatencyGate,
+    MeasuredGate,
     MetricGate,
     MetricRef,
     RatioGate,
@@ -243,7 +243,7 @@ def by_function(target: Target, name: str) -> Series:
     return Series(LAMBDA, name, (("FunctionName", bare_name(target.function.function)),))
 
 
-def series_plan(gate: CountingGate, target: Target, stage: str) -> SeriesPlan:
+def series_plan(gate: MeasuredGate, target: Target, stage: str) -> SeriesPlan:
     """The series of a counting gate for one function."""
     match gate:
         case ErrorsGate():

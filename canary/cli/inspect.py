@@ -32,6 +32,8 @@ from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, 
 from canary.runner import Ports
 from canary.runner import session as runner_session
 from canary.runner.observe import observe, watch_of
+from canary.runner.pairing import recorded
+from canary.runner.session import NoPairs
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
 from canary.view.model import CanaryView, data
@@ -90,11 +92,13 @@ def _whole_seconds(duration: timedelta) -> timedelta:
 def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
     """What the aliases, the metrics and the evidence say now; health checks are left to the driver."""
     builder = ViewBuilder(state.stage).begin(state)
-    gates = {name: gate for name, gate in state.stage.gates.items() if not isinstance(gate, HealthGate)}
-    quiet = replace(state, stage=state.stage.model_copy(update={"gates": gates}))
-    observations = observe(quiet, runner_session.Session(quiet.stage, replace(ports, observers=()), state.canary_id))
+    reading = replace(ports, observers=(), pairs=NoPairs(), memory=replace(ports.memory, pairs={}))
+    looking = runner_session.Session(state.stage, reading, state.canary_id)
+    stage = recorded(state, looking)
+    gates = {name: gate for name, gate in stage.gates.items() if not isinstance(gate, HealthGate)}
+    observations = observe(replace(state, stage=stage.model_copy(update={"gates": gates})), looking)
     now = ports.clock.now()
-    judgement = judge(state.stage, observations, state.weight_changes, now)
+    judgement = judge(stage, observations, state.weight_changes, now)
     builder.notify(Measured(state.canary_id, state.stage.name, now, observations))
     builder.notify(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
     return builder

@@ -20,7 +20,7 @@ from canary.core.measurements import (
     Stream,
 )
 from canary.core.phases import Phase
-from canary.core.plan import AlarmsGate, CountingGate, FunctionRef, GaugeGate, HealthGate, StagePlan
+from canary.core.plan import AlarmsGate, FunctionRef, GaugeGate, HealthGate, MeasuredGate, StagePlan
 from canary.core.recover import in_order, recover
 from canary.core.schedule import history_start, settle, settle_at_least, whole_minute
 from canary.core.state import CanaryState
@@ -28,6 +28,7 @@ from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordE
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
 from canary.runner.hooks import ask_hooks
+from canary.runner.pairing import paired
 from canary.runner.session import Ports, Session
 
 KEPT = timedelta(days=15)
@@ -114,6 +115,7 @@ def observe(state: CanaryState, session: Session) -> Observations:
         measured = _measured(state, targets, replace(session, stage=state.stage))
     return replace(
         measured,
+        streams=(*measured.streams, *paired(state, targets, session)),
         probes=probe(targets, replace(session, stage=state.stage)),
         alarms=alarms(state.started_at, replace(session, stage=state.stage)),
         hooks=ask_hooks(state, targets, replace(session, stage=state.stage)),
@@ -213,7 +215,7 @@ def _unmeasured(stage: StagePlan, reason: str) -> Observations:
     gauges: list[Gauge] = []
     for name, gate in stage.gates.items():
         for key in stage.keys(name):
-            if isinstance(gate, CountingGate):
+            if isinstance(gate, MeasuredGate):
                 streams.append(Stream(key, state=DataState.FAILED, detail=reason))
             elif isinstance(gate, GaugeGate):
                 gauges.append(Gauge(key, state=DataState.FAILED, detail=reason))

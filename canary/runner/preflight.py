@@ -93,6 +93,7 @@ def preflight(
     checks += _guarded("record_fits", "", lambda: _record_checks(targets, seen, session))
     checks += _guarded("alarms", "", lambda: _alarm_checks(session, ignore_alarms))
     checks += _guarded("health", "", lambda: _health_checks(stage, ports, baselines, targets))
+    checks += _guarded("probes", "", lambda: _probe_checks(stage, ports, baselines))
     if baselines:
         checks += _guarded("metrics", "", lambda: _metric_checks(stage, ports, baselines))
         checks += _guarded("enough_traffic", "", lambda: _feasibility_checks(targets or baselines, session))
@@ -297,6 +298,14 @@ def _health_checks(
             text = f"the {which} {outcome} {probe.key}{': ' if probe.detail else ''}{probe.detail}"
             hint = "" if probe.ok else "Fix the endpoint, or correct the gate in the plan."
             yield Check("health", level, text, probe.key.function, hint)
+
+
+def _probe_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -> Iterator[Check]:
+    """A probe that fails on the baseline compares nothing."""
+    for key, why in ports.pairs.first(stage, baselines):
+        text = f"a probe of the baseline failed ({key}): {why}" if why else f"a probe of the baseline succeeded ({key})"
+        hint = f"Correct the request of gate {key.gate}, or grant lambda:InvokeFunction."
+        yield _check("probes", not why, text, key.function, hint)
 
 
 def _no_requests(stage: StagePlan, stream: Stream, traffic: Callable[[], Mapping[str, float]]) -> Check:

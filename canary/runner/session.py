@@ -8,16 +8,28 @@ wrong with publishing never stops a canary.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar
 
 from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
-from canary.core.measurements import HookResult, Observations
+from canary.core.measurements import HookResult, MinuteCounts, Observations, Stream, StreamKey
 from canary.core.plan import StagePlan
 from canary.core.settling import Settling
 from canary.errors import AwsError, CanaryError, UnavailableError
-from canary.ports import AlarmSource, Aliases, Clock, HealthProbe, Hooks, Journal, MetricSource, Observer
+from canary.ports import (
+    AlarmSource,
+    Aliases,
+    Clock,
+    HealthProbe,
+    Hooks,
+    Journal,
+    MetricSource,
+    Observer,
+    PairedProbes,
+    Target,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +51,7 @@ class Memory:
         hooks: what the hooks of a canary answered for good, by execution id.
         failing: sources whose failure has been noticed and that haven't answered since.
         settling: when the minutes of this canary stop changing.
+        pairs: minutes of paired probes, by canary and stream.
     """
 
     timeouts_s: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -47,6 +60,19 @@ class Memory:
     hooks: dict[str, HookResult] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     settling: Settling = field(default_factory=Settling)
+    pairs: dict[str, dict[StreamKey, dict[datetime, MinuteCounts]]] = field(default_factory=dict)
+
+
+class NoPairs:
+    """Sends no probes: for those who only look."""
+
+    def collect(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[Stream, ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+    def first(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[tuple[StreamKey, str], ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,7 @@ class Ports:
     hooks: Hooks | None = None
     observers: tuple[Observer, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
+    pairs: PairedProbes = field(default_factory=NoPairs)
     jitter: Callable[[], float] = random.random
     in_parallel: bool = True
     memory: Memory = field(default_factory=Memory)

@@ -149,6 +149,17 @@ class SyntheticTraffic:
             self._drawn[name] = draw(self._scenario.requests_per_s * 60 * share, max(failing, burst), slow, rng)
         return self._drawn[name]
 
+    def probed(self, key: str, minute: datetime, pairs: int) -> tuple[int, int]:
+        """Of so many pairs: only the candidate failed, only the baseline did."""
+        since_min = (minute - self._start) / MINUTE
+        rng = Random(f"{self._seed}/{key}/{since_min:g}/probes")
+        burst = self._scenario.burst(since_min, since_rise=None, outage_at=self._outage_at)
+        candidate, baseline = (
+            max(burst, self._scenario.mix(since_min, candidate=version)[0]) for version in (True, False)
+        )
+        kinds = [(rng.random() < candidate, rng.random() < baseline) for _ in range(pairs)]
+        return kinds.count((True, False)), kinds.count((False, True))
+
     def _since_rise(self, key: str, minute: datetime, share: float) -> float:
         """Minutes since the new version's share last grew; minutes are asked for in order."""
         before, at = self._rises.get(key, (0.0, minute))

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from canary.simulator.aliases import InMemoryAliases
     from canary.simulator.checks import InMemoryAlarms, InMemoryHooks, InMemoryProbes
     from canary.simulator.ports import (
-        InMemoryAliases,
         InMemoryJournal,
         InMemoryMetrics,
+        InMemoryPairs,
         Simulation,
         SteadyTraffic,
     )
@@ -52,6 +53,7 @@ __all__ = [
     "InMemoryHooks",
     "InMemoryJournal",
     "InMemoryMetrics",
+    "InMemoryPairs",
     "InMemoryProbes",
     "LambdaService",
     "LambdaSettings",
@@ -71,11 +73,12 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "canary.simulator.aliases": ("InMemoryAliases",),
         "canary.simulator.checks": ("InMemoryAlarms", "InMemoryHooks", "InMemoryProbes"),
         "canary.simulator.ports": (
-            "InMemoryAliases",
             "InMemoryJournal",
             "InMemoryMetrics",
+            "InMemoryPairs",
             "Simulation",
             "SteadyTraffic",
         ),

@@ -26,7 +26,7 @@ from canary.core.events import (
 )
 from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
-from canary.core.plan import StagePlan
+from canary.core.plan import Gate, ProbesGate, StagePlan
 from canary.core.state import CanaryState
 from canary.core.stats import bounds
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
@@ -127,7 +127,7 @@ class StreamHistory:
             function=key.function,
             gate=key.gate,
             title=gate_title(key.gate, gate),
-            limit_ratio=evidence.limit_ratio if evidence else 0.05,
+            limit_ratio=_limit(evidence, gate),
             minutes=tuple(points),
             candidate=_rate(*totals[:2]),
             baseline=_rate(*totals[2:]),
@@ -137,6 +137,15 @@ class StreamHistory:
                 for at, look in self._looks.get(key, ())
             ),
         )
+
+
+def _limit(evidence: StreamEvidence | None, gate: Gate | None) -> float:
+    """The share that is too much; of probes what the baseline explains."""
+    if evidence is None:
+        return 0.05
+    if not isinstance(gate, ProbesGate):
+        return evidence.limit_ratio
+    return evidence.limit_ratio * evidence.baseline_bad / max(1, evidence.baseline_requests)
 
 
 def _status(evidence: StreamEvidence | None, points: list[MinutePoint]) -> str:

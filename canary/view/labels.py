@@ -14,6 +14,7 @@ from canary.core.plan import (
     Gate,
     Http5xxGate,
     LatencyGate,
+    ProbesGate,
     RatioGate,
     StagePlan,
     ThrottlesGate,
@@ -129,6 +130,8 @@ def gate_title(name: str, gate: Gate | None) -> str:
             return "throttled requests"
         case EmfGate():
             return "failed requests (EMF counter)" if gate.bad == "errors" else "slow requests (EMF counter)"
+        case ProbesGate():
+            return "pairs of probes that failed on one version alone"
         case RatioGate():
             return f"{gate.numerator.name} per {gate.denominator.name}"
     return name

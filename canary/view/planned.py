@@ -16,6 +16,7 @@ from canary.core.plan import (
     HttpGate,
     LatencyGate,
     MetricGate,
+    ProbesGate,
     PrometheusGate,
     QueueGate,
     RatioGate,
@@ -25,6 +26,7 @@ from canary.core.plan import (
     clean_requests,
     first_weight,
     minutes_to_find,
+    probes_sent,
     smallest_regression,
 )
 from canary.core.plan.gates import ValueGate
@@ -69,6 +71,12 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
     yield "Rolls back at any time if:"
     for name, gate in stage.gates.items():
         yield f"  {name}: {gate_text(gate, stage)}{' (dry run: shown only)' if gate.dry_run else ''}"
+    per_minute, planned = probes_sent(stage)
+    if planned:
+        yield (
+            f"Probes: up to {planned:,} invocations until the planned end, {per_minute:,} per minute while it holds, "
+            "none while it waits for a person."
+        )
     yield (
         f"If inconclusive: holds up to {duration_text(stage.hold_max)}, then {_policy(stage.on_inconclusive)}. "
         f"Without data: {_policy(stage.on_no_data)}."
@@ -153,11 +161,18 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911, PLR0
             if gate.max_age is not None:
                 return f"the oldest message of queue {gate.queue} is older than {duration_text(gate.max_age)}"
             return f"queue {gate.queue} has more than {gate.max_new_messages} new messages"
+        case ProbesGate():
+            sent = f"{gate.per_minute:,} pairs per minute: {_request(gate)}"
+            return f"clearly more pairs of probes fail on the new version alone than on the baseline alone ({sent})"
         case AlarmsGate():
             return f"an alarm is in ALARM: {', '.join(gate.names)}"
         case HealthGate():
             where = redacted(gate.url) if gate.url else "direct invocation of the new version"
             return f"{gate.failures} health checks in a row fail ({where})"
+
+
+def _request(gate: ProbesGate) -> str:
+    return f"GET {gate.path.partition('?')[0]}" if gate.path else "invoked with the payload of the plan"
 
 
 def _limits(gate: ValueGate) -> str:

@@ -82,3 +82,13 @@ def test_zeros_are_written_out_because_no_datapoint_means_no_traffic(capsys: pyt
     assert names == ["WarmRequests", "WarmErrors", "WarmSlow", "ColdStarts", "Duration"]
     assert all(name in line for name in names)
     assert line["Version"] == "unknown"
+
+
+def test_paired_probes_are_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = instrument()(lambda event, context: event)
+    marked = SimpleNamespace(custom={"canary": "probe"})
+    assert handler(1, SimpleNamespace(function_name="api", function_version="7", client_context=marked)) == 1
+    assert lines(capsys) == []
+    handler(2, CONTEXT)
+    (line,) = lines(capsys)
+    assert (line["ColdStarts"], line["WarmRequests"]) == (0, 1)  # the probe was the cold one

@@ -6,6 +6,7 @@ from canary.core.plan.arithmetic import (
     clean_requests,
     first_weight,
     minutes_to_find,
+    probes_sent,
     smallest_regression,
 )
 from canary.core.plan.document import Plan
@@ -21,8 +22,10 @@ from canary.core.plan.gates import (
     Http5xxGate,
     HttpGate,
     LatencyGate,
+    MeasuredGate,
     MetricGate,
     MetricRef,
+    ProbesGate,
     PrometheusGate,
     QueryGate,
     QueueGate,
@@ -66,10 +69,12 @@ __all__ = [
     "Http5xxGate",
     "HttpGate",
     "LatencyGate",
+    "MeasuredGate",
     "MetricGate",
     "MetricRef",
     "Notification",
     "Plan",
+    "ProbesGate",
     "PrometheusGate",
     "QueryGate",
     "QueueGate",
@@ -89,5 +94,6 @@ __all__ = [
     "is_per_function",
     "minutes_to_find",
     "parse_duration",
+    "probes_sent",
     "smallest_regression",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from canary.core.plan.gates import EmfGate, ErrorsGate, Http5xxGate, LatencyGate, is_per_function
+from canary.core.plan.gates import EmfGate, ErrorsGate, Http5xxGate, LatencyGate, ProbesGate, is_per_function
 from canary.core.plan.settings import Step
 from canary.core.plan.stage import StagePlan
 from canary.core.plan.values import FunctionRef, format_duration
@@ -117,6 +117,13 @@ def _judge_step(
     )
     severity: Literal["refuse", "warn"] = "refuse" if impossible else "warn"
     return StepProblem(severity, function.key, number, need.gate, need.requests, minutes, message, hint)
+
+
+def probes_sent(stage: StagePlan) -> tuple[int, int]:
+    """Invocations by paired probes: per minute, and at most until the planned end of a release without holds."""
+    gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, ProbesGate)}
+    per_minute = sum(2 * gate.per_minute * len(stage.keys(name)) for name, gate in gates.items())
+    return per_minute, math.ceil(per_minute * (stage.total_bake + stage.post_bake).total_seconds() / 60.0)
 
 
 def check_feasibility(stage: StagePlan, requests_per_minute: float | Mapping[str, float]) -> tuple[StepProblem, ...]:

@@ -20,7 +20,7 @@ _TABLES: tuple[type[BaseModel], ...] = tuple(
     for thing in vars(module).values()
     if isinstance(thing, type) and issubclass(thing, BaseModel)
 )
-_FIELDS = frozenset(name for table in _TABLES for name in table.model_fields) | frozenset(FunctionRef.__slots__)
+_FIELDS = frozenset(name for table in _TABLES for name in table.model_fields) | {*FunctionRef.__slots__, "probes"}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _EXAMPLES = {
     "functions": '["api:live"]',
@@ -83,6 +83,15 @@ def _written(raw: object, location: Sequence[int | str], *, name_last: bool = Fa
             continue
         parts.append(part)
     return parts
+
+
+def _of_the_stage(raw: object, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """`probes = { ... }` of a stage is its gate of that name: the location as it is written."""
+    for part in location[:2]:
+        _, raw = _child(raw, part)
+    if location[2:4] == ("gates", "probes") and _child(raw, "probes")[0]:
+        return (*location[:2], "probes", *location[5:])
+    return location
 
 
 def _path(parts: Sequence[int | str]) -> str:
@@ -159,7 +168,7 @@ def plan_error(raw: object, error: ValidationError, text: str = "") -> PlanError
     """
     lines: list[str] = []
     for fault in error.errors(include_url=False):
-        location, unknown = fault["loc"], fault["type"] in _UNKNOWN
+        location, unknown = _of_the_stage(raw, fault["loc"]), fault["type"] in _UNKNOWN
         parts = _written(raw, location, name_last=fault["type"] == "missing")
         if fault["type"] == "too_short" and fault["input"]:
             continue  # it is short because its items are wrong

@@ -1,7 +1,7 @@
 """The gates of a plan: what is watched, and which limit it has. Descriptions only; nothing is measured or judged here.
 
-Counting gates (errors, latency, throttles, http_5xx, emf, ratio) give a `Stream`, gauges (queue, metric) a `Gauge`,
-alarms an `AlarmReading` each, health a `Probe` each time.
+Counting gates (errors, latency, throttles, http_5xx, emf, ratio, probes) give a `Stream`, gauges (queue, metric) a
+`Gauge`, alarms an `AlarmReading` each, health a `Probe` each time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Literal, assert_never
 from pydantic import Field, model_validator
 
 from canary.core.histogram import snap
-from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model
+from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model, Number, Switch, Whole
 
 HttpSource = Literal["apigateway", "http_api", "websocket", "alb", "url"]
 MetricId = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,63}$")]
@@ -35,15 +35,15 @@ def _check_target(source: str, target: str | None) -> None:
 class GateModel(Model):
     """What every gate has."""
 
-    dry_run: bool = False
+    dry_run: Switch = False
     """Measure and show the gate, and never let it decide."""
 
 
 class ValueGate(GateModel):
     """A number each minute, within its limits or not."""
 
-    max: float | None = None
-    min: float | None = None
+    max: Number | None = None
+    min: Number | None = None
 
 
 class ErrorsGate(GateModel):
@@ -51,7 +51,7 @@ class ErrorsGate(GateModel):
 
     kind: Literal["errors"] = "errors"
     limit_percent: LimitPercent = Decimal(5)
-    relative: bool = True
+    relative: Switch = True
     """Also find regressions below the limit: above what the history and the baseline explain."""
     warm_up: Duration = timedelta()
     """For so long after every weight increase evidence is limited (errors of cold starts)."""
@@ -67,7 +67,7 @@ class LatencyGate(GateModel):
     source: LatencySource = "lambda"
     target: str | None = None
     """The REST API's name, the HTTP or WebSocket API's id (each with `/STAGE` for one stage), or the load balancer."""
-    relative: bool = True
+    relative: Switch = True
     """Also find regressions below the limit: above what the history and the baseline explain."""
     warm_up: Duration = timedelta(minutes=5)
     """For so long after every weight increase evidence is limited (cold starts)."""
@@ -127,7 +127,7 @@ class EmfGate(GateModel):
     namespace: str = "canary"
     bad: Literal["errors", "slow"] = "errors"
     limit_percent: LimitPercent = Decimal(5)
-    relative: bool = True
+    relative: Switch = True
 
 
 class MetricRef(Model):
@@ -301,7 +301,7 @@ class QueueGate(GateModel):
 
     kind: Literal["queue"] = "queue"
     queue: str = Field(min_length=1)
-    max_new_messages: int | None = Field(default=None, ge=0)
+    max_new_messages: Whole | None = Field(default=None, ge=0)
     max_age: Duration | None = None
 
     @model_validator(mode="after")
@@ -319,6 +319,32 @@ class AlarmsGate(GateModel):
     already_red: Literal["refuse", "ignore"] = "refuse"
 
 
+class ProbesGate(GateModel):
+    """Paired probes: the same synthetic request to both versions in turn, judged by the pairs of which one failed."""
+
+    kind: Literal["probes"] = "probes"
+    per_minute: Annotated[Whole, Field(ge=1, le=600)] = 60
+    """Pairs a minute for each function; each is one invocation of either version."""
+    invoke: JsonObject | None = None
+    """Payload both versions are invoked with."""
+    path: str | None = Field(default=None, pattern=r"^/[!-~]{0,2047}$")
+    """Instead: both versions are invoked with a GET request of this path, as a function URL or an HTTP API sends it."""
+    functions: tuple[str, ...] = ()
+    """The functions that are probed; empty for all of the stage."""
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(seconds=60))] = timedelta(seconds=10)
+
+    @property
+    def kappa(self) -> float:
+        """The odds of failing up to so many times the baseline's are explained by it."""
+        return 1.1
+
+    @model_validator(mode="after")
+    def _check(self) -> ProbesGate:
+        if (self.invoke is None) == (self.path is None):
+            raise ValueError("give either invoke or path: the request that is sent to both versions")
+        return self
+
+
 class HealthGate(GateModel):
     """A health check: an HTTP request (`url`) or an invocation of the new version (`invoke`)."""
 
@@ -326,16 +352,16 @@ class HealthGate(GateModel):
     url: HttpUrl | None = None
     invoke: JsonObject | None = None
     """Payload the new version is invoked with."""
-    expect_status: int = Field(default=200, ge=100, le=599)
+    expect_status: Whole = Field(default=200, ge=100, le=599)
     expect_text: str | None = None
     expect_json: JsonObject | None = None
     """Keys and values the JSON answer must contain."""
     version_header: str | None = None
     """Response header that names the version that answered; without it a failure over a weighted URL only holds."""
-    dedicated: bool = False
+    dedicated: Switch = False
     """The URL reaches only the new version (an alias of its own)."""
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(seconds=60))] = timedelta(seconds=10)
-    failures: int = Field(default=2, ge=1, le=10)
+    failures: Whole = Field(default=2, ge=1, le=10)
     """So many consecutive failures roll back."""
 
     @model_validator(mode="after")
@@ -358,17 +384,20 @@ Gate = Annotated[
     | DatadogGate
     | QueueGate
     | AlarmsGate
+    | ProbesGate
     | HealthGate,
     Field(discriminator="kind"),
 ]
-CountingGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
+MeasuredGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
+"""Gates whose counts CloudWatch has."""
+CountingGate = MeasuredGate | ProbesGate
 GaugeGate = MetricGate | HttpGate | PrometheusGate | DatadogGate | QueueGate
 
 
 def is_per_function(gate: Gate) -> bool:
     """Whether every function of the stage has a stream of its own; otherwise one serves the whole stage."""
     match gate:
-        case ErrorsGate() | ThrottlesGate() | EmfGate():
+        case ErrorsGate() | ThrottlesGate() | EmfGate() | ProbesGate():
             return True
         case LatencyGate() | Http5xxGate():
             return gate.source in ("lambda", "url")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from canary.core.plan.values import Arn, Duration, HttpUrl, Model, Percent
+from canary.core.plan.values import Arn, Duration, HttpUrl, Model, Number, Percent, Switch
 
 Transition = Literal[
     "started",
@@ -45,7 +45,7 @@ class Step(Model):
     """Percent of the alias' traffic."""
     bake: Annotated[Duration, Field(ge=timedelta(minutes=1))]
     """Metrics have a minute's resolution, so nothing shorter can be judged."""
-    pause: bool = False
+    pause: Switch = False
     """Wait for `canary resume` after this step, however healthy it is."""
 
 
@@ -53,16 +53,16 @@ class Rules(Model):
     """What must hold before a canary starts. Defaults depend on the stage's name."""
 
     branch: str | None = None
-    clean_tree: bool = False
-    confirm: bool = False
+    clean_tree: Switch = False
+    confirm: Switch = False
 
 
 class Evidence(Model):
     """Numbers of the statistics (statistics.md §4.15)."""
 
-    alpha_rollback: float = Field(default=0.01, gt=0, lt=0.5)
-    alpha_safe: float = Field(default=0.05, gt=0, lt=0.5)
-    alpha_share: float = Field(default=0.001, gt=0, lt=0.5)
+    alpha_rollback: Number = Field(default=0.01, gt=0, lt=0.5)
+    alpha_safe: Number = Field(default=0.05, gt=0, lt=0.5)
+    alpha_share: Number = Field(default=0.001, gt=0, lt=0.5)
     worse_than_baseline: Decimal = Field(default=Decimal("1.1"), ge=1, lt=50)
     limit_from_history: Decimal = Field(default=Decimal("1.5"), ge=0)
     """The history's rate times this is the limit of a regression; 0: only the gate's own limit."""

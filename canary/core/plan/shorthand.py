@@ -135,6 +135,8 @@ def with_gate_sets(table: Mapping[str, object], sets: object) -> dict[str, objec
     merged: dict[object, object] = {}
     for gates in (*(sets.get(name) if isinstance(name, str) else None for name in names), own):
         merged.update(gates if isinstance(gates, Mapping) else {})
+    if "probes" in table and "probes" not in own:
+        merged.pop("probes", None)
     return {**table, "gates": merged} if names else dict(table)
 
 
@@ -144,6 +146,19 @@ def _with_kinds(gates: Mapping[object, object]) -> dict[object, object]:
         for name, gate in gates.items()
         if gate is not False
     }
+
+
+def with_probes(gates: object, probes: object) -> object:
+    """`probes = { ... }` of a stage is its gate of that name.
+
+    Raises:
+        ValueError: the gate is written as well.
+    """
+    if probes is None or not isinstance(gates, Mapping):
+        return gates
+    if "probes" in gates:
+        raise ValueError("give either probes or gates.probes")
+    return {**gates, "probes": probes}
 
 
 def expand_rules(name: object, rules: object) -> object:
@@ -159,9 +174,10 @@ def expand_rules(name: object, rules: object) -> object:
 
 def expand_stage(table: Mapping[str, object]) -> dict[str, object]:
     """A stage's raw table with everything spelled out."""
+    written = {key: value for key, value in table.items() if key != "probes"}
     return {
-        **table,
+        **written,
         "steps": expand_steps(table),
-        "gates": expand_gates(table.get("gates", {})),
+        "gates": expand_gates(with_probes(table.get("gates", {}), table.get("probes"))),
         "rules": expand_rules(table.get("name"), table.get("rules", {})),
     }

@@ -13,10 +13,18 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canary.core.measurements import StreamKey
-from canary.core.plan.gates import EmfGate, ErrorsGate, Gate, Http5xxGate, LatencyGate, is_per_function
+from canary.core.plan.gates import (
+    EmfGate,
+    ErrorsGate,
+    Gate,
+    Http5xxGate,
+    LatencyGate,
+    ProbesGate,
+    is_per_function,
+)
 from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Hook, Notification, Rules, Step
 from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
-from canary.core.plan.values import Duration, FunctionRef, Model, format_duration
+from canary.core.plan.values import Duration, FunctionRef, Model, Switch, Whole, format_duration
 from canary.errors import PlanError
 
 Policy = Literal["hold", "promote", "rollback"]
@@ -57,9 +65,9 @@ class StagePlan(Model):
     shared_incident: SharedIncidentPolicy = "grace"
     shared_grace: Duration = timedelta(minutes=3)
     on_interrupt: OnInterrupt = "ask"
-    hotfix: bool = False
+    hotfix: Switch = False
 
-    harm_cap: int = Field(default=50, ge=0, le=1_000_000)
+    harm_cap: Whole = Field(default=50, ge=0, le=1_000_000)
 
     rules: Rules = Rules()
     evidence: Evidence = Evidence()
@@ -117,6 +125,10 @@ class StagePlan(Model):
         return ""
 
     def _gate_problem(self) -> str:
+        keys = {function.key for function in self.functions}
+        for name, gate in self.gates.items():
+            if isinstance(gate, ProbesGate) and (unknown := sorted(set(gate.functions) - keys)):
+                return f"{name} probes {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
         counting = (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)
         if any(isinstance(gate, counting) and not gate.dry_run for gate in self.gates.values()):
             return ""
@@ -152,9 +164,13 @@ class StagePlan(Model):
         Raises:
             KeyError: the stage has no such gate.
         """
-        if not is_per_function(self.gates[gate]):
+        found = self.gates[gate]
+        if not is_per_function(found):
             return (StreamKey("", gate),)
-        return tuple(StreamKey(function.key, gate) for function in self.functions)
+        chosen = found.functions if isinstance(found, ProbesGate) else ()
+        return tuple(
+            StreamKey(function.key, gate) for function in self.functions if not chosen or function.key in chosen
+        )
 
     def with_steps(self, weights: Sequence[Decimal]) -> StagePlan:
         """The same stage with other weights, for `canary deploy STAGE 10`: together watched as long as before.

@@ -20,6 +20,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticKnownError
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?")
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -92,11 +93,27 @@ def _json(value: object) -> object:
     return value
 
 
+def _no_truth(value: object) -> object:
+    """Pydantic takes `true` for 1.
+
+    Raises:
+        PydanticKnownError: `true` or `false`.
+    """
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
 _HTTP_URL: TypeAdapter[object] = TypeAdapter(AnyHttpUrl)
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 """The text as it is written; pydantic's own type would change it."""
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z0-9-]+:[a-z0-9-]+:")]
+Switch = Annotated[bool, Field(strict=True)]
+"""`true` or `false`; not 1, not "yes"."""
+Whole = Annotated[int, Field(strict=True)]
+"""A whole number; not `true`, not 5.0."""
+Number = Annotated[float, BeforeValidator(_no_truth)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 Percent = Annotated[Decimal, Field(ge=0, le=100)]
 LimitPercent = Annotated[Decimal, Field(gt=Decimal("0.0117"), lt=Decimal("97.6"))]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from canary.core.measurements import MINUTE, DataState, FunctionVersions
-from canary.core.plan import QueueGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.plan import ProbesGate, QueueGate, RatioGate, StagePlan, ThrottlesGate
 from canary.core.plan.gates import ValueGate
 from canary.core.stats.bounds import interval
 from canary.core.stats.mixture import ln_sum_exp
@@ -31,8 +31,8 @@ def totals(counts: Sequence[Counts]) -> tuple[int, int, int, int]:
 
 
 def asks_for_proof(score: Score) -> bool:
-    """Whether the stream must be *shown* to be safe; gauges, ratios and throttles only object."""
-    return not isinstance(score.gate, (RatioGate, ValueGate, QueueGate, ThrottlesGate))
+    """Whether the stream must be *shown* to be safe; gauges, ratios, probes and throttles only object."""
+    return not isinstance(score.gate, (RatioGate, ProbesGate, ValueGate, QueueGate, ThrottlesGate))
 
 
 class Examiner:
@@ -85,7 +85,7 @@ class Examiner:
             return gauged(score.gate, score.key, n_c, x_c)
         where = of_function(score.key, alone=len(self._stage.functions) == 1)
         span = None
-        if bounds and n_c and not isinstance(score.gate, RatioGate):
+        if bounds and n_c and not isinstance(score.gate, (RatioGate, ProbesGate)):
             span = interval(n_c, x_c, ALPHA_INTERVAL, self._dispersion(score, until))
         usual_s = score.usual_s if is_usual else None
         text = counted(score.gate, where, self.names(score), (n_c, x_c, n_b, x_b), span, usual_s)

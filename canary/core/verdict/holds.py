@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canary.core.measurements import AliasTraffic, Observations
-from canary.core.plan import ErrorsGate, StagePlan, ThrottlesGate
+from canary.core.plan import ErrorsGate, ProbesGate, StagePlan, ThrottlesGate
 from canary.core.stats.share import share_ln_e, share_over_steps
 from canary.core.verdict.guards import Finding
 from canary.core.verdict.model import Rule
@@ -91,9 +91,20 @@ def bypasses(observations: Observations, scores: Sequence[Score], line: Timeline
         if score is None:
             continue
         _, alias, function = _totals(traffic, score, line)
+        function -= _probed(traffic.function, scores)
         if function > BYPASS_RATIO * alias + LOST_REQUESTS:
             warnings.append(f"{function - alias:,} of {function:,} requests went past the alias {traffic.function}")
     return tuple(warnings)
+
+
+def _probed(function: str, scores: Sequence[Score]) -> int:
+    """Invocations of a function's versions by paired probes: canary sends them past the alias itself."""
+    return sum(
+        minute.n_c + minute.n_b
+        for score in scores
+        if isinstance(score.gate, ProbesGate) and score.key.function == function
+        for minute in score.counts
+    )
 
 
 def throttled(scores: Sequence[Score]) -> tuple[Finding, ...]:

@@ -30,6 +30,7 @@ from canary.core.plan import (
     HttpGate,
     LatencyGate,
     MetricGate,
+    ProbesGate,
     QueueGate,
     RatioGate,
     StagePlan,
@@ -65,7 +66,7 @@ class Processes:
     """Ln E after each scored minute; None where a process does not apply to the stream.
 
     Attributes:
-        rollback: the process that rolls back: regression (§4.5), ratio (§4.4) or minutes of a gauge; of a latency gate
+        rollback: the process that rolls back: regression (§4.5), ratio (§4.4, §4.17) or minutes; of a latency gate
             with a usual p95 the mean of `parts`.
         parts: regression above the limit, and above the baseline's usual p95; empty where there is only one.
         literal: absolute process (§4.3), which blames nobody.
@@ -130,7 +131,8 @@ class Score:
 
 def is_by_version(gate: Gate) -> bool:
     """Whether a gate counts the requests of the two versions apart."""
-    return isinstance(gate, (ErrorsGate, EmfGate, RatioGate)) or (isinstance(gate, LatencyGate) and gate.by_version)
+    counted_apart = isinstance(gate, (ErrorsGate, EmfGate, RatioGate, ProbesGate))
+    return counted_apart or (isinstance(gate, LatencyGate) and gate.by_version)
 
 
 def counts_failures(gate: Gate) -> bool:
@@ -139,10 +141,10 @@ def counts_failures(gate: Gate) -> bool:
 
 
 def limit_of(gate: CountingGate) -> float:
-    """p0 of a counting gate; kappa of a ratio."""
+    """p0 of a counting gate; kappa of a ratio and of probes."""
     if isinstance(gate, LatencyGate):
         return gate.limit_ratio
-    return gate.kappa if isinstance(gate, RatioGate) else float(gate.limit_percent) / 100.0
+    return gate.kappa if isinstance(gate, (RatioGate, ProbesGate)) else float(gate.limit_percent) / 100.0
 
 
 WARM_UP_CEILING = math.log(5.0)
@@ -241,8 +243,9 @@ def processes_of(
     """
     horizon = stage.horizon_minutes
     scored, still = counts[plan.first :], (0.0,) * plan.first
-    if isinstance(gate, RatioGate):
-        against = swap(scored) if gate.bad_when == "lower" else scored
+    if isinstance(gate, (RatioGate, ProbesGate)):
+        lower = isinstance(gate, RatioGate) and gate.bad_when == "lower"
+        against = swap(scored) if lower else scored
         return Processes(rollback=still + ratio_path(against, gate.kappa, horizon))
     ceilings = _ceilings(gate, plan)[plan.first :]
     literal, factors = _literal(scored, limit_of(gate), horizon, ceilings, -math.log(stage.evidence.alpha_rollback))
@@ -429,6 +432,7 @@ def score_all(
                 scores.append(_score_gauge(stage, gate, gauge, line, plan))
             elif isinstance(gate, CountingGate):
                 stream = streams.get(key) or Stream(key, state=DataState.UNKNOWN, detail="it was not measured")
-                source = sources.get(key.function, stage_source)
+                # Probes are synchronous however the function is invoked otherwise: none of them is tried again.
+                source = 1.0 if isinstance(gate, ProbesGate) else sources.get(key.function, stage_source)
                 scores.append(_score_stream(stage, gate, stream, line, plan, source))
     return tuple(scores)

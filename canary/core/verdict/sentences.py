@@ -12,6 +12,7 @@ from canary.core.plan import (
     Http5xxGate,
     LatencyGate,
     MetricGate,
+    ProbesGate,
     QueueGate,
     RatioGate,
     ThrottlesGate,
@@ -114,6 +115,10 @@ def counted(
         share = f", {100.0 * mine / other:.0f} % of that" if other else "; nothing to compare with"
         what = f"{gate.numerator.name} per {gate.denominator.name}"
         return f"{what}{where}: {mine:.3g} on {names[0]}{share} on {names[1]} ({other:.3g}) in the same minutes"
+    if isinstance(gate, ProbesGate):
+        if not n_c:
+            return f"no pair of probes answered yet{where}"
+        return f"{x_c:,} of {n_c:,} pairs of probes{where} failed on {names[0]} alone, {x_b:,} on {names[1]} alone"
     interval = f" (99 % interval {percent(bounds.lower)}–{percent(bounds.upper)} %)" if bounds else ""
     apart = n_b > 0 or not isinstance(gate, (Http5xxGate, ThrottlesGate))
     who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"

@@ -6,8 +6,10 @@ import json
 import random
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from canary.testing.lambda_.sandbox import Result, Sandbox, Stopwatch
 from canary.testing.lambda_.settings import LambdaSettings
@@ -50,10 +52,27 @@ class Outcome:
         return self.init_ms + self.duration_ms
 
 
+class ClientContext:
+    """What a caller sent as `ClientContext`, the way Python's runtime hands it on."""
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self.custom = value.get("custom")
+        self.env = value.get("env")
+        self.client = value.get("client")
+
+
 class HandlerContext:
     """The context object of Python's Lambda runtime."""
 
-    def __init__(self, function: Function, qualifier: str, version: Version, request_id: str, watch: Stopwatch) -> None:
+    def __init__(
+        self,
+        function: Function,
+        qualifier: str,
+        version: Version,
+        request_id: str,
+        watch: Stopwatch,
+        client_context: ClientContext | None = None,
+    ) -> None:
         self.function_name = function.name
         self.function_version = version.number
         # The handler sees the real version, but the ARN by which it was called (lambda-canary.md §1).
@@ -63,7 +82,7 @@ class HandlerContext:
         self.log_group_name = f"/aws/lambda/{function.name}"
         self.log_stream_name = f"[{version.number}]{version.revision_id.replace('-', '')}"
         self.identity = None
-        self.client_context = None
+        self.client_context = client_context
         self._watch = watch
 
     def get_remaining_time_in_millis(self) -> int:
@@ -115,13 +134,16 @@ class Invoker:
                 return alias.earlier
         return alias.primary, alias.weights
 
-    def invoke(self, function: Function, qualifier: str, payload: bytes) -> Outcome:
+    def invoke(
+        self, function: Function, qualifier: str, payload: bytes, client_context: ClientContext | None = None
+    ) -> Outcome:
         """Invokes now and returns at once; the time that the handler sleeps is in the outcome, not on the clock.
 
         Args:
             function: what to call.
             qualifier: alias or version, "" for neither.
             payload: the event as JSON.
+            client_context: what a synchronous caller sent beside it.
         """
         version = self.route(function, qualifier)
         if version is None:
@@ -139,7 +161,7 @@ class Invoker:
         limit_s = version.timeout_s
         if failure is None:
             watch = Stopwatch(clock.epoch_s() + init_s, at_s + init_s, limit_s)
-            context = HandlerContext(function, qualifier, version, request_id, watch)
+            context = HandlerContext(function, qualifier, version, request_id, watch, client_context)
             result = sandbox.run(json.loads(payload or b"null"), context, watch)
         else:
             result = failure

@@ -14,7 +14,7 @@ from typing import Any
 from canary.testing.lambda_ import refusals
 from canary.testing.lambda_.catalogue import Catalogue
 from canary.testing.lambda_.events import Deliver, EventQueue
-from canary.testing.lambda_.invocation import Outcome
+from canary.testing.lambda_.invocation import ClientContext, Outcome
 from canary.testing.lambda_.state import LATEST
 from flagkit.testing import CallContext, ServiceError
 
@@ -65,7 +65,7 @@ class Invocations(Catalogue):
             # No ExecutedVersion: which version runs is drawn when the event leaves the queue (lambda-canary.md §1).
             self.events.accept(function, qualifier, payload)
             return {"StatusCode": 202, "Payload": b""}
-        outcome = self.invoker.invoke(function, qualifier, payload)
+        outcome = self.invoker.invoke(function, qualifier, payload, _client_context(params.get("ClientContext")))
         if outcome.error == "Throttled":
             reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
             raise ServiceError("TooManyRequestsException", "Rate Exceeded.", status=429, Type="User", Reason=reason)
@@ -114,6 +114,21 @@ class Invocations(Catalogue):
         outcome = self.invoker.invoke(function, alias, event)
         self.telemetry.url_request(name, alias, outcome.at, status_of(outcome), outcome.latency_ms)
         return outcome
+
+
+def _client_context(encoded: str | None) -> ClientContext | None:
+    """Base64 of JSON, as a caller sends it; AWS refuses anything else."""
+    if not encoded:
+        return None
+    try:
+        value = json.loads(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        value = None
+    if not isinstance(value, Mapping):
+        raise ServiceError(
+            "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
+        )
+    return ClientContext(value)
 
 
 def http_event(

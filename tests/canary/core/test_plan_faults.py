@@ -10,6 +10,7 @@ import pytest
 from canary.core.plan import (
     HealthGate,
     Plan,
+    ProbesGate,
     StagePlan,
 )
 from canary.errors import PlanError, UnknownStageError
@@ -28,6 +29,48 @@ def fault(text: str, functions: str = '["api:live"]') -> str:
 METRIC = "metric = { namespace = 'a', name = 'b' }"
 DURATION = 'is not a valid duration; use for example "90s", "10m", "1h30m" or "500ms"'
 LINES: tuple[tuple[str, str], ...] = (
+    ("harm_cap = true", "stages.staging.harm_cap: must be a whole number, but is true"),
+    ("hotfix = 1", "stages.staging.hotfix: must be true or false, but is 1"),
+    ('hotfix = "yes"', 'stages.staging.hotfix: must be true or false, but is "yes"'),
+    ("evidence.alpha_rollback = true", "stages.staging.evidence.alpha_rollback: must be a number, but is true"),
+    ("probes = {}", "stages.staging.probes: give either invoke or path: the request that is sent to both versions"),
+    ("probes = true", "stages.staging.probes: must be a table"),
+    (
+        'probes = { path = "/a", invoke = {} }',
+        "stages.staging.probes: give either invoke or path: the request that is sent to both versions",
+    ),
+    ('probes = { path = "/a", per_minute = 0 }', "stages.staging.probes.per_minute: must be at least 1, but is 0"),
+    (
+        'probes = { path = "/a", per_minute = 1e9 }',
+        "stages.staging.probes.per_minute: must be a whole number, but is 1E+9",
+    ),
+    (
+        'probes = { path = "/a", per_minute = 1.5 }',
+        "stages.staging.probes.per_minute: must be a whole number, but is 1.5",
+    ),
+    (
+        'probes = { path = "/a", per_minute = true }',
+        "stages.staging.probes.per_minute: must be a whole number, but is true",
+    ),
+    (
+        'probes = { path = "/a", per_minute = nan }',
+        "stages.staging.probes.per_minute: must be a whole number, but is NaN",
+    ),
+    (
+        'probes = { path = "/a", per_minut = 5 }',
+        "stages.staging.probes: unknown field 'per_minut' (did you mean 'per_minute'?)",
+    ),
+    ('probes = { path = "orders" }', 'stages.staging.probes.path: must match ^/[!-~]{0,2047}$, but is "orders"'),
+    ('probes = { path = "/a", timeout = "2m" }', 'stages.staging.probes.timeout: must be at most 1m, but is "2m"'),
+    (
+        'probes = { path = "/a", functions = ["web:live"] }',
+        "stages.staging: probes probes web:live, but functions has only api:live",
+    ),
+    (
+        'gates.errors = {}\nprobes = { path = "/a", timeout = "0s" }',
+        'stages.staging.probes.timeout: must be greater than 0s, but is "0s"',
+    ),
+    ('probes = { path = "/a" }\ngates.probes = { path = "/a" }', "stages.staging: give either probes or gates.probes"),
     ("hold_max = 30", 'stages.staging.hold_max: a duration needs a unit, such as "30s" or "30m"'),
     (
         'bake = "ten"',
@@ -290,3 +333,14 @@ def test_a_wrong_gate_set_is_named(text: str, message: str) -> None:
     with pytest.raises(PlanError) as caught:
         Plan.parse(f'{text}\n[stages.staging]\nfunctions = ["api:live"]\ngate_sets = ["web"]')
     assert message in re.sub(r" \(line \d+\)", "", caught.value.message)
+
+
+def test_probes_of_a_stage_replace_those_of_a_gate_set() -> None:
+    sets = '[gate_sets.web]\nprobes = { invoke = {}, per_minute = 5 }\n[stages.s]\nfunctions = ["api:live"]\n'
+    sets += 'gate_sets = ["web"]\n'
+    found = Plan.parse(sets).stage("s").gates["probes"]
+    replaced = Plan.parse(sets + 'probes = { path = "/" }').stage("s").gates["probes"]
+    assert isinstance(found, ProbesGate)
+    assert isinstance(replaced, ProbesGate)
+    assert (found.per_minute, replaced.per_minute) == (5, 60)
+    assert "probes" not in Plan.parse(sets + "probes = false").stage("s").gates

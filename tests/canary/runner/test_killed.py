@@ -14,7 +14,8 @@ from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UnavailableError
 from canary.simulator import Simulation
-from canary.simulator.ports import InMemoryAliases, SteadyTraffic
+from canary.simulator.aliases import InMemoryAliases
+from canary.simulator.ports import SteadyTraffic
 from tests.canary.faults import simulation_of, steady
 from tests.canary.stages import stage_of
 

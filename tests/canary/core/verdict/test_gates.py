@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,8 @@ import pytest
 from canary.core.measurements import (
     AlarmReading,
     AlarmState,
+    AliasMinute,
+    AliasTraffic,
     DataState,
     Gauge,
     MinuteCounts,
@@ -19,6 +22,9 @@ from canary.core.measurements import (
     Stream,
     StreamKey,
 )
+from canary.core.plan import Plan
+from canary.core.stats.grids import ratios
+from canary.core.stats.mixture import onset_weight, unspent_weight
 from canary.core.verdict import Rule, Verdict
 from tests.canary.core.verdict.conftest import at
 
@@ -281,3 +287,77 @@ def test_without_enough_history_nothing_is_usual(case: Make) -> None:
     seen = usual((24, 27))
     short = replace(seen.streams[0], history=seen.streams[0].history[-30:])
     assert case(errors=[GOOD] * 12, seen=Observations((short,))).judged().verdict is Verdict.HEALTHY
+
+
+PROBES = "probes = { invoke = {} }"
+
+
+def test_probes_that_fail_on_the_new_version_alone_roll_back_whatever_the_traffic(
+    case: Make, make_stream: Make
+) -> None:
+    """One user request a minute proves nothing; ten pairs of which only the new version failed do."""
+    seen = Observations(streams=(make_stream("probes", [(60, 6, 60, 0)] * 4),))
+    found = case(text=PROBES, errors=[(1, 0, 9, 0)] * 4, seen=seen).judged()
+    assert (found.verdict, found.deciding) == (Verdict.UNHEALTHY, Rule.REGRESSION)
+    assert found.blamed == (StreamKey(API, "probes"),)
+    assert found.sentence.startswith(
+        "12 of 120 pairs of probes failed on version 3 (new) alone, 0 on version 2 (baseline) alone, 10:00 to 10:02 UTC"
+    )
+
+
+def test_probes_that_fail_on_both_versions_alike_say_nothing(case: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("probes", [(60, 20, 60, 20)] * 9),))
+    found = case(text=PROBES, errors=[GOOD] * 9, seen=seen).judged()
+    assert found.verdict is Verdict.HEALTHY
+
+
+@pytest.mark.parametrize("state", [DataState.FAILED, DataState.UNKNOWN])
+def test_probes_that_nobody_answered_hold(case: Make, make_stream: Make, state: DataState) -> None:
+    seen = Observations(streams=(replace(make_stream("probes", []), state=state, detail="throttled"),))
+    found = case(text=PROBES, errors=[GOOD] * 9, seen=seen).judged()
+    assert found.verdict is Verdict.NO_DATA
+    assert "throttled" in found.sentence
+
+
+def test_before_the_first_pair_the_canary_holds(case: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("probes", []),))
+    found = case(text=PROBES, errors=[GOOD] * 9, seen=seen).judged()
+    assert found.verdict is Verdict.NO_DATA
+    assert any("no pair of probes answered yet" in said.sentence for said in found.evidence)
+
+
+def test_probes_never_show_that_a_version_is_healthy(case: Make, make_stream: Make) -> None:
+    seen = Observations(streams=(make_stream("probes", [(600, 0, 600, 0)] * 9),))
+    assert case(text=PROBES, errors=[(1, 0, 9, 0)] * 9, seen=seen).judged().verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_evidence_of_probes_is_the_exact_test_of_mcnemar_on_a_grid(case: Make, make_stream: Make) -> None:
+    """Of six discordant pairs five are the candidate's: a mixture (statistics.md §4.17)."""
+    seen = Observations(streams=(make_stream("probes", [(60, 5, 60, 1)]),))
+    found = case(text=PROBES, errors=[(1, 0, 9, 0)], seen=seen).judged()
+    (said,) = [said for said in found.evidence if said.key.gate == "probes"]
+    null = 1.1 / 2.1
+    odds = [ratio / (1 + ratio) for ratio in ratios(1.1)]
+    mean = sum((share / null) ** 5 * ((1 - share) / (1 - null)) for share in odds) / len(odds)
+    horizon = Plan.parse(f'[stages.s]\nfunctions = ["{API}"]').stage("s").horizon_minutes
+    first = onset_weight(1, horizon)
+    assert said.ln_evidence == pytest.approx(math.log(first * mean + unspent_weight(1, horizon)))
+
+
+def test_probes_of_a_queue_function_are_not_tempered(case: Make, make_stream: Make) -> None:
+    """An event of a queue may fail three times; a probe is one synchronous call."""
+    queue = '[{ function = "api", alias = "live", invoked = "queue" }]'
+    seen = Observations(streams=(make_stream("probes", [(60, 6, 60, 0)] * 2),))
+    found = case(text=PROBES, functions=queue, errors=[(1, 0, 9, 0)] * 2, seen=seen).judged()
+    (said,) = [said for said in found.evidence if said.key.gate == "probes"]
+    assert said.dispersion == 1.0
+
+
+def test_probes_are_no_traffic_that_goes_past_the_alias(case: Make, make_stream: Make) -> None:
+    def warned(extra: int) -> bool:
+        rows = tuple(AliasMinute(at(minute), 10, 10 + 120 + extra) for minute in range(9))
+        seen = Observations(streams=(make_stream("probes", [(60, 0, 60, 0)] * 9),), traffic=(AliasTraffic(API, rows),))
+        return bool(case(text=PROBES, errors=[(1, 0, 9, 0)] * 9, seen=seen).judged().warnings)
+
+    assert not warned(0)
+    assert warned(10)
