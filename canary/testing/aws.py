@@ -9,11 +9,14 @@ import random
 from types import TracebackType
 from typing import Any, Self
 
+import boto3
+
 from canary.testing.cloudwatch import CloudWatchService, MetricStore
 from canary.testing.delivery import Delivery
 from canary.testing.firing import Targets
 from canary.testing.foreign import ForeignWriter
 from canary.testing.lambda_ import LambdaService
+from canary.testing.lambda_.logs import LogsService
 from canary.testing.lambda_.sandbox import install_time, remove_time
 from canary.testing.lambda_.telemetry import Telemetry
 from canary.testing.patience import Patience
@@ -56,26 +59,23 @@ class AwsStandIn(BaseStandIn):
 
     def make_services(self) -> list[Service]:
         """Lambda, CloudWatch and Scheduler behind the wire."""
-        delivery = Delivery(self.session)
-        self.metrics = MetricStore(self.clock)
-        self.cloudwatch = CloudWatchService(clock=self.clock, store=self.metrics, publish=delivery.publish)
-        self.lambda_ = LambdaService(
-            clock=self.clock,
-            telemetry=Telemetry(self.metrics),
-            deliver=delivery.deliver,
-            seed=self.seed,
-            region=self.region,
-            account_id=self.account_id,
-        )
-        self.scheduler = SchedulerService(
-            clock=self.clock,
-            targets=Targets(self.clock, delivery),
-            seed=self.seed,
-            region=self.region,
-            account_id=self.account_id,
-        )
+        self.lambda_, self.cloudwatch, self.scheduler = self._regional(self.region)
+        self.metrics = self.cloudwatch.store
+        self.wire.elsewhere = lambda region: list(self._regional(region))
         self.appconfig.alarm_state = self.cloudwatch.alarm_state  # what monitors of AppConfig environments watch
-        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler]
+        logs = LogsService(self.lambda_)
+        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler, logs]
+
+    def _regional(self, region: str) -> tuple[LambdaService, CloudWatchService, SchedulerService]:
+        """The services of one region, with a state of their own."""
+        delivery = Delivery(lambda: boto3.Session(region_name=region))
+        metrics = MetricStore(self.clock)
+        shared: Any = {"clock": self.clock, "seed": self.seed, "region": region, "account_id": self.account_id}
+        return (
+            LambdaService(telemetry=Telemetry(metrics), deliver=delivery.deliver, lock=self.wire.lock, **shared),
+            CloudWatchService(clock=self.clock, store=metrics, publish=delivery.publish),
+            SchedulerService(targets=Targets(self.clock, delivery), **shared),
+        )
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from canary.testing.firing import Firing, Targets, check_target
-from canary.testing.schedules import Schedule, first_due, interval_of
+from canary.testing.schedules import Schedule, check_dates, first_due, next_due
 from flagkit.testing import CallContext, Service, ServiceError, VirtualClock
 
 _NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
@@ -45,6 +45,7 @@ class SchedulerService(Service):
         self.firings: list[Firing] = []
         self.schedules: dict[tuple[str, str], Schedule] = {}
         self.groups: dict[str, dict[str, Any]] = {}
+        self._tags: dict[str, dict[str, str]] = {}
         self._random = random.Random(f"{seed}/scheduler")
         self._prefix = f"arn:aws:scheduler:{region}:{account_id}:"
         self._add_group("default")
@@ -58,8 +59,9 @@ class SchedulerService(Service):
             if token is not None and token == existing.token and existing.params == _kept(params):
                 return {"ScheduleArn": self._arn(existing)}
             raise ServiceError("ConflictException", f"Schedule {name} already exists.")
-        _check(params)
         now = self.clock.now()
+        _check(params)
+        check_dates(params, now)
         schedule = Schedule(name, group, _kept(params), now, now, params.get("ClientToken"))
         self._plan(schedule, first_due(params, now))
         self.schedules[group, name] = schedule
@@ -69,6 +71,7 @@ class SchedulerService(Service):
         """Replaces a schedule; settings that are left out get their defaults."""
         schedule = self._schedule(params)
         _check(params)
+        check_dates(params, self.clock.now())
         due = first_due(params, self.clock.now())
         schedule.cancel()
         schedule.params, schedule.modified_at = _kept(params), self.clock.now()
@@ -100,9 +103,12 @@ class SchedulerService(Service):
 
     def CreateScheduleGroup(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Makes a group."""
+        _check_name(params["Name"])
         if params["Name"] in self.groups:
             raise ServiceError("ConflictException", f"Schedule group {params['Name']} already exists.")
-        return {"ScheduleGroupArn": self._add_group(params["Name"])["Arn"]}
+        arn = self._add_group(params["Name"])["Arn"]
+        self._tags[arn] = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
+        return {"ScheduleGroupArn": arn}
 
     def GetScheduleGroup(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Reads a group."""
@@ -122,8 +128,28 @@ class SchedulerService(Service):
             raise ServiceError("ValidationException", "The default schedule group can't be deleted.", status=400)
         for schedule in [item for item in self.schedules.values() if item.group == name]:
             self._remove(schedule)
-        del self.groups[name]
+        self._tags.pop(self.groups.pop(name)["Arn"], None)
         return {}
+
+    def TagResource(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
+        """Adds tags to a group; schedules have none."""
+        self._tags_of(params).update({tag["Key"]: tag["Value"] for tag in params["Tags"]})
+        return {}
+
+    def UntagResource(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
+        """Removes tags from a group."""
+        for key in params["TagKeys"]:
+            self._tags_of(params).pop(key, None)
+        return {}
+
+    def ListTagsForResource(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
+        """Reads the tags of a group."""
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tags_of(params).items()]}
+
+    def _tags_of(self, params: dict[str, Any]) -> dict[str, str]:
+        arn = params["ResourceArn"]
+        group = self._group(arn.partition(":schedule-group/")[2])
+        return self._tags.setdefault(group["Arn"], {})
 
     def _plan(self, schedule: Schedule, due: datetime) -> None:
         if schedule.is_enabled and (schedule.params.get("EndDate") is None or due <= schedule.params["EndDate"]):
@@ -133,9 +159,9 @@ class SchedulerService(Service):
 
     def _fire(self, schedule: Schedule, due: datetime) -> None:
         schedule.planned = None
-        interval = interval_of(schedule.params["ScheduleExpression"])
-        if interval is not None:
-            self._plan(schedule, due + interval)
+        following = next_due(schedule.params, due)
+        if following is not None:
+            self._plan(schedule, following)
         done = schedule.planned is None
         firing = Firing(schedule.name, schedule.group, self._arn(schedule), schedule.params["Target"], due)
         self.firings.append(firing)
@@ -149,10 +175,7 @@ class SchedulerService(Service):
 
     def _checked_name(self, params: dict[str, Any]) -> tuple[str, str]:
         name, group = params["Name"], params.get("GroupName", "default")
-        if not _NAME.fullmatch(name):
-            pattern = "Member must satisfy regular expression pattern: ^[0-9a-zA-Z-_.]+$"
-            text = f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {pattern}"
-            raise ServiceError("ValidationException", text, status=400)
+        _check_name(name)
         self._group(group)
         return name, group
 
@@ -203,6 +226,13 @@ class SchedulerService(Service):
 
 def _kept(params: dict[str, Any]) -> dict[str, Any]:
     return {name: params[name] for name in _KEPT if name in params}
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        pattern = "Member must satisfy regular expression pattern: ^[0-9a-zA-Z-_.]+$"
+        text = f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {pattern}"
+        raise ServiceError("ValidationException", text, status=400)
 
 
 def _check(params: dict[str, Any]) -> None:

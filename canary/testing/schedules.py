@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from canary.testing.cron import Cron
 from flagkit.testing import ServiceError
 from flagkit.testing.clock import Planned
 
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _RATE = re.compile(r"rate\(([1-9]\d*) (minute|minutes|hour|hours|day|days)\)")
+LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _UNIT_S = {"minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -62,6 +64,10 @@ def first_due(params: dict[str, Any], now: datetime) -> datetime:
     if match := _AT.fullmatch(expression):
         return _in_zone(match[1], params.get("ScheduleExpressionTimezone", "UTC"))
     start: datetime | None = params.get("StartDate")
+    if expression.startswith("cron("):
+        zone = params.get("ScheduleExpressionTimezone", "UTC")
+        found = Cron.parse(expression).after(max(now, start or now), zone)
+        return LAST if found is None else found
     interval = interval_of(expression)
     # Without a StartDate a rate-based schedule starts invoking its target at once (Scheduler user guide,
     # "Schedule types").
@@ -69,6 +75,31 @@ def first_due(params: dict[str, Any], now: datetime) -> datetime:
         return now
     missed = max(0, math.ceil((now - start) / interval))
     return start + missed * interval
+
+
+def next_due(params: dict[str, Any], due: datetime) -> datetime | None:
+    """When a schedule fires after it was due; None for the last time."""
+    expression = params["ScheduleExpression"]
+    if expression.startswith("cron("):
+        return Cron.parse(expression).after(due, params.get("ScheduleExpressionTimezone", "UTC"))
+    interval = interval_of(expression)
+    return None if interval is None else due + interval
+
+
+def check_dates(params: dict[str, Any], now: datetime) -> None:
+    """Checks start and end of a schedule.
+
+    Raises:
+        ServiceError: the start is past, or the end is not after the start.
+    """
+    start, end = params.get("StartDate"), params.get("EndDate")
+    if start is not None and start < now - timedelta(minutes=5):
+        text = "The StartDate you specify cannot be earlier than 5 minutes ago."
+        raise ServiceError("ValidationException", text, status=400)
+    if end is not None and end < now:
+        raise ServiceError(
+            "ValidationException", "The EndDate you specify must come after the current time.", status=400
+        )
 
 
 def interval_of(expression: str) -> timedelta | None:
@@ -81,8 +112,6 @@ def interval_of(expression: str) -> timedelta | None:
         return None
     if match := _RATE.fullmatch(expression):
         return timedelta(seconds=int(match[1]) * _UNIT_S[match[2].rstrip("s")])
-    if expression.startswith("cron("):
-        raise ServiceError("NotImplementedException", "the stand-in fires no cron schedules", status=501)
     raise ServiceError("ValidationException", f"Invalid Schedule Expression {expression}.", status=400)
 
 

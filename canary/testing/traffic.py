@@ -54,7 +54,10 @@ class Stream:
         payloads: Payloads | None,
         jitter: random.Random | None,
         door: Door | None,
+        function: str,
+        alias: str,
     ) -> None:
+        self.function, self.alias = function, alias
         self._clock = clock
         self._call = call
         self._payload = _payload_source(payloads)
@@ -168,6 +171,8 @@ class Traffic:
             payloads,
             jitters,
             self._door(via, target),
+            function,
+            alias,
         )
         self.streams.append(stream)
         return stream

@@ -55,10 +55,15 @@ class AgentStandIn:
 
     def _answers(self, headers: Headers) -> bytes:
         context = dict(value.split("=", 1) for name, value in headers if name.lower() == "context")
-        answers: dict[str, Any] = {}
-        for key in self._snapshot.flags:
-            answer = self._snapshot.evaluate(key, None, context)
-            answers[key] = {**answer.attributes, "enabled": answer.enabled}
-            if answer.variant is not None:
-                answers[key]["_variant"] = answer.variant
-        return json.dumps(answers).encode()
+        return json.dumps(agent_answers(self._snapshot, context)).encode()
+
+
+def agent_answers(snapshot: Snapshot, context: Mapping[str, object]) -> dict[str, Any]:
+    """What the Agent answers for a context: every flag with its attributes, `enabled` and, with rules, `_variant`."""
+    answers: dict[str, Any] = {}
+    for key in snapshot.flags:
+        answer = snapshot.evaluate(key, None, context)
+        answers[key] = {**answer.attributes, "enabled": answer.enabled}
+        if answer.variant is not None:
+            answers[key]["_variant"] = answer.variant
+    return answers

@@ -57,7 +57,7 @@ class AwsStandIn:
         self.seed = seed
         self.region = region
         self.faults = Faults(seed)
-        self.wire = Wire(self.clock, self.faults)
+        self.wire = Wire(self.clock, self.faults, region)
         self._saved: dict[str, str | None] = {}
         self._moto: Any = None
         self.appconfig = Accounts(self.clock, seed=seed)

@@ -1,6 +1,6 @@
-"""Reads AWS requests and writes AWS answers of the REST-JSON and JSON protocols, by botocore's service models.
+"""Reads AWS requests and writes AWS answers by botocore's service models: REST-JSON, JSON, query and CBOR.
 
-It knows wire formats only: no service, no state. Moto has codecs of its own, but in private modules.
+It knows wire formats only: no service, no state. Moto has codecs of its own, but in private modules and without CBOR.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import functools
 import gzip
 import json
 import re
+import uuid
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import escape
@@ -20,6 +21,9 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.utils import parse_timestamp
+
+from flagkit.testing import cbor
+from flagkit.testing.query import read_form, write_answer
 
 
 @functools.cache
@@ -47,9 +51,24 @@ def decode_request(operation: OperationModel, request: AWSPreparedRequest) -> di
     body = _body_bytes(request)
     if header_text(request.headers.get("Content-Encoding", "")) == "gzip":  # botocore packs what is larger than 10 KB
         body = gzip.decompress(body)
-    if operation.service_model.resolved_protocol == "json":
-        return _read_structure(shape, json.loads(body or b"{}"))
+    match protocol_of(operation, request):
+        case "json":
+            return _read_structure(shape, json.loads(body or b"{}"))
+        case "query":
+            return read_form(shape, body.decode() or urlsplit(request.url).query)
+        case "cbor":
+            return _read_structure(shape, cbor.decode(body or b"\xa0"))
     return _decode_rest(operation, shape, request, body)
+
+
+def protocol_of(operation: OperationModel, request: AWSPreparedRequest) -> str:
+    """The protocol that a request is written in: one service may speak several, and each client chooses."""
+    headers = {name.lower(): header_text(value) for name, value in request.headers.items()}
+    if headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return "cbor"
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return "query"
+    return str(operation.service_model.resolved_protocol)
 
 
 def _body_bytes(request: AWSPreparedRequest) -> bytes:
@@ -126,10 +145,12 @@ def _read(shape: Shape, value: Any) -> Any:
         return [_read(shape.member, item) for item in value]
     if isinstance(shape, MapShape):
         return {key: _read(shape.value, item) for key, item in value.items()}
+    if shape.type_name in {"float", "double"} and isinstance(value, str):
+        return float(value)  # "NaN" and "Infinity", which JSON has no numbers for
     if shape.type_name == "blob":
-        return base64.b64decode(value)
+        return value if isinstance(value, bytes) else base64.b64decode(value)
     if shape.type_name == "timestamp":
-        return parse_timestamp(value).astimezone(UTC)
+        return value if isinstance(value, datetime) else parse_timestamp(value).astimezone(UTC)
     return value
 
 
@@ -138,13 +159,28 @@ def _read_structure(shape: StructureShape, value: dict[str, Any]) -> dict[str, A
     return {name: _read(member, value[wire]) for name, member, wire in members if value.get(wire) is not None}
 
 
-def encode_answer(operation: OperationModel, answer: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+def encode_answer(
+    operation: OperationModel, answer: dict[str, Any], protocol: str = ""
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of a successful answer.
 
     Args:
         operation: botocore's model of the operation.
         answer: members by their model names; None and absent members are left out.
+        protocol: of the request; the service's own where empty.
     """
+    if protocol == "query":
+        return 200, {"Content-Type": "text/xml"}, write_answer(operation, answer, str(uuid.uuid4()))
+    if protocol == "cbor":
+        document = {} if operation.output_shape is None else _write(operation.output_shape, answer, is_cbor=True)
+        return 200, dict(_CBOR), cbor.encode(document)
+    return _encode_rest(operation, answer)
+
+
+_CBOR = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+
+
+def _encode_rest(operation: OperationModel, answer: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     status = int(operation.http.get("responseCode", 200))
     shape = operation.output_shape
     if shape is None:
@@ -166,8 +202,8 @@ def encode_answer(operation: OperationModel, answer: dict[str, Any]) -> tuple[in
             body = value if isinstance(value, bytes) else json.dumps(_write(member, value)).encode()
         else:
             document[member.serialization.get("name", name)] = _write(member, value)
+    headers.setdefault("Content-Type", "application/json")
     if payload is None:
-        headers["Content-Type"] = "application/json"
         body = json.dumps(document).encode()
     return status, headers, body
 
@@ -180,18 +216,20 @@ def _header(shape: Shape, value: Any) -> str:
     return str(value)
 
 
-def _write(shape: Shape, value: Any) -> Any:
+def _write(shape: Shape, value: Any, *, is_cbor: bool = False) -> Any:
     if value is None or (isinstance(shape, StructureShape) and shape.is_document_type):
         return value
     if isinstance(shape, StructureShape):
         pairs = (
             (member, member.serialization.get("name", name), value.get(name)) for name, member in shape.members.items()
         )
-        return {wire: _write(member, item) for member, wire, item in pairs if item is not None}
+        return {wire: _write(member, item, is_cbor=is_cbor) for member, wire, item in pairs if item is not None}
     if isinstance(shape, ListShape):
-        return [_write(shape.member, item) for item in value]
+        return [_write(shape.member, item, is_cbor=is_cbor) for item in value]
     if isinstance(shape, MapShape):
-        return {key: _write(shape.value, item) for key, item in value.items()}
+        return {key: _write(shape.value, item, is_cbor=is_cbor) for key, item in value.items()}
+    if is_cbor:  # has bytes and times of its own; a double stays one
+        return float(value) if shape.type_name in {"double", "float"} else value
     if shape.type_name == "blob":
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
@@ -200,13 +238,18 @@ def _write(shape: Shape, value: Any) -> Any:
 
 
 def encode_error(
-    operation: OperationModel, code: str, message: str, status: int | None, members: dict[str, Any]
+    operation: OperationModel, code: str, message: str, status: int | None, members: dict[str, Any], protocol: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer; the modelled status is used where none is given."""
     service = operation.service_model
     shape = _error_shape(service, code)
-    document: dict[str, Any] = {"message": message, "__type": code}
-    headers = {"x-amzn-ErrorType": code, "Content-Type": "application/json"}
+    # Under the query code of awsQueryCompatible services lies the name of the shape, which botocore shows as
+    # QueryErrorCode; refusals of the front end, such as ValidationError, have one name only (both recorded).
+    is_compatible = "awsQueryCompatible" in service.metadata
+    modelled_names = {error.name for error in operation.error_shapes} if is_compatible else set()
+    name = shape.name if shape is not None and shape.name in modelled_names else code
+    document: dict[str, Any] = {"message": message, "__type": name}
+    headers = {"x-amzn-ErrorType": name, "Content-Type": "application/json"}
     modelled = 400
     if shape is not None:
         modelled = shape.metadata.get("error", {}).get("httpStatusCode", 500 if shape.metadata.get("fault") else 400)
@@ -220,12 +263,14 @@ def encode_error(
         if "Message" in shape.members:
             document["Message"] = message
     final = modelled if status is None else status
-    if service.resolved_protocol == "query":
+    if (protocol or service.resolved_protocol) == "query":
         fault = "Sender" if final < 500 else "Receiver"
         error = f"<Type>{fault}</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
         return final, {"Content-Type": "text/xml"}, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
     if "awsQueryCompatible" in service.metadata:
         headers["x-amzn-query-error"] = f"{code};{'Sender' if final < 500 else 'Receiver'}"
+    if protocol == "cbor":
+        return final, {**headers, **_CBOR}, cbor.encode(document)
     return final, headers, json.dumps(document).encode()
 
 

@@ -33,7 +33,7 @@ class Fault(StrEnum):
     """The call happens; its answer takes `delay_s` of virtual time."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FaultRule:
     """Which calls get which fault.
 
@@ -96,8 +96,14 @@ class Faults:
             left -= share
 
     def remove(self, rule: FaultRule) -> None:
-        """Remove one fault."""
-        self._rules.remove(rule)
+        """Remove one fault; nothing happens if it is gone."""
+        if rule in self._rules:
+            self._rules.remove(rule)
+
+    @property
+    def rules(self) -> tuple[FaultRule, ...]:
+        """The active faults."""
+        return tuple(self._rules)
 
     def clear(self) -> None:
         """Remove all faults."""

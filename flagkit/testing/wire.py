@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,10 +19,13 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.handlers import BUILTIN_HANDLERS
+from botocore.model import OperationModel
 
 from flagkit.testing.clock import VirtualClock
-from flagkit.testing.codec import decode_request, encode_answer, encode_error, header_text, service_model
+from flagkit.testing.codec import decode_request, encode_answer, encode_error, header_text, protocol_of, service_model
 from flagkit.testing.faults import Fault, Faults
+from flagkit.testing.shapes import problems
+from flagkit.testing.turns import TurnLock
 
 
 class ServiceError(Exception):
@@ -77,6 +80,8 @@ class Service:
     service: ClassVar[str]
     """boto3's name of the service, e.g. `lambda`."""
     throttling_code: ClassVar[str] = "ThrottlingException"
+    is_beside_moto: ClassVar[bool] = False
+    """Whether moto answers the operations that this service doesn't have."""
 
     def handle(self, operation: str, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Runs one operation."""
@@ -86,6 +91,9 @@ class Service:
             raise ServiceError("NotImplementedException", message, status=501)
         result: dict[str, Any] = method(params, context)
         return result
+
+
+_PREVENTING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.DENIED, Fault.CREDENTIALS_EXPIRED})
 
 
 class _Raw(io.BytesIO):
@@ -102,23 +110,37 @@ class Wire:
     Args:
         clock: virtual time, shared with the services.
         faults: faults on demand.
+        region: the region of the services that are added.
     """
 
-    def __init__(self, clock: VirtualClock, faults: Faults) -> None:
+    def __init__(self, clock: VirtualClock, faults: Faults, region: str = "us-east-1") -> None:
         self.clock = clock
+        self.region = region
         self.faults = faults
         self.calls: list[CallRecord] = []
         self.watchers: list[Callable[[CallRecord], object]] = []
         """Told of each call after it happened and before its caller has the answer."""
         self.delay: Callable[[float], object] = clock.advance
         """How the answer to a call is held back (`Fault.SLOW`); a server holds back its own answer instead."""
-        self.lock = threading.RLock()
+        self.lock = TurnLock()
         """One call at a time, as if the service were linearisable: services need no locks of their own."""
+        self.elsewhere: Callable[[str], list[Service]] = lambda region: []  # noqa: ARG005
+        """Makes the services of another region, whose state is their own."""
         self._services: dict[str, Service] = {}
+        self._regions: dict[str, dict[str, Service]] = {}
 
     def add(self, service: Service) -> None:
         """Puts a service behind the wire."""
         self._services[service.service] = service
+
+    def service(self, name: str, region: str) -> Service | None:
+        """The service that answers in a region; None where moto does."""
+        home = self._services.get(name)
+        if home is None or region in {"", self.region}:
+            return home
+        if region not in self._regions:
+            self._regions[region] = {service.service: service for service in self.elsewhere(region)}
+        return self._regions[region].get(name, home)
 
     def install(self) -> None:
         """Starts answering; the newest installed wire answers first."""
@@ -130,20 +152,20 @@ class Wire:
 
     def answer(self, service_name: str, operation_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
         """The answer to a prepared request, or None when no service of this wire is meant."""
-        service = self._services.get(service_name)
+        service = self.service(service_name, _context(request).region)
         call = f"{service_name}.{operation_name}"
         with self.lock:
             rule = self.faults.next_fault(call)
             fault = None if rule is None else rule.fault
             if fault is Fault.UNREACHABLE:
-                self._log(call, fault)
+                self.log(call, fault)
                 raise EndpointConnectionError(endpoint_url=_endpoint(request))
-            if service is None:
+            if service is None or (service.is_beside_moto and not hasattr(service, operation_name)):
                 # Moto answers the rest; only faults that prevent the call can be put on it.
                 return (
                     None if fault is None else self._prevented(Service(), service_name, operation_name, request, fault)
                 )
-            if fault in {Fault.THROTTLED, Fault.SERVER_ERROR, Fault.DENIED, Fault.CREDENTIALS_EXPIRED}:
+            if fault in _PREVENTING:
                 return self._prevented(service, service_name, operation_name, request, fault)
             response = self._run(service, operation_name, request, call, fault)
             if rule is not None and fault is Fault.SLOW:
@@ -156,16 +178,16 @@ class Wire:
         self, service: Service, operation_name: str, request: AWSPreparedRequest, call: str, fault: Fault | None
     ) -> AWSResponse:
         operation = service_model(service.service).operation_model(operation_name)
-        context = _context(request)
+        context, protocol = _context(request), protocol_of(operation, request)
         try:
-            answer = service.handle(operation_name, decode_request(operation, request), context)
+            answer = service.handle(operation_name, _decoded(operation, request), context)
         except ServiceError as error:
-            self._log(call, fault or error.code)
+            self.log(call, fault or error.code)
             return self._respond(
-                request, *encode_error(operation, error.code, error.message, error.status, error.members)
+                request, *encode_error(operation, error.code, error.message, error.status, error.members, protocol)
             )
-        self._log(call, fault or "ok")
-        return self._respond(request, *encode_answer(operation, answer), is_cut=fault is Fault.CUT)
+        self.log(call, fault or "ok")
+        return self._respond(request, *encode_answer(operation, answer, protocol), is_cut=fault is Fault.CUT)
 
     def _prevented(
         self, service: Service, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault
@@ -186,11 +208,13 @@ class Wire:
         }.get(fault, ("", "", 0))
         if not status:
             return None
-        self._log(f"{service_name}.{operation_name}", fault)
+        self.log(f"{service_name}.{operation_name}", fault)
         operation = service_model(service_name).operation_model(operation_name)
-        return self._respond(request, *encode_error(operation, code, message, status, {}))
+        protocol = protocol_of(operation, request)
+        return self._respond(request, *encode_error(operation, code, message, status, {}, protocol))
 
-    def _log(self, call: str, outcome: str) -> None:
+    def log(self, call: str, outcome: str) -> None:
+        """Adds a call to the log and tells the watchers."""
         record = CallRecord(self.clock.now(), call, str(outcome))
         self.calls.append(record)
         for watcher in tuple(self.watchers):
@@ -203,6 +227,26 @@ class Wire:
         headers["Content-Length"] = str(len(body))
         headers["x-amzn-RequestId"] = str(uuid.uuid4())
         return AWSResponse(request.url, status, headers, _Raw(body[: len(body) // 2] if is_cut else body))  # type: ignore[arg-type]
+
+
+def _decoded(operation: OperationModel, request: AWSPreparedRequest) -> dict[str, Any]:
+    """The parameters, checked as botocore checks them before it sends; other SDKs send what they were given.
+
+    Raises:
+        ServiceError: they can't be read, or break the service's model.
+    """
+    try:
+        params = decode_request(operation, request)
+    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, zlib.error, OSError) as error:
+        text = f"The request body could not be read: {error}"
+        raise ServiceError("SerializationException", text, status=400) from error
+    shape = operation.input_shape
+    if shape is not None:
+        found = list(problems(shape, params))
+        if found:
+            count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected"
+            raise ServiceError("ValidationException", f"{count}: {'; '.join(found)}", status=400)
+    return params
 
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")

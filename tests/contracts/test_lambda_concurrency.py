@@ -38,7 +38,7 @@ def test_a_version_carries_one_configuration_its_own_or_an_aliases(client: Any) 
         provision(client, "1")
     assert error_of(caught) == (
         "ResourceConflictException",
-        "Version is pointed to by a Provisioned Concurrency alias",
+        "Version is pointed by a Provisioned Concurrency alias",
     )
     client.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="live")
     provision(client, "1")

@@ -31,12 +31,19 @@ def client(canary_aws: AwsStandIn) -> Any:
     made = boto3.client("lambda")
     code = {"ZipFile": zipped("def handler(event, context):\n    return 1\n")}
     made.create_function(FunctionName="f", Runtime="python3.13", Role=ROLE, Handler="app.handler", Code=code)
+    made.get_waiter("function_active_v2").wait(FunctionName="f")
     return made
 
 
 def change(client: Any, number: int) -> Any:
     code = zipped(f"def handler(event, context):\n    return {number}\n")
-    return client.update_function_code(FunctionName="f", ZipFile=code)
+    answer = client.update_function_code(FunctionName="f", ZipFile=code)
+    settle(client)
+    return answer
+
+
+def settle(client: Any, name: str = "f") -> None:
+    client.get_waiter("function_updated_v2").wait(FunctionName=name)
 
 
 def error_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, str]:
@@ -54,6 +61,7 @@ def test_publishing_twice_without_a_change_returns_the_same_version(client: Any)
 def test_a_change_of_settings_alone_makes_a_new_version(client: Any) -> None:
     first = client.publish_version(FunctionName="f")
     client.update_function_configuration(FunctionName="f", Environment={"Variables": {"A": "1"}})
+    settle(client)
     second = client.publish_version(FunctionName="f")
     assert second["Version"] == "2"
     assert second["CodeSha256"] == first["CodeSha256"]
@@ -186,7 +194,8 @@ def test_tags_and_reserved_concurrency_are_in_get_function(client: Any) -> None:
 def test_an_update_in_progress_refuses_the_next_one(client: Any, canary_aws: AwsStandIn) -> None:
     """Developer guide, "Lambda function states": wait for LastUpdateStatus Successful."""
     canary_aws.lambda_.settings.pending_s = 4.0
-    assert change(client, 2)["LastUpdateStatus"] == "InProgress"
+    code = zipped("def handler(event, context):\n    return 2\n")
+    assert client.update_function_code(FunctionName="f", ZipFile=code)["LastUpdateStatus"] == "InProgress"
     for refused in (client.publish_version, client.update_function_configuration):
         with pytest.raises(client.exceptions.ResourceConflictException) as caught:
             refused(FunctionName="f")
@@ -208,11 +217,13 @@ def test_code_and_settings_are_changed_under_the_revision(client: Any) -> None:
 def test_publishing_can_be_part_of_creating_and_updating(client: Any) -> None:
     code = zipped("def handler(e, c):\n    return 9\n")
     made = client.create_function(FunctionName="g", Role=ROLE, Code={"ZipFile": code}, Publish=True)
-    assert (made["Version"], made["FunctionArn"][-4:]) == ("1", ":g:1")
+    assert (made["Version"], made["FunctionArn"][-11:]) == ("1", ":function:g")
+    client.get_waiter("function_active_v2").wait(FunctionName="g")
     changed = zipped("def handler(e, c):\n    return 10\n")
     dry = client.update_function_code(FunctionName="g", ZipFile=changed, DryRun=True)
     assert dry["CodeSha256"] != client.get_function_configuration(FunctionName="g")["CodeSha256"]
     assert client.update_function_code(FunctionName="g", ZipFile=changed, Publish=True)["Version"] == "2"
+    settle(client, "g")
     assert client.publish_version(FunctionName="g", Description="again")["Version"] == "2"
 
 

@@ -224,10 +224,23 @@ def test_invalid_schedules_are_refused(client: Any, params: dict[str, Any]) -> N
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_cron_schedules_are_refused_rather_than_never_fired(client: Any) -> None:
-    with pytest.raises(ClientError) as caught:
-        create(client, ScheduleExpression="cron(0 9 * * ? *)")
-    assert "no cron" in caught.value.response["Error"]["Message"]
+def test_a_cron_schedule_fires_at_its_times(canary_aws: AwsStandIn, client: Any) -> None:
+    """The clock begins on a Monday at 9:00 UTC."""
+    arn = boto3.client("lambda").get_alias(FunctionName="f", Name="live")["AliasArn"]
+    canary_aws.scheduler.lateness_s = 0.0
+    create(
+        client,
+        ScheduleExpression="cron(30 8 ? * MON-FRI *)",
+        ScheduleExpressionTimezone="Europe/Berlin",
+        target={"Arn": arn, "RoleArn": ROLE, "Input": "{}"},
+    )
+    canary_aws.clock.advance(5 * 86_400)
+    assert [f"{outcome.at:%a %H:%M}" for outcome in canary_aws.lambda_.recent] == [
+        "Tue 07:30",
+        "Wed 07:30",
+        "Thu 07:30",
+        "Fri 07:30",
+    ]
 
 
 def test_a_rate_schedule_invokes_its_function_again_and_again(canary_aws: AwsStandIn, client: Any) -> None:

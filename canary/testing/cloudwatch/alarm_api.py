@@ -47,6 +47,10 @@ class AlarmOperations(Service):
         alarm = self._book.find(arn)
         return INSUFFICIENT_DATA if alarm is None else alarm.state.value
 
+    def alarm_states(self) -> dict[str, str]:
+        """The state of every alarm, by name."""
+        return {name: alarm.state.value for name, alarm in sorted(self._book.alarms.items())}
+
     def PutMetricAlarm(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Creates or overwrites a metric alarm."""
         arn = self._admit(params, METRIC_ALARM, context.region)
@@ -144,7 +148,10 @@ class AlarmOperations(Service):
     def SetAlarmState(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:  # noqa: ARG002
         """Puts an alarm into a state until its next evaluation."""
         if params["StateValue"] not in {OK, ALARM, INSUFFICIENT_DATA}:
-            raise _invalid("StateValue must be OK, ALARM or INSUFFICIENT_DATA.")
+            raise _invalid(
+                f"1 validation error detected: Value '{params['StateValue']}' at 'stateValue' failed to satisfy "
+                "constraint: Member must satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]"
+            )
         data = params.get("StateReasonData", "")
         if data:
             try:

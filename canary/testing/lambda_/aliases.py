@@ -46,11 +46,11 @@ class Aliases(Catalogue):
 
     def GetAlias(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Reads an alias."""
-        return _answer(*self._alias(params))
+        return _answer(*self._alias(params, "Cannot find alias arn: {}"))
 
     def UpdateAlias(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Moves an alias; what is omitted is kept, weights too, and the RevisionId changes in any case."""
-        function, alias = self._alias(params)
+        function, alias = self._alias(params, "Alias not found: {}")
         if params.get("RevisionId") not in {None, alias.revision_id}:
             raise refusals.precondition(refusals.STALE)
         description = _checked_description(params.get("Description", alias.description))
@@ -90,11 +90,11 @@ class Aliases(Catalogue):
     def alias_moved(self, function: Function, alias: Alias, moved_from: str | None) -> None:
         """Called after each change of an alias; provisioned concurrency reacts to it."""
 
-    def _alias(self, params: dict[str, Any]) -> tuple[Function, Alias]:
+    def _alias(self, params: dict[str, Any], missing: str) -> tuple[Function, Alias]:
         function, _ = self.find(params)
         alias = function.aliases.get(params["Name"])
         if alias is None:
-            raise refusals.not_found(f"Cannot find alias arn: {function.qualified_arn(params['Name'])}")
+            raise refusals.not_found(missing.format(function.qualified_arn(params["Name"])))
         return function, alias
 
     def _check_routing(self, function: Function, primary: str, weights: dict[str, float]) -> None:
@@ -132,7 +132,7 @@ def _weights_of(params: dict[str, Any]) -> dict[str, float] | None:
         return None
     weights: dict[str, float] = routing.get("AdditionalVersionWeights") or {}
     member = "routingConfig.additionalVersionWeights"
-    shown = "{" + ", ".join(f"{number}={weight}" for number, weight in weights.items()) + "}"
+    shown = "{" + ", ".join(f"{number}={float(weight)}" for number, weight in weights.items()) + "}"
     for number, weight in weights.items():
         if not re.fullmatch("[0-9]+", number):
             raise refusals.validation(

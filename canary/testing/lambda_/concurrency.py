@@ -58,6 +58,16 @@ class Concurrency(Catalogue):
         function, qualifier = self.find(params)
         self.known(function, qualifier)
         alias = function.aliases.get(qualifier)
+        wanted, reserved = params["ProvisionedConcurrentExecutions"], function.reserved_concurrency
+        if wanted < 1:
+            raise refusals.validation(
+                wanted, "provisionedConcurrentExecutions", "Member must have value greater than or equal to 1"
+            )
+        if reserved is not None and wanted > reserved:
+            raise refusals.invalid(
+                "Requested Provisioned Concurrency should not be greater than the "
+                "reservedConcurrentExecution for function"
+            )
         if (alias.primary if alias else qualifier) == LATEST:
             raise refusals.invalid(
                 "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
@@ -74,6 +84,7 @@ class Concurrency(Catalogue):
     def GetProvisionedConcurrencyConfig(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Reads one configuration."""
         function, qualifier = self.find(params)
+        _check_published(qualifier)
         self.known(function, qualifier)
         entry = function.provisioned.get(qualifier)
         if entry is None:
@@ -93,6 +104,7 @@ class Concurrency(Catalogue):
     def DeleteProvisionedConcurrencyConfig(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Gives the environments back."""
         function, qualifier = self.find(params)
+        _check_published(qualifier)
         self.known(function, qualifier)
         function.provisioned.pop(qualifier, None)
         self._allocate(function)
@@ -147,13 +159,18 @@ class Concurrency(Catalogue):
         }
 
 
+def _check_published(qualifier: str) -> None:
+    if qualifier == LATEST:
+        raise refusals.invalid("The function resource provided must be an alias or a published version.")
+
+
 def _check_overlap(function: Function, qualifier: str) -> None:
     """A version carries one configuration: its own, or that of one alias (lambda-canary.md §1)."""
     alias = function.aliases.get(qualifier)
     if alias is None:
         holders = (function.aliases.get(name) for name in function.provisioned)
         if any(holder is not None and qualifier in {holder.primary, *holder.weights} for holder in holders):
-            raise refusals.conflict("Version is pointed to by a Provisioned Concurrency alias")
+            raise refusals.conflict("Version is pointed by a Provisioned Concurrency alias")
         return
     if alias.weights:
         raise refusals.invalid("Alias with weights can not be used with Provisioned Concurrency")

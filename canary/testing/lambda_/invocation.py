@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from canary.testing.lambda_.disturbance import Disturbances
 from canary.testing.lambda_.sandbox import Result, Sandbox, Stopwatch
 from canary.testing.lambda_.settings import LambdaSettings
 from canary.testing.lambda_.state import LATEST, Alias, Function, Version
 from canary.testing.lambda_.telemetry import Telemetry
 from flagkit.testing import VirtualClock
+from flagkit.testing.turns import TurnLock
+
+ANSWER_MAX_BYTES = 6 * 1024 * 1024 + 100  # 6291556, as AWS's message says
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Outcome:
         init_ms: the cold start, 0 for a warm environment.
         request_id: the invocation's id.
         log: what the handler wrote.
+        stream: the log stream of its environment.
     """
 
     at: datetime
@@ -45,6 +50,7 @@ class Outcome:
     init_ms: float
     request_id: str
     log: list[str]
+    stream: str = ""
 
     @property
     def latency_ms(self) -> float:
@@ -71,6 +77,7 @@ class HandlerContext:
         version: Version,
         request_id: str,
         watch: Stopwatch,
+        stream: str,
         client_context: ClientContext | None = None,
     ) -> None:
         self.function_name = function.name
@@ -80,7 +87,7 @@ class HandlerContext:
         self.memory_limit_in_mb = str(version.config["MemorySize"])
         self.aws_request_id = request_id
         self.log_group_name = f"/aws/lambda/{function.name}"
-        self.log_stream_name = f"[{version.number}]{version.revision_id.replace('-', '')}"
+        self.log_stream_name = stream
         self.identity = None
         self.client_context = client_context
         self._watch = watch
@@ -88,6 +95,39 @@ class HandlerContext:
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function's timeout."""
         return max(0, int((self._watch.limit_s - self._watch.spent_s) * 1000))
+
+
+def environment_variables(function: Function, version: Version, stream: str, region: str) -> dict[str, str]:
+    """What Lambda's runtime sets (developer guide, "Defined runtime environment variables"), with the function's own.
+
+    `LAMBDA_TASK_ROOT` is set when the code is unpacked.
+    """
+    return {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "ASIASTANDIN000000000",
+        "AWS_SECRET_ACCESS_KEY": "stand-in",
+        "AWS_SESSION_TOKEN": "stand-in",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.config['Runtime']}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version.number,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.config["MemorySize"]),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "_HANDLER": version.config["Handler"],
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LANG": "en_US.UTF-8",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/opt/lib",
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "TZ": ":UTC",
+        **version.config.get("Environment", {}).get("Variables", {}),
+    }
 
 
 class Invoker:
@@ -98,14 +138,20 @@ class Invoker:
         telemetry: takes metrics and logs.
         settings: delays and durations.
         seed: makes routing and ids repeatable.
+        lock: of the stand-in, whose turn handlers work in.
     """
 
-    def __init__(self, clock: VirtualClock, telemetry: Telemetry, settings: LambdaSettings, seed: int) -> None:
+    def __init__(
+        self, clock: VirtualClock, telemetry: Telemetry, settings: LambdaSettings, seed: int, lock: TurnLock
+    ) -> None:
         self.clock = clock
+        self._lock = lock
         self.settings = settings
         self.telemetry = telemetry
         self.account_concurrency = 1000
         self.recent: deque[Outcome] = deque(maxlen=10_000)
+        self.disturbances = Disturbances(seed)
+        self._cold = random.Random(f"{seed}/cold")
         self._routing = random.Random(f"{seed}/routing")
         self._ids = random.Random(f"{seed}/ids")
         self._sandboxes: dict[Version, Sandbox] = {}
@@ -161,8 +207,8 @@ class Invoker:
         limit_s = version.timeout_s
         if failure is None:
             watch = Stopwatch(clock.epoch_s() + init_s, at_s + init_s, limit_s)
-            context = HandlerContext(function, qualifier, version, request_id, watch, client_context)
-            result = sandbox.run(json.loads(payload or b"null"), context, watch)
+            context = HandlerContext(function, qualifier, version, request_id, watch, sandbox.stream, client_context)
+            result = self._run(sandbox, payload, context, watch)
         else:
             result = failure
         duration_s = min(limit_s, result.spent_s + self.settings.overhead_s)
@@ -172,10 +218,35 @@ class Invoker:
         if error is not None:
             log.append(_error_line(result, body))
         outcome = Outcome(
-            at, function.name, qualifier, version.number, body, error, duration_s * 1000, init_s * 1000, request_id, log
+            at,
+            function.name,
+            qualifier,
+            version.number,
+            body,
+            error,
+            duration_s * 1000,
+            init_s * 1000,
+            request_id,
+            log,
+            sandbox.stream,
         )
         self._report(function, outcome, at_s + init_s + duration_s)
         return outcome
+
+    def _run(self, sandbox: Sandbox, payload: bytes, context: HandlerContext, watch: Stopwatch) -> Result:
+        disturbances = self.disturbances
+        error, longer_s = None, 0.0
+        if disturbances.active:
+            request_id = context.aws_request_id
+            error, longer_s = disturbances.draw(
+                context.function_name, context.function_version, request_id, self.clock.now()
+            )
+        # Without a payload the handler's event is {} (recorded; LocalStack's test_invocation_type_no_payload).
+        result = Result(error=error) if error else sandbox.run(json.loads(payload or b"{}"), context, watch)
+        result.spent_s += longer_s
+        if result.spent_s >= watch.limit_s:
+            return Result(spent_s=watch.limit_s, timed_out=True)
+        return result
 
     def forget(self, version: Version) -> None:
         """Ends all environments of a version, after a change of its code or settings."""
@@ -203,19 +274,13 @@ class Invoker:
     def _environment(self, version: Version, function: Function, at_s: float) -> tuple[Sandbox, float, Result | None]:
         """An environment for a request: its sandbox, the cold start it costs, and what went wrong in it."""
         cold = version.environments.take(at_s, self.settings.idle_s)
+        cold = cold or (self.settings.cold_ratio > 0 and self._cold.random() < self.settings.cold_ratio)
         sandbox = self._sandboxes.get(version)
         if sandbox is not None:
             return sandbox, self.settings.init_s + sandbox.init_s if cold else 0.0, None
-        variables = {
-            **version.config.get("Environment", {}).get("Variables", {}),
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": version.number,
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.config["MemorySize"]),
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.config['Runtime']}",
-            "_HANDLER": version.config["Handler"],
-        }
-        sandbox = Sandbox(version.code, version.config["Handler"], variables)
+        stream = self._log_stream(version)
+        variables = environment_variables(function, version, stream, function.arn.split(":")[3])
+        sandbox = Sandbox(version.code, version.config["Handler"], variables, self._lock, stream)
         failure = sandbox.initialise(self.clock.epoch_s(), at_s)
         if failure is None:
             self._sandboxes[version] = sandbox
@@ -223,6 +288,10 @@ class Invoker:
         # A failed Init is tried again by the next request.
         version.environments.clear()
         return sandbox, self.settings.init_s + sandbox.init_s, failure
+
+    def _log_stream(self, version: Version) -> str:
+        number = self._cold.getrandbits(128)
+        return f"{self.clock.now():%Y/%m/%d}/[{version.number}]{number:032x}"
 
     def _report(self, function: Function, outcome: Outcome, end_s: float) -> None:
         self.recent.append(outcome)
@@ -258,7 +327,7 @@ def _answer(result: Result, request_id: str, limit_s: float) -> tuple[bytes, str
     error = result.error
     if error is None:
         try:
-            return json.dumps(result.value, ensure_ascii=False).encode(), None
+            body = json.dumps(result.value, ensure_ascii=False).encode()
         except (TypeError, ValueError) as problem:
             error = {
                 "errorMessage": f"Unable to marshal response: {problem}",
@@ -266,4 +335,9 @@ def _answer(result: Result, request_id: str, limit_s: float) -> tuple[bytes, str
                 "requestId": request_id,
                 "stackTrace": [],
             }
+        else:
+            if len(body) <= ANSWER_MAX_BYTES:
+                return body, None
+            text = f"Response payload size exceeded maximum allowed payload size ({ANSWER_MAX_BYTES} bytes)."
+            error = {"errorMessage": text, "errorType": "Function.ResponseSizeTooLarge"}
     return json.dumps(error, ensure_ascii=False).encode(), "Unhandled"

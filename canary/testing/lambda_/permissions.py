@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from canary.testing.lambda_ import refusals
@@ -28,16 +29,15 @@ class Permissions(Catalogue):
                 f"The statement id ({sid}) provided already exists. Please provide a new statement id, "
                 "or remove the existing statement."
             )
-        principal = params["Principal"]
         statement: dict[str, Any] = {
             "Sid": sid,
             "Effect": "Allow",
-            "Principal": {"Service": principal} if principal.endswith(".amazonaws.com") else {"AWS": principal},
+            "Principal": _principal(params["Principal"]),
             "Action": params["Action"],
             "Resource": function.qualified_arn(qualifier),
         }
-        if "SourceArn" in params:
-            statement["Condition"] = {"ArnLike": {"AWS:SourceArn": params["SourceArn"]}}
+        if condition := _condition(params):
+            statement["Condition"] = condition
         statements[sid] = statement
         self._touch(function, qualifier)
         return {"Statement": json.dumps(statement)}
@@ -93,3 +93,27 @@ class Permissions(Catalogue):
     def _touch(self, function: Function, qualifier: str) -> None:
         owner = function.aliases.get(qualifier) or function.version(qualifier) or function.latest
         owner.revision_id = self.invoker.new_id()
+
+
+def _principal(principal: str) -> str | dict[str, str]:
+    """An account number becomes its root, a service its own kind; `*` stays."""
+    if principal == "*":
+        return principal
+    if re.fullmatch(r"\d{12}", principal):
+        return {"AWS": f"arn:aws:iam::{principal}:root"}
+    return {"Service": principal} if "." in principal and ":" not in principal else {"AWS": principal}
+
+
+def _condition(params: dict[str, Any]) -> dict[str, dict[str, str]]:
+    equals = {
+        key: params[member]
+        for member, key in (
+            ("SourceAccount", "AWS:SourceAccount"),
+            ("EventSourceToken", "lambda:EventSourceToken"),
+            ("PrincipalOrgID", "aws:PrincipalOrgID"),
+            ("FunctionUrlAuthType", "lambda:FunctionUrlAuthType"),
+        )
+        if member in params
+    }
+    found = {"StringEquals": equals} if equals else {}
+    return {**found, "ArnLike": {"AWS:SourceArn": params["SourceArn"]}} if "SourceArn" in params else found

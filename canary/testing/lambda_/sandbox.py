@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary.testing.lambda_.code import Code, HandlerNotFound, ImportModuleError, LoadedCode, own_modules
+from flagkit.testing.turns import LentTurn, TurnLock
 
 _REAL = {
     name: getattr(time, name)
@@ -56,6 +57,7 @@ class Stopwatch:
 
 class _Running(threading.local):
     watch: Stopwatch | None = None
+    turn: tuple[TurnLock, LentTurn] | None = None
 
 
 _running = _Running()
@@ -104,12 +106,14 @@ def _select(self: selectors.DefaultSelector, timeout: float | None = None) -> li
 
 def _start(thread: threading.Thread) -> None:
     """A thread that a handler starts lives in the invocation's time, too."""
-    watch = _running.watch
+    watch, turn = _running.watch, _running.turn
     if watch is not None:
         run = thread.run
 
         def inside() -> None:
-            _running.watch = watch
+            _running.watch, _running.turn = watch, turn
+            if turn is not None:
+                turn[0].adopt(turn[1])
             run()
 
         thread.run = inside  # type: ignore[method-assign]
@@ -141,6 +145,43 @@ def remove_time() -> None:
             setattr(time, name, function)
         selectors.DefaultSelector.select = _real_select  # type: ignore[method-assign]
         threading.Thread.start = _real_start  # type: ignore[method-assign]
+
+
+class _PerThread:
+    """One object for the thread of a handler, and another for all other threads."""
+
+    def __init__(self, inside: Any, outside: Any) -> None:
+        self._inside, self._outside = inside, outside
+
+    def _its(self) -> Any:
+        return self._outside if _running.watch is None else self._inside
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._its(), name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._its()[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._its()[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self._its()[key]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._its()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._its())
+
+    def __len__(self) -> int:
+        return len(self._its())
+
+    def __or__(self, other: Any) -> Any:
+        return self._its() | other
+
+    def __repr__(self) -> str:
+        return repr(self._its())
 
 
 class LogStream(io.TextIOBase):
@@ -190,12 +231,16 @@ class Sandbox:
     Attributes:
         code: what to import.
         handler: `module.function`.
-        environ: the version's environment variables.
+        variables: the environment variables, Lambda's and the version's.
+        lock: of the stand-in, whose turn the handler works in.
+        stream: name of the log stream.
     """
 
     code: Code
     handler: str
     variables: dict[str, str]
+    lock: TurnLock
+    stream: str = ""
     loaded: LoadedCode | None = None
     init_s: float = 0.0
     output: LogStream = field(default_factory=LogStream)
@@ -207,7 +252,7 @@ class Sandbox:
         Returns:
             None if it worked, else what went wrong.
         """
-        self.environ = {**os.environ, **self.variables}
+        self.environ = dict(self.variables)
         # The Init phase is limited to 10 s (Lambda developer guide, "Lambda execution environment lifecycle").
         watch = Stopwatch(began_s, began_monotonic_s, 10.0)
         failure = None
@@ -259,15 +304,18 @@ class Sandbox:
 
     @contextmanager
     def _inside(self, watch: Stopwatch) -> Iterator[None]:
-        with _one_at_a_time:
-            before, _running.watch = _running.watch, watch
+        with self.lock.lend() as turn, _one_at_a_time:
+            before = _running.watch, _running.turn
+            _running.watch, _running.turn = watch, (self.lock, turn)
             stdout, stderr, environ = sys.stdout, sys.stderr, os.environ
-            sys.stdout = sys.stderr = self.output
-            os.environ = self.environ  # type: ignore[assignment] # noqa: B003
+            # Other threads keep theirs: a server writes and reads its environment while handlers run.
+            sys.stdout = _PerThread(self.output, stdout)
+            sys.stderr = _PerThread(self.output, stderr)
+            os.environ = _PerThread(self.environ, environ)  # type: ignore[assignment] # noqa: B003
             try:
                 yield
             finally:
-                _running.watch = before
+                _running.watch, _running.turn = before
                 sys.stdout, sys.stderr, os.environ = stdout, stderr, environ
 
 

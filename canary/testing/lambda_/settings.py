@@ -10,9 +10,11 @@ class LambdaSettings:
     """How the stand-in's Lambda takes its time; change it at any moment.
 
     Attributes:
-        pending_s: a new version stays Pending for so long.
+        pending_s: what is created or changed through the API stays Pending or InProgress for so long; AWS needs a few
+            seconds. `LambdaService.deploy` waits for nothing.
         settle_s: for so long after a change of an alias some requests still see the old routing. AWS names no time.
         init_s: duration of a cold start, in addition to sleeps while the code is imported.
+        cold_ratio: share of invocations that start a new environment although a warm one is free.
         overhead_s: duration of an invocation besides the handler's sleeps; a constant, so that results don't depend
             on the machine.
         idle_s: an environment that was idle for longer is removed.
@@ -22,9 +24,10 @@ class LambdaSettings:
             differ (lambda-canary.md §2.1), so a reader must work both ways.
     """
 
-    pending_s: float = 0.0
+    pending_s: float = 2.0
     settle_s: float = 0.0
     init_s: float = 0.2
+    cold_ratio: float = 0.0
     overhead_s: float = 0.001
     idle_s: float = 600.0
     provision_s: float = 60.0

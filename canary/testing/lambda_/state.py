@@ -27,6 +27,7 @@ class Version:
         active_at: until then the version is Pending.
         updated_at: until then its last update is InProgress.
         environments: its execution environments.
+        published_from: the settings of `$LATEST` when it was published.
     """
 
     number: str
@@ -37,6 +38,7 @@ class Version:
     active_at: datetime
     updated_at: datetime
     environments: Environments = field(default_factory=Environments)
+    published_from: dict[str, Any] | None = None
 
     @property
     def timeout_s(self) -> float:

@@ -131,6 +131,7 @@ class Triggers(Catalogue):
         """Settings of asynchronous calls; they belong to the qualifier that is called (lambda-canary.md §1)."""
         function, qualifier = self.find(params)
         self._require(function, qualifier)
+        _check_destinations(params.get("DestinationConfig", {}), function)
         names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
         function.event_invoke[qualifier] = {
             "LastModified": self.clock.now(),
@@ -170,3 +171,19 @@ class Triggers(Catalogue):
         if found is None:
             raise refusals.not_found("The resource you requested does not exist.")
         return found
+
+
+def _check_destinations(config: dict[str, Any], function: Function) -> None:
+    found = {name: config.get(name, {}).get("Destination") for name in ("OnSuccess", "OnFailure")}
+    shown = [f"{name[0].lower()}{name[1:]}={_shown(name, arn)}" for name, arn in found.items()]
+    text = f"The provided destination config DestinationConfig({', '.join(shown)}) is invalid"
+    for arn in filter(None, found.values()):
+        parts = arn.split(":")
+        if len(parts) < 6 or parts[2] not in {"sqs", "sns", "lambda", "events", "s3"}:
+            raise refusals.invalid(text)
+        if parts[2] == "lambda" and arn.removesuffix(f":{LATEST}") == function.arn:
+            raise refusals.invalid("You can't specify the function as a destination for itself.")
+
+
+def _shown(name: str, arn: str | None) -> str:
+    return "null" if arn is None else f"{name}(destination={arn})"

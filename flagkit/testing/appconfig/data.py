@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from flagkit.testing.appconfig.store import (
     FEATURE_FLAGS,
@@ -14,6 +14,7 @@ from flagkit.testing.appconfig.store import (
     Environment,
     HostedVersion,
     Profile,
+    named,
 )
 from flagkit.testing.wire import CallContext, Service, ServiceError
 
@@ -128,25 +129,16 @@ class AppConfigData(Service):
 
     def _look_up(self, session: Session) -> tuple[Application, Environment, Profile]:
         applications = self.accounts.region(session.region).applications
-        application = _named(applications, session.application)
+        application = named(applications, session.application)
         if application is None:
             raise _not_found("Application", session.application)
-        environment = _named(application.environments, session.environment)
+        environment = named(application.environments, session.environment)
         if environment is None:
             raise _not_found("Environment", session.environment)
-        profile = _named(application.profiles, session.profile)
+        profile = named(application.profiles, session.profile)
         if profile is None:
             raise _not_found("ConfigurationProfile", session.profile)
         return application, environment, profile
-
-
-Thing = TypeVar("Thing", Application, Environment, Profile)
-
-
-def _named(things: dict[str, Thing], wanted: str) -> Thing | None:
-    if wanted in things:
-        return things[wanted]
-    return next((thing for thing in things.values() if thing.name == wanted), None)
 
 
 def _not_found(kind: str, name: str) -> ServiceError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -158,6 +158,31 @@ class Accounts:
         """The state of one region."""
         return self._regions.setdefault(name, Region())
 
+    def live(self, region: str) -> Iterator[tuple[str, str, str, HostedVersion]]:
+        """What is live in a region: application, environment, profile and version, by their names."""
+        for application in self.region(region).applications.values():
+            for environment in application.environments.values():
+                for profile in application.profiles.values():
+                    version = environment.served(profile, 0, self.clock.now())
+                    if version is not None:
+                        yield application.name, environment.name, profile.name, version
+
+    def configuration(self, region: str, *names: str) -> tuple[bool, HostedVersion] | None:
+        """What is live in a profile: whether it is of AWS's type for flags, and the version.
+
+        Args:
+            region: which region.
+            names: application, environment and profile, by name or id.
+        """
+        application = named(self.region(region).applications, names[0])
+        if application is None:
+            return None
+        environment, profile = named(application.environments, names[1]), named(application.profiles, names[2])
+        if environment is None or profile is None:
+            return None
+        version = environment.served(profile, 0, self.clock.now())
+        return None if version is None else (profile.type == FEATURE_FLAGS, version)
+
     def new_id(self) -> str:
         """A fresh id as AWS makes them: seven lower-case letters and digits."""
         return "".join(self.random.choices(_ID_LETTERS, k=7))
@@ -191,6 +216,16 @@ class Operations(Service):
         """Remembers the tags given at creation."""
         if tags:
             self.region(context).tags[self.arn(context, *path)] = dict(tags)
+
+
+Thing = TypeVar("Thing", Application, Environment, Profile)
+
+
+def named(things: dict[str, Thing], wanted: str) -> Thing | None:
+    """A thing by id or name."""
+    if wanted in things:
+        return things[wanted]
+    return next((thing for thing in things.values() if thing.name == wanted), None)
 
 
 Found = TypeVar("Found")
