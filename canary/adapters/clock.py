@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from flagkit.runtime.clock import sandbox_clock
+
 TOLERATED: Final = timedelta(seconds=5)
 
 
@@ -14,20 +16,30 @@ class SystemClock:
 
     A step of the machine's clock while a canary runs changes nothing. A clock that is wrong from the beginning is
     corrected by the first answer of AWS: the minutes that are measured are AWS's, so a driver whose clock is minutes
-    off would look at the wrong ones (lambda-canary.md §9, trap 32).
+    off would look at the wrong ones (lambda-canary.md §9, trap 32). Where the environment names a sandbox, this is
+    the sandbox's clock.
     """
 
     def __init__(self) -> None:
         self._began, self._began_s = datetime.now(UTC), time.monotonic()
         self._skew = timedelta()
+        self._sandbox = sandbox_clock()
 
     def now(self) -> datetime:
         """The time of day, aware, in UTC."""
-        return self._counted() + self._skew
+        return self._counted() + self._skew if self._sandbox is None else self._sandbox.now()
 
     def sleep(self, seconds: float) -> None:
         """Waits; a signal handler runs at once, and the wait goes on."""
-        time.sleep(max(0.0, seconds))
+        if self._sandbox is None:
+            self.pause(max(0.0, seconds))
+        else:
+            self._sandbox.sleep(seconds, self.pause)
+
+    def pause(self, real_s: float) -> bool:
+        """Waits real seconds; True if the wait was cut short."""
+        time.sleep(real_s)
+        return False
 
     def aws_says(self, at: datetime) -> None:
         """Takes the `Date` of an AWS answer; it has whole seconds and came some time ago, so small differences stay."""

@@ -30,12 +30,9 @@ class StoppableClock(SystemClock):
         super().__init__()
         self._stop = stop
 
-    def sleep(self, seconds: float) -> None:
+    def pause(self, real_s: float) -> bool:
         """Waits until the time is over or a signal arrives."""
-        if self._stop.is_set():
-            super().sleep(seconds)
-        else:
-            self._stop.wait(seconds)
+        return super().pause(real_s) if self._stop.is_set() else self._stop.wait(real_s)
 
 
 class StopRequest:

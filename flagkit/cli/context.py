@@ -23,7 +23,7 @@ from flagkit.errors import (
     UnknownFlagError,
     UsageError,
 )
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 from flagkit.sources import Document, DocumentKind, connect
 from flagkit.sources.urls import parse
 
@@ -99,7 +99,7 @@ class CliContext:
 def machine_context() -> CliContext:
     """The machine's own clock, credentials and, if there is one, terminal."""
     person = sys.stdin.isatty() and sys.stderr.isatty()
-    return CliContext(SystemClock(), ask=_ask if person else None, is_terminal=sys.stderr.isatty())
+    return CliContext(machine_clock(), ask=_ask if person else None, is_terminal=sys.stderr.isatty())
 
 
 def cli_context(context: Context) -> CliContext:

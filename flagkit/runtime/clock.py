@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from flagkit.runtime.sandbox_clock import SandboxClock
 
 
 class Clock(Protocol):
@@ -37,3 +41,18 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Waits."""
         time.sleep(seconds)
+
+
+def sandbox_clock() -> SandboxClock | None:
+    """The clock of the sandbox that `$SANDBOX_CLOCK_URL` names; None where it is unset."""
+    url = os.environ.get("SANDBOX_CLOCK_URL")
+    if not url:
+        return None
+    from flagkit.runtime.sandbox_clock import SandboxClock
+
+    return SandboxClock(url)
+
+
+def machine_clock() -> Clock:
+    """The clock of command lines: the machine's, or the sandbox's that the environment names."""
+    return sandbox_clock() or SystemClock()
