@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-lowest quick check docs build wheel-smoke examples bench fuzz generate format lock clean
+.PHONY: help demo sandbox test test-lowest quick check docs build wheel-smoke examples bench fuzz generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,11 +42,14 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt
 $(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/lowest.txt
-	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns]'
+	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns,sandbox]'
 	@touch $@
 
 demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, writes a report (ARGS="--error-rate 0%")
 	@$(BIN)/python -m canary demo $(ARGS)
+
+sandbox: $(VENV)/.demo  ## a local AWS with functions, flags, alarms and traffic (ARGS="--speed 1")
+	@$(BIN)/python -m canary sandbox $(ARGS)
 
 test: $(VENV)/.dev  ## the whole suite, with the coverage floors (ARGS="-k name" runs a part without them)
 ifeq ($(strip $(ARGS)),)

@@ -30,6 +30,11 @@ _SECTIONS = {
         Command("demo", "canary.cli.demo:demo", "Show a good, a bad and a slow release on a local stand-in."),
     ),
     "Set up": (
+        Command(
+            "sandbox",
+            "canary.cli.sandbox:SANDBOX",
+            "Start a local AWS with functions, flags, alarms and synthetic traffic.",
+        ),
         Command("init", "canary.cli.setup:init", "Write a commented plan for functions that exist."),
         Command("schema", "canary.cli.setup:schema", "Print the JSON Schema of canary.toml, for editors."),
         Command("iam", "canary.cli.setup:iam", "Print the IAM policy that a stage needs."),

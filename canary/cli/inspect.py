@@ -21,7 +21,7 @@ from canary.assembly import load_plan, open_journal
 from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage
 from canary.cli.output import show_checks, write_report
 from canary.cli.screens import terminal, write_json
-from canary.cli.session import Session, cli_context, open_session, percentage
+from canary.cli.session import Session, cli_context, open_session, percentage, plan_file
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event, Judged, Measured
 from canary.core.phases import Phase
@@ -187,7 +187,7 @@ def history(
 ) -> int:
     """List past canaries, or show one in full."""
     cli = cli_context(context)
-    whole = load_plan(cli.base / plan)
+    whole = load_plan(plan_file(cli, plan))
     if stage is not None:
         whole.stage(stage)
     dynamo = whole.journal.startswith("dynamodb:")

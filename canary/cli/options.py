@@ -8,7 +8,7 @@ from typing import Annotated
 from flagkit.cli.arguments import Argument, Option
 
 Stage = Annotated[str, Argument(help="Stage of the plan.", metavar="STAGE")]
-PlanPath = Annotated[Path, Option("--plan", help="Plan file.", metavar="FILE")]
+PlanPath = Annotated[Path, Option("--plan", help="Plan file, instead of $CANARY_PLAN.", metavar="FILE")]
 AsJson = Annotated[bool, Option("--json", help="Output JSON lines.")]
 Region = Annotated[str | None, Option("--region", help="AWS region, instead of the plan's.", metavar="REGION")]
 Profile = Annotated[str | None, Option("--profile", help="Profile of the AWS configuration.", metavar="NAME")]

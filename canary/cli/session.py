@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from canary.adapters import aws
 from canary.adapters.git import GitRevision
 from canary.assembly import assemble, load_plan
+from canary.cli.options import DEFAULT_PLAN
 from canary.core.events import Origin
 from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
@@ -119,8 +121,15 @@ def open_session(
     Raises:
         PlanError: no such file, no such stage, or a faulty plan.
     """
-    plan = load_plan(context.base / plan_path)
+    plan = load_plan(plan_file(context, plan_path))
     return Session(context, plan, plan.stage(stage), region, profile)
+
+
+def plan_file(context: CliContext, path: Path) -> Path:
+    """The plan file: `--plan`, or `$CANARY_PLAN` where none is given, or `canary.toml` in the current directory."""
+    if path == DEFAULT_PLAN:
+        path = Path(os.environ.get("CANARY_PLAN") or path)
+    return context.base / path
 
 
 def weights(words: Iterable[str]) -> list[Decimal]:

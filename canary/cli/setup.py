@@ -14,7 +14,7 @@ from canary.adapters.lambda_aliases import aliases_of_account
 from canary.assembly import load_plan
 from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, Profile, Region, Stage
 from canary.cli.screens import write_json
-from canary.cli.session import cli_context
+from canary.cli.session import cli_context, plan_file
 from canary.core.plan import FunctionRef, Plan
 from canary.errors import CanaryError, NotFoundError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
@@ -133,6 +133,6 @@ def iam(
     """
     if role not in ROLES:
         raise UsageError(f"{role!r} is not a role", hint=f"Use one of: {', '.join(ROLES)}.")
-    whole = load_plan(cli_context(context).base / plan)
+    whole = load_plan(plan_file(cli_context(context), plan))
     write_json(policy(whole, whole.stage(stage), role, account=account, region=region or "*"))
     return 0

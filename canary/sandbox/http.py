@@ -19,12 +19,21 @@ _HEADER_LIMIT: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; header names are in lower case."""
+    """One request; header names are in lower case.
+
+    Attributes:
+        fields: the header fields one by one, for those that may be repeated.
+    """
 
     method: str
     target: str
-    headers: dict[str, str]
+    fields: tuple[tuple[str, str], ...]
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields by name; the last of a repeated one."""
+        return dict(self.fields)
 
     @property
     def path(self) -> str:
@@ -97,8 +106,8 @@ class Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         # Header fields arrive as ISO 8859-1; what AWS's clients send is UTF-8.
-        headers = {name.lower(): _text(value).strip(" \t") for name, value in self.headers.items()}
-        reply = self.server.answer(Request(self.command, self.path, headers, body))
+        fields = tuple((name.lower(), _text(value).strip(" \t")) for name, value in self.headers.items())
+        reply = self.server.answer(Request(self.command, self.path, fields, body))
         self._write(reply)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flagkit.testing import VirtualClock
+from flagkit.testing.turns import TurnLock
 
 _TICK_S: Final = 0.02
 _SLICE_S: Final = 1.0
@@ -29,7 +30,7 @@ class Pace:
     def __init__(
         self,
         clock: VirtualClock,
-        lock: threading.RLock,
+        lock: TurnLock,
         speed: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,7 +90,7 @@ class Pace:
     def wait(self, seconds: float) -> None:
         """Waits until so much virtual time has passed; without a speed it moves the clock itself."""
         if self._speed:
-            time.sleep(seconds / self._speed)  # noqa: TID251 - a real client waits
+            time.sleep(seconds / self._speed)
         else:
             self.step(seconds)
 
@@ -113,7 +114,7 @@ class Pace:
 
     def _let_in(self) -> None:
         if self.waiting:
-            time.sleep(0.001)  # noqa: TID251 - a lock isn't handed over unless its owner pauses
+            time.sleep(0.001)
 
     def _run(self) -> None:
         while not self._stopped.wait(_TICK_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import traceback
@@ -10,17 +11,22 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from email.utils import format_datetime
+from functools import cache
+from importlib.resources import files
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
+from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
 from canary.sandbox.pace import Pace
 from canary.sandbox.routing import Refused, Target, scope_of, target_of
-from canary.testing import AwsStandIn
+from canary.testing import AwsStandIn, http_event
+from canary.testing.lambda_.invoke import http_answer
 from flagkit.testing import VirtualClock
 from flagkit.testing.wire import served_hosts
 
@@ -33,15 +39,27 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     Attributes:
         aws: the stand-in, for tests in the same process; hold `lock` while you use it at a running clock.
         pace: the speed of its clock.
+        environ: the variables that send SDKs and command lines here.
+        doors: HTTP APIs in front of functions: the beginning of a path, and the function and alias behind it.
         url: `http://127.0.0.1:PORT`.
     """
 
     def __init__(self, aws: AwsStandIn, host: str, port: int, speed: float) -> None:
         self.aws = aws
-        self.lock: threading.RLock = aws.wire.lock
+        self.lock = aws.wire.lock
         self.pace = Pace(aws.clock, self.lock, speed)
         self.pace.on_error = self._report
-        self._http = HttpServer(host, port, self._answer, self._date)
+        self._http = HttpServer(host, port, self._answer, self.date)
+        self.control = Control(aws, self.pace)
+        self.environ: dict[str, str] = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": aws.region,
+            "AWS_DEFAULT_REGION": aws.region,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "SANDBOX_CLOCK_URL": f"{self.url}/_sandbox/clock",
+        }
+        self.doors: dict[str, tuple[str, str]] = {}
         self._owed = threading.local()
         self._stack = ExitStack()
         self._events: Any = None
@@ -50,18 +68,6 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def url(self) -> str:
         """Where it answers."""
         return f"http://{self._http.netloc}"
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The variables that send SDKs and command lines here."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_REGION": self.aws.region,
-            "AWS_DEFAULT_REGION": self.aws.region,
-            "AWS_ACCESS_KEY_ID": "sandbox",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
-            "SANDBOX_CLOCK_URL": f"{self.url}/_sandbox/clock",
-        }
 
     def __enter__(self) -> Self:
         served_hosts.add(self._http.netloc)
@@ -78,6 +84,10 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def __exit__(self, *problem: object) -> None:
         self._stack.close()
 
+    def close(self) -> None:
+        """Gives the port back, also of a server that was never entered."""
+        self._http.server_close()
+
     def step(self, seconds: float) -> None:
         """Moves the clock; requests are answered meanwhile."""
         self.pace.step(seconds)
@@ -88,7 +98,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             self.pace.catch_up()
             return self.aws.clock.now()
 
-    def _date(self) -> str:
+    def date(self) -> str:
+        """The value of the `Date` header."""
         return format_datetime(self.aws.clock.now(), usegmt=True)
 
     def _hold_back(self, seconds: float) -> None:
@@ -111,17 +122,32 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def _answer(self, request: Request) -> Reply:
         try:
             if request.path.startswith("/_sandbox/"):
-                return self._control(request)
+                return self.control.answer(request)
+            if "authorization" not in request.headers and "X-Amz-Credential=" not in request.query:
+                return self._unsigned(request)
             return self._aws_answer(request)
         except Refused as refused:
             return _refusal(refused)
 
-    def _control(self, request: Request) -> Reply:
-        if request.path == "/_sandbox/clock":
-            with self._turn():
-                now = self.aws.clock.now()
-            return json_reply({"now": now.isoformat(), "epoch_s": now.timestamp(), "speed": self.pace.speed})
-        raise Refused("NotFound", f"the sandbox has no {request.path}", 404)
+    def _unsigned(self, request: Request) -> Reply:
+        if request.path == "/" and request.method == "GET":
+            return Reply(200, _page(), {"Content-Type": "text/html; charset=utf-8"})
+        for prefix, (function, alias) in self.doors.items():
+            if request.path == prefix or request.path.startswith(prefix + "/"):
+                return self._through_door(function, alias, request)
+        raise Refused("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+
+    def _through_door(self, function: str, alias: str, request: Request) -> Reply:
+        body = request.body.decode("utf-8", "replace")
+        event = http_event(request.method, request.path, body=body, headers=request.headers)
+        event["rawQueryString"] = request.query
+        event["queryStringParameters"] = dict(parse_qsl(request.query))
+        with self._turn():
+            try:
+                answer = http_answer(self.aws.lambda_.call(function, alias, json.dumps(event).encode()))
+            except LookupError as error:
+                raise Refused("not_found", str(error), 404) from error
+        return Reply(answer.status, answer.body.encode(), answer.headers)
 
     def _aws_answer(self, request: Request) -> Reply:
         scope = scope_of(request.headers.get("authorization", ""), request.query)
@@ -147,9 +173,16 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         )
         event = f"before-send.{model.service_id.hyphenize()}.{target.operation.name}"
         # The way that boto3's own calls take in this process: the stand-in's services first, then moto.
+        calls = self.aws.wire.calls
+        before = calls[-1] if calls else None
         response = self._events.emit_until_response(event, request=prepared)[1]
         if response is None:
             raise Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
+        if before is (calls[-1] if calls else None):  # moto keeps no log
+            self.aws.wire.log(target.call, "ok" if response.status_code < 400 else str(response.status_code))
+        length = int(response.headers.get("Content-Length") or len(response.content))
+        if length > len(response.content):
+            return Reply(response.status_code, response.content.ljust(length), {}, cut_at=len(response.content))
         sent = {str(name): str(value) for name, value in response.headers.items()}
         # A queue's URL is where its messages are sent.
         body = response.content.replace(f"https://{host}/".encode(), f"{self.url}/".encode())
@@ -169,6 +202,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def _report(self, error: Exception) -> None:
         if sys.__stderr__ is not None:
             traceback.print_exception(error, file=sys.__stderr__)
+
+
+@cache
+def _page() -> bytes:
+    return files("canary.sandbox").joinpath("page.html").read_bytes()
 
 
 def _refusal(refused: Refused) -> Reply:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from canary.sandbox.pace import Pace
 from flagkit.testing import VirtualClock
+from flagkit.testing.turns import TurnLock
 
 
 class Real:
@@ -19,7 +18,7 @@ class Real:
 
 def make(speed: float) -> tuple[Pace, VirtualClock, Real]:
     clock, real = VirtualClock(), Real()
-    return Pace(clock, threading.RLock(), speed, real), clock, real
+    return Pace(clock, TurnLock(), speed, real), clock, real
 
 
 def test_the_clock_runs_at_its_speed_and_does_not_drift() -> None:
