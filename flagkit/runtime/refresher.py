@@ -20,6 +20,10 @@ from flagkit.sources.base import Document, Source
 
 logger = logging.getLogger("flagkit")
 _LONGEST_WAIT_S = 3600.0
+_CLOSE_WAIT_S = 2.0
+FETCH_LIMIT_S = 90.0
+"""How long one fetch can take before another one is started in its place: timeouts of sockets are for each piece."""
+
 JITTER_RATIO = 0.1
 BACKOFF_BASE_S = 1.0
 
@@ -52,6 +56,7 @@ class Refresher:
         self._random = random.Random() if chance is None else chance  # noqa: S311  (jitter, not secrets)
         self._flight = threading.Lock()
         self._wake = threading.Event()
+        self._began_s: float | None = None
         self._thread: threading.Thread | None = None
         self.closed = False
         self._abandoned = False
@@ -63,13 +68,16 @@ class Refresher:
 
     def refresh(self) -> bool:
         """Fetch now, after a fetch that is in progress; return whether the source answered properly."""
-        with self._flight:
-            fetched = self._fetch()
+        flight = self._flight
+        with flight:
+            fetched = self._fetch(flight)
         self._store.notify_state()
         return fetched
 
     def refresh_if_due(self, budget_s: float | None = None) -> None:
         """Fetch if due and no fetch is in progress; return after `budget_s` at the latest. A late answer is used."""
+        if self._began_s is not None and self._clock.monotonic() - self._began_s > FETCH_LIMIT_S:
+            self._give_up()
         if budget_s is None:
             self._fetch_if_due()
         elif self.due() and not self._flight.locked():
@@ -78,14 +86,15 @@ class Refresher:
             worker.join(budget_s)
 
     def _fetch_if_due(self) -> bool:
-        if not self.due() or not self._flight.acquire(blocking=False):
+        flight = self._flight
+        if not self.due() or not flight.acquire(blocking=False):
             return False
         try:
             if not self.due():  # another thread was faster
                 return False
-            self._fetch()
+            self._fetch(flight)
         finally:
-            self._flight.release()
+            flight.release()
         self._store.notify_state()
         return True
 
@@ -110,8 +119,10 @@ class Refresher:
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=1.0)
-        with self._flight:
-            self._source.close()
+        taken = self._flight.acquire(timeout=_CLOSE_WAIT_S)
+        self._source.close()
+        if taken:
+            self._flight.release()
 
     def abandon(self) -> None:
         """Let the thread end, and close the source; for a client that nobody holds any more. Waits for nothing."""
@@ -128,18 +139,38 @@ class Refresher:
 
     def _poll(self) -> None:
         while not self.closed:
-            self._fetch_if_due()
+            self.refresh_if_due(FETCH_LIMIT_S)
             due_s = self._store.next_poll_s
             wait_s = 1.0 if due_s is None else due_s - self._clock.monotonic()
             self._wake.wait(min(max(0.05, wait_s), _LONGEST_WAIT_S))
 
-    def _fetch(self) -> bool:
+    def _give_up(self) -> None:
+        """Leave a fetch that hangs to its thread, and go on without it; what it brings in the end is not used."""
+        self._flight = threading.Lock()
+        self._began_s = None
+        with suppress(SourceError):
+            self._source.reset()
+        self._failed(SourceUnavailableError(f"the source has not answered within {FETCH_LIMIT_S:.0f} s"))
+        self._store.notify_state()
+
+    def _fetched(self, flight: threading.Lock) -> Document | None:
+        self._began_s = self._clock.monotonic()
+        try:
+            return self._source.fetch()
+        finally:
+            if flight is not self._flight:
+                raise _GivenUpError
+            self._began_s = None
+
+    def _fetch(self, flight: threading.Lock) -> bool:
         document = None
         try:
-            document = self._source.fetch()
+            document = self._fetched(flight)
             if document is not None:
                 self._accept(document)
             self._recovered()
+        except _GivenUpError:
+            return False
         except DocumentError as error:
             self._store.refuse(error)
             self._log_refused(document, error)
@@ -199,6 +230,7 @@ class Refresher:
         """Repair a forked child's copy: new locks, a new session, its own thread and random numbers."""
         had_thread = self._thread is not None and not self.closed
         self._flight = threading.Lock()
+        self._began_s = None
         self._wake = threading.Event()
         self._random = random.Random()  # noqa: S311  (jitter; the parent's state would make twins)
         self._store.after_fork()
@@ -209,6 +241,10 @@ class Refresher:
         self._store.next_poll_s = self._due_at = None
         if had_thread:
             self.start()
+
+
+class _GivenUpError(Exception):
+    """Another fetch was started in place of this one."""
 
 
 class Worker:

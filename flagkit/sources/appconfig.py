@@ -83,12 +83,14 @@ class AppConfigSource:
         self._pending: Document | None = None
         self._tries = 0
         self._denied: AccessDeniedError | None = None
+        self._generation = 0  # counts the sessions that were discarded, perhaps while a fetch hung
 
     def fetch(self) -> Document | None:
         """Return the deployed document, or None if it is unchanged for this session.
 
         A document whose rules can't be read has a `shortfall`, and its rules are asked for again by the next calls.
         """
+        generation = self._generation
         try:
             document, token = self._polled()
         except _EarlyPollError:
@@ -96,6 +98,8 @@ class AppConfigSource:
                 raise
             # Its rules were asked for again before the next poll is due, which the data plane has just said.
             return self._complete(self._pending)
+        if generation != self._generation:
+            raise SourceUnavailableError(f"the session of {self.names} was discarded during a poll")
         if document is not None:
             self._pending = document if rules_are_hidden(document.content) else None
             self._tries, self._denied = 0, None
@@ -109,6 +113,7 @@ class AppConfigSource:
         """Discard the session and its connections: tokens are single use, so a forked child needs its own."""
         self._client = make_client("appconfigdata", self._session, self._region)
         self._hosted = self._token = self._pending = None
+        self._generation += 1
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,9 @@ import pytest
 
 from flagkit import Flags
 from flagkit.errors import SourceUnavailableError
+from flagkit.runtime import refresher as refresher_module
 from flagkit.runtime.clock import SystemClock
+from flagkit.sources import Document
 from flagkit.sources.static import StaticSource
 from flagkit.testing import ScriptedSource, VirtualClock
 
@@ -79,6 +81,69 @@ def test_a_refresh_within_a_budget_lets_go_and_takes_the_late_answer():
     assert changed.wait(60)
     assert flags.is_enabled("a")
     assert source.fetches == 2
+
+
+class HangingSource(ScriptedSource):
+    """Its first fetch takes until it is let go."""
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.let_go, self.came_back, self.hung = threading.Event(), threading.Event(), False
+
+    def fetch(self):
+        if self.hung:
+            return super().fetch()
+        self.hung = True
+        self.let_go.wait(10)
+        self.came_back.set()
+        return Document(b'{"version": "1", "values": {"a": {"enabled": false}}}', "late")
+
+
+def until(condition):
+    for _ in range(1000):
+        if condition():
+            return True
+        threading.Event().wait(0.01)
+    return False
+
+
+def test_a_fetch_that_hangs_is_given_up_and_what_it_brings_late_is_not_used(monkeypatch):
+    monkeypatch.setattr(refresher_module, "FETCH_LIMIT_S", 0.05)
+    source = HangingSource({"a": True})
+    flags = Flags(source, refresh="background", start_wait_s=5)
+    try:
+        assert until(lambda: flags.is_enabled("a"))
+        assert source.resets == 1
+        source.let_go.set()
+        assert source.came_back.wait(5)
+        assert until(lambda: not any(thread.name == "flagkit-refresh" for thread in threading.enumerate()))
+        assert flags.is_enabled("a")
+        assert flags.status().version != "late"
+    finally:
+        flags.close()
+
+
+def test_a_fetch_that_hangs_in_an_invocation_is_given_up_by_a_later_one():
+    source, clock = HangingSource({"a": True}), VirtualClock()
+    flags = Flags(source, refresh="on_demand", clock=clock, start_wait_s=0.01)
+    flags.refresh_if_due(0.01)
+    assert (flags.status().failures, source.resets) == (0, 0)
+    clock.advance(refresher_module.FETCH_LIMIT_S + 1)
+    flags.refresh_if_due(0.01)
+    assert "has not answered within 90 s" in flags.status().error.message
+    clock.advance(60)
+    flags.refresh_if_due(5)
+    assert flags.is_enabled("a")
+    source.let_go.set()
+
+
+def test_close_does_not_wait_for_a_fetch_that_hangs(monkeypatch):
+    monkeypatch.setattr(refresher_module, "_CLOSE_WAIT_S", 0.01)
+    source = HangingSource({"a": True})
+    flags = Flags(source, refresh="on_demand", start_wait_s=0.01)
+    flags.close()
+    assert source.closed
+    source.let_go.set()
 
 
 def test_only_one_of_many_threads_fetches():

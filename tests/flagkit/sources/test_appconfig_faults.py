@@ -195,6 +195,23 @@ def test_an_error_nobody_expects_after_a_poll_loses_no_version(profile, aws, mon
     assert on_for(flags, "silver")
 
 
+def test_what_a_discarded_session_brings_is_not_used(profile, aws, monkeypatch):
+    profile.deploy(ruled("gold"), label="v1")
+    source = connect(profile.url)
+    poll = source._poll
+
+    def slow():
+        answer = poll()
+        source.reset()
+        return answer
+
+    monkeypatch.setattr(source, "_poll", slow)
+    with pytest.raises(SourceUnavailableError, match="discarded"):
+        source.fetch()
+    monkeypatch.setattr(source, "_poll", poll)
+    assert source.fetch().label == "v1"
+
+
 class Trickle(BaseHTTPRequestHandler):
     """Begins an answer, and sends a byte whenever it is let."""
 
