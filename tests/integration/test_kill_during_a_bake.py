@@ -24,7 +24,20 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("faults", [{}, FAULTS], ids=["no faults", "faults"])
+CUT = dict.fromkeys(
+    (
+        "appconfig.ListHostedConfigurationVersions",
+        "appconfig.GetHostedConfigurationVersion",
+        "appconfig.CreateHostedConfigurationVersion",
+        "appconfig.ListDeployments",
+        "appconfig.StartDeployment",
+        "appconfigdata.GetLatestConfiguration",
+    ),
+    Fault.CUT,
+)
+
+
+@pytest.mark.parametrize("faults", [{}, FAULTS, CUT], ids=["no faults", "faults", "cut answers"])
 def test_every_client_is_off_within_a_poll(aws, virtual_clock, faults):
     init(URL, clock=virtual_clock)
     store = open_store(URL, clock=virtual_clock)

@@ -6,7 +6,13 @@ import boto3
 import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    ReadTimeoutError,
+)
 
 from flagkit.testing import AwsStandIn, Fault, Service, ServiceError
 from flagkit.testing.codec import service_model
@@ -63,6 +69,7 @@ def test_an_error_has_its_modelled_type_status_and_members(client, echo):
         (Fault.THROTTLED, "TooManyRequestsException", False),
         (Fault.SERVER_ERROR, "InternalServerException", False),
         (Fault.DENIED, "AccessDeniedException", False),
+        (Fault.CREDENTIALS_EXPIRED, "ExpiredTokenException", False),
         (Fault.LOST_ANSWER, ReadTimeoutError, True),
         (Fault.UNREACHABLE, EndpointConnectionError, False),
     ],
@@ -77,6 +84,17 @@ def test_a_fault_looks_as_it_does_in_the_wild(client, echo, fault, error, happen
     assert hasattr(service, "seen") is happened
     assert echo.wire.calls[-1].outcome == fault
     client.invoke(FunctionName="api")
+
+
+def test_a_cut_answer_ends_in_the_middle_of_its_body(client, echo):
+    echo.faults.add(Fault.CUT, "lambda.Invoke", times=1)
+    body = client.invoke(FunctionName="api", Payload=b"0123456789")["Payload"]
+    with pytest.raises(IncompleteReadError):
+        body.read()
+    appconfig = boto3.client("appconfig", config=ONCE)
+    echo.faults.add(Fault.CUT, "appconfig.ListApplications", times=1)
+    with pytest.raises(ConnectionClosedError):  # no stream: botocore has read the body itself
+        appconfig.list_applications()
 
 
 def test_a_slow_answer_takes_virtual_time(client, echo):
