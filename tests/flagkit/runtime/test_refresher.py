@@ -88,14 +88,14 @@ class HangingSource(ScriptedSource):
 
     def __init__(self, *script):
         super().__init__(*script)
-        self.let_go, self.came_back, self.hung = threading.Event(), threading.Event(), False
+        self.let_go, self.returned, self.hung = threading.Event(), threading.Event(), False
 
     def fetch(self):
         if self.hung:
             return super().fetch()
         self.hung = True
         self.let_go.wait(10)
-        self.came_back.set()
+        self.returned.set()
         return Document(b'{"version": "1", "values": {"a": {"enabled": false}}}', "late")
 
 
@@ -115,7 +115,7 @@ def test_a_fetch_that_hangs_is_given_up_and_what_it_brings_late_is_not_used(monk
         assert until(lambda: flags.is_enabled("a"))
         assert source.resets == 1
         source.let_go.set()
-        assert source.came_back.wait(5)
+        assert source.returned.wait(5)
         assert until(lambda: not any(thread.name == "flagkit-refresh" for thread in threading.enumerate()))
         assert flags.is_enabled("a")
         assert flags.status().version != "late"
