@@ -200,7 +200,7 @@ def scenarios() -> list[Workload]:
         both("night ÷4, 1 %, icc .02", clustered(0.01, 0.02), quiet=4),
         calm("traffic falls to 1/5", 0.01, fading=0.2),
         calm("batches of 5, 1 %", 0.01, batch=5),
-        calm("batches of 10, 1 %", 0.01, batch=10),
+        calm("batches of 10, 1 %", 0.01, batch=10, why="three hours at little traffic hold too few batches to measure"),
         calm("batches of 30, 1 %", 0.01, batch=30, why="three hours at little traffic hold too few batches to measure"),
         calm("batches of 30, 2 %", 0.02, batch=30, why="three hours at little traffic hold too few batches to measure"),
         calm("5 tries, rerouted", 0.01, retries="rerouted"),

@@ -15,6 +15,7 @@ from canary.core.stats.grids import EQUAL, FALLING, binomial_above, binomial_bel
 from canary.core.stats.mixture import onset_weight, unspent_weight
 from canary.core.stats.processes import BLOCK_FAILURES, BLOCK_MINUTES
 from canary.core.verdict.guards import CRASH_EVIDENCE, CRASH_KAPPA, CRASH_RATIO, CRASH_REQUESTS
+from canary.core.verdict.incident import LEAST_FAILURES
 from canary.core.verdict.scoring import WARM_UP_CEILING
 
 Array = np.ndarray
@@ -211,7 +212,7 @@ class Judge:
         window = [now + before for now, before in zip(counts, self._last.T, strict=True)]
         bad, requests = window[1] + window[3], window[0] + window[2]
         within = (requests > 0) & (bad <= LIMIT * requests)
-        above = (requests > 0) & ~within & (window[1] > LIMIT * window[0])
+        above = (requests > 0) & ~within & (window[1] >= LEAST_FAILURES) & (window[1] > LIMIT * window[0])
         over = active & within
         lasting = active & ~over & above & (self.minute - self.began >= self.settings.grace)
         self.began = np.where(begins, self.minute, np.where(over, -1, self.began))

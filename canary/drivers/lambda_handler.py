@@ -1,8 +1,8 @@
 """A driver in a Lambda function: each invocation is one tick. For EventBridge Scheduler or Step Functions.
 
-The state is in the alias, so invocations share nothing, may overlap (RevisionId lets one win) and may be lost. Set the
-handler to `canary.drivers.lambda_handler.handler`, and put `canary.toml` into the package or set CANARY_PLAN to its
-path. A journal in files does not outlive the function: use `journal = "dynamodb://TABLE"`.
+The state is in the alias, so invocations need nothing of each other, may overlap (RevisionId lets one win) and may be
+lost. Set the handler to `canary.drivers.lambda_handler.handler`, and put `canary.toml` into the package or set
+CANARY_PLAN to its path. A journal in files does not outlive the function: use `journal = "dynamodb://TABLE"`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,16 @@ from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UsageError
 from canary.runner import Ports, current, rollback, start, tick
+from canary.runner.session import Memory
 
 if TYPE_CHECKING:
     from canary.adapters.aws import Session
     from canary.ports import Clock
 
 ACTIONS = ("tick", "start", "rollback")
+
+_memories: dict[tuple[Path, str], Memory] = {}
+"""What a warm container knows of a canary in progress: when CloudWatch's minutes are complete, above all."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
@@ -54,10 +59,15 @@ def act(
         raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")
     plan = load_plan(plan_path)
     stage = plan.stage(name)
+    kept = (plan_path, name)
+    if action == "start":
+        _memories.pop(kept, None)
     ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
+    ports = replace(ports, memory=_memories.setdefault(kept, Memory()))
     try:
-        return _act(action, event, stage, ports)
+        answer = _act(action, event, stage, ports)
     except NotRunningError:
+        _memories.pop(kept, None)
         return {
             "stage": name,
             "canary_id": None,
@@ -67,6 +77,9 @@ def act(
             "weight_percent": None,
             "why": "",
         }
+    if answer["done"]:
+        _memories.pop(kept, None)
+    return answer
 
 
 def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) -> dict[str, object]:

@@ -13,6 +13,10 @@ WINDOW = 2
 """Minutes whose pooled rates say whether a limit is still broken; the minute of the crossing soon drops out."""
 
 
+LEAST_FAILURES = 2
+"""One failed request of the new version in such a window is no limit broken, however few requests there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """The incident that is under way, or what past ones left behind.
@@ -35,7 +39,7 @@ class Incident:
 def _is_above(score: Score, minute: int) -> bool | None:
     """Whether a stream still breaks its limit: both versions together (there is more to count), and the candidate.
 
-    None when only one of them does, or nothing was counted.
+    None when only one of them does, or too little was counted.
     """
     window = score.counts[max(0, minute - WINDOW + 1) : minute + 1]
     n_c, x_c = sum(m.n_c for m in window), sum(m.x_c for m in window)
@@ -44,7 +48,7 @@ def _is_above(score: Score, minute: int) -> bool | None:
         return None
     if bad <= score.limit * requests:
         return False
-    return True if x_c > score.limit * n_c else None
+    return True if x_c >= LEAST_FAILURES and x_c > score.limit * n_c else None
 
 
 def _any_above(hot: Sequence[Score], minute: int) -> bool | None:

@@ -51,12 +51,19 @@ def play(drive: Any, aws: AwsStandIn, event: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError("never done")
 
 
+@pytest.mark.parametrize("is_warm", [True, False])
 @pytest.mark.parametrize(("code", "phase", "version"), [(GOOD + "\n", "promoted", "2"), (BAD, "rolled_back", "1")])
 def test_ticks_from_separate_invocations_carry_a_canary_to_its_end(
-    code: str, phase: str, version: str, drive: Any, aws: AwsStandIn
+    code: str, phase: str, version: str, drive: Any, aws: AwsStandIn, *, is_warm: bool
 ) -> None:
+    def invoke(event: dict[str, Any]) -> Any:
+        if not is_warm:
+            lambda_handler._memories.clear()
+        return drive(event)
+
     aws.lambda_.deploy("api", code)
-    answer = play(drive, aws, {"stage": "dev", "versions": {"": "2"}})
+    answer = play(invoke, aws, {"stage": "dev", "versions": {"": "2"}})
+    assert not lambda_handler._memories, "nothing is kept of a canary that is over"
     assert (answer["phase"], answer["done"]) == (phase, True)
     alias = boto3.client("lambda").get_alias(FunctionName="api", Name="live")
     assert (alias["FunctionVersion"], alias.get("RoutingConfig")) == (version, None)

@@ -120,3 +120,13 @@ def test_evidence_against_the_limit_without_evidence_against_the_version_says_so
     found = case(errors=[(60, 0, 3, 0)] * 3 + [(60, 16, 1, 0)] * 3, weights=[(0, 95)]).judged()
     assert found.deciding is Rule.LITERAL
     assert found.sentence.endswith("there is too little evidence that only the new version does")
+
+
+def test_single_failures_after_an_outage_at_little_traffic_are_no_incident_that_goes_on(case: Make) -> None:
+    """At 12 requests a minute one failed request of the new version in two minutes is already above 5 %."""
+    outage, after = [(6, 4, 6, 4)] * 2, [(6, 1, 6, 0), (6, 0, 6, 1)] * 6
+    found = case(errors=[*outage, *after]).judged()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.shared_incident is not None
+    going_on = case(errors=[*outage, *[(6, 1, 6, 1)] * 12]).judged()
+    assert (going_on.verdict, going_on.deciding) == (Verdict.UNHEALTHY, Rule.LITERAL)
