@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from flagkit.authoring.language import show_rule, show_rules
 
 if TYPE_CHECKING:
-    from flagkit.authoring import FlagSource, VariantSource
+    from flagkit.authoring import FlagSource, RuleSource, VariantSource
     from flagkit.authoring.reading import ShownVariant
 
 
 def rule_changes(old: FlagSource, new: FlagSource, *, limits_changed: bool, unknown: str) -> Iterator[str]:
-    """Say which rules are added and removed; changed ones can't be counted, which `unknown` says."""
-    added, removed = _own_rules(new, old), _own_rules(old, new)
-    for variant in added:
-        gets = f"get variant {variant.name}" if variant.enabled else "don't get it"
-        yield f"Now {_rule_text(variant)} {gets}."
-    for variant in removed:
-        yield f"The rule for {_rule_text(variant)} is removed."
-    kept = [flag.model_copy(update={"variants": _without(flag, added + removed)}) for flag in (old, new)]
-    if limits_changed or _rules(kept[0]) != _rules(kept[1]) or _order(old, new) != _order(new, old):
+    """Say which rules are added and removed; what other limits or another order change is `unknown`."""
+    before, after = _entries(old), _entries(new)
+    for (name, rule), enabled in after.items():
+        if (name, rule) not in before:
+            gets = f"get variant {name}" if enabled else "don't get it"
+            yield f"Now {_users(rule)} {gets}."
+    for name, rule in before:
+        if (name, rule) not in after:
+            yield f"The rule for {_users(rule)} is removed."
+    if limits_changed or _order(old, new) != _order(new, old):
         yield f"Conditions or rules change. {unknown}"
 
 
@@ -30,25 +31,22 @@ def is_ruled(variant: VariantSource | ShownVariant) -> bool:
     return variant.rule is not None or bool(variant.rules)
 
 
-def _rule_text(variant: VariantSource) -> str:
-    return show_rules(variant.rules) if variant.rules else show_rule(variant.rule or "")
+def _entries(flag: FlagSource) -> dict[tuple[str, RuleSource | str], bool]:
+    """Return the rules by variant, and whether the flag is on for their users; native ones as text."""
+    found: dict[tuple[str, RuleSource | str], bool] = {}
+    for variant in flag.variants:
+        found |= {(variant.name, rule): variant.enabled for rule in variant.rules}
+        if variant.rule is not None:
+            found[variant.name, variant.rule] = variant.enabled
+    return found
 
 
-def _own_rules(flag: FlagSource, other: FlagSource) -> list[VariantSource]:
-    names = {variant.name for variant in other.variants}
-    return [variant for variant in flag.variants if is_ruled(variant) and variant.name not in names]
-
-
-def _without(flag: FlagSource, variants: list[VariantSource]) -> tuple[VariantSource, ...]:
-    return tuple(variant for variant in flag.variants if variant not in variants)
+def _users(rule: RuleSource | str) -> str:
+    return show_rule(rule) if isinstance(rule, str) else show_rules([rule])
 
 
 def _order(flag: FlagSource, other: FlagSource) -> list[str]:
-    """The variants that both have, in the order of the first one, if rules are among them."""
+    """The variants that both have, in the order of the first one, if one of the flags has rules."""
     names = {variant.name for variant in other.variants}
-    common = [variant for variant in flag.variants if variant.name in names]
-    return [variant.name for variant in common] if any(map(is_ruled, common)) else []
-
-
-def _rules(flag: FlagSource) -> tuple[object, ...]:
-    return tuple((it.name, it.rule, it.rules) for it in flag.variants if is_ruled(it))
+    ruled = any(map(is_ruled, (*flag.variants, *other.variants)))
+    return [variant.name for variant in flag.variants if variant.name in names] if ruled else []

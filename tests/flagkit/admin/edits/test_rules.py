@@ -319,3 +319,11 @@ def test_a_rule_that_no_user_would_get_is_refused(document: FlagDocument) -> Non
         with pytest.raises(EditError, match="variant blue is unreachable"):
             edits.add_rule(ruled, "f", when=when, variant="blue")
     assert order(edits.add_rule(ruled, "f", when=narrower, variant="blue", position=1)) == ["blue", "rule-1", "on"]
+
+
+def test_the_difference_names_the_users_of_a_rule_of_an_existing_variant() -> None:
+    from flagkit.admin.diff import compare
+
+    changed = edits.add_rule(split_button(), "f", when=US, variant="blue")
+    assert compare(split_button(), changed).of("f").audience == ("Now users where country = US get variant blue.",)
+    assert compare(changed, split_button()).of("f").audience == ("The rule for users where country = US is removed.",)
