@@ -58,6 +58,12 @@ class Pace:
             self._speed = speed
             self._begin()
 
+    def follow(self, clock: VirtualClock) -> None:
+        """Moves another clock from now on."""
+        with self._lock:
+            self.clock = clock
+            self._begin()
+
     def start(self) -> None:
         """Starts to move the clock."""
         self._thread.start()

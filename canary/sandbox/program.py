@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +20,7 @@ from canary.sandbox.errors import SandboxError
 from canary.sandbox.scenario import CIVICFORGE, Scenario
 from canary.sandbox.server import SandboxServer
 from canary.sandbox.settings import SettingError
+from canary.sandbox.state import FILE, StateFile, load, read_head
 from canary.testing import AwsStandIn
 from flagkit.testing import CallRecord, VirtualClock
 
@@ -61,35 +64,104 @@ def run(options: Options) -> Iterator[Running]:
         SandboxError: a port is in use, or a file can't be read or written.
     """
     scenario = options.scenario
+    path = options.folder / FILE
     with ExitStack() as stack:
+        head = None
+        if options.keeps_state:
+            stack.enter_context(_alone(options.folder))
+            head = read_head(path)
+        if head is not None:
+            scenario = replace(scenario, base=head.scenario)
         clock = VirtualClock(scenario.start or _now())
-        aws = stack.enter_context(AwsStandIn(clock=clock, seed=options.seed, region=options.region))
+        seed, region = (options.seed, options.region) if head is None else (head.seed, head.region)
+        aws = stack.enter_context(AwsStandIn(clock=clock, seed=seed, region=region))
         server = _listen(aws, options)
         stack.callback(server.close)
-        try:
-            scenario.build(aws, server.pace)
-        except SettingError as error:
-            raise SandboxError(
-                f"the scenario: {error}", hint="`canary sandbox set help` lists the settings."
-            ) from error
+        state_file = StateFile(path, aws, scenario.base)
+        if head is None:
+            _build(scenario, server)
+        else:
+            state_file.moto_calls = load(path, aws, server.pace, server.repeat)
+            _catch_up(server, options.speed)
         if scenario.base == CIVICFORGE:
             server.doors["/health"] = server.doors["/api"] = ("api", civicforge.ALIAS)
         if options.record is not None:
             _record(aws, options.record, stack)
         agent = stack.enter_context(_agent(server, options))
-        server.environ.update(_further(server, options))
+        server.environ.update(_further(server, options, scenario.base))
         stack.enter_context(server)
+        if options.keeps_state:
+            server.on_moto_call = state_file.remember
+            stack.enter_context(_keeping(state_file))
         info = {
             "url": server.url,
             "agent_url": agent.url,
             "scenario": scenario.base,
             "speed": options.speed,
-            "seed": options.seed,
+            "seed": seed,
             "state": str(options.folder) if options.keeps_state else None,
             "environ": server.environ,
         }
         server.control.info = info
         yield Running(server, info)
+
+
+def _build(scenario: Scenario, server: SandboxServer) -> None:
+    try:
+        scenario.build(server.aws, server.pace)
+    except SettingError as error:
+        raise SandboxError(f"the scenario: {error}", hint="`canary sandbox set help` lists the settings.") from error
+
+
+def _catch_up(server: SandboxServer, speed: float) -> None:
+    """At the speed of the real clock the time of the pause has passed, without traffic."""
+    if speed != 1 or (now := _now()) <= server.aws.clock.now():
+        return
+    rates = [(stream, stream.requests_per_minute) for stream in server.aws.traffic.streams]
+    for stream, _ in rates:
+        stream.requests_per_minute = 0
+    server.aws.clock.advance_to(now)
+    for stream, rate in rates:
+        stream.requests_per_minute = rate
+
+
+@contextmanager
+def _keeping(state_file: StateFile) -> Iterator[None]:
+    """Saves at once, so that a directory that can't be written is known; from time to time; and at the end."""
+    try:
+        state_file.save()
+    except OSError as error:
+        raise SandboxError(
+            f"{state_file.path}: {error.strerror}", hint="Name a directory that can be written."
+        ) from error
+    ended = threading.Event()
+    thread = threading.Thread(
+        target=state_file.run, args=(ended.wait, time.monotonic), name="sandbox-state", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        state_file.save()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the directory for one sandbox; the system ends the hold of a process that was killed."""
+    with (folder / "lock").open("a") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # pragma: no cover - Windows
+            pass
+        except OSError as error:
+            raise SandboxError(
+                f"{folder} is in use by another sandbox", hint="Use another --state directory."
+            ) from error
+        yield
 
 
 def _now() -> datetime:
@@ -119,8 +191,8 @@ def _agent(server: SandboxServer, options: Options) -> AgentServer:
         ) from error
 
 
-def _further(server: SandboxServer, options: Options) -> dict[str, str]:
-    if options.scenario.base != CIVICFORGE:
+def _further(server: SandboxServer, options: Options, base: str) -> dict[str, str]:
+    if base != CIVICFORGE:
         return {}
     plan = options.folder / "canary.toml"
     try:

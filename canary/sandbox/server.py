@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import traceback
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from email.utils import format_datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
 import botocore.session
@@ -24,13 +26,18 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
 from canary.sandbox.pace import Pace
-from canary.sandbox.routing import Refused, Target, scope_of, target_of
+from canary.sandbox.routing import OWN, Refused, Target, scope_of, target_of
 from canary.testing import AwsStandIn, http_event
 from canary.testing.lambda_.invoke import http_answer
 from flagkit.testing import VirtualClock
 from flagkit.testing.wire import served_hosts
 
 __all__ = ["SandboxServer", "serve"]
+
+CALLS_KEPT: Final = 10_000
+METRIC_MINUTES_KEPT: Final = 24 * 60
+LOG_LINES_KEPT: Final = 10_000
+_READ: Final = re.compile("Get|List|Describe|Query|Scan|Receive|BatchGet")
 
 
 class SandboxServer(AbstractContextManager["SandboxServer"]):
@@ -60,9 +67,10 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             "SANDBOX_CLOCK_URL": f"{self.url}/_sandbox/clock",
         }
         self.doors: dict[str, tuple[str, str]] = {}
+        self.on_moto_call: Callable[[Request], object] | None = None
         self._owed = threading.local()
         self._stack = ExitStack()
-        self._events: Any = None
+        self._events: Any = botocore.session.get_session().get_component("event_emitter")
 
     @property
     def url(self) -> str:
@@ -73,13 +81,20 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         served_hosts.add(self._http.netloc)
         self._stack.callback(served_hosts.discard, self._http.netloc)
         self.aws.wire.delay = self._hold_back
+        self._limit_memory()
         self._stack.callback(setattr, self.aws.wire, "delay", self.aws.clock.advance)
-        self._events = botocore.session.get_session().get_component("event_emitter")
         self._http.start()
         self._stack.callback(self._http.stop)
         self.pace.start()
         self._stack.callback(self.pace.stop)
         return self
+
+    def _limit_memory(self) -> None:
+        """A sandbox runs for days: what nobody reads any more is dropped."""
+        self.aws.wire.keep_calls = CALLS_KEPT
+        self.aws.metrics.keep_minutes = METRIC_MINUTES_KEPT
+        telemetry = self.aws.lambda_.telemetry
+        telemetry.logs = deque(telemetry.logs, maxlen=LOG_LINES_KEPT)
 
     def __exit__(self, *problem: object) -> None:
         self._stack.close()
@@ -97,6 +112,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         with self.lock:
             self.pace.catch_up()
             return self.aws.clock.now()
+
+    def repeat(self, request: Request) -> None:
+        """Makes a kept call to one of moto's services again; what it answers is of no interest."""
+        with suppress(Refused, BrokenOff):
+            self._aws_answer(request)
 
     def date(self) -> str:
         """The value of the `Date` header."""
@@ -178,6 +198,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         response = self._events.emit_until_response(event, request=prepared)[1]
         if response is None:
             raise Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
+        if target.service not in OWN and self.on_moto_call is not None and not _READ.match(target.operation.name):
+            self.on_moto_call(request)
         if before is (calls[-1] if calls else None):  # moto keeps no log
             self.aws.wire.log(target.call, "ok" if response.status_code < 400 else str(response.status_code))
         length = int(response.headers.get("Content-Length") or len(response.content))

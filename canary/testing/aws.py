@@ -6,6 +6,7 @@ It assembles; each service's behaviour lives in its own module.
 from __future__ import annotations
 
 import random
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from canary.testing.scheduler import SchedulerService
 from canary.testing.traffic import Traffic
 from flagkit.testing import AwsStandIn as BaseStandIn
 from flagkit.testing import Service, VirtualClock
+from flagkit.testing.appconfig import AppConfig
 
 
 class AwsStandIn(BaseStandIn):
@@ -63,12 +65,12 @@ class AwsStandIn(BaseStandIn):
         self.metrics = self.cloudwatch.store
         self.wire.elsewhere = lambda region: list(self._regional(region))
         self.appconfig.alarm_state = self.cloudwatch.alarm_state  # what monitors of AppConfig environments watch
-        logs = LogsService(self.lambda_)
-        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler, logs]
+        self.logs = LogsService(self.lambda_)
+        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler, self.logs]
 
     def _regional(self, region: str) -> tuple[LambdaService, CloudWatchService, SchedulerService]:
         """The services of one region, with a state of their own."""
-        delivery = Delivery(lambda: boto3.Session(region_name=region))
+        delivery = Delivery(partial(boto3.Session, region_name=region))
         metrics = MetricStore(self.clock)
         shared: Any = {"clock": self.clock, "seed": self.seed, "region": region, "account_id": self.account_id}
         return (
@@ -76,6 +78,26 @@ class AwsStandIn(BaseStandIn):
             CloudWatchService(clock=self.clock, store=metrics, publish=delivery.publish),
             SchedulerService(targets=Targets(self.clock, delivery), **shared),
         )
+
+    def replace(self, parts: dict[str, Any], regions: dict[str, dict[str, Service]]) -> None:
+        """Puts kept parts in the place of the new ones; a clock and services that belong together."""
+        self.lambda_.close()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.wire.clock, self.wire.faults, self.wire.regions = self.clock, self.faults, regions
+        self.wire.delay = self.clock.advance
+        for service in (
+            AppConfig(self.appconfig),
+            self.appconfig_data,
+            self.lambda_,
+            self.cloudwatch,
+            self.scheduler,
+            self.logs,
+        ):
+            self.wire.add(service)
+        self._patience.remove()
+        self._patience = Patience(self.clock)
+        self._patience.install()
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -26,6 +26,10 @@ class Delivery:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the clients, which are made again when they are needed."""
+        return {**self.__dict__, "_session": None, "_clients": {}}
+
     def client(self, service: str) -> Any:
         """A client that does not retry: whoever calls has retries of its own."""
         if service not in self._clients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, UnknownServiceError
@@ -85,7 +86,7 @@ class Targets:
         elif age_s > policy.get("MaximumEventAgeInSeconds", 86400):
             self._bury(firing, code, text, "MaximumEventAgeInSeconds")
         else:
-            self._clock.call_after(wait_s, lambda: self.attempt(firing))
+            self._clock.call_after(wait_s, partial(self.attempt, firing))
 
     def _call(self, target: dict[str, Any]) -> None:
         arn, text = target["Arn"], target.get("Input", "{}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from canary.testing.lambda_ import LambdaService
@@ -78,7 +79,7 @@ class ForeignWriter:
             params["RoutingConfig"] = {"AdditionalVersionWeights": dict(weights)}
         if description is not None:
             params["Description"] = description
-        return self.act(lambda: self._lambda.UpdateAlias(params, _NOBODY), at=at, after_call=after_call, nth=nth)
+        return self.act(partial(self._lambda.UpdateAlias, params, _NOBODY), at=at, after_call=after_call, nth=nth)
 
     def act(
         self,
@@ -90,11 +91,7 @@ class ForeignWriter:
     ) -> ForeignWrite:
         """Runs an action at once, at a time, or right after a call; see `move_alias`."""
         write = ForeignWrite()
-
-        def do() -> None:
-            write.happened_at = self._clock.now()
-            action()
-
+        do = partial(self._do, write, action)
         if after_call is not None:
             self._after(after_call, nth, do)
         elif at is not None:
@@ -102,6 +99,10 @@ class ForeignWriter:
         else:
             do()
         return write
+
+    def _do(self, write: ForeignWrite, action: Callable[[], object]) -> None:
+        write.happened_at = self._clock.now()
+        action()
 
     def _after(self, pattern: str, nth: int, do: Callable[[], None]) -> None:
         left = nth

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from canary.testing.firing import Firing, Targets, check_target
@@ -155,7 +156,7 @@ class SchedulerService(Service):
         if schedule.is_enabled and (schedule.params.get("EndDate") is None or due <= schedule.params["EndDate"]):
             window = schedule.params["FlexibleTimeWindow"]
             late_s = self._random.uniform(0, self.lateness_s + 60.0 * window.get("MaximumWindowInMinutes", 0))
-            schedule.planned = self.clock.call_at(due + timedelta(seconds=late_s), lambda: self._fire(schedule, due))
+            schedule.planned = self.clock.call_at(due + timedelta(seconds=late_s), partial(self._fire, schedule, due))
 
     def _fire(self, schedule: Schedule, due: datetime) -> None:
         schedule.planned = None

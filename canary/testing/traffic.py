@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from canary.testing.doors import Door, Via, api_gateway, load_balancer
@@ -166,7 +167,7 @@ class Traffic:
         jitters = random.Random(f"{self._seed}/traffic/{len(self.streams)}") if jitter else None
         stream = Stream(
             self._clock,
-            lambda event: send(function, alias, event),
+            partial(send, function, alias),
             requests_per_minute,
             payloads,
             jitters,
@@ -190,6 +191,13 @@ class Traffic:
 
 def _payload_source(payloads: Payloads | None) -> Callable[[int], bytes]:
     if callable(payloads):
-        return lambda number: json.dumps(payloads(number)).encode()
-    ready = [json.dumps(dict(event)).encode() for event in (payloads or [http_event()])]
-    return lambda number: ready[number % len(ready)]
+        return partial(_encoded, payloads)
+    return partial(_in_turn, [json.dumps(dict(event)).encode() for event in (payloads or [http_event()])])
+
+
+def _encoded(payloads: Callable[[int], Mapping[str, Any]], number: int) -> bytes:
+    return json.dumps(payloads(number)).encode()
+
+
+def _in_turn(ready: list[bytes], number: int) -> bytes:
+    return ready[number % len(ready)]

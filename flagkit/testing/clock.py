@@ -6,7 +6,6 @@ It has no service behaviour: services read the time and plan callbacks on it.
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,7 +41,7 @@ class VirtualClock:
         self._start = start.astimezone(UTC)
         self._elapsed_s = 0.0
         self._planned: list[Planned] = []
-        self._numbers = itertools.count()
+        self._number = 0
 
     def now(self) -> datetime:
         """The virtual time of day, aware, in UTC."""
@@ -95,25 +94,11 @@ class VirtualClock:
         if not interval_s > 0:
             message = f"the interval must be above 0 s, not {interval_s}"
             raise ValueError(message)
-        current: list[Planned] = []
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            current[0].cancel()
-
-        def run(due_s: float) -> None:
-            callback()
-            if not stopped:
-                current[:] = [self._plan(due_s + interval_s, lambda: run(due_s + interval_s))]
-
-        first_s = self._elapsed_s + interval_s
-        current.append(self._plan(first_s, lambda: run(first_s)))
-        return stop
+        return _Repetition(self, interval_s, callback).stop
 
     def _plan(self, due_s: float, callback: Callable[[], object]) -> Planned:
-        planned = Planned(due_s, next(self._numbers), callback)
+        self._number += 1
+        planned = Planned(due_s, self._number, callback)
         heapq.heappush(self._planned, planned)
         return planned
 
@@ -126,3 +111,24 @@ class VirtualClock:
             planned.callback()
         # A callback can itself have slept beyond the target.
         self._elapsed_s = max(self._elapsed_s, target_s)
+
+
+class _Repetition:
+    """One repeated callback."""
+
+    def __init__(self, clock: VirtualClock, interval_s: float, callback: Callable[[], object]) -> None:
+        self._clock, self._interval_s, self._callback = clock, interval_s, callback
+        self._is_stopped = False
+        self._due_s = clock.monotonic() + interval_s
+        self._planned = clock._plan(self._due_s, self._run)  # noqa: SLF001 - a part of the clock
+
+    def stop(self) -> None:
+        """Ends the repetition."""
+        self._is_stopped = True
+        self._planned.cancel()
+
+    def _run(self) -> None:
+        self._callback()
+        if not self._is_stopped:
+            self._due_s += self._interval_s
+            self._planned = self._clock._plan(self._due_s, self._run)  # noqa: SLF001

@@ -118,6 +118,8 @@ class Wire:
         self.region = region
         self.faults = faults
         self.calls: list[CallRecord] = []
+        self.keep_calls = 0
+        """How many of the last calls are kept at least; 0 keeps all."""
         self.watchers: list[Callable[[CallRecord], object]] = []
         """Told of each call after it happened and before its caller has the answer."""
         self.delay: Callable[[float], object] = clock.advance
@@ -127,7 +129,8 @@ class Wire:
         self.elsewhere: Callable[[str], list[Service]] = lambda region: []  # noqa: ARG005
         """Makes the services of another region, whose state is their own."""
         self._services: dict[str, Service] = {}
-        self._regions: dict[str, dict[str, Service]] = {}
+        self.regions: dict[str, dict[str, Service]] = {}
+        """The services of other regions that were asked for."""
 
     def add(self, service: Service) -> None:
         """Puts a service behind the wire."""
@@ -138,9 +141,9 @@ class Wire:
         home = self._services.get(name)
         if home is None or region in {"", self.region}:
             return home
-        if region not in self._regions:
-            self._regions[region] = {service.service: service for service in self.elsewhere(region)}
-        return self._regions[region].get(name, home)
+        if region not in self.regions:
+            self.regions[region] = {service.service: service for service in self.elsewhere(region)}
+        return self.regions[region].get(name, home)
 
     def install(self) -> None:
         """Starts answering; the newest installed wire answers first."""
@@ -219,6 +222,8 @@ class Wire:
         """Adds a call to the log and tells the watchers."""
         record = CallRecord(self.clock.now(), call, str(outcome))
         self.calls.append(record)
+        if self.keep_calls and len(self.calls) > 2 * self.keep_calls:
+            del self.calls[: -self.keep_calls]
         for watcher in tuple(self.watchers):
             watcher(record)
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -89,7 +90,7 @@ class AlarmBook:
         step = "created" if old is None else "updated"
         self._configured(alarm, step)
         if watch is not None:
-            alarm.stop = self._clock.call_every(EVALUATION_S, lambda: self._evaluate(alarm, watch))
+            alarm.stop = self._clock.call_every(EVALUATION_S, partial(self._evaluate, alarm, watch))
         else:
             self._evaluate_composite(alarm, f"{arn} was {step} and its alarm rule evaluates to {{state}}")
 

@@ -93,6 +93,8 @@ class MetricStore:
         self.clock = clock
         self.delay_s = delay_s
         self.delay_spread_s = delay_spread_s
+        self.keep_minutes = 0
+        """How many minutes of each metric are kept; 0 keeps all."""
         self._monotonic = clock.monotonic
         self._origin_s = clock.epoch_s() - clock.monotonic()
         self._series: dict[tuple[MetricId, str], Series] = {}
@@ -207,6 +209,8 @@ class MetricStore:
         slots = series.minutes.get(minute)
         if slots is None:
             slots = series.minutes[minute] = {}
+            while self.keep_minutes and (oldest := next(iter(series.minutes))) < minute - self.keep_minutes:
+                del series.minutes[oldest]
             self._compact(series, minute - _COMPACT_AFTER)
         found = slots.get(slot)
         if found is None:

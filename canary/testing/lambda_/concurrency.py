@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from canary.testing.lambda_ import refusals
@@ -78,7 +79,7 @@ class Concurrency(Catalogue):
             params["ProvisionedConcurrentExecutions"], now + timedelta(seconds=self.settings.provision_s), now
         )
         function.provisioned[qualifier] = entry
-        self.clock.call_at(entry.ready_at, lambda: self._allocate(function))
+        self.clock.call_at(entry.ready_at, partial(self._allocate, function))
         return self._provisioned(entry)
 
     def GetProvisionedConcurrencyConfig(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
@@ -124,9 +125,9 @@ class Concurrency(Catalogue):
         entry.ready_at = self.clock.now() + timedelta(seconds=self.settings.drain_s)
         self._drain(function, alias, {moved_from: 1.0})
         self.clock.call_after(
-            self.settings.drain_s / 2, lambda: self._drain_on(function, alias, {moved_from: 0.5}, number)
+            self.settings.drain_s / 2, partial(self._drain_on, function, alias, {moved_from: 0.5}, number)
         )
-        self.clock.call_after(self.settings.drain_s, lambda: self._drain_on(function, alias, {}, number))
+        self.clock.call_after(self.settings.drain_s, partial(self._drain_on, function, alias, {}, number))
 
     def _drain_on(self, function: Function, alias: Alias, weights: dict[str, float], number: int) -> None:
         if alias.drain_number == number:

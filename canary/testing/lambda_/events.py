@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from canary.testing.lambda_.invocation import Invoker, Outcome
@@ -88,7 +89,7 @@ class EventQueue:
         event = Event(function, qualifier, payload, self._invoker.new_id(), self._clock.now())
         self._count("AsyncEventsReceived", event)
         self.waiting += 1
-        self._clock.call_after(self.dispatch_s, lambda: self._attempt(event))
+        self._clock.call_after(self.dispatch_s, partial(self._attempt, event))
 
     def _attempt(self, event: Event) -> None:
         settings = event.function.event_invoke.get(event.qualifier, {})
@@ -102,7 +103,7 @@ class EventQueue:
         if outcome.error in {"Throttled", "Pending"}:
             wait_s = min(_THROTTLED_MAX_S, _THROTTLED_FIRST_S * 2**event.throttles)
             event.throttles += 1
-            self._clock.call_after(wait_s, lambda: self._attempt(event))
+            self._clock.call_after(wait_s, partial(self._attempt, event))
             return
         event.attempts += 1
         if outcome.error is None:
@@ -110,7 +111,7 @@ class EventQueue:
             self._send(settings, "OnSuccess", event, "Success", outcome)
         elif event.attempts <= settings.get("MaximumRetryAttempts", len(_RETRY_AFTER_S)):
             wait_s = _RETRY_AFTER_S[event.attempts - 1] + outcome.latency_ms / 1000
-            self._clock.call_after(wait_s, lambda: self._attempt(event))
+            self._clock.call_after(wait_s, partial(self._attempt, event))
         else:
             self._give_up(event, settings, "RetriesExhausted", outcome.payload.decode(), outcome)
 

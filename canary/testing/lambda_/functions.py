@@ -168,8 +168,9 @@ class Functions(Catalogue):
                 return last
         now = self.clock.now()
         config = dict(latest.config) if description is None else {**latest.config, "Description": description}
+        function.last_number += 1
         version = Version(
-            number=str(next(function.numbers)),
+            number=str(function.last_number),
             code=latest.code,
             config=config,
             revision_id=self.invoker.new_id(),

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from canary.testing.lambda_.disturbance import Disturbances
@@ -248,6 +249,10 @@ class Invoker:
             return Result(spent_s=watch.limit_s, timed_out=True)
         return result
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the imported code, which is imported again when it is needed."""
+        return {**self.__dict__, "_sandboxes": {}}
+
     def forget(self, version: Version) -> None:
         """Ends all environments of a version, after a change of its code or settings."""
         version.environments.clear()
@@ -309,7 +314,7 @@ class Invoker:
             telemetry.executed(sets, outcome.at, outcome.duration_ms, failed=failed)
         else:
             self.clock.call_after(
-                wait_s, lambda: telemetry.executed(sets, outcome.at, outcome.duration_ms, failed=failed)
+                wait_s, partial(telemetry.executed, sets, outcome.at, outcome.duration_ms, failed=failed)
             )
 
 

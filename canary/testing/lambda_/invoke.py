@@ -56,7 +56,7 @@ class Invocations(Catalogue):
         """Invokes a version, an alias or `$LATEST`."""
         function, qualifier = self.find(params)
         self.known(function, qualifier)
-        payload: bytes = params.get("Payload") or b""
+        payload: bytes = params.get("Payload") or b"{}"
         kind = params.get("InvocationType", "RequestResponse")
         _check_payload(payload, kind)
         if kind == "DryRun":

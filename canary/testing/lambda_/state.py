@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -81,7 +80,7 @@ class Function:
     latest: Version
     versions: dict[str, Version] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
-    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    last_number: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     reserved_concurrency: int | None = None
     provisioned: dict[str, Provisioned] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from flagkit.testing.appconfig.rollout import Growth, Stop
@@ -98,19 +99,17 @@ class DeploymentOperations(VersionOperations, StrategyOperations, Operations):
 
     def _watch_alarms(self, environment: Environment, deployment: Deployment) -> None:
         """An alarm during deployment or bake rolls back (appconfig.md §7)."""
+        self.accounts.clock.call_after(_ALARM_CHECK_S, partial(self._look, environment, deployment))
 
-        def look() -> None:
-            if not deployment.progress(self.now()).in_progress:
-                stop_looking()
+    def _look(self, environment: Environment, deployment: Deployment) -> None:
+        if not deployment.progress(self.now()).in_progress:
+            return
+        for monitor in environment.monitors:
+            if self.accounts.alarm_state(monitor["AlarmArn"]) == "ALARM":
+                reason = f"Rollback triggered by alarm {monitor['AlarmArn']}"
+                deployment.stop = Stop(self.now(), "CLOUDWATCH_ALARM", reason)
                 return
-            for monitor in environment.monitors:
-                if self.accounts.alarm_state(monitor["AlarmArn"]) == "ALARM":
-                    reason = f"Rollback triggered by alarm {monitor['AlarmArn']}"
-                    deployment.stop = Stop(self.now(), "CLOUDWATCH_ALARM", reason)
-                    stop_looking()
-                    return
-
-        stop_looking = self.accounts.clock.call_every(_ALARM_CHECK_S, look)
+        self._watch_alarms(environment, deployment)
 
     def _deployment(self, application: Application, environment: Environment, deployment: Deployment) -> Answer:
         events = [

@@ -139,6 +139,10 @@ class Region:
     )
 
 
+def _always_ok(_arn: str) -> str:
+    return "OK"
+
+
 class Accounts:
     """The state of all regions, the clock and the source of ids, shared by control plane and data plane.
 
@@ -151,7 +155,7 @@ class Accounts:
     def __init__(self, clock: VirtualClock, *, seed: int = 0, alarm_state: AlarmState | None = None) -> None:
         self.clock = clock
         self.random = random.Random(f"appconfig:{seed}")
-        self.alarm_state: AlarmState = alarm_state or (lambda _arn: "OK")
+        self.alarm_state: AlarmState = alarm_state or _always_ok
         self._regions: dict[str, Region] = {}
 
     def region(self, name: str) -> Region:

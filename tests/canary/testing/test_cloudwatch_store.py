@@ -183,3 +183,14 @@ def test_the_count_above_an_edge_is_exact(values):
     assert compute(parse_statistic("TC(2048.4002145855:)"), bin_of(values)) == pytest.approx(
         sum(value >= edge for value in values), abs=1e-6
     )
+
+
+def test_a_store_with_a_limit_drops_the_oldest_minutes() -> None:
+    clock = VirtualClock()
+    store = MetricStore(clock)
+    store.keep_minutes = 10
+    for _ in range(30):
+        store.record("A", "m", {}, 1.0, clock.now())
+        clock.advance(60)
+    (series,) = store._series.values()
+    assert len(series.minutes) == 11
