@@ -125,20 +125,25 @@ def picture(stage: StagePlan) -> Iterator[str]:
     yield f"          {''.join(axis).rstrip()} min at most"
 
 
+def _warming(warm_up: timedelta) -> str:
+    return f"; cold starts: limited evidence for {duration_text(warm_up)} after each step" if warm_up else ""
+
+
 def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per kind of gate
     """What makes a gate fail."""
     factor = stage.evidence.limit_from_history
     relative = f"or clearly more than on the baseline and in its last {duration_text(stage.evidence.history)}"
     match gate:
         case ErrorsGate():
-            return f"more than {gate.limit_percent:g} % of requests fail" + (
-                f", {relative}" if gate.relative and factor else ""
-            )
+            worse = f", {relative}" if gate.relative and factor else ""
+            return f"more than {gate.limit_percent:g} % of requests fail{worse}{_warming(gate.warm_up)}"
         case LatencyGate():
             quantile = f"p{float(gate.quantile) * 100:g}"
             snapped = f"evaluated at {gate.snapped.total_seconds():.3g} s, the nearest CloudWatch bin edge"
-            slow = f"; cold starts: limited evidence for {duration_text(gate.warm_up)} after each step"
-            return f"{quantile} is above {duration_text(gate.limit)} ({snapped}){slow if gate.warm_up else ''}"
+            usual = gate.relative and gate.by_version
+            slower = ", or far more requests than usual exceed the baseline's p95" if usual else ""
+            limit = f"{quantile} is above {duration_text(gate.limit)} ({snapped})"
+            return f"{limit}{slower}{_warming(gate.warm_up)}"
         case ThrottlesGate():
             return f"more than {gate.limit_percent:g} % of requests are throttled (holds; attributed to no version)"
         case Http5xxGate():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from canary.core.plan import Plan, StagePlan
 from canary.view.labels import gate_title
 from canary.view.planned import picture, plan_lines
+from tests.canary.stages import stage_of
 
 EVERYTHING = """
 [stages.prod]
@@ -96,7 +97,7 @@ def test_every_kind_of_gate_has_a_description() -> None:
         "EMF counter of the handler",
         "orders / sessions below 80 % of the baseline's",
         "refunds / orders above 120 %",
-        "AWS/Lambda IteratorAge Sum is outside its limits",
+        "AWS/Lambda IteratorAge Sum is above 1000",
         "ready: https://example.org/ready?token=… answers anything but true, 1 or status 2xx (dry run: shown only)",
         "prom: prometheus up is above 9 or below 1",
         "queue dlq has more than 0 new messages",
@@ -131,3 +132,13 @@ on_no_data = "promote"
     assert "keeps evaluating" in lines
     assert "Without data: promotes" in lines
     assert "Rules:" not in lines
+
+
+def test_the_plan_says_for_how_long_cold_starts_limit_evidence() -> None:
+    text = "\n".join(
+        plan_lines(stage_of(gates={"errors": {"kind": "errors", "warm_up": "2m"}, "slow": {"kind": "latency"}}))
+    )
+    assert "in its last 3 h; cold starts: limited evidence for 2 min after each step" in text
+    assert "or far more requests than usual exceed the baseline's p95; cold starts: limited evidence for 5 min" in text
+    only = stage_of(gates={"slow": {"kind": "latency", "relative": False, "warm_up": "0s"}})
+    assert "bin edge)\n" in "\n".join(plan_lines(only))
