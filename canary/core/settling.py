@@ -38,6 +38,10 @@ SUSPICIOUS_FAILURES = 3
 CLOSE = 0.5
 """From this share of the bound on, in logarithms (10:1 of 100:1), evidence is close to it."""
 
+MEASURING = timedelta(minutes=3)
+"""For so long a new driver looks closely: its first minutes have been seen to stop changing by then."""
+_ANSWERED = (DataState.COMPLETE, DataState.NO_DATA)
+
 Numbers = tuple[int, int, int, int]
 Row = TypeVar("Row", MinuteCounts, MinuteValue, AliasMinute)
 
@@ -73,7 +77,7 @@ class GateReadings:
 
     def read(self, streams: Sequence[Stream], now: datetime, latest: timedelta) -> GateReadings:
         """With one more look, unless it wasn't answered."""
-        if any(stream.state not in (DataState.COMPLETE, DataState.NO_DATA) for stream in streams):
+        if any(stream.state not in _ANSWERED for stream in streams):
             return self
         young: dict[datetime, Reading] = {}
         ages = list(self.ages)
@@ -133,12 +137,14 @@ class Settling:
         began: this driver's first look.
         latest: how old a minute is at most when it counts.
         is_suspicious: whether the new version seems to fail in minutes that don't count yet.
+        answered: by gauge gate, the latest look that was answered.
     """
 
     gates: Mapping[str, GateReadings] = field(default_factory=dict)
     began: datetime | None = None
     latest: timedelta = timedelta()
     is_suspicious: bool = False
+    answered: Mapping[str, datetime] = field(default_factory=dict)
 
     def read(self, stage: StagePlan, observed: Observations, now: datetime, latest: timedelta) -> Settling:
         """With one more look."""
@@ -149,7 +155,8 @@ class Settling:
             name: self.gates.get(name, GateReadings()).read(streams, now, latest) for name, streams in by_gate.items()
         }
         suspicious = any(_seems_to_fail(stage, name, readings.young.values()) for name, readings in gates.items())
-        return Settling(gates, self.began or now, latest, suspicious)
+        answered = {gauge.key.gate: now for gauge in observed.gauges if gauge.state in _ANSWERED}
+        return Settling(gates, self.began or now, latest, suspicious, {**self.answered, **answered})
 
     def age(self, gate: str, soonest: timedelta) -> timedelta:
         """How old a minute of this gate must be to count."""
@@ -162,21 +169,27 @@ class Settling:
             return False
         path = judgement.ln_evidence_by_minute if judgement is not None else ()
         is_close = judgement is not None and bool(path) and path[-1] >= CLOSE * judgement.ln_bound
-        return is_close or self.is_suspicious or now < self.began + self.latest + MINUTE
+        return is_close or self.is_suspicious or now < self.began + MEASURING
 
     def settled(self, observed: Observations, now: datetime, soonest: timedelta) -> Observations:
         """What was observed, without the minutes that don't count yet; gauges aren't measured."""
-        latest = self.latest
-        ages = {stream.key.gate: self.age(stream.key.gate, soonest) for stream in observed.streams}
-        until = {gate: whole_minute(now - age) for gate, age in ages.items()}
-        shortest, longest = min(ages.values(), default=latest), max(ages.values(), default=latest)
-        old, common = whole_minute(now - latest), whole_minute(now - longest)
+        names = dict.fromkeys(stream.key.gate for stream in observed.streams)
+        ages = {name: self.age(name, soonest) for name in names}
+        # What a query said that was answered some time ago may have been young then.
+        looks = {name: self.gates.get(name, GateReadings()).looked_at or now for name in names}
+        until = {name: whole_minute(looks[name] - age) for name, age in ages.items()}
+        shortest, longest = min(ages.values(), default=self.latest), max(ages.values(), default=self.latest)
+        common = min(until.values(), default=now)
+        old = {name: whole_minute(at - self.latest) for name, at in self.answered.items()}
         return replace(
             observed,
             streams=tuple(
                 replace(stream, minutes=_until(until[stream.key.gate], stream.minutes)) for stream in observed.streams
             ),
-            gauges=tuple(replace(gauge, minutes=_until(old, gauge.minutes)) for gauge in observed.gauges),
+            gauges=tuple(
+                replace(gauge, minutes=_until(old.get(gauge.key.gate, common), gauge.minutes))
+                for gauge in observed.gauges
+            ),
             traffic=tuple(replace(alias, minutes=_until(common, alias.minutes)) for alias in observed.traffic),
             settled_until=whole_minute(now - shortest),
             settle_s=longest.total_seconds(),

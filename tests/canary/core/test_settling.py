@@ -126,11 +126,35 @@ def test_gauges_and_totals_wait_for_the_slowest() -> None:
         streams=(*seen.streams, Stream(slow, seen.streams[0].minutes)),
         gauges=(Gauge(StreamKey("", "queue"), values),),
     )
-    counted = settling.settled(both, now, SOONEST)
+    counted = settling.read(STAGE, both, now, LATEST).settled(both, now, SOONEST)
     # At 9:06:40 errors count from 40 s on; what wasn't measured counts at 120 s.
     assert counted.streams[0].minutes[-1].minute == START + 5 * MINUTE
     for rows in (counted.streams[1].minutes, counted.gauges[0].minutes, counted.traffic[0].minutes):
         assert rows[-1].minute == START + 3 * MINUTE
+
+
+def test_what_was_young_when_the_last_query_was_answered_does_not_count_later() -> None:
+    """While queries fail the rows of the last answer stay, and they don't grow older."""
+    cloudwatch = CloudWatch(110)
+    settling, now = looked(cloudwatch, 400)
+    old = cloudwatch.at(now)
+    values = tuple(MinuteValue(row.minute, 1.0) for row in old.streams[0].minutes)
+    known = replace(old, gauges=(Gauge(StreamKey("", "queue"), values),))
+    settling = settling.read(STAGE, known, now, LATEST)
+    before = settling.settled(known, now, SOONEST)
+    failed = replace(
+        known,
+        streams=(replace(old.streams[0], state=DataState.FAILED),),
+        gauges=(replace(known.gauges[0], state=DataState.FAILED),),
+    )
+    for _ in range(3):
+        now += MINUTE
+        settling = settling.read(STAGE, failed, now, LATEST)
+    after = settling.settled(failed, now, SOONEST)
+    assert after.streams[0].minutes == before.streams[0].minutes
+    assert after.gauges[0].minutes == before.gauges[0].minutes
+    assert after.traffic == before.traffic
+    assert after.settled_until == before.settled_until + 3 * MINUTE if before.settled_until else False
 
 
 def judgement(ln_e: float) -> Judgement:
