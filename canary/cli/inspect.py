@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -25,10 +25,11 @@ from canary.cli.session import Session, cli_context, open_session, percentage, p
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event, Judged, Measured
 from canary.core.phases import Phase
-from canary.core.plan import HealthGate, check_feasibility, format_duration, parse_duration
+from canary.core.plan import HealthGate, StagePlan, check_feasibility, format_duration, parse_duration
 from canary.core.state import CanaryState
 from canary.core.verdict import judge
 from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, UsageError
+from canary.ports import Target
 from canary.runner import Ports
 from canary.runner import session as runner_session
 from canary.runner.observe import observe, watch_of
@@ -42,6 +43,9 @@ from canary.view.planned import picture, plan_lines
 from canary.view.terminal import live
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.shell import INTERRUPTED
+
+if TYPE_CHECKING:
+    from canary.simulator import Power
 
 
 def show_status(session: Session, *, as_json: bool, no_color: bool) -> ViewBuilder | None:
@@ -262,26 +266,59 @@ def plan(
     plan_path: PlanPath = DEFAULT_PLAN,
     rps: Annotated[
         float | None,
-        Option("--rps", metavar="N", help="Expected requests per second; checks whether each step is long enough."),
+        Option("--rps", metavar="N", help="Expected requests per second to each function; says what the plan can do."),
     ] = None,
+    yesterday: Annotated[
+        bool,
+        Option("--yesterday", help="Instead of --rps: the traffic of the last day, of the function with the least."),
+    ] = False,
+    region: Region = None,
+    profile: Profile = None,
     as_json: AsJson = False,
 ) -> int:
     """Print the plan of a stage with every default.
 
-    Makes no AWS call. With --rps: exit code 2 if a step has too few requests to be shown healthy.
+    Makes no AWS call but with --yesterday. With a traffic releases are simulated: how often the plan promotes in time,
+    and what it finds; exit code 2 if a step has too few requests to be shown healthy.
     """
+    if rps is not None and yesterday:
+        raise UsageError("--rps and --yesterday exclude each other", hint="Give one of them.")
     if rps is not None and not 0 < rps < math.inf:
         raise UsageError(f"--rps {rps:g} is not a request rate", hint="Give a number above 0, for example --rps 2.")
-    session: Session = open_session(cli_context(context), plan_path, stage)
+    session: Session = open_session(cli_context(context), plan_path, stage, region=region, profile=profile)
+    if yesterday:
+        rps = _traffic_of_yesterday(session)
+        if not as_json:
+            click.echo(f"Traffic of the last day: {rps:.3g} requests per second.")
     found = () if rps is None else check_feasibility(session.stage, rps * 60)
+    found_by = None if rps is None else _simulated(session.stage, rps)
     if as_json:
-        write_json(session.stage.model_dump(mode="json"))
+        write_json(session.stage.model_dump(mode="json") | ({} if found_by is None else {"simulated": found_by}))
     else:
-        for line in (*plan_lines(session.stage, rps), "", *picture(session.stage)):
+        for line in (*plan_lines(session.stage, rps, found_by), "", *picture(session.stage)):
             click.echo(line)
         for finding in found:
             click.echo(f"{finding.severity}: {finding.message}")
     return PlanError.exit_code if any(finding.severity == "refuse" for finding in found) else 0
+
+
+def _traffic_of_yesterday(session: Session) -> float:
+    """Requests per second of the function with the least."""
+    ports = session.ports()
+    aliases = [(function, ports.aliases.read(function).version) for function in session.stage.functions]
+    targets = [Target(function, version, version) for function, version in aliases]
+    per_minute = ports.metrics.requests_per_minute(targets, ports.clock.now())
+    known = [rate for rate in per_minute.values() if rate > 0.0]
+    if not known:
+        raise UsageError("no traffic is known of the last day", hint="Give the expected traffic, for example --rps 2.")
+    return min(known) / 60
+
+
+def _simulated(stage: StagePlan, rps: float) -> Power:
+    """What the plan can do; takes some seconds, so it says on stderr what it is doing."""
+    from canary.simulator import power_of
+
+    return power_of(stage, rps, progress=lambda what: click.echo(f"simulating {what} ...", err=True))
 
 
 def _show_one(events: list[Event], canary_id: str, *, as_json: bool, report: Path | None) -> int:

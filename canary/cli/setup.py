@@ -35,6 +35,11 @@ bake = "10m"            # the longest time of each step
 # quantile = 0.95
 # limit = "2s"
 
+# At little traffic, find regressions with the same request to both versions in turn. It runs in production, so it
+# must change nothing (docs/canary/plan.md#probes):
+# [stages.{stage}.gates.probes]
+# path = "/health"
+
 # More gates:
 # [stages.{stage}.gates.health]
 # url = "https://example.com/health"

@@ -19,7 +19,7 @@ from canary.cli.output import write_report
 from canary.cli.screens import write_json
 from canary.cli.session import cli_context, open_session, percentage
 from canary.core.events import Event
-from canary.core.plan import StagePlan, parse_duration
+from canary.core.plan import ProbesGate, StagePlan, parse_duration
 from canary.errors import UsageError
 from canary.simulator import Burst, Comparison, Replayed, Scenario, compare, healthy_count
 from canary.simulator import replay as judge_again
@@ -54,7 +54,11 @@ def simulate(
     baseline_slow: Annotated[
         str, Option(metavar="PERCENT", help="Requests of the baseline over the latency limit.")
     ] = "0.1%",
-    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 120,
+    probes: Annotated[
+        int | None,
+        Option("--probes", metavar="N", min=1, max=600, help="Pairs of probes per minute, if the plan had them."),
+    ] = None,
+    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 1000,
     seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -76,7 +80,7 @@ def simulate(
         shared_outage=_burst(shared_outage),
         cold_start=_burst(cold_start),
     )
-    found = _compare(session.stage, scenario, runs, seed)
+    found = _compare(_with_probes(session.stage, probes), scenario, runs, seed)
     if as_json:
         write_json(comparison_data(found))
     else:
@@ -134,6 +138,13 @@ def _recorded(path: Path) -> list[Event]:
     if not events:
         raise UsageError(f"{path} has no events of a canary", hint=_JOURNAL_HINT)
     return events
+
+
+def _with_probes(stage: StagePlan, per_minute: int | None) -> StagePlan:
+    if per_minute is None:
+        return stage
+    others = {name: gate for name, gate in stage.gates.items() if not isinstance(gate, ProbesGate)}
+    return stage.model_copy(update={"gates": {**others, "probes": ProbesGate(per_minute=per_minute, invoke={})}})
 
 
 def _compare(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comparison:

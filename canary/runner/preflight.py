@@ -24,7 +24,9 @@ from canary.core.plan import (
     LatencyGate,
     StagePlan,
     check_feasibility,
+    first_weight,
     format_duration,
+    has_little_traffic,
 )
 from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint, in_order
@@ -355,6 +357,20 @@ def _feasibility_checks(targets: Sequence[Target], session: Session) -> Iterator
         level = Level.FAILED if refused else Level.WARNING
         text = f"{finding.message} (traffic of the last day: {known[finding.function]:.3g} requests a minute)"
         yield Check("enough_traffic", level, text, finding.function, finding.hint)
+    for key, rate in known.items():
+        if has_little_traffic(stage, rate):
+            yield _little_traffic(stage, key, rate)
+
+
+def _little_traffic(stage: StagePlan, key: str, rate: float) -> Check:
+    first = float(stage.steps[0].weight)
+    weight = first_weight(stage, rate)
+    raised = f"Raise the first weight to {weight:g} %, or add" if weight is not None else "Add"
+    text = (
+        f"the first weight of {first:g} % gives the new version {rate * first / 100:.3g} requests a minute "
+        f"(traffic of the last day), so a regression takes long to find"
+    )
+    return Check("little_traffic", Level.WARNING, text, key, f"{raised} paired probes to the plan.")
 
 
 def _settling_checks(target: Target, session: Session) -> Iterator[Check]:

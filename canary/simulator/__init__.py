@@ -1,4 +1,4 @@
-"""What a plan would do: the shipped runner with synthetic traffic, in virtual time, many times over.
+"""What a plan would do: the shipped judge and machine with synthetic traffic, in virtual time, many times over.
 
 `compare` simulates releases and answers how often they were promoted and rolled back, after how many minutes, and how
 many requests failed until then. Nothing here touches AWS.
@@ -7,14 +7,17 @@ many requests failed until then. Nothing here touches AWS.
 from __future__ import annotations
 
 from canary.simulator.counts import Burst, Scenario, SyntheticTraffic
+from canary.simulator.play import Ending, play
 from canary.simulator.ports import Simulation
-from canary.simulator.releases import Comparison, Ending, Spread, Summary, compare, healthy_count, release
+from canary.simulator.power import Power, power_of
+from canary.simulator.releases import Comparison, Spread, Summary, compare, healthy_count, release
 from canary.simulator.replay import Replayed, replay
 
 __all__ = [
     "Burst",
     "Comparison",
     "Ending",
+    "Power",
     "Replayed",
     "Scenario",
     "Simulation",
@@ -23,6 +26,8 @@ __all__ = [
     "SyntheticTraffic",
     "compare",
     "healthy_count",
+    "play",
+    "power_of",
     "release",
     "replay",
 ]

@@ -128,16 +128,37 @@ class SyntheticTraffic:
     """
 
     def __init__(self, scenario: Scenario, seed: str, start: datetime = DEFAULT_START) -> None:
-        self._scenario, self._seed, self._start = scenario, seed, start
+        self.start = start
+        self._scenario, self._seed = scenario, seed
+        self._past: dict[str, list[Requests]] = {}
+        self._past_rng: dict[str, Random] = {}
         self._drawn: dict[tuple[str, str, datetime, float], Requests] = {}
         self._rises: dict[str, tuple[float, datetime]] = {}
         self._outage_at = Random(f"{seed}/outage").randrange(_OUTAGE_WITHIN)
+
+    def history(self, key: str, minutes: int) -> list[tuple[datetime, Requests]]:
+        """So many minutes of the baseline before the start, oldest first."""
+        return [(self.start - MINUTE * back, self._before(key, back)) for back in range(minutes, 0, -1)]
+
+    def _before(self, key: str, back: int) -> Requests:
+        """The baseline so many minutes before the start; drawn one after the other, from the latest on."""
+        drawn = self._past.setdefault(key, [])
+        if len(drawn) < back:
+            rng = self._past_rng.setdefault(key, Random(f"{self._seed}/{key}/history"))
+            scenario = self._scenario
+            for minute in range(-len(drawn) - 1, -back - 1, -1):
+                burst = scenario.burst(minute, since_rise=None, outage_at=self._outage_at)
+                failing = max(scenario.baseline_errors, burst)
+                drawn.append(draw(scenario.requests_per_s * 60, failing, scenario.baseline_slow, rng))
+        return drawn[back - 1]
 
     def served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
         """What the version served, drawn once."""
         name = (key, version, minute, share)
         if name not in self._drawn:
-            since_min = (minute - self._start) / MINUTE
+            since_min = (minute - self.start) / MINUTE
+            if since_min <= -1.0:
+                return self._before(key, round(-since_min))
             rng = Random(f"{self._seed}/{key}/{since_min:g}/{version}")
             candidate = version == CANDIDATE
             failing, slow = self._scenario.mix(since_min, candidate=candidate)
@@ -151,7 +172,7 @@ class SyntheticTraffic:
 
     def probed(self, key: str, minute: datetime, pairs: int) -> tuple[int, int]:
         """Of so many pairs: only the candidate failed, only the baseline did."""
-        since_min = (minute - self._start) / MINUTE
+        since_min = (minute - self.start) / MINUTE
         rng = Random(f"{self._seed}/{key}/{since_min:g}/probes")
         burst = self._scenario.burst(since_min, since_rise=None, outage_at=self._outage_at)
         candidate, baseline = (

@@ -1,6 +1,6 @@
 """Many simulated releases under one plan.
 
-It drives the shipped runner; only the ports are in memory. It must not print and must not know a real clock.
+It must not print and must not know a real clock.
 """
 
 from __future__ import annotations
@@ -15,24 +15,10 @@ from random import Random
 from canary import runner
 from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
-from canary.core.plan import CountingGate, RatioGate, StagePlan
+from canary.core.plan import CountingGate, ProbesGate, RatioGate, StagePlan
 from canary.simulator.counts import CANDIDATE, Scenario, SyntheticTraffic
+from canary.simulator.play import Ending, is_refused, play
 from canary.simulator.ports import Simulation, minutes_between
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How one release ended under one rule.
-
-    Attributes:
-        outcome: `promoted`, `rolled_back` or `inconclusive`.
-        minutes: minutes from the first traffic to the end.
-        failed_requests: requests that failed on the new version until then, of all functions together.
-    """
-
-    outcome: str
-    minutes: float
-    failed_requests: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +76,7 @@ class Summary:
         rolled_back_interval: 95 % interval of `rolled_back_ratio`.
         minutes_to_rollback: over the releases that were rolled back.
         failed_requests: over all releases.
+        in_time_ratio: promoted without a hold.
     """
 
     runs: int
@@ -98,6 +85,7 @@ class Summary:
     inconclusive_ratio: float
     minutes_to_rollback: Spread
     failed_requests: Spread
+    in_time_ratio: float = 0.0
     promoted_interval: tuple[float, float] = (0.0, 1.0)
     rolled_back_interval: tuple[float, float] = (0.0, 1.0)
 
@@ -119,6 +107,7 @@ class Summary:
             inconclusive_ratio=share("inconclusive"),
             minutes_to_rollback=Spread.of([ending.minutes for ending in endings if ending.outcome == "rolled_back"]),
             failed_requests=Spread.of([ending.failed_requests for ending in endings]),
+            in_time_ratio=sum(ending.in_time for ending in endings) / runs if runs else 0.0,
             promoted_interval=share_interval(count("promoted"), runs),
             rolled_back_interval=share_interval(count("rolled_back"), runs),
         )
@@ -138,8 +127,12 @@ class Comparison:
     """Further releases in which the new version is as good as the baseline: its rollbacks are false alarms."""
     left_out: tuple[str, ...] = ()
     """Gates without synthetic data; they are left out."""
+    probes_per_minute: int = 0
+    is_refused: bool = False
+    """Whether the baseline is already unhealthy, so that such a release starts only with --hotfix."""
 
 
+_STARTS = 5
 _OUTCOMES = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled_back"}
 
 
@@ -163,13 +156,13 @@ def compare(
     stage, left_out = playable(stage)
     done = itertools.count(1)
 
-    def play(assumed: Scenario, number: int) -> Ending:
-        ending = release(stage, assumed, f"{seed}/{number}")
+    def played_once(assumed: Scenario, number: int) -> Ending:
+        ending = play(stage, assumed, f"{seed}/{number}")
         progress(next(done))
         return ending
 
-    played = [play(scenario, number) for number in range(runs)]
-    healthy = [play(scenario.healthy(), number) for number in range(healthy_count(runs))]
+    played = [played_once(scenario, number) for number in range(runs)]
+    healthy = [played_once(scenario.healthy(), number) for number in range(healthy_count(runs))]
     return Comparison(
         stage=stage.name,
         scenario=scenario,
@@ -178,13 +171,16 @@ def compare(
         rollback_minutes=tuple(ending.minutes for ending in played if ending.outcome == "rolled_back"),
         healthy=Summary.of(healthy),
         left_out=left_out,
+        probes_per_minute=max((g.per_minute for g in stage.gates.values() if isinstance(g, ProbesGate)), default=0),
+        is_refused=all(is_refused(stage, scenario, f"{seed}/{number}") for number in range(_STARTS)),
     )
 
 
 def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
     """The stage with the gates that count requests, and the names of the others.
 
-    A simulation has no queues, alarms, health checks or business metrics, and a gate without data holds.
+    A simulation has no queues, alarms, health checks or business metrics, and a gate without data holds. Hooks succeed
+    at once.
     """
     counted = {
         name: gate
@@ -192,7 +188,7 @@ def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:
         if isinstance(gate, CountingGate) and not isinstance(gate, RatioGate)
     }
     left_out = tuple(name for name in stage.gates if name not in counted)
-    return stage.model_copy(update={"gates": counted}), left_out
+    return stage.model_copy(update={"gates": counted, "hooks": ()}), left_out
 
 
 def healthy_count(runs: int) -> int:
@@ -206,8 +202,9 @@ def simulated(stage: StagePlan, scenario: Scenario, seed: str) -> Simulation:
 
 
 def release(stage: StagePlan, scenario: Scenario, seed: str) -> Ending:
-    """Simulates one release with the shipped runner."""
+    """The release of `play` with the shipped runner, tick by tick: slower, for comparison."""
     simulation = simulated(stage, scenario, seed)
+    simulation.metrics.delay = stage.settle
     began, ports = simulation.clock.now(), simulation.ports(jitter=Random(seed).random)  # noqa: S311 - no secret
     state = runner.start(stage, ports, versions={"": CANDIDATE}, canary_id="simulated")
     state = runner.run(stage, ports, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from canary.core.plan import (
     AlarmsGate,
@@ -25,23 +26,26 @@ from canary.core.plan import (
     ThrottlesGate,
     clean_requests,
     first_weight,
-    minutes_to_find,
+    has_little_traffic,
     probes_sent,
-    smallest_regression,
 )
 from canary.core.plan.gates import ValueGate
-from canary.view.labels import duration_text
+from canary.view.labels import duration_text, percent
+
+if TYPE_CHECKING:
+    from canary.simulator import Power
 from flagkit.channels.text import redacted
 
 _PICTURE_COLUMNS = 56
 
 
-def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterator[str]:
+def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Power | None = None) -> Iterator[str]:
     """The whole plan, sentence by sentence.
 
     Args:
         stage: the plan of one stage.
         requests_per_s: expected traffic of the stage; shows how long each step needs.
+        power: what the plan can do at this traffic, as simulated.
     """
     names = ", ".join(function.key for function in stage.functions)
     yield f"Stage {stage.name} releases {names}" + (" together." if len(stage.functions) > 1 else ".")
@@ -61,8 +65,10 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
         f"  {needed} clean requests on the new version prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
-    if requests_per_s:
-        yield from _power(stage, requests_per_s * 60)
+    if power is not None:
+        yield from _power(power)
+    if requests_per_s and has_little_traffic(stage, requests_per_s * 60):
+        yield from _for_little_traffic(stage, requests_per_s * 60)
     for hook in stage.hooks:
         when = "Before any traffic" if hook.when == "before_traffic" else "After the promotion"
         otherwise = "nothing is shifted" if hook.when == "before_traffic" else "it is rolled back"
@@ -86,20 +92,32 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None) -> Iterato
         yield f"Rules: {rules}."
 
 
-def _power(stage: StagePlan, per_minute: float) -> Iterator[str]:
-    """What the plan can find at this traffic."""
-    smallest = smallest_regression(stage, per_minute)
-    if smallest is None:
-        yield "At this traffic the plan finds no regression in its time."
+def _power(power: Power) -> Iterator[str]:
+    """What the plan does at this traffic."""
+    low, high = (100 * bound for bound in power.in_time_interval)
+    yield f"In {power.runs} simulated releases beside a baseline with {percent(power.baseline_errors)} errors:"
+    yield (
+        f"  healthy versions: {percent(power.promoted_in_time)} are promoted without a hold "
+        f"(95 % interval {low:.3g}–{high:.3g} %), {percent(power.promoted)} in all"
+    )
+    when = f", after {power.minutes:.1f} min on average" if power.minutes is not None else ""
+    yield f"  10 % errors: {percent(power.found)} are rolled back{when}"
+    if power.smallest is None:
+        yield "  no regression is rolled back in 80 % of the releases"
     else:
-        found = minutes_to_find(stage, per_minute, 0.1)
-        ten = f"; 10 % in about {found} min" if found is not None else ""
-        yield f"Beside a baseline with 1 % errors it typically finds {100 * smallest:.2g} % errors or more{ten}."
-    if (weight := first_weight(stage, per_minute)) is not None:
+        yield f"  smallest regression that is rolled back in 80 % of the releases: {percent(power.smallest)} errors"
+
+
+def _for_little_traffic(stage: StagePlan, per_minute: float) -> Iterator[str]:
+    weight = first_weight(stage, per_minute)
+    if weight is not None:
         yield (
-            f"A first weight of {weight:g} % would give the new version 15 requests per minute: "
-            "1 to 10 % errors are then found in about 8 min."
+            f"Little traffic: a first weight of {weight:g} % would give the new version 20 requests per minute; "
+            "1 to 10 % errors are then found in about 8 min of data."
         )
+    else:
+        yield "Little traffic: no first weight up to 50 % gives the new version 20 requests per minute."
+    yield '  Paired probes find them in about 4 min at any traffic: probes = { path = "/…" } (see docs/canary/plan.md).'
 
 
 def picture(stage: StagePlan) -> Iterator[str]:
@@ -195,8 +213,9 @@ def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> st
     per_minute = requests_per_s * 60 * float(step.weight) / 100
     needed = clean_requests(stage)
     minutes = needed / per_minute
-    verdict = "fits" if timedelta(minutes=minutes) <= step.bake else "too short, the step would hold"
-    return f"{words}; {needed} clean requests at {per_minute:g} per minute take {minutes:.1f} min: {verdict}"
+    late = timedelta(minutes=minutes) + stage.settle > step.bake
+    verdict = ": too short, the step would hold" if late else ""
+    return f"{words}; {needed} clean requests at {per_minute:g} per minute take {minutes:.1f} min{verdict}"
 
 
 def _policy(policy: str) -> str:

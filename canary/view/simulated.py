@@ -23,6 +23,8 @@ def comparison_data(found: Comparison) -> dict[str, object]:
         "scenario": found.scenario,
         **_data(found.summary),
         "left_out": found.left_out,
+        "probes_per_minute": found.probes_per_minute,
+        "is_refused": found.is_refused,
         "healthy": _data(found.healthy),
         "false_rollback_ratio": found.healthy.rolled_back_ratio,
     }
@@ -38,6 +40,7 @@ def _data(summary: Summary) -> dict[str, object]:
         "rolled_back_interval": summary.rolled_back_interval,
         "minutes_to_rollback": summary.minutes_to_rollback,
         "failed_requests": summary.failed_requests,
+        "in_time_ratio": summary.in_time_ratio,
     }
 
 
@@ -62,8 +65,11 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     yield from histogram_lines(found.rollback_minutes)
     yield (
         f"False rollbacks: {_with_interval(found.healthy.rolled_back_ratio, found.healthy.rolled_back_interval)} of "
-        f"{found.healthy.runs:,} further releases with a new version as good as the baseline (95 % intervals)."
+        f"{found.healthy.runs:,} further releases with a new version as good as the baseline (95 % intervals); "
+        f"{percent(found.healthy.in_time_ratio)} of them are promoted without a hold."
     )
+    if found.is_refused:
+        yield "`canary deploy` refuses such a release without --hotfix: the baseline is already unhealthy."
 
 
 def _with_interval(ratio: float, interval: tuple[float, float]) -> str:
@@ -144,11 +150,12 @@ def scenario_text(found: Comparison) -> str:
     """The assumptions in one sentence."""
     assumed = found.scenario
     left_out = f" Gates without synthetic data, left out: {', '.join(found.left_out)}." if found.left_out else ""
+    probes = f"; {found.probes_per_minute:,} pairs of probes per minute" if found.probes_per_minute else ""
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""
     return (
         f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
         f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
-        f"{percent(assumed.baseline_errors)} on the baseline{_bursts(assumed)}.{left_out}"
+        f"{percent(assumed.baseline_errors)} on the baseline{_bursts(assumed)}{probes}.{left_out}"
     )
 
 

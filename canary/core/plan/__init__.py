@@ -5,9 +5,8 @@ from canary.core.plan.arithmetic import (
     check_feasibility,
     clean_requests,
     first_weight,
-    minutes_to_find,
+    has_little_traffic,
     probes_sent,
-    smallest_regression,
 )
 from canary.core.plan.document import Plan
 from canary.core.plan.gates import (
@@ -91,9 +90,8 @@ __all__ = [
     "clean_requests",
     "first_weight",
     "format_duration",
+    "has_little_traffic",
     "is_per_function",
-    "minutes_to_find",
     "parse_duration",
     "probes_sent",
-    "smallest_regression",
 ]

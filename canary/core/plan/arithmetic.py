@@ -11,8 +11,6 @@ from canary.core.plan.gates import EmfGate, ErrorsGate, Http5xxGate, LatencyGate
 from canary.core.plan.settings import Step
 from canary.core.plan.stage import StagePlan
 from canary.core.plan.values import FunctionRef, format_duration
-from canary.core.stats.mixture import first_crossing
-from canary.core.stats.processes import Counts, regression_path
 from canary.core.stats.safe import clean_requests_needed
 
 _WEIGHTS = (0.1, 0.2, 0.5, 1, 2, *range(5, 100, 5))
@@ -150,14 +148,12 @@ def check_feasibility(stage: StagePlan, requests_per_minute: float | Mapping[str
     return tuple(finding for finding in found if finding)
 
 
-ENOUGH_PER_MINUTE = 15.0
+ENOUGH_PER_MINUTE = 20.0
 """With so many requests of the new version a minute a regression from 1 % to 10 % is found within 8 minutes."""
-BASELINE_RATIO = 0.01
-"""Error rate of the baseline that is assumed before the history is known."""
 
 
 def first_weight(stage: StagePlan, requests_per_minute: float) -> float | None:
-    """The smallest usual weight that gives the new version 15 requests a minute.
+    """The smallest usual weight that gives the new version 20 requests a minute.
 
     Returns:
         None where the first step already does, or no weight up to 50 % would.
@@ -168,49 +164,7 @@ def first_weight(stage: StagePlan, requests_per_minute: float) -> float | None:
     return next((float(weight) for weight in enough if weight <= 50), None)
 
 
-def minutes_to_find(stage: StagePlan, requests_per_minute: float, candidate: float) -> int | None:
-    """In which minute of the plan a new version that fails this often is typically rolled back.
-
-    The regression process over the expected counts, beside a baseline with 1 % errors: about half of such releases are
-    found sooner.
-
-    Args:
-        stage: the plan.
-        requests_per_minute: traffic of one function.
-        candidate: error rate of the new version, as ratio.
-
-    Returns:
-        None where the evidence isn't enough within the plan, or no gate counts errors by version.
-    """
-    gate = next((gate for gate in stage.gates.values() if isinstance(gate, (ErrorsGate, EmfGate))), None)
-    if gate is None:
-        return None
-    limit, evidence = float(gate.limit_percent) / 100.0, stage.evidence
-    if gate.relative and evidence.limit_from_history:
-        limit = min(
-            limit, max(float(evidence.floor_percent) / 100.0, float(evidence.limit_from_history) * BASELINE_RATIO)
-        )
-    minutes: list[Counts] = []
-    for step in stage.steps:
-        share = float(step.weight) / 100.0
-        n_c, n_b = requests_per_minute * share, requests_per_minute * (1.0 - share)
-        # Expected counts are no whole numbers; the arithmetic takes them all the same.
-        counts = Counts(n_c, n_c * candidate, n_b, n_b * BASELINE_RATIO)  # type: ignore[arg-type]
-        minutes += [counts] * max(1, round(step.bake.total_seconds() / 60.0))
-    path = regression_path(minutes, limit, float(evidence.worse_than_baseline), stage.horizon_minutes)
-    streams = sum(isinstance(gate, (ErrorsGate, EmfGate, LatencyGate)) for gate in stage.gates.values())
-    bound = math.log(streams * len(stage.functions) / evidence.alpha_rollback)
-    crossing = first_crossing(path, bound)
-    return None if crossing is None else crossing + 1
-
-
-def smallest_regression(stage: StagePlan, requests_per_minute: float) -> float | None:
-    """The smallest error rate of the new version that the plan typically finds, as ratio; None where it finds none."""
-    if minutes_to_find(stage, requests_per_minute, 1.0) is None:
-        return None
-    low, high = BASELINE_RATIO, 1.0
-    while high / low > 1.05:
-        middle = math.sqrt(low * high)
-        found = minutes_to_find(stage, requests_per_minute, middle) is not None
-        low, high = (low, middle) if found else (middle, high)
-    return high
+def has_little_traffic(stage: StagePlan, requests_per_minute: float) -> bool:
+    """Whether the first step gives the new version few requests, and no probes make up for it."""
+    probed = any(isinstance(gate, ProbesGate) for gate in stage.gates.values())
+    return not probed and float(stage.steps[0].weight) / 100.0 * requests_per_minute < ENOUGH_PER_MINUTE

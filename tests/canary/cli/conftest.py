@@ -121,3 +121,10 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         aws.traffic.steady("api", "live", requests_per_minute=300)
         aws.clock.advance(5 * 60)
         yield made
+
+
+@pytest.fixture(autouse=True)
+def few_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`plan --rps` simulates a few releases only."""
+    monkeypatch.setattr("canary.simulator.power.HEALTHY_RUNS", 4)
+    monkeypatch.setattr("canary.simulator.power.REGRESSION_RUNS", 8)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from canary import runner
+from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.cli.output import show_checks
 from canary.cli.session import CliContext, default_context, open_session
 from canary.runner import Check, Level
@@ -160,6 +161,19 @@ def test_a_plan_is_printed_in_words_and_as_a_picture(desk: Desk) -> None:
     assert "Stage staging releases api:live." in done.out
     assert "┌" in done.out
     assert json.loads(desk("plan", "staging", "--json").out)["name"] == "staging"
+
+
+def test_a_plan_takes_the_traffic_of_the_last_day(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = desk("plan", "staging", "--yesterday")
+    assert done.code == 0
+    assert "Traffic of the last day: " in done.out
+    assert "simulated releases beside a baseline with 1 % errors" in done.out
+    assert desk("plan", "staging", "--yesterday", "--rps", "1").code == 2
+    found = json.loads(desk("plan", "staging", "--yesterday", "--json").out)
+    assert found["simulated"]["runs"] > 0
+    monkeypatch.setattr(CloudWatchMetrics, "requests_per_minute", lambda *_: {})
+    silent = desk("plan", "staging", "--yesterday")
+    assert (silent.code, "no traffic is known of the last day" in silent.err) == (2, True)
 
 
 def test_a_plan_that_cannot_work_at_the_traffic_there_is_says_why_with_exit_code_2(desk: Desk) -> None:

@@ -11,8 +11,8 @@ from canary.core.plan import (
     StagePlan,
     check_feasibility,
     first_weight,
-    minutes_to_find,
-    smallest_regression,
+    has_little_traffic,
+    probes_sent,
 )
 
 
@@ -79,26 +79,22 @@ def test_gates_that_need_no_proof_need_no_traffic() -> None:
     assert {finding.gate for finding in check_feasibility(stage(text), 60)} == {"errors"}
 
 
-def test_the_first_weight_gives_the_new_version_fifteen_requests_a_minute() -> None:
+def test_the_first_weight_gives_the_new_version_twenty_requests_a_minute() -> None:
     small = stage('steps = [10, 50]\nbake = "10m"')
-    assert first_weight(small, 60) == 25
-    assert first_weight(small, 150) is None
+    assert first_weight(small, 60) == 35
+    assert first_weight(small, 200) is None
     assert first_weight(small, 10) is None
 
 
-def test_the_plan_says_what_it_typically_finds() -> None:
-    small = stage('steps = [10, 25, 50]\nbake = "10m"\ngates.latency = false')
-    assert minutes_to_find(small, 60, 0.10) == pytest.approx(13, abs=2)
-    assert minutes_to_find(small, 600, 0.10) == pytest.approx(2, abs=1)
-    assert minutes_to_find(small, 60, 0.01) is None
-    smallest = smallest_regression(small, 60)
-    assert smallest is not None
-    assert 0.04 < smallest < 0.1
-    assert minutes_to_find(small, 60, smallest) is not None
-    assert smallest_regression(small, 0.01) is None
-    only = stage('steps = [10]\nbake = "30m"\ngates.errors = false')
-    assert minutes_to_find(only, 6000, 1.0) is None
-    literal = stage('steps = [10]\nbake = "30m"\ngates.errors.relative = false')
-    found = smallest_regression(literal, 600)
-    assert found is not None
-    assert found > 0.05
+def test_a_stage_has_little_traffic_unless_probes_make_up_for_it() -> None:
+    assert has_little_traffic(stage("steps = [10, 50]"), 60)
+    assert not has_little_traffic(stage("steps = [35, 50]"), 60)
+    assert not has_little_traffic(stage("steps = [10, 50]\nprobes = { invoke = {} }"), 60)
+
+
+def test_probes_are_counted_before_they_are_sent() -> None:
+    assert probes_sent(stage("")) == (0, 0)
+    # Two functions, sixty pairs of two invocations, thirty minutes of steps and five after the promotion.
+    assert probes_sent(stage("probes = { invoke = {} }")) == (240, 240 * 35)
+    one = 'probes = { invoke = {}, per_minute = 12, functions = ["api:live"] }\npost_bake = "0s"'
+    assert probes_sent(stage(one)) == (24, 24 * 30)

@@ -233,3 +233,19 @@ def test_doctor_checks_a_stage_without_a_release() -> None:
     assert "versions_differ" not in names
     simulation.aliases.states.clear()
     assert Level.FAILED in {check.level for check in runner.preflight(simulation.stage, simulation.ports())}
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "hint"),
+    [
+        (60.0, "Raise the first weight to 35 %, or add paired probes to the plan."),
+        (5.0, "Add paired probes to the plan."),
+    ],
+)
+def test_little_traffic_is_named_with_what_to_do(per_minute: float, hint: str) -> None:
+    simulation = simulation_of(stage_of("api:live", on_inconclusive="promote"))
+    simulation.metrics.daily = {"api:live": per_minute}
+    (found,) = (c for c in runner.preflight(simulation.stage, simulation.ports()) if c.name == "little_traffic")
+    assert (found.level, found.function, found.hint) == (Level.WARNING, "api:live", hint)
+    simulation.metrics.daily = {"api:live": 600.0}
+    assert "little_traffic" not in {c.name for c in runner.preflight(simulation.stage, simulation.ports())}

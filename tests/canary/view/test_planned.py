@@ -82,7 +82,20 @@ def test_the_small_plan_is_described(stage: StagePlan) -> None:
 def test_expected_traffic_shows_whether_a_step_is_long_enough(stage: StagePlan) -> None:
     text = "\n".join(plan_lines(stage, 1.0))
     assert "80 clean requests at 6 per minute take 13.3 min: too short" in text
-    assert "80 clean requests at 30 per minute take 2.7 min: fits" in text
+    assert "80 clean requests at 30 per minute take 2.7 min" in text
+
+
+def test_probes_are_described_with_their_cost() -> None:
+    text = "\n".join(
+        plan_lines(Plan.parse('[stages.s]\nfunctions = ["a:b"]\nprobes = { path = "/x?key=1" }').stage("s"))
+    )
+    assert (
+        "probes: clearly more pairs of probes fail on the new version alone than on the baseline alone "
+        "(60 pairs per minute: GET /x)" in text
+    )
+    assert "Probes: up to 4,200 invocations until the planned end, 120 per minute while it holds" in text
+    own = Plan.parse('[stages.s]\nfunctions = ["a:b"]\nprobes = { invoke = {} }').stage("s")
+    assert "invoked with the payload of the plan" in "\n".join(plan_lines(own))
 
 
 def test_every_kind_of_gate_has_a_description() -> None:

@@ -1,0 +1,277 @@
+"""One release with synthetic traffic: the shipped judge and machine, without ports and without idle ticks.
+
+A tick at which nothing can happen isn't judged: before a step may end, or while there can't be enough evidence of
+health. What rolls a canary back is found at the next tick that is judged, and dated: a late tick tells the same as a
+punctual one (statistics.md §4.14). A test holds endings to those of the shipped runner with the same traffic.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from canary.core.alias import ALL_BP
+from canary.core.baseline import unhealthy_baselines
+from canary.core.machine import conclude, ready_to_advance, request
+from canary.core.measurements import MINUTE, FunctionVersions, MinuteCounts, Observations, Stream, StreamKey
+from canary.core.phases import FINAL, Phase, Signal
+from canary.core.plan import CountingGate, ProbesGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.recover import fingerprint
+from canary.core.schedule import history_start, next_look, settle, settled_until, whole_minute
+from canary.core.state import CanaryState, FunctionState
+from canary.core.stats.processes import Counts, not_worse_ln_e
+from canary.core.stats.safe import safe_ln_e
+from canary.core.verdict import Judgement, Verdict, judge
+from canary.core.verdict.scoring import is_by_version, limit_of, warm_up_of
+from canary.simulator.counts import BASELINE, CANDIDATE, Scenario, SyntheticTraffic
+from canary.simulator.ports import Requests, minutes_between
+
+TIMEOUT_S = 3
+"""Of the synthetic functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one release ended.
+
+    Attributes:
+        outcome: `promoted`, `rolled_back` or `inconclusive`.
+        minutes: minutes from the first traffic to the end.
+        failed_requests: requests that failed on the new version until then, of all functions together.
+        in_time: promoted without a hold.
+    """
+
+    outcome: str
+    minutes: float
+    failed_requests: float
+    in_time: bool = False
+
+
+def play(stage: StagePlan, scenario: Scenario, seed: str) -> Ending:
+    """Plays one release; whoever waits for a person gets the answer at once.
+
+    Args:
+        stage: a plan whose gates all count requests (`releases.playable`).
+        scenario: what is assumed.
+        seed: the same seed gives the same traffic, whatever the plan does with it.
+    """
+    return _Release(stage, scenario, seed).ending()
+
+
+def is_refused(stage: StagePlan, scenario: Scenario, seed: str) -> bool:
+    """Whether the start is refused, because the baseline is unhealthy by itself."""
+    return bool(unhealthy_baselines(stage, _Release(stage, scenario, seed).streams()))
+
+
+class _Row:
+    """One gate of one function, minute by minute, with what the question "may it be healthy?" needs."""
+
+    def __init__(self, key: StreamKey, gate: CountingGate, history: tuple[MinuteCounts, ...]) -> None:
+        self.key, self.gate, self.history = key, gate, history
+        self.minutes: list[MinuteCounts] = []
+        self._limit = limit_of(gate)
+        self._counts: list[Counts] = []
+        self._sums: list[tuple[int, int]] = [(0, 0)]
+        self.against_limit = 0.0
+        """No alternative has more evidence against the limit itself (as in `scoring`): below the bound no incident."""
+
+    def add(self, row: MinuteCounts) -> None:
+        n, x = row.candidate_requests, row.candidate_bad
+        self.minutes.append(row)
+        self._counts.append(Counts(n, x, row.baseline_requests, row.baseline_bad))
+        before = self._sums[-1]
+        self._sums.append((before[0] + n, before[1] + x))
+        if x > self._limit * n:
+            good = n - x
+            best = x * math.log(x / (n * self._limit))
+            self.against_limit += best + (good * math.log(good / (n * (1.0 - self._limit))) if good else 0.0)
+
+    def may_be_healthy(self, since: int, needed: float, factor: float) -> bool:
+        """Whether the minutes from `since` on could show it: tempering only makes the proof weaker."""
+        warm = since + -(-warm_up_of(self.gate) // MINUTE)
+        if any(self._below_limit(begin) >= needed for begin in {since, min(warm, len(self.minutes))}):
+            return True
+        return is_by_version(self.gate) and not_worse_ln_e(self._counts[warm:], factor) >= needed
+
+    def _below_limit(self, begin: int) -> float:
+        (n_1, x_1), (n_0, x_0) = self._sums[-1], self._sums[begin]
+        return safe_ln_e(self._limit, n_1 - n_0, x_1 - x_0)
+
+
+class _Release:
+    def __init__(self, stage: StagePlan, scenario: Scenario, seed: str) -> None:
+        self._stage, self._traffic = stage, SyntheticTraffic(scenario, seed)
+        self._began = self._traffic.start
+        self._settle = settle(stage.settle, TIMEOUT_S)
+        functions = tuple(FunctionState(function, BASELINE, CANDIDATE) for function in stage.functions)
+        self._state = CanaryState("simulated", stage, functions, Phase.STARTING, self._began, fingerprint(stage))
+        self._versions = tuple(FunctionVersions(f.key, CANDIDATE, BASELINE) for f in stage.functions)
+        count = (self._began - history_start(self._began, stage.evidence.history)) // MINUTE
+        past = {f.key: self._traffic.history(f.key, count) for f in stage.functions}
+        self._rows = [
+            _Row(key, gate, tuple(_row(gate, minute, served) for minute, served in _together(past, key)))
+            for name, gate in stage.gates.items()
+            if isinstance(gate, CountingGate)
+            for key in stage.keys(name)
+        ]
+        self._deciding = [row for row in self._rows if not row.gate.dry_run and _wants_proof(row.gate)]
+        self._resumed = 0
+        self._seen = Observations()
+
+    def ending(self) -> Ending:
+        now, looks, held = self._began, [self._began], False
+        while self._state.phase not in FINAL and self._state.phase is not Phase.INCONCLUSIVE:
+            judgement = self._look(now)
+            if judgement is not None and judgement.verdict is Verdict.UNHEALTHY:
+                return self._ended("rolled_back", self._known_at(judgement, looks))
+            if judgement is not None or self._state.phase in {Phase.STARTING, Phase.PROMOTING}:
+                self._state = conclude(self._state, judgement, now, self._seen).state
+                self._answer(now)
+            held = held or self._state.phase is Phase.HOLDING
+            following = None if self._state.phase is Phase.INCONCLUSIVE else next_look(self._state, now, self._settle)
+            if following is not None:
+                now = following
+                looks.append(now)
+        if self._state.phase is Phase.PROMOTED:
+            shifted = next(shift.at for shift in self._state.shifts if shift.weight_bp == ALL_BP)
+            return self._ended("promoted", shifted, in_time=not held)
+        return self._ended("inconclusive", now)
+
+    def streams(self) -> tuple[Stream, ...]:
+        """What was counted up to now."""
+        return tuple(Stream(row.key, tuple(row.minutes), row.history) for row in self._rows)
+
+    def _look(self, now: datetime) -> Judgement | None:
+        """The judgement, where one could change anything."""
+        if not self._state.shifts:
+            return None
+        self._measure(settled_until(now, self._settle))
+        if not self._must_judge(now):
+            return None
+        self._seen = Observations(
+            streams=self.streams(),
+            versions=self._versions,
+            settled_until=settled_until(now, self._settle),
+        )
+        return judge(self._stage, self._seen, self._state.weight_changes, now)
+
+    def _must_judge(self, now: datetime) -> bool:
+        state, step = self._state, self._state.step
+        if state.phase is Phase.POST_BAKE:
+            return now >= state.step_at + self._stage.post_bake
+        if state.phase not in {Phase.BAKING, Phase.HOLDING} or step is None:
+            return False
+        due = state.step_at + step.bake if state.phase is Phase.BAKING else state.deadline
+        if due is not None and now >= due:
+            return True
+        return not ready_to_advance(state, now) and self._may_be_healthy()
+
+    def _may_be_healthy(self) -> bool:
+        evidence = self._stage.evidence
+        if any(row.against_limit >= -math.log(evidence.alpha_rollback) for row in self._rows):
+            return True  # an incident that has passed starts the proof anew: the judge knows where
+        since = -(-(self._state.step_at - whole_minute(self._began)) // MINUTE)
+        needed, factor = -math.log(evidence.alpha_safe), float(evidence.not_worse_than)
+        return all(len(row.minutes) > since and row.may_be_healthy(since, needed, factor) for row in self._deciding)
+
+    def _answer(self, now: datetime) -> None:
+        """What a person who is asked does at once: goes on."""
+        while self._state.phase is Phase.PAUSED:
+            step, number = self._state.step, self._state.step_number
+            is_pause = step is not None and step.pause and self._resumed < number
+            self._resumed = number
+            signal = Signal.RESUME if is_pause else Signal.PROMOTE
+            self._state = request(self._state, signal, "answered at once", now).state
+
+    def _known_at(self, judgement: Judgement, looks: list[datetime]) -> datetime:
+        """The first look at which what rolls back was settled."""
+        if judgement.first_seen is None:
+            return looks[-1]
+        settled = judgement.first_seen + MINUTE + self._settle
+        return looks[min(bisect_left(looks, settled), len(looks) - 1)]
+
+    def _measure(self, until: datetime) -> None:
+        """The minutes up to here, of every gate."""
+        done = len(self._rows[0].minutes) if self._rows else 0
+        for index in range(done, (until - whole_minute(self._began)) // MINUTE):
+            minute = whole_minute(self._began) + MINUTE * index
+            share = self._share_in(minute)
+            served = {
+                f.key: (
+                    self._served(f.key, CANDIDATE, minute, share),
+                    self._served(f.key, BASELINE, minute, 1.0 - share),
+                )
+                for f in self._stage.functions
+            }
+            for row in self._rows:
+                if isinstance(row.gate, ProbesGate):
+                    pairs = row.gate.per_minute
+                    candidate, baseline = self._traffic.probed(row.key.function, minute, pairs)
+                    row.add(MinuteCounts(minute, pairs, candidate, pairs, baseline))
+                else:
+                    row.add(_row(row.gate, minute, _of(served, row.key)))
+
+    def _served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
+        return self._traffic.served(key, version, minute, share) if share > 0.0 else Requests()
+
+    def _share_in(self, minute: datetime) -> float:
+        """The mean share of the new version in a minute."""
+        end, total, before = minute + MINUTE, 0.0, 0.0
+        for shift in self._state.shifts:
+            if shift.at >= end:
+                break
+            if shift.at > minute:
+                total -= before * ((end - shift.at) / MINUTE)
+                total += shift.weight_bp / ALL_BP * ((end - shift.at) / MINUTE)
+            else:
+                total = shift.weight_bp / ALL_BP
+            before = shift.weight_bp / ALL_BP
+        return total
+
+    def _ended(self, outcome: str, at: datetime, *, in_time: bool = False) -> Ending:
+        began = self._state.shifts[0].at
+        failed = 0.0
+        for function in self._stage.functions:
+            for minute in minutes_between(whole_minute(began), at):
+                served = self._served(function.key, CANDIDATE, minute, self._share_in(minute))
+                failed += served.failed * min(1.0, (at - minute) / MINUTE)
+        return Ending(outcome, (at - self._began) / MINUTE, failed, in_time)
+
+
+Served = tuple[Requests, Requests]
+
+
+def _wants_proof(gate: CountingGate) -> bool:
+    return not isinstance(gate, (ProbesGate, ThrottlesGate, RatioGate))
+
+
+def _of(served: Mapping[str, Served], key: StreamKey) -> Served:
+    """What a stream counts: one function's requests, or those of all."""
+    if key.function:
+        return served[key.function]
+    candidates, baselines = zip(*served.values(), strict=True)
+    return _sum(candidates), _sum(baselines)
+
+
+def _sum(parts: Iterable[Requests]) -> Requests:
+    rows = tuple(parts)
+    return Requests(sum(r.requests for r in rows), sum(r.failed for r in rows), sum(r.slow for r in rows))
+
+
+def _together(
+    past: Mapping[str, Sequence[tuple[datetime, Requests]]], key: StreamKey
+) -> Iterator[tuple[datetime, Served]]:
+    for rows in zip(*past.values(), strict=True):
+        served = dict(zip(past, ((Requests(), row[1]) for row in rows), strict=True))
+        yield rows[0][0], _of(served, key)
+
+
+def _row(gate: CountingGate, minute: datetime, served: Served) -> MinuteCounts:
+    """A minute as a gate counts it; where versions can't be told apart, all of it stands as the candidate's."""
+    new, old = served
+    if is_by_version(gate):
+        return MinuteCounts(minute, new.requests, new.bad(gate.kind), old.requests, old.bad(gate.kind))
+    return MinuteCounts(minute, new.requests + old.requests, new.bad(gate.kind) + old.bad(gate.kind))
