@@ -18,8 +18,9 @@ import click
 from canary import runner
 from canary.adapters import aws
 from canary.assembly import load_plan, open_journal
-from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage
+from canary.cli.options import DEFAULT_PLAN, AsJson, Branch, NoColor, PlanPath, Profile, Region, ReportPath, Stage
 from canary.cli.output import show_checks, write_report
+from canary.cli.rules import rule_checks
 from canary.cli.screens import terminal, write_json
 from canary.cli.session import Session, cli_context, open_session, percentage, plan_file
 from canary.cli.signals import StoppableClock, StopRequest
@@ -247,6 +248,7 @@ def verify(
 def doctor(
     context: Context,
     stage: Stage,
+    branch: Branch = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
@@ -257,7 +259,8 @@ def doctor(
     Exit code 5 if a release would be refused, 7 if a gate has no data.
     """
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
-    return show_checks(runner.preflight(session.stage, session.ports()), as_json=as_json, failed_code=5)
+    checks = (*rule_checks(session, branch=branch), *runner.preflight(session.stage, session.ports()))
+    return show_checks(checks, as_json=as_json, failed_code=5)
 
 
 def plan(

@@ -12,6 +12,9 @@ PlanPath = Annotated[Path, Option("--plan", help="Plan file, instead of $CANARY_
 AsJson = Annotated[bool, Option("--json", help="Output JSON lines.")]
 Region = Annotated[str | None, Option("--region", help="AWS region, instead of the plan's.", metavar="REGION")]
 Profile = Annotated[str | None, Option("--profile", help="Profile of the AWS configuration.", metavar="NAME")]
+Branch = Annotated[
+    str | None, Option("--branch", help="Branch that the code comes from, where HEAD is detached.", metavar="NAME")
+]
 NoColor = Annotated[bool, Option("--no-color", help="Disable colors (or set NO_COLOR).")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
 ReportPath = Annotated[Path | None, Option("--report", help="Write an HTML report to this file.", metavar="FILE")]

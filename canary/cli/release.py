@@ -9,72 +9,25 @@ from typing import Annotated
 import click
 
 from canary import runner
-from canary.cli.options import DEFAULT_PLAN, AsJson, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
+from canary.cli.options import DEFAULT_PLAN, AsJson, Branch, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
 from canary.cli.output import finish
+from canary.cli.rules import check_rules
 from canary.cli.screens import Screen, asking, open_screen, write_json
 from canary.cli.session import Session, cli_context, open_session, weights
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
 from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
-from canary.errors import CanaryError, ConflictError, NoChangeError, RefusedError, UsageError
+from canary.errors import CanaryError, ConflictError, NoChangeError, UsageError
 from canary.runner import Ports
 from canary.view.build import ViewBuilder
 from canary.view.labels import phase_name
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.shell import INTERRUPTED
 
-
-def check_rules(
-    session: Session,
-    *,
-    assume_yes: bool,
-    question: str = "",
-    branch: str | None = None,
-    needs_clean_tree: bool = True,
-) -> None:
-    """Checks the stage's rules: branch, clean working tree, confirmation.
-
-    Raises:
-        RefusedError: a rule is not met; nothing was changed.
-    """
-    rules = session.stage.rules
-    name = session.stage.name
-    revision = session.revision
-    if rules.branch is not None and not (branch == rules.branch if branch else revision.is_on(rules.branch)):
-        found = branch or revision.branch()
-        where = f"this is branch {found}" if found else "HEAD is detached and not part of it"
-        raise RefusedError(
-            f"stage {name} is released from branch {rules.branch} only; {where}",
-            hint=f"Check out {rules.branch}, pass --branch, or change [stages.{name}.rules] in the plan.",
-        )
-    if rules.clean_tree and needs_clean_tree:
-        _check_clean(name, revision.uncommitted())
-    if rules.confirm:
-        names = ", ".join(function.key for function in session.stage.functions)
-        session.confirm(question or f"Release to {name} ({names})?", assume_yes=assume_yes)
-
-
 # ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
 
 
-def _check_clean(stage: str, uncommitted: tuple[str, ...] | None) -> None:
-    if uncommitted is None:
-        raise RefusedError(
-            f"stage {stage} is released from a clean working tree only; this is not a git repository",
-            hint=f"Run it in the repository, or set clean_tree = false in [stages.{stage}.rules].",
-        )
-    if uncommitted:
-        files = ", ".join(uncommitted[:3]) + (f" and {len(uncommitted) - 3} more" if len(uncommitted) > 3 else "")
-        raise RefusedError(
-            f"stage {stage} is released from a clean working tree only; uncommitted: {files}",
-            hint=f"Commit first, or set clean_tree = false in [stages.{stage}.rules].",
-        )
-
-
-Branch = Annotated[
-    str | None, Option("--branch", help="Branch that the code comes from, where HEAD is detached.", metavar="NAME")
-]
 Percents = Annotated[
     list[str] | None,
     Argument(metavar="PERCENT", help="Weights in percent, ascending, instead of the plan's: 10, or 10 25 50."),

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, WriteKind
-from canary.core.plan import FunctionRef
+from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import decode
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
@@ -37,6 +37,11 @@ def read_all(functions: Sequence[FunctionRef], session: Session) -> dict[str, Al
         return session.call(f"GetAlias {function}", lambda: aliases.read(function))
 
     return {function.key: read(function) for function in functions}
+
+
+def first_release_hint(stage: StagePlan) -> str:
+    """What to do about an alias that doesn't exist."""
+    return f"If this is its first release: `canary deploy {stage.name} --create-alias`."
 
 
 def refuse_unknown(functions: Sequence[FunctionRef], versions: Mapping[str, str]) -> None:

@@ -31,8 +31,9 @@ from canary.core.plan import (
 from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import history_start, settle, whole_minute
-from canary.errors import CanaryError
+from canary.errors import CanaryError, NotFoundError
 from canary.ports import Target, Window
+from canary.runner.aliases import first_release_hint
 from canary.runner.observe import alarms, longest_timeout_s
 from canary.runner.session import Ports, Session
 
@@ -122,7 +123,10 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
     """The alias stands still on a published version, is free, and all traffic goes through it."""
     key, stage = function.key, session.stage
     aliases = session.ports.aliases
-    alias = seen[key] = session.call(f"GetAlias {key}", partial(aliases.read, function))
+    try:
+        alias = seen[key] = session.call(f"GetAlias {key}", partial(aliases.read, function))
+    except NotFoundError as error:
+        raise NotFoundError(error.message, hint=first_release_hint(stage)) from error
     yield _check(
         "alias_published",
         alias.version != UNPUBLISHED,

@@ -26,7 +26,7 @@ from canary.errors import (
     StaleRevisionError,
 )
 from canary.ports import Target
-from canary.runner.aliases import read_all, refuse_unknown, write_in_order
+from canary.runner.aliases import first_release_hint, read_all, refuse_unknown, write_in_order
 from canary.runner.preflight import Level, preflight
 from canary.runner.session import Ports, Session
 
@@ -137,8 +137,7 @@ def _aliases(session: Session) -> dict[str, AliasState]:
     try:
         return read_all(in_order(session.stage), session)
     except NotFoundError as error:
-        hint = f"If this is its first release: `canary deploy {session.stage.name} --create-alias`."
-        raise NotFoundError(error.message, hint=hint) from error
+        raise NotFoundError(error.message, hint=first_release_hint(session.stage)) from error
 
 
 def new_id() -> str:

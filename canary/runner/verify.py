@@ -11,6 +11,8 @@ from canary.core.measurements import AlarmState, DataState, Gauge, Stream
 from canary.core.plan import ErrorsGate, Gate, HealthGate, LatencyGate, QueueGate, StagePlan, format_duration
 from canary.core.recover import in_order
 from canary.core.schedule import settle, settled_until
+from canary.core.verdict.sentences import limit as limit_text
+from canary.core.verdict.sentences import percent
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
 from canary.runner.observe import alarms, longest_timeout_s
@@ -80,9 +82,10 @@ def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: time
         return Check(name, Level.NO_DATA, f"no requests in {format_duration(window)}: nothing was verified", key)
     limit, what = float(max_errors_percent) / 100, "failed"
     if isinstance(gate, LatencyGate):
-        limit, what = gate.limit_ratio, f"took longer than {format_duration(gate.snapped)}"
+        limit, what = gate.limit_ratio, f"took longer than {gate.snapped.total_seconds():.3g} s"
     level = Level.OK if bad / requests <= limit else Level.FAILED
-    return Check(name, level, f"{bad} of {requests} requests ({bad / requests:.2%}) {what}, limit {limit:.2%}", key)
+    shares = f"{percent(bad / requests)} % of {requests:,.0f} requests {what}, limit {limit_text(limit)} %"
+    return Check(name, level, shares, key)
 
 
 def _depth(gauge: Gauge) -> Check:

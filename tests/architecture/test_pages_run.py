@@ -26,11 +26,11 @@ def blocks() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/product-teams.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/product-teams.md", "docs/canary/first-release.md"])
 def test_the_commands_of_a_page_print_what_it_shows(page: str, blocks: ModuleType) -> None:
     """The README's blocks run in an empty directory, in its order, Python and canary.toml included."""
     text = (ROOT / page).read_text("utf-8")
-    assert blocks.executed(text) == text, "run: python scripts/console_blocks.py"
+    assert blocks.executed(text, page) == text, "run: python scripts/console_blocks.py"
 
 
 def test_every_page_with_console_blocks_is_run(blocks: ModuleType) -> None:

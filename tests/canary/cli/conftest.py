@@ -33,7 +33,7 @@ class FakeRevision:
     """What git would say."""
 
     on_branch: str | None = "main"
-    clean: bool = True
+    files: tuple[str, ...] | None = ()
 
     def branch(self) -> str | None:
         return self.on_branch
@@ -42,7 +42,7 @@ class FakeRevision:
         return self.on_branch == branch
 
     def uncommitted(self) -> tuple[str, ...] | None:
-        return () if self.clean else ("api.py", "b", "c", "d")
+        return self.files
 
     def commit(self) -> str | None:
         return "abc"

@@ -134,6 +134,27 @@ def test_doctor_says_what_it_looked_at(desk: Desk) -> None:
     assert all(json.loads(line)["level"] for line in desk("doctor", "staging", "--json").out.splitlines())
 
 
+def test_doctor_checks_the_rules_that_a_release_is_refused_by(desk: Desk) -> None:
+    done = desk("doctor", "prod")
+    assert done.code == 0
+    assert "ok       branch: this is branch main, or a commit of it" in done.out
+    assert "ok       clean tree: nothing is uncommitted" in done.out
+    desk.revision.on_branch, desk.revision.files = "topic", ("api.py",)
+    done = desk("doctor", "prod")
+    assert done.code == 5
+    assert "FAILED   branch: stage prod is released from branch main only; this is branch topic" in done.out
+    assert "FAILED   clean tree: stage prod is released from a clean working tree only; uncommitted: api.py" in done.out
+    desk.revision.files = ()
+    assert desk("doctor", "prod", "--branch", "main").code == 0
+
+
+def test_doctor_says_how_a_missing_alias_is_created(desk: Desk) -> None:
+    desk.write_plan('[stages.dev]\nfunctions = ["api:first"]')
+    done = desk("doctor", "dev")
+    assert done.code == 5
+    assert "If this is its first release: `canary deploy dev --create-alias`." in done.out
+
+
 def test_checks_without_data_have_an_exit_code_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     empty = Check("errors", Level.NO_DATA, "no requests in 15m", "api:live")
     assert show_checks([empty], as_json=False, failed_code=1) == 7

@@ -230,8 +230,12 @@ def test_prod_is_released_from_its_branch_only(desk: Desk) -> None:
 
 
 def test_prod_wants_a_clean_tree(desk: Desk) -> None:
-    desk.revision.clean = False
+    desk.revision.files = ("api.py", "b", "c", "d")
     assert "uncommitted: api.py, b, c and 1 more" in desk("deploy", "prod").err
+    desk.revision.files = None
+    done = desk("deploy", "prod")
+    assert f"git can't read {desk.base} as a repository" in done.err
+    assert f"`git config --global --add safe.directory {desk.base}`" in done.err
 
 
 def test_prod_wants_a_confirmation(desk: Desk) -> None:

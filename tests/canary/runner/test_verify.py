@@ -42,7 +42,7 @@ def test_more_errors_than_allowed_fail_with_the_numbers() -> None:
     assert levels(simulation)["errors"] is Level.FAILED
     assert levels(simulation, max_errors_percent=Decimal(2))["errors"] is Level.OK
     texts = [check.text for check in runner.verify(simulation.stage, simulation.ports())]
-    assert "600 of 30000 requests (2.00%) failed, limit 1.00%" in texts
+    assert "2.0 % of 30,000 requests failed, limit 1 %" in texts
 
 
 def test_without_traffic_nothing_is_verified_and_a_failed_query_is_no_success() -> None:
