@@ -77,7 +77,7 @@ check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, pu
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry flagkit canary
 	@$(BIN)/python docs/generate.py --check
-	@$(BIN)/zizmor --offline --quiet .github
+	@$(BIN)/zizmor --offline --quiet .github examples/pipelines/github-*.yml
 	@$(MAKE) --no-print-directory docs wheel-smoke
 
 docs: $(VENV)/.dev  ## the documentation site, warnings as errors, into site/
