@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
@@ -249,7 +249,7 @@ def test_an_update_whose_answer_is_lost_has_happened(client: Any, canary_aws: Aw
     """lambda-canary.md §9, trap 16: did it apply? Read back."""
     canary_aws.faults.add(Fault.LOST_ANSWER, "lambda.UpdateAlias", times=1)
     once = boto3.client("lambda", config=Config(retries={"total_max_attempts": 1}))
-    with pytest.raises(ReadTimeoutError):
+    with pytest.raises(HTTPClientError):
         update(once, RoutingConfig=weights(v2=0.1))
     assert client.get_alias(FunctionName="f", Name="live")["RoutingConfig"] == weights(v2=0.1)
 
