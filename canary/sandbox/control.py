@@ -24,13 +24,15 @@ class Control:
     Args:
         aws: the stand-in.
         pace: its clock's speed.
+        origins: of the pages that may use it.
     """
 
-    def __init__(self, aws: AwsStandIn, pace: Pace) -> None:
+    def __init__(self, aws: AwsStandIn, pace: Pace, origins: frozenset[str]) -> None:
         self.info: dict[str, Any] = {}
         """What `GET /_sandbox/env` answers."""
         self._aws = aws
         self._pace = pace
+        self._origins = origins
 
     def answer(self, request: Request) -> Reply:
         """Answers a request.
@@ -38,9 +40,7 @@ class Control:
         Raises:
             Refused: there is no such path, or what was sent can't be used.
         """
-        if "origin" in request.headers and not request.headers["origin"].endswith(
-            "//" + request.headers.get("host", "")
-        ):
+        if "origin" in request.headers and request.headers["origin"] not in self._origins:
             raise Refused("forbidden", "pages of other sites can't use the sandbox", 403)
         match request.method, request.path:
             case "GET", "/_sandbox/clock":

@@ -57,7 +57,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         self.pace = Pace(aws.clock, self.lock, speed)
         self.pace.on_error = self._report
         self._http = HttpServer(host, port, self._answer, self.date)
-        self.control = Control(aws, self.pace)
+        port = self._http.server_address[1]
+        self.control = Control(aws, self.pace, frozenset({self.url, f"http://localhost:{port}"}))
         self.environ: dict[str, str] = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": aws.region,

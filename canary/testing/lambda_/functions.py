@@ -55,7 +55,7 @@ class Functions(Catalogue):
         function = self.add_function(params["FunctionName"], made, config, params.get("Tags"), pending_s)
         if not params.get("Publish"):
             return self.describe(function, function.latest)
-        # The version, but under the function's own ARN (recorded).
+        # The version, but under the function's own ARN (lambda-canary.md §1).
         return {**self.describe(function, self.publish(function, pending_s=pending_s)), "FunctionArn": function.arn}
 
     def add_function(
@@ -180,7 +180,7 @@ class Functions(Catalogue):
             published_from=latest.config,
         )
         self._settle_later(version, pending_s)
-        latest.revision_id = self.invoker.new_id()  # publishing changes it (recorded)
+        latest.revision_id = self.invoker.new_id()  # lambda-canary.md §1
         function.versions[version.number] = version
         return version
 
@@ -257,7 +257,7 @@ class Functions(Catalogue):
             raise refusals.precondition(refusals.STALE)
 
     def _settle_later(self, version: Version, pending_s: float) -> None:
-        """The RevisionId changes again when the version becomes Active or its update Successful (recorded)."""
+        """The RevisionId changes again when the version becomes Active or its update Successful."""
         if pending_s > 0:
             self.clock.call_after(pending_s, partial(self._settle, version))
 
@@ -265,7 +265,7 @@ class Functions(Catalogue):
         version.revision_id = self.invoker.new_id()
 
     def _listed(self, function: Function, version: Version, *, is_qualified: bool = True) -> dict[str, Any]:
-        """A version in a list: without its state, which only single reads show (recorded)."""
+        """A version in a list: without its state, which only single reads show (lambda-canary.md §1)."""
         full = self.describe(function, version)
         full["FunctionArn"] = function.qualified_arn(version.number if is_qualified else None)
         return {name: value for name, value in full.items() if not name.startswith(_STATES)}

@@ -242,7 +242,7 @@ class Invoker:
             error, longer_s = disturbances.draw(
                 context.function_name, context.function_version, request_id, self.clock.now()
             )
-        # Without a payload the handler's event is {} (recorded; LocalStack's test_invocation_type_no_payload).
+        # Without a payload the handler's event is {} (lambda-canary.md §1).
         result = Result(error=error) if error else sandbox.run(json.loads(payload or b"{}"), context, watch)
         result.spent_s += longer_s
         if result.spent_s >= watch.limit_s:

@@ -100,6 +100,8 @@ def test_the_page_shows_what_is_not_modelled(running: Running) -> None:
 
 def test_pages_of_other_sites_can_not_use_it(running: Running) -> None:
     assert get(f"{running.server.url}/_sandbox/state", Origin="https://evil.example")[0] == 403
+    rebound = {"Origin": "http://evil.example:4566", "Host": "evil.example:4566"}
+    assert get(f"{running.server.url}/_sandbox/state", **rebound)[0] == 403
     assert get(f"{running.server.url}/_sandbox/state", Origin=running.server.url)[0] == 200
 
 
