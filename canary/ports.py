@@ -166,6 +166,10 @@ class PairedProbes(Protocol):
         """One probe of every baseline before the start: by stream, why it isn't a success; empty if it is."""
         ...
 
+    def stop(self) -> None:
+        """Sends no more pairs until `collect` is called again."""
+        ...
+
 
 class AlarmSource(Protocol):
     """CloudWatch alarms."""

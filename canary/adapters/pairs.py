@@ -79,7 +79,7 @@ class PairedInvocations:
     def __init__(self, session: Session, clock: Clock, *, beside: bool) -> None:
         self._session, self._clock, self._beside = session, clock, beside
         self._lambda: dict[float, Api] = {}
-        self._batches: dict[tuple[StreamKey, str, str], Batch] = {}
+        self.batches: dict[tuple[StreamKey, str, str], Batch] = {}
 
     def collect(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[Stream, ...]:
         """What has been answered since the last call; begins the pairs of the next minute where none are on their way.
@@ -105,19 +105,19 @@ class PairedInvocations:
                     found.append((key, "" if ok else why))
         return tuple(found)
 
-    def close(self) -> None:
-        """Sends no more."""
-        for batch in self._batches.values():
+    def stop(self) -> None:
+        """Sends no more pairs until `collect` is called again."""
+        for batch in self.batches.values():
             batch.stop()
 
     def _collect(self, key: StreamKey, gate: ProbesGate, target: Target, length: timedelta) -> Stream:
         name = (key, target.candidate, target.baseline)
-        batch = self._batches.get(name)
+        batch = self.batches.get(name)
         state, detail = (DataState.COMPLETE, "") if batch is None else batch.state()
         if batch is None or batch.is_over:
             total = round(gate.per_minute * (length / MINUTE))
             tally = _Tally() if batch is None else batch.tally
-            batch = self._batches[name] = Batch(self._api(gate), gate, target, total, tally, self._clock)
+            batch = self.batches[name] = Batch(self._api(gate), gate, target, total, tally, self._clock)
             if self._beside:
                 batch.start(length.total_seconds())
             else:

@@ -19,6 +19,7 @@ from canary.core.verdict import Judgement
 from canary.errors import AwsError, CanaryError, StaleRevisionError, UnavailableError
 from canary.runner.aliases import carry_out
 from canary.runner.observe import find, observe
+from canary.runner.pairing import stop_probes
 from canary.runner.session import Ports, Session
 
 Interrupted = Literal["rollback", "leave"]
@@ -269,6 +270,8 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
         raise
     except AwsError as error:
         look = replace(look, state=_refused(state, after, session, error))
+    if look.state.phase in {*RETURNING, *FINAL}:
+        stop_probes(session)
     return look
 
 

@@ -45,6 +45,11 @@ def paired(state: CanaryState, targets: Sequence[Target], session: Session) -> t
     return tuple(streams)
 
 
+def stop_probes(session: Session) -> None:
+    """No more probes: a version that is rolled back isn't called any longer."""
+    session.answer("the probes", session.ports.pairs.stop, lambda _reason: None)
+
+
 def recorded(state: CanaryState, session: Session) -> StagePlan:
     """The stage without the probes gates that the journal knows nothing of, for those who only look."""
     known = _known(state, session)

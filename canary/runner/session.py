@@ -74,6 +74,9 @@ class NoPairs:
         """Nothing."""
         return ()
 
+    def stop(self) -> None:
+        """Nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:

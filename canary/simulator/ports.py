@@ -205,11 +205,13 @@ class InMemoryPairs:
     Attributes:
         state: the data state of each stream.
         refusals: what `first` answers.
+        stops: how often they were stopped.
     """
 
     def __init__(self, clock: VirtualClock, metrics: InMemoryMetrics) -> None:
         self.state = DataState.COMPLETE
         self.refusals: tuple[tuple[StreamKey, str], ...] = ()
+        self.stops = 0
         self._clock, self._metrics = clock, metrics
         self._until: datetime | None = None
 
@@ -231,6 +233,10 @@ class InMemoryPairs:
     def first(self, stage: StagePlan, targets: Sequence[Target]) -> tuple[tuple[StreamKey, str], ...]:  # noqa: ARG002
         """`refusals`."""
         return self.refusals
+
+    def stop(self) -> None:
+        """Counted in `stops`."""
+        self.stops += 1
 
     def _row(self, key: str, minute: datetime, gate: ProbesGate) -> MinuteCounts:
         candidate, baseline = self._metrics.traffic.probed(key, minute, gate.per_minute)

@@ -215,8 +215,9 @@ def test_a_function_that_hangs_delays_nothing_and_is_soon_left_alone(canary_aws:
     stage = probing(per_minute=600)
     first, second = (pairs.collect(stage, [target]) for _ in range(2))  # both return at once
     assert [stream.minutes for stream in (*first, *second)] == [(), ()]
-    pairs.close()
+    pairs.stop()
     answer.set()
+    over(pairs)
 
 
 def test_a_path_becomes_the_event_of_a_function_url() -> None:
@@ -226,3 +227,20 @@ def test_a_path_becomes_the_event_of_a_function_url() -> None:
     assert event["queryStringParameters"] == {"limit": "1", "tag": "a,b", "empty": ""}
     assert event["headers"]["x-canary-probe"] == "1"  # type: ignore[index]
     assert "queryStringParameters" not in http_event("/")
+
+
+def over(pairs: PairedInvocations) -> None:
+    for batch in pairs.batches.values():
+        for thread in batch.threads:
+            thread.join(30)
+
+
+def test_stopped_probes_begin_again_when_they_are_collected(canary_aws: AwsStandIn) -> None:
+    target = deployed(canary_aws, fine, raising)
+    pairs = PairedInvocations(open_session("us-east-1"), canary_aws.clock, beside=True)
+    stage = probing(per_minute=1)
+    for _ in range(2):
+        pairs.collect(stage, [target])
+        pairs.stop()
+        over(pairs)
+    assert 2 <= len(canary_aws.lambda_.recent) <= 4

@@ -56,6 +56,16 @@ def test_probes_find_a_bad_version_within_minutes_where_users_are_few() -> None:
     assert state.phase is Phase.ROLLED_BACK
     assert "pairs of probes failed on version 2 (new) alone" in state.why
     assert simulation.clock.now() - state.started_at <= timedelta(minutes=6)
+    assert simulation.pairs.stops > 0
+
+
+def test_probes_go_on_until_the_canary_is_over() -> None:
+    simulation = quiet()
+    ports = simulation.ports()
+    ticked(simulation, ports, 3, begun(simulation, ports))
+    assert simulation.pairs.stops == 0
+    runner.rollback(simulation.stage, ports)
+    assert simulation.pairs.stops > 0
 
 
 def test_a_later_driver_finds_the_pairs_in_the_journal_and_adds_to_them() -> None:
