@@ -146,8 +146,10 @@ class FileStore:
             state = self._state()
         newest = self._newest(state).version
         if not (state.is_recorded or state.is_unfinished):
-            known = EMPTY if state.last is None else document_at(state.lines, state.last.version.number)
-            yield replace(newest, changes=changed_keys(known, state.document))
+            if state.last is not None:
+                known = document_at(state.lines, state.last.version.number)
+                newest = replace(newest, changes=changed_keys(known, state.document))
+            yield newest
         for line in reversed(state.lines):
             yield line.version
 

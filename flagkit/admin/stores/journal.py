@@ -170,15 +170,17 @@ def _read_line(row: bytes, present: set[str]) -> Line | None:
         entries: dict[str, Entry | None] = {
             str(key): None if entry is None else (entry[0], entry[1]) for key, entry in words["flags"].items()
         }
+        number, remark = int(words["version"]), words.get("remark")
         version = Version(
-            int(words["version"]),
+            number,
             None,
             words.get("by"),
             words.get("why"),
             None if at is None else datetime.fromisoformat(at),
             words.get("id"),
-            words.get("remark"),
-            _kinds(entries, present),
+            remark,
+            # The file as it was found before the first edit: when its flags were created or changed isn't known.
+            None if number == 1 and remark == OUTSIDE else _kinds(entries, present),
         )
         line = Line(version, str(words["before"]), str(words["after"]), entries)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):

@@ -46,9 +46,8 @@ def reach(key: str, variants: Sequence[RuledVariant], now: datetime) -> Iterator
         settled = settle(variant.rule, now)
         found = _own(logic, variant, settled)
         if not logic.is_never(settled):
-            if found is None:
-                found = _shadow(logic, variant, settled, earlier)
-                shadowed = shadowed or found is not None
+            found = _shadow(logic, variant, settled, earlier)
+            shadowed = shadowed or found is not None
             earlier.add(variant, settled)
         if found is not None:
             yield found

@@ -115,6 +115,16 @@ def test_what_changed_outside_flagkit_has_no_author(on_file) -> None:
     assert on_file.good("show", "pay", "--json").json["last_changed_version"] is None
 
 
+def test_a_flag_that_was_there_before_the_first_edit_has_no_known_creation(on_file) -> None:
+    for words in ([], ["off", "button"], ["on", "button"]):
+        if words:
+            on_file.good(*words, "--yes")
+        found = on_file.good("show", "plain", "--json").json
+        assert (found["created"], found["last_changed"], found["last_changed_version"]) == (None, None, None)
+    on_file.good("create", "pay")
+    assert on_file.good("show", "pay", "--json").json["created"] is not None
+
+
 def test_a_listing_that_is_denied_leaves_the_flags_shown(on_aws) -> None:
     on_aws.good("create", "pay", "--owner", "payments", "--pace", "immediate")
     on_aws.aws.faults.add(Fault.DENIED, "appconfig.ListHostedConfigurationVersions")

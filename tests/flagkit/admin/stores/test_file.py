@@ -249,8 +249,10 @@ def test_a_file_changed_by_hand_is_in_the_history_as_that(store, path):
     assert [(entry.version.remark, entry.problem, entry.diff.of("a").kind) for entry in history(store)] == [
         (OUTSIDE, "", "created")
     ]
+    assert [version.changes for version in store.versions()] == [None]
     base = store.read()
     store.save(base, edits.switch_off(base.document, "a"), Note())
+    assert [version.changes for version in store.versions()] == [{"a": "changed"}, None]
     path.write_text('{"version": "1", "values": {"a": {"enabled": true}, "b": {"enabled": true}}}')
     newest, *_ = history(store)
     assert (newest.version.number, newest.version.remark, newest.problem) == (3, OUTSIDE, "")
