@@ -113,7 +113,7 @@ def _for_little_traffic(stage: StagePlan, per_minute: float) -> Iterator[str]:
     if weight is not None:
         yield (
             f"Little traffic: a first weight of {weight:g} % would give the new version 20 requests per minute; "
-            "1 to 10 % errors are then found in about 8 min of data."
+            "1 to 10 % errors are then found in about 7 min of data."
         )
     else:
         yield "Little traffic: no first weight up to 50 % gives the new version 20 requests per minute."

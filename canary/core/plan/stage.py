@@ -128,7 +128,7 @@ class StagePlan(Model):
         keys = {function.key for function in self.functions}
         for name, gate in self.gates.items():
             if isinstance(gate, ProbesGate) and (unknown := sorted(set(gate.functions) - keys)):
-                return f"{name} probes {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
+                return f"{name}.functions lists {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
         counting = (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)
         if any(isinstance(gate, counting) and not gate.dry_run for gate in self.gates.values()):
             return ""

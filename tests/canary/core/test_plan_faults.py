@@ -64,7 +64,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ('probes = { path = "/a", timeout = "2m" }', 'stages.staging.probes.timeout: must be at most 1m, but is "2m"'),
     (
         'probes = { path = "/a", functions = ["web:live"] }',
-        "stages.staging: probes probes web:live, but functions has only api:live",
+        "stages.staging: probes.functions lists web:live, but functions has only api:live",
     ),
     (
         'gates.errors = {}\nprobes = { path = "/a", timeout = "0s" }',
