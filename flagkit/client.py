@@ -261,9 +261,9 @@ class Flags:
     def all(self, user_id: UserId = None, context: Context | None = None) -> dict[str, Evaluation]:
         """Return the answers of all flags for one user; watchers are not notified of these."""
         self._read_warnings.user_id(user_id)
-        table = self._engine.unwatched
-        if type(table) is dict and not self._store.stale:  # no overrides, no Agent: flags that never raise
-            return {key: flag(user_id, context) for key, flag in table.items()}
+        table, snapshot = self._engine.unwatched, self._store.snapshot
+        if snapshot is not None and table is snapshot.flags and not self._store.stale:  # no overrides, no Agent
+            return snapshot.all(user_id, context)
         return {key: self._answer(table, key, user_id, context) for key in table}
 
     def prepare(self, *keys: str) -> None:

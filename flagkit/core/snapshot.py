@@ -72,6 +72,7 @@ class Snapshot:
             key: MethodType(first_call, key) for key in entries if key not in INTERNAL_FLAGS
         }
         self.switches: dict[str, FlagFunction | bool] = dict(self.flags)
+        self._divided: tuple[dict[str, Evaluation], dict[str, FlagFunction]] | None = None
         self._uncompiled: dict[str, str] = {}
         self.uncompiled: Mapping[str, str] = MappingProxyType(self._uncompiled)
 
@@ -140,6 +141,20 @@ class Snapshot:
         if flag is None:
             return failure(key, ErrorCode.FLAG_NOT_FOUND, f"There is no flag {key!r}.", version=self.version)
         return flag(user_id, context)
+
+    def all(self, user_id: object = None, context: Mapping[str, object] | None = None) -> dict[str, Evaluation]:
+        """Return the answers of all flags for one user. Never raises."""
+        if self._divided is None:
+            for key in self.flags:
+                self._read_flag(key)
+            always = {key: flag(None, None) for key, flag in self.flags.items()}
+            varying = {key: flag for key, flag in self.flags.items() if type(self.switches[key]) is not bool}
+            self._divided = always, varying
+        always, varying = self._divided
+        answers = always.copy()  # what is the same for everybody costs no call
+        for key, flag in varying.items():
+            answers[key] = flag(user_id, context)
+        return answers
 
     def check(self) -> Mapping[str, str]:
         """Read every flag and return `problems`."""
@@ -271,6 +286,8 @@ class Snapshot:
             self._uncompiled[key] = f"{type(error).__name__}: {error}"
         else:
             self._uncompiled.pop(key, None)
+            if self._divided is not None:
+                self._divided[1][key] = self.flags[key]
 
 
 class _Fallback:

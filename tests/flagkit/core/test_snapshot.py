@@ -119,6 +119,25 @@ def test_a_flag_first_asked_for_deep_in_the_stack_is_tried_again(monkeypatch):
     assert dict(flags.problems) == {}
 
 
+def test_all_flags_of_a_user_are_those_one_by_one_in_the_order_of_the_document():
+    values = {
+        "split": variants("(split pct::50 by::$userId)", None),
+        "on": {"enabled": True},
+        "broken": 5,
+        "text": variants('(eq $country "US")', None),
+        "off": {"enabled": False},
+    }
+    flags = snapshot(**values)
+    for _ in ("walked", "generated"):
+        for user_id, context in (("u1", None), ("u2", {"country": "US"}), (None, {}), ("u3", [1])):
+            found = flags.all(user_id, context)
+            assert list(found) == list(values)
+            assert found == {key: flags.evaluate(key, user_id, context) for key in values}
+        flags.prepare()
+    found["on"] = found["off"]
+    assert flags.all()["on"].is_on, "each call has a dictionary of its own"
+
+
 def test_the_clock_reaches_the_rules():
     content = json.dumps({"version": "1", "values": {"a": variants("(gte $now 2026-11-23T00:00:00Z)", None)}})
     times = [datetime(2026, 11, day, tzinfo=UTC) for day in (22, 23)]
