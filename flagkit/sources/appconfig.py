@@ -127,7 +127,7 @@ class AppConfigSource:
         content = read_body(answer["Configuration"], GET, names=self.names)
         # AWS always returns both; not every emulator does.
         token = answer.get("NextPollConfigurationToken")
-        self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds", self._asked_interval_s)))
+        self.poll_interval_s = float(max(1, answer.get("NextPollIntervalInSeconds") or self._asked_interval_s))
         if not content:
             return None, token
         label = answer.get("VersionLabel") or None
