@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from os import environ
 from pathlib import Path
 
 from canary.adapters.alarms import CloudWatchAlarms
-from canary.adapters.aws import Session, open_session
+from canary.adapters.aws import Session, credentials_end, open_session
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
@@ -107,6 +108,7 @@ def assemble(
         pairs=PairedInvocations(
             session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
         ),
+        credentials_end=partial(credentials_end, session),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

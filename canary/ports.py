@@ -6,10 +6,10 @@ happened all the same), `StaleRevisionError` says that somebody else wrote first
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
@@ -104,6 +104,19 @@ class Window:
     history_start: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialsEnd:
+    """When the driver's credentials end for good.
+
+    Attributes:
+        at: None where they stay, renew themselves, or don't say.
+        is_known: False for temporary credentials that don't say when they end.
+    """
+
+    at: datetime | None = None
+    is_known: bool = True
+
+
 class MetricSource(Protocol):
     """Counts per minute of both versions."""
 
@@ -116,6 +129,16 @@ class MetricSource(Protocol):
 
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
         """Mean traffic of each alias over the last day, or since its first request; unknown ones are left out."""
+        ...
+
+    def missing_series(
+        self, stage: StagePlan, targets: Sequence[Target], keys: Collection[StreamKey]
+    ) -> Mapping[StreamKey, str]:
+        """Which series of these gates the source has never had, each with what it has instead.
+
+        Raises:
+            AwsError: the source can't be asked.
+        """
         ...
 
 
@@ -206,6 +229,15 @@ class Observer(Protocol):
 
     def notify(self, event: Event) -> None:
         """Takes note; an error raised here is swallowed and noticed, it never stops a canary."""
+        ...
+
+
+@runtime_checkable
+class Flushing(Protocol):
+    """An observer that works beside the driver, and is waited for before the driver is frozen or ends."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Waits until everything is done, or the time is over; never raises."""
         ...
 
 

@@ -10,7 +10,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -35,14 +35,17 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
-from canary.ports import Clock
-from flagkit.channels.http import BODY_LIMIT
+from canary.ports import Clock, CredentialsEnd
+from flagkit.channels.http import BODY_LIMIT, DeadlineError, within
 from flagkit.channels.text import printable
 
 Session = boto3.Session
 """A boto3 session; other modules take it from here."""
 
 T = TypeVar("T")
+
+GRACE_S: Final = 20.0
+"""How much longer than one read a whole call may take: credentials, name, connection, and a body that comes slowly."""
 
 MAX_PAGES: Final = 500
 """More pages than any listing here has; a server that repeats its tokens must not hold a tick."""
@@ -97,13 +100,34 @@ def open_session(region: str | None = None, profile: str | None = None) -> Sessi
         raise AccessDeniedError(str(error), hint="Correct --profile or AWS_PROFILE.") from error
 
 
+_SAYS_END: Final = ("aws_credential_expiration", "x_security_token_expires", "aws_expiration", "expiration")
+"""Where tools that write temporary credentials into a profile say when they end; boto3 reads none of it."""
+
+
+def credentials_end(session: Session) -> CredentialsEnd:
+    """When the session's credentials end; those of roles, single sign-on and processes renew themselves."""
+    found = session.get_credentials()
+    if found is None or found.method not in {"env", "shared-credentials-file", "config-file"}:
+        return CredentialsEnd()
+    if found.method == "env":
+        said = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+    else:
+        profile = session._session.get_scoped_config()  # noqa: SLF001  boto3 has no public way to the profile
+        said = next((str(profile[name]) for name in _SAYS_END if name in profile), "")
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return CredentialsEnd(is_known=not found.token)
+    return CredentialsEnd(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
 class Api:
     """One service's client whose errors are canary's own.
 
     Args:
         session: the boto3 session.
         service: botocore's name of the service.
-        read_timeout_s: how long an answer may take.
+        read_timeout_s: how long the server may be silent; the whole call may take `GRACE_S` longer.
         on_date: hears the `Date` of each answer.
 
     Raises:
@@ -119,6 +143,8 @@ class Api:
         on_date: Callable[[datetime], None] | None = None,
     ) -> None:
         self.service = service
+        self._session = session
+        self._within_s = read_timeout_s + GRACE_S
         self._on_date = on_date
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -142,7 +168,8 @@ class Api:
         """
         method = getattr(self.client, _snake(operation))
         with reading(self.service, operation):
-            answer: dict[str, Any] = method(**arguments)
+            # botocore limits each read: a body of a byte a second would never end.
+            answer: dict[str, Any] = within(self._within_s, partial(self._signed, partial(method, **arguments)))
         self._report_date(answer)
         return answer
 
@@ -153,7 +180,7 @@ class Api:
             AwsError: as `call`, and for a listing that doesn't end.
         """
         pages = self.client.get_paginator(_snake(operation)).paginate(**arguments)
-        for number, page in enumerate(_translating(pages, self.service, operation)):
+        for number, page in enumerate(self._translated(pages, operation)):
             if number >= MAX_PAGES:
                 raise _endless(self.service, operation)
             yield from page.get(key) or ()
@@ -176,6 +203,25 @@ class Api:
             seen.add(token)
             arguments = {**arguments, "NextToken": token}
         raise _endless(self.service, operation)
+
+    def _translated(self, pages: Iterable[dict[str, Any]], operation: str) -> Iterator[dict[str, Any]]:
+        iterator = iter(pages)
+        while True:
+            with reading(self.service, operation):
+                page = within(self._within_s, partial(self._signed, partial(next, iterator, None)))
+            if page is None:
+                return
+            yield page
+
+    def _signed(self, call: Callable[[], T]) -> T:
+        """Makes a call whose credentials are usable: botocore ends with a RuntimeError where they have expired."""
+        credentials = self._session.get_credentials()
+        if credentials is not None:
+            try:
+                credentials.get_frozen_credentials()
+            except RuntimeError as error:
+                raise CredentialRetrievalError(provider=credentials.method or "", error_msg=str(error)) from error
+        return call()
 
     def _report_date(self, answer: Mapping[str, Any]) -> None:
         if self._on_date is None:
@@ -211,6 +257,8 @@ def reading(service: str, operation: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise translated(error, service, operation) from error
+    except DeadlineError as error:
+        raise UnavailableError(f"{service}:{operation}: {error}") from error
     except _UNREADABLE as error:
         raise UnavailableError(
             f"{service}:{operation}: the answer can't be read ({type(error).__name__}: {printable(str(error))})"
@@ -230,17 +278,6 @@ def read_body(stream: Any, action: str, limit: int = BODY_LIMIT) -> bytes:
     if len(body) > limit:
         raise UnavailableError(f"{action}: the answer is larger than {limit:,} bytes")
     return body
-
-
-def _translating(pages: Iterable[dict[str, Any]], service: str, operation: str) -> Iterator[dict[str, Any]]:
-    iterator = iter(pages)
-    while True:
-        with reading(service, operation):
-            try:
-                page = next(iterator)
-            except StopIteration:
-                return
-        yield page
 
 
 def _endless(service: str, operation: str) -> UnavailableError:

@@ -9,6 +9,8 @@ from typing import Final
 from flagkit.runtime.clock import sandbox_clock
 
 TOLERATED: Final = timedelta(seconds=5)
+PLAUSIBLE: Final = timedelta(days=1)
+"""How wrong a machine's clock may be for the first answer of AWS to correct it alone."""
 
 
 class SystemClock:
@@ -16,14 +18,15 @@ class SystemClock:
 
     A step of the machine's clock while a canary runs changes nothing. A clock that is wrong from the beginning is
     corrected by the first answer of AWS: the minutes that are measured are AWS's, so a driver whose clock is minutes
-    off would look at the wrong ones (lambda-canary.md §9, trap 32). Where the environment names a sandbox, this is
-    the sandbox's clock.
+    off would look at the wrong ones (lambda-canary.md §9, trap 32). After the first answer two in a row must agree: one
+    odd `Date` moves no clock. Where the environment names a sandbox, this is the sandbox's clock.
     """
 
     def __init__(self) -> None:
         self._began, self._began_s = datetime.now(UTC), time.monotonic()
         self._skew = timedelta()
         self._sandbox = sandbox_clock()
+        self._latest: timedelta | None = None
 
     def now(self) -> datetime:
         """The time of day, aware, in UTC."""
@@ -44,7 +47,9 @@ class SystemClock:
     def aws_says(self, at: datetime) -> None:
         """Takes the `Date` of an AWS answer; it has whole seconds and came some time ago, so small differences stay."""
         skew = at - self._counted()
-        self._skew = skew if abs(skew) > TOLERATED else timedelta()
+        before, self._latest = self._latest, skew
+        if abs(skew) <= PLAUSIBLE if before is None else abs(skew - before) <= TOLERATED:
+            self._skew = skew if abs(skew) > TOLERATED else timedelta()
 
     def _counted(self) -> datetime:
         return self._began + timedelta(seconds=time.monotonic() - self._began_s)

@@ -165,19 +165,26 @@ def aliases_of_account(session: Session, limit: int = 20) -> list[str]:
 
 
 def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
+    """An answer as Lambda documents it; anything else would be taken for the work of another writer."""
     weights = dict((said.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})
-    extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))  # AWS allows one at most
+    if len(weights) > 1:
+        raise ValueError(f"{len(weights)} weights")
+    extra_version, extra_ratio = next(iter(weights.items()), (None, 0.0))
     if not 0 <= extra_ratio <= 1:
         raise ValueError(f"a weight of {extra_ratio}")
-    if not isinstance(said["FunctionVersion"], str):
-        raise TypeError("FunctionVersion is not text")
+    for version in (said["FunctionVersion"], extra_version or UNPUBLISHED):
+        if version != UNPUBLISHED and not (isinstance(version, str) and version.isascii() and version.isdigit()):
+            raise ValueError(f"the version {version!r}")
+    description, revision_id = said.get("Description") or "", said.get("RevisionId")
+    if not isinstance(description, str) or not isinstance(revision_id, str) or not revision_id:
+        raise TypeError("Description or RevisionId is not text")
     return AliasState(
         function=function,
         version=said["FunctionVersion"],
         extra_version=extra_version,
         extra_bp=from_ratio(extra_ratio),
-        description=str(said.get("Description", "")),
-        revision_id=str(said.get("RevisionId", "")),
+        description=description,
+        revision_id=revision_id,
         arn=str(said.get("AliasArn", "")),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -73,9 +74,11 @@ class Trace:
 def traced() -> Iterator[Trace]:
     trace = Trace()
     sys.setprofile(trace)
+    threading.setprofile(trace)  # a call of AWS runs in a thread of its own, which is waited for
     try:
         yield trace
     finally:
+        threading.setprofile(None)
         sys.setprofile(None)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from canary.adapters.aws import Api, open_session, patiently, translated
+from canary.adapters import aws
+from canary.adapters.aws import Api, credentials_end, open_session, patiently, translated
 from canary.adapters.notify import EventBuses, SnsTopics
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
+from canary.ports import CredentialsEnd
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault, VirtualClock
 
@@ -136,3 +143,81 @@ def test_the_region_comes_from_aws_region_too(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert open_session().region_name == "eu-west-1"
     assert open_session("eu-north-1").region_name == "eu-north-1"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.call("GetAlias", FunctionName="api", Name="live"),
+        lambda api: list(api.pages("ListAliases", "Aliases", FunctionName="api")),
+    ],
+)
+def test_an_answer_that_drips_ends_with_the_time_of_the_call(
+    canary_aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch, call: Callable[[Api], object]
+) -> None:
+    monkeypatch.setattr(aws, "GRACE_S", 0.2)
+    api, release = Api(open_session("us-east-1"), "lambda", read_timeout_s=0.1), threading.Event()
+    api.client.meta.events.register_first("before-send.lambda", lambda **_: release.wait(60) and None)
+    try:
+        with pytest.raises(UnavailableError, match=r"lambda:\w+: no answer within 0.3 s"):
+            call(api)
+    finally:
+        release.set()
+
+
+def only(monkeypatch: pytest.MonkeyPatch, folder: Path, profile: str = "", **variables: str) -> None:
+    """Leaves these credentials and no others."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (folder / "credentials").write_text(profile)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret"}
+PROFILE = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n"
+END = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("profile", "variables", "end"),
+    [
+        ("", KEYS, CredentialsEnd()),
+        ("", {**KEYS, "AWS_SESSION_TOKEN": "t"}, CredentialsEnd(is_known=False)),
+        ("", {**KEYS, "AWS_SESSION_TOKEN": "t", "AWS_CREDENTIAL_EXPIRATION": END.isoformat()}, CredentialsEnd(END)),
+        (PROFILE, {}, CredentialsEnd()),
+        (PROFILE + "aws_session_token = t\n", {}, CredentialsEnd(is_known=False)),
+        (
+            f"{PROFILE}aws_session_token = t\nx_security_token_expires = {END.replace(tzinfo=None).isoformat()}\n",
+            {},
+            CredentialsEnd(END),
+        ),
+        ("", {}, CredentialsEnd()),
+    ],
+)
+def test_credentials_say_when_they_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, variables: dict[str, str], end: CredentialsEnd
+) -> None:
+    only(monkeypatch, tmp_path, profile, **variables)
+    assert credentials_end(open_session("us-east-1")) == end
+
+
+def test_credentials_that_have_ended_are_no_unavailable_service(
+    canary_aws: AwsStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore ends with a RuntimeError: that must not be tried again for ever."""
+    past = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    soon = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
+    variables = {**KEYS, "AWS_SESSION_TOKEN": "t"}
+    only(monkeypatch, tmp_path, **variables, AWS_CREDENTIAL_EXPIRATION=soon)
+    api = Api(open_session("us-east-1"), "lambda")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", past)
+    for call in (
+        lambda: api.call("GetAlias", FunctionName="api", Name="live"),
+        lambda: list(api.pages("ListAliases", "Aliases", FunctionName="api")),
+    ):
+        with pytest.raises(AccessDeniedError, match="no usable AWS credentials"):
+            call()

@@ -65,8 +65,18 @@ def test_a_clock_that_is_minutes_off_follows_aws_and_a_small_difference_is_left_
     real = clock.now()
     clock.aws_says(real + timedelta(minutes=7))
     assert timedelta(minutes=6) < clock.now() - real < timedelta(minutes=8)
-    clock.aws_says(real + timedelta(seconds=1))
+    for _ in range(2):
+        clock.aws_says(real + timedelta(seconds=1))
     assert clock.now() - real < timedelta(minutes=1)
+
+
+def test_one_odd_date_is_no_time() -> None:
+    clock = SystemClock()
+    real = clock.now()
+    for years in (-36, 9):
+        clock.aws_says(real + timedelta(days=365 * years))
+        clock.aws_says(clock.now())
+    assert abs(clock.now() - real) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,13 @@ def test_a_count_that_is_none_is_no_evidence(
         {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": float("nan")}}},
         {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 17}}},
         {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": [2]}},
+        {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"x": 0.1}}, "RevisionId": "r"},
+        {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.1, "3": 0.1}}},
+        {"FunctionVersion": "x", "RevisionId": "r"},
+        {"FunctionVersion": "²", "RevisionId": "r"},
+        {"FunctionVersion": "1"},
+        {"FunctionVersion": "1", "RevisionId": ""},
+        {"FunctionVersion": "1", "RevisionId": "r", "Description": ["x"]},
     ],
 )
 def test_an_alias_that_cannot_be_read_is_unavailable(
