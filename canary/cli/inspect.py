@@ -27,9 +27,9 @@ from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event, Judged, Measured
 from canary.core.phases import Phase
 from canary.core.plan import HealthGate, StagePlan, check_feasibility, format_duration, parse_duration
-from canary.core.state import CanaryState
+from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import judge
-from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, UsageError
+from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, UnavailableError, UsageError
 from canary.ports import Target
 from canary.runner import Ports
 from canary.runner import session as runner_session
@@ -38,7 +38,7 @@ from canary.runner.pairing import recorded
 from canary.runner.session import NoPairs
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
-from canary.view.model import CanaryView, data
+from canary.view.model import CanaryView, FunctionView, Tone, data
 from canary.view.plain import note_line, status_lines
 from canary.view.planned import picture, plan_lines
 from canary.view.terminal import live
@@ -49,45 +49,56 @@ if TYPE_CHECKING:
     from canary.simulator import Power
 
 
-def show_status(session: Session, *, as_json: bool, no_color: bool) -> ViewBuilder | None:
+def show_status(session: Session, ports: Ports, draw: Callable[[CanaryView], None]) -> CanaryView | None:
     """Shows the canary of the stage; None when there is none."""
-    ports = session.ports()
-    try:
-        state = runner.current(session.stage, ports)
-    except (ConflictError, RecordError):
-        if not as_json:
-            _show_routes(session, ports)  # whatever the records say, what the aliases serve is known
-        raise
+    state = runner.current(session.stage, ports)
     if state is None:
         return None
-    if not as_json:
-        _show_routes(session, ports)
-    builder = current_view(state, ports)
-    with _canvas(as_json=as_json, no_color=no_color) as draw:
-        draw(_as_watched(builder.view(), state, ports))
-    return builder
+    view = _as_it_is(current_view(state, ports).view(), state, ports)
+    draw(view)
+    return view
 
 
-def _show_routes(session: Session, ports: Ports) -> None:
-    for function in session.stage.functions:
-        click.echo(f"{function} {ports.aliases.read(function).routes_text}")
-
-
-def _as_watched(view: CanaryView, state: CanaryState, ports: Ports) -> CanaryView:
-    """The view, which must not call a canary watched that no driver looks at."""
-    found = watch_of(state, ports)
-    if found.is_driven or state.phase is Phase.STARTING:
+def _as_it_is(view: CanaryView, state: CanaryState, ports: Ports) -> CanaryView:
+    """The view with what the aliases serve, and without calling a canary watched that no driver evaluates."""
+    found, name = watch_of(state, ports), state.stage.name
+    view = replace(
+        view,
+        functions=tuple(
+            _with_routes(shown, function, state, ports)
+            for shown, function in zip(view.functions, state.functions, strict=True)
+        ),
+        last_look_at=found.last_look_at,
+        last_look_by=found.last_look_by,
+        is_driven=found.is_driven or state.phase is Phase.STARTING,
+    )
+    if state.foreign:
+        return replace(
+            view,
+            tone=Tone.WARN,
+            headline=f"{'; '.join(change.text for change in state.foreign)}.",
+            next_action=f"`canary rollback {name}` rolls back the aliases that are unchanged",
+        )
+    if view.is_driven:
         return view
     if found.last_look_at is None:
         since = "the journal has no evaluation of it"
     else:
         since = f"the last evaluation was {format_duration(_whole_seconds(ports.clock.now() - found.last_look_at))} ago"
-    name = state.stage.name
     return replace(
         view,
+        tone=Tone.WARN,
         headline=f"Not watched: {since}, and no driver is running.",
         next_action=f"`canary resume {name}` to continue, or `canary rollback {name}`",
     )
+
+
+def _with_routes(view: FunctionView, function: FunctionState, state: CanaryState, ports: Ports) -> FunctionView:
+    """The function with what its alias serves, and since when as far as the record knows it."""
+    shifts, key = state.shifts_of(function), function.function.key
+    known = shifts and key not in {*state.behind, *(change.function for change in state.foreign)}
+    since = shifts[-1].at if known else None
+    return replace(view, serves=ports.aliases.read(function.function).routes_text, serves_since=since)
 
 
 def _whole_seconds(duration: timedelta) -> timedelta:
@@ -109,18 +120,18 @@ def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
     return builder
 
 
-def watch(session: Session, *, as_json: bool, no_color: bool) -> int:
-    """Shows the canary every tick until it is over or the person has seen enough."""
+def watch(session: Session, draw: Callable[[CanaryView], None]) -> int:
+    """Shows the canary every tick until it is over or the person has seen enough; an AWS that is away is waited for."""
     with StopRequest() as stop:
         ports = session.ports(clock=StoppableClock(stop.event))
-        with _canvas(as_json=as_json, no_color=no_color) as draw:
-            while not stop.is_set() and (builder := _look(session, ports)) is not None:
-                draw(builder.view())
-                ports.clock.sleep(session.stage.tick.total_seconds())
-    if stop.is_set():
-        return INTERRUPTED
-    show_no_canary(session, as_json=as_json)
-    return 0
+        while not stop.is_set():
+            try:
+                if show_status(session, ports, draw) is None:
+                    return 0
+            except UnavailableError as error:
+                click.echo(f"warning: {error.message}", err=True)
+            ports.clock.sleep(session.stage.tick.total_seconds())
+    return INTERRUPTED
 
 
 def show_no_canary(session: Session, *, as_json: bool) -> None:
@@ -133,11 +144,6 @@ def show_no_canary(session: Session, *, as_json: bool) -> None:
         return
     live_now = ", ".join(f"{alias.function} serves version {alias.version}" for alias in aliases)
     click.echo(f"no canary in progress on {session.stage.name}; {live_now}")
-
-
-def _look(session: Session, ports: Ports) -> ViewBuilder | None:
-    state = runner.current(session.stage, ports)
-    return None if state is None else current_view(state, ports)
 
 
 @contextmanager
@@ -171,12 +177,24 @@ def status(
     """
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     if watching:
-        return watch(session, as_json=as_json, no_color=no_color)
-    builder = show_status(session, as_json=as_json, no_color=no_color)
-    if builder is None:
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            code = watch(session, draw)
+        if not code:
+            show_no_canary(session, as_json=as_json)
+        return code
+    ports = session.ports()
+    try:
+        with _canvas(as_json=as_json, no_color=no_color) as draw:
+            view = show_status(session, ports, draw)
+    except (ConflictError, RecordError):
+        if not as_json:  # whatever the records say, what the aliases serve is known
+            for function in session.stage.functions:
+                click.echo(f"{function} {ports.aliases.read(function).routes_text}")
+        raise
+    if view is None:
         show_no_canary(session, as_json=as_json)
     elif report is not None:
-        write_report(report, page(canary_report(builder.view())))
+        write_report(report, page(canary_report(view)))
     return 0
 
 

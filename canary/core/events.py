@@ -120,7 +120,7 @@ class PhaseChanged:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A tick looked at the evidence."""
+    """A tick looked at the evidence; `by` is who ran the driver, empty where it isn't known."""
 
     canary_id: str
     stage: str
@@ -128,6 +128,7 @@ class Judged:
     phase: Phase
     weight_bp: int
     judgement: Judgement
+    by: str = ""
     event: Literal["judged"] = "judged"
 
 

@@ -24,6 +24,7 @@ from canary.core.events import (
     PhaseChanged,
     TrafficShifted,
 )
+from canary.core.machine import NOT_WATCHED
 from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
 from canary.core.plan import Gate, ProbesGate, StagePlan
@@ -332,7 +333,7 @@ class ViewBuilder:
     @property
     def _is_unwatched(self) -> bool:
         """Whether it was promoted without a measured minute at 100 %: that is no success."""
-        return self._phase is Phase.PROMOTED and self._why.startswith("not watched")
+        return self._phase is Phase.PROMOTED and self._why.startswith(NOT_WATCHED)
 
     def _evidence(self) -> str:
         """The sentence that counts: of a promoted version the last that found it healthy, otherwise the latest."""

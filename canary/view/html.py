@@ -9,7 +9,7 @@ from html import escape
 from canary.view.charts import bars, shown_streams, timeline
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Chapter, Report, StreamView
-from canary.view.plain import clock, interval_text, rate_text
+from canary.view.plain import clock, interval_text, look_text, rate_text
 from canary.view.svg import element
 
 CSS = """
@@ -110,7 +110,7 @@ def canary_report(view: CanaryView) -> Report:
         heading=f"{view.stage}: {view.baseline_name} to {view.candidate_name}",
         prose=view.headline,
         tone=view.tone,
-        verdict=view.phase,
+        verdict=f"{view.phase}, not watched" if view.is_driven is False else view.phase,
         canary=view,
     )
     started = f"{view.started_at:%Y-%m-%d %H:%M} to {view.now:%H:%M} UTC"
@@ -132,6 +132,8 @@ def _chapter(chapter: Chapter) -> str:
     if view is not None:
         if view.evidence:
             parts.append(element("p", escape(view.evidence), class_="evidence-text"))
+        if look := look_text(view):
+            parts.append(element("p", escape(f"{look[0].upper()}{look[1:]}."), class_="prose"))
         parts.append(element("div", timeline(view), class_="scroll"))
         parts.append(_facts(view.facts) if view.facts else "")
         parts += [_functions(view), _gates(view), _plan(view), _minutes(view), _notes(view)]
@@ -166,9 +168,12 @@ def _origin(view: CanaryView) -> str:
 def _functions(view: CanaryView) -> str:
     labels = ("function", "alias", "baseline", "new", "weight of the new version")
     rows = [
-        (f.name, f.alias, f"version {f.baseline_version}", f"version {f.candidate_version}", f"{f.weight_percent:g} %")
+        (
+            f.name, f.alias, f"version {f.baseline_version}", f"version {f.candidate_version}",
+            f"{f.weight_percent:g} %" + (f" ({f.serves})" if f.serves else ""),
+        )
         for f in view.functions
-    ]
+    ]  # fmt: skip
     return _stacked(labels, rows)
 
 

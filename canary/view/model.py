@@ -150,13 +150,20 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class FunctionView:
-    """One function of the stage: where its alias points."""
+    """One function of the stage: where its alias points.
+
+    Attributes:
+        serves: what the alias serves, read now; empty in a view of the past.
+        serves_since: since when, as far as the canary's record knows it.
+    """
 
     name: str
     alias: str
     baseline_version: str
     candidate_version: str
     weight_percent: float
+    serves: str = ""
+    serves_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,9 @@ class CanaryView:
         origin: where the released code comes from.
         plan: the plan as text, line by line; empty where it isn't known.
         facts: label and value pairs worth a glance.
+        last_look_at: when a driver evaluated it last, as the journal knows it.
+        last_look_by: who ran that driver.
+        is_driven: whether a driver is running; None in a view of the past.
     """
 
     stage: str
@@ -199,6 +209,9 @@ class CanaryView:
     warnings: int = 0
     origin: Origin = UNKNOWN_ORIGIN
     plan: tuple[str, ...] = ()
+    last_look_at: datetime | None = None
+    last_look_by: str = ""
+    is_driven: bool | None = None
 
     @property
     def now(self) -> datetime:

@@ -58,6 +58,10 @@ def function_text(function: FunctionView) -> str:
 
 def status_lines(view: CanaryView) -> Iterator[str]:
     """A canary as it stands, for `canary status` without a terminal."""
+    for function in view.functions:
+        if function.serves:
+            since = f" since {clock(function.serves_since)} UTC" if function.serves_since else ""
+            yield f"{function.name}:{function.alias} {function.serves}{since}"
     yield f"{view.stage}: canary {view.canary_id} is {view.phase}, minute {view.elapsed_min:.1f}"
     for function in view.functions:
         yield f"  {function_text(function)}"
@@ -69,8 +73,19 @@ def status_lines(view: CanaryView) -> Iterator[str]:
     yield f"  {view.headline}"
     if view.evidence:
         yield f"  {view.evidence}"
+    if look := look_text(view):
+        yield f"  {look}"
     if view.next_action:
         yield f"  next: {view.next_action}"
+
+
+def look_text(view: CanaryView) -> str:
+    """When and by whom the canary was evaluated last; empty where that isn't known."""
+    if view.last_look_at is None:
+        return ""
+    return f"last evaluated at {clock(view.last_look_at)} UTC" + (
+        f" by {view.last_look_by}" if view.last_look_by else ""
+    )
 
 
 def summary_lines(view: CanaryView) -> Iterator[str]:

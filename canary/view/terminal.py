@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import clock, interval_text, rate_text
+from canary.view.plain import clock, interval_text, look_text, rate_text
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -28,6 +28,10 @@ def live(view: CanaryView) -> RenderableType:
     if view.streams:
         parts += [Text(), _streams(view)]
     parts += [Text(), Text(view.evidence or view.headline)]
+    if view.evidence and view.is_driven is False:
+        parts.append(Text(view.headline, style="bold yellow"))
+    if look := look_text(view):
+        parts.append(Text(look, style="dim"))
     if view.next_action:
         parts.append(Text(f"next: {view.next_action}", style="dim"))
     style = _STYLES[view.tone]

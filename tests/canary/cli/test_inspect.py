@@ -16,6 +16,7 @@ from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.cli.output import show_checks
 from canary.cli.session import CliContext, default_context, open_session
 from canary.runner import Check, Level
+from flagkit.testing import Fault
 
 pytestmark = pytest.mark.slow
 
@@ -46,14 +47,51 @@ def test_status_shows_where_the_canary_stands(running: Desk) -> None:
 def test_status_says_what_the_aliases_serve_and_whether_anybody_watches(running: Desk) -> None:
     never = "Not watched: the journal has no evaluation of it, and no driver is running."
     assert never in running("status", "staging").out
-    session = open_session(CliContext(clock=running.aws.clock, base=running.base), Path("canary.toml"), "staging")
-    runner.tick(session.stage, session.ports())
+    looked(running)
     assert "Not watched" not in running("status", "staging").out
     running.aws.clock.advance(18 * 60)
     done = running("status", "staging")
-    assert done.out.startswith("api:live serves 80 % version 1 and 20 % version 2\n")
+    assert done.out.startswith("api:live serves 80 % version 1 and 20 % version 2 since 09:05:00 UTC\n")
     assert "Not watched: the last evaluation was 18m ago, and no driver is running." in done.out
+    assert "last evaluated at 09:09:30 UTC by ci" in done.out
     assert "next: `canary resume staging` to continue, or `canary rollback staging`" in done.out
+
+
+def looked(desk: Desk) -> None:
+    """A driver evaluates the canary once."""
+    context = CliContext(clock=desk.aws.clock, base=desk.base, revision=desk.revision)
+    session = open_session(context, Path("canary.toml"), "staging")
+    runner.tick(session.stage, session.ports())
+
+
+def test_json_and_report_say_that_nobody_watches(running: Desk, tmp_path: Path) -> None:
+    looked(running)
+    running.aws.clock.advance(18 * 60)
+    view = json.loads(running("status", "staging", "--json", "--report", str(tmp_path / "r.html")).out)
+    assert (view["is_driven"], view["last_look_by"]) == (False, "ci")
+    assert view["functions"][0]["serves"] == "serves 80 % version 1 and 20 % version 2"
+    assert "baking, not watched" in (tmp_path / "r.html").read_text()
+    assert "Last evaluated at 09:09:30 UTC by ci." in (tmp_path / "r.html").read_text()
+
+
+def test_an_alias_that_somebody_moved_is_shown_as_it_is(running: Desk) -> None:
+    client = running.aws.session().client("lambda")
+    client.update_alias(
+        FunctionName="api", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    done = running("status", "staging")
+    assert done.out.startswith("api:live serves version 2\n")
+    assert "api:live was changed outside this canary; it serves version 2." in done.out
+    assert "is being evaluated" not in done.out
+
+
+def test_watching_says_that_no_driver_runs_and_outlives_an_outage_of_aws(running: Desk) -> None:
+    running.aws.clock.call_after(200, lambda: signal.raise_signal(signal.SIGINT))
+    running.aws.faults.add(Fault.THROTTLED, "lambda.GetAlias", skip=2, times=8)
+    done = running("status", "staging", "--watch")
+    assert done.code == 130
+    assert done.out.count("Not watched: the journal has no evaluation of it") >= 2
+    assert "TooManyRequests" in done.err
 
 
 def test_status_of_a_damaged_record_still_says_what_the_alias_serves(running: Desk) -> None:
