@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from canary.adapters.aws import Api, Session, patiently, reading
+from canary.adapters.catalogue import missing
 from canary.adapters.series import (
     PerVersionSeries,
     Points,
@@ -38,6 +39,7 @@ from canary.core.measurements import (
     StreamKey,
 )
 from canary.core.plan import (
+    EmfGate,
     Http5xxGate,
     LatencyGate,
     MeasuredGate,
@@ -63,7 +65,8 @@ class CloudWatchMetrics:
     """
 
     def __init__(self, session: Session, clock: Clock) -> None:
-        self._reader = SeriesReader(Api(session, "cloudwatch"), clock)
+        self._cloudwatch = Api(session, "cloudwatch")
+        self._reader = SeriesReader(self._cloudwatch, clock)
         self._queues = Queues(session, clock, self._reader)
         self._last: dict[StreamKey, Stream] = {}
         self._usual: dict[tuple[StreamKey, datetime], float | None] = {}
@@ -124,6 +127,16 @@ class CloudWatchMetrics:
                     self._usual[key, window.start] = _usual_ms(found[series[key.function]], gate)
         edges = [(key, target, self._usual.get((key, window.start))) for key, _, target in gates]
         return {key: (above_usual(target, edge), edge / 1000.0) for key, target, edge in edges if edge is not None}
+
+    def missing_series(
+        self, stage: StagePlan, targets: Sequence[Target], keys: Collection[StreamKey]
+    ) -> dict[StreamKey, str]:
+        """Which series of these gates CloudWatch doesn't have, for metrics that the plan or the functions publish."""
+        own = {name for name, gate in stage.gates.items() if isinstance(gate, RatioGate | EmfGate)}
+        wanted = [(key, _all(need)) for key, need in _counting(stage, targets) if key.gate in own]
+        asked = [(key, series) for key, series in (*wanted, *_metrics(stage, targets)) if key in keys]
+        with reading("cloudwatch", "ListMetrics"):
+            return {key: text for key, series in asked if (text := missing(self._cloudwatch, series))}
 
     def _remembered(self, stream: Stream) -> Stream:
         if stream.state in _WORST_FIRST:

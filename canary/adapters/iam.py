@@ -13,12 +13,15 @@ from canary.adapters.cloudwatch import queue_name
 from canary.adapters.series import bare_name
 from canary.core.plan import (
     AlarmsGate,
+    EmfGate,
     EventBridgeTarget,
     FunctionRef,
     HealthGate,
+    MetricGate,
     Plan,
     ProbesGate,
     QueueGate,
+    RatioGate,
     SnsTarget,
     StagePlan,
 )
@@ -89,8 +92,10 @@ def _viewer(stage: StagePlan, where: str) -> list[dict[str, Any]]:
 def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[dict[str, Any]]:
     alarms = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
     names = sorted(queue_name(queue) for queue in queues)
+    own = any(isinstance(gate, MetricGate | RatioGate | EmfGate) for gate in stage.gates.values())
+    lists = ("cloudwatch:ListMetrics",) if own else ()
     return [
-        _allow("Metrics", ("cloudwatch:GetMetricData",), ["*"]),
+        _allow("Metrics", ("cloudwatch:GetMetricData", *lists), ["*"]),
         _allow(
             "Alarms", ("cloudwatch:DescribeAlarms",), [f"arn:aws:cloudwatch:{where}:alarm:{name}" for name in alarms]
         ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -65,6 +65,12 @@ class QueryingMetrics:
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
         """As CloudWatch counts."""
         return self._inner.requests_per_minute(targets, now)
+
+    def missing_series(
+        self, stage: StagePlan, targets: Sequence[Target], keys: Collection[StreamKey]
+    ) -> Mapping[StreamKey, str]:
+        """As CloudWatch lists them; other systems say themselves what is wrong with a query."""
+        return self._inner.missing_series(stage, targets, keys)
 
     def _gauge(self, key: StreamKey, gate: QueryGate, target: Target, stage: StagePlan, window: Window) -> Gauge:
         try:

@@ -81,6 +81,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
 
 _LABELS: Final = {
     "may_look": "read permissions",
+    "credentials_last": "credentials",
     "alias_free": "no other canary",
     "weights_whole": "weights",
     "enough_traffic": "traffic",

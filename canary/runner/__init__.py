@@ -4,10 +4,11 @@ Every function here reads the state from the aliases first, asks `canary.core` w
 keeps anything that a later call would need, so the command line, a Lambda handler and the simulator share them.
 """
 
+from canary.runner.checks import Check, Level
 from canary.runner.commands import abort, pause, promote, resume, rollback, versions_to_retry
 from canary.runner.drive import Tick, run, tick
 from canary.runner.observe import current
-from canary.runner.preflight import Check, Level, preflight
+from canary.runner.preflight import preflight
 from canary.runner.session import Ports
 from canary.runner.start import create_missing, start
 from canary.runner.verify import verify

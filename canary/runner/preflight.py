@@ -7,21 +7,14 @@ answer, and whether the plan can come to a verdict in its time with this traffic
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from datetime import UTC, timedelta
 from functools import partial
+from typing import Final
 
 from canary.core.alias import ALL_BP, UNPUBLISHED, AliasState, basis_points
-from canary.core.baseline import unhealthy_baselines, weakened_evidence
-from canary.core.measurements import AlarmReading, AlarmState, DataState, Stream
 from canary.core.phases import Phase
 from canary.core.plan import (
-    AlarmsGate,
     FunctionRef,
-    HealthGate,
-    Http5xxGate,
-    LatencyGate,
     StagePlan,
     check_feasibility,
     first_weight,
@@ -30,40 +23,14 @@ from canary.core.plan import (
 )
 from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint, in_order
-from canary.core.schedule import history_start, settle, whole_minute
+from canary.core.schedule import settle
 from canary.errors import CanaryError, NotFoundError
-from canary.ports import Target, Window
+from canary.ports import Target
 from canary.runner.aliases import first_release_hint
-from canary.runner.observe import alarms, longest_timeout_s
+from canary.runner.checks import Check, Level, check
+from canary.runner.gate_checks import alarm_checks, health_checks, metric_checks, probe_checks
+from canary.runner.observe import longest_timeout_s
 from canary.runner.session import Ports, Session
-
-
-class Level(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    NO_DATA = "no_data"
-    """Nothing to check: no traffic, or no values. Neither passed nor failed."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One result of preflight, doctor or verify.
-
-    Attributes:
-        name: stable name, such as "version_active".
-        function: key of the function it is about; empty for the whole stage.
-        text: what was found, with numbers.
-        hint: what to do about it; empty when nothing.
-    """
-
-    name: str
-    level: Level
-    text: str
-    function: str = ""
-    hint: str = ""
 
 
 def preflight(
@@ -94,11 +61,12 @@ def preflight(
             version = seen[function.key].version
             baselines.append(Target(function, version, version))
     checks += _guarded("record_fits", "", lambda: _record_checks(targets, seen, session))
-    checks += _guarded("alarms", "", lambda: _alarm_checks(session, ignore_alarms))
-    checks += _guarded("health", "", lambda: _health_checks(stage, ports, baselines, targets))
-    checks += _guarded("probes", "", lambda: _probe_checks(stage, ports, baselines))
+    checks += _guarded("alarms", "", lambda: alarm_checks(session, ignore_alarms))
+    checks += _guarded("health", "", lambda: health_checks(stage, ports, baselines, targets))
+    checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
+    checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     if baselines:
-        checks += _guarded("metrics", "", lambda: _metric_checks(stage, ports, baselines))
+        checks += _guarded("metrics", "", lambda: metric_checks(stage, ports, baselines))
         checks += _guarded("enough_traffic", "", lambda: _feasibility_checks(targets or baselines, session))
     return tuple(checks)
 
@@ -112,11 +80,31 @@ def _guarded(name: str, function: str, check: Callable[[], Iterable[Check]]) -> 
         return [Check(name, Level.FAILED, f"unexpected answer ({type(error).__name__}: {error})", function)]
 
 
-def _check(name: str, ok: bool, text: str, function: str, hint: str) -> Check:
-    return Check(name, Level.OK if ok else Level.FAILED, text, function, "" if ok else hint)
-
-
 # Aliases and functions.
+
+
+CREDENTIALS: Final = "credentials_last"
+"""Name of the check that a start publishes too: nobody reads `canary doctor` in a pipeline."""
+
+
+def _credentials_check(session: Session) -> Check:
+    """A driver whose credentials have ended can neither watch nor roll back."""
+    stage = session.stage
+    end = session.ports.credentials_end()
+    planned = stage.total_bake + stage.post_bake
+    longest = planned + (len(stage.steps) + 1) * stage.hold_max
+    lasts = f"this release lasts {format_duration(planned)} as planned, {format_duration(longest)} if every step holds"
+    hint = "Ask for credentials that last longer, use a driver in AWS, or set dead_man in the plan."
+    if end.at is None and end.is_known:
+        return Check(CREDENTIALS, Level.OK, "the AWS credentials don't end by themselves")
+    if end.at is None:
+        text = f"the AWS credentials are temporary and don't say when they end; {lasts}"
+        return Check(CREDENTIALS, Level.WARNING, text, hint=hint)
+    left = end.at - session.ports.clock.now()
+    text = f"the AWS credentials end at {end.at.astimezone(UTC):%H:%M} UTC; {lasts}"
+    return Check(
+        CREDENTIALS, Level.OK if left >= longest else Level.WARNING, text, hint="" if left >= longest else hint
+    )
 
 
 def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: Session) -> Iterator[Check]:
@@ -127,7 +115,7 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
         alias = seen[key] = session.call(f"GetAlias {key}", partial(aliases.read, function))
     except NotFoundError as error:
         raise NotFoundError(error.message, hint=first_release_hint(stage)) from error
-    yield _check(
+    yield check(
         "alias_published",
         alias.version != UNPUBLISHED,
         f"{key} serves version {alias.version}",
@@ -137,10 +125,10 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
     if stage.account is not None:
         text = f"{key} is in account {alias.account or 'unknown'}, the plan says {stage.account}"
         hint = "Use the credentials of the stage's account, or correct `account` in the plan."
-        yield _check("account", alias.account == stage.account, text, key, hint)
+        yield check("account", alias.account == stage.account, text, key, hint)
     yield _free(alias)
     facts = session.call(f"read the settings of {function.function}", partial(aliases.function_facts, function))
-    yield _check(
+    yield check(
         "no_unqualified_url",
         not facts.unqualified_url,
         f"{function.function} has {'a' if facts.unqualified_url else 'no'} function URL on {UNPUBLISHED}",
@@ -148,7 +136,7 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
         f"Its requests bypass alias {function.alias}: create the URL on the alias.",
     )
     sources = ", ".join(facts.unqualified_sources)
-    yield _check(
+    yield check(
         "no_unqualified_sources",
         not sources,
         f"{function.function} is invoked without the alias by {sources}"
@@ -184,7 +172,7 @@ def _free(alias: AliasState) -> Check:
 def _version_checks(target: Target, session: Session) -> Iterator[Check]:
     """Both versions exist, are active, differ, and Lambda lets them share an alias."""
     key = target.function.key
-    yield _check(
+    yield check(
         "versions_differ",
         target.baseline != target.candidate,
         f"{key} changes from version {target.baseline} to version {target.candidate}",
@@ -197,21 +185,21 @@ def _version_checks(target: Target, session: Session) -> Iterator[Check]:
         for number in (target.baseline, target.candidate)
     )
     for facts in (baseline, candidate):
-        yield _check(
+        yield check(
             "version_active",
             facts.state == "Active",
             f"version {facts.version} is {facts.state}",
             key,
             "Wait until it is Active. An inactive version becomes active when it is invoked.",
         )
-    yield _check(
+    yield check(
         "same_role",
         baseline.role == candidate.role,
         f"execution roles: {baseline.role} and {candidate.role}",
         key,
         "Lambda splits an alias only between versions with the same execution role.",
     )
-    yield _check(
+    yield check(
         "same_dead_letter_queue",
         baseline.dead_letter_arn == candidate.dead_letter_arn,
         f"dead-letter queues: {baseline.dead_letter_arn or 'none'} and {candidate.dead_letter_arn or 'none'}",
@@ -262,88 +250,6 @@ def _longest_record(target: Target, session: Session) -> Record:
         description="",
         hotfix=True,
     )
-
-
-# Gates.
-
-
-def _alarm_checks(session: Session, ignored: Collection[str]) -> Iterator[Check]:
-    for reading in alarms(None, session):
-        gate = session.stage.gates[reading.gate]
-        may_be_red = reading.name in ignored or (isinstance(gate, AlarmsGate) and gate.already_red == "ignore")
-        yield _alarm_check(reading, may_be_red=may_be_red)
-
-
-def _alarm_check(reading: AlarmReading, *, may_be_red: bool) -> Check:
-    if reading.state is AlarmState.UNKNOWN:
-        text = f"alarm {reading.name}: {reading.detail or 'its state is unknown'}"
-        return Check("alarm_exists", Level.FAILED, text, hint="Correct the name in the plan, or repair the alarm.")
-    if reading.state is AlarmState.ALARM and not may_be_red:
-        text = f"alarm {reading.name} is in ALARM before the start, so it cannot show a regression"
-        return Check("alarm_green", Level.FAILED, text, hint=f"Fix the cause, or pass --ignore-alarm {reading.name}.")
-    level = Level.WARNING if reading.state is not AlarmState.OK else Level.OK
-    return Check("alarm_green", level, f"alarm {reading.name} is {reading.state.value.replace('_', ' ')}")
-
-
-def _health_checks(
-    stage: StagePlan, ports: Ports, baselines: Sequence[Target], targets: Sequence[Target]
-) -> Iterator[Check]:
-    """The baseline must pass its checks, and the new version those that reach it before it has any traffic."""
-    gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, HealthGate)}
-    shared = {name: gate for name, gate in gates.items() if gate.invoke is not None or not gate.dedicated}
-    direct = {name: gate for name, gate in gates.items() if gate.invoke is not None or gate.dedicated}
-    for which, chosen, wanted in (("baseline", shared, baselines), ("new version", direct, targets)):
-        if not chosen or not wanted:
-            continue
-        narrowed = stage.model_copy(update={"gates": chosen})
-        for probe in ports.probes.probe(narrowed, wanted, ports.clock.now()):
-            level = (
-                Level.OK if probe.ok else Level.FAILED if probe.ok is False or which == "baseline" else Level.WARNING
-            )
-            outcome = "passes" if probe.ok else "fails"
-            text = f"the {which} {outcome} {probe.key}{': ' if probe.detail else ''}{probe.detail}"
-            hint = "" if probe.ok else "Fix the endpoint, or correct the gate in the plan."
-            yield Check("health", level, text, probe.key.function, hint)
-
-
-def _probe_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -> Iterator[Check]:
-    """A probe that fails on the baseline compares nothing."""
-    for key, why in ports.pairs.first(stage, baselines):
-        text = f"a probe of the baseline failed ({key}): {why}" if why else f"a probe of the baseline succeeded ({key})"
-        hint = f"Correct the request of gate {key.gate}, or grant lambda:InvokeFunction."
-        yield _check("probes", not why, text, key.function, hint)
-
-
-def _no_requests(stage: StagePlan, stream: Stream, traffic: Callable[[], Mapping[str, float]]) -> Check:
-    gate = stage.gates[stream.key.gate]
-    text = f"{stream.key}: {stream.detail or 'no traffic'} in the last {format_duration(stage.evidence.history)}"
-    before = isinstance(gate, LatencyGate | Http5xxGate) and gate.source != "lambda"
-    if before and any(traffic().values()):
-        # What stands before the function has no requests, and the function has: it is named wrongly.
-        hint = f"Correct source and target of gate {stream.key.gate}."
-        return Check("traffic", Level.FAILED, text, stream.key.function, hint)
-    return Check("traffic", Level.NO_DATA, text, stream.key.function, "Without traffic nothing can be evaluated.")
-
-
-def _metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -> Iterator[Check]:
-    now = whole_minute(ports.clock.now() - stage.settle)
-    measured = ports.metrics.measure(stage, baselines, Window(now, now, history_start(now, stage.evidence.history)))
-    for stream in measured.streams:
-        if stream.state in {DataState.FAILED, DataState.PARTIAL}:
-            text = f"{stream.key}: {stream.detail or stream.state.value}"
-            yield Check("metrics", Level.FAILED, text, stream.key.function)
-        elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
-            yield _no_requests(stage, stream, partial(ports.metrics.requests_per_minute, baselines, now))
-    unhealthy = unhealthy_baselines(stage, measured.streams)
-    level = Level.WARNING if stage.hotfix else Level.FAILED
-    for text in unhealthy:
-        yield Check(
-            "baseline_healthy", level, text, hint="Release a fix with --hotfix, or wait until it has recovered."
-        )
-    if not unhealthy:
-        yield Check("baseline_healthy", Level.OK, "the baseline keeps every limit")
-    for text in weakened_evidence(stage, measured.streams):
-        yield Check("evidence", Level.WARNING, text, hint="Wait until the history is calm, or raise the first weight.")
 
 
 # Whether the plan can come to a verdict in its time.

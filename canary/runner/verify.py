@@ -15,8 +15,8 @@ from canary.core.verdict.sentences import limit as limit_text
 from canary.core.verdict.sentences import percent
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
+from canary.runner.checks import Check, Level
 from canary.runner.observe import alarms, longest_timeout_s
-from canary.runner.preflight import Check, Level
 from canary.runner.session import Ports, Session
 
 _ALARM_LEVELS = {AlarmState.OK: Level.OK, AlarmState.INSUFFICIENT_DATA: Level.WARNING}

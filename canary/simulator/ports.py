@@ -6,7 +6,7 @@ over the wire there is the AWS stand-in of `canary.testing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -120,6 +120,15 @@ class InMemoryMetrics:
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:  # noqa: ARG002
         """The values of `daily`; by default none are known."""
         return self.daily
+
+    def missing_series(
+        self,
+        stage: StagePlan,  # noqa: ARG002
+        targets: Sequence[Target],  # noqa: ARG002
+        keys: Collection[StreamKey],  # noqa: ARG002
+    ) -> Mapping[StreamKey, str]:
+        """None: every series exists."""
+        return {}
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         """Every counting gate and the alias totals; gauges have no data."""

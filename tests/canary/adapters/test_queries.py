@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from canary.adapters.queries import QueryingMetrics, pointed
-from canary.core.measurements import DataState, Gauge, Observations
+from canary.core.measurements import DataState, Gauge, Observations, StreamKey
 from canary.core.plan import FunctionRef, StagePlan
 from canary.ports import Target, Window
 from flagkit.channels.http import Http
@@ -32,6 +32,11 @@ class Nothing:
 
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
         return {"api:live": 60.0}
+
+    def missing_series(
+        self, stage: StagePlan, targets: Sequence[Target], keys: Collection[StreamKey]
+    ) -> Mapping[StreamKey, str]:
+        return dict.fromkeys(keys, "never published")
 
 
 class Server:
@@ -176,3 +181,10 @@ def test_without_minutes_prometheus_is_not_asked() -> None:
 )
 def test_a_json_pointer_names_a_value_or_nothing(pointer: str, value: object) -> None:
     assert pointed({"a": [1]}, pointer) == value
+
+
+def test_series_that_do_not_exist_are_cloudwatchs_to_say() -> None:
+    metrics = QueryingMetrics(Nothing(), VirtualClock())
+    assert metrics.missing_series(stage_of("api:live"), [], [StreamKey("", "lag")]) == {
+        StreamKey("", "lag"): "never published"
+    }

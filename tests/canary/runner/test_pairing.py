@@ -13,7 +13,7 @@ from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.ports import Target
 from canary.runner import Ports
-from canary.runner.preflight import Level
+from canary.runner.checks import Level
 from canary.runner.session import Memory
 from canary.simulator import Simulation
 from canary.simulator.ports import InMemoryPairs

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from canary import runner
 from canary.core.alias import FunctionFacts
+from canary.core.events import Noticed
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Probe, Stream, StreamKey
 from canary.errors import AccessDeniedError, RefusedError
-from canary.ports import Target
+from canary.ports import CredentialsEnd, Target
 from canary.runner import Level
 from canary.simulator import Simulation
 from tests.canary.faults import simulation_of, steady
@@ -125,6 +126,9 @@ def test_an_api_without_requests_before_a_function_with_requests_is_named_wrongl
 
         def requests_per_minute(self, targets: object, now: object) -> dict[str, float]:
             return {"api:live": 60.0}
+
+        def missing_series(self, stage: object, targets: object, keys: object) -> dict[StreamKey, str]:
+            return {}
 
     checks = runner.preflight(simulation.stage, replace(ports, metrics=Empty()))
     (check,) = [check for check in checks if check.name == "traffic"]
@@ -249,3 +253,57 @@ def test_little_traffic_is_named_with_what_to_do(per_minute: float, hint: str) -
     assert (found.level, found.function, found.hint) == (Level.WARNING, "api:live", hint)
     simulation.metrics.daily = {"api:live": 600.0}
     assert "little_traffic" not in {c.name for c in runner.preflight(simulation.stage, simulation.ports())}
+
+
+@pytest.mark.parametrize(
+    ("end", "level"),
+    [
+        (CredentialsEnd(), Level.OK),
+        (CredentialsEnd(is_known=False), Level.WARNING),
+        (CredentialsEnd(datetime(2026, 1, 5, 9, 25, tzinfo=UTC)), Level.WARNING),
+        (CredentialsEnd(datetime(2026, 1, 5, 21, tzinfo=UTC)), Level.OK),
+    ],
+)
+def test_credentials_that_end_before_the_release_are_a_warning(end: CredentialsEnd, level: Level) -> None:
+    simulation = one()
+    ports = simulation.ports(credentials_end=lambda: end)
+    (check,) = [c for c in runner.preflight(simulation.stage, ports) if c.name == "credentials_last"]
+    assert check.level is level
+    assert bool(check.hint) is (level is Level.WARNING)
+    if level is Level.WARNING:
+        assert "this release lasts 35m as planned, 2h35m if every step holds" in check.text
+
+
+def test_a_release_notices_that_its_credentials_end_before_it_does() -> None:
+    simulation = one()
+    end = CredentialsEnd(simulation.clock.now() + timedelta(minutes=20))
+    runner.start(simulation.stage, simulation.ports(credentials_end=lambda: end))
+    texts = [event.text for event in simulation.journal.written if isinstance(event, Noticed)]
+    assert len([text for text in texts if text.startswith("the AWS credentials end at ")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("gate", "answers", "part"),
+    [
+        ({}, True, "ping: the URL doesn't say which version answers"),
+        (
+            {"version_header": "x-version"},
+            False,
+            "ping: no answer named the baseline's version in the header x-version",
+        ),
+        ({"version_header": "x-version"}, True, ""),
+        ({"dedicated": True}, True, ""),
+    ],
+)
+def test_a_health_url_whose_failures_can_not_count_is_a_warning(
+    gate: dict[str, object], answers: bool, part: str
+) -> None:
+    simulation = one(gates={"errors": {}, "ping": {"kind": "health", "url": "https://a.example/", **gate}})
+
+    class Answers:
+        def probe(self, stage: object, targets: object, now: datetime) -> tuple[Probe, ...]:
+            return (Probe(StreamKey("", "ping"), now, True),) if answers else ()
+
+    ports = simulation.ports(probes=Answers())
+    texts = [c.text for c in runner.preflight(simulation.stage, ports) if c.name == "health_attributed"]
+    assert [text.startswith(part) for text in texts] == ([True] if part else [])
