@@ -135,6 +135,28 @@ class _Canary:
     judged: Judged | None = None
     sent: set[tuple[str, str]] = field(default_factory=set)
 
+    def take(self, event: Event) -> Transition | None:
+        """The transition that an event means, if it is a new one."""
+        transition = transition_of(event, self.weight_bp)
+        if isinstance(event, CanaryStarted):
+            self.moves = event.functions
+        elif isinstance(event, TrafficShifted):
+            self.weight_bp = event.weight_bp
+        elif isinstance(event, Judged):
+            self.judged, self.weight_bp = event, event.weight_bp
+        if transition is None:
+            return None
+        # Every weight and every hold is a transition of its own; an incident is judged again at each tick.
+        incident = event.judgement.shared_incident if isinstance(event, Judged) else None
+        at, text = (
+            (event.at, f"{self.weight_bp} {getattr(event, 'text', '')}") if incident is None else (incident.since, "")
+        )
+        key = (transition, f"{at.isoformat()} {text}")
+        if key in self.sent:
+            return None
+        self.sent.add(key)
+        return transition
+
 
 def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:
     """The transition that an event means to people; None for what only the journal keeps.
@@ -211,26 +233,12 @@ class Notifier:
         """Sends the event if it is a transition that was not sent yet; never raises."""
         canary = self._canaries.get(event.canary_id)
         if canary is None:
+            if transition_of(event) is None and not isinstance(event, CanaryStarted):
+                return  # a driver that lives for one tick reads the journal only for what it may have to send
             canary = self._canaries[event.canary_id] = self._known(event)
-        transition = transition_of(event, canary.weight_bp)
-        if isinstance(event, CanaryStarted):
-            canary.moves = event.functions
-        elif isinstance(event, TrafficShifted):
-            canary.weight_bp = event.weight_bp
-        elif isinstance(event, Judged):
-            canary.judged, canary.weight_bp = event, event.weight_bp
+        transition = canary.take(event)
         if transition is None:
             return
-        # Every weight and every hold is a transition of its own; an incident is judged again at each tick.
-        key = (
-            transition,
-            ""
-            if transition == "incident"
-            else f"{canary.weight_bp} {event.at.isoformat()} {getattr(event, 'text', '')}",
-        )
-        if key in canary.sent:
-            return
-        canary.sent.add(key)
         facts = self._facts(event, transition, canary)
         for target in self._targets:
             if not target.on or transition in target.on:
@@ -251,7 +259,10 @@ class Notifier:
 
         threading.Thread(target=wait, daemon=True).start()
         if not done.wait(timeout_s):
-            logger.warning("notifications are still not sent after %g s", timeout_s)
+            left = [*waiting.queue]  # without the one that is being sent
+            logger.warning("%d notifications or more are still not sent after %g s", len(left), timeout_s)
+            for target, facts in left:
+                self._write_down(facts, f"{_name_of(target, facts)} was not sent within {timeout_s:g} s")
 
     def _known(self, event: Event) -> _Canary:
         """What the journal says about a canary that another driver has begun."""
@@ -260,10 +271,9 @@ class Notifier:
             return canary
         try:
             for earlier in self._journal.events(event.canary_id):
-                if isinstance(earlier, CanaryStarted):
-                    canary.moves = earlier.functions
-                elif isinstance(earlier, TrafficShifted) and earlier.at < event.at:
-                    canary.weight_bp = earlier.weight_bp
+                # The event itself is in the journal already, and so is what the same tick published before it.
+                if earlier.at < event.at or (earlier.at == event.at and type(earlier) is not type(event)):
+                    canary.take(earlier)
         except (CanaryError, OSError) as error:
             logger.warning("canary %s: its journal can't be read (%s)", event.canary_id, type(error).__name__)
         return canary
@@ -335,7 +345,9 @@ class Notifier:
 
     def _failed(self, target: Notification, facts: Facts, why: str) -> None:
         self.failed_sends += 1
-        text = f"notification {facts['transition']} to {target.kind} was not delivered: {why}"
+        self._write_down(facts, f"{_name_of(target, facts)} was not delivered: {why}")
+
+    def _write_down(self, facts: Facts, text: str) -> None:
         logger.warning("canary %s: %s", facts["canary_id"], text)
         if self._journal is None:
             return
@@ -410,6 +422,10 @@ def _check(answer: Answer) -> None:
 
 def _reason(event: Event) -> str:
     return event.text if isinstance(event, Noticed) else str(getattr(event, "why", ""))
+
+
+def _name_of(target: Notification, facts: Facts) -> str:
+    return f"notification {facts['transition']} to {target.kind}"
 
 
 def _aliases(count: int) -> str:

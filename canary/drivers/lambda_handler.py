@@ -7,13 +7,15 @@ CANARY_PLAN to its path. A journal in files does not outlive the function: use `
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from canary.adapters.notify import FLUSH_S
 from canary.assembly import assemble, load_plan
 from canary.core.phases import FINAL
 from canary.core.plan import StagePlan
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from canary.ports import Clock
 
 ACTIONS = ("tick", "start", "rollback")
+ANSWER_S: Final = 1.0
+"""What the invocation needs to answer after its notifications."""
 
 _memories: dict[tuple[Path, str], Memory] = {}
 """What a warm container knows of a canary in progress: when CloudWatch's minutes are complete, above all."""
@@ -38,7 +42,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
     Args:
         event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all), and
             `rollback` rolls everything back. Action defaults to `tick`.
-        context: unused.
+        context: Lambda's; what the invocation has left is what notifications may take.
 
     Returns:
         `stage`, `canary_id`, `phase`, `done`, `wait_s` (until the next look), `weight_percent` and `why`.
@@ -46,14 +50,28 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
     Raises:
         CanaryError: what can't be done; Lambda reports it, and the next tick tries again.
     """
-    del context
-    return act(event, plan_path=Path(os.environ.get("CANARY_PLAN", "canary.toml")))
+    left_ms = getattr(context, "get_remaining_time_in_millis", None)
+    plan_path = Path(os.environ.get("CANARY_PLAN", "canary.toml"))
+    return act(event, plan_path=plan_path, left_s=(lambda: left_ms() / 1000) if left_ms else lambda: math.inf)
 
 
 def act(
-    event: Mapping[str, Any], *, plan_path: Path, session: Session | None = None, clock: Clock | None = None
+    event: Mapping[str, Any],
+    *,
+    plan_path: Path,
+    session: Session | None = None,
+    clock: Clock | None = None,
+    left_s: Callable[[], float] = lambda: math.inf,
 ) -> dict[str, object]:
-    """Does what `handler` does, with the given plan, session and clock: for other drivers and for tests."""
+    """Does what `handler` does, with the given plan, session and clock: for other drivers and for tests.
+
+    Args:
+        event: as for `handler`.
+        plan_path: the plan.
+        session: the boto3 session; the environment's where None.
+        clock: the machine's where None.
+        left_s: seconds that the invocation may still take.
+    """
     name, action = str(event.get("stage", "")), str(event.get("action", "tick"))
     if action not in ACTIONS:
         raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")
@@ -77,6 +95,9 @@ def act(
             "weight_percent": None,
             "why": "",
         }
+    finally:
+        # Lambda freezes the process after the answer: what is sent beside the tick would wait for the next one.
+        ports.flush(max(0.0, min(FLUSH_S, left_s() - ANSWER_S)))
     if answer["done"]:
         _memories.pop(kept, None)
     return answer

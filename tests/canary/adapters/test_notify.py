@@ -199,6 +199,49 @@ def test_a_driver_that_takes_over_knows_the_beginning_from_the_journal() -> None
     assert str(body["text"]).startswith("[staging] advanced to 50 %: healthy")
 
 
+def test_a_driver_of_one_tick_sends_an_incident_once_and_the_next_incident_again() -> None:
+    receiver, journal = Receiver(), InMemoryJournal()
+    incidents = [AT, AT, None, AT + timedelta(minutes=30), AT + timedelta(minutes=30)]
+    for minute, since in enumerate(incidents):
+        incident = None if since is None else SharedIncident(since, 1, True)
+        event = replace(judged(incident), at=AT + timedelta(minutes=minute))
+        journal.append(event)
+        Notifier([SLACK], VirtualClock(), http=Http(httpx.MockTransport(receiver)), journal=journal).notify(event)
+    assert len(receiver.requests) == 2
+
+
+def test_a_driver_of_one_tick_knows_what_it_has_judged_in_that_tick() -> None:
+    receiver, journal = Receiver(), InMemoryJournal()
+    target = WebhookTarget(kind="webhook", url="https://hook.example.org")
+    people = Notifier([target], VirtualClock(), http=Http(httpx.MockTransport(receiver)), journal=journal)
+    judgement = Judgement(Verdict.UNHEALTHY, "fails", Rule.LITERAL, AT, blamed=(StreamKey("api:live", "errors"),))
+    for event in (STARTED, SHIFTED, Judged("k3f9", "staging", AT, Phase.BAKING, 1000, judgement), ROLLED_BACK):
+        journal.append(event)
+    people.notify(ROLLED_BACK)
+    (body,) = receiver.bodies()
+    assert (body["gates"], body["versions"]) == (["api:live errors"], "api:live 2 → 3")
+
+
+def test_what_is_not_sent_in_time_is_in_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, hold, arrived = InMemoryJournal(), threading.Event(), threading.Event()
+
+    def hangs(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        hold.wait(60)
+        return httpx.Response(200)
+
+    http = Http(httpx.MockTransport(hangs))
+    people = Notifier([SLACK], VirtualClock(), http=http, journal=journal, beside=True)
+    people.notify(SHIFTED)
+    assert arrived.wait(60)
+    people.notify(moved(Phase.BAKING, Phase.HOLDING))
+    people.flush(0.0)
+    hold.set()
+    people.flush()
+    texts = [event.text for event in journal.events("k3f9") if isinstance(event, Noticed)]
+    assert texts == ["notification held to slack was not sent within 0 s"]
+
+
 def test_a_failed_delivery_is_in_the_journal() -> None:
     journal = InMemoryJournal()
     http = Http(httpx.MockTransport(Receiver(400)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,12 @@ def drive(aws: AwsStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
     plan = tmp_path / "canary.toml"
     plan.write_text(PLAN)
     monkeypatch.setattr(lambda_handler.tempfile, "gettempdir", lambda: str(tmp_path))
-    return lambda event: act(event, plan_path=plan, clock=aws.clock)
+
+    def drive(event: dict[str, Any]) -> dict[str, object]:
+        return act(event, plan_path=plan, clock=aws.clock)
+
+    drive.plan = plan  # type: ignore[attr-defined]
+    return drive
 
 
 def play(drive: Any, aws: AwsStandIn, event: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +112,37 @@ def test_the_entry_point_reads_the_plan_that_the_environment_names(
     monkeypatch.setenv("CANARY_PLAN", str(tmp_path / "other.toml"))
     monkeypatch.setattr(lambda_handler.tempfile, "gettempdir", lambda: str(tmp_path))
     assert handler({"stage": "dev"}, None)["phase"] == "idle"
+
+
+def test_notifications_are_waited_for_before_lambda_freezes_the_process(
+    drive: Any, aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    class Sending:
+        def notify(self, event: object) -> None:
+            raise UsageError("nothing to see here")
+
+        def flush(self, timeout_s: float) -> None:
+            waited.append(timeout_s)
+
+    made = lambda_handler.assemble
+    monkeypatch.setattr(lambda_handler, "assemble", lambda *a, **k: replace(made(*a, **k), observers=(Sending(),)))
+    drive({"stage": "dev"})
+    act({"stage": "dev"}, plan_path=drive.plan, clock=aws.clock, left_s=lambda: 4.0)
+    act({"stage": "dev"}, plan_path=drive.plan, clock=aws.clock, left_s=lambda: 0.5)
+    assert [round(timeout_s) for timeout_s in waited] == [15, 3, 0]
+
+
+def test_the_entry_point_knows_how_long_the_invocation_may_still_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 2500
+
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(lambda_handler, "act", lambda event, **more: found.update(more) or {})
+    handler({"stage": "dev"}, Context())
+    assert found["left_s"]() == 2.5
 
 
 def test_every_path_of_the_state_machine_leads_to_an_end() -> None:
