@@ -20,6 +20,7 @@ from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.errors import CanaryError, ConflictError, NoChangeError, UsageError
 from canary.runner import Ports
+from canary.runner.drive import Interrupted
 from canary.view.build import ViewBuilder
 from canary.view.labels import phase_name
 from flagkit.cli.arguments import Argument, Context, Option
@@ -239,22 +240,25 @@ def _drive(
 ) -> int:
     """Starts or takes over a canary and drives it until it ends or holds."""
     screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
+    was_stopped = False
     with StopRequest() as stop:
         ports = session.ports((screen,), StoppableClock(stop.event))
         ask = None if session.context.ask is None else asking(screen, stop.interruptible(session.context.ask))
+        policy = interrupt_policy(session.stage, ask)
+
+        def on_interrupt() -> Interrupted:
+            nonlocal was_stopped
+            was_stopped = True
+            return policy()
+
         with screen:
             state = begin(session.stage, ports)
             _catch_up(screen, state)
-            state = runner.run(
-                session.stage,
-                ports,
-                state,
-                stop_requested=stop.is_set,
-                on_interrupt=interrupt_policy(session.stage, ask),
-            )
-    _rebuild(screen, ports, state)
-    code = finish(screen, state, report)
-    return INTERRUPTED if stop.is_set() else code
+            state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
+        # A signal that comes after the end changes neither what is shown nor the exit code.
+        _rebuild(screen, ports, state)
+        code = finish(screen, state, report)
+    return INTERRUPTED if was_stopped else code
 
 
 def _rebuild(screen: Screen, ports: Ports, state: CanaryState) -> None:

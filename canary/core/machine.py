@@ -64,6 +64,9 @@ JUDGED: Final = frozenset({*FORWARD, Phase.STARTING, Phase.PROMOTING, Phase.POST
 _ROLLING_BACK: Final = frozenset({Phase.ROLLING_BACK, Phase.ABORTING})
 _MAY_KEEP_WRITING: Final = _ROLLING_BACK | FINAL
 
+NOT_WATCHED: Final = "not watched"
+"""How the reason of a promotion begins that nobody could watch."""
+
 _UNSURE: Final = frozenset({Rule.WAITING, Rule.NO_DATA})
 """Rules that say nothing worse than "not enough evidence": all that `promote` as a policy may overrule."""
 
@@ -257,7 +260,7 @@ def _post_bake(state: CanaryState, judgement: Judgement, observations: Observati
         return Signal.POST_BAKE_OVER, f"no regression in {watched} measured min at 100 %"
     if now < over + stage.hold_max:
         return None
-    why = f"not watched: no measured minute with traffic in {format_duration(now - state.step_at)} at 100 %"
+    why = f"{NOT_WATCHED}: no measured minute with traffic in {format_duration(now - state.step_at)} at 100 %"
     if stage.on_no_data == "rollback":
         return Signal.ROLLBACK, f'{why}; on_no_data = "rollback"'
     return Signal.UNWATCHED, why

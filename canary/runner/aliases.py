@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from canary.core.alias import AliasSpec, AliasState
@@ -24,6 +25,9 @@ from canary.core.recover import is_draining
 from canary.core.state import CanaryState
 from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
 from canary.runner.session import ATTEMPTS, Session, as_aws_error
+
+READINGS = 5
+"""Answers about an alias that are compared at most; it is written over its RevisionId all the same."""
 
 REFUSALS = 60
 """About ten minutes: credentials may be renewed, and a permission be granted again."""
@@ -42,6 +46,25 @@ def read_all(functions: Sequence[FunctionRef], session: Session) -> dict[str, Al
 def first_release_hint(stage: StagePlan) -> str:
     """What to do about an alias that doesn't exist."""
     return f"If this is its first release: `canary deploy {stage.name} --create-alias`."
+
+
+def read_agreed(
+    functions: Sequence[FunctionRef], session: Session, seen: dict[str, AliasState] | None = None
+) -> dict[str, AliasState]:
+    """What every alias says, once two answers in a row agree: for what will be kept, or ends a canary.
+
+    Args:
+        functions: whose aliases.
+        session: to read them with.
+        seen: the answer before, if there is one.
+    """
+    before = seen or read_all(functions, session)
+    for _ in range(READINGS):
+        found = read_all(functions, session)
+        if found == before:
+            break
+        before = found
+    return before
 
 
 def refuse_unknown(functions: Sequence[FunctionRef], versions: Mapping[str, str]) -> None:
@@ -115,11 +138,33 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]
             write, error = failed[0]
             refusals = 0 if any(isinstance(error, UnavailableError) for _, error in failed) else refusals + 1
             if refusals == 1:
-                session.notice(f"the rollback of {write.function} is refused: {error.message}", is_alert=True)
+                other = _other_way(write, session) if isinstance(error, NotFoundError) else ""
+                session.notice(f"the rollback of {write.function} is refused: {error.message}{other}", is_alert=True)
             if refusals >= REFUSALS:
                 raise error
             session.wait(f"UpdateAlias {write.function} (rollback)", attempt, error)
     return tuple(foreign)
+
+
+def next_best(function: FunctionRef, live: str, session: Session) -> str:
+    """The newest version below the live one that still exists, of the last twenty numbers; empty without any."""
+    newest = int(live) if live.isdigit() else 0
+    for number in range(newest - 1, max(0, newest - 21), -1):
+        with suppress(AwsError):
+            session.ports.aliases.version_facts(function, str(number))
+            return str(number)
+    return ""
+
+
+def rollback_command(function: FunctionRef, live: str, session: Session) -> str:
+    """The command that returns to the next best version; empty where there is none."""
+    other = next_best(function, live, session)
+    return f"`canary rollback {session.stage.name} --to {function.key}={other}`" if other else ""
+
+
+def _other_way(write: AliasWrite, session: Session) -> str:
+    command = rollback_command(write.function, write.versions[1], session)
+    return f"; {command} returns to an older version that exists" if command else "; no older version exists"
 
 
 def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, session: Session) -> AliasState:
@@ -203,21 +248,27 @@ def _each(
         return list(pool.map(attempt, writes))
 
 
-def _whole_texts(writes: Sequence[AliasWrite], state: CanaryState, session: Session) -> tuple[AliasWrite, ...]:
-    """The record may hold only the beginning of the operator's description; the journal has the whole of it."""
-    shortened = {function.function.key: function.description for function in state.functions if function.shortened}
+def whole_descriptions(state: CanaryState, session: Session) -> dict[str, str]:
+    """The operators' descriptions: a record may hold only the beginning of one, and the journal has the whole."""
+    texts = {function.function.key: function.description for function in state.functions}
+    shortened = {function.function.key for function in state.functions if function.shortened}
     if not shortened:
-        return tuple(writes)
+        return texts
     whole: dict[str, str] = {}
     for event in session.ports.journal.events(state.canary_id):
         if isinstance(event, CanaryStarted):
-            whole.update({move.function: move.description for move in event.functions})
-    missing = sorted(shortened.keys() - whole.keys())
-    if missing:
+            whole.update({move.function: move.description for move in event.functions if move.function in shortened})
+    if missing := sorted(shortened - whole.keys()):
         session.notice(f"the journal does not have the whole description of {', '.join(missing)}")
+    return texts | whole
+
+
+def _whole_texts(writes: Sequence[AliasWrite], state: CanaryState, session: Session) -> tuple[AliasWrite, ...]:
+    known = {function.function.key: function.description for function in state.functions}
+    texts = whole_descriptions(state, session)
     return tuple(
-        replace(write, spec=replace(write.spec, description=whole[write.function.key]))
-        if write.spec.description == shortened.get(write.function.key) and write.function.key in whole
+        replace(write, spec=replace(write.spec, description=texts[write.function.key]))
+        if write.spec.description == known.get(write.function.key)
         else write
         for write in writes
     )

@@ -6,7 +6,6 @@ They write the request into the aliases; a running driver finds it at its next t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -17,10 +16,10 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import NUDGE
 from canary.core.state import CanaryState, FunctionState
-from canary.errors import AwsError, NotFoundError, NotRunningError, RefusedError, UnavailableError
-from canary.runner.aliases import read_all, refuse_unknown, write_spec
+from canary.errors import NotFoundError, NotRunningError, RefusedError, UnavailableError
+from canary.runner.aliases import read_all, refuse_unknown, rollback_command, whole_descriptions, write_spec
 from canary.runner.drive import ask, tick
-from canary.runner.observe import current, find
+from canary.runner.observe import current, find, unfinished
 from canary.runner.session import Ports, Session
 
 
@@ -46,7 +45,12 @@ def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> Cana
         NotRunningError: no canary is in progress.
         RefusedError: the plan has changed since the start, and `accept_plan` is False.
     """
-    state, _, _ = find(stage, ports)
+    try:
+        state, _, _ = find(stage, ports)
+    except NotRunningError:
+        if unfinished(stage, ports) is None:
+            raise
+        return tick(stage, ports).state  # it has ended, and this is told now
     if state.fingerprint != fingerprint(stage) and not accept_plan:
         raise RefusedError(
             f"the plan of stage {stage.name} changed after canary {state.canary_id} started",
@@ -99,10 +103,7 @@ def rollback(
         _move_all(Session(stage, ports), to)
         return None
     if to:
-        raise RefusedError(
-            f"canary {state.canary_id} is in progress; it rolls back to its own baseline",
-            hint=f"Run `canary rollback {stage.name}` without --to first.",
-        )
+        return _return_elsewhere(state, to, Session(stage, ports, state.canary_id))
     return _roll_back(stage, ports, state, Signal.ROLLBACK, "rolled back on request")
 
 
@@ -132,6 +133,52 @@ def _roll_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signa
     return state
 
 
+def _return_elsewhere(state: CanaryState, to: Mapping[str, str], session: Session) -> CanaryState:
+    """Ends a canary whose baseline was deleted: the functions that lost theirs go to a named version.
+
+    Raises:
+        RefusedError: every baseline exists, so the canary rolls back to its own; or no version is named.
+    """
+    stage, ports = session.stage, session.ports
+    refuse_unknown(in_order(stage), to)
+    lost = {function.function.key for function in state.functions if _is_deleted(function, session)}
+    if not lost:
+        raise RefusedError(
+            f"canary {state.canary_id} is in progress; it rolls back to its own baseline",
+            hint=f"Run `canary rollback {stage.name}` without --to first.",
+        )
+    goals = {key: to.get(key) or to.get("") for key in sorted(lost)}
+    if missing := [key for key, version in goals.items() if version is None]:
+        raise RefusedError(
+            f"the baseline of {', '.join(missing)} was deleted", hint=f"Name a version: --to {missing[0]}=VERSION."
+        )
+    seen = read_all([function.function for function in state.functions], session)
+    texts = whole_descriptions(state, session)
+    for function in state.functions:
+        key = function.function.key
+        _move(function.function, goals.get(key) or function.baseline, seen[key], session, texts[key])
+    moved = ", ".join(f"{key} {alias.version} → {goals.get(key) or 'its baseline'}" for key, alias in seen.items())
+    why = f"rolled back on request, the baseline of {', '.join(sorted(lost))} was deleted: {moved}"
+    now = ports.clock.now().replace(microsecond=0)
+    session.publish(TrafficShifted(state.canary_id, stage.name, now, 0, why))
+    session.publish(
+        PhaseChanged(state.canary_id, stage.name, now, state.phase, Phase.ROLLED_BACK, why, Signal.ROLLBACK)
+    )
+    session.publish(CanaryEnded(state.canary_id, stage.name, now, Phase.ROLLED_BACK, why, state.started_at))
+    return replace(state, phase=Phase.ROLLED_BACK, why=why, behind=(), draining=(), foreign=())
+
+
+def _is_deleted(function: FunctionState, session: Session) -> bool:
+    try:
+        session.call(
+            f"GetFunctionConfiguration {function.function}:{function.baseline}",
+            partial(session.ports.aliases.version_facts, function.function, function.baseline),
+        )
+    except NotFoundError:
+        return True
+    return False
+
+
 def _move_all(session: Session, to: Mapping[str, str]) -> None:
     functions = in_order(session.stage)
     seen = read_all(functions, session)
@@ -142,32 +189,23 @@ def _move_all(session: Session, to: Mapping[str, str]) -> None:
             _move(function, version, seen[function.key], session)
 
 
-def _move(function: FunctionRef, version: str, alias: AliasState, session: Session) -> None:
-    """Sends all traffic of one alias to a version, which must exist."""
-    if (alias.version, alias.extra_version) == (version, None):
+def _move(
+    function: FunctionRef, version: str, alias: AliasState, session: Session, description: str | None = None
+) -> None:
+    """Sends all traffic of one alias to a version, which must exist; with another description if one is given."""
+    text = alias.description if description is None else description
+    if (alias.version, alias.extra_version, alias.description) == (version, None, text):
         return
     aliases = session.ports.aliases
     action = f"GetFunctionConfiguration {function}:{version}"
     try:
         session.call(action, partial(aliases.version_facts, function, version))
     except NotFoundError as error:
-        other = _next_best(function, alias, session)
-        hint = (
-            f"Choose another: `canary rollback {session.stage.name} --to {other}`." if other else "Publish one first."
-        )
+        command = rollback_command(function, alias.version, session)
+        hint = f"Choose another: {command}." if command else "Publish one first."
         raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
-    write_spec(function, AliasSpec(version, None, 0, alias.description), alias, session)
+    write_spec(function, AliasSpec(version, None, 0, text), alias, session)
     session.notice(f"{function} moved on request from version {alias.version} to version {version}")
-
-
-def _next_best(function: FunctionRef, alias: AliasState, session: Session) -> str:
-    """The newest version below the live one that still exists, of the last twenty numbers; empty without any."""
-    live = int(alias.version) if alias.version.isdigit() else 0
-    for number in range(live - 1, max(0, live - 21), -1):
-        with suppress(AwsError):
-            session.ports.aliases.version_facts(function, str(number))
-            return str(number)
-    return ""
 
 
 def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:

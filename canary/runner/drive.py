@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from canary.core.events import CanaryEnded
-from canary.core.machine import JUDGED, decide, request
+from canary.core.alias import ALL_BP
+from canary.core.events import CanaryEnded, PhaseChanged, TrafficShifted
+from canary.core.machine import JUDGED, NOT_WATCHED, decide, request
 from canary.core.measurements import Observations
 from canary.core.phases import FINAL, RETURNING, Phase, Signal
 from canary.core.plan import StagePlan, format_duration
@@ -16,9 +17,9 @@ from canary.core.recover import fingerprint
 from canary.core.schedule import NUDGE, next_look
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement
-from canary.errors import AwsError, CanaryError, StaleRevisionError, UnavailableError
-from canary.runner.aliases import carry_out
-from canary.runner.observe import find, observe
+from canary.errors import AwsError, CanaryError, NotFoundError, NotRunningError, StaleRevisionError, UnavailableError
+from canary.runner.aliases import carry_out, rollback_command
+from canary.runner.observe import find, observe, unfinished
 from canary.runner.pairing import stop_probes
 from canary.runner.session import Ports, Session
 
@@ -76,7 +77,13 @@ def tick(stage: StagePlan, ports: Ports, known: CanaryState | None = None) -> Ti
 
 
 def _tick(stage: StagePlan, ports: Ports, known: CanaryState | None) -> Tick:
-    first = _look(stage, ports, known)
+    try:
+        first = _look(stage, ports, known)
+    except NotRunningError:
+        lost = _lost(stage, ports)
+        if lost is None:
+            raise
+        first = _look(stage, ports, lost)
     done = first
     for _ in range(LOOKS):
         over = done.state.phase in FINAL
@@ -89,6 +96,15 @@ def _tick(stage: StagePlan, ports: Ports, known: CanaryState | None) -> Tick:
     is_close = ports.memory.settling.wants_close_looks(judged.judgement, now)
     next_at = next_look(done.state, now, settle, is_close=is_close)
     return Tick(done.state, judged.observations, judged.judgement, next_at)
+
+
+def _lost(stage: StagePlan, ports: Ports) -> CanaryState | None:
+    """What a driver without memory takes for known: a canary whose end nobody has published."""
+    if (lost := unfinished(stage, ports)) is None:
+        return None
+    state, _, _ = find(stage, ports, lost)
+    # Whatever was done to the aliases since is nothing to alert anybody of.
+    return None if state.phase is Phase.CONFLICT else lost
 
 
 def _roll_back_after(error: Exception, stage: StagePlan, ports: Ports, known: CanaryState | None) -> None:
@@ -257,8 +273,10 @@ class _Look:
 def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     state, seen, session = find(stage, ports, known)
     if state.phase in FINAL and not state.behind:
-        return _found_ended(state, session)
+        return _found_ended(state, known, session)
     _compare_plans(state, session)
+    if state.phase is Phase.POST_BAKE:
+        _check_baselines(state, session)
     observed = observe(state, session) if state.phase in JUDGED and state.ours else None
     after, judgement, effects = decide(state, observed, ports.clock.now())
     look = _Look(after, observed or Observations(), judgement)
@@ -275,12 +293,51 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     return look
 
 
-def _found_ended(state: CanaryState, session: Session) -> _Look:
-    """An end that this driver only found. An ally that ended the canary has published it; nobody did a conflict."""
-    if state.phase is Phase.CONFLICT:
-        now = session.ports.clock.now()
-        session.publish(CanaryEnded(state.canary_id, state.stage.name, now, state.phase, state.why, state.started_at))
+def _found_ended(state: CanaryState, known: CanaryState | None, session: Session) -> _Look:
+    """An end that this driver only found.
+
+    Who ended the canary has published it, unless it was no driver, or one that lost the answer to its last write.
+    """
+    end = _published_end(state, session)
+    if end is None and state.phase is not Phase.CONFLICT:
+        session.ports.clock.sleep(NUDGE.total_seconds())  # an ally writes first and publishes then
+        end = _published_end(state, session)
+    if end is not None:
+        is_watched = not end.why.startswith(NOT_WATCHED)
+        return _Look(replace(state, phase=end.outcome, why=end.why, is_watched=is_watched), Observations())
+    if state.phase is Phase.PROMOTED and not _was_watched(known, session):
+        state = replace(state, why=f"{NOT_WATCHED}: {state.why}", is_watched=False)
+    _publish_end(state, known, session)
     return _Look(state, Observations())
+
+
+def _published_end(state: CanaryState, session: Session) -> CanaryEnded | None:
+    """The end that the journal has of this canary, unless it went on after that."""
+    turns = (TrafficShifted, PhaseChanged, CanaryEnded)
+    try:
+        events = [event for event in session.ports.journal.events(state.canary_id) if isinstance(event, turns)]
+    except Exception:  # noqa: BLE001  better told twice than never
+        return None
+    last = events[-1] if events else None
+    if not isinstance(last, CanaryEnded):
+        return None
+    return last if state.phase in {last.outcome, Phase.CONFLICT} else None
+
+
+def _was_watched(known: CanaryState | None, session: Session) -> bool:
+    if known is None or known.phase is not Phase.POST_BAKE:
+        return False
+    return session.ports.clock.now() >= known.step_at + session.stage.post_bake
+
+
+def _publish_end(state: CanaryState, known: CanaryState | None, session: Session) -> None:
+    now, name = session.ports.clock.now(), state.stage.name
+    share = {Phase.PROMOTED: ALL_BP, Phase.ROLLED_BACK: 0}.get(state.phase)
+    if share is not None and share != state.weight_bp:
+        session.publish(TrafficShifted(state.canary_id, name, now, share, state.why))
+    if known is not None and known.phase is not state.phase:
+        session.publish(PhaseChanged(state.canary_id, name, now, known.phase, state.phase, state.why))
+    session.publish(CanaryEnded(state.canary_id, name, now, state.phase, state.why, state.started_at))
 
 
 def _refused(before: CanaryState, after: CanaryState, session: Session, error: AwsError) -> CanaryState:
@@ -289,6 +346,25 @@ def _refused(before: CanaryState, after: CanaryState, session: Session, error: A
         raise error
     why = f"AWS refused the next step: {error.message}"
     return ask(session.stage, session.ports, Signal.ROLLBACK, why, known=before)
+
+
+def _check_baselines(state: CanaryState, session: Session) -> None:
+    """From 100 % on no alias keeps Lambda from deleting the baseline: a person is alerted while there is time."""
+    ports = session.ports
+    for function in state.functions:
+        key = f"{function.function}:{function.baseline}"
+        if key in ports.memory.deleted:
+            continue
+        try:
+            ports.aliases.version_facts(function.function, function.baseline)
+        except NotFoundError:
+            ports.memory.deleted.add(key)
+            command = rollback_command(function.function, function.candidate, session)
+            then = f"if version {function.candidate} is unhealthy, {command}" if command else "no older version exists"
+            lost = f"version {function.baseline} of {function.function.function}, the baseline, was deleted"
+            session.notice(f"{lost}, so this canary can't be rolled back to it; {then}", is_alert=True)
+        except Exception:  # noqa: BLE001  whatever the answer is, the canary is judged (decision 0017)
+            return
 
 
 def _compare_plans(state: CanaryState, session: Session) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from canary.core.alias import AliasState
-from canary.core.events import Judged
+from canary.core.events import CanaryStarted, Judged, PhaseChanged, TrafficShifted
 from canary.core.measurements import (
     AlarmReading,
     AlarmState,
@@ -21,18 +21,22 @@ from canary.core.measurements import (
 )
 from canary.core.phases import Phase
 from canary.core.plan import AlarmsGate, FunctionRef, GaugeGate, HealthGate, MeasuredGate, StagePlan
+from canary.core.record import Shift
 from canary.core.recover import in_order, recover
 from canary.core.schedule import history_start, settle, settle_at_least, whole_minute
-from canary.core.state import CanaryState
+from canary.core.state import CanaryState, FunctionState
 from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError
 from canary.ports import Target, Window
-from canary.runner.aliases import read_all
+from canary.runner.aliases import read_agreed, read_all
 from canary.runner.hooks import ask_hooks
 from canary.runner.pairing import paired
 from canary.runner.session import Ports, Session
 
 KEPT = timedelta(days=15)
 """CloudWatch keeps minutes for so long; a canary that rests longer has lost the older ones."""
+
+START_LASTS = timedelta(minutes=2)
+"""A start belongs to its driver for so long; after that the driver must have died."""
 
 PROBE_AGAIN_S = 2.0
 """Wait before a failed health check is made again in the same tick."""
@@ -55,19 +59,23 @@ class Watch:
 
     Attributes:
         last_look_at: the newest evaluation in the journal; None when it has none (a journal of another machine).
+        last_look_by: who ran the driver that made it; empty where it isn't known.
         is_driven: whether that is so recent that a driver must be running.
     """
 
     last_look_at: datetime | None
+    last_look_by: str
     is_driven: bool
 
 
 def watch_of(state: CanaryState, ports: Ports) -> Watch:
     """When the canary was last evaluated, and whether a driver is running; a record in an alias can't tell."""
-    looks = [event.at for event in ports.journal.events(state.canary_id) if isinstance(event, Judged)]
-    last = max(looks, default=None)
+    looks = [event for event in ports.journal.events(state.canary_id) if isinstance(event, Judged)]
+    last = max(looks, key=lambda look: look.at, default=None)
+    if last is None:
+        return Watch(None, "", is_driven=False)
     overdue = 2 * state.stage.tick + timedelta(minutes=1)
-    return Watch(last, last is not None and ports.clock.now() - last <= overdue)
+    return Watch(last.at, last.by, is_driven=ports.clock.now() - last.at <= overdue)
 
 
 def find(
@@ -87,7 +95,7 @@ def find(
     """
     session = Session(stage, ports, known.canary_id if known else "")
     try:
-        seen = read_all(in_order(stage), session)
+        seen = _read_surely(known, session)
     except NotFoundError as error:
         if known is None:
             raise
@@ -105,6 +113,71 @@ def find(
     if known is not None and known.phase is state.phase:
         state = replace(state, why=known.why)
     return state, seen, session.of(state.canary_id)
+
+
+def _read_surely(known: CanaryState | None, session: Session) -> dict[str, AliasState]:
+    """What every alias says; read again when that isn't what this driver left, until two answers agree.
+
+    One odd answer that looks like an alias must neither end the canary nor become its state.
+    """
+    stage = session.stage
+    seen = read_all(in_order(stage), session)
+    return seen if _is_expected(stage, seen, known) else read_agreed(in_order(stage), session, seen)
+
+
+def _is_expected(stage: StagePlan, seen: Mapping[str, AliasState], known: CanaryState | None) -> bool:
+    try:
+        state = recover(stage, list(seen.values()))
+    except (ConflictError, RecordError):
+        return False
+    if state is None or state.foreign:
+        return False
+    return known is None or _remembered(state) == _remembered(known)
+
+
+def _remembered(state: CanaryState) -> tuple[object, ...]:
+    """What the aliases keep of a state."""
+    functions = tuple(replace(function, shifts=state.shifts_of(function)) for function in state.functions)
+    return state.canary_id, state.phase, state.shifts, state.deadline, state.fingerprint, functions
+
+
+def unfinished(stage: StagePlan, ports: Ports) -> CanaryState | None:
+    """The stage's newest canary as its journal knows it, if that has no end of it; for when its records are gone.
+
+    A driver that ended between its last write and its last event leaves such a canary.
+    """
+    row = next(iter(ports.journal.canaries(stage.name)), None)
+    if row is None or row.get("outcome"):
+        return None
+    started, phase, latest = None, Phase.STARTING, None
+    shifts: list[Shift] = []
+    for event in ports.journal.events(row["canary_id"]):
+        latest = event.at
+        if isinstance(event, CanaryStarted):
+            started = event
+        elif isinstance(event, TrafficShifted):
+            shifts.append(Shift(event.at, event.weight_bp))
+        elif isinstance(event, PhaseChanged):
+            phase = event.after
+    if started is None or latest is None or (phase is Phase.STARTING and ports.clock.now() - latest < START_LASTS):
+        return None
+    moves = {move.function: move for move in started.functions}
+    functions = tuple(
+        FunctionState(function, moves[function.key].baseline, moves[function.key].candidate)
+        for function in in_order(stage)
+        if function.key in moves
+    )
+    if len(functions) < len(moves):
+        return None
+    return CanaryState(
+        canary_id=started.canary_id,
+        stage=stage,
+        functions=functions,
+        phase=phase,
+        started_at=started.at,
+        fingerprint=started.fingerprint,
+        shifts=tuple(shifts),
+    )
 
 
 def observe(state: CanaryState, session: Session) -> Observations:
@@ -227,9 +300,15 @@ def _ended_elsewhere(known: CanaryState, other: CanaryState | None, seen: Mappin
         return _ended(known, Phase.CONFLICT, f"canary {other.canary_id} has taken over the aliases; {_routes(seen)}")
     now_on = [(alias.version, alias.extra_version) for alias in (seen[f.function.key] for f in known.functions)]
     if now_on == [(f.candidate, None) for f in known.functions]:
-        return _ended(known, Phase.PROMOTED, "promoted by another driver")
+        return _ended(
+            known, Phase.PROMOTED, "found promoted: every alias serves the new version, and its record is gone"
+        )
     if now_on == [(f.baseline, None) for f in known.functions]:
-        return _ended(known, Phase.ROLLED_BACK, "rolled back by another driver")
+        if known.phase is Phase.STARTING:
+            return _ended(known, Phase.ABORTED, "its record is gone, and no traffic was shifted")
+        return _ended(
+            known, Phase.ROLLED_BACK, "found rolled back: every alias serves the baseline, and its record is gone"
+        )
     return _ended(known, Phase.CONFLICT, f"the aliases were changed outside this canary; {_routes(seen)}")
 
 

@@ -11,9 +11,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from time import monotonic
 from typing import TypeVar
 
-from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Measured, Noticed, Origin
+from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Judged, Measured, Noticed, Origin
 from canary.core.measurements import HookResult, MinuteCounts, Observations, Stream, StreamKey
 from canary.core.plan import StagePlan
 from canary.core.settling import Settling
@@ -22,6 +23,8 @@ from canary.ports import (
     AlarmSource,
     Aliases,
     Clock,
+    CredentialsEnd,
+    Flushing,
     HealthProbe,
     Hooks,
     Journal,
@@ -49,6 +52,7 @@ class Memory:
         rows: rows already in the journal, by stream or gauge.
         changed_plans: ids of canaries whose changed plan has been noticed.
         hooks: what the hooks of a canary answered for good, by execution id.
+        deleted: baseline versions whose deletion has been noticed.
         failing: sources whose failure has been noticed and that haven't answered since.
         settling: when the minutes of this canary stop changing.
         pairs: minutes of paired probes, by canary and stream.
@@ -58,6 +62,7 @@ class Memory:
     rows: dict[str, frozenset[object]] = field(default_factory=dict)
     changed_plans: set[str] = field(default_factory=set)
     hooks: dict[str, HookResult] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
     settling: Settling = field(default_factory=Settling)
     pairs: dict[str, dict[StreamKey, dict[datetime, MinuteCounts]]] = field(default_factory=dict)
@@ -87,6 +92,7 @@ class Ports:
         observers: are notified of every event after the journal has it.
         origin: where the code that this driver releases comes from.
         jitter: a number from 0 to 1 for each wait between two attempts.
+        credentials_end: when the credentials of the driver end.
         in_parallel: roll several aliases back at once, in threads; the simulator and tests say False.
     """
 
@@ -101,8 +107,16 @@ class Ports:
     origin: Origin = UNKNOWN_ORIGIN
     pairs: PairedProbes = field(default_factory=NoPairs)
     jitter: Callable[[], float] = random.random
+    credentials_end: Callable[[], CredentialsEnd] = CredentialsEnd
     in_parallel: bool = True
     memory: Memory = field(default_factory=Memory)
+
+    def flush(self, timeout_s: float) -> None:
+        """Waits for what observers do beside the driver, all together no longer than this."""
+        due = monotonic() + timeout_s
+        for observer in self.observers:
+            if isinstance(observer, Flushing):
+                observer.flush(max(0.0, due - monotonic()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +139,8 @@ class Session:
         """Writes the event to the journal, then notifies every observer."""
         if isinstance(event, Measured):
             event = replace(event, observations=self._unpublished(event.observations))
+        elif isinstance(event, Judged):
+            event = replace(event, by=self.ports.origin.started_by)
         problem = self._write_down(event)
         self._notify(event)
         if problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from canary.core.alias import AliasState, basis_points
@@ -26,12 +26,11 @@ from canary.errors import (
     StaleRevisionError,
 )
 from canary.ports import Target
-from canary.runner.aliases import first_release_hint, read_all, refuse_unknown, write_in_order
-from canary.runner.preflight import Level, preflight
+from canary.runner.aliases import first_release_hint, read_agreed, read_all, refuse_unknown, write_in_order
+from canary.runner.checks import Check, Level
+from canary.runner.observe import START_LASTS
+from canary.runner.preflight import CREDENTIALS, preflight
 from canary.runner.session import Ports, Session
-
-START_LASTS = timedelta(minutes=2)
-"""A start belongs to its driver for so long; after that the driver must have died."""
 
 
 def start(
@@ -79,7 +78,7 @@ def start(
         raise NoChangeError(f"stage {stage.name} has nothing to release: {live}")
     unchanged = [target for target in targets if target not in released]
     narrowed = replace(session, stage=stage.with_functions({target.function.key for target in released}))
-    _refuse_unless_ready(narrowed, released, ignore_alarms)
+    checks = _refuse_unless_ready(narrowed, released, ignore_alarms)
     members = sum(1 << bit for bit, target in enumerate(targets) if target in released) if unchanged else 0
     state = replace(_first_state(narrowed, released, seen, found), fingerprint=fingerprint(stage), members=members)
     session = session.of(state.canary_id)
@@ -87,6 +86,10 @@ def start(
     session.publish(_started(state, ports.origin))
     for target in unchanged:
         session.notice(f"{target.function} already serves version {target.baseline} and is left as it is")
+    if session.ports.credentials_end().at is not None:
+        for check in checks:
+            if (check.name, check.level) == (CREDENTIALS, Level.WARNING):
+                session.notice(check.text)
     _write_records(state, seen, session)
     return state
 
@@ -135,7 +138,7 @@ def _exists(function: FunctionRef, session: Session) -> bool:
 
 def _aliases(session: Session) -> dict[str, AliasState]:
     try:
-        return read_all(in_order(session.stage), session)
+        return read_agreed(in_order(session.stage), session)  # the operator's descriptions are kept from here on
     except NotFoundError as error:
         raise NotFoundError(error.message, hint=first_release_hint(session.stage)) from error
 
@@ -174,7 +177,9 @@ def _choose(versions: Mapping[str, str], session: Session, *, publish: bool) -> 
     return chosen
 
 
-def _refuse_unless_ready(session: Session, targets: Sequence[Target], ignore_alarms: Collection[str]) -> None:
+def _refuse_unless_ready(
+    session: Session, targets: Sequence[Target], ignore_alarms: Collection[str]
+) -> tuple[Check, ...]:
     stage = session.stage
     checks = preflight(stage, session.ports, targets, ignore_alarms=ignore_alarms)
     failed = [check for check in checks if check.level is Level.FAILED]
@@ -183,6 +188,7 @@ def _refuse_unless_ready(session: Session, targets: Sequence[Target], ignore_ala
         raise RefusedError(
             f"stage {stage.name} is not ready; nothing was changed\n{lines}", hint=failed[0].hint or None
         )
+    return checks
 
 
 def _first_state(

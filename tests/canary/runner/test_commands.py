@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from canary import runner
 from canary.core.events import CanaryEnded, Noticed, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
+from canary.core.plan import FunctionRef
 from canary.core.state import CanaryState
 from canary.errors import (
     NotRunningError,
@@ -207,7 +209,7 @@ def test_a_rollback_to_a_deleted_version_names_the_next_one_that_exists() -> Non
     del simulation.aliases.versions["api", "5"]
     with pytest.raises(RefusedError, match="version 5 of api no longer exists") as caught:
         runner.rollback(simulation.stage, simulation.ports())
-    assert caught.value.hint == "Choose another: `canary rollback staging --to 2`."
+    assert caught.value.hint == "Choose another: `canary rollback staging --to api:live=2`."
     assert set(simulation.routes().values()) == {("6", None, 0)}
 
 
@@ -252,3 +254,36 @@ def test_a_canary_in_progress_rolls_back_to_its_own_baseline_only() -> None:
     begun(simulation)
     with pytest.raises(RefusedError, match="its own base"):
         runner.rollback(simulation.stage, simulation.ports(), to={"": "2"})
+
+
+def test_a_canary_whose_baseline_was_deleted_is_an_alert_and_returns_to_a_named_version() -> None:
+    """Lambda keeps a version that an alias names; from 100 % on no alias names the baseline."""
+    simulation = simulation_of(stage_of("api:live", post_bake="30m"))
+    ports = simulation.ports()
+    api = FunctionRef("api", "live")
+    for number in ("3", "4"):
+        simulation.aliases.versions["api", number] = replace(simulation.aliases.versions["api", "2"], version=number)
+    simulation.aliases.change("api:live", version="3")
+    state = runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports, versions={"": "4"})).state
+    with pytest.raises(RefusedError, match="rolls back to its own baseline"):
+        runner.rollback(simulation.stage, ports, to={"": "2"})
+    state = runner.promote(simulation.stage, ports)
+    for _ in range(3):
+        state = runner.tick(simulation.stage, ports, state).state
+    del simulation.aliases.versions["api", "3"]
+    for _ in range(3):
+        state = runner.tick(simulation.stage, ports, state).state
+    texts = [event.text for event in simulation.journal.written if isinstance(event, Noticed) and event.is_alert]
+    assert texts == [
+        "version 3 of api, the baseline, was deleted, so this canary can't be rolled back to it; "
+        "if version 4 is unhealthy, `canary rollback staging --to api:live=2`"
+    ]
+    with pytest.raises(RefusedError, match="the baseline of api:live was deleted"):
+        runner.rollback(simulation.stage, ports, to={"api:live": ""})
+    back = runner.rollback(simulation.stage, ports, to={"": "2"})
+    assert back is not None
+    assert back.phase is Phase.ROLLED_BACK
+    assert simulation.routes() == {"api:live": ("2", None, 0)}
+    assert simulation.aliases.read(api).description == "Live traffic"
+    done = runner.tick(simulation.stage, ports, state)
+    assert done.state.phase is Phase.ROLLED_BACK, "the driver takes the end from the journal"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from canary import runner
-from canary.core.events import CanaryEnded
+from canary.core.events import CanaryEnded, Event, PhaseChanged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
-from canary.errors import ConflictError, NotRunningError, RecordError
+from canary.errors import ConflictError, NotRunningError, RecordError, UnavailableError
 from canary.simulator import Simulation
+from canary.simulator.ports import InMemoryJournal
 from tests.canary.faults import Once, simulation_of, steady
 from tests.canary.stages import stage_of
 
@@ -82,19 +84,110 @@ def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
     state = begun(simulation)
     runner.rollback(simulation.stage, simulation.ports())
     done = runner.tick(simulation.stage, simulation.ports(), state)
-    assert (done.state.phase, done.state.why, done.next_at) == (
-        Phase.ROLLED_BACK,
-        "rolled back by another driver",
-        None,
-    )
+    assert (done.state.phase, done.state.why, done.next_at) == (Phase.ROLLED_BACK, "rolled back on request", None)
+    assert len(ends(simulation)) == 1, "the ally has published it"
 
 
 def test_a_driver_finds_that_an_ally_has_promoted_the_canary() -> None:
-    simulation = fleet(post_bake="0s")
+    simulation = fleet(post_bake="3m")
     state = begun(simulation)
     ally = simulation.ports()
     runner.run(simulation.stage, ally, runner.promote(simulation.stage, ally))
-    assert runner.tick(simulation.stage, simulation.ports(), state).state.phase is Phase.PROMOTED
+    done = runner.tick(simulation.stage, simulation.ports(), state)
+    assert (done.state.phase, done.state.is_watched) == (Phase.PROMOTED, True)
+    assert "no regression in" in done.state.why
+    assert len(ends(simulation)) == 1
+
+
+@pytest.mark.parametrize(("version", "phase", "share"), [("1", Phase.ROLLED_BACK, 0), ("2", Phase.PROMOTED, 10_000)])
+def test_a_canary_that_was_ended_by_hand_ends_in_the_journal_too(version: str, phase: Phase, share: int) -> None:
+    simulation = fleet()
+    state = begun(simulation)
+    for key in simulation.aliases.states:
+        simulation.aliases.change(key, version=version, extra_version=None, extra_bp=0, description="by hand")
+    done = runner.tick(simulation.stage, simulation.ports(), state)
+    assert done.state.phase is phase
+    assert ends(simulation) == [phase]
+    assert [e.weight_bp for e in simulation.journal.written if isinstance(e, TrafficShifted)][-1] == share
+    assert done.state.is_watched is (phase is Phase.ROLLED_BACK), "nobody watched the version at 100 %"
+
+
+def test_a_driver_that_lost_the_answer_to_its_last_write_still_publishes_the_end() -> None:
+    simulation = fleet(post_bake="3m")
+    ports = simulation.ports()
+    state = begun(simulation)
+
+    def lost(moment: str, call: str, key: str) -> None:
+        if simulation.aliases.states["api:live"].description == "Live traffic":
+            raise UnavailableError("no answer")
+
+    simulation.aliases.fault = lost
+    simulation.clock.call_after(3600, lambda: setattr(simulation.aliases, "fault", lambda *_: None))
+    state = runner.run(simulation.stage, ports, state)
+    assert (state.phase, state.is_watched) == (Phase.PROMOTED, True)
+    assert ends(simulation) == [Phase.PROMOTED]
+
+
+class Killed(BaseException):
+    """The driver's process ends here."""
+
+
+class DiesAtTheEnd(InMemoryJournal):
+    """The journal of a driver that is killed between its last write and its last event."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__()
+        self.written = simulation.journal.written
+
+    def append(self, event: Event) -> None:
+        if isinstance(event, PhaseChanged) and event.after in {Phase.PROMOTED, Phase.ROLLED_BACK}:
+            raise Killed
+        super().append(event)
+
+
+@pytest.mark.parametrize(("failing", "phase"), [(0.0, Phase.PROMOTED), (0.8, Phase.ROLLED_BACK)])
+@pytest.mark.parametrize("command", [runner.tick, runner.resume])
+def test_an_end_that_a_killed_driver_did_not_publish_is_published_by_the_next_one(
+    failing: float, phase: Phase, command: Callable[..., object]
+) -> None:
+    simulation = fleet(post_bake="3m")
+    steady(simulation).failing["2"] = failing
+    state = begun(simulation)
+    with pytest.raises(Killed):
+        runner.run(simulation.stage, simulation.ports(journal=DiesAtTheEnd(simulation)), state)
+    assert ends(simulation) == []
+    command(simulation.stage, simulation.ports())
+    assert ends(simulation) == [phase]
+    with pytest.raises(NotRunningError):
+        command(simulation.stage, simulation.ports())
+
+
+def test_a_start_that_a_killed_driver_did_not_get_to_is_aborted_in_the_journal() -> None:
+    simulation = fleet()
+    simulation.aliases.fault = Once("before", "write", 1, lambda: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        runner.start(simulation.stage, simulation.ports())
+    simulation.aliases.fault = lambda moment, call, key: None
+    with pytest.raises(NotRunningError):
+        runner.tick(simulation.stage, simulation.ports())  # its driver may still be at it
+    simulation.clock.sleep(150)
+    assert runner.tick(simulation.stage, simulation.ports()).state.phase is Phase.ABORTED
+    assert ends(simulation) == [Phase.ABORTED]
+
+
+def test_what_was_deployed_by_hand_after_a_killed_driver_is_nothing_to_alert_of() -> None:
+    simulation = fleet()
+    begun(simulation)
+    for key in simulation.aliases.states:
+        simulation.aliases.change(key, version="9", extra_version=None, extra_bp=0, description="by hand")
+    with pytest.raises(NotRunningError):
+        runner.tick(simulation.stage, simulation.ports())
+    assert ends(simulation) == []
+
+
+def ends(simulation: Simulation) -> list[Phase]:
+    """The ends that were published."""
+    return [event.outcome for event in simulation.journal.written if isinstance(event, CanaryEnded)]
 
 
 CHANGES = [
@@ -160,7 +253,9 @@ def test_a_canary_of_another_stage_that_took_the_aliases_is_named() -> None:
     state = begun(simulation)
     runner.rollback(simulation.stage, simulation.ports())
     runner.start(simulation.stage, simulation.ports(), canary_id="newone")
-    done = runner.tick(simulation.stage, simulation.ports(), state)
+    found = runner.tick(simulation.stage, simulation.ports(), state).state
+    assert (found.phase, found.why) == (Phase.ROLLED_BACK, "rolled back on request"), "as the journal has it"
+    done = runner.tick(simulation.stage, simulation.ports(journal=InMemoryJournal()), state)
     assert (done.state.phase, done.state.why) == (
         Phase.CONFLICT,
         "canary newone has taken over the aliases; api:live serves version 1, worker:live serves version 1",

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from canary import runner
+from canary.core.alias import AliasState
 from canary.core.events import CallRetried, CanaryEnded, Event, Judged, Noticed
 from canary.core.machine import Decision, conclude
 from canary.core.measurements import AlarmReading, AlarmState, Observations
 from canary.core.phases import Phase
+from canary.core.plan import FunctionRef
 from canary.core.state import CanaryState
 from canary.errors import (
     AccessDeniedError,
@@ -569,3 +571,45 @@ def test_a_record_that_somebody_damaged_is_a_conflict_for_the_driver() -> None:
     state = runner.run(simulation.stage, ports, state)
     assert state.phase is Phase.CONFLICT
     assert "damaged canary record" in state.why
+
+
+class Misread:
+    """Aliases of which one reading, the n-th, says something else than is there."""
+
+    def __init__(self, simulation: Simulation, at: int, **wrong: object) -> None:
+        self._aliases, self._at, self._wrong, self._count = simulation.aliases, at, wrong, 0
+
+    def read(self, function: FunctionRef) -> AliasState:
+        self._count += 1
+        said = self._aliases.read(function)
+        return replace(said, **self._wrong) if self._count == self._at else said  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._aliases, name)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": "7"},
+        {"extra_version": "2", "extra_bp": 9900},
+        {"extra_version": None, "extra_bp": 0},
+        {"description": ""},
+        {"description": "canary1 k 41>42 b -zz 10@0 - f|x"},
+    ],
+)
+@pytest.mark.parametrize("at", [3, 4])
+def test_one_odd_reading_of_an_alias_is_no_foreign_writer(wrong: dict[str, object], at: int) -> None:
+    simulation = fleet()
+    state = begun(simulation)
+    ports = simulation.ports(aliases=Misread(simulation, at, **wrong))
+    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize("description", ["", "canary1 k 41>42 b -zz 10@0 - f|x"])
+def test_one_odd_reading_does_not_hide_the_canary_from_a_driver_without_memory(description: str) -> None:
+    simulation = simulation_of(stage_of("api:live"))
+    begun(simulation)
+    simulation.clock.sleep(60)
+    ports = simulation.ports(aliases=Misread(simulation, 1, description=description))
+    assert runner.tick(simulation.stage, ports).state.phase is Phase.BAKING
