@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test test-lowest quick check docs build wheel-smoke examples bench fuzz generate format lock clean
+.PHONY: help demo sandbox test test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -98,10 +98,14 @@ examples: $(VENV)/.dev  ## runs every example
 bench: $(VENV)/.dev  ## every measurement, tables written to docs/benchmarks (under 10 minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(VENV)/.dev  ## a million hostile inputs, and two million questions to the evaluators (minutes; goes on where it was interrupted)
+fuzz: $(VENV)/.dev  ## a million hostile inputs, two million questions to the evaluators, 400 releases with odd answers (minutes; goes on where it was interrupted)
 	@$(BIN)/python benchmarks/fuzz.py $(ARGS)
 	@$(BIN)/python benchmarks/differential.py $(ARGS)
 	@$(BIN)/python -m benchmarks.fuzz_adapters $(ARGS)
+	@$(BIN)/python -m benchmarks.fuzz_releases
+
+torture: $(VENV)/.dev  ## 60 releases of real processes on a real clock, something going wrong with each (under 10 minutes)
+	@$(BIN)/python -m benchmarks.torture $(ARGS)
 
 generate: $(VENV)/.dev  ## writes the generated pages again: public API, errors, commands, decisions, architecture
 	@$(BIN)/python docs/generate.py

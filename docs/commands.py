@@ -44,9 +44,9 @@ Generated from the commands by `make generate`.
 Every command reads `canary.toml`; `--plan` names another file. Results go to stdout, errors to stderr as
 `error[code]: message` and `hint: next step`. With `--json`, stdout carries JSON lines and nothing else; an error is
 `{"error": {"code", "message", "hint", "exit_code"}}`. Colors follow the terminal, `--no-color` and `NO_COLOR`. In
-GitHub Actions a release also writes an annotation and a step summary. The first Ctrl-C or SIGTERM during a release does
-what `on_interrupt` in the plan says (`ask` asks on a terminal and rolls back elsewhere); a second one changes nothing.
-No alias is left partially written.
+GitHub Actions a release also writes an annotation and a step summary. The first Ctrl-C, SIGTERM or SIGHUP during a
+release does what `on_interrupt` in the plan says (`ask` asks on a terminal and rolls back elsewhere); a second one
+changes nothing. No alias is left partially written.
 """
 
 _LINT = {
@@ -82,7 +82,7 @@ _CANARY_CODES = {
     7: "no data: nothing failed, but something could not be evaluated without traffic "
     "(`verify`, `doctor`, a promotion that was not watched)",
     BUG: "a bug in canary",
-    INTERRUPTED: "interrupted by Ctrl-C or SIGTERM; `on_interrupt` of the plan was carried out",
+    INTERRUPTED: "interrupted by Ctrl-C, SIGTERM or SIGHUP; `on_interrupt` of the plan was carried out",
 }
 
 
