@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ from canary.sandbox.pace import Pace
 from canary.sandbox.routing import Refused
 from canary.sandbox.settings import HELP, SettingError, apply
 from canary.testing import AwsStandIn
+from flagkit.errors import FlagkitError
 from flagkit.testing import CallRecord
 from flagkit.testing.codec import service_model
 
@@ -147,26 +149,28 @@ def _traffic(aws: AwsStandIn) -> Iterator[dict[str, Any]]:
 
 
 def _flags(aws: AwsStandIn) -> Iterator[dict[str, Any]]:
+    now = aws.clock.now()
     for application, environment, profile, version in aws.appconfig.live(aws.region):
-        try:
-            document = json.loads(version.content)
-            values = document.get("values", {}) if isinstance(document, dict) else {}
-        except ValueError:
-            continue
         yield {
             "application": application,
             "environment": environment,
             "profile": profile,
             "version": version.number,
-            "flags": {key: _flag_state(value) for key, value in values.items() if isinstance(value, dict)},
+            "flags": _flag_states(version.content, str(version.number), now),
         }
 
 
-def _flag_state(value: dict[str, Any]) -> str:
-    variants = value.get("_variants") or []
-    if not variants:
-        return "on" if value.get("enabled") else "off"
-    return ", ".join(str(variant.get("name")) for variant in variants)
+def _flag_states(content: bytes, version: str, now: datetime) -> dict[str, str]:
+    """State and audience of each flag, as `flagkit list` shows them; empty where the document holds no flags."""
+    from flagkit.cli.flag_view import views
+    from flagkit.core.snapshot import Snapshot
+    from flagkit.sources import Document
+
+    try:
+        found = views(Document(content, version), Snapshot.from_json(content, now=lambda: now), now)
+    except (FlagkitError, ValueError):
+        return {}
+    return {key: f"{flag.shown}: {flag.audience}" for key, flag in found.items()}
 
 
 def not_modelled() -> dict[str, list[str]]:

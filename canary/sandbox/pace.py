@@ -37,8 +37,8 @@ class Pace:
         self.clock = clock
         self.on_error: Callable[[Exception], object] = lambda error: None  # noqa: ARG005
         """Is given what a planned callback raises."""
-        self.waiting = 0
-        """How many requests wait for the lock; the clock lets them in between."""
+        self.waiting: set[int] = set()
+        """The threads that wait for the lock with a request; the clock lets them in between."""
         self._lock = lock
         self._monotonic = monotonic
         self._speed = speed

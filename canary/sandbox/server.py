@@ -129,11 +129,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """One request's turn: the clock is at the present and stands still."""
-        self.pace.waiting += 1
+        self.pace.waiting.add(threading.get_ident())
         try:
             self.lock.acquire()
         finally:
-            self.pace.waiting -= 1
+            self.pace.waiting.discard(threading.get_ident())
         try:
             self.pace.catch_up()
             yield

@@ -55,7 +55,7 @@ class AwsStandIn(BaseStandIn):
     def __init__(self, *, clock: VirtualClock | None = None, seed: int = 0, region: str = "us-east-1") -> None:
         self._random_state: Any = None
         super().__init__(clock=clock, seed=seed, region=region)
-        self._patience = Patience(self.clock)
+        self._patience = Patience(self.clock, self.wire.lock)
         self.traffic = Traffic(self.lambda_, self.clock, self.metrics, seed)
         self.foreign = ForeignWriter(self.lambda_, self.wire, self.clock)
 
@@ -96,7 +96,7 @@ class AwsStandIn(BaseStandIn):
         ):
             self.wire.add(service)
         self._patience.remove()
-        self._patience = Patience(self.clock)
+        self._patience = Patience(self.clock, self.wire.lock)
         self._patience.install()
 
     def __enter__(self) -> Self:

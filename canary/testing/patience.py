@@ -14,18 +14,21 @@ import botocore.waiter
 
 from canary.testing.lambda_.sandbox import spend_if_inside
 from flagkit.testing import VirtualClock
+from flagkit.testing.turns import TurnLock
 
 
 class VirtualTime:
     """A stand-in for the module `time` inside botocore's modules."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, lock: TurnLock) -> None:
         self._clock = clock
+        self._lock = lock
 
     def sleep(self, seconds: float) -> None:
         """Moves the clock."""
         if not spend_if_inside(seconds):
-            self._clock.sleep(seconds)
+            with self._lock:  # a server's clock moves in a thread of its own
+                self._clock.sleep(seconds)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
@@ -36,12 +39,13 @@ class Patience:
 
     Args:
         clock: virtual time.
+        lock: of the stand-in.
     """
 
     _modules: tuple[ModuleType, ...] = (botocore.endpoint, botocore.waiter)
 
-    def __init__(self, clock: VirtualClock) -> None:
-        self._time = VirtualTime(clock)
+    def __init__(self, clock: VirtualClock, lock: TurnLock) -> None:
+        self._time = VirtualTime(clock, lock)
         self._before: list[Any] = []
 
     def install(self) -> None:

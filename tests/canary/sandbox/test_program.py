@@ -73,7 +73,9 @@ def test_it_holds_the_application_the_functions_and_their_traffic(running: Runni
     assert all(alias["versions"] == ["1", "2", "3", "4"] for alias in state["aliases"])
     assert all(stream["requests"] > 500 for stream in state["traffic"])
     assert {profile["environment"] for profile in state["flags"]} == {"dev", "staging", "prod"}
-    assert "new_attestation_flow" in state["flags"][0]["flags"]
+    shown = {profile["environment"]: profile["flags"] for profile in state["flags"]}
+    assert shown["dev"]["new_attestation_flow"] == "10 %: 10 % of users"
+    assert shown["dev"]["maintenance_mode"] == "off: all users"
     assert [alarm["name"] for alarm in state["alarms"]] == ["api-5xx"]
 
 
