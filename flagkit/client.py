@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Self, TypeVar, Unpack, 
 from flagkit.core.context import Context, UserId, text_of
 from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType, failure, mismatch, resolve
 from flagkit.runtime.engine import Engine, Options
-from flagkit.runtime.overrides import FlagTable, Override, SwitchTable, Watcher
+from flagkit.runtime.overrides import FlagTable, Override, Watcher
 from flagkit.runtime.read_warnings import MOST, ReadWarnings
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
@@ -57,7 +57,6 @@ class Flags:
 
     def __init__(self, source: Source, **options: Unpack[Options]) -> None:
         self._flags: FlagTable = {}
-        self._switches: SwitchTable = {}
         self._absent: dict[str, Evaluation] = {}
         self._read_warnings = ReadWarnings()
         self._engine = Engine(source, _weakly(self._install), **options)
@@ -95,14 +94,11 @@ class Flags:
             context: the other attributes that rules can use.
             default: the answer if the flag has none.
         """
-        # The hot path: one look-up, at most one call, no lock and no look at the clock.
+        # The hot path: one look-up, one call, no lock and no look at the clock.
+        if context is None and type(user_id) not in _USUAL_IDS:
+            self._read_warnings.user_id(user_id)
         try:
-            flag = self._switches[key]
-            if flag is True or flag is False:
-                return flag
-            if context is None and type(user_id) not in _USUAL_IDS:
-                self._read_warnings.user_id(user_id)
-            on = flag(user_id, context).is_on
+            on = self._flags[key](user_id, context).is_on
         except Exception:  # noqa: BLE001  (reads never raise: decision 0006; an unknown key lands here, too)
             on = None
         if on is not None:
@@ -379,9 +375,8 @@ class Flags:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def _install(self, table: FlagTable, switches: SwitchTable) -> None:
+    def _install(self, table: FlagTable) -> None:
         self._flags = table  # the swap: one assignment, readers hold either table
-        self._switches = switches
         self._absent = {}
 
     def _version(self) -> str | None:
@@ -436,13 +431,13 @@ class Flags:
         return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _weakly(install: Callable[[FlagTable, SwitchTable], None]) -> Callable[[FlagTable, SwitchTable], object]:
+def _weakly(install: Callable[[FlagTable], None]) -> Callable[[FlagTable], object]:
     """Return the method without a reference that would keep its client alive."""
     method = weakref.WeakMethod(install)
 
-    def call(table: FlagTable, switches: SwitchTable) -> None:
+    def call(table: FlagTable) -> None:
         alive = method()
         if alive is not None:
-            alive(table, switches)
+            alive(table)
 
     return call

@@ -33,7 +33,6 @@ class Snapshot:
 
     Attributes:
         flags: the compiled flags by key; `flags[key](user_id, context)` is the fast way to an Evaluation. Read only.
-        switches: the same, but flags that are always on or always off as True and False: spares a call. Read only.
         version: the version of the document, as the source names it.
         label: the version's label, if it has one.
         uncompiled: the flags in use that could not be compiled, and why; they go on walking their rules.
@@ -71,7 +70,7 @@ class Snapshot:
         self.flags: dict[str, FlagFunction] = {
             key: MethodType(first_call, key) for key in entries if key not in INTERNAL_FLAGS
         }
-        self.switches: dict[str, FlagFunction | bool] = dict(self.flags)
+        self._alike: dict[str, Evaluation] = {}  # answers of flags that answer everybody alike
         self._divided: tuple[dict[str, Evaluation], dict[str, FlagFunction]] | None = None
         self._uncompiled: dict[str, str] = {}
         self.uncompiled: Mapping[str, str] = MappingProxyType(self._uncompiled)
@@ -147,8 +146,8 @@ class Snapshot:
         if self._divided is None:
             for key in self.flags:
                 self._read_flag(key)
-            always = {key: flag(None, None) for key, flag in self.flags.items()}
-            varying = {key: flag for key, flag in self.flags.items() if type(self.switches[key]) is not bool}
+            varying = {key: flag for key, flag in self.flags.items() if key not in self._alike}
+            always = {key: self._alike.get(key) or flag(user_id, context) for key, flag in self.flags.items()}
             self._divided = always, varying
         always, varying = self._divided
         answers = always.copy()  # what is the same for everybody costs no call
@@ -236,9 +235,9 @@ class Snapshot:
         except RecursionError:
             # The caller is deep in the stack; the flag can be valid, so the next call tries again.
             return constant(_too_deep(key, self.version))
-        on = flag(None, None).is_on if _walked(flag) is None else None
+        if _walked(flag) is None:
+            self._alike[key] = flag(None, None)
         self.flags[key] = flag
-        self.switches[key] = flag if on is None else on
         return flag
 
     def walked(
@@ -281,7 +280,7 @@ class Snapshot:
         if flag is None:
             return
         try:
-            self.flags[key] = self.switches[key] = flag.generated().compile(_Fallback(self, key))
+            self.flags[key] = flag.generated().compile(_Fallback(self, key))
         except Exception as error:  # noqa: BLE001 - too large, the end of the caller's stack, …: it answers all the same
             self._uncompiled[key] = f"{type(error).__name__}: {error}"
         else:

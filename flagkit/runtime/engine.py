@@ -12,7 +12,7 @@ from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, SystemClock
-from flagkit.runtime.overrides import FlagTable, Overlay, Override, SwitchTable, Watched, Watcher, fixed, notify
+from flagkit.runtime.overrides import FlagTable, Overlay, Override, Watched, Watcher, fixed, notify
 from flagkit.runtime.refresher import Refresher, RefreshMode, Worker, logger
 from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source, rules_are_hidden
@@ -53,13 +53,11 @@ class Engine:
 
     Args:
         source: where the document comes from.
-        install: called with the tables that reads use, whenever they change: flags, and switches (see `Snapshot`).
+        install: called with the table of flags that reads use, whenever it changes.
         **options: see `Options`.
     """
 
-    def __init__(
-        self, source: Source, install: Callable[[FlagTable, SwitchTable], object], **options: Unpack[Options]
-    ) -> None:
+    def __init__(self, source: Source, install: Callable[[FlagTable], object], **options: Unpack[Options]) -> None:
         if unknown := options.keys() - Options.__optional_keys__:  # a typing error must not become a default
             raise TypeError(
                 f"unknown option {min(unknown)!r} of Flags; valid: {', '.join(sorted(Options.__optional_keys__))}"
@@ -174,10 +172,7 @@ class Engine:
             for override in overrides:
                 table = override(table)
             self.unwatched = table
-            if watchers:
-                table = Watched(table, watchers)
-            own = snapshot is not None and table is snapshot.flags
-            self._install(table, snapshot.switches if snapshot is not None and own else table)
+            self._install(Watched(table, watchers) if watchers else table)
 
     def _parts(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...]]:
         return self.store.snapshot, self._overrides, self._watchers

@@ -11,7 +11,6 @@ from flagkit.sources.static import short_form
 
 logger = logging.getLogger("flagkit")
 FlagTable = Mapping[str, FlagFunction]
-SwitchTable = Mapping[str, FlagFunction | bool]
 Override = Callable[[FlagTable], FlagTable]
 Watcher = Callable[[Evaluation, object], object]
 """Called with each answer and its user: `(evaluation, user_id)`. Runs in the reading thread, so it must be quick."""

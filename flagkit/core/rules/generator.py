@@ -1,8 +1,8 @@
 """Writes one Python function for a flag from the trees of its rules; `shapes` compiles it.
 
 Nothing of a document is ever text in the source: keys, strings, numbers, seeds and answers are bound to names
-(`key_1`, `text_2`, `answer_1`) as parameters with default values. So no document can inject code, and all flags of one
-shape share one code object. What a condition means is `walker`'s; whatever raises here is left to the walker.
+(`key_1`, `text_2`, `answer_1`) as arguments of the function around it. So no document can inject code, and all flags of
+one shape share one code object. What a condition means is `walker`'s; whatever raises here is left to the walker.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MAX_CHAIN = 4
 """How many ranges of buckets are compared one after the other; more are looked up."""
 
 _SIGNS: Mapping[CompareOperator, str] = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_AND, _OR = "\n            and ", "\n            or "
+_AND, _OR = "\n                and ", "\n                or "
 
 
 class TooLargeError(Exception):
@@ -69,9 +69,9 @@ def generate(candidates: Sequence[Candidate], default: Evaluation, scope: Scope)
     lines[:0] = writer.slots.values()
     if any("context.get" in line or "(context)" in line for line in lines):
         lines[:0] = ["if context is None:", "    context = no_context"]
-    source = [f"def flag({', '.join(['user_id', 'context', 'fallback', *writer.bound])}):", "    try:"]
-    source += [f"        {line}" for line in lines]
-    source += ["    except Exception:", "        return fallback(user_id, context)", ""]
+    source = [f"def bind({', '.join(['fallback', *writer.bound])}):", "    def flag(user_id, context):", "        try:"]
+    source += [f"            {line}" for line in lines]
+    source += ["        except Exception:", "            return fallback(user_id, context)", "", "    return flag", ""]
     return Generated("\n".join(source), writer.bound)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import linecache
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from types import CodeType, FunctionType
 
 from mmh3 import hash as murmur3
 
@@ -39,7 +38,7 @@ _GLOBALS: dict[str, object] = {
     "text_of": text_of,
     "type": type,
 }
-_shapes: dict[str, CodeType] = {}
+_shapes: dict[str, Callable[..., FlagFunction]] = {}
 _numbers = count(1)
 
 
@@ -49,7 +48,7 @@ class Generated:
 
     Attributes:
         source: its source; the same for all flags of one shape.
-        bound: the default values of its parameters after `fallback`.
+        bound: the value of each name in it that isn't a local variable.
     """
 
     source: str
@@ -57,8 +56,8 @@ class Generated:
 
     def compile(self, fallback: FlagFunction) -> FlagFunction:
         """Return the function; `fallback` answers where it raises, for example for a context that is not a mapping."""
-        code = _shapes.get(self.source) or _compiled(self.source)
-        return FunctionType(code, _GLOBALS, "flag", (fallback, *self.bound.values()))
+        bind = _shapes.get(self.source) or _compiled(self.source)
+        return bind(fallback, *self.bound.values())
 
     def to_text(self) -> str:
         """Return the source and the bound values, for people."""
@@ -66,14 +65,15 @@ class Generated:
         return f"{self.source}{values}"
 
 
-def _compiled(source: str) -> CodeType:
+def _compiled(source: str) -> Callable[..., FlagFunction]:
     name = f"<flagkit shape {next(_numbers)}>"
-    module = compile(source, name, "exec")
-    code = _shapes[source] = next(item for item in module.co_consts if isinstance(item, CodeType))
+    made: dict[str, Callable[..., FlagFunction]] = {}
+    exec(compile(source, name, "exec"), _GLOBALS, made)  # noqa: S102 - the source holds no text of a document
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    bind = _shapes[source] = made["bind"]
     for old in list(_shapes)[:-SHAPES_KEPT]:
-        linecache.cache.pop(_shapes.pop(old, code).co_filename, None)  # another thread can be faster
-    return code
+        linecache.cache.pop(_shapes.pop(old, bind).__code__.co_filename, None)  # another thread can be faster
+    return bind
 
 
 def _shortened(value: object) -> str:

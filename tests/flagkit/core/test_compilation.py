@@ -5,7 +5,6 @@ import linecache
 import re
 import traceback
 from pathlib import Path
-from types import MethodType
 
 import pytest
 
@@ -111,7 +110,7 @@ def test_tracebacks_and_profilers_find_the_source():
     flags.prepare()
     code = flags.flags["flag"].__code__
     linecache.checkcache()
-    assert linecache.getline(code.co_filename, code.co_firstlineno).startswith("def flag(user_id, context, ")
+    assert linecache.getline(code.co_filename, code.co_firstlineno).strip() == "def flag(user_id, context):"
 
 
 def test_the_source_can_be_shown_with_its_values():
@@ -258,15 +257,6 @@ def test_instants_are_remembered_but_not_all_of_them(monkeypatch):
         assert instants[text] == instant_of(text)
         assert len(instants) <= 3
     assert "x" * 1000 not in instants
-
-
-def test_flags_without_rules_are_switches_and_those_with_rules_are_not():
-    flags = snapshot('(eq $country "US")')
-    assert {key: type(value) for key, value in flags.switches.items()} == dict.fromkeys(("flag", "basic"), MethodType)
-    flags.check()
-    assert (flags.switches["basic"], flags.switches["flag"]) == (True, flags.flags["flag"])
-    flags.prepare()
-    assert flags.switches["flag"] is flags.flags["flag"]
 
 
 class Word(str):
