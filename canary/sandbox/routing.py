@@ -130,13 +130,22 @@ def target_of(scope: Scope, method: str, target: str, headers: dict[str, str], b
         raise Refused("NotImplementedException", f"the sandbox has no service {scope.service}", 501)
     path, _, query = target.partition("?")
     for service in services:
-        model = service_model(service)
-        name = _named_operation(model, path, query, headers, body)
-        if name is None and model.resolved_protocol in {"rest-json", "rest-xml"}:
-            name = _rest_operation(service, method, path, query)
-        if name is not None and name in model.operation_names:
-            return Target(service, model.operation_model(name), scope.region)
+        name = _operation(service, method, path, query, headers, body)
+        if name is not None:
+            return Target(service, service_model(service).operation_model(name), scope.region)
+    for other, meant in SIGNING_NAMES.items():
+        if any(_operation(service, method, path, query, headers, body) for service in meant):
+            text = f"Credential should be scoped to correct service: '{other}'."
+            raise Refused("InvalidSignatureException", text, 403)
     raise Refused("UnknownOperationException", "", 404 if services[0] in _REST else 400)
+
+
+def _operation(service: str, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> str | None:
+    model = service_model(service)
+    name = _named_operation(model, path, query, headers, body)
+    if name is None and model.resolved_protocol in {"rest-json", "rest-xml"}:
+        name = _rest_operation(service, method, path, query)
+    return name if name in model.operation_names else None
 
 
 _REST: Final = ("appconfig", "lambda", "scheduler")

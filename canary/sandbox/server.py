@@ -17,6 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
@@ -26,10 +27,11 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
 from canary.sandbox.pace import Pace
-from canary.sandbox.routing import OWN, Refused, Target, scope_of, target_of
+from canary.sandbox.routing import FORM, OWN, Refused, Target, scope_of, target_of
+from canary.sandbox.signature import ACCESS_KEY, SECRET_KEY, check_signature
 from canary.testing import AwsStandIn, http_event
 from canary.testing.lambda_.invoke import http_answer
-from flagkit.testing import VirtualClock
+from flagkit.testing import VirtualClock, cbor
 from flagkit.testing.wire import served_hosts
 
 __all__ = ["SandboxServer", "serve"]
@@ -63,8 +65,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": aws.region,
             "AWS_DEFAULT_REGION": aws.region,
-            "AWS_ACCESS_KEY_ID": "sandbox",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "SANDBOX_CLOCK_URL": f"{self.url}/_sandbox/clock",
         }
         self.doors: dict[str, tuple[str, str]] = {}
@@ -148,7 +150,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
                 return self._unsigned(request)
             return self._aws_answer(request)
         except Refused as refused:
-            return _refusal(refused)
+            return _refusal(refused, request)
 
     def _unsigned(self, request: Request) -> Reply:
         if request.path == "/" and request.method == "GET":
@@ -173,6 +175,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def _aws_answer(self, request: Request) -> Reply:
         scope = scope_of(request.headers.get("authorization", ""), request.query)
         target = target_of(scope, request.method, request.target, request.headers, request.body)
+        check_signature(request, scope)
         try:
             with self._turn():
                 response = self._call(request, target)
@@ -232,10 +235,29 @@ def _page() -> bytes:
     return files("canary.sandbox").joinpath("page.html").read_bytes()
 
 
-def _refusal(refused: Refused) -> Reply:
+_QUERY_CODES: Final = {
+    "IncompleteSignatureException": "IncompleteSignature",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
+    "UnknownOperationException": "InvalidAction",
+}
+
+
+def _refusal(refused: Refused, request: Request) -> Reply:
+    """A refusal in the protocol of the request."""
+    request_id = str(uuid.uuid4())
+    headers = {"x-amzn-ErrorType": refused.code, "x-amzn-RequestId": request_id}
     document = {"__type": refused.code, "message": refused.message, "Message": refused.message}
+    if request.headers.get("content-type", "").startswith(FORM):
+        code, kind = _QUERY_CODES.get(refused.code, refused.code), "Sender" if refused.status < 500 else "Receiver"
+        error = f"<Type>{kind}</Type><Code>{code}</Code><Message>{escape(refused.message)}</Message>"
+        text = f"<ErrorResponse><Error>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        return Reply(refused.status, text.encode(), {"Content-Type": "text/xml"})
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        types = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+        return Reply(refused.status, cbor.encode(document), {**headers, **types})
     reply = json_reply(document, refused.status)
-    reply.headers.update({"x-amzn-ErrorType": refused.code, "x-amzn-RequestId": str(uuid.uuid4())})
+    reply.headers.update(headers)
     return reply
 
 

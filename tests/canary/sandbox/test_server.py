@@ -121,7 +121,7 @@ def test_the_date_of_an_answer_is_the_time_of_the_clock(server: SandboxServer) -
             "IncompleteSignatureException",
         ),
         ({"Authorization": signature("braket")}, 501, "NotImplementedException"),
-        ({"Authorization": signature("scheduler")}, 404, "UnknownOperationException"),
+        ({"Authorization": signature("scheduler")}, 403, "InvalidSignatureException"),
     ],
 )
 def test_the_front_end_refuses_what_reaches_no_service(
@@ -129,6 +129,48 @@ def test_the_front_end_refuses_what_reaches_no_service(
 ) -> None:
     found, document = call(server, "GET", "/2015-03-31/functions", **headers)
     assert (found, document["__type"]) == (status, code)
+
+
+def test_a_wrong_secret_key_is_refused_for_the_sandboxs_own_access_key(server: SandboxServer) -> None:
+    def signed(access_key: str, secret_key: str) -> Any:
+        return boto3.client(
+            "lambda",
+            endpoint_url=server.url,
+            region_name="us-east-1",
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+        )
+
+    name = "arn:aws:lambda:us-east-1:123456789012:function:api"
+    assert signed("sandbox", "sandbox").get_alias(FunctionName=name, Name="live")["FunctionVersion"] == "1"
+    assert signed("AKIAOTHER", "any").get_alias(FunctionName=name, Name="live")["FunctionVersion"] == "1"
+    with pytest.raises(ClientError, match="signature we calculated does not match") as refused:
+        signed("sandbox", "wrong").get_alias(FunctionName=name, Name="live")
+    assert refused.value.response["Error"]["Code"] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("sts", "get_caller_identity", "SignatureDoesNotMatch"),
+        ("ssm", "describe_parameters", "InvalidSignatureException"),
+        ("scheduler", "list_schedules", "InvalidSignatureException"),
+    ],
+)
+def test_a_refusal_is_in_the_protocol_of_the_request(
+    server: SandboxServer, service: str, operation: str, code: str
+) -> None:
+    keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "wrong"}
+    asked = boto3.client(service, endpoint_url=server.url, region_name="us-east-1", **keys)
+    with pytest.raises(ClientError) as refused:
+        getattr(asked, operation)()
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_a_signature_of_the_sandboxs_key_without_its_date_is_refused(server: SandboxServer) -> None:
+    text = signature("lambda").replace("AKIA/", "sandbox/")
+    status, document = call(server, "GET", "/2015-03-31/functions", Authorization=text)
+    assert (status, document["__type"]) == (403, "IncompleteSignatureException")
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(server: SandboxServer) -> None:
