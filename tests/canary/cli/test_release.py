@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flagkit.testing import Fault
+
 if TYPE_CHECKING:
     from conftest import Desk
 
@@ -96,6 +98,34 @@ def test_a_release_that_was_rolled_back_is_retried_with_its_versions(desk: Desk)
     assert done.code == 3
     assert "requests failed on version 2" in done.out
     assert desk("deploy", "staging", "--retry", "--publish").code == 2
+
+
+PROBED = """
+[stages.staging]
+functions = ["api:live"]
+steps = [2, 50]
+bake = "5m"
+rules.clean_tree = false
+probes = { path = "/orders", per_minute = 30 }
+"""
+
+
+def test_paired_probes_roll_back_where_few_users_reach_the_new_version(desk: Desk) -> None:
+    desk.write_plan(PROBED)
+    desk.release(20)
+    done = desk("deploy", "staging")
+    assert done.code == 3
+    assert "pairs of probes failed on version 2 (new) alone" in done.out
+
+
+def test_a_stage_whose_probes_are_not_allowed_is_not_released(desk: Desk) -> None:
+    desk.write_plan(PROBED)
+    desk.release(0)
+    desk.aws.faults.add(Fault.DENIED, "lambda.Invoke")
+    done = desk("deploy", "staging")
+    assert done.code == 5
+    assert "a probe of the baseline failed (probes of api:live): lambda:Invoke: AccessDeniedException" in done.err
+    assert "grant lambda:InvokeFunction" in done.err
 
 
 def test_github_gets_a_summary_and_an_annotation(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
