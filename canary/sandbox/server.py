@@ -222,6 +222,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
     def _failed(self, target: Target, error: Exception) -> Refused:
         if isinstance(error, Refused):
             return error
+        if isinstance(error, NotImplementedError):  # moto's word for it
+            return Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
         self._report(error)
         return Refused("InternalServiceException", f"{target.call}: {type(error).__name__} in the sandbox", 500)
 

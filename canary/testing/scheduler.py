@@ -250,7 +250,10 @@ def _check(params: dict[str, Any]) -> None:
 
 
 def _page(member: str, items: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
-    start = int(params.get("NextToken") or 0)
+    token = str(params.get("NextToken") or "0")
+    if not token.isdecimal():
+        raise ServiceError("ValidationException", "Invalid NextToken.", status=400)
+    start = int(token)
     end = start + int(params.get("MaxResults") or 100)
     more = {"NextToken": str(end)} if end < len(items) else {}
     return {member: items[start:end], **more}

@@ -244,7 +244,16 @@ def _decoded(operation: OperationModel, request: AWSPreparedRequest) -> dict[str
     """
     try:
         params = decode_request(operation, request)
-    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, zlib.error, OSError) as error:
+    except (
+        ValueError,
+        AttributeError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        zlib.error,
+        OSError,
+    ) as error:
         text = f"The request body could not be read: {error}"
         raise ServiceError("SerializationException", text, status=400) from error
     shape = operation.input_shape

@@ -93,7 +93,10 @@ class LogsService(Service):
             and all(word in event["message"] for word in words)
             and event["logStreamName"] in params.get("logStreamNames", [event["logStreamName"]])
         ]
-        at, limit = int(params.get("nextToken") or 0), params.get("limit", 10_000)
+        token, limit = str(params.get("nextToken") or "0"), params.get("limit", 10_000)
+        if not token.isdecimal():
+            raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.", status=400)
+        at = int(token)
         more = {"nextToken": str(at + limit)} if at + limit < len(found) else {}
         shown = [
             {**_shown(event), "logStreamName": event["logStreamName"], "eventId": str(number)}

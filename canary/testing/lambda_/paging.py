@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from canary.testing.lambda_ import refusals
+
 
 def page(member: str, items: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
     """One page of a list answer.
@@ -13,7 +15,10 @@ def page(member: str, items: list[dict[str, Any]], params: dict[str, Any]) -> di
         items: all of them, in order.
         params: the request, with `Marker` and `MaxItems`.
     """
-    start = int(params.get("Marker") or 0)
+    marker = str(params.get("Marker") or "0")
+    if not marker.isdecimal():
+        raise refusals.invalid(f"Invalid Marker: {marker}")
+    start = int(marker)
     end = start + int(params.get("MaxItems") or 50)
     answer: dict[str, Any] = {member: items[start:end]}
     if end < len(items):
