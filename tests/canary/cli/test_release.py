@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from canary.cli import run
+from canary.cli.session import CliContext
 from flagkit.testing import Fault
+from tests.canary.cli.conftest import PLAN
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -266,6 +270,17 @@ def test_prod_wants_a_clean_tree(desk: Desk) -> None:
     done = desk("deploy", "prod")
     assert f"git can't read {desk.base} as a repository" in done.err
     assert f"`git config --global --add safe.directory {desk.base}`" in done.err
+
+
+def test_a_clean_checkout_stays_clean_so_the_default_plan_works_twice(desk: Desk) -> None:
+    desk.write_plan(PLAN.replace("clean_tree = false", "clean_tree = true"))
+    git = ["git", "-C", str(desk.base), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-q"], ["add", "canary.toml"], ["commit", "-q", "-m", "plan"]):
+        subprocess.run([*git, *words], check=True)
+    context = CliContext(clock=desk.aws.clock, base=desk.base)
+    for failing in (60, 60):
+        desk.release(failing, str(desk.aws.clock.epoch_s()))
+        assert run(("deploy", "staging"), context) == 3
 
 
 def test_prod_wants_a_confirmation(desk: Desk) -> None:
