@@ -217,7 +217,7 @@ HAZARDS: Final[dict[str, Callable[[Run], None] | None]] = {
 }
 INTERRUPTED: Final = {"INT", "TERM", "HUP", "closed streams, TERM", "reader gone, HUP"}
 MAY_END_OTHERWISE: Final = {
-    "STOP and CONT", "25 % faults", "another writer", "clock an hour ahead", "clock an hour back",
+    "STOP and CONT", "kill", "25 % faults", "another writer", "clock an hour ahead", "clock an hour back",
     "credentials end, renewed", "credentials end", "UpdateAlias revoked", "slow answers", "CloudWatch away",
 }  # fmt: skip
 """Troubles under which a good version need not be promoted, if a person is told."""

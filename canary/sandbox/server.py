@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
@@ -179,7 +179,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         try:
             with self._turn():
                 response = self._call(request, target)
-        except (EndpointConnectionError, ReadTimeoutError) as error:
+        except (ConnectionClosedError, EndpointConnectionError, ReadTimeoutError) as error:
             raise BrokenOff from error
         except Exception as error:
             raise self._failed(target, error) from error

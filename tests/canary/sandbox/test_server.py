@@ -232,3 +232,12 @@ def test_the_fixture_serves_with_a_running_clock(aws_server: SandboxServer) -> N
     assert aws_server.environ["AWS_ENDPOINT_URL"] == aws_server.url
     assert aws_server.pace.speed == 60
     assert client(aws_server, "sts").get_caller_identity()["Account"]
+
+
+def test_an_answer_that_is_cut_breaks_the_connection_off(
+    server: SandboxServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.aws.faults.add(Fault.CUT, "lambda.GetAlias", times=1)
+    with pytest.raises(BotoCoreError):
+        client(server, "lambda").get_alias(FunctionName="api", Name="live")
+    assert "Traceback" not in capfd.readouterr().err
