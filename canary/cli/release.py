@@ -311,7 +311,7 @@ def _versions(words: list[str]) -> dict[str, str]:
         key, separator, version = word.rpartition("=")
         if separator and not key:
             raise UsageError(f"{word!r} has no function before the =", hint="Example: --version api:live=7")
-        if not version.isdigit():
+        if not (version.isascii() and version.isdigit()):
             raise UsageError(f"{version!r} is not a version number", hint="Give a published version: 1, 2, 3, …")
         found[key] = version
     return found

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from canary.adapters import aws
@@ -19,7 +19,7 @@ from canary.errors import RefusedError, UsageError
 from canary.ports import Clock, CodeRevision, Observer
 from canary.runner import Ports
 from flagkit.channels.text import printable
-from flagkit.cli.arguments import Context
+from flagkit.cli.arguments import Context, read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,9 @@ def percentage(word: str) -> Decimal:
         UsageError: not a number.
     """
     try:
-        value = Decimal(word.strip().removesuffix("%").strip())
-    except InvalidOperation:
+        value = read_number(word.strip().removesuffix("%").strip())
+    except ValueError:
         raise UsageError(f"{word!r} is not a valid percentage", hint="Write it as 8, 8% or 0.5%.") from None
-    if not value.is_finite() or not 0 <= value <= 100:
+    if not 0 <= value <= 100:
         raise UsageError(f"{word!r} is not a valid percentage", hint="Give a number from 0 to 100.")
     return value

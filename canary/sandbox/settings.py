@@ -223,7 +223,7 @@ def _only(pairs: Words, names: tuple[str, ...]) -> None:
 
 def _number(text: str, what: str, low: float, high: float) -> float:
     try:
-        value = float(text)
+        value = float(text) if text.isascii() and "_" not in text else float("nan")
     except ValueError:
         value = float("nan")
     if not low <= value <= high:

@@ -22,8 +22,8 @@ from flagkit.errors import UsageError
 MAX_BYTES: Final = 1_000_000
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_BUS = r"^(arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)?[/.A-Za-z0-9_-]{1,256}$"
-_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+_BUS = r"^(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[/.A-Za-z0-9_-]{1,256}$"
+_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 
 
 def _http_url(text: str) -> str:
@@ -89,7 +89,7 @@ class ExposureMetrics(_OfSource):
     """Where the exposures of a source are counted: the CloudWatch namespace that `EmfSink` writes to."""
 
     namespace: str = Field(default="flagkit", pattern=r"^[^:\x00-\x1f][\x20-\x7e]{0,254}$")
-    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$")
 
 
 def _tables(value: object) -> object:
@@ -181,7 +181,7 @@ def problems(receiver: Receiver, environment: Mapping[str, str]) -> tuple[str, .
 
 
 def _is_local(host: str) -> bool:
-    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d+){3}", host) is not None
+    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.[0-9]+){3}", host) is not None
 
 
 _KEYS = sorted(

@@ -45,12 +45,15 @@ def read_percent(value: Decimal | float | str) -> int:
     Raises:
         EditError: not a number from 0 to 100, or finer than 0.0001 %.
     """
+    # A float is read as it is printed: 33.3333 means 33.3333, not its nearest binary fraction.
+    text = str(value)
     try:
-        # A float is read as it is printed: 33.3333 means 33.3333, not its nearest binary fraction.
-        exact = Decimal(str(value))
+        exact = Decimal(text)
     except DecimalException:
+        exact = None
+    if exact is None or not text.isascii() or "_" in text:
         message = f"{value!r} is not a valid percentage"
-        raise EditError(message) from None
+        raise EditError(message)
     if not (exact.is_finite() and 0 <= exact <= 100):
         message = f"{value} is not a percentage from 0 to 100"
         raise EditError(message)

@@ -12,15 +12,17 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
+from click.types import FloatParamType, IntParamType
 
 from flagkit.cli.shell import HELP, Command, Group
 
-__all__ = ["Argument", "Complete", "Context", "LazyGroup", "Option", "command_of"]
+__all__ = ["Argument", "Complete", "Context", "LazyGroup", "Option", "command_of", "read_number"]
 
 _SETTINGS: Any = {"help_option_names": list(HELP)}
 
@@ -64,6 +66,23 @@ class Argument:
     metavar: str
     help: str = ""
     complete: Complete | None = None
+
+
+def read_number(word: str) -> Decimal:
+    """Return a finite number as it is typed.
+
+    Python also reads digits of other scripts and `1_000`; here they are slips, as `NaN` and `Infinity` are.
+
+    Raises:
+        ValueError: not such a number.
+    """
+    try:
+        number = Decimal(word)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (word.isascii() and "_" not in word and number.is_finite()):
+        raise ValueError(f"{word!r} is not a number")
+    return number
 
 
 class LazyGroup(click.Group):
@@ -151,6 +170,39 @@ class _Argument(click.Argument):
     text = ""
 
 
+class _Integer(IntParamType):
+    """A whole number in the digits 0 to 9."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it as it is typed."""
+        return super().convert(_typed(value, param, ctx), param, ctx)
+
+
+class _Range(click.IntRange):
+    """A whole number in the digits 0 to 9 between two others."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it as it is typed."""
+        return super().convert(_typed(value, param, ctx), param, ctx)
+
+
+class _Float(FloatParamType):
+    """A finite number in the digits 0 to 9."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it as it is typed."""
+        return super().convert(_typed(value, param, ctx), param, ctx)
+
+
+def _typed(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    if isinstance(value, str):
+        try:
+            read_number(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}.", ctx, param) from None
+    return value
+
+
 def _value(value: object) -> object:
     return (list(value) or None) if isinstance(value, tuple) else value
 
@@ -201,10 +253,10 @@ def _type(kind: Any, spec: Option | None = None) -> click.ParamType[Any] | None:
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if kind is int and spec is not None and (spec.min, spec.max) != (None, None):
-        return click.IntRange(spec.min, spec.max)
+        return _Range(spec.min, spec.max)
     if kind is Path:
         return click.Path(path_type=Path)
-    known: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
+    known: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: _Integer(), float: _Float()}
     return known[kind]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
 from flagkit.cli import options
-from flagkit.cli.arguments import Argument, Context, Option
+from flagkit.cli.arguments import Argument, Context, Option, read_number
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import cli_context
 from flagkit.cli.output import echo, print_json, table
@@ -324,8 +324,8 @@ def read_percent(word: str) -> Decimal:
         EditError: not a number.
     """
     try:
-        return Decimal(word.strip().removesuffix("%").strip())
-    except InvalidOperation:
+        return read_number(word.strip().removesuffix("%").strip())
+    except ValueError:
         raise EditError(f"{word!r} is not a valid percentage", hint="Write it as 12.5 or 12.5%.") from None
 
 

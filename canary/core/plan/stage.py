@@ -75,8 +75,8 @@ class StagePlan(Model):
     notifications: tuple[Notification, ...] = ()
     flags_off: tuple[FlagSwitch, ...] = ()
     dead_man: DeadMan | None = None
-    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")
-    account: str | None = Field(default=None, pattern=r"^\d{12}$")
+    region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$")
+    account: str | None = Field(default=None, pattern=r"^[0-9]{12}$")
 
     @model_validator(mode="before")
     @classmethod

@@ -22,7 +22,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?")
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?", re.ASCII
+)
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 LONGEST = timedelta(days=30)

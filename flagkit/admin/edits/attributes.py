@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Literal
 
 from pydantic import JsonValue
@@ -64,15 +65,11 @@ def read_value(document: FlagDocument, key: str, name: str, text: str) -> JsonVa
     definition = document.flags.get(key)
     attribute = None if definition is None else definition.attributes.get(name)
     constraints = None if attribute is None else attribute.constraints
-    decoded: JsonValue = text
-    try:
-        decoded = json.loads(text)
-    except ValueError:
-        decoded = text
+    decoded = _decoded(text)
     if constraints is None:
         return text if decoded is None or isinstance(decoded, dict) else decoded
     if constraints.type == "array" and not isinstance(decoded, list):
-        decoded = [_number(part) if _numbers(constraints) else part for part in text.split(",")]
+        decoded = [_decoded(part) if _numbers(constraints) else part for part in text.split(",")]
     if constraints.type == "string":
         return text
     if _type_of(decoded) != constraints.type:
@@ -85,12 +82,12 @@ def _numbers(constraints: object) -> bool:
     return getattr(getattr(constraints, "elements", None), "type", "string") == "number"
 
 
-def _number(text: str) -> JsonValue:
+def _decoded(text: str) -> JsonValue:
     try:
         value: JsonValue = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
-    return value
+    return text if isinstance(value, float) and not isfinite(value) else value  # JSON has no NaN
 
 
 def _index(flag: FlagSource, key: str, variant: str | None) -> int:

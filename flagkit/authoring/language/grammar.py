@@ -27,6 +27,7 @@ from decimal import Decimal, DecimalException
 from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final, NoReturn
+from unicodedata import decimal
 
 from flagkit.authoring.conditions import all_of, any_of, required, show_required
 from flagkit.authoring.language.clock import read_window
@@ -84,6 +85,7 @@ _VERSION: Final = re.compile(r"[vV][0-9].*|[0-9]+\.[0-9]+\.[0-9]+(?:[-+].*)?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 _PLURAL: Final = re.compile(r"[a-z][A-Za-z0-9_.]{2,}s")
 _NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+){2,}")
+_FIGURES: Final = re.compile(r"[vV]?[+-]?\.?[0-9][0-9.:TZ+-]*")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NATIVE: Final = re.compile(
     r"""[\s(]*(?:(?:and|or|not)[\s(]+)*[a-z_]+\s+(?:\$|'\$|"|key::|in::|pattern::|pct::|by::|seed::)"""
@@ -385,6 +387,10 @@ class _Reader:
                 hint = f"Write a number of at most {MAX_NUMBER_CHARS} digits without exponent, or put text in quotes."
                 self.refuse(f"a number may have at most {MAX_NUMBER_CHARS} digits", token, hint)
             return Number(int(token.value) if token.value.lstrip("+-").isdigit() else number)
+        digits = "".join(str(decimal(char, char)) for char in token.value)
+        if digits != token.value and _FIGURES.fullmatch(digits):
+            hint = f"Write {digits}, or put text in quotes."
+            self.refuse(f"{token.value!r} is not written in the digits 0 to 9", token, hint)
         return Text(token.value)
 
     def date(self, token: Token) -> str:

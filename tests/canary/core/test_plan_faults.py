@@ -76,6 +76,7 @@ LINES: tuple[tuple[str, str], ...] = (
         'bake = "ten"',
         f'stages.staging.bake: "ten" {DURATION}',
     ),
+    ('bake = "٣m"', f'stages.staging.bake: "٣m" {DURATION}'),
     (
         'watch_max = "x"',
         f'stages.staging.watch_max: "x" {DURATION}',

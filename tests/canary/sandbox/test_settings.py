@@ -115,6 +115,7 @@ def test_time_is_stepped_and_its_speed_set(scene: tuple[AwsStandIn, Pace]) -> No
         ("api latency=5", '"5" is not a valid duration'),
         ("speed", "expected one value; for example speed 60"),
         ("speed -1", "'-1' is not a speed"),
+        ("speed ٣", "'٣' is not a speed"),
         ("speed fast", "'fast' is not a speed"),
         ("step 5", "not a valid duration"),
         ("traffic nobody=5", "there is no traffic to nobody"),

@@ -27,7 +27,7 @@ def test_percentages_are_exact_to_a_ten_thousandth(percent, steps):
     assert read_percent(show_percent(steps)) == steps
 
 
-@pytest.mark.parametrize("percent", [-1, 100.0001, "many", "nan", "inf", 0.00001, "33.33333"])
+@pytest.mark.parametrize("percent", [-1, 100.0001, "many", "nan", "inf", "٣٠", "1_0", 0.00001, "33.33333"])
 def test_other_percentages_are_refused(percent):
     with pytest.raises(EditError):
         read_percent(percent)

@@ -48,7 +48,7 @@ def test_an_unknown_flag_names_the_nearest(terminal, words: tuple[str, ...], sai
     assert terminal.saved() == before
 
 
-@pytest.mark.parametrize("share", ["140", "-1", "abc", "12.34567", "nan", ""])
+@pytest.mark.parametrize("share", ["140", "-1", "abc", "12.34567", "nan", "", "٣٠", "1_0"])
 def test_an_invalid_percentage_changes_nothing(terminal, share: str) -> None:
     before = terminal.saved()
     refused(terminal("rollout", "new_flow", "--", share), 3, "edit_invalid")
@@ -60,6 +60,11 @@ def test_an_invalid_percentage_changes_nothing(terminal, share: str) -> None:
     ("words", "kind"),
     [
         (("attr", "button", "size=large"), "edit_invalid"),
+        (("attr", "button", "size=٣"), "edit_invalid"),
+        (("attr", "button", "size=NaN"), "edit_invalid"),
+        (("attr", "button", "size=1e400"), "edit_invalid"),
+        (("ramp", "plain", "٥@2027-01-01"), "edit_invalid"),
+        (("holdout", "plain", "q3", "--percent", "٥"), "edit_invalid"),
         (("attr", "button", "size=12"), "document_invalid"),
         (("attr", "button", "color=green"), "document_invalid"),
         (("create", "Bad-Key"), "document_invalid"),
@@ -90,6 +95,11 @@ def test_a_change_that_aws_or_sense_refuses_changes_nothing(terminal, words: tup
         ("show",),
         ("rollout", "plain"),
         ("list", "--nonsense"),
+        ("history", "--limit", "٣"),
+        ("history", "--limit", "1_0"),
+        ("rule", "move", "plain", "1", "٢"),
+        ("revert", "plain", "--to", "１"),
+        ("schedule", "plain", "--from", "٢٠٢٧-٠١-٠١"),
         ("list", "--state", "perhaps"),
         ("target", "plain"),
         ("split", "plain", "red"),
