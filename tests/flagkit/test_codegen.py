@@ -1,5 +1,6 @@
 """The generated module runs, says what the document says, and checks what it promises."""
 
+import ast
 import itertools
 import sys
 import types
@@ -139,6 +140,22 @@ def test_class_names_never_collide(load):
     ]
     assert len(names) == len(set(names))
     assert module["TypedFlags"]
+
+
+def test_names_that_classes_and_other_flags_have_do_not_collide(load):
+    enum = {"constraints": {"type": "string", "enum": ["x"]}}
+    flags = {
+        "shop": {"attributes": {"flags": enum, "mro": enum}},
+        "shop_flags": {},
+        "a": {"attributes": {"bAnswer": enum}},
+        "aB": {"attributes": {"x": enum}},
+    }
+    text = generate(document(flags), module_name="shop_flags")
+    made = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert len(made) == len(set(made))
+    module = load(text)
+    assert set(made) <= {*module}
+    assert {"flags", "mro"} < set(module["ShopAnswer"].__dataclass_fields__)
 
 
 @pytest.mark.parametrize("name", ["flags", "a.b.flags", "1", "", "literal"])

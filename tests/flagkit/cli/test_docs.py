@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import canary_exit_codes, lint_codes
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,25 @@ def test_the_example_of_flags_as_code_runs(terminal, tmp_path: Path) -> None:
             words = [word for word in words if word != "flags.json"]
         terminal.good(*words)
     compile((tmp_path / "shop_flags.py").read_text(), "shop_flags.py", "exec")
+
+
+def test_the_recipe_for_flags_as_code_saves_only_after_the_merge(on_file, tmp_path: Path) -> None:
+    (tmp_path / "flags.toml").write_text((EXAMPLE / "flags.toml").read_text())
+    found = re.search(r"```yaml\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    (job,) = yaml.safe_load(found[1])["jobs"].values()
+    runs = [
+        (step.get("if", ""), shlex.split(step["run"])[1:]) for step in job["steps"] if "flagkit " in step.get("run", "")
+    ]
+    before = on_file.saved()
+    for condition, words in runs:
+        if "'push'" not in condition:
+            on_file.good(*words)
+    assert on_file.saved() == before
+    for condition, words in runs:
+        if "'push'" in condition:
+            on_file.good(*words)
+    assert on_file.saved() != before
 
 
 def test_every_exit_code_of_canary_is_explained() -> None:

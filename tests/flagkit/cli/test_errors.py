@@ -135,6 +135,22 @@ def test_a_document_that_is_none_is_said_and_left_alone(on_file, content: str | 
     assert on_file.saved() == before
 
 
+@pytest.mark.parametrize("side", ["flags", "values"])
+def test_a_flag_that_is_there_twice_is_refused_with_both_lines(on_file, side: str) -> None:
+    other = {"flags": "values", "values": "flags"}[side]
+    texts = {side: '{\n"a": {},\n"b": {},\n"a": {}\n}', other: '{"a": {}, "b": {}}'}
+    on_file.file.write_text(f'{{"version": "1",\n"{side}": {texts[side]},\n"{other}": {texts[other]}}}')
+    before = on_file.saved()
+    for words in (("on", "b"), ("delete", "a", "--yes"), ("copy", "b", "--from", "flags.json", "--to", "other.json")):
+        said = refused(on_file(*words), 3, "document_invalid")
+        assert f"{side}.a: is in the document twice, in lines 3 and 5" in said
+    powertools = Path("features.json")
+    powertools.write_text('{"f": {"default": true},\n"f": {"default": false}}')
+    done = on_file("import", str(powertools), "--yes")
+    assert (done.code, "f: is in the document twice, in lines 1 and 2" in done.err) == (2, True)
+    assert on_file.saved() == before
+
+
 def test_a_flag_that_breaks_the_format_is_named_with_its_place(on_file) -> None:
     content = json.loads(on_file.file.read_text())
     content["values"]["new_flow"]["_variants"][0]["rule"] = "(eq $country)"

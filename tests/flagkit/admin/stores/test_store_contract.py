@@ -10,7 +10,7 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.entries import is_same
 from flagkit.admin.stores import Note, open_store
-from flagkit.core.documents import FlagDocument
+from flagkit.core.documents import MAX_BYTES, FlagDocument
 from flagkit.errors import ConflictError, DocumentError, EditError, SourceNotFoundError, SourceUrlError
 from flagkit.testing import AppConfigFlags
 
@@ -154,6 +154,25 @@ def test_what_flagkit_does_not_know_stays_in_a_freeform_document(aws, virtual_cl
     flags["z"] = {"owner": "team", "description": "d", "name": "z"}
     assert written == content
     assert list(written) == list(content)
+
+
+def test_the_size_that_is_refused_is_the_size_that_is_stored(store):
+    """Text in Cyrillic is stored as UTF-8; escaped it would have three times the bytes."""
+    flags = {f"f{number}": {"name": "f", "description": "о" * 1000} for number in range(400)}
+    base = store.read(missing_ok=True)
+    document = FlagDocument.parse(json.dumps({"version": "1", "flags": flags, "values": {}}, ensure_ascii=False))
+    assert len(json.dumps(document.to_dict())) > MAX_BYTES
+    store.save(base, document, Note())
+    saved = store.read()
+    store.save(saved, edits.describe(saved.document, "f1", description="short"), Note())
+    assert len(store.read().content) < MAX_BYTES // 2
+
+
+def test_an_edit_without_a_reason_keeps_its_author_and_time(store, virtual_clock):
+    base = make(store, "a")
+    store.save(base, edits.switch_on(base.document, "a"), Note(author="bob"))
+    newest = next(iter(store.versions()))
+    assert (newest.author, newest.at, newest.reason) == ("bob", virtual_clock.now(), None)
 
 
 def test_a_version_names_the_flags_that_it_changed(store):
