@@ -329,6 +329,18 @@ def test_warnings_fail_only_where_it_is_strict(on_file, tmp_path: Path) -> None:
     assert "unknown-key" in on_file("lint", "--context-key", "plan").out
 
 
+def test_many_findings_of_one_kind_are_three_and_a_number_unless_all_are_asked_for(on_file) -> None:
+    rule = '(split pct::20 by::$userId seed::"f")'
+    variants = [{"name": f"v{number}", "enabled": True, "rule": rule} for number in range(9)]
+    value = {"_variants": [*variants, {"name": "default", "enabled": False}]}
+    Path("many.json").write_text(json.dumps({"version": "1", "flags": {"f": {}}, "values": {"f": value}}))
+    short = on_file.good("lint", "many.json").out
+    assert short.count("those users already get") == 3
+    assert "5 more findings of this kind; --verbose shows them" in short
+    assert on_file.good("lint", "many.json", "--verbose").out.count("those users already get") == 8
+    assert len(on_file.good("lint", "many.json", "--json").json["findings"]) >= 8
+
+
 # The rest
 
 
