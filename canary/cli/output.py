@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import click
 
-from canary.cli.screens import Screen, write_json
+from canary.cli.json_lines import write_json
+from canary.cli.screens import Screen
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
 from canary.errors import UsageError

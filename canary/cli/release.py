@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
-from canary import runner
 from canary.cli.options import DEFAULT_PLAN, AsJson, Branch, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
-from canary.cli.output import finish
-from canary.cli.rules import check_rules
-from canary.cli.screens import Screen, asking, open_screen, write_json
-from canary.cli.session import Session, cli_context, open_session, weights
-from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
-from canary.core.phases import Phase
-from canary.core.plan import StagePlan
-from canary.core.state import CanaryState
-from canary.errors import CanaryError, ConflictError, NoChangeError, UsageError
-from canary.runner import Ports
-from canary.runner.drive import Interrupted
-from canary.view.build import ViewBuilder
-from canary.view.labels import phase_name
+from canary.cli.session import cli_context, open_session, weights
+from canary.errors import NoChangeError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
-from flagkit.cli.shell import INTERRUPTED
+
+if TYPE_CHECKING:
+    from canary.core.plan import StagePlan
+    from canary.core.state import CanaryState
+    from canary.runner import Ports
 
 # ruff: noqa: PLR0913, PLR0917 - each parameter is a word of the command line
 
@@ -71,6 +61,11 @@ def deploy(
 
     Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
     """
+    from canary import runner
+    from canary.cli.drive import drive
+    from canary.cli.json_lines import write_json
+    from canary.cli.rules import check_rules
+
     if sum((publish, bool(version), retry)) > 1:
         raise UsageError("--publish, --version and --retry can't be combined", hint="Use one of them.")
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
@@ -94,7 +89,7 @@ def deploy(
         )
 
     try:
-        return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+        return drive(session, begin, as_json=as_json, no_color=no_color, report=report)
     except NoChangeError as error:
         if not (allow_no_change or created):
             raise
@@ -123,6 +118,10 @@ def promote(
 
     Post-promotion watch follows.
     """
+    from canary import runner
+    from canary.cli.drive import drive
+    from canary.cli.rules import check_rules
+
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     check_rules(
         session,
@@ -131,7 +130,7 @@ def promote(
         needs_clean_tree=False,
         question=f"Shift all traffic of {stage} to the new version?",
     )
-    return _drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
+    return drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
 
 
 def rollback(
@@ -155,13 +154,16 @@ def rollback(
     A canary in progress is rolled back without a prompt. When none is in progress, the last one is reverted after a
     confirmation.
     """
+    from canary import runner
+    from canary.cli.drive import request
+
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     targets = _versions(to or [])
 
     def confirm(question: str) -> None:
         session.confirm(question, assume_yes=yes)
 
-    return _command(
+    return request(
         session,
         lambda stage_plan, ports: runner.rollback(stage_plan, ports, to=targets or None, confirm=confirm),
         as_json=as_json,
@@ -179,7 +181,10 @@ def pause(
     no_color: NoColor = False,
 ) -> int:
     """Hold the weight; evaluation and rollback continue."""
-    return _command(
+    from canary import runner
+    from canary.cli.drive import request
+
+    return request(
         open_session(cli_context(context), plan, stage, region=region, profile=profile),
         runner.pause,
         as_json=as_json,
@@ -204,12 +209,15 @@ def resume(
 
     Also takes over a canary whose driver ended.
     """
+    from canary import runner
+    from canary.cli.drive import drive
+
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
         return runner.resume(stage_plan, ports, accept_plan=accept_plan)
 
-    return _drive(session, begin, as_json=as_json, no_color=no_color, report=report)
+    return drive(session, begin, as_json=as_json, no_color=no_color, report=report)
 
 
 def abort(
@@ -222,82 +230,15 @@ def abort(
     no_color: NoColor = False,
 ) -> int:
     """Roll back and end the canary as aborted."""
-    return _command(
+    from canary import runner
+    from canary.cli.drive import request
+
+    return request(
         open_session(cli_context(context), plan, stage, region=region, profile=profile),
         runner.abort,
         as_json=as_json,
         no_color=no_color,
     )
-
-
-def _drive(
-    session: Session,
-    begin: Callable[[StagePlan, Ports], CanaryState],
-    *,
-    as_json: bool,
-    no_color: bool,
-    report: Path | None,
-) -> int:
-    """Starts or takes over a canary and drives it until it ends or holds."""
-    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
-    was_stopped = False
-    with StopRequest() as stop:
-        ports = session.ports((screen,), StoppableClock(stop.event))
-        ask = None if session.context.ask is None else asking(screen, stop.interruptible(session.context.ask))
-        policy = interrupt_policy(session.stage, ask)
-
-        def on_interrupt() -> Interrupted:
-            nonlocal was_stopped
-            was_stopped = True
-            return policy()
-
-        with screen:
-            state = begin(session.stage, ports)
-            _catch_up(screen, state)
-            state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
-        # A signal that comes after the end changes neither what is shown nor the exit code.
-        _rebuild(screen, ports, state)
-        code = finish(screen, state, report)
-    return INTERRUPTED if was_stopped else code
-
-
-def _rebuild(screen: Screen, ports: Ports, state: CanaryState) -> None:
-    """The whole canary from the journal, whoever drove it; what this driver saw where the journal has less."""
-    try:
-        whole = ViewBuilder(state.stage).notify_all(ports.journal.events(state.canary_id))
-    except (CanaryError, OSError):
-        return
-    if whole.begun and whole.phase is state.phase:
-        screen.builder = whole
-
-
-def _command(
-    session: Session,
-    command: Callable[[StagePlan, Ports], CanaryState | None],
-    *,
-    as_json: bool,
-    no_color: bool,
-) -> int:
-    """Carries out one request: exit code 0 whatever the canary's phase, 6 after a conflict."""
-    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
-    ports = session.ports((screen,))
-    with screen:
-        state = command(session.stage, ports)
-    if not as_json:
-        text = _moved(session.stage, ports) if state is None else f"{phase_name(state.phase)}: {state.why}"
-        screen.write_line(f"{session.stage.name}: {text}")
-    return ConflictError.exit_code if state is not None and state.phase is Phase.CONFLICT else 0
-
-
-def _moved(stage: StagePlan, ports: Ports) -> str:
-    live = (f"{function} serves version {ports.aliases.read(function).version}" for function in stage.functions)
-    return f"no canary in progress; {', '.join(live)}"
-
-
-def _catch_up(screen: Screen, state: CanaryState) -> None:
-    """A driver that takes over a canary has not seen its first events."""
-    if not screen.builder.begun:
-        screen.builder.begin(state)
 
 
 def _versions(words: list[str]) -> dict[str, str]:

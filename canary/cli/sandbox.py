@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 
+from canary.cli.json_lines import write_json
 from canary.cli.options import AsJson
-from canary.cli.screens import write_json
 from canary.errors import UnavailableError, UsageError
 from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.shell import Command, Group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
+from canary.cli.json_lines import write_json
 from canary.core.events import Event, Judged
 from canary.view import plain
 from canary.view.build import ViewBuilder
@@ -204,9 +204,3 @@ def terminal(*, no_color: bool = False) -> Console:
     from rich.console import Console
 
     return Console(no_color=no_color or None, highlight=False)
-
-
-def write_json(value: object) -> None:
-    """One JSON value as one line on stdout."""
-    sys.stdout.write(json.dumps(data(value), ensure_ascii=False, separators=(",", ":")) + "\n")
-    sys.stdout.flush()

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from canary.adapters import aws
-from canary.adapters.git import GitRevision
-from canary.assembly import assemble, load_plan
 from canary.cli.options import DEFAULT_PLAN
-from canary.core.events import Origin
-from canary.core.plan import Plan, StagePlan
 from canary.errors import RefusedError, UsageError
-from canary.ports import Clock, CodeRevision, Observer
-from canary.runner import Ports
 from flagkit.channels.text import printable
 from flagkit.cli.arguments import Context, read_number
+
+if TYPE_CHECKING:
+    from canary.core.events import Origin
+    from canary.core.plan import Plan, StagePlan
+    from canary.ports import Clock, CodeRevision, Observer
+    from canary.runner import Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,15 @@ class Session:
     @property
     def revision(self) -> CodeRevision:
         """The code revision that is released."""
+        from canary.adapters.git import GitRevision
+
         return self.context.revision or GitRevision(self.context.base)
 
     def ports(self, observers: Sequence[Observer] = (), clock: Clock | None = None) -> Ports:
         """The stage's ports, with these observers and, where the context has none, this clock."""
+        from canary.adapters import aws
+        from canary.assembly import assemble
+
         return assemble(
             self.plan,
             self.stage.name,
@@ -84,6 +89,8 @@ class Session:
 
     def origin(self) -> Origin:
         """Where the code comes from, for history and reports."""
+        from canary.core.events import Origin
+
         revision = self.revision
         return Origin(
             commit=printable(revision.commit() or ""),
@@ -121,15 +128,21 @@ def open_session(
     Raises:
         PlanError: no such file, no such stage, or a faulty plan.
     """
-    plan = load_plan(plan_file(context, plan_path))
+    plan = read_plan(context, plan_path)
     return Session(context, plan, plan.stage(stage), region, profile)
 
 
-def plan_file(context: CliContext, path: Path) -> Path:
-    """The plan file: `--plan`, or `$CANARY_PLAN` where none is given, or `canary.toml` in the current directory."""
+def read_plan(context: CliContext, path: Path) -> Plan:
+    """Reads `--plan`, or `$CANARY_PLAN` where none is given, or `canary.toml` in the current directory.
+
+    Raises:
+        PlanError: no such file, or a faulty plan.
+    """
+    from canary.assembly import load_plan
+
     if path == DEFAULT_PLAN:
         path = Path(os.environ.get("CANARY_PLAN") or path)
-    return context.base / path
+    return load_plan(context.base / path)
 
 
 def weights(words: Iterable[str]) -> list[Decimal]:

@@ -8,14 +8,8 @@ from typing import Annotated
 
 import click
 
-from canary.adapters import aws
-from canary.adapters.iam import ROLES, policy
-from canary.adapters.lambda_aliases import aliases_of_account
-from canary.assembly import load_plan
 from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, Profile, Region, Stage
-from canary.cli.screens import write_json
-from canary.cli.session import cli_context, plan_file
-from canary.core.plan import FunctionRef, Plan
+from canary.cli.session import cli_context, read_plan
 from canary.errors import CanaryError, NotFoundError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
 
@@ -72,10 +66,12 @@ def init(
 
     Without arguments it asks AWS for the functions that have an alias. An existing file is never replaced.
     """
+    from canary.cli.json_lines import write_json
+
     path = cli_context(context).base / plan
     if path.exists():
         raise UsageError(f"{plan} exists already", hint="Edit it, or name another file: --plan FILE.")
-    named = functions or aliases_of_account(aws.open_session(region, profile))
+    named = functions or _functions_of_account(region, profile)
     if not named:
         raise NotFoundError(
             "no function of the account has an alias",
@@ -93,12 +89,21 @@ def init(
     return 0
 
 
+def _functions_of_account(region: str | None, profile: str | None) -> Sequence[str]:
+    from canary.adapters.aws import open_session
+    from canary.adapters.lambda_aliases import aliases_of_account
+
+    return aliases_of_account(open_session(region, profile))
+
+
 def plan_text(stage: str, functions: Sequence[str]) -> str:
     """The plan that `init` writes.
 
     Raises:
         UsageError: a function without an alias, or a stage that can't be named so.
     """
+    from canary.core.plan import FunctionRef, Plan
+
     for function in functions:
         try:
             FunctionRef.parse(function)
@@ -136,8 +141,11 @@ def iam(
 
     It has the actions that the commands call for this plan, on the stage's resources. Makes no AWS call.
     """
+    from canary.adapters.iam import ROLES, policy
+    from canary.cli.json_lines import write_json
+
     if role not in ROLES:
         raise UsageError(f"{role!r} is not a role", hint=f"Use one of: {', '.join(ROLES)}.")
-    whole = load_plan(plan_file(cli_context(context), plan))
+    whole = read_plan(cli_context(context), plan)
     write_json(policy(whole, whole.stage(stage), role, account=account, region=region or "*"))
     return 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context, fetch, read_flags
 from flagkit.cli.errors import FOUND
 from flagkit.cli.output import echo, print_json
-from flagkit.core.lint import Finding, Severity
-from flagkit.core.lint import lint as lint_document
 from flagkit.errors import UsageError
 from flagkit.sources import DocumentKind
+
+if TYPE_CHECKING:
+    from flagkit.core.lint import Finding
 
 _SHOWN = 3
 
@@ -42,6 +43,9 @@ def lint(
 
     Example: flagkit lint flags.json --strict
     """
+    from flagkit.core.lint import Severity
+    from flagkit.core.lint import lint as lint_document
+
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved)
     if document.kind is DocumentKind.FEATURE_FLAGS:
@@ -60,6 +64,8 @@ def lint(
 
 
 def _print_findings(findings: tuple[Finding, ...], name: str, *, verbose: bool) -> None:
+    from flagkit.core.lint import Severity
+
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         flag = ".".join(finding.location.split(".")[:2])

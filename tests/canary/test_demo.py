@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from canary.cli import run
-from canary.cli.demo import step_text
+from canary.cli.demo_output import step_text
 from canary.cli.session import CliContext
 from canary.demo import Options, scenario
 from canary.demo.scenario import FLAG, FlagStep, backend, document

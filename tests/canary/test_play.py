@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from canary.cli.simulate import _with_probes
+from canary.cli.scenarios import with_probes
 from canary.core.plan import Plan, StagePlan
 from canary.simulator import Burst, Scenario, compare, play, power_of
 from canary.simulator.releases import playable, release
@@ -85,13 +85,13 @@ def test_a_promotion_in_the_planned_time_is_one_without_a_hold() -> None:
 def test_probes_find_a_bad_version_where_users_are_few() -> None:
     scenario = Scenario(0.1, 0.01, 0.2)
     without = compare(PLANS["default"], scenario, runs=6)
-    found = compare(_with_probes(PLANS["default"], 60), scenario, runs=6)
+    found = compare(with_probes(PLANS["default"], 60), scenario, runs=6)
     assert without.summary.rolled_back_ratio < 0.6
     assert found.summary.rolled_back_ratio == 1.0
     assert found.summary.minutes_to_rollback.mean < 8
     assert found.healthy.rolled_back_ratio == 0
     assert "; 60 pairs of probes per minute." in "\n".join(comparison_lines(found))
-    replaced = _with_probes(PLANS["with probes"], 5)
+    replaced = with_probes(PLANS["with probes"], 5)
     assert compare(replaced, scenario, runs=1).probes_per_minute == 5
 
 

@@ -40,3 +40,15 @@ except SourceError:
 def test_the_middlewares_load_no_framework(module):
     frameworks = {"starlette", "fastapi", "flask", "werkzeug", "django", "asgiref", "boto3", "botocore", "httpx"}
     assert loaded_by(f"import {module}") & frameworks == set()
+
+
+@pytest.mark.parametrize("package", ["flagkit", "canary"])
+def test_the_help_of_a_command_loads_nothing_that_only_its_work_needs(package):
+    program = f"""
+from {package}.cli.app import program
+from flagkit.cli.arguments import command_of
+for command in program().commands.values():
+    command_of(command)
+"""
+    heavy = {"boto3", "botocore", "httpx", "pydantic", "rich", "moto", "starlette", "uvicorn"}
+    assert loaded_by(program) & heavy == set()

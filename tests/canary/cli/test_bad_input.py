@@ -144,7 +144,7 @@ def test_a_bug_is_one_line_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object) -> None:
         raise KeyError
 
-    monkeypatch.setattr("canary.cli.inspect.load_plan", broken)
+    monkeypatch.setattr("canary.cli.inspect.read_plan", broken)
     done = desk("history")
     assert done.code == 70
     assert done.err.startswith("error[internal]: KeyError: no message\nhint: This is a bug")
@@ -160,5 +160,5 @@ def test_an_interrupt_before_anything_happened(
     def stopped(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("canary.cli.inspect.load_plan", stopped)
+    monkeypatch.setattr("canary.cli.inspect.read_plan", stopped)
     assert desk("history").code == code

@@ -195,6 +195,6 @@ def test_region_and_profile_are_taken_from_the_command_line(desk: Desk, monkeypa
         asked.append((region, profile))
         return open_session("us-east-1")
 
-    monkeypatch.setattr("canary.cli.session.aws.open_session", opened)
+    monkeypatch.setattr("canary.adapters.aws.open_session", opened)
     assert desk("status", "staging", "--region", "eu-west-1").code == 0
     assert set(asked) == {("eu-west-1", None)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from canary import runner
-from canary.cli.inspect import current_view
+from canary.cli.views import current_view
 from canary.core.events import Measured, Noticed
 from canary.core.measurements import DataState, MinuteCounts, Stream, StreamKey
 from canary.core.phases import Phase

@@ -1,0 +1,91 @@
+"""Drives a canary on a screen until it ends or holds, and carries out single requests. The runner does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from canary import runner
+from canary.cli.output import finish
+from canary.cli.screens import Screen, asking, open_screen
+from canary.cli.session import Session
+from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
+from canary.core.phases import Phase
+from canary.core.plan import StagePlan
+from canary.core.state import CanaryState
+from canary.errors import CanaryError, ConflictError
+from canary.runner import Ports
+from canary.runner.drive import Interrupted
+from canary.view.build import ViewBuilder
+from canary.view.labels import phase_name
+from flagkit.cli.shell import INTERRUPTED
+
+
+def drive(
+    session: Session,
+    begin: Callable[[StagePlan, Ports], CanaryState],
+    *,
+    as_json: bool,
+    no_color: bool,
+    report: Path | None,
+) -> int:
+    """Starts or takes over a canary and drives it until it ends or holds."""
+    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
+    was_stopped = False
+    with StopRequest() as stop:
+        ports = session.ports((screen,), StoppableClock(stop.event))
+        ask = None if session.context.ask is None else asking(screen, stop.interruptible(session.context.ask))
+        policy = interrupt_policy(session.stage, ask)
+
+        def on_interrupt() -> Interrupted:
+            nonlocal was_stopped
+            was_stopped = True
+            return policy()
+
+        with screen:
+            state = begin(session.stage, ports)
+            _catch_up(screen, state)
+            state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
+        # A signal that comes after the end changes neither what is shown nor the exit code.
+        _rebuild(screen, ports, state)
+        code = finish(screen, state, report)
+    return INTERRUPTED if was_stopped else code
+
+
+def _rebuild(screen: Screen, ports: Ports, state: CanaryState) -> None:
+    """The whole canary from the journal, whoever drove it; what this driver saw where the journal has less."""
+    try:
+        whole = ViewBuilder(state.stage).notify_all(ports.journal.events(state.canary_id))
+    except (CanaryError, OSError):
+        return
+    if whole.begun and whole.phase is state.phase:
+        screen.builder = whole
+
+
+def request(
+    session: Session,
+    command: Callable[[StagePlan, Ports], CanaryState | None],
+    *,
+    as_json: bool,
+    no_color: bool,
+) -> int:
+    """Carries out one request: exit code 0 whatever the canary's phase, 6 after a conflict."""
+    screen = open_screen(ViewBuilder(session.stage), as_json=as_json, no_color=no_color)
+    ports = session.ports((screen,))
+    with screen:
+        state = command(session.stage, ports)
+    if not as_json:
+        text = _moved(session.stage, ports) if state is None else f"{phase_name(state.phase)}: {state.why}"
+        screen.write_line(f"{session.stage.name}: {text}")
+    return ConflictError.exit_code if state is not None and state.phase is Phase.CONFLICT else 0
+
+
+def _moved(stage: StagePlan, ports: Ports) -> str:
+    live = (f"{function} serves version {ports.aliases.read(function).version}" for function in stage.functions)
+    return f"no canary in progress; {', '.join(live)}"
+
+
+def _catch_up(screen: Screen, state: CanaryState) -> None:
+    """A driver that takes over a canary has not seen its first events."""
+    if not screen.builder.begun:
+        screen.builder.begin(state)
