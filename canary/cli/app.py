@@ -62,4 +62,4 @@ def _known(error: Exception) -> Report | None:
 def _annotate(report: Report) -> None:
     from canary.cli.output import annotate
 
-    annotate("error", f"canary: {report.code}", "\n".join([report.message, *report.details]))
+    annotate("error", f"canary: {report.code}", "\n".join([report.message, *report.details, report.hint]).rstrip())

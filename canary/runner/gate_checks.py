@@ -139,6 +139,11 @@ def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -
             yield Check("metrics", Level.FAILED, text, stream.key.function)
         elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
             yield _no_requests(stage, stream, partial(ports.metrics.requests_per_minute, baselines, now))
+    for gauge in measured.gauges:
+        if gauge.state in {DataState.FAILED, DataState.PARTIAL}:  # a queue that doesn't exist, a query that is refused
+            level = Level.WARNING if stage.gates[gauge.key.gate].dry_run else Level.FAILED
+            hint = f"Correct gate {gauge.key.gate}, or grant what the message names."
+            yield Check("metrics", level, f"{gauge.key}: {gauge.detail or gauge.state.value}", gauge.key.function, hint)
     yield from _existence_checks(stage, ports, baselines, measured)
     unhealthy = unhealthy_baselines(stage, measured.streams)
     level = Level.WARNING if stage.hotfix else Level.FAILED

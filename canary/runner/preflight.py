@@ -65,6 +65,7 @@ def preflight(
     checks += _guarded("health", "", lambda: health_checks(stage, ports, baselines, targets))
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
     checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
+    checks += _journal_checks(session)
     if baselines:
         checks += _guarded("metrics", "", lambda: metric_checks(stage, ports, baselines))
         checks += _guarded("enough_traffic", "", lambda: _feasibility_checks(targets or baselines, session))
@@ -105,6 +106,15 @@ def _credentials_check(session: Session) -> Check:
     return Check(
         CREDENTIALS, Level.OK if left >= longest else Level.WARNING, text, hint="" if left >= longest else hint
     )
+
+
+def _journal_checks(session: Session) -> Iterator[Check]:
+    """A release doesn't depend on its journal, but a table that doesn't exist is a mistake."""
+    try:
+        session.ports.journal.canaries(session.stage.name)
+    except Exception as error:  # noqa: BLE001  an odd answer is a check (decision 0017)
+        hint = "Without it a release works, and history, --retry and the rollback of a promotion don't."
+        yield Check("journal", Level.WARNING, f"the journal can't be read: {error}", hint=hint)
 
 
 def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: Session) -> Iterator[Check]:

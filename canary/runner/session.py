@@ -43,6 +43,10 @@ ATTEMPTS = 8
 """About half a minute of waiting at most: a tick must not outlast the next one by much."""
 
 
+JOURNAL = "the journal"
+"""Its name among the sources whose failure has been noticed."""
+
+
 @dataclass(slots=True)
 class Memory:
     """What a driver needn't ask or publish twice; losing it costs a call, never correctness.
@@ -136,15 +140,16 @@ class Session:
         return replace(self, canary_id=canary_id)
 
     def publish(self, event: Event) -> None:
-        """Writes the event to the journal, then notifies every observer."""
+        """Writes the event to the journal, then notifies every observer; a journal that fails is noticed once."""
         if isinstance(event, Measured):
             event = replace(event, observations=self._unpublished(event.observations))
         elif isinstance(event, Judged):
             event = replace(event, by=self.ports.origin.started_by)
-        problem = self._write_down(event)
+        problem, failing = self._write_down(event), self.ports.memory.failing
         self._notify(event)
-        if problem:
+        if problem and JOURNAL not in failing:
             self._notify(self._noticed(problem))
+        (failing.add if problem else failing.discard)(JOURNAL)
 
     def notice(self, text: str, *, is_alert: bool = False) -> None:
         """Publishes something that a person should know and that changes nothing by itself."""

@@ -117,6 +117,27 @@ def test_the_commands_of_a_pipeline_run_on_a_ci_checkout(
         assert (checkout / "canary-report.html").exists()
 
 
+@pytest.mark.slow
+def test_doctor_names_what_a_plan_needs_and_the_account_does_not_have(
+    aws: AwsStandIn, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = aws.session()
+    session.client("dynamodb").delete_table(TableName="canary")
+    sqs = session.client("sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="shop-dlq")["QueueUrl"])
+    monkeypatch.chdir(checkout)
+    assert run(["doctor", "production", "--branch", "main"], CliContext(clock=aws.clock)) == 5
+    shown = capsys.readouterr().out
+    assert "warning  journal: the journal can't be read: dynamodb:Query: ResourceNotFoundException" in shown
+    assert "FAILED   metrics: dlq: sqs:GetQueueUrl: AWS.SimpleQueueService.NonExistentQueue" in shown
+
+
+def test_every_exit_code_of_the_page_has_the_meaning_of_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "canary-commands.md").read_text("utf-8")
+    known, shown = (set(re.findall(r"^\| (\d+) \|", text, re.MULTILINE)) for text in (reference, PAGE))
+    assert shown == known
+
+
 @pytest.mark.parametrize("name", [*SYSTEMS, "canary.toml"])
 def test_the_page_shows_each_pipeline_as_it_is(name: str) -> None:
     language = "toml" if name.endswith("toml") else "yaml"
