@@ -53,7 +53,8 @@ def flag_changes(versions: Iterable[Version], keys: Iterable[str]) -> dict[str, 
                 last[key] = version
                 unchanged.discard(key)
             if key in undated and kind == "created":
-                created[key] = version.at
+                # What a file held when its history began was created at some earlier time.
+                created[key] = None if version.number == 1 and version.remark else version.at
                 undated.discard(key)
         if not undated:
             break

@@ -31,11 +31,12 @@ def aws_caller(session: boto3.Session, region: str | None = None) -> Caller:
     """Ask AWS who the caller is; needs no permission."""
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
     try:
         answer = session.client("sts", region_name=region, config=config).get_caller_identity()
-    except (BotoCoreError, ClientError, ValueError):
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError):
         return Caller(UNKNOWN)
     arn = answer["Arn"]
     return Caller(arn, answer["Account"], arn.split(":")[1])

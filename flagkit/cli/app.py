@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flagkit.cli.shell import Command, Program, Report
 
 _SUMMARY = """\
@@ -79,13 +77,7 @@ _SECTIONS = {
 def program() -> Program:
     """Return the command line of flagkit."""
     hint = "`flagkit status` shows which version is saved and which is live."
-    return Program("flagkit", _SUMMARY, _SECTIONS, hint, _known, completed=_completed)
-
-
-def _completed(report: Report, arguments: Sequence[str]) -> Report:
-    from flagkit.cli.errors import with_source
-
-    return with_source(report, arguments, {command.name: command for part in _SECTIONS.values() for command in part})
+    return Program("flagkit", _SUMMARY, _SECTIONS, hint, _known)
 
 
 def _known(error: Exception) -> Report | None:

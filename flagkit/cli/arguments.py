@@ -86,7 +86,14 @@ def read_number(word: str) -> Decimal:
 
 
 class LazyGroup(click.Group):
-    """Commands that are imported when they are called, completed or asked for help."""
+    """Commands that are imported when they are called, completed or asked for help.
+
+    Attributes:
+        known: the commands by name.
+        running: the call of the command that ran last, if any.
+    """
+
+    running: click.Context | None = None
 
     def __init__(self, name: str, known: Mapping[str, Command], alone: Callable[..., int | None] | None = None) -> None:
         super().__init__(name, invoke_without_command=alone is not None, context_settings=_SETTINGS)
@@ -144,12 +151,27 @@ def caller_of(function: Callable[..., int | None], *, only_alone: bool = False) 
     contexts = [it.name for it in signature.parameters.values() if it.annotation is click.Context]
 
     def call(**given: object) -> int | None:
-        if only_alone and click.get_current_context().invoked_subcommand is not None:
+        context = click.get_current_context()
+        if only_alone and context.invoked_subcommand is not None:
+            _refuse_options(context)
             return None
+        root = context.find_root().command
+        if isinstance(root, LazyGroup):
+            root.running = context
         values = {name: _value(value) for name, value in given.items()}
-        return function(**values, **dict.fromkeys(contexts, click.get_current_context()))
+        return function(**values, **dict.fromkeys(contexts, context))
 
     return call
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Refuse options of a group before a command below it: they would be lost, `--source` among them."""
+    below = context.invoked_subcommand
+    for parameter in context.command.params:
+        if parameter.name and context.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE:
+            context.fail(
+                f"Write {parameter.opts[0]} after {below}: {context.command_path} {below} {parameter.opts[0]}."
+            )
 
 
 class _Described(click.Command):
@@ -203,6 +225,15 @@ def _typed(value: Any, param: click.Parameter | None, ctx: click.Context | None)
     return value
 
 
+class _Choice(click.Choice[str]):
+    """One of some words; the empty one, which removes a text, isn't listed in an error."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return what is wrong about a word."""
+        words = ", ".join(choice for choice in self.choices if choice)
+        return f"{value!r} is not one of {words}{', or empty to remove it' if '' in self.choices else ''}."
+
+
 def _value(value: object) -> object:
     return (list(value) or None) if isinstance(value, tuple) else value
 
@@ -251,7 +282,7 @@ def _single(kind: Any) -> tuple[Any, bool]:
 
 def _type(kind: Any, spec: Option | None = None) -> click.ParamType[Any] | None:
     if get_origin(kind) is Literal:
-        return click.Choice(get_args(kind))
+        return _Choice(get_args(kind))
     if kind is int and spec is not None and (spec.min, spec.max) != (None, None):
         return _Range(spec.min, spec.max)
     if kind is Path:

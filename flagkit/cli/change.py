@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import click
+
 from flagkit.cli import options
 from flagkit.cli.arguments import Context
 from flagkit.cli.context import CliContext, cli_context
-from flagkit.cli.deploy import DeployOptions, deploy_version, pending
+from flagkit.cli.deploy import Deployed, DeployOptions, deploy_version, pending
+from flagkit.cli.hints import NAMED_SOURCE
 from flagkit.cli.output import echo, print_json, say, show_changes
-from flagkit.errors import RefusedError
+from flagkit.errors import FlagkitError, RefusedError
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff
@@ -136,20 +139,25 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
     source = chosen.source
     if change.source is not None:
         source = change.source(source)
+        context = click.get_current_context(silent=True)
+        if context is not None:
+            context.meta[NAMED_SOURCE] = source
     with cli.store(source, may_create=change.may_create) as store:
         current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now(), cli, source)
+        if store.deployments is not None and not chosen.save_only:
+            store.deployments.check_pace(chosen.deploying.pace)
         if not chosen.as_json:
             _show_remarks(change, current)
         new = change.edit(current)
         diff = compare(current.document, new, now=current.now)
         if not diff.flags:
-            return _nothing_to_do(cli, store, chosen)
+            return _nothing_to_do(cli, store, diff, chosen)
         if not chosen.as_json:
             show_changes(diff.to_text())
             if change.summary:
                 echo(f"{diff.summary()}.")
         if chosen.dry_run:
-            return _dry(diff, chosen)
+            return _answer(chosen, diff, text="Dry run: nothing was saved.")
         _confirm_deletions(cli, diff, assume_yes=chosen.yes)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
@@ -160,8 +168,12 @@ def _show_remarks(change: Change, current: EditContext) -> None:
     for remark in change.remarks(current):
         say(remark)
     left = pending(current.store.deployments)
-    if left is not None:
-        say(f"Note: {left} It is deployed together with this change; to deploy it first, use `flagkit deploy`.")
+    if left is None:
+        return
+    if left.was_rolled_back:
+        say(f"Note: {left.to_text()} What this change keeps of version {left.newest} goes live with it.")
+    else:
+        say(f"Note: {left.to_text()} It is deployed together with this change; to deploy it first, `flagkit deploy`.")
 
 
 def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool) -> None:
@@ -180,37 +192,51 @@ def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool)
         raise RefusedError(f"the deletion of {', '.join(keys)} was not confirmed", hint="Nothing was changed.")
 
 
-def _nothing_to_do(cli: CliContext, store: FlagStore, chosen: ChangeOptions) -> int:
+def _nothing_to_do(cli: CliContext, store: FlagStore, diff: DocumentDiff, chosen: ChangeOptions) -> int:
     left = pending(store.deployments)
     if left is None or chosen.dry_run or chosen.save_only:
-        if chosen.as_json:
-            print_json({"changed": False})
-        else:
-            echo("No change: already up to date.")
-        return 0
-    say(f"No change in the flags. {left}")
+        return _answer(chosen, diff, text="No change: already up to date.")
+    say(f"No change in the flags. {left.to_text()}")
     cli.confirm(store.url, assume_yes=chosen.yes)
-    return deploy_version(cli, store, None, chosen.deploying, chosen.reason)
-
-
-def _dry(diff: DocumentDiff, chosen: ChangeOptions) -> int:
-    if chosen.as_json:
-        print_json({"changed": False, "dry_run": True, "summary": diff.summary(), "changes": diff.to_dict()})
-    else:
-        echo("Dry run: nothing was saved.")
-    return 0
+    return _answer(chosen, diff, deployed=deploy_version(cli, store, None, chosen.deploying, chosen.reason))
 
 
 def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Receipt, chosen: ChangeOptions) -> int:
     number = receipt.version.number
     if not chosen.as_json:
         echo(f"Saved as version {number}." if receipt.is_new else f"Already saved as version {number}.")
-    code = 0
+    deployed = Deployed(0)
     if store.deployments is not None and not chosen.save_only:
-        code = deploy_version(cli, store, number, chosen.deploying, chosen.reason)
+        try:
+            deployed = deploy_version(cli, store, number, chosen.deploying, chosen.reason)
+        except FlagkitError as error:
+            error.add_note(f"Version {number} is saved but not deployed.")
+            raise
     elif store.deployments is not None:
         say("Not deployed. Deploy it with `flagkit deploy`.")
+    return _answer(chosen, diff, receipt, deployed)
+
+
+def _answer(
+    chosen: ChangeOptions,
+    diff: DocumentDiff,
+    receipt: Receipt | None = None,
+    deployed: Deployed | None = None,
+    text: str = "",
+) -> int:
+    """Write what was done, always in the same form, and return the exit code."""
+    deployed = deployed or Deployed(0)
     if chosen.as_json:
-        data = {"changed": receipt.is_new, "version": number, "label": receipt.version.label}
-        print_json({**data, "summary": diff.summary(), "changes": diff.to_dict(), "exit_code": code})
-    return code
+        version = None if receipt is None else receipt.version
+        data = {
+            "changed": receipt is not None and receipt.is_new,
+            "dry_run": chosen.dry_run,
+            "version": None if version is None else version.number,
+            "label": None if version is None else version.label,
+            "summary": diff.summary(),
+            "changes": diff.to_dict(),
+        }
+        print_json(data | deployed.to_dict())
+    elif text:
+        echo(text)
+    return deployed.code

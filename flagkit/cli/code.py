@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,7 @@ from flagkit.cli.context import (
     live_document,
     other_url,
     read_text,
+    write_artifact,
     write_text,
 )
 from flagkit.cli.errors import FOUND
@@ -39,6 +39,7 @@ def pull(
     output: Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")] = None,
     source: options.Source = None,
     version: options.VersionNumber = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Write the saved flags as TOML.
 
@@ -46,11 +47,7 @@ def pull(
     """
     with cli_context(context).store(source) as store:
         text = admin.code.pull(store.read(version).document)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_text(output, text)
-        say(f"Wrote {output}.")
+    write_artifact(output, text, "toml", as_json=as_json)
     return 0
 
 
@@ -131,6 +128,7 @@ def export(
         ),
     ] = None,
     source: options.Source = None,
+    as_json: options.AsJson = False,
 ) -> int:
     """Write the saved flags for another program.
 
@@ -153,6 +151,8 @@ def export(
     for name, content in sorted(files.items()):
         write_text(agent_local / name, content.decode())
         say(f"Wrote {agent_local / name}.")
+    if as_json:
+        print_json({"files": [str(agent_local / name) for name in sorted(files)]})
     return 0
 
 

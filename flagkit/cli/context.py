@@ -327,6 +327,23 @@ def write_text(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}", hint="Name another file.") from error
 
 
+def write_artifact(output: Path | None, text: str, kind: str, *, as_json: bool) -> None:
+    """Write a text that another program reads to a file, or to stdout; with `as_json` as an entry of JSON.
+
+    Raises:
+        UsageError: the file can't be written.
+    """
+    from flagkit.cli.output import print_json, say
+
+    if output is not None:
+        write_text(output, text)
+        say(f"Wrote {output}.")
+    if as_json:
+        print_json({"file": None if output is None else str(output), kind: text})
+    elif output is None:
+        sys.stdout.write(text)
+
+
 def read_text(path: Path) -> str:
     """Reads a file.
 

@@ -12,10 +12,10 @@ from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.errors import NOT_DEPLOYED
 from flagkit.cli.output import echo, print_json, say
-from flagkit.errors import FlagkitError, UsageError
+from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from flagkit.admin.stores import Deployment, Deployments, FlagStore, WhenBusy
+    from flagkit.admin.stores import Deployment, Deployments, DeploymentStatus, FlagStore, WhenBusy
 
 
 def status(
@@ -27,25 +27,17 @@ def status(
 
     Example: flagkit status
     """
+    from flagkit.admin.stores import DeploymentStatus
+
     cli = cli_context(context)
     with cli.store(source) as store:
         if store.deployments is None:
-            newest = store.read().version
-            text = f"Version {newest.number} is live."
-            if as_json:
-                print_json({"newest": newest.number, "served": newest.number, "pending": False, "text": text})
-            else:
-                echo(text)
-            return 0
-        found = store.deployments.status()
+            number = store.read().version.number
+            found = DeploymentStatus(number, number, None, None)
+        else:
+            found = store.deployments.status()
         if as_json:
-            data = {
-                "newest": found.newest,
-                "served": found.served,
-                "pending": found.is_pending,
-                "text": found.to_text(),
-            }
-            print_json({**data, "running": None if found.running is None else _deployment_data(found.running)})
+            print_json(_status_data(found))
             return NOT_DEPLOYED if found.is_pending else 0
         echo(found.to_text())
         if found.running is not None:
@@ -60,7 +52,7 @@ def status(
             say("Deploy it with `flagkit deploy`.")
             return NOT_DEPLOYED
         cli.confirm(store.url, assume_yes=yes)
-        return deploy_version(cli, store, None, DeployOptions(yes=yes), "")
+        return deploy_version(cli, store, None, DeployOptions(yes=yes), "").code
 
 
 def deploy(  # noqa: PLR0913, PLR0917 - each is an option
@@ -72,6 +64,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is an option
     source: options.Source = None,
     reason: options.Reason = "",
     yes: options.Yes = False,
+    as_json: options.AsJson = False,
     pace: options.Pace = None,
     when_busy: options.WhenBusy = None,
     wait: options.Wait = False,
@@ -81,36 +74,49 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is an option
     Example: flagkit deploy --pace immediate
     """
     cli = cli_context(context)
-    how = DeployOptions(pace=pace or "guarded", when_busy=when_busy, yes=yes, wait=wait)
+    how = DeployOptions(pace=pace or "guarded", when_busy=when_busy, yes=yes, as_json=as_json, wait=wait)
     with cli.store(source) as store:
         if number is None and pending(store.deployments) is None:
-            echo("Nothing to deploy: the newest version is live.")
-            return 0
-        cli.confirm(store.url, assume_yes=yes)
-        return deploy_version(cli, store, number, how, reason, again)
+            _echo(how, "Nothing to deploy: the newest version is live.")
+            done = Deployed(0)
+        elif store.deployments is None:
+            raise UsageError(
+                "a file has no deployments", hint=f"`flagkit revert --to {number}` restores version {number}."
+            )
+        else:
+            cli.confirm(store.url, assume_yes=yes)
+            done = deploy_version(cli, store, number, how, reason, again)
+        if as_json:
+            print_json(done.to_dict())
+        return done.code
 
 
-def stop(context: Context, source: options.Source = None, yes: options.Yes = False) -> int:
+def stop(
+    context: Context, source: options.Source = None, yes: options.Yes = False, as_json: options.AsJson = False
+) -> int:
     """Stop the running deployment.
 
     All users get the version that was live before.
 
     Example: flagkit stop
     """
-    return _undo(cli_context(context), source, yes=yes, finished=False)
+    return _undo(cli_context(context), source, yes=yes, finished=False, as_json=as_json)
 
 
-def rollback(context: Context, source: options.Source = None, yes: options.Yes = False) -> int:
-    """Roll back the last finished deployment.
+def rollback(
+    context: Context, source: options.Source = None, yes: options.Yes = False, as_json: options.AsJson = False
+) -> int:
+    """Roll back the last deployment.
 
-    Possible within 72 hours. The saved versions stay.
+    All users get the version that was live before. Possible within 72 hours, and while it is still running. The saved
+    versions stay.
 
     Example: flagkit rollback
     """
-    return _undo(cli_context(context), source, yes=yes, finished=True)
+    return _undo(cli_context(context), source, yes=yes, finished=True, as_json=as_json)
 
 
-def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool) -> int:
+def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool, as_json: bool) -> int:
     with cli.store(source) as store:
         deployments = store.deployments
         if deployments is None:
@@ -119,8 +125,12 @@ def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool) -> 
         taken = deployments.revert() if finished else deployments.stop()
         if taken.is_running:
             *_, taken = deployments.follow(taken.number)
-        echo(f"Deployment {taken.number}: {state_of(taken)}.")
-        echo(deployments.status().to_text())
+        found = deployments.status()
+        if as_json:
+            print_json({"deployment": _deployment_data(taken), **_status_data(found)})
+        else:
+            echo(f"Deployment {taken.number}: {state_of(taken)}.")
+            echo(found.to_text())
     return 0
 
 
@@ -149,22 +159,37 @@ class DeployOptions:
         return self.when_busy or ("replace" if self.emergency else "wait")
 
 
-def pending(deployments: Deployments | None) -> str | None:
-    """A sentence about what is saved but not deployed; None if everything is."""
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """How a deployment went.
+
+    Attributes:
+        code: the exit code.
+        deployment: the deployment as it was last seen; None if there was none to make.
+    """
+
+    code: int
+    deployment: Deployment | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON types."""
+        return {"deployment": _deployment_data(self.deployment), "exit_code": self.code}
+
+
+def pending(deployments: Deployments | None) -> DeploymentStatus | None:
+    """What is saved but not deployed; None if everything is."""
     if deployments is None:
         return None
     status = deployments.status()
-    return status.to_text() if status.is_pending and status.newest > 0 else None
+    return status if status.is_pending else None
 
 
 def deploy_version(
     cli: CliContext, store: FlagStore, version: int | None, how: DeployOptions, reason: str, again: bool = False
-) -> int:
-    """Deploys a version (what is left where None), shows the progress, and answers the exit code."""
+) -> Deployed:
+    """Deploys a version (what is left where None), and shows the progress."""
     deployments = store.deployments
-    if deployments is None:
-        say("A file needs no deployment: the newest version is live.")
-        return 0
+    assert deployments is not None
     said: set[int] = set()
 
     def on_wait(running: Deployment) -> None:
@@ -177,28 +202,23 @@ def deploy_version(
         say(f"Stopped deployment {running.number} ({line(running)}).")
 
     calls: dict[str, Any] = {"pace": how.pace, "when_busy": how.busy(), "on_wait": on_wait, "on_stop": on_stop}
-    try:
-        if version is None:
-            started = deployments.finish(again=again, **calls)
-        else:
-            started = deployments.deploy(version, reason=reason, **calls)
-    except FlagkitError:
-        if version is not None:
-            say(f"Version {version} is saved but not deployed.")
-        raise
+    if version is None:
+        started = deployments.finish(again=again or how.emergency, **calls)
+    else:
+        started = deployments.deploy(version, reason=reason, **calls)
     if started is None:
-        if version is None:
+        left = pending(deployments) if version is None else None
+        if version is None and left is None:
             _echo(how, "Nothing to deploy. " + deployments.status().to_text())
-            return 0
-        _echo(
-            how, f"Version {version} is saved. Deploy it with `flagkit deploy` when the running deployment has ended."
-        )
-        return NOT_DEPLOYED
+            return Deployed(0)
+        number = version if left is None else left.newest
+        say(f"Version {number} is saved. Deploy it with `flagkit deploy` when the running deployment has ended.")
+        return Deployed(NOT_DEPLOYED)
     return follow(cli, deployments, started, how)
 
 
-def follow(cli: CliContext, deployments: Deployments, started: Deployment, how: DeployOptions) -> int:
-    """Shows a deployment until it has ended, and answers the exit code."""
+def follow(cli: CliContext, deployments: Deployments, started: Deployment, how: DeployOptions) -> Deployed:
+    """Shows a deployment until it has ended."""
     last = started
     if started.is_running:
         steps = _until_served(deployments.follow(started.number), wait=how.wait)
@@ -207,11 +227,11 @@ def follow(cli: CliContext, deployments: Deployments, started: Deployment, how: 
         _echo(how, f"Version {last.version} is live.")
         if last.state == "BAKING":
             say("Alarms monitor it during the bake time and can roll it back. --wait waits for the end.")
-        return 0
+        return Deployed(0, last)
     why = next((event.description for event in reversed(last.events) if event.description), "")
     say(f"warning: deployment {last.number} ended: {state_of(last)}{f' ({why})' if why else ''}")
     say(f"Version {last.version} is saved but not live; `flagkit status` shows the live version.")
-    return NOT_DEPLOYED
+    return Deployed(NOT_DEPLOYED, last)
 
 
 def _until_served(steps: Iterator[Deployment], *, wait: bool) -> Iterator[Deployment]:
@@ -269,7 +289,19 @@ def _bar(steps: Iterable[Deployment], started: Deployment) -> Deployment:
     return last
 
 
-def _deployment_data(deployment: Deployment) -> dict[str, object]:
+def _status_data(found: DeploymentStatus) -> dict[str, object]:
+    return {
+        "newest": found.newest,
+        "served": found.served,
+        "pending": found.is_pending,
+        "text": found.to_text(),
+        "running": _deployment_data(found.running),
+    }
+
+
+def _deployment_data(deployment: Deployment | None) -> dict[str, object] | None:
+    if deployment is None:
+        return None
     return {
         "number": deployment.number,
         "version": deployment.version,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.context import cli_context, fetch, read_flags
 from flagkit.cli.errors import FOUND
+from flagkit.cli.hints import NAMED_SOURCE, runnable
 from flagkit.cli.output import echo, print_json
 from flagkit.errors import UsageError
 from flagkit.sources import DocumentKind
@@ -19,11 +21,10 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def lint(
+def lint(  # noqa: PLR0913, PLR0917 - each is an option
     context: Context,
-    source: Annotated[
-        str | None, Argument(metavar="[SOURCE]", help="Where the flags are. Default: $FLAGKIT_SOURCE, else flags.json.")
-    ] = None,
+    place: Annotated[str | None, Argument(metavar="[SOURCE]", help="The same as --source.")] = None,
+    source: options.Source = None,
     saved: options.Saved = False,
     against: Annotated[
         str | None,
@@ -47,13 +48,18 @@ def lint(
     from flagkit.core.lint import lint as lint_document
 
     cli = cli_context(context)
+    if place is not None:
+        if source is not None:
+            raise UsageError("SOURCE cannot be combined with --source", hint="Name the source once.")
+        source = context.meta[NAMED_SOURCE] = place
     document = fetch(cli, source, saved=saved)
     if document.kind is DocumentKind.FEATURE_FLAGS:
         raise UsageError(
             "the live document contains no rules, so they cannot be checked", hint="Check the saved version: --saved."
         )
     previous = None if against is None else read_flags(fetch(cli, against))
-    findings = lint_document(document.content, now=cli.clock.now(), previous=previous, known_keys=context_key)
+    found = lint_document(document.content, now=cli.clock.now(), previous=previous, known_keys=context_key)
+    findings = tuple(replace(one, hint=runnable(one.hint, context)) for one in found)
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     failed = any(finding.severity in failing for finding in findings)
     if as_json:

@@ -18,6 +18,7 @@ _NARROWEST = 8
 # Control characters, and those that change the direction of the text or can't be seen: a flag's name could rewrite
 # what the terminal shows (CVE-2021-42574).
 _HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_NOT_IN_JSON = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 def echo(text: str) -> None:
@@ -27,13 +28,19 @@ def echo(text: str) -> None:
 
 def say(text: str) -> None:
     """Write what is going on to stderr, so that stdout stays the answer."""
-    click.echo(visible(text), err=True)
+    from flagkit.cli.hints import runnable
+
+    click.echo(visible(runnable(text, click.get_current_context(silent=True))), err=True)
 
 
 def print_json(value: object) -> None:
     """Write one JSON value to stdout."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    click.echo(re.sub(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]", _json_escape, text))
+    click.echo(json_text(value, indent=2))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON that steers no terminal and has no halves of characters."""
+    return _NOT_IN_JSON.sub(_json_escape, json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

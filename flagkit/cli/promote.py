@@ -11,7 +11,7 @@ from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import live_document, other_url, source_url
 from flagkit.core.definitions import INTERNAL_FLAGS
-from flagkit.errors import UsageError
+from flagkit.errors import UnknownFlagError, UsageError
 from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ def _change(keys: list[str] | None, origin: str, target: str | None, *, with_sta
             _refuse_shared(store, url, current.source)
             other = live_document(store)
         chosen = keys if keys is not None else sorted({*other.flags, *other.values} - INTERNAL_FLAGS)
-        return admin.edits.copy(current.document, chosen, other, with_state=with_state)
+        try:
+            return admin.edits.copy(current.document, chosen, other, with_state=with_state)
+        except UnknownFlagError as error:  # of the source that is copied from
+            hint = error.hint.replace("`flagkit list`", f"`flagkit list --source {shlex.quote(url)}`")
+            raise UnknownFlagError(error.message, hint=hint) from None
 
     return Change(edit, may_create=True, summary=True, source=changed)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
-from flagkit.cli.context import CliContext, cli_context, fetch, source_url, write_text
-from flagkit.cli.output import echo, print_json, say
+from flagkit.cli.context import CliContext, cli_context, fetch, source_url, write_artifact
+from flagkit.cli.output import echo, print_json
 from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ def codegen(
     source: options.Source = None,
     output: Output = None,
     name: Annotated[str, Option("--name", metavar="NAME", help="Name of the module, if there is no FILE.")] = ("flags"),
+    as_json: options.AsJson = False,
 ) -> int:
     """Generate a Python module with a typed accessor per flag.
 
@@ -39,16 +39,8 @@ def codegen(
             f"{module!r} is not a valid module name", hint="Name the file like a Python module, e.g. my_flags.py."
         )
     text = generate(FlagDocument.parse(fetch(cli_context(context), source).content), module_name=module)
-    _write(output, text)
+    write_artifact(output, text, "python", as_json=as_json)
     return 0
-
-
-def _write(output: Path | None, text: str) -> None:
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        write_text(output, text)
-        say(f"Wrote {output}.")
 
 
 def init(
@@ -101,6 +93,7 @@ def iam(
         bool, Option("--immediate", help="Also allow immediate deployments, as `flagkit kill` makes them.")
     ] = False,
     source: options.Source = None,
+    as_json: options.AsJson = False,  # noqa: ARG001 - a policy is JSON; with it, an error is, too
 ) -> int:
     """Print the least-privilege IAM policy of a role.
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -98,7 +97,6 @@ class Program:
     interrupted: str
     known: Callable[[Exception], Report | None]
     reported: Callable[[Report], None] = field(default=lambda _: None)
-    completed: Callable[[Report, Sequence[str]], Report] = field(default=lambda report, _: report)
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -160,7 +158,10 @@ def run(program: Program, arguments: Sequence[str], context: object | None) -> i
     except SystemExit as end:  # how click ends a completion
         return end.code if isinstance(end.code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence: never a traceback
-        report = program.completed(_report(program, error, click), arguments)
+        from flagkit.cli.hints import runnable
+
+        report = _report(program, error, click)
+        report = replace(report, hint=runnable(report.hint, group.running))
         write(report, as_json="--json" in arguments)
         program.reported(report)
         return report.exit_code
@@ -185,13 +186,15 @@ def _report(program: Program, error: BaseException, click: Any) -> Report:
 
 def write(report: Report, *, as_json: bool = False) -> None:
     """Write `error[code]: message` and `hint: …` to stderr; with `as_json` also one JSON object to stdout."""
-    sys.stderr.write(f"error[{report.code}]: {' '.join(report.message.split())}\n")
-    sys.stderr.write("".join(f"  {line}\n" for line in report.details))
+    from flagkit.cli.output import json_text, visible
+
+    lines = [f"error[{report.code}]: {' '.join(report.message.split())}", *(f"  {line}" for line in report.details)]
     if report.hint:
-        sys.stderr.write(f"hint: {' '.join(report.hint.split())}\n")
+        lines.append(f"hint: {' '.join(report.hint.split())}")
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in lines))
     if as_json:
-        data = {"code": report.code, "message": report.message, "hint": report.hint, "exit_code": report.exit_code}
-        sys.stdout.write(json.dumps({"error": data}, ensure_ascii=False) + "\n")
+        data = {"code": report.code, "message": report.message, "details": report.details, "hint": report.hint}
+        sys.stdout.write(json_text({"error": {**data, "exit_code": report.exit_code}}) + "\n")
 
 
 class _Unbreakable:

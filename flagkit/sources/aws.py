@@ -34,6 +34,7 @@ from flagkit.errors import (
     SourceUnavailableError,
     SourceUrlError,
 )
+from flagkit.sources.answers import refuse_cut_answers
 
 if TYPE_CHECKING:
     import boto3
@@ -82,9 +83,11 @@ def make_client(
     try:
         chosen = boto3.Session() if session is None else session  # never the shared default session: threads
         # The name is a variable, which boto3-stubs can't type.
-        return chosen.client(service, region_name=region, config=config)  # type: ignore[call-overload]
+        client: Any = chosen.client(service, region_name=region, config=config)  # type: ignore[call-overload]
     except (BotoCoreError, ValueError) as error:
         raise translate(error, f"{service}:CreateClient") from error
+    refuse_cut_answers(client)
+    return client
 
 
 def read_body(body: Any, action: str, *, names: str = "") -> bytes:

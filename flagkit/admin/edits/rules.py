@@ -113,7 +113,7 @@ def add_rule(
                 ruled.insert(_place(position, ruled, key), ruled.pop(index))
         else:
             if default.enabled and enabled and variant is None:
-                hint = f"Use --off for users who don't get it, or roll it out first: flagkit rollout {key} 0"
+                hint = f"Use --off for users who don't get it, or roll it out first: `flagkit rollout {key} 0`."
                 raise EditError(f"the rule changes nothing: {key} is for all users", hint=hint)
             added = VariantSource(name=name, enabled=enabled, values=default.values, rules=(rule,))
             place = _behind_rules(ruled) if position is None else _place(position, [*ruled, added], key)

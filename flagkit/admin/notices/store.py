@@ -208,6 +208,10 @@ class _NoticedDeployments:
         """Return what is saved against what is served."""
         return self._deployments.status()
 
+    def check_pace(self, pace: Pace) -> None:
+        """Check that a strategy exists, before something is saved for it."""
+        self._deployments.check_pace(pace)
+
     def deploy(
         self,
         version: int,

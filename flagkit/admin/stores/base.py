@@ -195,6 +195,14 @@ class Deployments(Protocol):
         """Return what is saved against what is served."""
         ...
 
+    def check_pace(self, pace: Pace) -> None:
+        """Check that a strategy exists, before something is saved for it.
+
+        Raises:
+            SourceNotFoundError: it doesn't.
+        """
+        ...
+
     def deploy(
         self,
         version: int,
@@ -240,7 +248,7 @@ class Deployments(Protocol):
         ...
 
     def revert(self, number: int | None = None) -> Deployment:
-        """Roll back a finished deployment within 72 hours (the last one where None)."""
+        """Roll back a deployment within 72 hours (the last one where None), also a running one."""
         ...
 
 

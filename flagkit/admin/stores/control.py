@@ -25,6 +25,7 @@ from flagkit.errors import (
 )
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.refresher import delay_after_failure
+from flagkit.sources.answers import refuse_cut_answers
 from flagkit.sources.aws import FAILURES, read_body, translate
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ class Control:
         invalid = (response.get("Details") or {}).get("InvalidConfiguration")
         if invalid:
             return DocumentError("AWS refused the document: " + message, violations=tuple(map(_violation, invalid)))
+        if code == "ResourceNotFoundException" and "HostedConfigurationVersion" in message:
+            number = params.get("VersionNumber") or params.get("ConfigurationVersion")
+            return SourceNotFoundError(f"{self.names} has no version {number}", hint="`flagkit history` lists them.")
         known = translate(error, f"appconfig:{operation}", names=self.names)
         if isinstance(known, AccessDeniedError) and code:
             arn = self.arn(_RESOURCES.get(operation, "application"), params.get("DeploymentStrategyId", "*"))
@@ -274,9 +278,11 @@ def make_control_client(session: boto3.Session | None, region: str | None) -> tu
     config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1})
     try:
         chosen = boto3.Session() if session is None else session
-        return chosen, chosen.client("appconfig", region_name=region, config=config)
+        client = chosen.client("appconfig", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise translate(error, "appconfig:CreateClient") from error
+    refuse_cut_answers(client)
+    return chosen, client
 
 
 def _violation(details: dict[str, Any]) -> Violation:

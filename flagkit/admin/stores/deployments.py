@@ -25,6 +25,7 @@ from flagkit.errors import (
     DeploymentError,
     SourceBusyError,
     SourceError,
+    SourceNotFoundError,
     SourceUnavailableError,
 )
 
@@ -111,6 +112,16 @@ class AppConfigDeployments:
     def __init__(self, control: Control, *, wait_limit_s: float = WAIT_LIMIT_S) -> None:
         self._control = control
         self._wait_limit_s = wait_limit_s
+
+    def check_pace(self, pace: Pace) -> None:
+        """Check that a strategy exists, before something is saved for it."""
+        if pace in BY_PACE:
+            return
+        known = {item["Id"]: item["Name"] for item in self._control.pages("ListDeploymentStrategies")}
+        if pace not in known:
+            there_are = ", ".join(key if key == name else f"{key} ({name})" for key, name in sorted(known.items()))
+            message = f"there is no deployment strategy {pace!r}"
+            raise SourceNotFoundError(message, hint=f"Use guarded, immediate, or one of: {there_are}.")
 
     def status(self) -> DeploymentStatus:
         """Return what is saved against what is served."""
@@ -201,6 +212,9 @@ class AppConfigDeployments:
     def stop(self, number: int | None = None) -> Deployment:
         """Stop a running deployment (the running one where None): clients get what they had before."""
         running = next((item for item in self._recent() if item.is_running and number in {None, item.number}), None)
+        if running is not None and number is None and not self._is_own(running):
+            message = f"deployment {running.number} is running, but of another profile ({running.profile_id})"
+            raise DeploymentError(message, hint="Stop it with `flagkit stop` and the source of that profile.")
         if running is None:
             raise DeploymentError(
                 "no deployment is running" if number is None else f"deployment {number} is not running"
@@ -208,13 +222,13 @@ class AppConfigDeployments:
         return self._stop(running.number, allow_revert=running.state == "BAKING")
 
     def revert(self, number: int | None = None) -> Deployment:
-        """Roll back a finished deployment within 72 hours (the last one of this profile where None)."""
+        """Roll back a deployment within 72 hours (the last one of this profile where None), also a running one."""
         own = (item for item in self._list() if self._is_own(item))
-        found = next((item for item in own if item.state == "COMPLETE" and number in {None, item.number}), None)
+        found = next((item for item in own if item.holds and number in {None, item.number}), None)
         if found is None:
-            message = "there is no finished deployment to roll back"
-            raise DeploymentError(message, hint="`flagkit revert` undoes an edit instead, as a new version.")
-        return self._stop(found.number, allow_revert=True)
+            message = "there is no deployment to roll back"
+            raise DeploymentError(message, hint="`flagkit revert --last` undoes an edit instead, as a new version.")
+        return self._stop(found.number, allow_revert=found.state in {"BAKING", "COMPLETE"})
 
     def before(self, number: int) -> Deployment | None:
         """Return the deployment that users had before another one, as far as it still counts."""

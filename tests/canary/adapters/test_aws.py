@@ -221,3 +221,14 @@ def test_credentials_that_have_ended_are_no_unavailable_service(
     ):
         with pytest.raises(AccessDeniedError, match="no usable AWS credentials"):
             call()
+
+
+@pytest.mark.parametrize("operation", ["ListAliases", "GetAlias"])
+def test_an_answer_that_is_cut_is_no_empty_answer(canary_aws: AwsStandIn, operation: str) -> None:
+    canary_aws.lambda_.deploy("api", "def handler(event, context): return {}", alias="live")
+    api = Api(open_session(), "lambda")
+    canary_aws.faults.add(Fault.CUT, f"lambda.{operation}")
+    with pytest.raises(UnavailableError, match="ended early"):
+        list(api.pages(operation, "Aliases", FunctionName="api")) if operation == "ListAliases" else api.call(
+            operation, FunctionName="api", Name="live"
+        )

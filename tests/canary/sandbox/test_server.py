@@ -214,6 +214,16 @@ def test_an_answer_that_is_lost_ends_the_connection_after_the_call_has_happened(
     functions.delete_function_concurrency(FunctionName="api")
 
 
+def test_an_answer_that_is_cut_is_shorter_than_it_says(server: SandboxServer) -> None:
+    rule = server.aws.faults.add(Fault.CUT, "lambda.GetFunction", times=1)
+    with closing(connect(server)) as connection:
+        connection.request("GET", "/2015-03-31/functions/api", headers={"Authorization": signature("lambda")})
+        answer = connection.getresponse()
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
+    server.aws.faults.remove(rule)
+
+
 def test_clients_in_many_threads_are_answered_one_after_the_other(server: SandboxServer) -> None:
     functions = client(server, "lambda")
     seen: list[int] = []

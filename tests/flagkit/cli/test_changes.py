@@ -146,8 +146,21 @@ def test_a_change_that_changes_nothing_makes_no_version(terminal) -> None:
     before = terminal.saved()
     done = terminal.good("off", "plain")
     assert done.out == "No change: already up to date.\n"
-    assert terminal.good("off", "plain", "--json").json == {"changed": False}
-    assert terminal.saved() == before
+    answer = terminal.good("off", "plain", "--json").json
+    assert answer == {
+        "changed": False,
+        "dry_run": False,
+        "version": None,
+        "label": None,
+        "summary": "0 to add, 0 to change, 0 to delete",
+        "changes": {},
+        "deployment": None,
+        "exit_code": 0,
+    }
+    for words in (("on", "plain", "--dry-run"), ("on", "plain")):
+        assert terminal.good(*words, "--json").json.keys() == answer.keys()
+    terminal.good("off", "plain", "--pace", "immediate")
+    assert terminal.saved() != before
 
 
 def test_json_says_what_was_done_and_nothing_else(terminal) -> None:

@@ -355,6 +355,14 @@ def test_help_fits_80_columns_and_shows_examples(on_file, monkeypatch: pytest.Mo
         ("status", "-s", "missing.json"),
         ("list", "-s", "broken.json"),
         ("diff", "-s", "missing.json"),
+        ("on", "plain", "-smissing.json"),
+        ("lint", "broken.json"),
+        ("rule", "add", "button", "--when", "country = US", "--percent", "50"),
+        ("rollback",),
+        ("deploy", "--version", "1"),
+        ("revert",),
+        ("copy", "nope", "--from", "my flags.json", "--to", "other.json"),
+        ("copy", "plain", "--from", "missing.json", "--to", "other.json"),
     ],
 )
 def test_every_command_of_a_hint_runs_as_it_is_printed(on_file, words: tuple[str, ...], tmp_path: Path) -> None:
@@ -370,15 +378,151 @@ def test_every_command_of_a_hint_runs_as_it_is_printed(on_file, words: tuple[str
         ("on", "plain"),
     ):
         on_file.good(*made, "-s", source)
-    done = on_file(*words, *(() if "-s" in words else ("-s", source)))
+    names_source = any(".json" in word for word in words)
+    done = on_file(*words, *(() if names_source else ("-s", source)))
     assert done.code, done
     for command in re.findall("`flagkit ([^`]*)`", done.err):
         assert "KEY" not in command
         typed = shlex.split(command)
-        assert any(word in typed for word in (source, "missing.json", "broken.json")), command
+        files = (source, "missing.json", "broken.json", "other.json")
+        assert "--help" in typed or any(name in command for name in files), command
         assert on_file(*typed, "--yes" if typed[0] == "target" else "--help").code == 0, command
 
 
 def test_what_is_no_json_is_corrected_as_text(on_file) -> None:
     on_file.file.write_text("{")
     assert "hint: Correct the text; `flagkit lint` shows the line." in on_file("list").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("off", "plain", "--save-only"),
+        ("on", "plain", "--save-only"),
+        ("on", "plain"),
+        ("status",),
+        ("deploy", "--when-busy", "queue"),
+        ("kill", "button", "--when-busy", "queue"),
+    ],
+)
+def test_every_command_of_a_note_runs_as_it_is_printed(on_aws, words: tuple[str, ...], monkeypatch) -> None:
+    source = on_aws.source
+    on_aws.good("on", "button", "--pace", "immediate")
+    on_aws.good("rollout", "new_flow", "40")  # bakes
+    on_aws.good("on", "plain", "--save-only")
+    on_aws.good("rollout", "new_flow", "50", "--save-only")
+    monkeypatch.delenv("FLAGKIT_SOURCE")
+    done = on_aws(*words, "--source", source)
+    commands = re.findall("`flagkit ([^`]*)`", done.out + done.err)
+    assert commands, done
+    on_aws.aws.clock.advance(700)
+    for command in commands:
+        assert on_aws(*shlex.split(command)).code == 0, command
+
+
+def test_what_was_rolled_back_is_not_said_to_be_deployed_by_a_command_that_refuses_it(on_aws) -> None:
+    on_aws.good("off", "button", "--pace", "immediate")
+    on_aws.good("rollback")
+    said = on_aws.good("revert", "--last", "--dry-run").err
+    assert "was deployed and rolled back" in said
+    assert "`flagkit deploy`" not in said
+    for command in re.findall("`flagkit ([^`]*)`", on_aws("status").err):
+        assert on_aws(*shlex.split(command), "--help").code == 0
+
+
+def test_an_option_before_a_command_of_a_group_is_refused_not_lost(on_file, tmp_path: Path) -> None:
+    before = on_file.saved()
+    said = refused(on_file("segment", "-s", "other.json", "put", "qa", "--user", "1"), 2, "usage")
+    assert "flagkit segment put --source" in said
+    refused(on_file("segment", "--json", "put", "qa", "--user", "1"), 2, "usage")
+    assert on_file.saved() == before
+    assert not (tmp_path / "other.json").exists()
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\x1b]0;x\x07", "a\u202eb", "a\x9b31m", "a\u2066b"])
+@pytest.mark.parametrize("words", [("show",), ("on",), ("create",), ("segment", "delete"), ("list", "-s"), ("fly",)])
+def test_an_error_steers_no_terminal(on_file, words: tuple[str, ...], name: str) -> None:
+    for more in ((), ("--json",)):
+        done = on_file(*words, name, *more)
+        assert done.code
+        assert not set("\x1b\x07\x9b\u202e\u2066") & set(done.out + done.err), done
+
+
+def test_a_strategy_that_does_not_exist_is_said_before_anything_is_saved(on_aws) -> None:
+    before = on_aws.saved()
+    said = refused(on_aws("on", "plain", "--pace", "slowly"), 6, "source_not_found")
+    assert "flagkit-guarded" in said
+    assert "AppConfig.AllAtOnce" in said
+    assert on_aws.saved() == before
+    on_aws.good("on", "plain", "--pace", "AppConfig.AllAtOnce")
+
+
+def test_a_version_that_never_was_is_not_said_to_be_saved(on_aws) -> None:
+    for words in (("deploy", "--version", "99"), ("pull", "--version", "99")):
+        done = on_aws(*words)
+        assert "has no version 99" in refused(done, 6, "source_not_found")
+        assert "is saved" not in done.err
+
+
+def test_a_version_of_a_file_is_not_deployed_but_restored(on_file) -> None:
+    on_file.good("on", "plain")
+    said = refused(on_file("deploy", "--version", "1"), 2, "usage")
+    assert "`flagkit revert --to 1`" in said
+
+
+def test_an_empty_kind_is_not_listed_as_one(on_file) -> None:
+    said = refused(on_file("describe", "plain", "--kind", "foo"), 2, "usage")
+    assert "release, experiment, ops, permission, or empty to remove it" in said
+    on_file.good("describe", "plain", "--kind", "ops")
+    on_file.good("describe", "plain", "--kind", "")
+    assert on_file.flag("plain")["kind"] is None
+
+
+def test_lint_takes_a_source_as_every_command_does(on_file) -> None:
+    source = on_file.source
+    assert on_file.good("lint", "-s", source).out == on_file.good("lint", source).out
+    refused(on_file("lint", source, "-s", source), 2, "usage")
+
+
+def test_the_hints_of_lint_run_as_they_are_printed(on_file, tmp_path: Path) -> None:
+    content = json.loads(on_file.file.read_text())
+    del content["values"]["plain"]
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    commands = re.findall("`flagkit ([^`]*)`", on_file("lint", "other.json").out)
+    assert commands == ["off plain --source other.json"]
+    on_file.good(*shlex.split(commands[0]))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListApplications",
+        "ListEnvironments",
+        "ListConfigurationProfiles",
+        "ListHostedConfigurationVersions",
+        "GetHostedConfigurationVersion",
+        "CreateHostedConfigurationVersion",
+        "ListDeploymentStrategies",
+        "ListDeployments",
+        "StartDeployment",
+        "StopDeployment",
+        "*",
+    ],
+)
+def test_an_answer_that_is_cut_stops_no_kill(on_aws, operation: str) -> None:
+    """botocore answers a cut list with no list at all, as if there were nothing."""
+    on_aws.good("on", "button", "--pace", "immediate")
+    on_aws.good("rollout", "new_flow", "40")  # bakes, so that it has to be stopped
+    rule = on_aws.aws.faults.add(Fault.CUT, f"appconfig.{operation}", times=1)
+    on_aws.good("kill", "button", "--yes")
+    assert rule.times == 0
+    assert on_aws.good("show", "button", "--json").json["state"] == "off"
+
+
+def test_a_kill_goes_live_when_switching_off_was_rolled_back(on_aws) -> None:
+    on_aws.good("off", "button", "--pace", "immediate")
+    on_aws.good("rollback")
+    assert on_aws.good("show", "button", "--json").json["state"] == "on"
+    assert on_aws("off", "button").code == 8  # what was rolled back isn't deployed again by the way
+    assert "Version 2 is live." in on_aws.good("kill", "button", "--yes").out
+    assert on_aws.good("show", "button", "--json").json["state"] == "off"

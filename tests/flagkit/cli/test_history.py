@@ -106,7 +106,7 @@ def test_while_another_deployment_runs_one_may_wait_replace_queue_or_refuse(on_a
         True,
     )
     queued = on_aws("rollout", "new_flow", "40", "--when-busy", "queue")
-    assert (queued.code, "when the running deployment has ended" in queued.out) == (8, True)
+    assert (queued.code, "when the running deployment has ended" in queued.err) == (8, True)
     replaced = on_aws.good("rollout", "new_flow", "50", "--when-busy", "replace")
     assert "Version 5 is live" in replaced.out
     assert on_aws("on", "plain", "--when-busy", "never").code == 2

@@ -144,9 +144,31 @@ def test_stop_and_revert(store):
     with pytest.raises(DeploymentError, match="deployment 1 is not running"):
         store.deployments.stop(1)
     assert store.deployments.revert().state == "REVERTED"
-    with pytest.raises(DeploymentError, match="no finished deployment"):
+    with pytest.raises(DeploymentError, match="no deployment to roll back"):
         store.deployments.revert()
     assert store.deployments.status().served is None
+
+
+def test_a_revert_takes_back_what_clients_have_not_an_older_deployment(store, virtual_clock):
+    """Also while it still bakes."""
+    for _ in range(3):
+        store.deployments.deploy(save(store), pace="immediate")
+    baking = store.deployments.deploy(save(store))
+    undone = store.deployments.revert()
+    assert (undone.number, undone.holds) == (baking.number, False)
+    virtual_clock.advance(60)
+    assert store.deployments.status().served == 3
+    assert store.deployments.revert().number == 3
+    assert store.deployments.status().served == 2
+
+
+def test_a_stop_leaves_the_deployment_of_another_profile(store, virtual_clock):
+    theirs = "appconfig://shop/prod/theirs"
+    init(theirs, clock=virtual_clock)
+    other = open_store(theirs, clock=virtual_clock)
+    other.deployments.deploy(save(other))
+    with pytest.raises(DeploymentError, match="of another profile"):
+        store.deployments.stop()
 
 
 def test_a_revert_after_72_hours_is_refused(store, virtual_clock):
