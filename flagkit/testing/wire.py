@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.model import OperationModel
 
@@ -175,8 +175,6 @@ class Wire:
                 self.delay(rule.delay_s)
         if fault is Fault.LOST_ANSWER:
             raise ReadTimeoutError(endpoint_url=_endpoint(request))
-        if fault is Fault.CUT and not service_model(service_name).operation_model(operation_name).has_streaming_output:
-            raise ConnectionClosedError(endpoint_url=_endpoint(request))  # botocore reads such a body itself
         return response
 
     def _run(

@@ -8,7 +8,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
-    ConnectionClosedError,
     EndpointConnectionError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -93,8 +92,7 @@ def test_a_cut_answer_ends_in_the_middle_of_its_body(client, echo):
         body.read()
     appconfig = boto3.client("appconfig", config=ONCE)
     echo.faults.add(Fault.CUT, "appconfig.ListApplications", times=1)
-    with pytest.raises(ConnectionClosedError):  # no stream: botocore has read the body itself
-        appconfig.list_applications()
+    assert "Items" not in appconfig.list_applications()  # as botocore does with a server that hangs up
 
 
 def test_a_slow_answer_takes_virtual_time(client, echo):
