@@ -84,23 +84,31 @@ def test_the_example_of_flags_as_code_runs(terminal, tmp_path: Path) -> None:
     compile((tmp_path / "shop_flags.py").read_text(), "shop_flags.py", "exec")
 
 
-def test_the_recipe_for_flags_as_code_saves_only_after_the_merge(on_file, tmp_path: Path) -> None:
-    (tmp_path / "flags.toml").write_text((EXAMPLE / "flags.toml").read_text())
-    found = re.search(r"```yaml\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
-    assert found is not None
-    (job,) = yaml.safe_load(found[1])["jobs"].values()
-    runs = [
-        (step.get("if", ""), shlex.split(step["run"])[1:]) for step in job["steps"] if "flagkit " in step.get("run", "")
+def steps(event: str) -> list[str]:
+    """The commands that the recipe for GitHub Actions runs for an event."""
+    recipe = yaml.safe_load((EXAMPLE / "github-flags.yml").read_text("utf-8"))
+    assert set(recipe[True]) == {"pull_request", "push"}  # YAML 1.1 reads `on` as true
+    assert recipe[True]["push"]["branches"] == ["main"]
+    (job,) = recipe["jobs"].values()
+    wanted = f"github.event_name == '{event}'"
+    return [
+        step["run"] for step in job["steps"] if step.get("if", wanted) == wanted and "flagkit " in step.get("run", "")
     ]
-    before = on_file.saved()
-    for condition, words in runs:
-        if "'push'" not in condition:
-            on_file.good(*words)
-    assert on_file.saved() == before
-    for condition, words in runs:
-        if "'push'" in condition:
-            on_file.good(*words)
-    assert on_file.saved() != before
+
+
+def test_the_recipe_for_ci_plans_in_the_pull_request_and_applies_after_the_merge(terminal, tmp_path: Path) -> None:
+    content = (EXAMPLE / "flags.toml").read_text()
+    (tmp_path / "flags.toml").write_text(content)
+    terminal.good("apply", "flags.toml", "--yes", "--pace", "immediate")
+    (tmp_path / "flags.toml").write_text(f"{content}\n[flags.reviewed]\n")
+    before = terminal.saved()
+    for command in steps("pull_request"):
+        assert "reviewed (new)" in terminal.good(*shlex.split(command)[1:]).out
+    assert terminal.saved() == before
+    for command in steps("push"):
+        terminal.good(*shlex.split(command.replace("$GITHUB_SHA", "3f2c1aa"))[1:])
+    assert terminal.good("history", "reviewed", "--json").json[0]["reason"] == "3f2c1aa"
+    assert "No differences." in terminal.good("plan", "flags.toml", "--exit-code").out
 
 
 def test_every_exit_code_of_canary_is_explained() -> None:
