@@ -28,4 +28,4 @@ def _check(http_response: Any, model: Any, **_: object) -> None:
         try:
             json.loads(content)
         except ValueError as error:
-            raise ResponseParserError(f"the answer is no JSON: {error}") from None
+            raise ResponseParserError(f"the answer is not JSON: {error}") from None
