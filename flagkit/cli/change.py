@@ -20,7 +20,7 @@ from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.deploy import Deployed, DeployOptions, deploy_version, pending
 from flagkit.cli.hints import NAMED_SOURCE
 from flagkit.cli.output import echo, print_json, say, show_changes
-from flagkit.errors import FlagkitError, RefusedError
+from flagkit.errors import DocumentError, FlagkitError, RefusedError
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff
@@ -148,7 +148,7 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
             store.deployments.check_pace(chosen.deploying.pace)
         if not chosen.as_json:
             _show_remarks(change, current)
-        new = change.edit(current)
+        new = _edited(change, current)
         diff = compare(current.document, new, now=current.now)
         if not diff.flags:
             return _nothing_to_do(cli, store, diff, chosen)
@@ -162,6 +162,20 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
         return _saved(cli, store, diff, receipt, chosen)
+
+
+def _edited(change: Change, current: EditContext) -> FlagDocument:
+    """Make the new document.
+
+    Raises:
+        DocumentError: AWS would refuse it; what is saved is valid, so the hint doesn't send people to look there.
+    """
+    try:
+        return change.edit(current)
+    except DocumentError as error:
+        if error.hint == DocumentError.default_hint:
+            error.hint = "Nothing was changed. Correct the named value and try again."
+        raise
 
 
 def _show_remarks(change: Change, current: EditContext) -> None:

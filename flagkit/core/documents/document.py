@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from flagkit.core.documents import checks, saved, schema
 from flagkit.core.documents.constraints import broken, shown
-from flagkit.core.documents.models import DocumentShape
+from flagkit.core.documents.models import IN_WORDS, DocumentShape
 from flagkit.errors import DocumentError, Violation
 
 # 2,097,153 bytes were answered with 413 and "Limit: 2048.0 KILOBYTES" (appconfig.md §1.1).
@@ -199,7 +199,8 @@ def _from_pydantic(details: ErrorDetails) -> Violation:
             constraint, message, location = f"OneOf({names})", f"must be one of {names}", f"{location}.type"
             value = context["tag"]
         case "string_pattern_mismatch":
-            constraint, message = f"Regexp({context['pattern']})", f"must match {context['pattern']}"
+            pattern = context["pattern"]
+            constraint, message = f"Regexp({pattern})", IN_WORDS.get(pattern, f"must match {pattern}")
         case "string_too_long":
             limit = context["max_length"]
             constraint, message = f"MaxLength({limit})", f"must not have more than {limit:,} characters"

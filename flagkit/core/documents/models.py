@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, StrictStr
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,15 @@ MAX_RULE_LENGTH = 16_384
 # `\d` is written out: in a Rust regex it would also mean digits of other scripts.
 KEY_PATTERN = r"^[a-z][a-zA-Z0-9_-]{0,63}$"
 NAME_PATTERN = r"^[^\n]{1,64}$"
+_OPTIONAL_NAME_PATTERN = r"^[^\n]{0,64}$"
+_DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+IN_WORDS: Final = {
+    KEY_PATTERN: "must be a lower-case letter, then letters, digits, - or _, at most 64 in total",
+    NAME_PATTERN: "must be one line of 1 to 64 characters",
+    _OPTIONAL_NAME_PATTERN: "must be one line of at most 64 characters",
+    _DATE_PATTERN: "must be a date such as 2027-03-01",
+}
+"""What these patterns ask for."""
 
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -69,7 +78,7 @@ def _null_is_no_variants(value: object) -> object:
 FlagKey = Annotated[StrictStr, Field(pattern=KEY_PATTERN)]
 AttributeKey = Annotated[FlagKey, AfterValidator(_not_reserved)]
 Name = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
-OptionalName = Annotated[StrictStr, Field(pattern=r"^[^\n]{0,64}$")]
+OptionalName = Annotated[StrictStr, Field(pattern=_OPTIONAL_NAME_PATTERN)]
 Timestamp = Annotated[StrictStr, AfterValidator(_full_timestamp)]
 
 
@@ -77,7 +86,7 @@ class Deprecation(Model):
     """The plan to remove a flag; AWS knows only the status `planned`."""
 
     status: Literal["planned"] = "planned"
-    date: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    date: Annotated[StrictStr, Field(pattern=_DATE_PATTERN)] | None = None
 
 
 class AttributeDefinition(Model):

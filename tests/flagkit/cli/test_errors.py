@@ -526,3 +526,12 @@ def test_a_kill_goes_live_when_switching_off_was_rolled_back(on_aws) -> None:
     assert on_aws("off", "button").code == 8  # what was rolled back isn't deployed again by the way
     assert "Version 2 is live." in on_aws.good("kill", "button", "--yes").out
     assert on_aws.good("show", "button", "--json").json["state"] == "off"
+
+
+def test_a_change_that_aws_would_refuse_is_said_in_words_and_points_at_no_document(on_file) -> None:
+    before = on_file.saved()
+    done = on_file("describe", "plain", "--name", "x" * 65)
+    assert "plain.name: must be one line of at most 64 characters" in refused(done, 3, "document_invalid")
+    assert "hint: Nothing was changed." in done.err
+    assert "lint" not in done.err
+    assert on_file.saved() == before

@@ -37,6 +37,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "rule remove": ("new_flow", "1"),
     "require": ("plain", "new_flow"),
     "ramp": ("plain", "5@2027-01-11", "100@2027-01-25"),
+    "holdout": ("new_flow", "q1", "--percent", "5"),
     "attr": ("button", "size=5"),
     "schedule": ("plain", "--from", "2027-01-11"),
     "describe": ("plain", "--owner", "payments"),

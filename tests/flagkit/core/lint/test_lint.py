@@ -157,6 +157,8 @@ def test_a_smaller_split_behind_a_larger_one_is_shadowed_and_a_larger_one_is_not
         (f"(and (or {split(10)} {split(30)}) (eq $a 1))", f"(and {split(25)} (eq $a 1))"),
         ('(eq $a "x")', '(eq $a "y")', '(and (or (eq $a "x") (eq $a "y")) (exists key::"b"))'),
         ('(eq $a "x")', f'(or (eq $a "x") {split(0)})'),
+        ('(eq $a "x")', '(eq $b "y")', '(and (or (eq $a "x") (eq $b "y")) (or (eq $c "z") (eq $d "z")))'),
+        ('(or (eq $a "x") (eq $b "y"))', '(eq $c "z")', '(or (and (eq $c "z") (eq $d "z")) (eq $c "z"))'),
     ],
 )
 def test_a_variant_whose_users_are_all_taken_is_unreachable(rules: tuple[str, ...]) -> None:

@@ -213,3 +213,16 @@ def test_a_node_that_means_nothing_cannot_be_built(build, reason):
     with pytest.raises(RuleError) as caught:
         build()
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "position", "path"),
+    [
+        ('(and (split pct::100.5 by::$userId seed::"x") (eq $a 1))', "BadOperand", 5, "and.0.split"),
+        ('(in $a ["x", "\ud800"])', "BadToken", 7, "in"),
+        ('(and (eq $b 1) (in $a ["x", "\ud800"]))', "BadToken", 22, "and.1.in"),
+    ],
+)
+def test_what_is_read_at_once_is_refused_at_its_place(text: str, reason: str, position: int, path: str) -> None:
+    error = refused(text)
+    assert (error.reason, error.position, error.path) == (reason, position, path)
