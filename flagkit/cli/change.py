@@ -146,22 +146,24 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
         current = EditContext(store, store.read(missing_ok=change.may_create), cli.clock.now(), cli, source)
         if store.deployments is not None and not chosen.save_only:
             store.deployments.check_pace(chosen.deploying.pace)
+        remarks = _remarks(change, current)
         if not chosen.as_json:
-            _show_remarks(change, current)
+            for remark in remarks:
+                say(remark)
         new = _edited(change, current)
         diff = compare(current.document, new, now=current.now)
         if not diff.flags:
-            return _nothing_to_do(cli, store, diff, chosen)
+            return _nothing_to_do(cli, store, diff, chosen, remarks)
         if not chosen.as_json:
             show_changes(diff.to_text())
             if change.summary:
                 echo(f"{diff.summary()}.")
         if chosen.dry_run:
-            return _answer(chosen, diff, text="Dry run: nothing was saved.")
+            return _answer(chosen, diff, remarks, text="Dry run: nothing was saved.")
         _confirm_deletions(cli, diff, assume_yes=chosen.yes)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
-        return _saved(cli, store, diff, receipt, chosen)
+        return _saved(cli, store, diff, receipt, chosen, remarks)
 
 
 def _edited(change: Change, current: EditContext) -> FlagDocument:
@@ -178,16 +180,15 @@ def _edited(change: Change, current: EditContext) -> FlagDocument:
         raise
 
 
-def _show_remarks(change: Change, current: EditContext) -> None:
-    for remark in change.remarks(current):
-        say(remark)
+def _remarks(change: Change, current: EditContext) -> list[str]:
+    remarks = [*change.remarks(current)]
     left = pending(current.store.deployments)
     if left is None:
-        return
-    if left.was_rolled_back:
-        say(f"Note: {left.to_text()} What this change keeps of version {left.newest} goes live with it.")
-    else:
-        say(f"Note: {left.to_text()} It is deployed together with this change; to deploy it first, `flagkit deploy`.")
+        return remarks
+    how = f"What this change keeps of version {left.newest} goes live with it."
+    if not left.was_rolled_back:
+        how = "It is deployed together with this change; to deploy it first, `flagkit deploy`."
+    return [*remarks, f"Note: {left.to_text()} {how}"]
 
 
 def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool) -> None:
@@ -206,16 +207,25 @@ def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool)
         raise RefusedError(f"the deletion of {', '.join(keys)} was not confirmed", hint="Nothing was changed.")
 
 
-def _nothing_to_do(cli: CliContext, store: FlagStore, diff: DocumentDiff, chosen: ChangeOptions) -> int:
+def _nothing_to_do(
+    cli: CliContext, store: FlagStore, diff: DocumentDiff, chosen: ChangeOptions, remarks: list[str]
+) -> int:
     left = pending(store.deployments)
     if left is None or chosen.dry_run or chosen.save_only:
-        return _answer(chosen, diff, text="No change: already up to date.")
+        return _answer(chosen, diff, remarks, text="No change: already up to date.")
     say(f"No change in the flags. {left.to_text()}")
     cli.confirm(store.url, assume_yes=chosen.yes)
-    return _answer(chosen, diff, deployed=deploy_version(cli, store, None, chosen.deploying, chosen.reason))
+    return _answer(chosen, diff, remarks, deployed=deploy_version(cli, store, None, chosen.deploying, chosen.reason))
 
 
-def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Receipt, chosen: ChangeOptions) -> int:
+def _saved(
+    cli: CliContext,
+    store: FlagStore,
+    diff: DocumentDiff,
+    receipt: Receipt,
+    chosen: ChangeOptions,
+    remarks: list[str],
+) -> int:
     number = receipt.version.number
     if not chosen.as_json:
         echo(f"Saved as version {number}." if receipt.is_new else f"Already saved as version {number}.")
@@ -228,12 +238,13 @@ def _saved(cli: CliContext, store: FlagStore, diff: DocumentDiff, receipt: Recei
             raise
     elif store.deployments is not None:
         say("Not deployed. Deploy it with `flagkit deploy`.")
-    return _answer(chosen, diff, receipt, deployed)
+    return _answer(chosen, diff, remarks, receipt, deployed)
 
 
 def _answer(
     chosen: ChangeOptions,
     diff: DocumentDiff,
+    remarks: list[str],
     receipt: Receipt | None = None,
     deployed: Deployed | None = None,
     text: str = "",
@@ -249,6 +260,7 @@ def _answer(
             "label": None if version is None else version.label,
             "summary": diff.summary(),
             "changes": diff.to_dict(),
+            "remarks": remarks,
         }
         print_json(data | deployed.to_dict())
     elif text:

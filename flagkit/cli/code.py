@@ -170,7 +170,8 @@ def import_flags(
     imported = _imported(file)
     said = tuple(f"Not imported: {problem.place}: {problem.reason}" for problem in imported.problems)
     if imported.problems and not partial:
-        raise EditError("\n".join((f"{len(imported.refused)} flags can't be expressed", *said)), hint=_PARTIAL)
+        flags = "1 flag" if len(imported.refused) == 1 else f"{len(imported.refused)} flags"
+        raise EditError("\n".join((f"{flags} can't be expressed", *said)), hint=_PARTIAL)
 
     def edit(current: EditContext) -> FlagDocument:
         return _merged(current.document, imported.document)

@@ -154,6 +154,7 @@ def test_a_change_that_changes_nothing_makes_no_version(terminal) -> None:
         "label": None,
         "summary": "0 to add, 0 to change, 0 to delete",
         "changes": {},
+        "remarks": [],
         "deployment": None,
         "exit_code": 0,
     }

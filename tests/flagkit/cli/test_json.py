@@ -153,6 +153,18 @@ def test_a_condition_that_is_none_is_placed_in_json(on_file) -> None:
     assert error["details"] == ["country in US,,CA", "              ^"]
 
 
+def test_what_a_partial_import_leaves_out_is_in_json(on_file, tmp_path: Path) -> None:
+    rule = {"when_match": True, "conditions": [{"action": "NOT_AN_ACTION", "key": "id", "value": 1}]}
+    document = {"good": {"default": True}, "bad": {"default": False, "rules": {"r": rule}}}
+    (tmp_path / "powertools.json").write_text(json.dumps(document))
+    error = on_file("import", "powertools.json", "--json").json["error"]
+    assert error["message"] == "1 flag can't be expressed"
+    assert error["details"][0].startswith("Not imported: bad.")
+    answer = on_file.good("import", "powertools.json", "--partial", "--json").json
+    assert answer["changes"].keys() == {"good"}
+    assert answer["remarks"][0].startswith("Not imported: bad.")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("delete", "button"), ("show",), ("list",)])
 def test_a_closed_stdin_still_gets_one_document(on_file, words: tuple[str, ...]) -> None:
