@@ -49,7 +49,7 @@ _SECTIONS = {
         Command("status", "flagkit.cli.deploy:status", "Show which version is saved and which is live."),
         Command("deploy", "flagkit.cli.deploy:deploy", "Deploy the newest saved version."),
         Command("stop", "flagkit.cli.deploy:stop", "Stop the running deployment."),
-        Command("rollback", "flagkit.cli.deploy:rollback", "Roll back the last finished deployment."),
+        Command("rollback", "flagkit.cli.deploy:rollback", "Roll back the last deployment."),
     ),
     "Flags as code": (
         Command("pull", "flagkit.cli.code:pull", "Write the saved flags as TOML."),
