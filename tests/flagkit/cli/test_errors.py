@@ -535,3 +535,42 @@ def test_a_change_that_aws_would_refuse_is_said_in_words_and_points_at_no_docume
     assert "hint: Nothing was changed." in done.err
     assert "lint" not in done.err
     assert on_file.saved() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("list",), 0),
+        (("lint", "broken.json"), 1),
+        (("stale", "code.py"), 1),
+        (("notify",), 1),
+        (("diff", "broken.json", "--exit-code"), 3),
+        (("diff", "other.json", "--exit-code"), 1),
+        (("plan", "flags.toml", "--exit-code"), 1),
+        (("plan", "flags.toml"), 0),
+        (("list", "--bogus"), 2),
+        (("rollback",), 2),
+        (("list", "-s", "gopher://x"), 2),
+        (("show", "nope"), 3),
+        (("rollout", "plain", "140"), 3),
+        (("list", "-s", "broken.json"), 3),
+        (("delete", "button"), 5),
+        (("apply", "flags.toml"), 5),
+        (("revert", "--to", "9"), 6),
+        (("list", "-s", "missing.json"), 6),
+    ],
+)
+def test_an_exit_code_means_what_the_table_says(on_file, tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    """4, 7 and 8 need AppConfig: a conflict, no network and a deployment that was rolled back are above."""
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "other.json").write_text('{"version": "1", "flags": {}, "values": {}}')
+    (tmp_path / "flags.toml").write_text("[flags.new_flow]\n")
+    (tmp_path / "code.py").write_text("flags.is_enabled('gone')\n")
+    (tmp_path / "flagkit.toml").write_text("")
+    before = on_file.saved()
+    done = on_file(*words)
+    assert done.code == code, done
+    assert code in EXIT_CODE_MEANINGS
+    assert on_file.saved() == before
+    if code not in {0, 1}:
+        refused(done, code, re.findall(r"error\[(\w+)\]", done.err)[0])

@@ -92,3 +92,15 @@ def test_environments_of_one_profile_share_versions_and_those_of_two_are_copied(
     on_aws.good("copy", "plain", "--from", other.url)
     assert on_aws.flag("plain")["attributes"] == {"x": 1}
     assert on_aws.flag("plain")["state"] == "off"
+
+
+def test_an_environment_of_another_region_is_looked_for_in_that_region(on_aws) -> None:
+    """The name of an environment keeps the region of the source: these flags are in us-east-1 only."""
+    source = f"{on_aws.source}?region=eu-west-1"
+    for words in (
+        ("copy", "plain", "--from", "prod", "--source", source),
+        ("promote", "--from", on_aws.source, "--to", "prod", "--source", source),
+        ("diff", "--from", "prod", "--source", source),
+    ):
+        done = on_aws(*words)
+        assert (done.code, "no application called" in done.err) == (6, True), done
