@@ -160,6 +160,8 @@ def shell(page: str) -> Iterator[Shell]:
         Path("users.csv").write_text(USERS, "utf-8")
         yield Shell()
         return
+    import rich.style  # noqa: F401  it draws a random number when it is imported, which would be one of the handlers'
+
     from canary.testing import AwsStandIn
 
     ids = iter(("k3f9a2c1", "w7hn4m2p", "d5tz8x6r", "b2q9v3ke", "y4j6f8gs"))
