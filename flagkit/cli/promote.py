@@ -11,7 +11,7 @@ from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import live_document, other_url, source_url
 from flagkit.core.definitions import INTERNAL_FLAGS
-from flagkit.errors import UnknownFlagError, UsageError
+from flagkit.errors import SourceUrlError, UnknownFlagError, UsageError
 from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
@@ -54,15 +54,18 @@ def promote(origin: From, target: To = None, with_state: WithState = False) -> C
 
 
 def _change(keys: list[str] | None, origin: str, target: str | None, *, with_state: bool) -> Change:
+    origins: dict[str, str] = {}  # of the source that is changed
+
     def changed(source: str | None) -> str:
         url = source_url(source, may_create=True) if target is None else other_url(target, source)
-        if other_url(origin, url) == url:
+        origins[url] = _origin_url(origin, source, url)
+        if origins[url] == url:
             raise UsageError(f"{url} cannot be copied to itself", hint="Give another --from or --to.")
         return url
 
     def edit(current: EditContext) -> FlagDocument:
         assert current.source is not None
-        url = other_url(origin, current.source)
+        url = origins[current.source]
         with current.cli.store(url) as store:
             _refuse_shared(store, url, current.source)
             other = live_document(store)
@@ -74,6 +77,14 @@ def _change(keys: list[str] | None, origin: str, target: str | None, *, with_sta
             raise UnknownFlagError(error.message, hint=hint) from None
 
     return Change(edit, may_create=True, summary=True, source=changed)
+
+
+def _origin_url(origin: str, source: str | None, target: str) -> str:
+    """Where to copy from: the name of an environment means one of the source, else one beside the target."""
+    try:
+        return other_url(origin, source)
+    except SourceUrlError:
+        return other_url(origin, target)
 
 
 def _refuse_shared(store: FlagStore, origin: str, target: str) -> None:

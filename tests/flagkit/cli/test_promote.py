@@ -104,3 +104,12 @@ def test_an_environment_of_another_region_is_looked_for_in_that_region(on_aws) -
     ):
         done = on_aws(*words)
         assert (done.code, "no application called" in done.err) == (6, True), done
+
+
+def test_the_name_of_an_environment_is_one_of_the_source_not_of_another_target(on_aws) -> None:
+    other = AppConfigFlags(on_aws.aws.session(), application="live", environment="prod")
+    other.deploy({"version": "1", "flags": {}, "values": {}})
+    on_aws.aws.clock.advance(700)
+    for words in (("copy", "plain"), ("promote",)):
+        said = on_aws.good(*words, "--from", "test", "--to", other.url, "--yes", "--dry-run").out
+        assert "+ plain (new)" in said
