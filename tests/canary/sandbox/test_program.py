@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -153,6 +155,12 @@ def test_the_command_changes_and_shows_it(shell: Running, capsys: pytest.Capture
     assert "lambda.GetAlias" in capsys.readouterr().out
     assert canary.cli.run(["sandbox", "set", "moon"]) == 2
     assert "error[usage]: moon can't be set; expected one of speed" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "canary.sandbox", "set", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: canary sandbox set")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://x", "http://"])
