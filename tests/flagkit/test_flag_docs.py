@@ -67,7 +67,7 @@ def test_the_native_rules_shown_are_what_the_words_compile_to():
         [flags.base]
         percent = 10
     """
-    for words, rule in rows("authoring.md", "readable form", "native rule of the variant `on`"):
+    for words, rule in rows("authoring.md", "readable form of the flag `f`", "native rule of its first variant"):
         body = "\n".join(code(part) for part in words.split("<br>"))
         document = compile_document(read_toml(f"{context}\n[flags.f]\n{body}"))
         assert document.values["f"].variants[0].rule == code(rule), words

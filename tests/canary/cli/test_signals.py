@@ -74,13 +74,17 @@ def result_of(tmp_path: Path, number: signal.Signals | None, closed: str, *words
     assert child.stdout is not None
     child.stdout.close()  # whoever read has gone
     ready, patience = out.with_suffix(".ready"), threading.Event()
-    for _ in range(600):
-        if ready.exists() or child.poll() is not None:
-            break
-        patience.wait(0.1)
-    assert ready.exists(), "the driver didn't begin"
-    os.kill(child.pid, number or signal.SIGTERM)
-    child.wait(timeout=120)
+    try:
+        for _ in range(600):
+            if ready.exists() or child.poll() is not None:
+                break
+            patience.wait(0.1)
+        assert ready.exists(), "the driver didn't begin"
+        os.kill(child.pid, number or signal.SIGTERM)
+        child.wait(timeout=120)
+    finally:
+        child.kill()  # one that was left running would fail a later test, as a resource that is not closed
+        child.wait()
     found: dict[str, object] = json.loads(out.read_text())
     return found
 

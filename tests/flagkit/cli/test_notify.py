@@ -316,7 +316,7 @@ def test_a_lost_answer_to_a_deployment_is_noticed_once(watched_aws: Terminal, re
     assert [kind for kind, _ in receiver.notices()] == ["flags.saved", "flags.deploying"]
 
 
-def test_a_deployment_of_another_profile_that_is_stopped_is_no_change_of_these_flags(
+def test_a_refusal_to_stop_a_deployment_of_another_profile_is_no_change_of_these_flags(
     watched_aws: Terminal, receiver: Receiver
 ) -> None:
     profile = watched_aws.profile
@@ -333,5 +333,8 @@ def test_a_deployment_of_another_profile_that_is_stopped_is_no_change_of_these_f
         ConfigurationVersion="1",
         DeploymentStrategyId=profile.strategy(bake_min=10),
     )
-    assert "rolled back" in watched_aws.good("stop", "--yes").out
+    refused = watched_aws("stop", "--yes")
+    assert (refused.code, f"of another profile ({other})" in refused.err) == (8, True)
+    newest, *_ = client.list_deployments(**application, EnvironmentId=profile.environment_id)["Items"]
+    assert newest["State"] in {"DEPLOYING", "BAKING"}
     assert receiver.got == []
