@@ -18,7 +18,7 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 
-from canary.cli import main, release
+from canary.cli import drive, main
 from canary.cli.session import Session
 from canary.core.plan import Plan
 from canary.simulator import Simulation
@@ -45,7 +45,7 @@ class Waiting:
             simulation.clock.sleep(seconds)
 
 
-release.StoppableClock = Waiting
+drive.StoppableClock = Waiting
 Session.ports = lambda self, observers=(), clock=None: simulation.ports(observers=tuple(observers), clock=clock)
 code = 0
 try:
