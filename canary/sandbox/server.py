@@ -206,9 +206,6 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             self.on_moto_call(request)
         if before is (calls[-1] if calls else None):  # moto keeps no log
             self.aws.wire.log(target.call, "ok" if response.status_code < 400 else str(response.status_code))
-        length = int(response.headers.get("Content-Length") or len(response.content))
-        if length > len(response.content):
-            return Reply(response.status_code, response.content.ljust(length), {}, cut_at=len(response.content))
         sent = {str(name): str(value) for name, value in response.headers.items()}
         # A queue's URL is where its messages are sent.
         body = response.content.replace(f"https://{host}/".encode(), f"{self.url}/".encode())
@@ -249,16 +246,17 @@ _QUERY_CODES: Final = {
 
 
 def _refusal(refused: Refused, request: Request) -> Reply:
-    """A refusal in the protocol of the request."""
+    """A refusal in the protocol of the request; below `/_sandbox/` always in JSON, whatever type a client names."""
     request_id = str(uuid.uuid4())
     headers = {"x-amzn-ErrorType": refused.code, "x-amzn-RequestId": request_id}
     document = {"__type": refused.code, "message": refused.message, "Message": refused.message}
-    if request.headers.get("content-type", "").startswith(FORM):
+    is_own = request.path.startswith("/_sandbox/")
+    if not is_own and request.headers.get("content-type", "").startswith(FORM):
         code, kind = _QUERY_CODES.get(refused.code, refused.code), "Sender" if refused.status < 500 else "Receiver"
         error = f"<Type>{kind}</Type><Code>{code}</Code><Message>{escape(refused.message)}</Message>"
         text = f"<ErrorResponse><Error>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         return Reply(refused.status, text.encode(), {"Content-Type": "text/xml"})
-    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+    if not is_own and request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         types = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
         return Reply(refused.status, cbor.encode(document), {**headers, **types})
     reply = json_reply(document, refused.status)

@@ -15,8 +15,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from canary.sandbox import SandboxServer, serve
+from flagkit.sources.answers import refuse_cut_answers
 from flagkit.testing import Fault
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -244,10 +246,25 @@ def test_the_fixture_serves_with_a_running_clock(aws_server: SandboxServer) -> N
     assert client(aws_server, "sts").get_caller_identity()["Account"]
 
 
-def test_an_answer_that_is_cut_breaks_the_connection_off(
+def test_boto3_takes_an_answer_that_is_cut_for_an_empty_one_and_flagkit_refuses_it(
     server: SandboxServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server.aws.faults.add(Fault.CUT, "lambda.GetAlias", times=1)
-    with pytest.raises(BotoCoreError):
-        client(server, "lambda").get_alias(FunctionName="api", Name="live")
+    functions = client(server, "lambda")
+    rule = server.aws.faults.add(Fault.CUT, "lambda.GetAlias", times=2)
+    assert set(functions.get_alias(FunctionName="api", Name="live")) == {"ResponseMetadata"}
+    refuse_cut_answers(functions)
+    with pytest.raises(ResponseParserError, match="ended early"):
+        functions.get_alias(FunctionName="api", Name="live")
+    server.aws.faults.remove(rule)
+    assert functions.get_alias(FunctionName="api", Name="live")["FunctionVersion"] == "1"
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "application/x-www-form-urlencoded"}, {"smithy-protocol": "rpc-v2-cbor"}, {}]
+)
+def test_the_sandboxs_own_api_refuses_in_json_whatever_type_a_client_names(
+    server: SandboxServer, headers: dict[str, str]
+) -> None:
+    status, document = call(server, "POST", "/_sandbox/set", **headers)
+    assert (status, document["__type"]) == (400, "usage")
