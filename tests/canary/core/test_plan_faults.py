@@ -99,6 +99,18 @@ LINES: tuple[tuple[str, str], ...] = (
     ),
     ("steps = ['x']", 'stages.staging.steps[0]: must be a number, but is "x"'),
     ("steps = [{ bake = '9m' }]", "stages.staging.steps[0].weight: is missing"),
+    (
+        'hooks = [{ when = "before_traffic" }]',
+        "stages.staging.hooks[0]: give either function or url",
+    ),
+    (
+        'hooks = [{ when = "before_traffic", function = "a", url = "https://a.example" }]',
+        "stages.staging.hooks[0]: give either function or url",
+    ),
+    (
+        'hooks = [{ when = "after_traffic", function = "a", token_env = "T" }]',
+        "stages.staging.hooks[0]: token_env needs url",
+    ),
     ("steps = 10", "stages.staging.steps: must be a list such as [10, 25, 50], but is 10"),
     ("steps = []", "stages.staging.steps: must not be empty"),
     ("steps = [50, 25]", "stages.staging: the weights of the steps must increase, but are 50, 25"),
