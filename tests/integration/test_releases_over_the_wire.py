@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from canary import runner
 from canary.assembly import assemble
 from canary.core.events import CanaryEnded, Event
+from canary.core.measurements import Observations
 from canary.core.phases import Phase
 from canary.core.plan import Plan, StagePlan
 from canary.core.state import CanaryState
@@ -203,15 +206,23 @@ def test_of_two_drivers_one_wins(make: Make) -> None:
     release = make(0.0)
     winner: list[str] = []
 
-    def meanwhile(record: CallRecord) -> None:
+    class Overtaken:
         """The loser has read and checked everything; then somebody else starts and is faster."""
-        if record.call == "cloudwatch.GetMetricData" and not winner:
-            winner.append("")
-            winner[0] = runner.start(release.stage, release.ports(), versions={"": "2"}).canary_id
 
-    release.aws.wire.watchers.append(meanwhile)
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ports.metrics, name)
+
+        def measure(self, *arguments: Any) -> Observations:
+            found = ports.metrics.measure(*arguments)
+            if not winner:
+                winner.append("")
+                winner[0] = runner.start(release.stage, release.ports(), versions={"": "2"}).canary_id
+            return found
+
+    ports = release.ports()
+    metrics: Any = Overtaken()
     with pytest.raises(ConflictError, match=r"canary \w{8} ") as lost:
-        runner.start(release.stage, release.ports(), versions={"": "2"})
+        runner.start(release.stage, replace(ports, metrics=metrics), versions={"": "2"})
     assert winner[0] in lost.value.message
     with pytest.raises(ConflictError, match=winner[0]):
         runner.start(release.stage, release.ports(), versions={"": "2"})
