@@ -36,7 +36,7 @@ from flagkit.core.rules.ast import (
 from flagkit.core.rules.keys import Context
 from flagkit.core.rules.printer import print_operand, print_rule
 from flagkit.core.rules.values import NO_BUCKET, Scope, reader
-from flagkit.core.rules.walker import Walker
+from flagkit.core.rules.walker import UNKNOWN, Walker, is_true
 from flagkit.core.snapshot import Snapshot
 from flagkit.core.variants import read_rule
 from flagkit.errors import DocumentError, RuleError
@@ -251,7 +251,8 @@ class _Tracer:
                 yield RuleExplanation(variant.name, variant.rule, "match" if decided else "no match", step)
 
     def step(self, node: Condition) -> Step:
-        text, result = print_rule(node), bool(self.walker.evaluate(node))
+        truth = self.walker.evaluate(node)
+        text, result = print_rule(node), is_true(truth)
         match node:
             case Not(operand):
                 return Step(text, result, steps=(self.step(operand),))
@@ -266,7 +267,8 @@ class _Tracer:
             case TextTest(_, left, right):
                 return Step(text, result, self.seen(left) + self.seen(right))
             case Membership(value) | Matches(value):
-                return Step(text, result, self.seen(value))
+                note = "is too long for the pattern" if truth == UNKNOWN else ""
+                return Step(text, result, self.seen(value, note=note))
             case Exists(key):
                 return Step(text, result, self.seen(key))
             case Boolean():
@@ -274,13 +276,12 @@ class _Tracer:
             case _:
                 assert_never(node)
 
-    def seen(self, operand: Operand, against: Operand | None = None) -> tuple[Seen, ...]:
+    def seen(self, operand: Operand, against: Operand | None = None, note: str = "") -> tuple[Seen, ...]:
         """Describe an operand if it is a context key; `against` is the constant it is compared with."""
         if not isinstance(operand, Key):
             return ()
         value = self.walker.value(operand)
         text = text_of(value)
-        note = ""
         if text is None:
             note = "is missing" if value is None else f"has no text: {type(value).__name__}"
         elif isinstance(against, Number | Timestamp | Boolean) and reader(against)(value) is None:

@@ -14,7 +14,7 @@ from flagkit.core.rules.ast import Rule
 from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.patterns import Patterns, check_patterns
 from flagkit.core.rules.values import Scope
-from flagkit.core.rules.walker import SPLIT, Walker
+from flagkit.core.rules.walker import SPLIT, Walker, is_true
 from flagkit.errors import RuleError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class WalkedFlag:
         try:
             walker = Walker(self._scope, user_id, _NO_CONTEXT if context is None else context)
             for candidate in self._candidates:
-                if found := walker.evaluate(candidate.rule):
+                if is_true(found := walker.evaluate(candidate.rule)):
                     return candidate.answer(Reason.SPLIT if found == SPLIT else Reason.TARGETING_MATCH)
         except Exception:  # noqa: BLE001 - reads never raise (decision 0006)
             message = "The context can't be read: it must be a mapping of names to values."

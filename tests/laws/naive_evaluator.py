@@ -41,16 +41,24 @@ class Question:
         return self.now if value is None and name in ("now", "currentTime") else value
 
 
+LARGE_PROGRAM = {".{1,255}x": 217}
+"""The longest text of a pattern with a large program."""
+
+
 def holds(node, question):  # noqa: PLR0911 - one case per node
+    """Return whether a condition is true; None if that is unknown."""
     match node:
         case ast.Boolean(value):
             return value
         case ast.And(operands):
-            return all(holds(operand, question) for operand in operands)
+            found = {holds(operand, question) for operand in operands}
+            return False if False in found else None if None in found else True
         case ast.Or(operands):
-            return any(holds(operand, question) for operand in operands)
+            found = {holds(operand, question) for operand in operands}
+            return True if True in found else None if None in found else False
         case ast.Not(operand):
-            return not holds(operand, question)
+            found = holds(operand, question)
+            return None if found is None else not found
         case ast.Exists(key):
             return question.value(key.name) is not None
         case ast.Compare(operator, left, right):
@@ -66,6 +74,8 @@ def holds(node, question):  # noqa: PLR0911 - one case per node
             return found[operator]
         case ast.Matches(value, pattern):
             found = text(read(value, question))
+            if found is not None and len(found) > LARGE_PROGRAM.get(pattern.value, 10**5):
+                return None
             return found is not None and utf8(found) is not None and re.search(pattern.value, found) is not None
         case ast.Split(percent, by, seed):
             value = text(question.value(by.name))

@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from flagkit.core.rules import ast
 
+LARGE_PATTERN = ".{1,255}x"
+"""Of so many instructions that the texts of 300 characters and more are too long for it."""
 # fmt: off
 KEYS = ["country", "plan", "age", "email", "beta", "date", "userId", "now", "currentTime", "__class__", "user-id", "1", "ключ"]
 WORDS = ["US", "us", "DE", "pro", "team", "", " ", "a", "ab", "abc", 'say "hi"', "back\\slash", "it's", "new\nline", "tab\t",
@@ -25,7 +27,7 @@ NUMBERS = [0, 1, -1, 17, 65, 64, 100, 2**31, 2**63 - 1, 2**63, -(2**63), 10**30,
 TIMES = ["2024T", "2024-01T", "2024-01-31", "2024-01-31T", "2024-01-31T09:00Z", "2024-01-31T10:00:00.5+01:30", "2024-02-29",
          "0001-01-01T00:00+23:59", "2024-01-31T08:30:00.5Z", "9999-12-31T23:59:59.999999999-00:00",
          "2026-11-23T00:00:00.000000001Z"]
-PATTERNS = ["h.*y", "^a", "a$|b", "[A-Z]{2}", "[0-9]+", "^[^ @]+@[^ @]+", "", "(a|b)+c?", "\\\\", "x{3,5}", "é", "[^a-z]"]
+PATTERNS = ["h.*y", "^a", "a$|b", "[A-Z]{2}", "[0-9]+", "^[^ @]+@[^ @]+", "", "(a|b)+c?", "\\\\", "x{3,5}", "é", "[^a-z]", LARGE_PATTERN, LARGE_PATTERN]
 PERCENTS = [0, 1, 10, 25, 33, 50, 60, 66, 99, 100, 0.5, 1e-4, 12.5, *map(Decimal, "33.3333 66.6667 0.0001 99.9999 1E+1".split())]
 SEEDS = [None, None, "s", "t", "", "2025.01.01", 'q"\\', "é😀"]
 IDS = ["u1", "u2", "user-42", "", "😀", "a\ud800", "0", "42", "42.0", "é", "x" * 1000]

@@ -22,6 +22,7 @@ from flagkit.core.rules.patterns import (
     PatternRefusedError,
     PatternsMissingError,
     Search,
+    TextTooLongError,
     compile_pattern,
 )
 from flagkit.errors import Violation
@@ -166,7 +167,7 @@ def _check_string(
         yield broken(f"OneOf({names})", location, value, f"must be one of {names}")
     if constraints.pattern is not None:
         search = _search(constraints.pattern)
-        if search is not None and search(value) is None:
+        if search is not None and not _found(search, value):
             yield broken(f"Regexp({constraints.pattern})", location, value, f"must match {constraints.pattern}")
 
 
@@ -210,6 +211,13 @@ def _search(pattern: str) -> Search | None:
         return _compile(pattern).search
     except PatternRefusedError:
         return None
+
+
+def _found(search: Search, value: str) -> bool:
+    try:
+        return search(value) is not None
+    except TextTooLongError:  # unknown is no match
+        return False
 
 
 def _compile(pattern: str) -> Compiled:

@@ -2,7 +2,8 @@
 
 Nothing of a document is ever text in the source: keys, strings, numbers, seeds and answers are bound to names
 (`key_1`, `text_2`, `answer_1`) as arguments of the function around it. So no document can inject code, and all flags of
-one shape share one code object. What a condition means is `walker`'s; whatever raises here is left to the walker.
+one shape share one code object. What a condition means is `walker`'s; whatever raises here is left to the walker, and
+so is a text that is too long for a pattern.
 """
 
 from __future__ import annotations
@@ -218,9 +219,11 @@ class _Writer:
                 return f"test_texts({self.bind('operator', name)}, {first}, {self.value(right)[0]})"
             case Membership(Key() as key):
                 return self.membership(key, rule)
-            case Matches(Key() as key, pattern):
+            case Matches(operand, pattern):
                 search = self.bind("search", self.scope.patterns.search(pattern.value), pattern.value)
-                return self.on_text(key, lambda text: f"{search}({text}) is not None", needs_text=True)
+                if isinstance(operand, Text):
+                    return f"({search}({self.bind('text', operand.value)}) is not None)"
+                return self.on_text(operand, lambda text: f"{search}({text}) is not None", needs_text=True)
             case Exists(key):
                 return f"({self.value(key)[0]} is not None)"
             case _:  # constants only

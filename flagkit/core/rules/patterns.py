@@ -24,19 +24,23 @@ MAX_DOCUMENT_PROGRAM = 50_000
 """The largest sum of the programs of one document."""
 
 MAX_WORK = 500_000
-"""The instructions of a pattern times the bytes of a text, at most: a step takes up to 60 ns. In a longer text nothing
-is found; for a pattern of 25 instructions that is one of 20,000 characters."""
+"""The instructions of a pattern times the bytes of a text, at most: a step takes up to 60 ns. A longer text isn't
+searched; for a pattern of 25 instructions that is one of 20,000 characters."""
 
 INSTALL = "Install flagkit-canary[patterns] where flags with patterns are evaluated."
 MISSING = "PatternsMissing"
 """The reason of a rule that can't be evaluated because google-re2 is not installed."""
 
 Search: TypeAlias = Callable[[str], object | None]
-"""Finds a pattern anywhere in a text that isn't too long for it. Raises UnicodeEncodeError for a lone surrogate."""
+"""Finds a pattern anywhere in a text. Raises TextTooLongError, and UnicodeEncodeError for a lone surrogate."""
 
 
 class PatternRefusedError(ValueError):
     """A pattern that is not valid or exceeds the budget; its text says why."""
+
+
+class TextTooLongError(ValueError):
+    """A text is not searched, because it is too long for the pattern: whether it matches is unknown."""
 
 
 class PatternsMissingError(PatternRefusedError):
@@ -108,8 +112,9 @@ def compile_pattern(pattern: str, *, max_program: int = MAX_PROGRAM) -> Compiled
 
 def _limited(search: Search, most_bytes: int) -> Search:
     def found(text: str) -> object | None:
-        most = most_bytes if text.isascii() else most_bytes // 4
-        return search(text) if len(text) <= most else None
+        if len(text) > (most_bytes if text.isascii() else most_bytes // 4):
+            raise TextTooLongError
+        return search(text)
 
     return found
 

@@ -26,6 +26,7 @@ from flagkit.core.rules.ast import (
     has_split,
 )
 from flagkit.core.rules.keys import Context, special_key
+from flagkit.core.rules.patterns import TextTooLongError
 from flagkit.core.rules.values import (
     COMPARISONS,
     MIRRORED,
@@ -37,8 +38,8 @@ from flagkit.core.rules.values import (
     test_texts,
 )
 
-FALSE, TRUE, SPLIT = 0, 1, 2
-"""Results of a condition: false, true, and true because a percentage decided."""
+FALSE, TRUE, SPLIT, UNKNOWN = 0, 1, 2, 3
+"""Results of a condition: false, true, true because a percentage decided, and neither true nor false."""
 
 
 class Walker:
@@ -58,10 +59,10 @@ class Walker:
         self.context = context
 
     def evaluate(self, rule: Condition) -> int:
-        """Return FALSE, TRUE or SPLIT for a condition.
+        """Return FALSE, TRUE, SPLIT or UNKNOWN for a condition.
 
         A percentage decides if the condition is a `split`, or needs one to be true (in `and`) or false (in `not`); in
-        an `or` the first true operand counts.
+        an `or` the first true operand counts. What no operand that is known decides is UNKNOWN.
         """
         match rule:
             case And(operands):
@@ -73,20 +74,22 @@ class Walker:
                     result = max(result, found)
                 return result
             case Or(operands):
+                result = FALSE
                 for operand in operands:
-                    if found := self.evaluate(operand):
+                    found = self.evaluate(operand)
+                    if is_true(found):
                         return found
-                return FALSE
+                    result = max(result, found)
+                return result
             case Not(operand):
-                if self.evaluate(operand):
-                    return FALSE
-                return SPLIT if has_split(operand) else TRUE
+                opposites = (SPLIT if has_split(operand) else TRUE, FALSE, FALSE, UNKNOWN)
+                return opposites[self.evaluate(operand)]
             case Split():
                 return SPLIT if self.bucket(rule) < rule.limit else FALSE
             case _:
-                return TRUE if self._test(rule) else FALSE
+                return self._test(rule)
 
-    def _test(self, rule: Boolean | Compare | TextTest | Membership | Matches | Exists) -> bool:
+    def _test(self, rule: Boolean | Compare | TextTest | Membership | Matches | Exists) -> int:
         match rule:
             case Compare():
                 return self._compare(rule)
@@ -102,7 +105,9 @@ class Walker:
                 try:
                     return text is not None and self.scope.patterns.search(pattern.value)(text) is not None
                 except UnicodeEncodeError:  # a lone surrogate: RE2 reads UTF-8
-                    return False
+                    return FALSE
+                except TextTooLongError:
+                    return UNKNOWN
             case Exists(key):
                 return self.value(key) is not None
             case Boolean(value):
@@ -132,6 +137,11 @@ class Walker:
     def bucket(self, rule: Split) -> int:
         """Return the bucket that a `split` looks at, or NO_BUCKET."""
         return bucket_of_value(f"{seed_of(rule, self.scope)}:", self.value(rule.by))
+
+
+def is_true(result: int) -> bool:
+    """Whether a result is true; UNKNOWN isn't."""
+    return FALSE < result < UNKNOWN
 
 
 def seed_of(rule: Split, scope: Scope) -> str:

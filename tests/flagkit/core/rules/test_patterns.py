@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from flagkit.core.documents import FlagDocument
+from flagkit.core.explanation import explain
 from flagkit.core.lint import lint
+from flagkit.core.rules.parser import parse_rule
 from flagkit.core.rules.patterns import (
     MAX_DOCUMENT_PROGRAM,
     MAX_PROGRAM,
@@ -19,6 +21,7 @@ from flagkit.core.rules.patterns import (
 )
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
+from tests.laws.evaluators import compile_rule
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOO_LARGE = r"(\\pN|\\pL|\\pM){300}"
@@ -86,6 +89,55 @@ def test_a_text_too_long_for_a_pattern_is_not_searched(letter):
         for length, variant in ((1, "v0"), (longest, "v0"), (longest + 1, "off"), (10 * longest, "off")):
             assert flags.evaluate("ruled", None, {"a": letter * length}).variant == variant
         flags.prepare()
+
+
+LONG = "a" * (MAX_WORK // compile_pattern("^a+$").size + 1)
+MATCHES = '(matches in::$a pattern::"^a+$")'
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (MATCHES, False),
+        (f"(not {MATCHES})", False),
+        (f"(not (not {MATCHES}))", False),
+        (f"(and {MATCHES} (eq $b 1))", False),
+        (f"(not (and {MATCHES} (eq $b 1)))", False),
+        (f"(not (and {MATCHES} (eq $b 2)))", True),
+        (f"(not (and (eq $b 2) {MATCHES}))", True),
+        (f"(or {MATCHES} (eq $b 1))", True),
+        (f"(or (eq $b 1) {MATCHES})", True),
+        (f"(or {MATCHES} (split pct::100 by::$b))", True),
+        (f"(or {MATCHES} (eq $b 2))", False),
+        (f"(not (or {MATCHES} (eq $b 2)))", False),
+        (f"(not (or {MATCHES} (eq $b 1)))", False),
+    ],
+)
+def test_whether_a_text_too_long_for_a_pattern_matches_is_unknown(rule, expected):
+    assert compile_rule(parse_rule(rule))(None, {"a": LONG, "b": 1}) is expected
+
+
+@pytest.mark.parametrize("rule", ["{}", "(not {})"])
+def test_a_constant_too_long_for_its_pattern_is_unknown(rule):
+    constant = parse_rule(rule.format(f'(matches in::"{LONG}" pattern::"^a+$")'), max_chars=10**6)
+    assert compile_rule(constant)(None, {}) is False
+    assert compile_rule(parse_rule('(matches in::"aa" pattern::"^a+$")'))(None, {}) is True
+
+
+def test_the_next_variant_is_asked_where_a_rule_is_unknown_and_the_explanation_says_why():
+    flags = Snapshot.from_json(document("^a+$", "^b"))
+    explanation = explain(flags, "ruled", None, {"a": LONG})
+    assert explanation.evaluation.variant == "off"
+    assert [rule.outcome for rule in explanation.rules] == ["no match", "no match", "default"]
+    assert ", which is too long for the pattern" in explanation.to_text()
+
+
+def test_the_pattern_of_a_constraint_refuses_a_value_that_is_too_long_for_it():
+    attributes = {"name": {"constraints": {"type": "string", "pattern": "^a+$"}}}
+    content = {"version": "1", "flags": {"f": {"attributes": attributes}}, "values": {"f": {"enabled": True}}}
+    content["values"]["f"]["name"] = LONG
+    with pytest.raises(DocumentError):
+        FlagDocument.parse(content)
 
 
 class TestWithoutRe2:
