@@ -10,7 +10,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ import click
 
 from canary.cli.json_lines import write_json
 from canary.cli.options import AsJson
+from canary.cli.signals import StopFlag
 from canary.errors import UnavailableError, UsageError
 from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.shell import Command, Group
@@ -216,7 +216,7 @@ def _exports(environ: dict[str, str]) -> Iterator[str]:
 
 
 def _wait_for_signal() -> None:
-    ended = threading.Event()
+    ended = StopFlag()
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame

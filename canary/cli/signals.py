@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
@@ -20,13 +21,41 @@ Answer = Literal["rollback", "leave"]
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+class StopFlag:
+    """A flag that a signal handler may set while the main thread waits for it.
+
+    `threading.Event` can't: a handler that runs inside `wait` waits for the lock that its own thread holds. `put` of
+    `queue.SimpleQueue` is re-entrant (docs.python.org/3/library/queue.html).
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        """True once it was set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Sets it, and ends a wait."""
+        self._is_set = True
+        self._wakeups.put(None)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits until it is set or the time is over; True if it is set."""
+        if not self._is_set:
+            with suppress(Empty):
+                self._wakeups.get(timeout=timeout_s)
+        return self._is_set
+
+
 class StoppableClock(SystemClock):
     """The system clock, whose wait ends at once when a stop is requested.
 
     Only the first wait is cut short: the waits between attempts of a rollback are kept.
     """
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: StopFlag) -> None:
         super().__init__()
         self._stop = stop
 
@@ -39,7 +68,7 @@ class StopRequest:
     """Records signals while it is entered; outside the main thread it records none."""
 
     def __init__(self) -> None:
-        self.event = threading.Event()
+        self.event = StopFlag()
         self._asking = False
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
+import sys
 from random import Random
+from types import FrameType
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,7 +15,7 @@ from rich.console import Console
 from canary import runner
 from canary.cli import screens, signals
 from canary.cli.screens import JsonScreen, LiveScreen, PlainScreen, asking, open_screen
-from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
+from canary.cli.signals import StopFlag, StoppableClock, StopRequest, interrupt_policy
 from canary.core.events import Noticed
 from canary.core.plan import Plan, StagePlan
 from canary.simulator import Scenario
@@ -123,6 +127,26 @@ def test_a_wait_ends_when_a_stop_is_requested(monkeypatch: pytest.MonkeyPatch) -
     stop.event.set()
     clock.sleep(60)  # the waits between attempts of a rollback are kept
     assert slept == [60]
+
+
+@pytest.mark.parametrize("line", range(3))
+def test_a_signal_at_any_line_of_a_wait_ends_it(line: int) -> None:
+    """`Event.set` in a handler stood still for ever where the signal came while `Event.wait` held its lock."""
+    flag, lines = StopFlag(), itertools.count()
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_name != "wait":
+            return None
+        if event == "line" and next(lines) == line:
+            flag.set()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert flag.wait(60)
+    finally:
+        sys.settrace(before)
 
 
 def test_outside_the_main_thread_no_signal_is_noted() -> None:
