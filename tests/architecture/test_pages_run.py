@@ -26,7 +26,10 @@ def blocks() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/product-teams.md", "docs/canary/first-release.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/product-teams.md", pytest.param("docs/canary/first-release.md", marks=pytest.mark.sweep)],
+)
 def test_the_commands_of_a_page_print_what_it_shows(page: str, blocks: ModuleType) -> None:
     """The README's blocks run in an empty directory, in its order, Python and canary.toml included."""
     text = (ROOT / page).read_text("utf-8")

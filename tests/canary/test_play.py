@@ -11,7 +11,7 @@ from canary.simulator.releases import playable, release
 from canary.view.planned import plan_lines
 from canary.view.simulated import comparison_lines
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 
 def stage_of(text: str = "", functions: str = '["api:live"]') -> StagePlan:

@@ -63,7 +63,7 @@ class Stage:
         self.stage: StagePlan = self.plan.stage("staging")
         for name in ("api", "worker"):
             aws.lambda_.deploy(name, handler(1), alias="live", Timeout=3)
-            aws.traffic.steady(name, "live", 240)
+            aws.traffic.steady(name, "live", 120)
         client = aws.session().client("lambda")
         for name in ("api", "worker"):
             client.update_alias(FunctionName=name, Name="live", Description="Live traffic")

@@ -52,13 +52,17 @@ class Bin:
 
     def add(self, value: float, weight: float = 1.0) -> None:
         """Adds samples of one value."""
+        self.put(value, weight, bin_index(value) if value >= 0 else None)
+
+    def put(self, value: float, weight: float, index: int | None) -> None:
+        """Adds samples of one value whose histogram bin is known."""
         self.count += weight
         self.sum += value * weight
         self.min = min(self.min, value)
         self.max = max(self.max, value)
-        if value >= 0:
-            index = bin_index(value)
-            self.logs[index] = self.logs.get(index, 0.0) + weight
+        if index is not None:
+            logs = self.logs
+            logs[index] = logs.get(index, 0.0) + weight
 
     def add_set(self, count: float, total: float, minimum: float, maximum: float) -> None:
         """Adds a statistic set; it has a distribution only where its samples must all be equal."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from canary.testing.cloudwatch.bins import VALUE_LIMIT, Bin
+from canary.testing.cloudwatch.bins import VALUE_LIMIT, Bin, bin_index
 from flagkit.testing.clock import VirtualClock
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -100,7 +100,7 @@ class MetricStore:
         self._series: dict[tuple[MetricId, str], Series] = {}
         self._units: dict[MetricId, list[Series]] = {}
         # Callers pass the same few dimensions in the same order again and again: no sorting on the hot path.
-        self._by_call: dict[tuple[object, ...], Series] = {}
+        self._by_call: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], Series] = {}
         self._silences: list[Silence] = []
         self._turn = 0
         self._at: datetime | None = None
@@ -128,23 +128,48 @@ class MetricStore:
         Raises:
             ValueError: if the value is not finite or beyond 2**360.
         """
-        if not -VALUE_LIMIT <= value <= VALUE_LIMIT:
-            raise ValueError(f"{value} is no metric value")
-        key = (namespace, metric, unit, *dimensions.items())
-        series = self._by_call.get(key)
-        if series is None:
-            series = self._by_call[key] = self.series(MetricId.of(namespace, metric, dimensions), unit)
+        self.record_all(namespace, (dimensions,), ((metric, unit, value),), at)
+
+    def record_all(
+        self,
+        namespace: str,
+        sets: Iterable[Mapping[str, str]],
+        samples: Iterable[tuple[str, str, float]],
+        at: datetime,
+    ) -> None:
+        """Adds the same samples to several dimension sets; every request comes through here.
+
+        Args:
+            namespace: e.g. `AWS/Lambda`.
+            sets: the exact dimension sets.
+            samples: metric, unit and value.
+            at: aware time that the samples are dated at.
+
+        Raises:
+            ValueError: if a value is not finite or beyond 2**360.
+        """
         if at is not self._at:
             self._at, self._at_s = at, at.timestamp()
         at_s = self._at_s
         now_s = self._origin_s + self._monotonic()
         minute = int(at_s // 60)
-        slot = int(max(now_s, at_s) // _SLOT_S) * _TURNS + self._turn
-        if series.last_minute == minute and series.last_slot == slot:
-            bin_ = series.last_bin
-        else:
-            bin_ = self._bin_for(series, minute, slot)
-        bin_.add(value)
+        slot = int((max(at_s, now_s)) // _SLOT_S) * _TURNS + self._turn  # max() costs a call
+        rows = []
+        for metric, unit, value in samples:
+            if not -VALUE_LIMIT <= value <= VALUE_LIMIT:
+                raise ValueError(f"{value} is no metric value")
+            rows.append((metric, unit, value, bin_index(value) if value >= 0 else None))
+        for dimensions in sets:
+            exact = tuple(dimensions.items())
+            for metric, unit, value, index in rows:
+                series = self._by_call.get((namespace, metric, unit, exact))
+                if series is None:
+                    series = self.series(MetricId.of(namespace, metric, dimensions), unit)
+                    self._by_call[namespace, metric, unit, exact] = series
+                if series.last_minute == minute and series.last_slot == slot:
+                    series.last_bin.put(value, 1.0, index)
+                else:
+                    self._bin_for(series, minute, slot).put(value, 1.0, index)
 
     def series(self, metric: MetricId, unit: str) -> Series:
         """The series of a metric in a unit; a new one where there is none."""

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 NAMESPACE = "AWS/Lambda"
+_INVOCATION = ("Invocations", "Count", 1.0)
+_NO_THROTTLE = (("Throttles", "Count", 0.0),)
 
 
 class MetricSink(Protocol):
@@ -25,6 +27,16 @@ class MetricSink(Protocol):
         unit: str = "None",
     ) -> None:
         """Takes one sample."""
+        ...
+
+    def record_all(
+        self,
+        namespace: str,
+        sets: Iterable[Mapping[str, str]],
+        samples: Iterable[tuple[str, str, float]],
+        at: datetime,
+    ) -> None:
+        """Takes the same samples (metric, unit, value) for each dimension set."""
         ...
 
 
@@ -81,28 +93,25 @@ class Telemetry:
 
     def executed(self, sets: tuple[dict[str, str], ...], at: datetime, duration_ms: float, *, failed: bool) -> None:
         """One invocation that ran: an explicit 0 stands for "no error" (lambda-canary.md §2.1)."""
-        record = self._store.record
-        errors = 1.0 if failed else 0.0
-        for dimensions in sets:
-            record(NAMESPACE, "Invocations", dimensions, 1.0, at, "Count")
-            record(NAMESPACE, "Errors", dimensions, errors, at, "Count")
-            record(NAMESPACE, "Duration", dimensions, duration_ms, at, "Milliseconds")
-        for dimensions in sets[:2]:
-            record(NAMESPACE, "Throttles", dimensions, 0.0, at, "Count")
+        errors = ("Errors", "Count", 1.0 if failed else 0.0)
+        samples = (_INVOCATION, errors, ("Duration", "Milliseconds", duration_ms))
+        record_all = self._store.record_all
+        record_all(NAMESPACE, sets, samples, at)
+        record_all(NAMESPACE, sets[:2], _NO_THROTTLE, at)
 
     def count(self, metric: str, sets: Iterable[dict[str, str]], at: datetime, value: float = 1.0) -> None:
         """One sample of a count on each dimension set given."""
-        for dimensions in sets:
-            self._store.record(NAMESPACE, metric, dimensions, value, at, "Count")
+        self._store.record_all(NAMESPACE, sets, ((metric, "Count", value),), at)
 
     def url_request(self, function: str, qualifier: str, at: datetime, status: int, latency_ms: float) -> None:
         """One request to a function URL; these metrics know no version (lambda-canary.md §2.1)."""
-        for dimensions in self.dimension_sets(function, qualifier, ""):
-            record = self._store.record
-            record(NAMESPACE, "UrlRequestCount", dimensions, 1.0, at, "Count")
-            record(NAMESPACE, "Url4xxCount", dimensions, float(400 <= status < 500), at, "Count")
-            record(NAMESPACE, "Url5xxCount", dimensions, float(status >= 500), at, "Count")
-            record(NAMESPACE, "UrlRequestLatency", dimensions, latency_ms, at, "Milliseconds")
+        samples = (
+            ("UrlRequestCount", "Count", 1.0),
+            ("Url4xxCount", "Count", float(400 <= status < 500)),
+            ("Url5xxCount", "Count", float(status >= 500)),
+            ("UrlRequestLatency", "Milliseconds", latency_ms),
+        )
+        self._store.record_all(NAMESPACE, self.dimension_sets(function, qualifier, ""), samples, at)
 
     def lines(self, lines: Iterable[str], function: str, version: str, request_id: str, at: datetime) -> None:
         """Keeps log lines, and reads metrics from those in the embedded metric format."""

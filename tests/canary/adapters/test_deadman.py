@@ -38,7 +38,7 @@ after = "15m"
 def aws() -> Iterator[AwsStandIn]:
     with AwsStandIn() as aws:
         aws.lambda_.deploy("api", SOURCE, alias="live")
-        aws.traffic.steady("api", "live", 200)
+        aws.traffic.steady("api", "live", 100)
         aws.clock.advance(3 * 60)
         boto3.client("lambda").update_alias(FunctionName="api", Name="live", Description="The operator's words")
         yield aws
@@ -89,6 +89,7 @@ def test_a_living_driver_pushes_it_forward_and_takes_it_away_at_the_end(
     assert run(stage, ports, state).phase == "promoted"
     assert alias() == ("2", None, "The operator's words")
     assert schedules() == []
+    aws.traffic.streams[0].stop()
     aws.clock.advance(3600)
     assert alias()[0] == "2"
 

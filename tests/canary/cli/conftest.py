@@ -95,10 +95,10 @@ class Desk:
         source = f"""
             import random
 
-            RELEASE = {number}
+            draw = random.Random({number})
 
             def handler(event, context):
-                if random.random() * 100 < {failing_percent}:
+                if draw.random() * 100 < {failing_percent}:
                     raise RuntimeError("no")
                 return {{"statusCode": 200}}
         """

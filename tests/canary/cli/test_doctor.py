@@ -34,6 +34,7 @@ def publish(desk: Desk, name: str, at: datetime | None = None, **dimensions: str
     pairs = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     data = {"MetricName": name, "Value": 1.0, "Dimensions": pairs, "Timestamp": at or desk.aws.clock.now()}
     client.put_metric_data(Namespace="Shop", MetricData=[data])
+    desk.aws.traffic.streams[0].requests_per_minute = 30
     desk.aws.clock.advance(20 * 60)  # ListMetrics lags
 
 
@@ -69,7 +70,11 @@ def test_a_namespace_without_metrics_is_an_error(desk: Desk) -> None:
 
 def test_a_metric_that_was_published_before_is_only_without_data(desk: Desk) -> None:
     publish(desk, "Lag", Queue="orders")
-    desk.aws.clock.advance(5 * 3600)
+    traffic = desk.aws.traffic.streams[0]
+    traffic.requests_per_minute = 30
+    desk.aws.clock.advance(5 * 3600 - 600)
+    traffic.requests_per_minute = 300
+    desk.aws.clock.advance(600)
     code, out = checks(desk, LAG)
     assert "series exists" not in out
     assert code == 0

@@ -72,7 +72,7 @@ def aws() -> Iterator[AwsStandIn]:
         session = made.session()
         for name in ("api", "api-staging"):
             made.lambda_.deploy(name, "def handler(event, context): return {}", alias="live")
-            made.traffic.steady(name, "live", requests_per_minute=200)
+            made.traffic.steady(name, "live", requests_per_minute=60)
         session.client("sqs").create_queue(QueueName="shop-dlq")
         session.client("sns").create_topic(Name="releases")
         session.client("dynamodb").create_table(
@@ -86,7 +86,7 @@ def aws() -> Iterator[AwsStandIn]:
         yield made
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_commands_of_a_pipeline_run_on_a_ci_checkout(
     name: str,

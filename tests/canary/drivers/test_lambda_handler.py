@@ -28,7 +28,7 @@ BAD = "def handler(event, context):\n    raise RuntimeError('broken')\n"
 def aws() -> Iterator[AwsStandIn]:
     with AwsStandIn() as aws:
         aws.lambda_.deploy("api", GOOD, alias="live")
-        aws.traffic.steady("api", "live", 300)
+        aws.traffic.steady("api", "live", 120)
         aws.clock.advance(3 * 60)
         yield aws
 

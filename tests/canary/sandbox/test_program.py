@@ -255,7 +255,7 @@ def test_the_agents_local_api_delivers_a_free_form_document_as_it_is(running: Ru
     assert (status, json.loads(body)["version"]) == (200, "1")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_good_release_is_promoted_and_a_bad_one_rolled_back(
     shell: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

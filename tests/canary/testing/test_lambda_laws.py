@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,14 @@ class Sums:
         self, namespace: str, metric: str, dimensions: Mapping[str, str], value: float, at: datetime, unit: str = ""
     ) -> None:
         self.of[metric, tuple(sorted(dimensions.items()))] += value
+
+    def record_all(
+        self, namespace: str, sets: Iterable[Mapping[str, str]], samples: Iterable[tuple[str, str, float]], at: datetime
+    ) -> None:
+        samples = list(samples)
+        for dimensions in sets:
+            for metric, _, value in samples:
+                self.record(namespace, metric, dimensions, value, at)
 
     def get(self, metric: str, **dimensions: str) -> float:
         return self.of[metric, tuple(sorted(dimensions.items()))]

@@ -464,6 +464,7 @@ def test_a_hostile_mapping_is_a_missing_attribute() -> None:
     assert not holds("company.plan exists", {"company": Hostile()})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"])
 def test_a_window_is_that_of_the_local_clock_through_a_year(zone: str) -> None:
     local = ZoneInfo(zone)

@@ -8,7 +8,7 @@ from flagkit.core.snapshot import Snapshot
 from flagkit.errors import RuleError
 from tests.laws.evaluators import compile_rule
 
-IDS = [f"user-{number}" for number in range(100_000)]
+IDS = [f"user-{number}" for number in range(30_000)]
 
 
 def ask(rule: str, **context: object) -> bool:
