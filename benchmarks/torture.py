@@ -71,7 +71,8 @@ def drive(arguments: list[str]) -> None:
     """Runs the command line on a clock that AWS's `Date` corrects, as on AWS; it is as fast as the server's."""
     from canary import assembly
     from canary.adapters.clock import SystemClock
-    from canary.cli import inspect, main, release
+    from canary.cli import drive as driving
+    from canary.cli import main, views
     from canary.cli.signals import StoppableClock
 
     class Paced(SystemClock):
@@ -84,7 +85,8 @@ def drive(arguments: list[str]) -> None:
     class PacedAndStoppable(Paced, StoppableClock):
         pass
 
-    release.StoppableClock = inspect.StoppableClock = PacedAndStoppable  # type: ignore[misc]
+    assert driving.StoppableClock is views.StoppableClock is StoppableClock
+    driving.StoppableClock = views.StoppableClock = PacedAndStoppable  # type: ignore[misc]
     assembly.SystemClock = Paced  # type: ignore[misc]
     main(arguments)
 
@@ -338,6 +340,7 @@ def _driven(run: Run, command: str, hazard: Callable[[Run], None] | None) -> int
             "USER": "torture",
             # A process under a limit would leave half a file for all others.
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONFAULTHANDLER": "1",
         },
         preexec_fn=(lambda: _limit(run.limit_bytes)) if run.limit_bytes else None,  # noqa: PLW1509 - no threads there
     )
@@ -349,6 +352,8 @@ def _driven(run: Run, command: str, hazard: Callable[[Run], None] | None) -> int
     try:
         code = run.child.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
+        run.kill(signal.SIGABRT)  # shows where it hangs
+        run.outputs.append(f"{command}: hangs\n{reader.text()}")
         raise AssertionError("the driver hangs") from None
     run.outputs.append(f"{command}: exit code {code}\n{reader.text()}")
     return code
