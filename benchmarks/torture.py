@@ -71,7 +71,7 @@ def drive(arguments: list[str]) -> None:
     """Runs the command line on a clock that AWS's `Date` corrects, as on AWS; it is as fast as the server's."""
     from canary import assembly
     from canary.adapters.clock import SystemClock
-    from canary.cli import drive as driving
+    from canary.cli import drive as release_loop
     from canary.cli import main, views
     from canary.cli.signals import StoppableClock
 
@@ -85,8 +85,8 @@ def drive(arguments: list[str]) -> None:
     class PacedAndStoppable(Paced, StoppableClock):
         pass
 
-    assert driving.StoppableClock is views.StoppableClock is StoppableClock
-    driving.StoppableClock = views.StoppableClock = PacedAndStoppable  # type: ignore[misc]
+    assert release_loop.StoppableClock is views.StoppableClock is StoppableClock
+    release_loop.StoppableClock = views.StoppableClock = PacedAndStoppable  # type: ignore[misc]
     assembly.SystemClock = Paced  # type: ignore[misc]
     main(arguments)
 
