@@ -22,7 +22,6 @@ import click
 
 from canary.cli.json_lines import write_json
 from canary.cli.options import AsJson
-from canary.cli.signals import StopFlag
 from canary.errors import UnavailableError, UsageError
 from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.shell import Command, Group
@@ -216,6 +215,8 @@ def _exports(environ: dict[str, str]) -> Iterator[str]:
 
 
 def _wait_for_signal() -> None:
+    from canary.cli.signals import StopFlag  # the plan comes with it, which the other commands don't need
+
     ended = StopFlag()
 
     def end(number: int, frame: FrameType | None) -> None:
