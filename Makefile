@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox test sweep test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,7 +51,7 @@ demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, wr
 sandbox: $(VENV)/.demo  ## a local AWS with functions, flags, alarms and traffic (ARGS="--speed 1")
 	@$(BIN)/python -m canary sandbox $(ARGS)
 
-test: $(VENV)/.dev  ## the whole suite, with the coverage floors (ARGS="-k name" runs a part without them)
+test: $(VENV)/.dev  ## the suite without sweeps, with the coverage floors (ARGS="-k name" runs a part without them)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep" tests
@@ -59,10 +59,12 @@ ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='flagkit/core/*,canary/core/*' --fail-under=90
-	@$(BIN)/python -m pytest -n auto -m sweep tests  # the floors hold without them, and coverage would double their time
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+sweep: $(VENV)/.dev  ## the tests that repeat whole runs: kills at every call, days of faults, thousands of examples (3 minutes)
+	@$(BIN)/python -m pytest -n auto -m sweep tests $(ARGS)  # the floors hold without them, and coverage would double their time
 
 test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
