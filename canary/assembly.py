@@ -9,6 +9,7 @@ from pathlib import Path
 
 from canary.adapters.alarms import CloudWatchAlarms
 from canary.adapters.aws import Session, credentials_end, open_session
+from canary.adapters.buses import EventBuses, SnsTopics
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
@@ -17,7 +18,7 @@ from canary.adapters.health import HealthChecks
 from canary.adapters.hooks import HookCalls
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
-from canary.adapters.notify import EventBuses, Notifier, SnsTopics
+from canary.adapters.notify import Notifier
 from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin

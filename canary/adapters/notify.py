@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import hmac
 import json
 import logging
 import os
@@ -18,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from string import Template
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
-from canary.adapters.aws import Api, Session
+from canary.adapters.buses import Buses, Topics
 from canary.adapters.git import CI_PEOPLE
 from canary.adapters.messages import Facts, messages
 from canary.core.events import (
@@ -38,7 +37,7 @@ from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transit
 from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import Clock, Journal
 from flagkit.channels.http import Answer, Http
-from flagkit.channels.messages import sns_subject
+from flagkit.channels.messages import signed_headers
 from flagkit.channels.text import printable
 
 logger = logging.getLogger("canary.notify")
@@ -67,6 +66,9 @@ _ENDS: Final[Mapping[Phase, Transition]] = {
     Phase.CONFLICT: "conflict",
     Phase.ABORTED: "aborted",
 }
+_ONCE: Final = frozenset[Transition]({"started", "advanced", "promoted", "rolled_back", "aborted"})
+"""Transitions that a canary has once, or once for each weight."""
+
 _RUNS: Final = (
     ("GITHUB_RUN_ID", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"),
     ("CI_JOB_URL", "$CI_JOB_URL"),
@@ -76,56 +78,6 @@ _RUNS: Final = (
 )
 
 
-class Topics(Protocol):
-    """The one call that SNS is used for."""
-
-    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
-        """Publishes; raises `AwsError` when it can't."""
-        ...
-
-
-class Buses(Protocol):
-    """The one call that EventBridge is used for."""
-
-    def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
-        """Puts one event; raises `AwsError` when it can't."""
-        ...
-
-
-class SnsTopics:
-    """Publishes to SNS."""
-
-    def __init__(self, session: Session) -> None:
-        self._sns = Api(session, "sns")
-
-    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
-        """Publishes one message.
-
-        Raises:
-            AwsError: SNS refuses.
-        """
-        self._sns.call("Publish", TopicArn=topic_arn, Subject=sns_subject(subject), Message=message)
-
-
-class EventBuses:
-    """Puts events on EventBridge buses."""
-
-    def __init__(self, session: Session) -> None:
-        self._events = Api(session, "events")
-
-    def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
-        """Puts one event.
-
-        Raises:
-            AwsError: EventBridge refuses the call or the entry.
-        """
-        entry = {"EventBusName": bus, "Source": "canary", "DetailType": detail_type, "Detail": detail, "Time": at}
-        answer = self._events.call("PutEvents", Entries=[entry])
-        if answer.get("FailedEntryCount"):
-            failed: Mapping[str, object] = next(iter(answer.get("Entries") or ()), {})
-            raise UnavailableError(f"events:PutEvents: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
-
-
 @dataclass(slots=True)
 class _Canary:
     """What is known about the canary that events are about."""
@@ -133,10 +85,10 @@ class _Canary:
     moves: tuple[FunctionMove, ...] = ()
     weight_bp: int = 0
     judged: Judged | None = None
-    sent: set[tuple[str, str]] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
 
-    def take(self, event: Event) -> Transition | None:
-        """The transition that an event means, if it is a new one."""
+    def take(self, event: Event) -> tuple[Transition, str] | None:
+        """The transition that an event means, and its id; None if it is no new one."""
         transition = transition_of(event, self.weight_bp)
         if isinstance(event, CanaryStarted):
             self.moves = event.functions
@@ -146,16 +98,25 @@ class _Canary:
             self.judged, self.weight_bp = event, event.weight_bp
         if transition is None:
             return None
-        # Every weight and every hold is a transition of its own; an incident is judged again at each tick.
-        incident = event.judgement.shared_incident if isinstance(event, Judged) else None
-        at, text = (
-            (event.at, f"{self.weight_bp} {getattr(event, 'text', '')}") if incident is None else (incident.since, "")
-        )
-        key = (transition, f"{at.isoformat()} {text}")
+        key = _id_of(event, transition, self.weight_bp)
         if key in self.sent:
             return None
         self.sent.add(key)
-        return transition
+        return transition, key
+
+
+def _id_of(event: Event, transition: Transition, weight_bp: int) -> str:
+    """What a receiver drops duplicates by: each driver that sends this transition of this canary computes the same.
+
+    Every weight and every hold is a transition of its own; an incident is judged again at each tick.
+    """
+    if transition in _ONCE:
+        which = str(weight_bp)
+    elif isinstance(event, Judged) and event.judgement.shared_incident is not None:
+        which = event.judgement.shared_incident.since.isoformat()
+    else:
+        which = f"{event.at.isoformat()} {weight_bp} {getattr(event, 'text', '')}"
+    return f"{event.canary_id}-{transition}-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
 
 
 def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:
@@ -236,10 +197,10 @@ class Notifier:
             if transition_of(event) is None and not isinstance(event, CanaryStarted):
                 return  # a driver that lives for one tick reads the journal only for what it may have to send
             canary = self._canaries[event.canary_id] = self._known(event)
-        transition = canary.take(event)
-        if transition is None:
+        if (taken := canary.take(event)) is None:
             return
-        facts = self._facts(event, transition, canary)
+        transition, message_id = taken
+        facts = {"id": message_id, **self._facts(event, transition, canary)}
         for target in self._targets:
             if not target.on or transition in target.on:
                 self._send_or_queue(target, facts)
@@ -362,7 +323,8 @@ class Notifier:
                 if self._topics is None:
                     raise UnavailableError("no SNS client was given")
                 topics, subject = self._topics, f"[{facts['stage']}] {facts['title']}"
-                self._retry(lambda: topics.publish_message(target.topic_arn, subject, json.dumps(facts)))
+                once = {"group": str(facts["canary_id"]), "message_id": str(facts["id"])}
+                self._retry(lambda: topics.publish_message(target.topic_arn, subject, json.dumps(facts), **once))
             case EventBridgeTarget():
                 if self._buses is None:
                     raise UnavailableError("no EventBridge client was given")
@@ -380,9 +342,12 @@ class Notifier:
             url = url or "https://events.pagerduty.com/v2/enqueue"
         body = json.dumps(message).encode()
         headers = {"Content-Type": "application/json"}
-        if target.kind == "webhook" and target.secret_env:
-            mark = hmac.new(self._secret(target.secret_env).encode(), body, hashlib.sha256).hexdigest()
-            headers["X-Canary-Signature"] = f"sha256={mark}"
+        if target.kind == "webhook":
+            message_id = str(message["id"])
+            headers["webhook-id"] = message_id
+            if target.secret_env:
+                at_s = int(self._clock.now().timestamp())
+                headers |= signed_headers(self._secret(target.secret_env), message_id, at_s, body)
         _check(self._http.request("POST", url, timeout_s=_TIMEOUT_S, content=body, headers=headers))
 
     def _secret(self, name: str | None) -> str:
@@ -414,7 +379,7 @@ def _check(answer: Answer) -> None:
     """
     if answer.status is None:
         raise UnavailableError(answer.fault.split(":")[0])
-    if answer.status >= 500 or answer.status == 429:
+    if answer.status >= 500 or answer.status in {408, 425, 429}:
         raise UnavailableError(f"HTTP status {answer.status}")
     if not 200 <= answer.status < 300:
         raise AwsError(f"HTTP status {answer.status}")

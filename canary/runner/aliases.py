@@ -5,7 +5,7 @@ What can go wrong with one `UpdateAlias`, and what is done (lambda-canary.md §9
 | answer | forward, annotate, restore | rollback |
 |---|---|---|
 | lost (timeout, 5xx, throttled) | read; written: done; unchanged: again, bounded | the same, unbounded |
-| 412, alias says what we want | done: it was our lost answer, or an ally | the same |
+| 412, alias says what we want | done: it was our lost answer, or an ally, who publishes it | the same |
 | 412, same content, new RevisionId | again with the new RevisionId | the same |
 | 412, anything else | stop without writing: `StaleRevisionError` | only our two versions: again; else left alone |
 """
@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from canary.core.alias import AliasSpec, AliasState
-from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, WriteKind
+from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, Judged, Measured, WriteKind
 from canary.core.plan import FunctionRef, StagePlan
-from canary.core.record import decode
+from canary.core.record import decode, is_record
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
 from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
@@ -81,45 +81,63 @@ def refuse_unknown(functions: Sequence[FunctionRef], versions: Mapping[str, str]
         )
 
 
-def carry_out(effects: Sequence[Effect], state: CanaryState, seen: dict[str, AliasState], session: Session) -> None:
+def carry_out(effects: Sequence[Effect], state: CanaryState, seen: dict[str, AliasState], session: Session) -> bool:
     """Does what the machine ordered, in its order.
+
+    Of two drivers that decide the same in the same second one writes the lead. The other one publishes only what it
+    measured: the transition is not its own.
+
+    Returns:
+        False if an ally has written the lead in our place: read the aliases again.
 
     Raises:
         StaleRevisionError: an alias was changed meanwhile; the rest was not done.
         AwsError: AWS refused or can't be reached; the rest was not done.
     """
+    is_ours = True
     for effect in effects:
         if isinstance(effect, Announce):
-            session.publish(effect.event)
-        elif effect.kind is WriteKind.ROLLBACK:
-            for key in roll_back(effect.writes, session):
+            if is_ours or isinstance(effect.event, (Measured, Judged)):
+                session.publish(effect.event)
+            continue
+        if effect.kind is WriteKind.ROLLBACK:
+            foreign, allied = roll_back(effect.writes, session)
+            for key in foreign:
                 session.notice(f"{key} was changed outside this canary and was left as it is")
         elif effect.kind is WriteKind.RESTORE:
-            write_in_order(_whole_texts(effect.writes, state, session), seen, session)
+            allied = write_in_order(_whole_texts(effect.writes, state, session), seen, session)
         else:
-            write_in_order(effect.writes, seen, session)
+            allied = write_in_order(effect.writes, seen, session)
+        is_ours = state.functions[0].function.key not in allied
+    return is_ours
 
 
-def write_in_order(writes: Sequence[AliasWrite], seen: dict[str, AliasState], session: Session) -> None:
+def write_in_order(writes: Sequence[AliasWrite], seen: dict[str, AliasState], session: Session) -> frozenset[str]:
     """Makes each alias say its spec, one after the other; `seen` is brought up to date.
+
+    Returns:
+        Keys of aliases whose last spec an ally has written in our place.
 
     Raises:
         StaleRevisionError: an alias says something else than `seen` and the spec; it was not written.
         UnavailableError: no answer within the attempts; written or not is found out at the next tick.
         AwsError: AWS refused.
     """
+    allied: dict[str, bool] = {}
     for write in writes:
         key = write.function.key
-        seen[key] = _write(write, seen[key], session)
+        seen[key], allied[key] = _write(write, seen[key], session)
+    return frozenset(key for key, is_allied in allied.items() if is_allied)
 
 
-def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]:
+def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[tuple[str, ...], frozenset[str]]:
     """Makes every alias say its spec, all at once, and doesn't return before each has been verified.
 
     No alias waits for another one's failure: each round tries all that are left, then waits once.
 
     Returns:
-        Keys of aliases that name other versions by now, or are deleted: they are somebody else's and were left alone.
+        Keys of aliases that name other versions by now, or are deleted: they are somebody else's and were left alone;
+        and keys of those that an ally has written in our place.
 
     Raises:
         AwsError: AWS refused what is left `REFUSALS` times in a row: a baseline version that was deleted, a permission
@@ -127,10 +145,11 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]
     """
     left = list(writes)
     foreign: list[str] = []
+    sent: set[str] = set()
     attempt = refusals = 0
     while left:
         attempt += 1
-        results = _each(left, lambda write: _roll_back_once(write, session), parallel=session.ports.in_parallel)
+        results = _each(left, lambda write: _roll_back_once(write, sent, session), parallel=session.ports.in_parallel)
         failed = [(write, result) for write, result in zip(left, results, strict=True) if isinstance(result, AwsError)]
         foreign += [write.function.key for write, result in zip(left, results, strict=True) if result is False]
         left = [write for write, _ in failed]
@@ -143,7 +162,7 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[str, ...]
             if refusals >= REFUSALS:
                 raise error
             session.wait(f"UpdateAlias {write.function} (rollback)", attempt, error)
-    return tuple(foreign)
+    return tuple(foreign), frozenset(write.function.key for write in writes) - sent - frozenset(foreign)
 
 
 def next_best(function: FunctionRef, live: str, session: Session) -> str:
@@ -167,27 +186,30 @@ def _other_way(write: AliasWrite, session: Session) -> str:
     return f"; {command} returns to an older version that exists" if command else "; no older version exists"
 
 
-def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, session: Session) -> AliasState:
+def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, session: Session) -> None:
     """Makes one alias say its spec outside of any canary, with the same care."""
-    return _write(AliasWrite(function, spec, (seen.version, spec.version), ""), seen, session)
+    _write(AliasWrite(function, spec, (seen.version, spec.version), ""), seen, session)
 
 
-def _write(write: AliasWrite, seen: AliasState, session: Session) -> AliasState:
+def _write(write: AliasWrite, seen: AliasState, session: Session) -> tuple[AliasState, bool]:
+    """What the alias says then, and whether it was surely an ally who made it so."""
     aliases = session.ports.aliases
     action = f"UpdateAlias {write.function}"
+    if seen.says(write.spec):
+        return seen, False
+    was_sent = False
     for attempt in range(1, ATTEMPTS + 1):
-        if seen.says(write.spec):
-            return seen
         lost: AwsError | None = None
         try:
             aliases.write(write.function, write.spec, seen.revision_id)
+            was_sent = True
         except UnavailableError as error:
-            lost = error
+            lost, was_sent = error, True
         except StaleRevisionError:
             pass  # somebody wrote, perhaps we: reading shows
         found = session.call(f"GetAlias {write.function}", lambda: aliases.read(write.function))
         if found.says(write.spec) or _drains(found, write):
-            return found
+            return found, not was_sent
         if not found.same_content(seen):
             raise StaleRevisionError(f"{write.function} was changed outside this canary; nothing was written")
         seen = found
@@ -204,8 +226,14 @@ def _drains(found: AliasState, write: AliasWrite) -> bool:
     return record is not None and is_draining(found, record)
 
 
-def _roll_back_once(write: AliasWrite, session: Session) -> bool | AwsError:
-    """One attempt: True done and verified, False somebody else's or deleted, an error to be tried again."""
+def _roll_back_once(write: AliasWrite, sent: set[str], session: Session) -> bool | AwsError:
+    """One attempt: True done and verified, False somebody else's or deleted, an error to be tried again.
+
+    Args:
+        write: what to write.
+        sent: gets the keys of the aliases that our own writes may have changed.
+        session: to write with.
+    """
     aliases = session.ports.aliases
     try:
         seen = aliases.read(write.function)
@@ -213,19 +241,28 @@ def _roll_back_once(write: AliasWrite, session: Session) -> bool | AwsError:
         return False
     except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
         return as_aws_error(f"UpdateAlias {write.function}", error)
-    if seen.says(write.spec) or _drains(seen, write):
+    if seen.says(write.spec) or _drains(seen, write) or _has_ended(seen, write):
         return True
     if not _is_ours(seen, write):
         return False
     try:
         # A deleted baseline version is an error like any other: it is published at each attempt until somebody helps.
         aliases.write(write.function, write.spec, seen.revision_id)
+        sent.add(write.function.key)
         found = aliases.read(write.function)
+    except StaleRevisionError as error:
+        return error
     except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
+        sent.add(write.function.key)
         return as_aws_error(f"UpdateAlias {write.function}", error)
     if found.says(write.spec) or _drains(found, write):
         return True
     return UnavailableError(f"{write.function} differs from what was written")
+
+
+def _has_ended(seen: AliasState, write: AliasWrite) -> bool:
+    """An ally has rolled the alias back and restored its description: a record would start the canary's end again."""
+    return seen.routes_like(write.spec) and not is_record(seen.description)
 
 
 def _is_ours(seen: AliasState, write: AliasWrite) -> bool:

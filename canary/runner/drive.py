@@ -281,7 +281,8 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     after, judgement, effects = decide(state, observed, ports.clock.now())
     look = _Look(after, observed or Observations(), judgement)
     try:
-        carry_out(effects, after, seen, session)
+        if not carry_out(effects, after, seen, session):
+            look = replace(look, state=state, again=True)
     except StaleRevisionError:
         look = replace(look, state=state, again=True)
     except UnavailableError:
@@ -312,14 +313,17 @@ def _found_ended(state: CanaryState, known: CanaryState | None, session: Session
 
 
 def _published_end(state: CanaryState, session: Session) -> CanaryEnded | None:
-    """The end that the journal has of this canary, unless it went on after that."""
+    """The end that the journal has of this canary, unless it went on after that.
+
+    What an ally decided before the end may be written after it.
+    """
     turns = (TrafficShifted, PhaseChanged, CanaryEnded)
     try:
         events = [event for event in session.ports.journal.events(state.canary_id) if isinstance(event, turns)]
     except Exception:  # noqa: BLE001  better told twice than never
         return None
-    last = events[-1] if events else None
-    if not isinstance(last, CanaryEnded):
+    last = next((event for event in reversed(events) if isinstance(event, CanaryEnded)), None)
+    if last is None or any(event.at > last.at for event in events[events.index(last) :]):
         return None
     return last if state.phase in {last.outcome, Phase.CONFLICT} else None
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from canary.adapters import aws
 from canary.adapters.aws import Api, credentials_end, open_session, patiently, translated
-from canary.adapters.notify import EventBuses, SnsTopics
+from canary.adapters.buses import EventBuses, SnsTopics
 from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.ports import CredentialsEnd
 from canary.testing import AwsStandIn
@@ -111,14 +111,21 @@ def test_reads_are_tried_again_only_for_what_passes() -> None:
         patiently(clock, lambda: (_ for _ in ()).throw(AccessDeniedError("no")))
 
 
-def test_a_message_reaches_the_topic_with_a_subject_that_sns_takes(canary_aws: AwsStandIn) -> None:
-    session = canary_aws.session()
-    arn = session.client("sns").create_topic(Name="releases")["TopicArn"]
-    url = session.client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_a_message_reaches_the_topic_with_a_subject_that_sns_takes(canary_aws: AwsStandIn, suffix: str) -> None:
+    """A FIFO topic refuses a message without a group, and delivers one that is sent again once."""
+    session, fifo = canary_aws.session(), bool(suffix)
+    topic = {"Attributes": {"FifoTopic": "true"}} if fifo else {}
+    arn = session.client("sns").create_topic(Name=f"releases{suffix}", **topic)["TopicArn"]
+    inbox = {"Attributes": {"FifoQueue": "true"}} if fifo else {}
+    url = session.client("sqs").create_queue(QueueName=f"inbox{suffix}", **inbox)["QueueUrl"]
     queue = session.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     session.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue["QueueArn"])
-    SnsTopics(open_session("us-east-1")).publish_message(arn, "1 → 2\n" + "x" * 200, "hello")
-    (message,) = session.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    for _ in range(1 + fifo):
+        SnsTopics(open_session("us-east-1")).publish_message(
+            arn, "1 → 2\n" + "x" * 200, "hello", group="k3f9", message_id="k3f9-1"
+        )
+    (message,) = session.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert "hello" in message["Body"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import logging
 import threading
@@ -32,6 +30,7 @@ from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
 from canary.errors import UnavailableError
 from canary.testing import InMemoryJournal
 from flagkit.channels.http import Http
+from flagkit.channels.messages import signed_headers
 from flagkit.testing import VirtualClock
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -113,6 +112,26 @@ def test_a_transition_is_sent_once_and_each_hold_again() -> None:
     for minutes in (0, 0, 9):
         people.notify(moved(Phase.BAKING, Phase.HOLDING, AT + timedelta(minutes=minutes)))
     assert len(receiver.requests) == 4
+
+
+def test_a_transition_has_one_id_whoever_sends_it_and_however_often() -> None:
+    """A driver that takes over may send an end again, at another second; each hold, weight and alert is another one."""
+    later, target = timedelta(seconds=3), WebhookTarget(kind="webhook", url="https://hook.example.org")
+    receiver = Receiver(500, 408, 200)
+    for delay in (timedelta(), later):
+        people, _ = announcer(target, receiver)
+        for event in (STARTED, SHIFTED, replace(SHIFTED, weight_bp=5000), ROLLED_BACK):
+            people.notify(replace(event, at=event.at + delay))
+    once = [request.headers["webhook-id"] for request in receiver.requests[2:]]
+    assert len(once) == 6
+    assert once[:3] == once[3:]
+    assert {request.headers["webhook-id"] for request in receiver.requests[:3]} == {once[0]}
+    assert [body["id"] for body in receiver.bodies()[2:]] == once
+    for at in (AT, AT + later):
+        people.notify(moved(Phase.BAKING, Phase.HOLDING, at))
+        people.notify(Noticed("k3f9", "staging", at, "look", is_alert=True))
+    ids = {body["id"] for body in receiver.bodies()}
+    assert len(ids) == 3 + 4
 
 
 def test_slack_gets_text_with_stage_and_reason() -> None:
@@ -297,8 +316,8 @@ def test_a_webhook_is_signed_and_templated() -> None:
     people, _ = announcer(target, receiver, HOOK="https://hook.example.org", SECRET="s3")
     people.notify(ROLLED_BACK)
     (request,) = receiver.requests
-    expected = hmac.new(b"s3", request.content, hashlib.sha256).hexdigest()
-    assert request.headers["X-Canary-Signature"] == f"sha256={expected}"
+    sent = {name: request.headers[name] for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    assert sent == signed_headers("s3", sent["webhook-id"], int(sent["webhook-timestamp"]), request.content)
     assert receiver.bodies()[0]["text"] == "rolled_back of staging $unknown"
 
 
@@ -345,8 +364,8 @@ class Aws:
             raise UnavailableError("throttled")
         self.sent.append(what)
 
-    def publish_message(self, topic_arn: str, subject: str, message: str) -> None:
-        self._take(topic_arn, subject, message)
+    def publish_message(self, topic_arn: str, subject: str, message: str, *, group: str, message_id: str) -> None:
+        self._take(topic_arn, subject, message, group, message_id)
 
     def put_event(self, bus: str, detail_type: str, detail: str, at: datetime) -> None:
         self._take(bus, detail_type, detail, at.isoformat())
@@ -365,6 +384,7 @@ def test_sns_and_eventbridge_get_json_and_are_tried_again() -> None:
     topic, bus = aws.sent
     assert topic[:2] == ("arn:aws:sns:us-east-1:1:topic", "[staging] canary rolled back")
     assert json.loads(topic[2])["transition"] == "rolled_back"
+    assert topic[3:] == ("k3f9", json.loads(topic[2])["id"])
     assert bus[:2] == ("ops", "Canary rolled_back")
     assert people.failed_sends == 0
 

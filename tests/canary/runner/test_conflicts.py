@@ -79,6 +79,36 @@ def test_two_drivers_of_one_canary_help_each_other() -> None:
     assert len(set(simulation.aliases.writes)) == len(simulation.aliases.writes), "nothing is written twice"
 
 
+@pytest.mark.parametrize("failing", [0.0, 1.0])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_of_two_drivers_that_decide_in_the_same_second_one_publishes(moment: str, failing: float) -> None:
+    """The other one's `UpdateAlias` is too late: around each write of a driver, an ally makes a whole tick."""
+    simulation = fleet(post_bake="3m")
+    state = begun(simulation)
+    steady(simulation).failing["2"] = failing
+    mine, ally = simulation.ports(), simulation.ports()
+
+    def race() -> None:
+        simulation.aliases.fault = lambda moment, call, key: None
+        with suppress(NotRunningError):
+            runner.tick(simulation.stage, ally)
+
+    for _ in range(80):
+        if state.phase in {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.CONFLICT}:
+            break
+        simulation.aliases.fault = Once(moment, "write", 1, race)
+        state = runner.tick(simulation.stage, mine, state).state
+        simulation.clock.sleep(60)
+    assert state.phase is (Phase.ROLLED_BACK if failing else Phase.PROMOTED)
+    assert ends(simulation) == [state.phase]
+    turns = [
+        (event.weight_bp,) if isinstance(event, TrafficShifted) else (event.before, event.after)
+        for event in simulation.journal.written
+        if isinstance(event, (TrafficShifted, PhaseChanged))
+    ]
+    assert len(set(turns)) == len(turns), turns
+
+
 def test_a_driver_finds_that_an_ally_has_ended_the_canary() -> None:
     simulation = fleet()
     state = begun(simulation)
