@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
-from canary.core.baseline import unhealthy_baselines, weakened_evidence
+from canary.core.baseline import blind_gates, unhealthy_baselines, weakened_evidence
 from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Stream
 from canary.core.plan import (
     AlarmsGate,
@@ -155,3 +155,6 @@ def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -
         yield Check("baseline_healthy", Level.OK, "the baseline keeps every limit")
     for text in weakened_evidence(stage, measured.streams):
         yield Check("evidence", Level.WARNING, text, hint="Wait until the history is calm, or raise the first weight.")
+    for text in blind_gates(stage, measured.streams, now):
+        hint = "Raise the weights, the bake or hold_max, or wait for more traffic."
+        yield Check("detection", Level.WARNING, text, hint=hint)

@@ -6,7 +6,9 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from canary.core.baseline import unhealthy_baselines, weakened_evidence
+import pytest
+
+from canary.core.baseline import blind_gates, unhealthy_baselines, weakened_evidence
 from canary.core.measurements import MinuteCounts, Stream, StreamKey
 from tests.canary.stages import stage_of
 
@@ -64,3 +66,54 @@ def test_history_that_is_no_count_says_nothing_about_the_baseline() -> None:
     )
     good = stream("errors", 100, 1, 60)
     assert unhealthy_baselines(stage_of(), [replace(good, history=good.history + odd)]) == ()
+
+
+def orders(bad_when: str = "lower") -> dict[str, object]:
+    where = {"namespace": "shop", "dimensions": {"Version": "{version}"}}
+    metrics = {"numerator": {**where, "name": "orders"}, "denominator": {**where, "name": "sessions"}}
+    limit = {"percent_of_baseline": 120} if bad_when == "higher" else {}
+    return {"kind": "ratio", "bad_when": bad_when, **limit, **metrics}
+
+
+@pytest.mark.parametrize(
+    ("gate", "requests", "bad", "words"),
+    [
+        ({"kind": "errors"}, 60, 1, ""),
+        ({"kind": "errors"}, 1, 0, ""),
+        (orders(), 60, 20, ""),
+        (orders(), 60, 90, ""),
+        (orders(), 2, 0, "it takes other weights or limits"),
+        (orders("higher"), 2, 0, ""),
+        ({"kind": "http_5xx", "source": "http_api", "target": "a1", "limit_percent": 40}, 60, 0, ""),
+        (
+            {"kind": "http_5xx", "source": "http_api", "target": "a1", "limit_percent": 60},
+            60,
+            0,
+            "it takes other weights or limits",
+        ),
+        ({"kind": "throttles"}, 1, 0, ""),
+        ({"kind": "errors"}, 0, 0, ""),
+        ({"kind": "errors"}, -1, math.nan, ""),
+    ],
+)
+def test_a_gate_that_could_find_nothing_at_its_traffic_is_named(
+    gate: dict[str, object], requests: int, bad: int, words: str
+) -> None:
+    stage = stage_of("api:live", gates={"g": gate})
+    rows = stream("g", requests, bad, 180).history
+    key = next(iter(stage.keys("g")))
+    texts = blind_gates(stage, [Stream(key, history=rows), stream("gone", 5, 1)], START + timedelta(hours=3))
+    assert [text.rpartition("; ")[2] for text in texts] == ([words] if words else [])
+
+
+def test_a_gate_with_few_orders_says_how_many_times_the_requests_it_takes() -> None:
+    rows = tuple(
+        MinuteCounts(START + timedelta(minutes=n), baseline_requests=10, baseline_bad=int(n % 10 == 0))
+        for n in range(180)
+    )
+    stage = stage_of("api:live", gates={"orders": orders()})
+    key = next(iter(stage.keys("orders")))
+    assert blind_gates(stage, [Stream(key, history=rows)], START + timedelta(hours=3)) == (
+        "orders of api:live: at 10 requests a minute (last 3h) no new version, however bad, would be rolled back "
+        "within 1h (all steps and the longest hold); it takes up to 8 times the requests",
+    )
