@@ -38,7 +38,7 @@ from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevis
 from canary.ports import Clock, CredentialsEnd
 from flagkit.channels.http import BODY_LIMIT, DeadlineError, within
 from flagkit.channels.text import printable
-from flagkit.sources.answers import refuse_cut_answers
+from flagkit.sources.answers import refuse_odd_answers
 
 Session = boto3.Session
 """A boto3 session; other modules take it from here."""
@@ -160,7 +160,7 @@ class Api:
             raise AwsError("no AWS region is set", hint="Set AWS_REGION, or `region` in the stage.") from error
         except BotoCoreError as error:
             raise translated(error, service, "") from error
-        refuse_cut_answers(self.client)
+        refuse_odd_answers(self.client)
 
     def call(self, operation: str, **arguments: object) -> dict[str, Any]:
         """Calls an operation by its API name ("UpdateAlias"), once.

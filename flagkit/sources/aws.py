@@ -34,7 +34,7 @@ from flagkit.errors import (
     SourceUnavailableError,
     SourceUrlError,
 )
-from flagkit.sources.answers import refuse_cut_answers
+from flagkit.sources.answers import refuse_odd_answers
 
 if TYPE_CHECKING:
     import boto3
@@ -86,7 +86,7 @@ def make_client(
         client: Any = chosen.client(service, region_name=region, config=config)  # type: ignore[call-overload]
     except (BotoCoreError, ValueError) as error:
         raise translate(error, f"{service}:CreateClient") from error
-    refuse_cut_answers(client)
+    refuse_odd_answers(client)
     return client
 
 

@@ -25,7 +25,7 @@ from flagkit.errors import (
 )
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.refresher import delay_after_failure
-from flagkit.sources.answers import refuse_cut_answers
+from flagkit.sources.answers import refuse_odd_answers
 from flagkit.sources.aws import FAILURES, read_body, translate
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def make_control_client(session: boto3.Session | None, region: str | None) -> tu
         client = chosen.client("appconfig", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise translate(error, "appconfig:CreateClient") from error
-    refuse_cut_answers(client)
+    refuse_odd_answers(client)
     return chosen, client
 
 

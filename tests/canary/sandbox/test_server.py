@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from canary.sandbox import SandboxServer, serve
-from flagkit.sources.answers import refuse_cut_answers
+from flagkit.sources.answers import refuse_odd_answers
 from flagkit.testing import Fault
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -252,7 +252,7 @@ def test_boto3_takes_an_answer_that_is_cut_for_an_empty_one_and_flagkit_refuses_
     functions = client(server, "lambda")
     rule = server.aws.faults.add(Fault.CUT, "lambda.GetAlias", times=2)
     assert set(functions.get_alias(FunctionName="api", Name="live")) == {"ResponseMetadata"}
-    refuse_cut_answers(functions)
+    refuse_odd_answers(functions)
     with pytest.raises(ResponseParserError, match="ended early"):
         functions.get_alias(FunctionName="api", Name="live")
     server.aws.faults.remove(rule)
