@@ -101,8 +101,9 @@ class ForeignWriter:
         return write
 
     def _do(self, write: ForeignWrite, action: Callable[[], object]) -> None:
-        write.happened_at = self._clock.now()
-        action()
+        with self._wire.lock:
+            write.happened_at = self._clock.now()
+            action()
 
     def _after(self, pattern: str, nth: int, do: Callable[[], None]) -> None:
         left = nth
@@ -110,8 +111,10 @@ class ForeignWriter:
         def watch(record: CallRecord) -> None:
             nonlocal left
             if fnmatchcase(record.call, pattern):
-                left -= 1
-                if left == 0:
+                with self._wire.lock:
+                    left -= 1
+                    is_due = left == 0
+                if is_due:
                     self._wire.watchers.remove(watch)
                     do()
 

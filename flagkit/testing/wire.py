@@ -121,7 +121,7 @@ class Wire:
         self.keep_calls = 0
         """How many of the last calls are kept at least; 0 keeps all."""
         self.watchers: list[Callable[[CallRecord], object]] = []
-        """Told of each call after it happened and before its caller has the answer."""
+        """Told of each call after it happened and before its caller has the answer, in its thread, outside the lock."""
         self.delay: Callable[[float], object] = clock.advance
         """How the answer to a call is held back (`Fault.SLOW`); a server holds back its own answer instead."""
         self.lock = TurnLock()
@@ -155,47 +155,52 @@ class Wire:
 
     def answer(self, service_name: str, operation_name: str, request: AWSPreparedRequest) -> AWSResponse | None:
         """The answer to a prepared request, or None when no service of this wire is meant."""
-        service = self.service(service_name, _context(request).region)
-        call = f"{service_name}.{operation_name}"
         with self.lock:
-            rule = self.faults.next_fault(call)
+            rule = self.faults.next_fault(f"{service_name}.{operation_name}")
             fault = None if rule is None else rule.fault
-            if fault is Fault.UNREACHABLE:
-                self.log(call, fault)
-                raise EndpointConnectionError(endpoint_url=_endpoint(request))
-            if service is None or (service.is_beside_moto and not hasattr(service, operation_name)):
-                # Moto answers the rest; only faults that prevent the call can be put on it.
-                return (
-                    None if fault is None else self._prevented(Service(), service_name, operation_name, request, fault)
-                )
-            if fault in _PREVENTING:
-                return self._prevented(service, service_name, operation_name, request, fault)
-            response = self._run(service, operation_name, request, call, fault)
-            if rule is not None and fault is Fault.SLOW:
+            response, outcome = self._answer(service_name, operation_name, request, fault)
+            record = None if outcome is None else self._keep(f"{service_name}.{operation_name}", outcome)
+            if response is not None and rule is not None and fault is Fault.SLOW:
                 self.delay(rule.delay_s)
-        if fault is Fault.LOST_ANSWER:
+        if record is not None:
+            self._notify(record)
+        if fault is Fault.UNREACHABLE:
+            raise EndpointConnectionError(endpoint_url=_endpoint(request))
+        if response is not None and fault is Fault.LOST_ANSWER:
             raise ReadTimeoutError(endpoint_url=_endpoint(request))
         return response
 
+    def _answer(
+        self, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault | None
+    ) -> tuple[AWSResponse | None, str | None]:
+        """The answer, and what the log says of it; None for what moto answers and logs."""
+        if fault is Fault.UNREACHABLE:
+            return None, fault
+        service = self.service(service_name, _context(request).region)
+        if service is None or (service.is_beside_moto and not hasattr(service, operation_name)):
+            # Only faults that prevent the call can be put on what moto answers.
+            return self._prevented(Service(), service_name, operation_name, request, fault)
+        if fault in _PREVENTING:
+            return self._prevented(service, service_name, operation_name, request, fault)
+        return self._run(service, operation_name, request, fault)
+
     def _run(
-        self, service: Service, operation_name: str, request: AWSPreparedRequest, call: str, fault: Fault | None
-    ) -> AWSResponse:
+        self, service: Service, operation_name: str, request: AWSPreparedRequest, fault: Fault | None
+    ) -> tuple[AWSResponse, str]:
         operation = service_model(service.service).operation_model(operation_name)
         context, protocol = _context(request), protocol_of(operation, request)
         try:
             answer = service.handle(operation_name, _decoded(operation, request), context)
         except ServiceError as error:
-            self.log(call, fault or error.code)
-            return self._respond(
-                request, *encode_error(operation, error.code, error.message, error.status, error.members, protocol)
-            )
-        self.log(call, fault or "ok")
-        return self._respond(request, *encode_answer(operation, answer, protocol), is_cut=fault is Fault.CUT)
+            encoded = encode_error(operation, error.code, error.message, error.status, error.members, protocol)
+            return self._respond(request, *encoded), fault or error.code
+        encoded = encode_answer(operation, answer, protocol)
+        return self._respond(request, *encoded, is_cut=fault is Fault.CUT), fault or "ok"
 
     def _prevented(
-        self, service: Service, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault
-    ) -> AWSResponse | None:
-        code, message, status = {
+        self, service: Service, service_name: str, operation_name: str, request: AWSPreparedRequest, fault: Fault | None
+    ) -> tuple[AWSResponse | None, Fault | None]:
+        answers: dict[Fault | None, tuple[str, str, int]] = {
             Fault.THROTTLED: (service.throttling_code, "Rate exceeded", 429),
             Fault.SERVER_ERROR: ("InternalServerException", "", 500),
             Fault.DENIED: (
@@ -208,20 +213,26 @@ class Wire:
                 "The security token included in the request is expired",
                 403,
             ),
-        }.get(fault, ("", "", 0))
-        if not status:
-            return None
-        self.log(f"{service_name}.{operation_name}", fault)
+        }
+        if fault not in answers:
+            return None, None
+        code, message, status = answers[fault]
         operation = service_model(service_name).operation_model(operation_name)
         protocol = protocol_of(operation, request)
-        return self._respond(request, *encode_error(operation, code, message, status, {}, protocol))
+        return self._respond(request, *encode_error(operation, code, message, status, {}, protocol)), fault
 
     def log(self, call: str, outcome: str) -> None:
-        """Adds a call to the log and tells the watchers."""
+        """Adds a call to the log and notifies the watchers."""
+        self._notify(self._keep(call, outcome))
+
+    def _keep(self, call: str, outcome: str) -> CallRecord:
         record = CallRecord(self.clock.now(), call, str(outcome))
         self.calls.append(record)
         if self.keep_calls and len(self.calls) > 2 * self.keep_calls:
             del self.calls[: -self.keep_calls]
+        return record
+
+    def _notify(self, record: CallRecord) -> None:
         for watcher in tuple(self.watchers):
             watcher(record)
 

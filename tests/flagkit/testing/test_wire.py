@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import boto3
 import botocore.session
 import pytest
@@ -100,6 +102,23 @@ def test_a_slow_answer_takes_virtual_time(client, echo):
     before = echo.clock.monotonic()
     client.invoke(FunctionName="api")
     assert echo.clock.monotonic() - before == 2.5
+
+
+def test_a_watcher_of_a_call_may_wait_for_another_caller_and_the_answer_waits(client, echo):
+    seen = []
+
+    def another_calls(record):
+        if not seen:
+            seen.append(record.outcome)
+            caller = threading.Thread(target=lambda: client.invoke(FunctionName="other"), daemon=True)
+            caller.start()
+            caller.join(60)
+            seen.append(echo.wire.calls[-1].call)
+
+    echo.wire.watchers.append(another_calls)
+    client.invoke(FunctionName="api")
+    assert seen == ["ok", "lambda.Invoke"]
+    assert [record.call for record in echo.wire.calls] == ["lambda.Invoke", "lambda.Invoke"]
 
 
 def test_moto_answers_for_services_the_stand_in_lacks_and_faults_strike_there_too(echo):
