@@ -57,7 +57,7 @@ class Control:
             case "GET", "/_sandbox/set":
                 return Reply(200, HELP.encode(), {"Content-Type": "text/plain; charset=utf-8"})
             case "POST", "/_sandbox/set":
-                return json_reply({"done": list(self._set(request.body))})
+                return json_reply({"done": self._set(request.body)})
         raise Refused("not_found", f"the sandbox has no {request.method} {request.path}", 404)
 
     def _clock(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Control:
             "calls": [call_data(record) for record in self._aws.wire.calls[-int(limit) or len(self._aws.wire.calls) :]]
         }
 
-    def _set(self, body: bytes) -> Iterator[str]:
+    def _set(self, body: bytes) -> list[str]:
         try:
             document = json.loads(body)
             lines = document["set"] if isinstance(document, dict) else None
@@ -85,11 +85,10 @@ class Control:
             lines = [lines]
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise Refused("usage", 'expected {"set": ["LINE", ...]}; GET /_sandbox/set shows the lines', 400)
-        for line in lines:
-            try:
-                yield apply(line, self._aws, self._pace)
-            except SettingError as error:
-                raise Refused("usage", str(error), 400) from error
+        try:
+            return apply(lines, self._aws, self._pace)
+        except SettingError as error:
+            raise Refused("usage", str(error), 400) from error
 
 
 def call_data(record: CallRecord) -> dict[str, str]:

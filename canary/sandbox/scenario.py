@@ -51,10 +51,9 @@ class Scenario:
         """
         if self.base == CIVICFORGE:
             civicforge.build(aws)
-        for line in self.settings:
-            apply(line, aws, pace)
+        apply(self.settings, aws, pace)
         for after, line in self.later:
-            aws.clock.call_after(after.total_seconds(), partial(apply, line, aws, pace))
+            aws.clock.call_after(after.total_seconds(), partial(apply, [line], aws, pace))
 
 
 _FIELDS: Final = ("base", "seed", "start", "speed", "set", "later")

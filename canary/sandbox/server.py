@@ -28,6 +28,7 @@ from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
 from canary.sandbox.pace import Pace
 from canary.sandbox.routing import FORM, OWN, Refused, Target, scope_of, target_of
+from canary.sandbox.settings import SettingError
 from canary.sandbox.signature import ACCESS_KEY, SECRET_KEY, check_signature
 from canary.testing import AwsStandIn, http_event
 from canary.testing.lambda_.invoke import http_answer
@@ -228,7 +229,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         return Refused("InternalServiceException", f"{target.call}: {type(error).__name__} in the sandbox", 500)
 
     def _report(self, error: Exception) -> None:
-        if sys.__stderr__ is not None:
+        if sys.__stderr__ is None:
+            return
+        if isinstance(error, SettingError):  # a line of the scenario for which the time has come
+            print(f"sandbox: {error}", file=sys.__stderr__)
+        else:
             traceback.print_exception(error, file=sys.__stderr__)
 
 

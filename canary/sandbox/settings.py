@@ -6,7 +6,8 @@ The command line, the HTTP API and scenario files all use these lines. AWS's own
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -16,9 +17,12 @@ from canary.sandbox.pace import Pace
 from canary.sandbox.routing import OWN
 from canary.testing import AwsStandIn
 from canary.testing.lambda_.disturbance import EVERY_VERSION, Disturbance
-from flagkit.testing import Fault
+from flagkit.testing import Fault, ServiceError
 
 Words = Mapping[str, str]
+Change = Callable[[], str]
+
+_MOTO: Final = ("sts", "ssm", "sns", "sqs", "dynamodb", "events", "stepfunctions", "logs")
 
 HELP: Final = """\
 speed 60                                    virtual seconds in a real second; 0 stops the clock
@@ -38,42 +42,65 @@ class SettingError(ValueError):
     """A line that can't be used; the message says what was expected."""
 
 
-def apply(line: str, aws: AwsStandIn, pace: Pace) -> str:
-    """Makes one change and returns what was done.
+def apply(lines: Iterable[str], aws: AwsStandIn, pace: Pace) -> list[str]:
+    """Makes changes, all or none, and returns what was done.
 
     Raises:
-        SettingError: the line is not one of those in `HELP`; nothing was changed.
+        SettingError: a line is not one of those in `HELP`; nothing was changed.
     """
+    with aws.wire.lock:
+        planned = [_planned(line, aws, pace) for line in lines]
+        if not any(is_step for is_step, _ in planned):
+            return [change() for _, change in planned]
+    done = []
+    for is_step, change in planned:
+        if is_step:  # requests are answered meanwhile
+            done.append(change())
+            continue
+        with aws.wire.lock:
+            done.append(change())
+    return done
+
+
+def _planned(line: str, aws: AwsStandIn, pace: Pace) -> tuple[bool, Change]:
+    """The change that a line asks for, checked and not made; and whether it moves the clock."""
     subject, *rest = line.split() or [""]
     single = [word for word in rest if "=" not in word]
     pairs = dict(word.split("=", 1) for word in rest if "=" in word)
-    change = _CHANGES.get(subject.replace("-", "_"), partial(_version, subject))
+    plan = _CHANGES.get(subject.replace("-", "_"), partial(_version, subject))
     try:
-        if change is _step:  # requests are answered meanwhile
-            return change(single, pairs, aws, pace)
-        with aws.wire.lock:
-            return change(single, pairs, aws, pace)
+        return plan is _step, plan(single, pairs, aws, pace)
     except SettingError:
         raise
+    except ServiceError as error:
+        raise SettingError(f"{line}: {error.message}") from error
     except (ValueError, LookupError) as error:
         raise SettingError(str(error.args[0] if error.args else error)) from error
 
 
-def _speed(single: list[str], pairs: Words, _aws: AwsStandIn, pace: Pace) -> str:
+def _speed(single: list[str], pairs: Words, _aws: AwsStandIn, pace: Pace) -> Change:
     _only(pairs, ())
     speed = _number(_one(single, "speed 60"), "a speed", 0, 100_000)
-    pace.speed = speed
-    return f"speed {speed:g}"
+
+    def change() -> str:
+        pace.speed = speed
+        return f"speed {speed:g}"
+
+    return change
 
 
-def _step(single: list[str], pairs: Words, _aws: AwsStandIn, pace: Pace) -> str:
+def _step(single: list[str], pairs: Words, _aws: AwsStandIn, pace: Pace) -> Change:
     _only(pairs, ())
     seconds = _duration_s(_one(single, "step 10m"))
-    pace.step(seconds)
-    return f"stepped by {seconds:g} s"
+
+    def change() -> str:
+        pace.step(seconds)
+        return f"stepped by {seconds:g} s"
+
+    return change
 
 
-def _version(subject: str, single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str:
+def _version(subject: str, single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> Change:
     function, _, version = subject.partition(":")
     if function not in aws.lambda_.functions:
         known = ", ".join([*_CHANGES, *aws.lambda_.functions])
@@ -84,44 +111,62 @@ def _version(subject: str, single: list[str], pairs: Words, aws: AwsStandIn, _pa
     disturbances = aws.lambda_.invoker.disturbances
     name = f"{function}:{number}"
     if single == ["clear"]:
-        disturbances.clear(function, number)
-        return f"{name} is as it was"
+
+        def clear() -> str:
+            disturbances.clear(function, number)
+            return f"{name} is as it was"
+
+        return clear
     _none(single)
     _only(pairs, ("errors", "latency", "slow", "slow_by", "for"))
     if not pairs:
         raise SettingError(f"{subject}: nothing to set; for example {subject} errors=12%, or {subject} clear")
-    until = aws.clock.now() + timedelta(seconds=_duration_s(pairs["for"])) if "for" in pairs else None
+    for_s = _duration_s(pairs["for"]) if "for" in pairs else None
     found = Disturbance(
         error_ratio=_ratio(pairs.get("errors", "0")),
         latency_ms=_duration_s(pairs.get("latency", "0s")) * 1000,
         slow_ratio=_ratio(pairs.get("slow", "0")),
         slow_ms=_duration_s(pairs.get("slow_by", "2500ms")) * 1000,
-        until=until,
     )
-    disturbances.set(function, found, number)
-    return f"{name}: {' '.join(f'{key}={value}' for key, value in pairs.items())}"
+
+    def change() -> str:
+        until = None if for_s is None else aws.clock.now() + timedelta(seconds=for_s)
+        disturbances.set(function, replace(found, until=until), number)
+        return f"{name}: {' '.join(f'{key}={value}' for key, value in pairs.items())}"
+
+    return change
 
 
-def _traffic(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str:
+def _traffic(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> Change:
     _none(single)
+    if not pairs:
+        raise SettingError("traffic: nothing to set; for example traffic api=600")
     rates = {name: _number(text, "requests per minute", 0, 1_000_000) for name, text in pairs.items()}
     streams = {stream.function: stream for stream in aws.traffic.streams}
     for name in rates:
         if name not in streams:
             raise SettingError(f"there is no traffic to {name}; expected one of {', '.join(streams) or '(none)'}")
-    for name, rate in rates.items():
-        streams[name].requests_per_minute = rate
-    return "traffic " + " ".join(f"{name}={rate:g}" for name, rate in rates.items())
+
+    def change() -> str:
+        for name, rate in rates.items():
+            streams[name].requests_per_minute = rate
+        return "traffic " + " ".join(f"{name}={rate:g}" for name, rate in rates.items())
+
+    return change
 
 
-def _cold_starts(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str:
+def _cold_starts(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> Change:
     _only(pairs, ())
     ratio = _ratio(_one(single, "cold_starts 30%"))
-    aws.lambda_.settings.cold_ratio = ratio
-    return f"cold_starts {ratio:.4g}"
+
+    def change() -> str:
+        aws.lambda_.settings.cold_ratio = ratio
+        return f"cold_starts {ratio:.4g}"
+
+    return change
 
 
-def _outage(single: list[str], pairs: Words, aws: AwsStandIn, pace: Pace) -> str:
+def _outage(single: list[str], pairs: Words, aws: AwsStandIn, pace: Pace) -> Change:
     name = _one(single, "outage api for=5m")
     _only(pairs, ("for",))
     if name in aws.lambda_.functions:
@@ -129,10 +174,14 @@ def _outage(single: list[str], pairs: Words, aws: AwsStandIn, pace: Pace) -> str
     return _fault(["unreachable", f"{name}.*"], pairs, aws, pace)
 
 
-def _fault(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str:
+def _fault(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> Change:
     if single == ["clear"]:
-        aws.faults.clear()
-        return "no faults"
+
+        def clear() -> str:
+            aws.faults.clear()
+            return "no faults"
+
+        return clear
     kinds = [str(kind) for kind in Fault]
     if not single or len(single) > 2 or single[0] not in kinds:
         raise SettingError(
@@ -141,19 +190,11 @@ def _fault(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str
     _only(pairs, ("times", "share", "skip", "delay", "for"))
     calls = single[1] if len(single) == 2 else "*"
     service = calls.partition(".")[0]
-    if not re.search(r"[*?\[]", service) and service not in {
-        *OWN,
-        "sts",
-        "ssm",
-        "sns",
-        "sqs",
-        "dynamodb",
-        "events",
-        "stepfunctions",
-        "logs",
-    }:
+    if not re.search(r"[*?\[]", service) and service not in {*OWN, *_MOTO}:
         raise SettingError(f"{calls}: the sandbox has no service {service}; expected for example lambda.UpdateAlias")
-    rule = aws.faults.add(
+    for_s = _duration_s(pairs["for"]) if "for" in pairs else None
+    add = partial(
+        aws.faults.add,
         Fault(single[0]),
         calls,
         times=int(_number(pairs["times"], "times", 1, 1e9)) if "times" in pairs else None,
@@ -161,12 +202,17 @@ def _fault(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str
         skip=int(_number(pairs.get("skip", "0"), "skip", 0, 1e9)),
         delay_s=_duration_s(pairs.get("delay", "2s")),
     )
-    if "for" in pairs:
-        aws.clock.call_after(_duration_s(pairs["for"]), partial(aws.faults.remove, rule))
-    return f"fault {single[0]} on {calls}"
+
+    def change() -> str:
+        rule = add()
+        if for_s is not None:
+            aws.clock.call_after(for_s, partial(aws.faults.remove, rule))
+        return f"fault {single[0]} on {calls}"
+
+    return change
 
 
-def _foreign(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> str:
+def _foreign(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> Change:
     name = _one(single, "foreign api:live version=1")
     function, _, alias = name.partition(":")
     aws.lambda_.check(function, alias)
@@ -177,23 +223,27 @@ def _foreign(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> s
     if "weights" in pairs:
         shares = (word.partition(":") for word in pairs["weights"].split(",") if word)
         weights = {number: _ratio(share) for number, _, share in shares}
-    for version in (*(weights or ()), *([pairs["version"]] if "version" in pairs else [])):
-        aws.lambda_.check(function, version)
+    aws.foreign.check(function, alias, pairs.get("version"), weights=weights, description=pairs.get("description"))
     wait_s = _duration_s(pairs["in"]) if "in" in pairs else None
-    aws.foreign.move_alias(
+    move = partial(
+        aws.foreign.move_alias,
         function,
         alias,
         pairs.get("version"),
         weights=weights,
         description=pairs.get("description"),
-        at=None if wait_s is None else aws.clock.now() + timedelta(seconds=wait_s),
         after_call=pairs.get("after"),
         nth=int(_number(pairs.get("nth", "1"), "nth", 1, 1e9)),
     )
-    return f"a foreign writer changes {name}"
+
+    def change() -> str:
+        move(at=None if wait_s is None else aws.clock.now() + timedelta(seconds=wait_s))
+        return f"a foreign writer changes {name}"
+
+    return change
 
 
-_CHANGES: Final[dict[str, Callable[[list[str], Words, AwsStandIn, Pace], str]]] = {
+_CHANGES: Final[dict[str, Callable[[list[str], Words, AwsStandIn, Pace], Change]]] = {
     "speed": _speed,
     "step": _step,
     "traffic": _traffic,

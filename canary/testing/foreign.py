@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from canary.testing.lambda_ import LambdaService
-from flagkit.testing import CallContext, CallRecord, VirtualClock
+from flagkit.testing import CallContext, CallRecord, ServiceError, VirtualClock
 from flagkit.testing.wire import Wire
 
 _NOBODY = CallContext(region="", access_key="", headers={})
@@ -25,9 +25,11 @@ class ForeignWrite:
 
     Attributes:
         happened_at: the time of the change; None before it.
+        refused: why AWS refused a change that was planned for later; empty if it didn't.
     """
 
     happened_at: datetime | None = None
+    refused: str = ""
 
 
 class ForeignWriter:
@@ -72,14 +74,24 @@ class ForeignWriter:
         Returns:
             the planned change, with the time at which it happened.
         """
-        params: dict[str, Any] = {"FunctionName": function, "Name": alias}
-        if version is not None:
-            params["FunctionVersion"] = version
-        if weights is not None:
-            params["RoutingConfig"] = {"AdditionalVersionWeights": dict(weights)}
-        if description is not None:
-            params["Description"] = description
+        params = _update(function, alias, version, weights, description)
         return self.act(partial(self._lambda.UpdateAlias, params, _NOBODY), at=at, after_call=after_call, nth=nth)
+
+    def check(
+        self,
+        function: str,
+        alias: str,
+        version: str | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Finds out whether `move_alias` would be refused now.
+
+        Raises:
+            ServiceError: it would.
+        """
+        self._lambda.checked_update(_update(function, alias, version, weights, description))
 
     def act(
         self,
@@ -92,13 +104,20 @@ class ForeignWriter:
         """Runs an action at once, at a time, or right after a call; see `move_alias`."""
         write = ForeignWrite()
         do = partial(self._do, write, action)
+        later = partial(self._do_later, write, do)
         if after_call is not None:
-            self._after(after_call, nth, do)
+            self._after(after_call, nth, later)
         elif at is not None:
-            self._clock.call_at(at, do)
+            self._clock.call_at(at, later)
         else:
             do()
         return write
+
+    def _do_later(self, write: ForeignWrite, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except ServiceError as error:  # nobody waits for it: neither the clock nor the caller after whom it comes
+            write.happened_at, write.refused = None, error.message
 
     def _do(self, write: ForeignWrite, action: Callable[[], object]) -> None:
         with self._wire.lock:
@@ -119,3 +138,16 @@ class ForeignWriter:
                     do()
 
         self._wire.watchers.append(watch)
+
+
+def _update(
+    function: str, alias: str, version: str | None, weights: Mapping[str, float] | None, description: str | None
+) -> dict[str, Any]:
+    params: dict[str, Any] = {"FunctionName": function, "Name": alias}
+    if version is not None:
+        params["FunctionVersion"] = version
+    if weights is not None:
+        params["RoutingConfig"] = {"AdditionalVersionWeights": dict(weights)}
+    if description is not None:
+        params["Description"] = description
+    return params

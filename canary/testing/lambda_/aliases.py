@@ -50,6 +50,21 @@ class Aliases(Catalogue):
 
     def UpdateAlias(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Moves an alias; what is omitted is kept, weights too, and the RevisionId changes in any case."""
+        function, alias, primary, weights, description = self.checked_update(params)
+        if (primary, weights) != (alias.primary, alias.weights):
+            alias.earlier, alias.changed_at = (alias.primary, alias.weights), self.clock.now()
+        moved_from = alias.primary if primary != alias.primary else None
+        alias.primary, alias.weights, alias.description = primary, weights, description
+        alias.revision_id = self.invoker.new_id()
+        self.alias_moved(function, alias, moved_from)
+        return _answer(function, alias)
+
+    def checked_update(self, params: dict[str, Any]) -> tuple[Function, Alias, str, dict[str, float], str]:
+        """What UpdateAlias would write: primary version, weights and description.
+
+        Raises:
+            ServiceError: it would be refused.
+        """
         function, alias = self._alias(params, "Alias not found: {}")
         if params.get("RevisionId") not in {None, alias.revision_id}:
             raise refusals.precondition(refusals.STALE)
@@ -58,13 +73,7 @@ class Aliases(Catalogue):
         given = _weights_of(params)
         weights = alias.weights if given is None else given
         self._check_routing(function, primary, weights)
-        if (primary, weights) != (alias.primary, alias.weights):
-            alias.earlier, alias.changed_at = (alias.primary, alias.weights), self.clock.now()
-        moved_from = alias.primary if primary != alias.primary else None
-        alias.primary, alias.weights, alias.description = primary, weights, description
-        alias.revision_id = self.invoker.new_id()
-        self.alias_moved(function, alias, moved_from)
-        return _answer(function, alias)
+        return function, alias, primary, weights, description
 
     def DeleteAlias(self, params: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """Deletes an alias; deleting one that is not there succeeds too."""
