@@ -1,7 +1,7 @@
-"""Compares three evaluators on random flags: `python benchmarks/differential.py [pairs] [--seed 1] [--jobs 2]`.
+"""Compares the evaluators on random flags: `python benchmarks/differential.py [pairs] [--seed 1] [--jobs 2]`.
 
-The generated function, the walker (whole answers: value, variant, reason) and the naive evaluator of the tests (the
-variant). Each flag has one to four rules and is read from JSON, so printer, lexer, parser and decoder take part. The
+The generated function, the function for all flags of a user, the walker (whole answers: value, variant, reason) and the
+naive evaluator of the tests (the variant). Each flag has one to four rules and is read from JSON, so printer, lexer, parser and decoder take part. The
 pairs are asked in portions with a seed of their own, each in a process that ends with it, so memory is bounded. What
 agreed is noted in `.benchmarks/`, and a run that was interrupted goes on there, as long as the evaluators' code is the
 same. Prints the pairs compared and stops at the first difference, which belongs into conformance/.
@@ -25,6 +25,7 @@ from naive_evaluator import Question, select
 from rule_generator import NOW, Generator
 
 from flagkit.core.rules.printer import print_rule
+from flagkit.core.rules.shapes import MIN_ALIKE
 from flagkit.core.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,20 +45,25 @@ def differences(pairs: int, seed: int, *, contexts_per_flag: int = CONTEXTS_PER_
         if snapshot.uncompiled:
             yield f"{[print_rule(rule) for rule in rules]} could not be compiled: {dict(snapshot.uncompiled)}"
         flag, walked = snapshot.flags[key], snapshot.walked(key)
+        many = Snapshot.from_json(document(key, rules, copies=MIN_ALIKE), now=lambda: NOW)
+        many.prepare()
         for _ in range(contexts_per_flag):
             user_id, context = generator.user_id(), generator.context()
             expected = select([*rules, None], Question(user_id, context or {}, key, now=NOW))
             found, again = flag(user_id, context), walked(user_id, context)
-            if found != again or found.variant != f"v{expected}":
+            one_of_many = many.all(user_id, context)[key]
+            if not found == again == one_of_many or found.variant != f"v{expected}":
                 texts = [print_rule(rule) for rule in rules]
-                yield f"{texts} for {user_id!r}: expected v{expected}, got {found} generated and {again} walked"
+                answers = f"{found} generated, {one_of_many} as one of many and {again} walked"
+                yield f"{texts} for {user_id!r}: expected v{expected}, got {answers}"
         done += contexts_per_flag
 
 
-def document(key: str, rules) -> str:
+def document(key: str, rules, *, copies: int = 1) -> str:
     variants = [{"name": f"v{index}", "enabled": True, "rule": print_rule(rule)} for index, rule in enumerate(rules)]
     variants.append({"name": f"v{len(rules)}", "enabled": False})
-    return json.dumps({"version": "1", "values": {key: {"_variants": variants}}})
+    keys = [key, *(f"{key}_{number}" for number in range(1, copies))]
+    return json.dumps({"version": "1", "values": {key: {"_variants": variants} for key in keys}})
 
 
 def first_difference(portion: tuple[int, int]) -> tuple[tuple[int, int], str | None]:

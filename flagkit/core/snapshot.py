@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, partial
 from types import MappingProxyType, MethodType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from flagkit.core.definitions import INTERNAL_FLAGS, FlagDefinition, read_flag, read_retrieved
 from flagkit.core.entries import Entries, read_entries, read_values
@@ -24,8 +24,14 @@ from flagkit.errors import DocumentError, RuleError, Violation
 
 if TYPE_CHECKING:
     from flagkit.core.rules.patterns import Patterns
+    from flagkit.core.rules.shapes import Loop, Row
     from flagkit.core.rules.values import Scope
     from flagkit.core.variants import WalkedFlag
+
+_Divided: TypeAlias = "tuple[dict[str, Evaluation], dict[str, FlagFunction], list[tuple[Loop, list[Row]]]]"
+"""All flags for `all`: the answers that everybody gets, flags to call, and flags of one shape in one function."""
+
+_PENDING = failure("", ErrorCode.GENERAL, "")
 
 
 class Snapshot:
@@ -71,7 +77,8 @@ class Snapshot:
             key: MethodType(first_call, key) for key in entries if key not in INTERNAL_FLAGS
         }
         self._alike: dict[str, Evaluation] = {}  # answers of flags that answer everybody alike
-        self._divided: tuple[dict[str, Evaluation], dict[str, FlagFunction]] | None = None
+        self._divided: _Divided | None = None
+        self._compiled = 0
         self._uncompiled: dict[str, str] = {}
         self.uncompiled: Mapping[str, str] = MappingProxyType(self._uncompiled)
 
@@ -143,17 +150,31 @@ class Snapshot:
 
     def all(self, user_id: object = None, context: Mapping[str, object] | None = None) -> dict[str, Evaluation]:
         """Return the answers of all flags for one user. Never raises."""
-        if self._divided is None:
-            for key in self.flags:
-                self._read_flag(key)
-            varying = {key: flag for key, flag in self.flags.items() if key not in self._alike}
-            always = {key: self._alike.get(key) or flag(user_id, context) for key, flag in self.flags.items()}
-            self._divided = always, varying
-        always, varying = self._divided
-        answers = always.copy()  # what is the same for everybody costs no call
+        always, varying, loops = self._divided or self._divide()
+        answers = always.copy()  # what is the same for everybody costs no call; the others are in order
+        for loop, rows in loops:
+            loop(user_id, context, rows, answers)
         for key, flag in varying.items():
             answers[key] = flag(user_id, context)
         return answers
+
+    def _divide(self) -> _Divided:
+        for key in self.flags:
+            self._read_flag(key)
+        compiled = self._compiled
+        varying = {key: flag for key, flag in self.flags.items() if key not in self._alike}
+        always = {key: self._alike.get(key, _PENDING) for key in self.flags}
+        loops: list[tuple[Loop, list[Row]]] = []
+        if varying:
+            from flagkit.core.rules.shapes import loops_over
+
+            loops = loops_over(varying)
+        for answered in [row[0] for _, rows in loops for row in rows]:
+            del varying[str(answered)]
+        divided = self._divided = always, varying, loops
+        if self._compiled != compiled:  # by another thread meanwhile
+            self._divided = None
+        return divided
 
     def check(self) -> Mapping[str, str]:
         """Read every flag and return `problems`."""
@@ -285,8 +306,8 @@ class Snapshot:
             self._uncompiled[key] = f"{type(error).__name__}: {error}"
         else:
             self._uncompiled.pop(key, None)
-            if self._divided is not None:
-                self._divided[1][key] = self.flags[key]
+            self._compiled += 1
+            self._divided = None
 
 
 class _Fallback:

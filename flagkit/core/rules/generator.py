@@ -340,7 +340,7 @@ class _Writer:
         name, seed = self.name("bucket", ranges.by, ranges.seed), self.bind("seed", f"{ranges.seed}:")
         has_text, text, otherwise = self.text(Key(ranges.by))
         # mmh3.hash(str) is faster than encoding, but crashes the process on a lone surrogate (seen with mmh3 5.3.1).
-        quick = f"murmur3({seed} + {text}, 0, False) if {has_text} and {text}.isascii()"
+        quick = f"murmur3({seed} + {text}, 0, False) if {has_text} and {text}.isascii()"  # with a user id PLAIN
         read = f"{quick} else bucket_of({seed}, {otherwise[0] if otherwise else text})"
         if self.is_shared(name):
             self.slots[name] = f"{name} = None"

@@ -11,6 +11,7 @@ import pytest
 
 from flagkit.core.entries import MAX_CONTENT_BYTES
 from flagkit.core.evaluation import ErrorCode, Reason
+from flagkit.core.rules import shapes
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError
 
@@ -136,6 +137,60 @@ def test_all_flags_of_a_user_are_those_one_by_one_in_the_order_of_the_document()
         flags.prepare()
     found["on"] = found["off"]
     assert flags.all()["on"].is_on, "each call has a dictionary of its own"
+
+
+HOSTILE_USERS = (
+    ("u1", None),
+    ("u1", {"a": "1", "b": 5}),
+    (7, {}),
+    (None, {"userId": "u2"}),
+    ("é", {}),
+    ("\ud800", {}),
+    ("u", 5),
+)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("(split pct::50 by::$userId)",),
+        ("(split pct::30 by::$userId)", "(split pct::60 by::$userId)"),
+        ('(and (eq $a "1") (split pct::50 by::$a))', '(or (exists key::"b") (split pct::20 by::$userId))'),
+        ('(eq $a "1")', '(eq $a "2")', '(eq $a "3")', "(not (split pct::50 by::$b))"),
+    ],
+)
+def test_flags_of_one_shape_are_answered_by_one_function(rules):
+    flags = snapshot(**{f"flag_{number}": variants(*rules, None) for number in range(shapes.MIN_ALIKE)})
+    flags.prepare()
+    for user_id, context in HOSTILE_USERS:
+        assert flags.all(user_id, context) == {key: flags.walked(key)(user_id, context) for key in flags.flags}
+    assert flags._divided is not None
+    assert [len(rows) for _, rows in flags._divided[2]] == [shapes.MIN_ALIKE]
+
+
+def test_all_flags_are_answered_where_no_function_can_do_it_for_many(monkeypatch):
+    flags = snapshot(**{f"flag_{number}": variants('(eq $only_here "1")', None) for number in range(shapes.MIN_ALIKE)})
+    flags.prepare()
+    monkeypatch.setattr(shapes, "MAX_LOOP_CHARS", 10)
+    assert all(answer.variant == "v0" for answer in flags.all("u", {"only_here": "1"}).values())
+    assert flags._divided is not None
+    assert flags._divided[2] == []
+
+
+def test_a_flag_that_is_compiled_while_all_are_divided_is_divided_again(monkeypatch):
+    flags = snapshot(**{f"flag_{number}": variants('(eq $a "1")', None) for number in range(shapes.MIN_ALIKE)})
+    divide = shapes.loops_over
+
+    def meanwhile(found):
+        flags.prepare()
+        return divide(found)
+
+    monkeypatch.setattr(shapes, "loops_over", meanwhile)
+    first = flags.all("u", {"a": "1"})
+    assert flags._divided is None
+    assert flags.all("u", {"a": "1"}) == first
+    assert flags._divided is not None
+    assert len(flags._divided[2]) == 1
 
 
 def test_the_clock_reaches_the_rules():
