@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from string import Template
@@ -186,8 +187,10 @@ class Notifier:
         self._queue: queue.Queue[tuple[Notification, Facts]] | None = None
         if beside:
             self._queue = queue.Queue(QUEUE_LIMIT)
-            atexit.register(self.flush)
+            atexit.register(self._flush_at_exit)
         self._worker: threading.Thread | None = None
+        self._sending: tuple[Notification, Facts] | None = None
+        self._has_given_up = False
         self.failed_sends = 0
 
     def notify(self, event: Event) -> None:
@@ -204,13 +207,11 @@ class Notifier:
         for target in self._targets:
             if not target.on or transition in target.on:
                 self._send_or_queue(target, facts)
-        if isinstance(event, CanaryEnded):
-            self.flush()
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
-        """Waits until everything is sent, or the time is over."""
+        """Waits until everything is sent, or the time is over; what is left then is given up."""
         waiting = self._queue
-        if waiting is None:
+        if waiting is None or self._has_given_up:
             return
         done = threading.Event()
 
@@ -219,11 +220,20 @@ class Notifier:
             done.set()
 
         threading.Thread(target=wait, daemon=True).start()
-        if not done.wait(timeout_s):
-            left = [*waiting.queue]  # without the one that is being sent
-            logger.warning("%d notifications or more are still not sent after %g s", len(left), timeout_s)
-            for target, facts in left:
-                self._write_down(facts, f"{_name_of(target, facts)} was not sent within {timeout_s:g} s")
+        if done.wait(timeout_s):
+            return
+        self._has_given_up = True
+        if (sending := self._sending) is not None:  # the receiver may have it
+            self._write_down(sending[1], f"{_name_of(*sending)} was not confirmed before the driver ended")
+        with suppress(queue.Empty):
+            while True:
+                target, facts = waiting.get_nowait()
+                waiting.task_done()
+                self._write_down(facts, f"{_name_of(target, facts)} was not sent before the driver ended")
+
+    def _flush_at_exit(self) -> None:
+        with suppress(KeyboardInterrupt):
+            self.flush()
 
     def _known(self, event: Event) -> _Canary:
         """What the journal says about a canary that another driver has begun."""
@@ -278,6 +288,7 @@ class Notifier:
         if self._queue is None:
             self._send_or_count(target, facts)
             return
+        self._has_given_up = False
         try:
             self._queue.put_nowait((target, facts))
         except queue.Full:
@@ -290,10 +301,11 @@ class Notifier:
     def _work(self) -> None:
         assert self._queue is not None
         while True:
-            target, facts = self._queue.get()
+            self._sending = self._queue.get()
             try:
-                self._send_or_count(target, facts)
+                self._send_or_count(*self._sending)
             finally:
+                self._sending = None
                 self._queue.task_done()
 
     def _send_or_count(self, target: Notification, facts: Facts) -> None:

@@ -12,7 +12,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from canary.cli.app import program
     from flagkit.cli import shell
 
-    shell.main(program, arguments)
+    try:
+        shell.main(program, arguments)
+    finally:
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    """A signal on the way out must not replace the exit code, which tells what became of the traffic."""
+    import signal
+    from contextlib import suppress
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with suppress(AttributeError, ValueError):  # not on this system, or not the main thread
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def run(arguments: Sequence[str], context: object | None = None) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from canary import runner
+from canary.adapters.notify import FLUSH_S
 from canary.cli.output import finish
 from canary.cli.screens import Screen, asking, open_screen
 from canary.cli.session import Session
@@ -42,14 +44,27 @@ def drive(
             was_stopped = True
             return policy()
 
-        with screen:
-            state = begin(session.stage, ports)
-            _catch_up(screen, state)
-            state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
-        # A signal that comes after the end changes neither what is shown nor the exit code.
-        _rebuild(screen, ports, state)
-        code = finish(screen, state, report)
+        try:
+            with screen:
+                state = begin(session.stage, ports)
+                _catch_up(screen, state)
+                state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
+            # A signal that comes after the end changes neither what is shown nor the exit code.
+            stop.over()
+            _rebuild(screen, ports, state)
+            code = finish(screen, state, report)
+        finally:
+            _send_the_rest(ports, stop)
     return INTERRUPTED if was_stopped else code
+
+
+def _send_the_rest(ports: Ports, stop: StopRequest) -> None:
+    """Waits for notifications that are still being sent, unless a signal says not to."""
+    try:
+        stop.interruptible(ports.flush)(FLUSH_S)
+    except KeyboardInterrupt:
+        ports.flush(0.0)
+        sys.stderr.write("interrupted: the journal has the notifications that were not sent\n")
 
 
 def _rebuild(screen: Screen, ports: Ports, state: CanaryState) -> None:
@@ -77,6 +92,8 @@ def request(
     if not as_json:
         text = _moved(session.stage, ports) if state is None else f"{phase_name(state.phase)}: {state.why}"
         screen.write_line(f"{session.stage.name}: {text}")
+    with StopRequest() as stop:
+        _send_the_rest(ports, stop)
     return ConflictError.exit_code if state is not None and state.phase is Phase.CONFLICT else 0
 
 

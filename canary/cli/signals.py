@@ -12,10 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
-from typing import Literal, Self
+from typing import Literal, ParamSpec, Self, TypeVar
 
 from canary.adapters.clock import SystemClock
 from canary.core.plan import StagePlan
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Answer = Literal["rollback", "leave"]
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -69,7 +72,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.event = StopFlag()
-        self._asking = False
+        self._may_interrupt = False
+        self._is_over = False
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -88,25 +92,30 @@ class StopRequest:
         """True after a signal."""
         return self.event.is_set()
 
-    def interruptible(self, ask: Callable[[str], str]) -> Callable[[str], str]:
-        """`ask`, where a signal is an answer: nothing is written during a prompt."""
+    def over(self) -> None:
+        """The canary is over: there is nothing left to stop."""
+        self._is_over = True
 
-        def asked(question: str) -> str:
-            self._asking = True
+    def interruptible(self, call: Callable[P, T]) -> Callable[P, T]:
+        """`call`, which a signal ends with KeyboardInterrupt: nothing is written during a prompt, or after the end."""
+
+        def called(*arguments: P.args, **more: P.kwargs) -> T:
+            self._may_interrupt = True
             try:
-                return ask(question)
+                return call(*arguments, **more)
             finally:
-                self._asking = False
+                self._may_interrupt = False
 
-        return asked
+        return called
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self._asking:
+        if self._may_interrupt:
             raise KeyboardInterrupt
-        first = not self.event.is_set()
+        text = "already stopping" if self.event.is_set() else "stopping after the current write"
         self.event.set()
-        text = "stopping after the current write" if first else "already stopping"
+        if self._is_over:
+            text = "the canary is over"
         with suppress(OSError, ValueError, AttributeError):  # a handler must not raise where the terminal is gone
             sys.stderr.write(f"\n{signal.Signals(number).name}: {text}\n")
 

@@ -8,9 +8,23 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+
+from canary.adapters.notify import Notifier
+from canary.cli.drive import _send_the_rest
+from canary.cli.signals import StopRequest
+from canary.core.events import CanaryEnded, Noticed
+from canary.core.phases import Phase
+from canary.core.plan import WebhookTarget
+from canary.simulator import Simulation
+from canary.testing import InMemoryJournal
+from flagkit.channels.http import Http
+from flagkit.testing import VirtualClock
+from tests.canary.stages import stage_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,6 +108,46 @@ def result_of(tmp_path: Path, number: signal.Signals | None, closed: str, *words
 def test_a_signal_rolls_back_although_nobody_reads_the_output(tmp_path: Path, name: str) -> None:
     found = result_of(tmp_path, signal.Signals[name], "2>/dev/null")
     assert found == {"code": 130, "routes": {"api:live": ["1", None, 0]}}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to threads")
+def test_a_signal_while_notifications_are_sent_at_the_end_skips_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code stays the release's, and the journal has what nobody may have got."""
+    hold, waits, journal = threading.Event(), threading.Event(), InMemoryJournal()
+
+    class Waiting:
+        def notify(self, event: object) -> None: ...
+
+        def flush(self, timeout_s: float) -> None:
+            waits.set()
+
+    def hangs(request: httpx.Request) -> httpx.Response:
+        waits.wait(60)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        hold.wait(60)
+        return httpx.Response(200)
+
+    slack = WebhookTarget(kind="slack", url="https://hooks.example.org")
+    people = Notifier(
+        [slack], VirtualClock(), http=Http(httpx.MockTransport(hangs)), journal=journal, environment={}, beside=True
+    )
+    ports = replace(Simulation(stage_of("api:live")).ports(), observers=(Waiting(), people))
+    with StopRequest() as stop:
+        stop.over()
+        signal.raise_signal(signal.SIGINT)
+        for outcome in (Phase.CONFLICT, Phase.ROLLED_BACK):
+            people.notify(CanaryEnded("k3f9", "staging", ports.clock.now(), outcome, "", ports.clock.now()))
+        _send_the_rest(ports, stop)
+    hold.set()
+    assert capsys.readouterr().err.splitlines() == [
+        "",
+        "SIGINT: the canary is over",
+        "interrupted: the journal has the notifications that were not sent",
+    ]
+    assert [event.text for event in journal.events("k3f9") if isinstance(event, Noticed)] == [
+        "notification conflict to slack was not confirmed before the driver ended",
+        "notification rolled_back to slack was not sent before the driver ended",
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell redirections")
