@@ -11,15 +11,15 @@ from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canary.drivers.lambda_handler import act, handler
-    from canary.drivers.stepfunctions import definition
+    from canary.drivers.stepfunctions import definition, rollback_definition
 
-__all__ = ["act", "definition", "handler"]
+__all__ = ["act", "definition", "handler", "rollback_definition"]
 
 # The definition is data: whoever prints it for a template needs no client.
 __getattr__ = lazy_names(
     __name__,
     {
         "canary.drivers.lambda_handler": ("act", "handler"),
-        "canary.drivers.stepfunctions": ("definition",),
+        "canary.drivers.stepfunctions": ("definition", "rollback_definition"),
     },
 )

@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from canary.adapters.notify import FLUSH_S
 from canary.assembly import assemble, load_plan
+from canary.core.events import CanaryEnded
 from canary.core.phases import FINAL
-from canary.core.plan import StagePlan
+from canary.core.plan import Plan, StagePlan
+from canary.core.recover import fingerprint
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UsageError
 from canary.runner import Ports, current, rollback, start, tick
 from canary.runner.session import Memory
+from flagkit.lazy import version
 
 if TYPE_CHECKING:
     from canary.adapters.aws import Session
     from canary.ports import Clock
 
-ACTIONS = ("tick", "start", "rollback")
+ACTIONS = ("tick", "start", "rollback", "check")
 ANSWER_S: Final = 1.0
 """What the invocation needs to answer after its notifications."""
 
@@ -40,12 +43,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
     """Lambda's entry point.
 
     Args:
-        event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all), and
-            `rollback` rolls everything back. Action defaults to `tick`.
+        event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all),
+            `rollback` rolls everything back, and `check` only says which plan the function has. Action defaults to
+            `tick`; with a `canary_id` it looks after that canary only.
         context: Lambda's; what the invocation has left is what notifications may take.
 
     Returns:
-        `stage`, `canary_id`, `phase`, `done`, `wait_s` (until the next look), `weight_percent` and `why`.
+        `stage`, `canary_id`, `phase`, `done`, `wait_s` (until the next look), `weight_percent` and `why`; of `check`
+        `stage`, `fingerprint`, `journal` and `version`.
 
     Raises:
         CanaryError: what can't be done; Lambda reports it, and the next tick tries again.
@@ -77,6 +82,8 @@ def act(
         raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")
     plan = load_plan(plan_path)
     stage = plan.stage(name)
+    if action == "check":
+        return _check(plan, stage)
     kept = (plan_path, name)
     if action == "start":
         _memories.pop(kept, None)
@@ -86,15 +93,7 @@ def act(
         answer = _act(action, event, stage, ports)
     except NotRunningError:
         _memories.pop(kept, None)
-        return {
-            "stage": name,
-            "canary_id": None,
-            "phase": "idle",
-            "done": True,
-            "wait_s": 0,
-            "weight_percent": None,
-            "why": "",
-        }
+        return _ended(stage, ports, str(event.get("canary_id") or ""))
     finally:
         # Lambda freezes the process after the answer: what is sent beside the tick would wait for the next one.
         ports.flush(max(0.0, min(FLUSH_S, left_s() - ANSWER_S)))
@@ -112,6 +111,9 @@ def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) 
         if state is None:
             raise NotRunningError(f"no canary is in progress in stage {stage.name}")
         return _summary(state, 0)
+    wanted = event.get("canary_id")
+    if wanted and (found := current(stage, ports)) is not None and found.canary_id != wanted:
+        raise NotRunningError(f"canary {wanted} is no longer in progress in stage {stage.name}")
     done = tick(stage, ports)
     wait_s = 0.0 if done.next_at is None else (done.next_at - ports.clock.now()).total_seconds()
     return _summary(done.state, max(1, round(wait_s)))
@@ -127,3 +129,22 @@ def _summary(state: CanaryState, wait_s: int) -> dict[str, object]:
         "weight_percent": state.weight_bp / 100,
         "why": state.why,
     }
+
+
+def _ended(stage: StagePlan, ports: Ports, canary_id: str) -> dict[str, object]:
+    """Where no canary is in progress: how the one that is asked for ended, as the journal has it."""
+    events = ports.journal.events(canary_id) if canary_id else ()
+    ends = [event for event in events if isinstance(event, CanaryEnded)]
+    return {
+        "stage": stage.name,
+        "canary_id": canary_id or None,
+        "phase": ends[-1].outcome.value if ends else "idle",
+        "done": True,
+        "wait_s": 0,
+        "weight_percent": None,
+        "why": ends[-1].why if ends else "",
+    }
+
+
+def _check(plan: Plan, stage: StagePlan) -> dict[str, object]:
+    return {"stage": stage.name, "fingerprint": fingerprint(stage), "journal": plan.journal, "version": version()}

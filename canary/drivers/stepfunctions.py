@@ -1,80 +1,285 @@
-"""A Step Functions state machine that drives a canary: wait, tick, look, again. Data only; it calls no AWS.
+"""The Step Functions state machines of a stage: tick, wait, again; and a rollback without code of ours. Data only.
 
-Judging is one Lambda task (`canary.drivers.lambda_handler`); Step Functions waits, retries and outlives processes.
+The tick function judges (`canary.drivers.lambda_handler`); Step Functions waits, retries and outlives processes. The
+rollback reads the record in each alias and calls `lambda:updateAlias` itself, guarded by RevisionId, so it works when
+the tick function does not.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from datetime import timedelta
 from typing import Final
 
+from canary.core.plan import StagePlan, format_duration
+from canary.core.record import MARK
+from canary.core.recover import in_order
+from canary.errors import PlanError
+
+EVENTS: Final = 25_000
+"""Events that one execution may have (Step Functions quotas)."""
+
+EVENTS_PER_TURN: Final = 9
+"""Tick, Look and Wait: entered and exited, and the task's scheduled, started and succeeded."""
+
+EVENTS_KEPT: Final = 5_000
+"""Kept for retries and for the rollback."""
+
+TURNS: Final = (EVENTS - EVENTS_KEPT) // EVENTS_PER_TURN
+
+LONGEST: Final = timedelta(days=365)
+STATE_BYTES: Final = 256 * 1024
+
+TICK_S: Final = 900
+"""A Lambda function runs no longer."""
+
+_State = dict[str, object]
+_ALL: Final = ["States.ALL"]
 _RETRY: Final = [
+    # AWS itself is unavailable: as long as a driver elsewhere can't see anything, either.
+    {"ErrorEquals": ["UnavailableError"], "IntervalSeconds": 15, "BackoffRate": 1.0, "MaxAttempts": 40},
     {
-        "ErrorEquals": ["States.ALL"],
+        "ErrorEquals": _ALL,
         "IntervalSeconds": 5,
         "BackoffRate": 2.0,
         "MaxAttempts": 6,
         "MaxDelaySeconds": 60,
         "JitterStrategy": "FULL",
-    }
+    },
 ]
 
 
-def definition(driver_arn: str, *, timeout_s: int = 6 * 3600) -> dict[str, object]:
-    """The state machine in Amazon States Language; the execution's input is the event that starts the canary.
+def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
+    """The state machine that drives a canary of the stage, in Amazon States Language.
 
-    Input: `{"stage": "prod", "versions": {"": "7"}}`. It succeeds when promoted and fails otherwise. When ticks keep
-    failing, it rolls everything back before it fails; the dead-man switch is the last resort.
+    Its input is `{"stage": "prod", "canary_id": "k3f9a2c1"}`. It succeeds when promoted and fails otherwise. When ticks
+    keep failing, or its history is nearly full, it rolls everything back before it fails.
 
     Args:
-        driver_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.
-        timeout_s: how long an execution may live.
+        stage: the plan; the rollback path names its functions.
+        tick_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.
+
+    Raises:
+        PlanError: as `check_limits`.
     """
-    roll_back = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "RollBack"}]
-    return {
-        "Comment": "canary: one tick per turn; truth is in the alias",
-        "StartAt": "Start",
-        "TimeoutSeconds": timeout_s,
-        "States": {
-            "Start": {
-                **_task(driver_arn, "start", versions=True),
-                "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "NotStarted"}],
-                "Next": "Tick",
+    check_limits(stage)
+    well_formed = " and ".join(
+        f"$type($canary.{name}) = '{kind}'"
+        for name, kind in (("phase", "string"), ("done", "boolean"), ("wait_s", "number"))
+    )
+    states: dict[str, object] = {
+        "Begin": {
+            "Type": "Pass",
+            "Assign": {
+                "stage": "{% $states.input.stage %}",
+                "canary_id": "{% $states.input.canary_id %}",
+                "turn": 0,
+                "canary": {},
             },
-            "Tick": {**_task(driver_arn, "tick"), "Retry": _RETRY, "Catch": roll_back, "Next": "Look"},
-            "Look": {
-                "Type": "Choice",
-                "Choices": [
-                    {"Variable": "$.canary.phase", "StringEquals": "promoted", "Next": "Promoted"},
-                    {"Variable": "$.canary.done", "BooleanEquals": True, "Next": "NotPromoted"},
-                ],
-                "Default": "Wait",
-            },
-            "Wait": {"Type": "Wait", "SecondsPath": "$.canary.wait_s", "Next": "Tick"},
-            "RollBack": {
-                **_task(driver_arn, "rollback"),
-                "Retry": [{**_RETRY[0], "MaxAttempts": 30}],
-                "Next": "NotPromoted",
-            },
-            "Promoted": {"Type": "Succeed"},
-            "NotPromoted": {"Type": "Fail", "Error": "CanaryNotPromoted", "CausePath": "$.canary.why"},
-            "NotStarted": {"Type": "Fail", "Error": "CanaryNotStarted", "CausePath": "$.error.Cause"},
+            "Next": "Tick",
         },
+        "Tick": {
+            **_tick(tick_arn),
+            "Assign": {"canary": "{% $states.result.Payload %}", "turn": "{% $turn + 1 %}"},
+            "Retry": _RETRY,
+            "Catch": _catch("RollBack"),
+            "Next": "Look",
+        },
+        "Look": {
+            "Type": "Choice",
+            "Choices": [
+                {"Condition": f"{{% $not({well_formed}) %}}", "Next": "RollBack"},
+                {"Condition": "{% $canary.phase = 'promoted' %}", "Next": "Promoted"},
+                {"Condition": "{% $canary.done %}", "Next": "NotPromoted"},
+                {"Condition": f"{{% $turn >= {TURNS} %}}", "Next": "RollBack"},
+            ],
+            "Default": "Wait",
+        },
+        "Wait": {
+            "Type": "Wait",
+            "Seconds": f"{{% $floor($max([1, $min([{TICK_S}, $canary.wait_s])])) %}}",
+            "Next": "Tick",
+        },
+        "RollBack": _rollback(stage, then="Publish", mine=" and $split($description, ' ')[1] = $canary_id"),
+        # The traffic is back. If the tick function works by now, it publishes the end.
+        "Publish": {**_tick(tick_arn), "Catch": _catch("RolledBack"), "Next": "RolledBack"},
+        "Promoted": {"Type": "Succeed", "Output": "{% $canary %}"},
+        "NotPromoted": {
+            "Type": "Fail",
+            "Error": "CanaryNotPromoted",
+            "Cause": "{% $type($canary.why) = 'string' ? $canary.why : '' %}",
+        },
+        "RolledBack": {
+            "Type": "Fail",
+            "Error": "CanaryRolledBack",
+            "Cause": "The tick function failed or the history was full; Step Functions rolled every alias back.",
+        },
+        "NotRolledBack": _not_rolled_back(stage),
+    }
+    return _machine(stage, "one tick per turn; the state is in the alias", "Begin", states, LONGEST)
+
+
+def rollback_definition(stage: StagePlan) -> dict[str, object]:
+    """The state machine that only rolls back: for people and alarms that may do nothing else. It takes any input.
+
+    It ends aliases with the record of a canary and leaves every other alone; running it twice changes nothing.
+    """
+    states = {
+        "RollBack": _rollback(stage, then="Done"),
+        "Done": {"Type": "Succeed"},
+        "NotRolledBack": _not_rolled_back(stage),
+    }
+    return _machine(stage, "roll back without any code of ours", "RollBack", states, timedelta(days=1))
+
+
+def check_limits(stage: StagePlan) -> None:
+    """Checks that one execution can hold a release of this plan.
+
+    Raises:
+        PlanError: more events, state or time than Step Functions allows; with the arithmetic.
+    """
+    longest = stage.total_bake + stage.post_bake + (len(stage.steps) + 1) * stage.hold_max
+    hint = 'Let the steps bake shorter, use a longer tick, or use engine = "lambda".'
+    lasts = f"stage {stage.name} may take {format_duration(longest)}"
+    if longest > LONGEST:
+        raise PlanError(f"{lasts}; an execution of Step Functions lives one year at most", hint=hint)
+    turns = math.ceil(longest / stage.tick)
+    if turns > TURNS:
+        raise PlanError(
+            f"{lasts}, which is {turns:,} ticks of {format_duration(stage.tick)} or {turns * EVENTS_PER_TURN:,} "
+            f"events; one execution has room for {TURNS:,} ticks ({EVENTS:,} events, {EVENTS_KEPT:,} of them for "
+            "retries and the rollback)",
+            hint=hint,
+        )
+    size = len(json.dumps(_functions(stage)).encode())
+    if size > STATE_BYTES:
+        raise PlanError(
+            f"stage {stage.name} has {len(stage.functions)} functions, whose rollback needs {size // 1024} KB of "
+            f"state; an execution has {STATE_BYTES // 1024} KB",
+            hint='Split the stage, or use engine = "lambda".',
+        )
+
+
+def _machine(
+    stage: StagePlan, purpose: str, start: str, states: dict[str, object], longest: timedelta
+) -> dict[str, object]:
+    return {
+        "Comment": f"canary {stage.name}: {purpose}",
+        "QueryLanguage": "JSONata",
+        "StartAt": start,
+        "TimeoutSeconds": int(longest.total_seconds()),
+        "States": states,
     }
 
 
-def _task(driver_arn: str, action: str, *, versions: bool = False) -> dict[str, object]:
-    payload: dict[str, object] = {"stage.$": "$.stage", "action": action}
-    if versions:
-        payload["versions.$"] = "$.versions"
+def _tick(tick_arn: str) -> _State:
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": {"FunctionName": driver_arn, "Payload": payload},
-        "ResultSelector": {
-            "phase.$": "$.Payload.phase",
-            "done.$": "$.Payload.done",
-            "wait_s.$": "$.Payload.wait_s",
-            "why.$": "$.Payload.why",
+        "TimeoutSeconds": TICK_S + 60,
+        "Arguments": {
+            "FunctionName": tick_arn,
+            "Payload": {"action": "tick", "stage": "{% $stage %}", "canary_id": "{% $canary_id %}"},
         },
-        "ResultPath": "$.canary",
+        "Output": {},
     }
+
+
+def _functions(stage: StagePlan) -> list[dict[str, str]]:
+    return [{"function": function.function, "alias": function.alias} for function in in_order(stage)]
+
+
+def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
+    return {
+        "Type": "Map",
+        "Items": _functions(stage),
+        "MaxConcurrency": 0,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            "StartAt": "Alias",
+            "States": _one_alias(mine),
+        },
+        "Output": {},
+        "Retry": [{"ErrorEquals": _ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}],
+        "Catch": _catch("NotRolledBack"),
+        "Next": then,
+    }
+
+
+def _one_alias(mine: str) -> dict[str, object]:
+    """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on."""
+    versions = "$split($split($description, ' ')[2], '>')"
+    # The letter f: promoted, and only the operator's description is still to be restored (canary.core.record).
+    index = "$substring($split($description, ' ')[3], 0, 1) = 'f' ? 1 : 0"
+    return {
+        "Alias": {
+            "Type": "Pass",
+            "Assign": {
+                "function": "{% $states.input.function %}",
+                "alias": "{% $states.input.alias %}",
+                "description": "",
+                "revision": "",
+                "pause_s": 5,
+            },
+            "Next": "Read",
+        },
+        "Read": {
+            **_lambda("getAlias", {}),
+            "Assign": {
+                "description": "{% $exists($states.result.Description) ? $states.result.Description : '' %}",
+                "revision": "{% $states.result.RevisionId %}",
+            },
+            "Catch": [{"ErrorEquals": ["Lambda.ResourceNotFoundException"], "Next": "Left"}, *_catch("Again")],
+            "Next": "Ours",
+        },
+        "Ours": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Condition": f"{{% $contains($description, /^{MARK}[^ ]+ [0-9]+>[0-9]+ [^|~]*[|~]/){mine} %}}",
+                    "Next": "Update",
+                }
+            ],
+            "Default": "Left",
+        },
+        "Update": {
+            **_lambda(
+                "updateAlias",
+                {
+                    "FunctionVersion": f"{{% {versions}[{index}] %}}",
+                    "RoutingConfig": {"AdditionalVersionWeights": {}},
+                    "Description": "{% $replace($description, /^[^|~]*[|~]/, '') %}",
+                    "RevisionId": "{% $revision %}",
+                },
+            ),
+            "Catch": _catch("Again"),
+            "Next": "Left",
+        },
+        "Again": {
+            "Type": "Wait",
+            "Seconds": "{% $pause_s %}",
+            "Assign": {"pause_s": "{% $min([300, $pause_s * 2]) %}"},
+            "Next": "Read",
+        },
+        "Left": {"Type": "Pass", "Output": {}, "End": True},
+    }
+
+
+def _lambda(action: str, more: dict[str, object]) -> _State:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::aws-sdk:lambda:{action}",
+        "TimeoutSeconds": 60,
+        "Arguments": {"FunctionName": "{% $function %}", "Name": "{% $alias %}", **more},
+        "Output": {},
+    }
+
+
+def _catch(state: str) -> list[dict[str, object]]:
+    return [{"ErrorEquals": _ALL, "Output": {}, "Next": state}]
+
+
+def _not_rolled_back(stage: StagePlan) -> _State:
+    cause = f"An alias may still have weights: run `canary rollback {stage.name}`."
+    return {"Type": "Fail", "Error": "CanaryNotRolledBack", "Cause": cause}

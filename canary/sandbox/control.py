@@ -177,10 +177,12 @@ def not_modelled() -> dict[str, list[str]]:
     from canary.testing.cloudwatch import CloudWatchService
     from canary.testing.lambda_ import LambdaService
     from canary.testing.scheduler import SchedulerService
+    from canary.testing.stepfunctions import StepFunctionsService
     from flagkit.testing.appconfig import AppConfig, AppConfigData
 
     found = {}
-    for service in (AppConfig, AppConfigData, CloudWatchService, LambdaService, SchedulerService):
+    own = (AppConfig, AppConfigData, CloudWatchService, LambdaService, SchedulerService, StepFunctionsService)
+    for service in own:
         names = service_model(service.service).operation_names
         found[service.service] = [name for name in names if not hasattr(service, name)]
     return found

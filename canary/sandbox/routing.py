@@ -32,7 +32,7 @@ SIGNING_NAMES: Final = {
 }
 """Services by the name in the credential scope, as boto3 names them."""
 
-OWN: Final = ("appconfig", "appconfigdata", "lambda", "cloudwatch", "scheduler")
+OWN: Final = ("appconfig", "appconfigdata", "lambda", "cloudwatch", "scheduler", "stepfunctions")
 """Services that the stand-in answers itself; moto answers the others."""
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")

@@ -22,7 +22,7 @@ from flagkit.testing import Fault, ServiceError
 Words = Mapping[str, str]
 Change = Callable[[], str]
 
-_MOTO: Final = ("sts", "ssm", "sns", "sqs", "dynamodb", "events", "stepfunctions", "logs")
+_MOTO: Final = ("sts", "ssm", "sns", "sqs", "dynamodb", "events", "logs")
 
 HELP: Final = """\
 speed 60                                    virtual seconds in a real second; 0 stops the clock

@@ -28,11 +28,11 @@ from flagkit.lazy import version as package_version
 from flagkit.testing.turns import TurnLock
 from flagkit.testing.wire import Wire
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FILE: Final = "sandbox.state"
 _PARTS: Final = (
-    "clock", "faults", "appconfig", "appconfig_data", "lambda_", "cloudwatch", "metrics", "scheduler", "logs",
-    "traffic", "foreign",
+    "clock", "faults", "appconfig", "appconfig_data", "lambda_", "cloudwatch", "metrics", "scheduler", "states",
+    "logs", "traffic", "foreign",
 )  # fmt: skip
 _present: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The stand-in for canaries: Lambda, CloudWatch, Scheduler and users' traffic on one virtual clock.
+"""The stand-in for canaries: Lambda, CloudWatch, Scheduler, Step Functions and users' traffic on one virtual clock.
 
 It assembles; each service's behaviour lives in its own module.
 """
@@ -22,6 +22,8 @@ from canary.testing.lambda_.sandbox import install_time, remove_time
 from canary.testing.lambda_.telemetry import Telemetry
 from canary.testing.patience import Patience
 from canary.testing.scheduler import SchedulerService
+from canary.testing.states import Interpreter
+from canary.testing.stepfunctions import StepFunctionsService
 from canary.testing.traffic import Traffic
 from flagkit.testing import AwsStandIn as BaseStandIn
 from flagkit.testing import Service, VirtualClock
@@ -43,6 +45,7 @@ class AwsStandIn(BaseStandIn):
         cloudwatch: metrics and alarms.
         metrics: the store behind `cloudwatch`.
         scheduler: schedules and their firings.
+        states: state machines and their executions.
         traffic: users' requests.
         foreign: another writer that changes aliases.
 
@@ -60,15 +63,15 @@ class AwsStandIn(BaseStandIn):
         self.foreign = ForeignWriter(self.lambda_, self.wire, self.clock)
 
     def make_services(self) -> list[Service]:
-        """Lambda, CloudWatch and Scheduler behind the wire."""
-        self.lambda_, self.cloudwatch, self.scheduler = self._regional(self.region)
+        """Lambda, CloudWatch, Scheduler and Step Functions behind the wire."""
+        self.lambda_, self.cloudwatch, self.scheduler, self.states = self._regional(self.region)
         self.metrics = self.cloudwatch.store
         self.wire.elsewhere = lambda region: list(self._regional(region))
         self.appconfig.alarm_state = self.cloudwatch.alarm_state  # what monitors of AppConfig environments watch
         self.logs = LogsService(self.lambda_)
-        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler, self.logs]
+        return [*super().make_services(), self.lambda_, self.cloudwatch, self.scheduler, self.states, self.logs]
 
-    def _regional(self, region: str) -> tuple[LambdaService, CloudWatchService, SchedulerService]:
+    def _regional(self, region: str) -> tuple[LambdaService, CloudWatchService, SchedulerService, StepFunctionsService]:
         """The services of one region, with a state of their own."""
         delivery = Delivery(partial(boto3.Session, region_name=region))
         metrics = MetricStore(self.clock)
@@ -77,6 +80,12 @@ class AwsStandIn(BaseStandIn):
             LambdaService(telemetry=Telemetry(metrics), deliver=delivery.deliver, lock=self.wire.lock, **shared),
             CloudWatchService(clock=self.clock, store=metrics, publish=delivery.publish),
             SchedulerService(targets=Targets(self.clock, delivery), **shared),
+            StepFunctionsService(
+                clock=self.clock,
+                interpreter=Interpreter(self.clock, delivery, self.seed),
+                region=region,
+                account_id=self.account_id,
+            ),
         )
 
     def replace(self, parts: dict[str, Any], regions: dict[str, dict[str, Service]]) -> None:
@@ -92,6 +101,7 @@ class AwsStandIn(BaseStandIn):
             self.lambda_,
             self.cloudwatch,
             self.scheduler,
+            self.states,
             self.logs,
         ):
             self.wire.add(service)

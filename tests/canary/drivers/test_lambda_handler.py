@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from canary.drivers import act, definition, handler, lambda_handler
+from canary.assembly import load_plan
+from canary.core.recover import fingerprint
+from canary.drivers import act, handler, lambda_handler
 from canary.errors import UnknownStageError, UsageError
 from canary.testing import AwsStandIn
 
@@ -145,13 +146,7 @@ def test_the_entry_point_knows_how_long_the_invocation_may_still_take(monkeypatc
     assert found["left_s"]() == 2.5
 
 
-def test_every_path_of_the_state_machine_leads_to_an_end() -> None:
-    machine: Any = json.loads(json.dumps(definition("arn:aws:lambda:us-east-1:123456789012:function:canary-driver")))
-    states = machine["States"]
-    for state in states.values():
-        next_states = [state.get("Next"), state.get("Default"), *(catch["Next"] for catch in state.get("Catch", ()))]
-        next_states += [choice["Next"] for choice in state.get("Choices", ())]
-        targets = [name for name in next_states if name]
-        assert all(name in states for name in targets)
-        assert targets or state["Type"] in {"Succeed", "Fail"}
-    assert states["RollBack"]["Retry"][0]["MaxAttempts"] > states["Tick"]["Retry"][0]["MaxAttempts"]
+def test_a_check_says_which_plan_the_function_has(drive: Any) -> None:
+    stage = load_plan(drive.plan).stage("dev")
+    answer = drive({"stage": "dev", "action": "check"})
+    assert (answer["fingerprint"], answer["journal"]) == (fingerprint(stage), "file:.canary")

@@ -1,0 +1,232 @@
+"""The engines end to end: the shipped state machine on the stand-in, the tick function as a Lambda function in it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from canary import runner
+from canary.assembly import assemble, load_plan
+from canary.core import resources
+from canary.core.phases import Phase
+from canary.drivers import act, definition, lambda_handler, rollback_definition
+from canary.runner import Ports
+from canary.testing import AwsStandIn
+
+pytestmark = pytest.mark.slow
+
+PLAN = """[stages.dev]
+functions = ["api:live", "worker:live"]
+steps = [50]
+bake = "3m"
+min_bake = "3m"
+watch_min = "3m"
+post_bake = "1m"
+"""
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+BAD = "def handler(event, context):\n    raise RuntimeError('broken')\n"
+TEXT = "Live | of ~ the API"
+WHERE = {"account": "123456789012", "region": "us-east-1"}
+TICK_ARN = resources.tick_function_arn("dev", **WHERE)
+
+
+class Fleet:
+    """A stage of two functions with its engine deployed."""
+
+    def __init__(self, aws: AwsStandIn, folder: Path) -> None:
+        self.aws, self.folder = aws, folder
+        self.plan = folder / "canary.toml"
+        self.plan.write_text(PLAN)
+        self.states = boto3.client("stepfunctions")
+        for name in ("api", "worker"):
+            aws.lambda_.deploy(name, GOOD, alias="live")
+            boto3.client("lambda").update_alias(FunctionName=name, Name="live", Description=TEXT)
+            aws.traffic.steady(name, "live", 30)
+        aws.clock.advance(3 * 60)
+        self.is_broken = False
+        aws.lambda_.deploy(resources.tick_function("dev"), self.tick, Timeout=900)
+        self.stage = load_plan(self.plan).stage("dev")
+        self.deploy()
+
+    def deploy(self) -> None:
+        for name, machine in (
+            (resources.state_machine("dev"), definition(self.stage, TICK_ARN)),
+            (resources.rollback_machine("dev"), rollback_definition(self.stage)),
+        ):
+            role = resources.role_arn(resources.engine_role("dev"), **WHERE)
+            self.states.create_state_machine(name=name, definition=json.dumps(machine), roleArn=role)
+
+    def tick(self, event: dict[str, Any], context: object) -> dict[str, object]:
+        if self.is_broken:
+            raise ImportError("no module named canary")
+        lambda_handler._memories.clear()  # every tick is a cold start
+        return act(event, plan_path=self.plan, clock=self.aws.clock)
+
+    @property
+    def ports(self) -> Ports:
+        return assemble(load_plan(self.plan), "dev", base=self.folder, clock=self.aws.clock)
+
+    def release(self, code: str) -> str:
+        """Begins a release as the command does; returns the ARN of the execution."""
+        for name in ("api", "worker"):
+            self.aws.lambda_.deploy(name, code)
+        canary_id = runner.start(self.stage, self.ports).canary_id
+        arn = resources.state_machine_arn("dev", **WHERE)
+        text = json.dumps({"stage": "dev", "canary_id": canary_id})
+        answer = self.states.start_execution(stateMachineArn=arn, name=canary_id, input=text)
+        return str(answer["executionArn"])
+
+    def aliases(self) -> list[tuple[str, object, str]]:
+        client = boto3.client("lambda")
+        found = [client.get_alias(FunctionName=name, Name="live") for name in ("api", "worker")]
+        return [(a["FunctionVersion"], a.get("RoutingConfig"), a["Description"]) for a in found]
+
+    def outcome(self, arn: str) -> tuple[str, str]:
+        found = self.states.describe_execution(executionArn=arn)
+        return found["status"], found.get("error", "")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    monkeypatch.setattr(lambda_handler.tempfile, "gettempdir", lambda: str(tmp_path))
+    made: dict[str, Ports] = {}  # clients cost more than everything else; nothing else is kept between two ticks
+    monkeypatch.setattr(
+        lambda_handler,
+        "assemble",
+        lambda plan, name, **more: made.get(name) or made.setdefault(name, assemble(plan, name, **more)),
+    )
+    with AwsStandIn() as aws:
+        yield Fleet(aws, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "version"),
+    [(GOOD + "\n", ("SUCCEEDED", ""), "2"), (BAD, ("FAILED", "CanaryNotPromoted"), "1")],
+)
+def test_a_state_machine_carries_a_release_to_its_end(
+    code: str, outcome: tuple[str, str], version: str, fleet: Fleet
+) -> None:
+    arn = fleet.release(code)
+    fleet.aws.clock.advance(1200)
+    assert fleet.outcome(arn) == outcome
+    assert fleet.aliases() == [(version, None, TEXT)] * 2
+
+
+@pytest.mark.sweep
+def test_a_tick_that_fails_for_minutes_delays_the_release_and_no_more(fleet: Fleet) -> None:
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    fleet.is_broken = True
+    fleet.aws.clock.advance(60)
+    fleet.is_broken = False
+    fleet.aws.clock.advance(1200)
+    assert fleet.outcome(arn) == ("SUCCEEDED", "")
+
+
+def test_step_functions_rolls_back_alone_when_the_tick_function_is_broken(fleet: Fleet) -> None:
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    assert fleet.aliases()[0][1] == {"AdditionalVersionWeights": {"2": 0.5}}
+    fleet.is_broken = True
+    fleet.aws.clock.advance(600)
+    assert fleet.outcome(arn) == ("FAILED", "CanaryRolledBack")
+    assert fleet.aliases() == [("1", None, TEXT)] * 2
+
+
+@pytest.mark.sweep
+def test_a_rollback_waits_for_a_lambda_api_that_is_down(fleet: Fleet) -> None:
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    fleet.is_broken = True
+    fleet.aws.faults.add("server_error", "lambda.UpdateAlias", times=5)
+    fleet.aws.clock.advance(900)
+    assert fleet.outcome(arn) == ("FAILED", "CanaryRolledBack")
+    assert fleet.aliases() == [("1", None, TEXT)] * 2
+
+
+@pytest.mark.sweep
+def test_the_rollback_machine_ends_a_canary_and_leaves_an_idle_stage_alone(fleet: Fleet) -> None:
+    machine = resources.rollback_machine_arn("dev", **WHERE)
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    for name in ("first", "second"):
+        found = fleet.states.start_execution(stateMachineArn=machine, name=name, input="{}")
+        fleet.aws.clock.advance(120)
+        assert fleet.outcome(found["executionArn"]) == ("SUCCEEDED", "")
+        assert fleet.aliases() == [("1", None, TEXT)] * 2
+    assert fleet.outcome(arn) == ("FAILED", "CanaryNotPromoted")
+    row = fleet.ports.journal.canaries("dev")[0]
+    assert row["outcome"] == "rolled_back"
+
+
+@pytest.mark.sweep
+def test_an_execution_never_looks_after_the_canary_of_another(fleet: Fleet) -> None:
+    first = fleet.release(GOOD + "\n")
+    runner.abort(fleet.stage, fleet.ports)
+    second = fleet.release(GOOD + "\n\n")
+    fleet.aws.clock.advance(1200)
+    assert fleet.outcome(first) == ("FAILED", "CanaryNotPromoted")
+    assert fleet.outcome(second) == ("SUCCEEDED", "")
+    assert fleet.aliases() == [("3", None, TEXT)] * 2
+
+
+@pytest.mark.sweep
+def test_what_a_person_asks_for_reaches_the_engine_through_the_aliases(fleet: Fleet) -> None:
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    runner.pause(fleet.stage, fleet.ports)
+    fleet.aws.clock.advance(400)
+    assert fleet.outcome(arn)[0] == "RUNNING"
+    found = runner.current(fleet.stage, fleet.ports)
+    assert found is not None
+    assert found.phase is Phase.PAUSED
+    runner.promote(fleet.stage, fleet.ports)
+    fleet.aws.clock.advance(600)
+    assert fleet.outcome(arn) == ("SUCCEEDED", "")
+
+
+@pytest.mark.sweep
+def test_another_interpreter_of_the_language_comes_to_the_same_ends(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moto's, which is LocalStack's; its threads move the virtual clock where they wait."""
+    pytest.importorskip("antlr4")
+    from jsonata import Jsonata
+    from moto.core.config import default_user_config
+    from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+    from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+    from moto.stepfunctions.parser.asl.jsonata import jsonata
+
+    aws = fleet.aws
+
+    def sleep(seconds: float) -> None:
+        with aws.wire.lock:
+            aws.clock.advance(seconds)
+
+    monkeypatch.setattr(jsonata, "_eval_jsonata", lambda text: Jsonata(text).evaluate(None))
+    monkeypatch.setattr(WaitFunction, "_wait_interval", lambda self, env, wait_seconds: sleep(wait_seconds))
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setitem(default_user_config, "stepfunctions", {"execute_state_machine": True})
+    monkeypatch.delitem(aws.wire._services, "stepfunctions")
+    fleet.deploy()
+    ends = []
+    for code, fleet.is_broken in ((GOOD + "\n", False), (BAD, False), (GOOD + "\n\n", True)):
+        arn = fleet.release(code)
+        until = time.monotonic() + 60
+        while fleet.outcome(arn)[0] == "RUNNING" and time.monotonic() < until:
+            threading.Event().wait(0.05)
+        ends.append((*fleet.outcome(arn), fleet.aliases()[0][0]))
+    assert ends == [
+        ("SUCCEEDED", "", "2"),
+        ("FAILED", "CanaryNotPromoted", "2"),
+        ("FAILED", "CanaryRolledBack", "2"),
+    ]
+    assert fleet.aliases() == [("2", None, TEXT)] * 2

@@ -1,0 +1,64 @@
+"""The state machines as data: every path ends, nothing is uncaught, and the rollback calls no code of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from canary.core import resources
+from canary.core.plan import StagePlan
+from canary.drivers import definition, rollback_definition
+from canary.errors import PlanError
+from tests.canary.stages import stage_of
+
+TICK = resources.tick_function_arn("dev", account="123456789012", region="us-east-1")
+STAGE = stage_of("api:live", "worker:live")
+MACHINES = {"drive": definition(STAGE, TICK), "rollback": rollback_definition(STAGE)}
+
+
+def scopes(machine: Any) -> Iterator[dict[str, Any]]:
+    """Each set of states whose names are in one scope."""
+    yield machine["States"]
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            yield from scopes(state["ItemProcessor"])
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_path_ends_and_every_task_has_a_time_limit_and_a_catch(name: str) -> None:
+    machine = json.loads(json.dumps(MACHINES[name]))
+    for states in scopes(machine):
+        for state in states.values():
+            targets = [state.get("Next"), state.get("Default"), *(catch["Next"] for catch in state.get("Catch", ()))]
+            named = [target for target in targets if target] + [c["Next"] for c in state.get("Choices", ())]
+            assert all(target in states for target in named)
+            assert named or state["Type"] in {"Succeed", "Fail"} or state.get("End")
+            if state["Type"] == "Task":
+                assert state["TimeoutSeconds"]
+                assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+def test_the_rollback_calls_nothing_but_lambdas_own_api() -> None:
+    machine: Any = MACHINES["rollback"]
+    tasks = [state for states in scopes(machine) for state in states.values() if state["Type"] == "Task"]
+    assert {task["Resource"].rpartition(":")[2] for task in tasks} == {"getAlias", "updateAlias"}
+    assert machine["States"]["RollBack"]["Items"] == [
+        {"function": "api", "alias": "live"},
+        {"function": "worker", "alias": "live"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "problem"),
+    [
+        (stage_of("api:live", tick="1s"), "one execution has room for 2,222 ticks"),
+        (stage_of("api:live", hold_max="720h", steps=list(range(1, 21))), "one year at most"),
+        (stage_of(*(f"f{number}:live" for number in range(9000))), "KB of state"),
+    ],
+)
+def test_what_an_execution_cannot_hold_is_refused_with_the_arithmetic(stage: StagePlan, problem: str) -> None:
+    with pytest.raises(PlanError, match=problem):
+        definition(stage, TICK)
