@@ -86,6 +86,9 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         self._stack.callback(served_hosts.discard, self._http.netloc)
         self.aws.wire.delay = self._hold_back
         self._limit_memory()
+        settings = self.aws.lambda_.settings
+        self._stack.callback(setattr, settings, "ends_hangs", settings.ends_hangs)
+        settings.ends_hangs = True  # code that never returns would end the whole sandbox
         self._stack.callback(setattr, self.aws.wire, "delay", self.aws.clock.advance)
         self._http.start()
         self._stack.callback(self._http.stop)

@@ -232,6 +232,8 @@ class Invoker:
             sandbox.stream,
         )
         self._report(function, outcome, at_s + init_s + duration_s)
+        if result.hung:
+            self.forget(version)  # Lambda, too, starts a new environment after a timeout
         return outcome
 
     def _run(self, sandbox: Sandbox, payload: bytes, context: HandlerContext, watch: Stopwatch) -> Result:
@@ -246,7 +248,7 @@ class Invoker:
         result = Result(error=error) if error else sandbox.run(json.loads(payload or b"{}"), context, watch)
         result.spent_s += longer_s
         if result.spent_s >= watch.limit_s:
-            return Result(spent_s=watch.limit_s, timed_out=True)
+            return Result(spent_s=watch.limit_s, timed_out=True, hung=result.hung)
         return result
 
     def __getstate__(self) -> dict[str, Any]:
@@ -285,7 +287,8 @@ class Invoker:
             return sandbox, self.settings.init_s + sandbox.init_s if cold else 0.0, None
         stream = self._log_stream(version)
         variables = environment_variables(function, version, stream, function.arn.split(":")[3])
-        sandbox = Sandbox(version.code, version.config["Handler"], variables, self._lock, stream)
+        ends_hangs = self.settings.ends_hangs
+        sandbox = Sandbox(version.code, version.config["Handler"], variables, self._lock, stream, ends_hangs)
         failure = sandbox.initialise(self.clock.epoch_s(), at_s)
         if failure is None:
             self._sandboxes[version] = sandbox

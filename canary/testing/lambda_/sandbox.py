@@ -1,6 +1,7 @@
 """Runs handlers in the process, with the time, environment and standard output of a Lambda environment.
 
-It knows nothing of aliases or metrics. Code that never sleeps and never returns hangs the test: nothing interrupts it.
+It knows nothing of aliases or metrics. Code that never sleeps and never returns hangs a test: there nothing interrupts
+it, a breakpoint neither. A sandbox sets a limit in real time.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import dropwhile
+from typing import Any, Final, TypeVar
 
+from canary.testing.lambda_ import deadline
 from canary.testing.lambda_.code import Code, HandlerNotFound, ImportModuleError, LoadedCode, own_modules
+from canary.testing.lambda_.deadline import Deadlines, StillRunning
 from flagkit.testing.turns import LentTurn, TurnLock
 
 _REAL = {
@@ -60,7 +64,10 @@ class _Running(threading.local):
     turn: tuple[TurnLock, LentTurn] | None = None
 
 
+_LEAST_REAL_S: Final = 5.0
+"""A machine that is busy is no handler that hangs."""
 _running = _Running()
+_deadlines = Deadlines(TimedOut)
 _one_at_a_time = threading.RLock()  # os.environ and sys.stdout belong to the whole process
 
 
@@ -145,6 +152,7 @@ def remove_time() -> None:
             setattr(time, name, function)
         selectors.DefaultSelector.select = _real_select  # type: ignore[method-assign]
         threading.Thread.start = _real_start  # type: ignore[method-assign]
+        _deadlines.close()
 
 
 class _PerThread:
@@ -216,12 +224,18 @@ class Result:
         value: what it returned.
         error: AWS's error document, None on success.
         spent_s: virtual time it slept.
+        timed_out: its time was over.
+        hung: it was interrupted in real time, or goes on: its environment can't be used again.
     """
 
     value: Any = None
     error: dict[str, Any] | None = None
     spent_s: float = 0.0
     timed_out: bool = False
+    hung: bool = False
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -234,6 +248,7 @@ class Sandbox:
         variables: the environment variables, Lambda's and the version's.
         lock: of the stand-in, whose turn the handler works in.
         stream: name of the log stream.
+        ends_hangs: does a handler that takes longer than its timeout in real time, too, time out?
     """
 
     code: Code
@@ -241,6 +256,7 @@ class Sandbox:
     variables: dict[str, str]
     lock: TurnLock
     stream: str = ""
+    ends_hangs: bool = False
     loaded: LoadedCode | None = None
     init_s: float = 0.0
     output: LogStream = field(default_factory=LogStream)
@@ -256,22 +272,21 @@ class Sandbox:
         # The Init phase is limited to 10 s (Lambda developer guide, "Lambda execution environment lifecycle").
         watch = Stopwatch(began_s, began_monotonic_s, 10.0)
         failure = None
-        with self._inside(watch):
-            try:
-                self.loaded = self.code.load(self.handler)
-                if self.loaded.folder is not None:
-                    self.environ["LAMBDA_TASK_ROOT"] = str(self.loaded.folder)
-            except TimedOut:
-                failure = Result(timed_out=True)
-            except (ImportModuleError, HandlerNotFound) as error:
-                kind = f"Runtime.{type(error).__name__}"
-                failure = Result(
-                    error={"errorMessage": str(error), "errorType": kind, "requestId": "", "stackTrace": []}
-                )
-            except SyntaxError as error:
-                failure = Result(error={**error_document(error, ""), "errorType": "Runtime.UserCodeSyntaxError"})
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
-                failure = Result(error=error_document(error, ""))
+        try:
+            self.loaded = self._within(watch, lambda: self.code.load(self.handler))
+            if self.loaded.folder is not None:
+                self.environ["LAMBDA_TASK_ROOT"] = str(self.loaded.folder)
+        except TimedOut:
+            failure = Result(timed_out=True)
+        except StillRunning:
+            failure = Result(timed_out=True, hung=True)
+        except (ImportModuleError, HandlerNotFound) as error:
+            kind = f"Runtime.{type(error).__name__}"
+            failure = Result(error={"errorMessage": str(error), "errorType": kind, "requestId": "", "stackTrace": []})
+        except SyntaxError as error:
+            failure = Result(error={**error_document(error, ""), "errorType": "Runtime.UserCodeSyntaxError"})
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
+            failure = Result(error=error_document(error, ""))
         self.init_s = watch.spent_s
         return failure
 
@@ -282,17 +297,14 @@ class Sandbox:
             message = "the sandbox was not initialised"
             raise RuntimeError(message)
         result = Result()
-        with self._inside(watch):
-            try:
-                if loaded.folder is None:
-                    result.value = loaded.handler(event, context)
-                else:
-                    with own_modules(loaded):
-                        result.value = loaded.handler(event, context)
-            except TimedOut:
-                pass
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
-                result.error = error_document(error, context.aws_request_id)
+        try:
+            result.value = self._within(watch, lambda: loaded.handler(event, context), loaded)
+        except TimedOut:
+            pass
+        except StillRunning:
+            return Result(spent_s=watch.limit_s, timed_out=True, hung=True)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is its error
+            result.error = error_document(error, context.aws_request_id)
         result.spent_s, result.timed_out = watch.spent_s, watch.timed_out
         return result
 
@@ -302,21 +314,50 @@ class Sandbox:
             self.loaded.close()
             self.loaded = None
 
+    def _within(self, watch: Stopwatch, work: Callable[[], T], loaded: LoadedCode | None = None) -> T:
+        """Does the work with an environment's time, variables, output and modules."""
+        modules = nullcontext() if loaded is None else own_modules(loaded)
+        with self._surroundings() as turn, modules:
+            if not self.ends_hangs:
+                return _timed(watch, (self.lock, turn), work)
+
+            def lent() -> T:
+                self.lock.adopt(turn)
+                return _timed(watch, (self.lock, turn), work)
+
+            try:
+                return _deadlines.run(lent, max(watch.limit_s, _LEAST_REAL_S))
+            except StillRunning:
+                watch.spent_s, watch.timed_out = watch.limit_s, True  # its next sleep ends it
+                raise
+
     @contextmanager
-    def _inside(self, watch: Stopwatch) -> Iterator[None]:
-        with self.lock.lend() as turn, _one_at_a_time:
-            before = _running.watch, _running.turn
-            _running.watch, _running.turn = watch, (self.lock, turn)
+    def _surroundings(self) -> Iterator[LentTurn]:
+        # A handler that invokes another function waits for it, and has the process for itself already.
+        alone = _one_at_a_time if _running.watch is None else nullcontext()
+        with self.lock.lend() as turn, alone:
             stdout, stderr, environ = sys.stdout, sys.stderr, os.environ
             # Other threads keep theirs: a server writes and reads its environment while handlers run.
             sys.stdout = _PerThread(self.output, stdout)
             sys.stderr = _PerThread(self.output, stderr)
             os.environ = _PerThread(self.environ, environ)  # type: ignore[assignment] # noqa: B003
             try:
-                yield
+                yield turn
             finally:
-                _running.watch, _running.turn = before
                 sys.stdout, sys.stderr, os.environ = stdout, stderr, environ
+
+
+def _timed(watch: Stopwatch, turn: tuple[TurnLock, LentTurn], work: Callable[[], T]) -> T:
+    """Does the work in the time of an invocation, in this thread."""
+    before = _running.watch, _running.turn
+    _running.watch, _running.turn = watch, turn
+    try:
+        return work()
+    finally:
+        _running.watch, _running.turn = before
+
+
+_OWN_FILES: Final = frozenset({__file__, deadline.__file__})
 
 
 def error_document(error: BaseException, request_id: str) -> dict[str, Any]:
@@ -326,7 +367,7 @@ def error_document(error: BaseException, request_id: str) -> dict[str, Any]:
         return {"errorType": "Runtime.ExitError", "errorMessage": text}
     frames = [
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n    {frame.line}\n'
-        for frame in traceback.extract_tb(error.__traceback__)[1:]
+        for frame in dropwhile(lambda frame: frame.filename in _OWN_FILES, traceback.extract_tb(error.__traceback__))
     ]
     return {
         "errorMessage": str(error),

@@ -22,6 +22,8 @@ class LambdaSettings:
         drain_s: AWS drains the old version of an alias with provisioned concurrency for so long.
         executed_version_without_weights: do metrics carry ExecutedVersion while the alias has no weights? Reports
             differ (lambda-canary.md §2.1), so a reader must work both ways.
+        ends_hangs: does a handler time out that computes or waits for longer than its timeout, at least 5 s, in real
+            time? A sandbox does that; in a test, a breakpoint would.
     """
 
     pending_s: float = 2.0
@@ -33,3 +35,4 @@ class LambdaSettings:
     provision_s: float = 60.0
     drain_s: float = 120.0
     executed_version_without_weights: bool = True
+    ends_hangs: bool = False
