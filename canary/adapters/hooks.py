@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from canary.adapters.aws import Api, Session, read_body
-from canary.adapters.series import bare_name
 from canary.core.measurements import HookState
 from canary.core.plan import Hook
 from canary.errors import AwsError
@@ -56,7 +55,7 @@ class HookCalls:
                 "stage": call.stage,
                 "functions": [
                     {
-                        "function": bare_name(target.function.function),
+                        "function": target.function.name,
                         "alias": target.function.alias,
                         "baseline": target.baseline,
                         "candidate": target.candidate,

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
-from canary.adapters.series import bare_name
 from canary.core.plan import (
     AlarmsGate,
     EmfGate,
@@ -139,7 +138,7 @@ def _functions(stage: StagePlan, where: str) -> list[str]:
 
 
 def _arns(functions: Iterable[FunctionRef], where: str) -> list[str]:
-    return sorted({f"arn:aws:lambda:{where}:function:{bare_name(function.function)}" for function in functions})
+    return sorted({f"arn:aws:lambda:{where}:function:{function.name}" for function in functions})
 
 
 def _hook(function: str, where: str) -> str:

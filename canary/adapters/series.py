@@ -222,12 +222,6 @@ SeriesPlan = PerVersionSeries | RequestSeries
 """A `RequestSeries` alone can't tell the versions apart."""
 
 
-def bare_name(function: str) -> str:
-    """The function's name, of `NAME`, `ACCOUNT:function:NAME` or an ARN, with or without a qualifier."""
-    _, found, name = function.rpartition(":function:")
-    return (name if found else function).split(":")[0]
-
-
 def by_alias(target: Target, name: str, stat: str = "Sum") -> Series:
     """A series of the alias, both versions together."""
     return Series(LAMBDA, name, _alias(target), stat)
@@ -240,7 +234,7 @@ def by_version(target: Target, version: str, name: str, stat: str = "Sum") -> Se
 
 def by_function(target: Target, name: str) -> Series:
     """A series of the function however it was called."""
-    return Series(LAMBDA, name, (("FunctionName", bare_name(target.function.function)),))
+    return Series(LAMBDA, name, (("FunctionName", target.function.name),))
 
 
 def series_plan(gate: MeasuredGate, target: Target, stage: str) -> SeriesPlan:
@@ -309,7 +303,7 @@ def of_metric(metric: MetricRef, target: Target, version: str, stage: str) -> Se
 def filled(text: str, target: Target, version: str, stage: str) -> str:
     """A text of the plan with {function}, {alias}, {version} and {stage} filled in."""
     names = {
-        "function": bare_name(target.function.function),
+        "function": target.function.name,
         "alias": target.function.alias,
         "version": version,
         "stage": stage,
@@ -320,7 +314,7 @@ def filled(text: str, target: Target, version: str, stage: str) -> str:
 
 
 def _alias(target: Target) -> tuple[tuple[str, str], ...]:
-    name = bare_name(target.function.function)
+    name = target.function.name
     return (("FunctionName", name), ("Resource", f"{name}:{target.function.alias}"))
 
 
@@ -379,7 +373,7 @@ def _load_balancer(target: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _emf(gate: EmfGate, target: Target, version: str, bad: str) -> RequestSeries:
-    dimensions = tuple(zip(emf.DIMENSIONS, (bare_name(target.function.function), version), strict=True))
+    dimensions = tuple(zip(emf.DIMENSIONS, (target.function.name, version), strict=True))
     return RequestSeries(
         (Series(gate.namespace, emf.REQUESTS, dimensions),),
         (Series(gate.namespace, bad, dimensions),),

@@ -32,6 +32,8 @@ class Plan(Model):
             return document
         if renamed := next((n for n, t in document["stages"].items() if isinstance(t, Mapping) and "name" in t), None):
             raise ValueError(f"stages.{renamed}: unknown field 'name'; the table's own name names the stage")
+        if "" in document["stages"]:
+            raise ValueError("a stage needs a name, such as [stages.staging]")
         sets = document.get("gate_sets", {})
         stages = {
             name: {**with_gate_sets(table, sets), "name": name} if isinstance(table, Mapping) else table
@@ -57,8 +59,12 @@ class Plan(Model):
         text = text.removeprefix("\ufeff")
         try:
             raw = tomllib.loads(text, parse_float=Decimal)
-        except (ValueError, ArithmeticError) as error:  # TOMLDecodeError, integers of thousands of digits, 1e999999999
+        except tomllib.TOMLDecodeError as error:
             raise PlanError(f"canary.toml is not valid TOML: {error}") from error
+        except (ValueError, ArithmeticError) as error:
+            raise PlanError(
+                "canary.toml is not valid: a number has too many digits or too large an exponent"
+            ) from error
         except RecursionError as error:
             raise PlanError("canary.toml is nested too deeply") from error
         try:

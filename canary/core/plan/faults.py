@@ -178,7 +178,8 @@ def plan_error(raw: object, error: ValidationError, text: str = "") -> PlanError
         where = f" (line {number})" if number else ""
         if unknown:
             name = str(location[-1])
-            message = f"unknown field '{name}'{_guess(name, _FIELDS)}"
+            where_else = " (a field of other tables)" if name in _FIELDS else _guess(name, _FIELDS)
+            message = f"unknown field '{name}'{where_else}"
             lines.append(f"{_path(_written(raw, location[:-1]))}{where}: {message}")
         else:
             lines.append(f"{_path(parts)}{where}: {_message(fault)}")

@@ -95,6 +95,9 @@ class StagePlan(Model):
         ordered = Counter(key for group in self.order for key in group)
         if twice := sorted(key for key, count in (keys + ordered).items() if count > 2 or keys[key] > 1):
             return f"{', '.join(twice)} is listed twice"
+        names = Counter((function.name, function.alias) for function in self.functions)
+        if twice := [function.key for function in self.functions if names[function.name, function.alias] > 1]:
+            return f"{' and '.join(twice)} are the same alias"
         if unknown := sorted(set(ordered) - set(keys)):
             return f"order lists {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
         return ""

@@ -26,6 +26,7 @@ _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?", re.ASCII
 )
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_FUNCTION = re.compile(r"(?:(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:)?[0-9]{12}:function:)?[A-Za-z0-9_.-]{1,140}")
 
 LONGEST = timedelta(days=30)
 """No canary lives that long; whatever is longer is a slip."""
@@ -143,8 +144,7 @@ class FunctionRef:
     invoked: Invoked = "sync"
 
     def __post_init__(self) -> None:
-        named = self.function and not self.function.endswith(":function")
-        if not named or _ALIAS.fullmatch(self.alias) is None or self.alias.isdigit():
+        if _FUNCTION.fullmatch(self.function) is None or _ALIAS.fullmatch(self.alias) is None or self.alias.isdigit():
             raise ValueError(
                 f'"{self.key}" must be a function and an alias, such as "api:live", not a version or $LATEST'
             )
@@ -163,6 +163,11 @@ class FunctionRef:
     def key(self) -> str:
         """How streams, journal and messages name it: "api:live"."""
         return f"{self.function}:{self.alias}"
+
+    @property
+    def name(self) -> str:
+        """The function's name, of `NAME`, `ACCOUNT:function:NAME` or an ARN."""
+        return self.function.rpartition(":")[2]
 
     def __str__(self) -> str:
         return self.key

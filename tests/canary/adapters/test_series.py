@@ -9,7 +9,6 @@ from canary.adapters.series import (
     PerVersionSeries,
     RequestSeries,
     Series,
-    bare_name,
     by_alias,
     by_function,
     over,
@@ -36,7 +35,6 @@ def test_versions_differ_by_exactly_three_dimensions() -> None:
 def test_an_arn_becomes_the_bare_name_in_dimensions() -> None:
     """A full ARN in Resource never matches (aws/serverless-application-model#518)."""
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:api"
-    assert bare_name(arn) == bare_name("api") == "api"
     assert by_function(Target(FunctionRef(arn, "live"), "1", "2"), "Errors").dimensions == (("FunctionName", "api"),)
 
 
@@ -169,11 +167,10 @@ def test_a_queue_is_named_by_name_arn_or_url(queue: str) -> None:
         "123456789012:function:api",
         "arn:aws:lambda:eu-west-1:123456789012:function:api",
         "arn:aws-cn:lambda:cn-north-1:123456789012:function:api",
-        "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:api:live",
+        "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:api",
     ],
 )
 def test_dimensions_hold_the_bare_name_of_every_form(function: str) -> None:
-    assert bare_name(function) == "api"
-    target = Target(FunctionRef.parse(f"{function.removesuffix(':live')}:live"), "1", "2")
+    target = Target(FunctionRef.parse(f"{function}:live"), "1", "2")
     assert series_plan(ThrottlesGate(), target, "staging").series[0].dimensions == ALIAS
     assert str(by_alias(target, "Errors")) == "AWS/Lambda Errors {FunctionName=api, Resource=api:live}"
