@@ -141,8 +141,8 @@ def iam(
 
     It has the actions that the commands call for this plan, on the stage's resources. Makes no AWS call.
     """
-    from canary.adapters.iam import ROLES, policy
     from canary.cli.json_lines import write_json
+    from canary.infra.policies import ROLES, policy
 
     if role not in ROLES:
         raise UsageError(f"{role!r} is not a role", hint=f"Use one of: {', '.join(ROLES)}.")

@@ -24,15 +24,16 @@ from canary.core.plan import (
     SnsTarget,
     StagePlan,
 )
+from canary.core.resources import partition_of
 
 Role = Literal["driver", "rollback", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
+Statement = dict[str, Any]
 
-_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _READ = ("lambda:GetAlias", "lambda:GetFunctionConfiguration")
 _LISTS = ("lambda:ListFunctionUrlConfigs", "lambda:ListProvisionedConcurrencyConfigs")
 _SHIFT = ("lambda:CreateAlias", "lambda:ListVersionsByFunction", "lambda:PublishVersion", "lambda:UpdateAlias")
-_SCHEDULES = ("scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule")
+_SCHEDULES = ("scheduler:DeleteSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule")
 
 
 def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", region: str = "*") -> dict[str, Any]:
@@ -45,17 +46,33 @@ def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", regi
         account: of the resources; `*` where it isn't known.
         region: likewise.
     """
-    where = f"{stage.region or region}:{account}"
+    found = statements(plan, stage, role, f"{stage.region or region}:{account}")
+    partition = partition_of(stage.region or region)
+    for statement in found:
+        statement["Resource"] = [arn.replace("arn:aws:", f"arn:{partition}:") for arn in statement["Resource"]]
+    return document(found)
+
+
+def statements(plan: Plan, stage: StagePlan, role: Role, where: str) -> list[Statement]:
+    """What `policy` is made of, in the partition `aws`.
+
+    Args:
+        plan: the whole plan, for its journal.
+        stage: the stage.
+        role: who gets the policy.
+        where: `REGION:ACCOUNT` of the resources.
+    """
     makers = {"driver": _driver, "rollback": _rollback, "viewer": _viewer}
-    statements = [*makers[role](stage, where), *_journal(plan, stage, where, writes=role != "viewer")]
-    kept = [statement for statement in statements if statement["Resource"]]
-    if partition := next((name for start, name in _PARTITIONS.items() if where.startswith(start)), ""):
-        for statement in kept:
-            statement["Resource"] = [arn.replace("arn:aws:", f"arn:{partition}:") for arn in statement["Resource"]]
-    return {"Version": "2012-10-17", "Statement": kept}
+    found = [*makers[role](stage, where), *_journal(plan, stage, where, writes=role != "viewer")]
+    return [statement for statement in found if statement["Resource"]]
 
 
-def _driver(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+def document(found: list[Statement]) -> dict[str, Any]:
+    """A policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": found}
+
+
+def _driver(stage: StagePlan, where: str) -> list[Statement]:
     queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
     invoked = any(isinstance(gate, HealthGate) and gate.invoke is not None for gate in stage.gates.values())
     probed = {
@@ -63,42 +80,40 @@ def _driver(stage: StagePlan, where: str) -> list[dict[str, Any]]:
     }
     called = [function for function in stage.functions if invoked or function.key in probed]
     return [
-        _allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
-        _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
-        _allow(
-            "Hooks", ("lambda:InvokeFunction",), sorted({_hook(f, where) for h in stage.hooks if (f := h.function)})
-        ),
-        _allow("Invocations", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _arns(called, where)]),
+        allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
+        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        allow("Hooks", ("lambda:InvokeFunction",), sorted({_hook(f, where) for h in stage.hooks if (f := h.function)})),
+        allow("Invocations", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _arns(called, where)]),
         *_metrics(stage, where, queues),
-        *_reports(stage, where),
+        *_reports(stage, where, drives=True),
     ]
 
 
-def _rollback(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+def _rollback(stage: StagePlan, where: str) -> list[Statement]:
     actions = ("lambda:GetAlias", "lambda:GetFunctionConfiguration", "lambda:UpdateAlias")
-    return [_allow("Aliases", actions, _functions(stage, where)), *_reports(stage, where)]
+    return [allow("Aliases", actions, _functions(stage, where)), *_reports(stage, where, drives=False)]
 
 
-def _viewer(stage: StagePlan, where: str) -> list[dict[str, Any]]:
+def _viewer(stage: StagePlan, where: str) -> list[Statement]:
     queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
     return [
-        _allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
-        _allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
+        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
         *_metrics(stage, where, queues),
     ]
 
 
-def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[dict[str, Any]]:
+def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[Statement]:
     alarms = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
     names = sorted(queue_name(queue) for queue in queues)
     own = any(isinstance(gate, MetricGate | RatioGate | EmfGate) for gate in stage.gates.values())
     lists = ("cloudwatch:ListMetrics",) if own else ()
     return [
-        _allow("Metrics", ("cloudwatch:GetMetricData", *lists), ["*"]),
-        _allow(
+        allow("Metrics", ("cloudwatch:GetMetricData", *lists), ["*"]),
+        allow(
             "Alarms", ("cloudwatch:DescribeAlarms",), [f"arn:aws:cloudwatch:{where}:alarm:{name}" for name in alarms]
         ),
-        _allow(
+        allow(
             "Queues",
             ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
             [f"arn:aws:sqs:{where}:{name}" for name in names],
@@ -106,29 +121,31 @@ def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[dict[str, A
     ]
 
 
-def _reports(stage: StagePlan, where: str) -> list[dict[str, Any]]:
-    """Who moves traffic also sends notifications and keeps the dead-man switch."""
+def _reports(stage: StagePlan, where: str, *, drives: bool) -> list[Statement]:
+    """Who moves traffic also sends notifications, and keeps or ends the dead-man switch."""
     topics = sorted({target.topic_arn for target in stage.notifications if isinstance(target, SnsTarget)})
     buses = sorted({target.bus for target in stage.notifications if isinstance(target, EventBridgeTarget)})
     statements = [
-        _allow("Topics", ("sns:Publish",), topics),
-        _allow("Buses", ("events:PutEvents",), [_bus(bus, where) for bus in buses]),
+        allow("Topics", ("sns:Publish",), topics),
+        allow("Buses", ("events:PutEvents",), [_bus(bus, where) for bus in buses]),
     ]
     if stage.dead_man is not None:
-        schedules = f"arn:aws:scheduler:{where}:schedule/{stage.dead_man.group}/canary-{stage.name}-*"
-        statements.append(_allow("DeadManSwitch", _SCHEDULES, [schedules]))
-        passed = _allow("DeadManRole", ("iam:PassRole",), [stage.dead_man.role_arn])
+        names = f"canary-{stage.name}-"[:55]  # what every name begins with (canary.adapters.deadman)
+        schedules = f"arn:aws:scheduler:{where}:schedule/{stage.dead_man.group}/{names}*"
+        statements.append(allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules]))
+    if stage.dead_man is not None and drives:
+        passed = allow("DeadManRole", ("iam:PassRole",), [stage.dead_man.role_arn])
         passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         statements.append(passed)
     return statements
 
 
-def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[dict[str, Any]]:
+def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[Statement]:
     kind, _, rest = plan.journal.partition(":")
     if kind != "dynamodb":
         return []
     actions = ("dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem") if writes else ("dynamodb:Query",)
-    statement = _allow("Journal", actions, [f"arn:aws:dynamodb:{where}:table/{rest.strip('/')}"])
+    statement = allow("Journal", actions, [f"arn:aws:dynamodb:{where}:table/{rest.strip('/')}"])
     statement["Condition"] = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{stage.name}#*"]}}
     return [statement]
 
@@ -154,5 +171,6 @@ def _bus(bus: str, where: str) -> str:
     return bus if bus.startswith("arn:") else f"arn:aws:events:{where}:event-bus/{bus}"
 
 
-def _allow(name: str, actions: tuple[str, ...], resources: list[str]) -> dict[str, Any]:
+def allow(name: str, actions: Iterable[str], resources: list[str]) -> Statement:
+    """One statement."""
     return {"Sid": name, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}

@@ -1,0 +1,219 @@
+"""The policies of canary equal the calls of full runs, both ways: actions, resources and conditions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from canary.adapters.aws import Api
+from canary.core.plan import Plan
+from canary.drivers import act
+from canary.infra.policies import policy
+from tests.canary.cli.conftest import Desk
+
+ACCOUNT = "123456789012"
+EVERYTHING = """
+journal = "dynamodb://canary"
+
+[stages.staging]
+functions = ["api:live"]
+steps = [20]
+bake = "5m"
+hold_max = "5m"
+notifications = [{ kind = "sns", topic_arn = "arn:aws:sns:us-east-1:123456789012:releases" }, { kind = "eventbridge" }]
+dead_man = { role_arn = "arn:aws:iam::123456789012:role/dead-man" }
+
+[[stages.staging.hooks]]
+when = "before_traffic"
+function = "smoke:live"
+
+[stages.staging.rules]
+clean_tree = false
+[stages.staging.gates.letters]
+kind = "queue"
+queue = "dlq"
+max_new_messages = 0
+[stages.staging.gates.red]
+kind = "alarms"
+names = ["api-5xx"]
+[stages.staging.gates.ping]
+kind = "health"
+invoke = { ping = true }
+[stages.staging.gates.orders]
+kind = "metric"
+metric = { namespace = "shop", name = "orders" }
+max = 50
+"""
+Statement = dict[str, Any]
+
+
+class Calls:
+    """The calls that are made, as IAM sees them: action, resource, and the key of a table's partition."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.desk = desk
+        self.made: set[tuple[str, str, str]] = set()
+        call, pages = Api.call, Api.pages
+
+        def noting_call(api: Api, operation: str, **arguments: object) -> dict[str, Any]:
+            self.made.update(asked(api.service, operation, arguments))
+            return call(api, operation, **arguments)
+
+        def noting_pages(api: Api, operation: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
+            self.made.update(asked(api.service, operation, arguments))
+            return pages(api, operation, key, **arguments)
+
+        monkeypatch.setattr(Api, "call", noting_call)
+        monkeypatch.setattr(Api, "pages", noting_pages)
+
+    def run(self, *arguments: str) -> Calls:
+        assert self.desk(*arguments).code in {0, 3, 4, 5, 7}
+        return self
+
+    def act(self, action: str) -> dict[str, object]:
+        event = {"stage": "staging", "action": action}
+        plan = self.desk.base / "canary.toml"
+        return act(event, plan_path=plan, session=self.desk.aws.session(), clock=self.desk.aws.clock)
+
+
+def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What a call needs to be allowed."""
+    near = f"us-east-1:{ACCOUNT}"
+    action = f"{service}:{'InvokeFunction' if operation == 'Invoke' else operation}"
+    key = ""
+    match service:
+        case "lambda" if operation != "ListEventSourceMappings":
+            qualifier = f":{said['Qualifier']}" if operation == "Invoke" and "Qualifier" in said else ""
+            resources = [f"arn:aws:lambda:{near}:function:{said['FunctionName']}{qualifier}"]
+        case "cloudwatch" if operation == "DescribeAlarms":
+            resources = [f"arn:aws:cloudwatch:{near}:alarm:{name}" for name in said["AlarmNames"]]
+        case "sqs":
+            name = said.get("QueueName") or said["QueueUrl"].rpartition("/")[2]
+            resources = [f"arn:aws:sqs:{near}:{name}"]
+        case "sns":
+            resources = [said["TopicArn"]]
+        case "events":
+            resources = [f"arn:aws:events:{near}:event-bus/{entry['EventBusName']}" for entry in said["Entries"]]
+        case "scheduler":
+            resources = [f"arn:aws:scheduler:{near}:schedule/{said['GroupName']}/{said['Name']}"]
+            if target := said.get("Target"):
+                yield "iam:PassRole", target["RoleArn"], "scheduler.amazonaws.com"
+        case "dynamodb":
+            resources = [f"arn:aws:dynamodb:{near}:table/{said['TableName']}"]
+            row = said.get("Item") or said.get("Key") or {"pk": said["ExpressionAttributeValues"][":pk"]}
+            key = row["pk"]["S"]
+        case _:
+            resources = ["*"]
+    yield from ((action, resource, key) for resource in resources)
+
+
+def allows(statement: Statement, action: str, resource: str, key: str) -> bool:
+    """Whether a statement allows a call, as IAM decides it."""
+    for tests in statement.get("Condition", {}).values():
+        for wanted in tests.values():
+            if not any(fnmatchcase(key, one) for one in ([wanted] if isinstance(wanted, str) else wanted)):
+                return False
+    return action in statement["Action"] and any(fnmatchcase(resource, one) for one in statement["Resource"])
+
+
+def compare(calls: Calls, statements: list[Statement]) -> tuple[list[object], list[object]]:
+    """What is missing in a policy, and what is in it and no call needs."""
+    missing = [made for made in calls.made if not any(allows(statement, *made) for statement in statements)]
+    unused = [
+        (action, resource)
+        for statement in statements
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if not any(allows({**statement, "Action": [action], "Resource": [resource]}, *made) for made in calls.made)
+    ]
+    return missing, unused
+
+
+def granted(desk: Desk, role: str) -> list[Statement]:
+    words = ("iam", "staging", "--role", role, "--account", ACCOUNT, "--region", "us-east-1")
+    found: list[Statement] = json.loads(desk(*words).out)["Statement"]
+    return found
+
+
+@pytest.fixture
+def everything(desk: Desk) -> Desk:
+    session = desk.aws.session()
+    desk.write_plan(EVERYTHING)
+    desk.aws.lambda_.deploy("smoke", lambda event, context: {"status": "Succeeded"}, alias="live")
+    session.client("sqs").create_queue(QueueName="dlq")
+    session.client("sns").create_topic(Name="releases")
+    session.client("dynamodb").create_table(
+        TableName="canary",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    session.client("cloudwatch").put_metric_data(Namespace="shop", MetricData=[{"MetricName": "orders", "Value": 1}])
+    session.client("cloudwatch").put_metric_alarm(
+        AlarmName="api-5xx", Namespace="shop", MetricName="x", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
+    )  # fmt: skip
+    desk.aws.clock.advance(180)
+    desk.release(0)
+    return desk
+
+
+@pytest.mark.slow
+def test_the_driver_may_do_what_releases_do_and_nothing_else(everything: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(everything, monkeypatch)
+    everything.write_plan(EVERYTHING.replace("api:live", "api:canary").replace('"orders" }', '"order" }'))
+    calls.run("deploy", "staging", "--create-alias", "--version", "1")
+    calls.run("doctor", "staging")  # names the series that there are
+    everything.write_plan(EVERYTHING)
+    calls.run("deploy", "staging").run("promote", "staging").run("deploy", "staging", "--publish", "--allow-no-change")
+    assert compare(calls, granted(everything, "driver")) == ([], [])
+
+
+def test_a_viewer_may_do_what_only_reads_and_nothing_else(everything: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(everything, monkeypatch)
+    everything.write_plan(EVERYTHING.replace('"orders" }', '"order" }'))
+    calls.run("doctor", "staging")  # names the series that there are
+    everything.write_plan(EVERYTHING)
+    calls.run("doctor", "staging").run("status", "staging").run("history", "staging")
+    missing, unused = compare(calls, granted(everything, "viewer"))
+    # Only the health checks of doctor need more; they ask the function itself.
+    assert (missing, unused) == (
+        [("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:api:1", "")],
+        [],
+    )
+
+
+def test_who_rolls_back_may_do_that_and_nothing_else(everything: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(everything, monkeypatch)
+    calls.act("start")
+    calls.made.clear()
+    calls.run("abort", "staging").run("rollback", "staging", "--to", "2")
+    assert compare(calls, granted(everything, "rollback")) == ([], [])
+
+
+def test_policies_name_the_resources_of_the_stage(everything: Desk) -> None:
+    text = everything("iam", "staging", "--account", ACCOUNT, "--region", "cn-north-1").out
+    assert "arn:aws-cn:lambda:cn-north-1:123456789012:function:api" in text
+    assert "arn:aws-cn:sqs:cn-north-1:123456789012:dlq" in text
+    assert '"dynamodb:LeadingKeys":["staging#*"]' in text
+
+
+@pytest.mark.parametrize(
+    ("function", "resource"),
+    [
+        ("smoke", "arn:aws:lambda:*:*:function:smoke"),
+        ("smoke:live", "arn:aws:lambda:*:*:function:smoke:live"),
+        ("123456789012:function:smoke:2", "arn:aws:lambda:*:*:function:smoke:2"),
+        ("arn:aws:lambda:eu-west-1:1:function:smoke", "arn:aws:lambda:eu-west-1:1:function:smoke"),
+    ],
+)
+def test_a_hook_function_is_granted_as_the_plan_names_it(function: str, resource: str) -> None:
+    plan = Plan.parse(
+        f'[stages.a]\nfunctions = ["api:live"]\nhooks = [{{ when = "before_traffic", function = "{function}" }}]'
+    )
+    (hooks,) = (s for s in policy(plan, plan.stage("a"), "driver")["Statement"] if s["Sid"] == "Hooks")
+    assert (hooks["Action"], hooks["Resource"]) == (["lambda:InvokeFunction"], [resource])
