@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral
@@ -75,8 +75,10 @@ def _text_of(value: object) -> str | None:  # noqa: C901, PLR0911 - one case per
         return f"{_utc(value).replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, date):
         return date.isoformat(value)
-    if isinstance(value, _LISTS):
-        return _list_text(value)
+    for kind in _LISTS:
+        if isinstance(value, kind):
+            elements: Callable[[Any], Iterable[object]] = kind.__iter__
+            return _list_text(elements(value))  # its own elements: another iterator need not end
     if isinstance(value, Integral):  # numpy's integers, which aren't int
         return int.__repr__(int(value))
     # By name, because importing uuid costs 3 ms, which a caller that passes one has already paid.

@@ -163,24 +163,26 @@ class _Writer:
         yield "if answer is not None:"
         yield "    return answer"
 
-    def candidate(self, rule: Condition, answers: Candidate) -> Iterator[str]:
+    def candidate(self, rule: Condition, answers: Candidate, after: Sequence[Condition] = ()) -> Iterator[str]:
+        """Write a candidate's test and answer; `after` has what must be true besides the rule, and is asked later."""
         decides = self.decides(rule)
         match rule:
             case Or(operands) if decides is None:
                 for operand in operands:
-                    yield from self.candidate(operand, answers)
+                    yield from self.candidate(operand, answers, after)
                 return
             case And(operands) if decides is None:
-                mixed = [operand for operand in operands if self.decides(operand) is None]
+                mixed = [index for index, operand in enumerate(operands) if self.decides(operand) is None]
                 if len(mixed) == 1:
-                    others = [operand for operand in operands if operand is not mixed[0]]
-                    yield f"if {self.joined(others, all) if others else True}:"
-                    yield from (f"    {line}" for line in self.candidate(mixed[0], answers))
+                    at = mixed[0]
+                    yield f"if {self.joined(operands[:at], all) if at else True}:"
+                    inner = self.candidate(operands[at], answers, (*operands[at + 1 :], *after))
+                    yield from (f"    {line}" for line in inner)
                     return
                 found = "fallback(user_id, context)"  # the walker finds out what decided
             case _:
                 found = self.answer(answers.answer(self.reason(rule)))
-        yield f"if {self.condition(rule)}:"
+        yield f"if {self.joined((rule, *after), all) if after else self.condition(rule)}:"
         yield f"    return {found}"
 
     # Conditions

@@ -282,6 +282,31 @@ def test_what_raises_in_the_function_is_answered_by_the_walker(context):
         assert (found.error, found.reason, found.version) == (ErrorCode.INVALID_CONTEXT, Reason.ERROR, "7")
 
 
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "(and (or (eq $a 1) (split pct::50 by::$userId)) (eq $b 1) (eq $c 1))",
+        "(and (eq $a 1) (and (or (eq $b 1) (split pct::50 by::$userId)) (eq $c 1)))",
+        "(or (and (or (eq $a 1) (split pct::50 by::$userId)) (eq $b 1)) (eq $c 1))",
+    ],
+)
+def test_attributes_are_read_in_the_order_of_the_rule(rule, name):
+    """A context that raises for one attribute fails, or not, as it does for the walker."""
+
+    class Lazy(dict):
+        def get(self, key, default=None):
+            if key == name:
+                raise OSError
+            return super().get(key, default)
+
+    walked, generated = evaluators([parse_rule(rule)])
+    for user_id in ("u1", "u2", "u3"):
+        for bits in range(8):
+            context = Lazy({key: bits >> index & 1 for index, key in enumerate("abc")})
+            assert generated(user_id, context) == walked(user_id, context)
+
+
 def test_a_lone_surrogate_has_no_bucket_and_is_no_error():
     flags = snapshot("(split pct::100 by::$userId)")
     flags.prepare()

@@ -243,3 +243,12 @@ def test_binding_copies_the_context_and_leaves_alone_what_is_none():
 
 def test_binding_never_raises():
     assert bound("u", [1]) == ("u", [1])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+def test_a_list_has_the_text_of_its_own_elements_whatever_iterates_over_it(kind):
+    """An iterator of a subclass can raise, or go on for ever."""
+    odd = type("Odd", (kind,), {"__iter__": lambda _self: 1 / 0})
+    assert text_of(odd(["x"])) == '["x"]'
+    pretender = type("Pretender", (), {"__class__": kind, "__getitem__": lambda _self, _index: "x"})
+    assert text_of(pretender()) is None
