@@ -190,7 +190,7 @@ class Judge:
         broken = (n_c >= CRASH_REQUESTS) & (x_c >= CRASH_RATIO * n_c)
         both = [now + before for now, before in zip(counts, self._last.T, strict=True)]
         logs = ratio_logs(*both, CRASH_KAPPA, np.array(ratios(CRASH_KAPPA))[None])
-        evidence = 0.54 * np.exp(np.clip(logs, -500, 500)) @ np.array(EQUAL) + 0.46
+        evidence = 0.675 * np.exp(np.clip(logs, -500, 500)) @ np.array(EQUAL) + 0.325
         crashed = broken & self.crashing & ((both[2] == 0) | (evidence >= CRASH_EVIDENCE))
         self.crashing = broken
         return crashed

@@ -18,7 +18,7 @@ from operator import mul
 Factors = Sequence[float] | None
 """Log factors of one minute, one per alternative; None is a minute without evidence (all 0)."""
 
-_FIRST = 0.6
+_FIRST = 0.75
 _WITHIN = 0.9
 _LARGE = 1e200
 _SMALL = 1e-200
@@ -35,8 +35,9 @@ def ln(value: float) -> float:
 def onset_weight(minute: int, horizon: int) -> float:
     """w_t: the share of the mixture that bets on a regression beginning in this minute (1 is the first).
 
-    0.9 of the stake lies within the horizon, 0.6 of it on the first minute; the rest is spread over later blocks of
-    `horizon` minutes as 1/((k-1) k), which sums to 1: a bet on a late onset never runs out (statistics.md §4.6).
+    0.9 of the stake lies within the horizon, three quarters of it on the first minute; the rest is spread over later
+    blocks of `horizon` minutes as 1/((k-1) k), which sums to 1: a bet on a late onset never runs out (statistics.md
+    §4.6).
     """
     if minute <= horizon:
         if minute == 1:

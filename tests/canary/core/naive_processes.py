@@ -29,9 +29,9 @@ def falling(decay: float, count: int) -> list[float]:
 
 def weight_of_onset(minute: int, horizon: int) -> float:
     if minute == 1:
-        return 0.9 * (0.6 if horizon > 1 else 1.0)
+        return 0.9 * (0.75 if horizon > 1 else 1.0)
     if minute <= horizon:
-        return 0.9 * 0.4 / (horizon - 1)
+        return 0.9 * 0.25 / (horizon - 1)
     block = math.ceil(minute / horizon)
     return 0.1 / ((block - 1) * block) / horizon
 

@@ -28,7 +28,7 @@ def test_onset_weights_sum_to_one_and_never_run_out(horizon: int) -> None:
         spent += onset_weight(minute, horizon)
         assert onset_weight(minute, horizon) > 0
         assert unspent_weight(minute, horizon) == pytest.approx(1 - spent)
-    assert onset_weight(1, 7) == pytest.approx(0.54)
+    assert onset_weight(1, 7) == pytest.approx(0.675)
     assert onset_weight(1, 1) == pytest.approx(0.9)
 
 
@@ -62,7 +62,7 @@ def test_evidence_beyond_floats_stays_exact() -> None:
 
 def test_evidence_that_collapses_starts_again_from_what_is_unspent() -> None:
     path = restart_path([[900.0] * 24, [-1e6] * 24, [1.0] * 24], grids.EQUAL, H)
-    assert path[0] == pytest.approx(900 + math.log(0.54))
+    assert path[0] == pytest.approx(900 + math.log(0.675))
     assert path[1] == pytest.approx(math.log(unspent_weight(2, H)))
     assert path[2] > path[1]
 

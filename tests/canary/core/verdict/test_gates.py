@@ -125,7 +125,7 @@ def test_emf_counters_judge_warm_requests_by_version(case: Make, make_stream: Ma
         ("max = 30", [10] * 8, (), Verdict.HEALTHY),
         ("max = 30", [10] * 5 + [40] * 3, (), Verdict.UNHEALTHY),
         ("max = 30", [40] * 2 + [10] * 6, (), Verdict.UNHEALTHY),
-        ("max = 30", [10, 40, 10, 10, 10, 10, 40, 10], (), Verdict.HEALTHY),
+        ("max = 30", [10, 40, 10, 10, 10, 10, 40, 10, 10], (), Verdict.HEALTHY),
         ("min = 5", [10] * 4 + [1] * 4, (), Verdict.UNHEALTHY),
         ("max = 30", [10] * 6 + [40, 10], (), Verdict.HEALTHY),
         ("max = 30", [10] * 7 + [40], (), Verdict.INCONCLUSIVE),
@@ -147,7 +147,7 @@ def test_a_gauge_is_judged_by_the_minutes_that_break_its_limit(
     verdict: Verdict,
 ) -> None:
     seen = Observations(gauges=(make_gauge("lag", values, base, function=API),))
-    assert case(text=OWN + limits, errors=[GOOD] * 8, seen=seen).judged().verdict is verdict
+    assert case(text=OWN + limits, errors=[GOOD] * len(values), seen=seen).judged().verdict is verdict
 
 
 def test_a_gauge_says_how_many_minutes_it_broke(case: Make, make_gauge: Make) -> None:
