@@ -13,6 +13,7 @@ from canary.adapters.buses import EventBuses, SnsTopics
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
+from canary.adapters.engines import engine_of
 from canary.adapters.flags import FlagsOff
 from canary.adapters.health import HealthChecks
 from canary.adapters.hooks import HookCalls
@@ -22,7 +23,7 @@ from canary.adapters.notify import Notifier
 from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
-from canary.core.plan import EventBridgeTarget, Plan, SnsTarget, StagePlan
+from canary.core.plan import EngineName, EventBridgeTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
 from canary.ports import Clock, Journal, Observer
 from canary.runner import Ports
@@ -69,6 +70,7 @@ def assemble(
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
     origin: Origin = UNKNOWN_ORIGIN,
+    engine: EngineName = "local",
 ) -> Ports:
     """The real ports of one stage.
 
@@ -80,6 +82,7 @@ def assemble(
         clock: the machine's clock when None; tests pass a virtual one.
         observers: are notified of every event, before the plan's notifications are sent.
         origin: where the code comes from that a start releases, for history and reports.
+        engine: what drives the canary, for commands that hand it over.
 
     Raises:
         UnknownStageError: the plan has no such stage.
@@ -110,6 +113,7 @@ def assemble(
             session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
         ),
         credentials_end=partial(credentials_end, session),
+        engine=engine_of(engine, chosen, plan.journal, session),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )

@@ -224,6 +224,61 @@ class Journal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What is deployed for an engine of a stage.
+
+    Attributes:
+        plan: fingerprint of the plan that the tick function has.
+        journal: the journal of that plan.
+        expected_plan: fingerprint of the plan that the caller has.
+        expected_journal: the journal of that plan.
+        functions: what the engine's own rollback reads and writes; None for an engine without one.
+        others: what another engine of this stage drives.
+    """
+
+    plan: str
+    journal: str
+    expected_plan: str
+    expected_journal: str
+    functions: tuple[Mapping[str, str], ...] | None = None
+    others: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Drives a canary in AWS after the command that started it has ended."""
+
+    @property
+    def name(self) -> str:
+        """As in the plan: `stepfunctions` or `lambda`."""
+        ...
+
+    def facts(self) -> EngineFacts:
+        """What is deployed.
+
+        Raises:
+            NotFoundError: a part of the engine isn't deployed; names it.
+            AwsError: it can't be read.
+        """
+        ...
+
+    def hand_over(self, canary_id: str) -> None:
+        """Lets the engine drive this canary; twice is like once.
+
+        Raises:
+            AwsError: it could not be started.
+        """
+        ...
+
+    def drives(self, canary_id: str) -> bool:
+        """Whether the engine drives this canary now.
+
+        Raises:
+            AwsError: that can't be read.
+        """
+        ...
+
+
 class Observer(Protocol):
     """Is notified of every event as it happens: live view, notifier, dead-man switch."""
 

@@ -12,12 +12,14 @@ from canary.cli.output import finish
 from canary.cli.screens import Screen, asking, open_screen
 from canary.cli.session import Session
 from canary.cli.signals import StoppableClock, StopRequest, interrupt_policy
-from canary.core.phases import Phase
+from canary.core.phases import FINAL, Phase
 from canary.core.plan import StagePlan
 from canary.core.state import CanaryState
 from canary.errors import CanaryError, ConflictError
+from canary.ports import Engine
 from canary.runner import Ports
 from canary.runner.drive import Interrupted
+from canary.runner.engines import follow, hand_over
 from canary.view.build import ViewBuilder
 from canary.view.labels import phase_name
 from flagkit.cli.shell import INTERRUPTED
@@ -48,7 +50,13 @@ def drive(
             with screen:
                 state = begin(session.stage, ports)
                 _catch_up(screen, state)
-                state = runner.run(session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt)
+                if ports.engine is None:
+                    state = runner.run(
+                        session.stage, ports, state, stop_requested=stop.is_set, on_interrupt=on_interrupt
+                    )
+                else:
+                    state = _follow(session.stage, ports, state, ports.engine, screen, stop)
+                    was_stopped = stop.is_set() and state.phase not in FINAL
             # A signal that comes after the end changes neither what is shown nor the exit code.
             stop.over()
             _rebuild(screen, ports, state)
@@ -56,6 +64,18 @@ def drive(
         finally:
             _send_the_rest(ports, stop)
     return INTERRUPTED if was_stopped else code
+
+
+def _follow(
+    stage: StagePlan, ports: Ports, state: CanaryState, engine: Engine, screen: Screen, stop: StopRequest
+) -> CanaryState:
+    """Hands the canary over and shows what the engine does; a signal ends only this."""
+    shown = hand_over(stage, ports, state, engine)
+    state = follow(stage, ports, state, engine, shown=shown, show=screen.notify, stop_requested=stop.is_set)
+    if stop.is_set() and state.phase not in FINAL:
+        where = f"canary {state.canary_id} goes on in engine {engine.name}"
+        screen.write_line(f"{where}; `canary status {stage.name} --watch` shows it")
+    return state
 
 
 def _send_the_rest(ports: Ports, stop: StopRequest) -> None:

@@ -17,6 +17,10 @@ Branch = Annotated[
 ]
 NoColor = Annotated[bool, Option("--no-color", help="Disable colors (or set NO_COLOR).")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
+Engine = Annotated[
+    str | None,
+    Option("--engine", help="What drives the canary: local, stepfunctions or lambda; the plan's by default."),
+]
 ReportPath = Annotated[Path | None, Option("--report", help="Write an HTML report to this file.", metavar="FILE")]
 
 DEFAULT_PLAN = Path("canary.toml")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import click
 
-from canary.cli.options import DEFAULT_PLAN, AsJson, Branch, NoColor, PlanPath, Profile, Region, ReportPath, Stage, Yes
-from canary.cli.session import cli_context, open_session, weights
+from canary.cli.options import (
+    DEFAULT_PLAN,
+    AsJson,
+    Branch,
+    Engine,
+    NoColor,
+    PlanPath,
+    Profile,
+    Region,
+    ReportPath,
+    Stage,
+    Yes,
+)
+from canary.cli.session import Session, cli_context, open_session, weights
 from canary.errors import NoChangeError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
 
@@ -49,6 +62,7 @@ def deploy(
         list[str] | None, Option("--ignore-alarm", help="Alarm that may be in ALARM at the start.", metavar="NAME")
     ] = None,
     branch: Branch = None,
+    engine: Engine = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
@@ -68,7 +82,7 @@ def deploy(
 
     if sum((publish, bool(version), retry)) > 1:
         raise UsageError("--publish, --version and --retry can't be combined", hint="Use one of them.")
-    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
+    session = _session(context, plan, stage, region, profile, engine)
     planned = session.stage
     if percents:
         planned = planned.with_steps(weights(percents))
@@ -106,6 +120,7 @@ def promote(
     context: Context,
     stage: Stage,
     branch: Branch = None,
+    engine: Engine = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
@@ -122,7 +137,7 @@ def promote(
     from canary.cli.drive import drive
     from canary.cli.rules import check_rules
 
-    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
+    session = _session(context, plan, stage, region, profile, engine)
     check_rules(
         session,
         assume_yes=yes,
@@ -198,6 +213,7 @@ def resume(
     accept_plan: Annotated[
         bool, Option("--accept-plan", help="Continue under the current plan although the canary started under another.")
     ] = False,
+    engine: Engine = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
@@ -212,7 +228,7 @@ def resume(
     from canary import runner
     from canary.cli.drive import drive
 
-    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
+    session = _session(context, plan, stage, region, profile, engine)
 
     def begin(stage_plan: StagePlan, ports: Ports) -> CanaryState:
         return runner.resume(stage_plan, ports, accept_plan=accept_plan)
@@ -239,6 +255,25 @@ def abort(
         as_json=as_json,
         no_color=no_color,
     )
+
+
+def _session(
+    context: Context, plan: Path, stage: str, region: str | None, profile: str | None, engine: str | None
+) -> Session:
+    """The stage, with the engine that the command names.
+
+    Raises:
+        UsageError: there is no such engine.
+    """
+    from canary.core.plan import EngineName
+
+    session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
+    if engine is None:
+        return session
+    names: tuple[EngineName, ...] = get_args(EngineName)
+    if (chosen := next((name for name in names if name == engine), None)) is None:
+        raise UsageError(f"{engine!r} is not an engine", hint=f"Use one of {', '.join(names)}.")
+    return session.with_stage(session.stage.model_copy(update={"engine": chosen}))
 
 
 def _versions(words: list[str]) -> dict[str, str]:

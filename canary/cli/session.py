@@ -85,6 +85,7 @@ class Session:
             clock=self.context.clock or clock,
             observers=observers,
             origin=self.origin(),
+            engine=self.stage.engine,
         )
 
     def origin(self) -> Origin:

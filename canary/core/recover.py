@@ -33,7 +33,7 @@ def fingerprint(stage: StagePlan) -> str:
     """Eight hex digits of everything that decides about a canary; not whom it tells nor how it was asked for."""
     # The weights are in the record itself; together the steps are watched as long as planned, however many there are.
     text = stage.model_dump_json(
-        exclude={"notifications", "rules", "flags_off", "dead_man", "hotfix", "steps", "gate_sets"}
+        exclude={"notifications", "rules", "flags_off", "dead_man", "engine", "hotfix", "steps", "gate_sets"}
     )
     watched_s = round(stage.total_bake.total_seconds())
     return sha256(f"{text} {watched_s}".encode()).hexdigest()[:8]

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from canary.adapters.aws import open_session
+from canary.adapters.engines import end_schedule
 from canary.adapters.notify import FLUSH_S
 from canary.assembly import assemble, load_plan
 from canary.core.events import CanaryEnded
@@ -45,7 +47,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
     Args:
         event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all),
             `rollback` rolls everything back, and `check` only says which plan the function has. Action defaults to
-            `tick`; with a `canary_id` it looks after that canary only.
+            `tick`; with a `canary_id` it looks after that canary only, and with a `schedule` it deletes that when the
+            canary is over.
         context: Lambda's; what the invocation has left is what notifications may take.
 
     Returns:
@@ -89,16 +92,18 @@ def act(
         _memories.pop(kept, None)
     ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
     ports = replace(ports, memory=_memories.setdefault(kept, Memory()))
+    canary_id = str(event.get("canary_id") or "")
     try:
         answer = _act(action, event, stage, ports)
     except NotRunningError:
-        _memories.pop(kept, None)
-        return _ended(stage, ports, str(event.get("canary_id") or ""))
+        answer = _ended(stage, ports, canary_id)
     finally:
         # Lambda freezes the process after the answer: what is sent beside the tick would wait for the next one.
         ports.flush(max(0.0, min(FLUSH_S, left_s() - ANSWER_S)))
     if answer["done"]:
         _memories.pop(kept, None)
+        if schedule := str(event.get("schedule") or ""):
+            end_schedule(session or open_session(stage.region), schedule, canary_id)
     return answer
 
 

@@ -7,29 +7,12 @@ the tick function does not.
 
 from __future__ import annotations
 
-import json
-import math
 from datetime import timedelta
 from typing import Final
 
-from canary.core.plan import StagePlan, format_duration
+from canary.core.engines import LONGEST, TURNS, check_limits, functions_of
+from canary.core.plan import StagePlan
 from canary.core.record import MARK
-from canary.core.recover import in_order
-from canary.errors import PlanError
-
-EVENTS: Final = 25_000
-"""Events that one execution may have (Step Functions quotas)."""
-
-EVENTS_PER_TURN: Final = 9
-"""Tick, Look and Wait: entered and exited, and the task's scheduled, started and succeeded."""
-
-EVENTS_KEPT: Final = 5_000
-"""Kept for retries and for the rollback."""
-
-TURNS: Final = (EVENTS - EVENTS_KEPT) // EVENTS_PER_TURN
-
-LONGEST: Final = timedelta(days=365)
-STATE_BYTES: Final = 256 * 1024
 
 TICK_S: Final = 900
 """A Lambda function runs no longer."""
@@ -61,7 +44,7 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
         tick_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.
 
     Raises:
-        PlanError: as `check_limits`.
+        PlanError: one execution can't hold a release of this plan.
     """
     check_limits(stage)
     well_formed = " and ".join(
@@ -133,34 +116,6 @@ def rollback_definition(stage: StagePlan) -> dict[str, object]:
     return _machine(stage, "roll back without any code of ours", "RollBack", states, timedelta(days=1))
 
 
-def check_limits(stage: StagePlan) -> None:
-    """Checks that one execution can hold a release of this plan.
-
-    Raises:
-        PlanError: more events, state or time than Step Functions allows; with the arithmetic.
-    """
-    longest = stage.total_bake + stage.post_bake + (len(stage.steps) + 1) * stage.hold_max
-    hint = 'Let the steps bake shorter, use a longer tick, or use engine = "lambda".'
-    lasts = f"stage {stage.name} may take {format_duration(longest)}"
-    if longest > LONGEST:
-        raise PlanError(f"{lasts}; an execution of Step Functions lives one year at most", hint=hint)
-    turns = math.ceil(longest / stage.tick)
-    if turns > TURNS:
-        raise PlanError(
-            f"{lasts}, which is {turns:,} ticks of {format_duration(stage.tick)} or {turns * EVENTS_PER_TURN:,} "
-            f"events; one execution has room for {TURNS:,} ticks ({EVENTS:,} events, {EVENTS_KEPT:,} of them for "
-            "retries and the rollback)",
-            hint=hint,
-        )
-    size = len(json.dumps(_functions(stage)).encode())
-    if size > STATE_BYTES:
-        raise PlanError(
-            f"stage {stage.name} has {len(stage.functions)} functions, whose rollback needs {size // 1024} KB of "
-            f"state; an execution has {STATE_BYTES // 1024} KB",
-            hint='Split the stage, or use engine = "lambda".',
-        )
-
-
 def _machine(
     stage: StagePlan, purpose: str, start: str, states: dict[str, object], longest: timedelta
 ) -> dict[str, object]:
@@ -186,14 +141,10 @@ def _tick(tick_arn: str) -> _State:
     }
 
 
-def _functions(stage: StagePlan) -> list[dict[str, str]]:
-    return [{"function": function.function, "alias": function.alias} for function in in_order(stage)]
-
-
 def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
     return {
         "Type": "Map",
-        "Items": _functions(stage),
+        "Items": functions_of(stage),
         "MaxConcurrency": 0,
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "INLINE"},

@@ -28,6 +28,7 @@ from canary.errors import CanaryError, NotFoundError
 from canary.ports import Target
 from canary.runner.aliases import first_release_hint
 from canary.runner.checks import Check, Level, check
+from canary.runner.engines import engine_checks
 from canary.runner.gate_checks import alarm_checks, health_checks, metric_checks, probe_checks
 from canary.runner.observe import longest_timeout_s
 from canary.runner.session import Ports, Session
@@ -66,6 +67,9 @@ def preflight(
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
     checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     checks += _journal_checks(session)
+    engine = ports.engine
+    if engine is not None:
+        checks += _guarded("engine_deployed", "", lambda: engine_checks(stage, engine))
     if baselines:
         checks += _guarded("metrics", "", lambda: metric_checks(stage, ports, baselines))
         checks += _guarded("enough_traffic", "", lambda: _feasibility_checks(targets or baselines, session))

@@ -46,7 +46,7 @@ from canary.core.plan.settings import (
     Transition,
     WebhookTarget,
 )
-from canary.core.plan.stage import StagePlan
+from canary.core.plan.stage import EngineName, StagePlan
 from canary.core.plan.values import FunctionRef, format_duration, parse_duration
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "DatadogGate",
     "DeadMan",
     "EmfGate",
+    "EngineName",
     "ErrorsGate",
     "EventBridgeTarget",
     "Evidence",

@@ -30,6 +30,7 @@ from canary.errors import PlanError
 Policy = Literal["hold", "promote", "rollback"]
 SharedIncidentPolicy = Literal["grace", "hold", "rollback", "ignore"]
 OnInterrupt = Literal["ask", "rollback", "leave"]
+EngineName = Literal["local", "stepfunctions", "lambda"]
 
 
 def _function(value: object) -> object:
@@ -65,6 +66,7 @@ class StagePlan(Model):
     shared_incident: SharedIncidentPolicy = "grace"
     shared_grace: Duration = timedelta(minutes=3)
     on_interrupt: OnInterrupt = "ask"
+    engine: EngineName = "local"
     hotfix: Switch = False
 
     harm_cap: Whole = Field(default=50, ge=0, le=1_000_000)
