@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.hooks
 import pytest
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
@@ -17,6 +19,19 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("long", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Every stand-in begins with a new session of boto3, which looks at the same hundred handlers and names again.
+botocore.hooks.accepts_kwargs = functools.lru_cache(4096)(botocore.hooks.accepts_kwargs)
+_new_aliaser, _event_names = botocore.hooks.EventAliaser.__init__, {}
+
+
+def _aliaser(self: botocore.hooks.EventAliaser, event_emitter: object, event_aliases: object = None) -> None:
+    _new_aliaser(self, event_emitter, event_aliases)
+    if event_aliases is None:
+        self._alias_name_cache = _event_names
+
+
+botocore.hooks.EventAliaser.__init__ = _aliaser
 
 ROOT = Path(__file__).parent
 

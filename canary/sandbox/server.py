@@ -74,7 +74,6 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         self.on_moto_call: Callable[[Request], object] | None = None
         self._owed = threading.local()
         self._stack = ExitStack()
-        self._events: Any = botocore.session.get_session().get_component("event_emitter")
 
     @property
     def url(self) -> str:
@@ -203,7 +202,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         # The way that boto3's own calls take in this process: the stand-in's services first, then moto.
         calls = self.aws.wire.calls
         before = calls[-1] if calls else None
-        response = self._events.emit_until_response(event, request=prepared)[1]
+        response = _events().emit_until_response(event, request=prepared)[1]
         if response is None:
             raise Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
         if target.service not in OWN and self.on_moto_call is not None and not _READ.match(target.operation.name):
@@ -238,6 +237,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             print(f"sandbox: {error}", file=sys.__stderr__)
         else:
             traceback.print_exception(error, file=sys.__stderr__)
+
+
+@cache
+def _events() -> Any:
+    return botocore.session.get_session().get_component("event_emitter")
 
 
 @cache

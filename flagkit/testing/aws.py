@@ -6,13 +6,17 @@ It assembles; each service's behaviour lives in its own module.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
-from types import TracebackType
+import re
+from functools import cache, lru_cache
+from types import SimpleNamespace, TracebackType
 from typing import Any, ClassVar, Self
+from unittest.mock import patch
 
 import boto3
 import botocore.session
+import moto.core.models
 from moto import mock_aws
+from moto.backend_index import backend_url_patterns
 
 from flagkit.testing.appconfig import Accounts, AppConfig, AppConfigData
 from flagkit.testing.clock import VirtualClock
@@ -30,6 +34,13 @@ _CLEARED = ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_SHARED_CR
 # Most of what a new client costs is reading its service's model; a loader keeps what it read, and within a stand-in
 # all sessions of the process share one. Models don't change between clients.
 _shared_loader = lru_cache(maxsize=None)(botocore.session.create_loader)
+
+
+@cache
+def _one_pattern() -> SimpleNamespace:
+    """What moto registers with `responses` at each start: one pattern of all its services, not 183 for each verb."""
+    pattern = re.compile("|".join(f"(?:{pattern.pattern})" for _, pattern in backend_url_patterns))
+    return SimpleNamespace(backend_url_patterns=[("", pattern)])
 
 
 class AwsStandIn:
@@ -83,7 +94,8 @@ class AwsStandIn:
         passthrough = {"urls": [r"https://(appconfig|appconfigdata|lambda|monitoring|scheduler)\."]}
         config: Any = {"core": {"mock_credentials": False, "passthrough": passthrough}}
         self._moto = mock_aws(config=config)
-        self._moto.start()
+        with patch.object(moto.core.models, "backend_index", _one_pattern()):
+            self._moto.start()
         self._create_loader, botocore.session.create_loader = botocore.session.create_loader, _shared_loader
         self.wire.install()
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+import canary.testing
 from canary.testing.cloudwatch import CloudWatchService, MetricStore
 from flagkit.testing import AwsStandIn, Service
 
@@ -25,22 +25,28 @@ class CloudWatchStandIn(AwsStandIn):
         boto3.client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=message)
 
 
+class WholeStandIn(canary.testing.AwsStandIn):
+    """The same with everything beside it, which a server needs."""
+
+    def make_services(self) -> list[Service]:
+        services = super().make_services()
+        self.store = self.metrics
+        self.store.delay_s = self.store.delay_spread_s = 0
+        return services
+
+
 @pytest.fixture
-def aws() -> Iterator[CloudWatchStandIn]:
-    with CloudWatchStandIn() as stand_in:
+def aws(request: pytest.FixtureRequest) -> Iterator[CloudWatchStandIn | WholeStandIn]:
+    parameters = getattr(request.node, "callspec", None)
+    is_served = parameters is not None and parameters.params.get("transport") == "http"
+    with WholeStandIn() if is_served else CloudWatchStandIn() as stand_in:
         stand_in.clock.advance(30 * 60)
         yield stand_in
 
 
-@functools.cache
-def make_client() -> Any:
-    """One client for all tests: making one takes longer than most tests, and each wire answers it."""
-    return boto3.client("cloudwatch")
-
-
 @pytest.fixture
-def client(aws: CloudWatchStandIn) -> Any:
-    return make_client()
+def client(aws: CloudWatchStandIn, transport: str) -> Any:
+    return boto3.client("cloudwatch")
 
 
 @pytest.fixture
