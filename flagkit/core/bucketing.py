@@ -38,6 +38,8 @@ def threshold(percent: Decimal | int | str) -> int:
     Raises:
         ValueError: not a number from 0 to 100.
     """
+    if type(percent) is int and 0 <= percent <= 100:
+        return percent * BUCKETS // 100
     try:
         exact = Decimal(percent)
     except DecimalException as error:

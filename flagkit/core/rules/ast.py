@@ -19,6 +19,8 @@ from flagkit.errors import RuleError
 MAX_RULE_CHARS = 16_384
 """AWS's limit on the length of a rule (appconfig.md §1.1)."""
 
+_TOO_LARGE = 10**MAX_NUMBER_CHARS
+
 MAX_DEPTH = 64
 """How deep expressions can nest. Bounds every recursion over a tree; AWS documents no limit."""
 
@@ -50,7 +52,7 @@ class Number:
         finite = value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or isfinite(value)
         if isinstance(value, bool) or not finite:
             _refuse("BadOperand", "a number must be finite", "nan and inf can't be compared.")
-        too_long = isinstance(value, int) and abs(value) >= 10**MAX_NUMBER_CHARS
+        too_long = isinstance(value, int) and abs(value) >= _TOO_LARGE
         if isinstance(value, Decimal):
             too_long = len(value.as_tuple().digits) > MAX_NUMBER_CHARS or abs(value.adjusted()) > MAX_NUMBER_CHARS
         if too_long:
@@ -133,8 +135,8 @@ class Membership:
     """The items that aren't strings."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "texts", frozenset(item.value for item in self.items if isinstance(item, Text)))
-        object.__setattr__(self, "others", tuple(item for item in self.items if not isinstance(item, Text)))
+        object.__setattr__(self, "texts", frozenset([item.value for item in self.items if isinstance(item, Text)]))
+        object.__setattr__(self, "others", tuple([item for item in self.items if not isinstance(item, Text)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ def is_unicode(text: str) -> bool:
 def _describe(node: Not | And | Or, operands: tuple[Condition, ...]) -> None:
     if not operands:
         _refuse("TooFewOperands", "and, or and not need an operand")
-    depth = 1 + max(getattr(operand, "depth", 0 if isinstance(operand, Boolean) else 1) for operand in operands)
+    depth = 1 + max([getattr(operand, "depth", 0 if isinstance(operand, Boolean) else 1) for operand in operands])
     if depth > MAX_DEPTH:
         _refuse("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", "Split the rule over several variants.")
     object.__setattr__(node, "depth", depth)

@@ -17,9 +17,9 @@ from flagkit.errors import RuleError
 class Token(NamedTuple):
     """One token.
 
-    Its kind is one of `( ) [ ] , ::` or text, texts (a whole list of plain strings), split (a whole expression),
-    number, symbol, quoted (a symbol), operator, end. Its value is a string's or symbol's decoded text, otherwise the
-    text as it stands.
+    Its kind is one of `( ) [ ] , ::` or text, texts (a whole list of plain strings), split and test (each a whole
+    expression), number, symbol, quoted (a symbol), operator, end. Its value is a string's or symbol's decoded text,
+    otherwise the text as it stands.
     """
 
     kind: str
@@ -33,15 +33,19 @@ _PLAIN = r"\\\x00-\x08\n\r\x0e-\x1f"
 _TEXT = rf'"[^"{_PLAIN}]*+(?:\\(?:\r\n|.)[^"{_PLAIN}]*+)*+"'
 # Nearly every list: strings without escapes and comments. Read at once, it costs a tenth of its tokens.
 _TEXTS = rf'\[\s*+"[^"{_PLAIN}]*+"(?:\s*+,\s*+"[^"{_PLAIN}]*+")*+\s*+\]'
-# As flagkit and AWS's console write it. Read at once, it costs a tenth of its tokens, too.
-SPLIT = (
-    r"\(split pct::((?:0|[1-9][0-9]?|100)(?:\.[0-9]{1,20}+)?+) by::\$([A-Za-z_][A-Za-z0-9_]*+)"
-    r' seed::"([^"\\\x00-\x1f\ud800-\udfff]*+)"\)'
+# As flagkit and AWS's console write them. Read at once, they cost a tenth of their tokens, too.
+_KEY = r"\$([A-Za-z_][A-Za-z0-9_]*+)"
+_STRING = r'"[^"\\\x00-\x1f\ud800-\udfff]*+"'
+SPLIT = rf"\(split pct::((?:0|[1-9][0-9]?|100)(?:\.[0-9]{{1,20}}+)?+) by::{_KEY} seed::({_STRING})\)"
+TEST = (
+    rf"\((?:(eq|gte?|lte?|begins_with|ends_with|contains) {_KEY} ({_STRING})"
+    rf"|in {_KEY} (\[{_STRING}(?:, {_STRING})*+\]))\)"
 )
 _LONG = r"'''(?:[^'\\\x00-\x08\x0e-\x1f]++|'(?!'')|\\(?:\r\n|.))*+'''"
 _TOKEN = re.compile(
     rf"""{_SPACE}(?:
       (?P<split>{SPLIT.replace(" ", "[ ]")})
+    | (?P<test>{TEST.replace(" ", "[ ]")})
     | (?P<symbol>[A-Za-z_$][A-Za-z0-9_$]*+)
     | (?P<texts>{_TEXTS})
     | (?P<text>{_TEXT})

@@ -24,13 +24,14 @@ from flagkit.core.rules.ast import (
     Text,
     Timestamp,
 )
-from flagkit.core.rules.lexer import SPLIT, Token, number, tokenize
+from flagkit.core.rules.lexer import SPLIT, TEST, Token, number, tokenize
 from flagkit.core.rules.operators import OPERATORS, OperandKind, Signature
 from flagkit.errors import RuleError
 
 _Node: TypeAlias = Operand | Rule | tuple[Constant, ...]
 _SYMBOL_ID = re.compile(r"\$[0-9]+")
 _SPLIT = re.compile(SPLIT)
+_TEST = re.compile(TEST)
 _PLAIN_STRING = re.compile(r'"([^"]*)"')
 _BARE_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
@@ -74,7 +75,7 @@ class _Parser:
 
     def rule(self) -> Rule:
         first = self.tokens[0]
-        if first.kind not in {"(", "split"}:
+        if first.kind not in {"(", "split", "test"}:
             raise self.error("NotAnExpression", "a rule must be one expression in parentheses", first.position)
         rule = self.expression("", 1)
         if (after := self.tokens[self.index]).kind != "end":
@@ -89,6 +90,8 @@ class _Parser:
         if depth > MAX_DEPTH:
             hint = "Split the rule over several variants."
             raise self.error("TooDeep", f"expressions nest deeper than {MAX_DEPTH}", start, path, hint=hint)
+        if first.kind == "test":
+            return _test(first.value)
         if first.kind == "split":
             try:
                 return _split(first.value)
@@ -125,7 +128,7 @@ class _Parser:
             name = first.value
             self.index += 2
         match self.tokens[self.index].kind:
-            case "(" | "split":
+            case "(" | "split" | "test":
                 return _Given(name, self.expression(path, depth + 1), first.position)
             case "[":
                 return _Given(name, self.listing(path), first.position)
@@ -252,4 +255,13 @@ def _split(text: str) -> Split:
     assert match is not None
     percent = number(match[1])
     assert percent is not None
-    return Split(Number(percent), Key(sys.intern(match[2])), Text(match[3]))
+    return Split(Number(percent), _key(match[2]), Text(match[3][1:-1]))
+
+
+def _test(text: str) -> Rule:
+    match = _TEST.fullmatch(text)
+    assert match is not None
+    operator, key, constant, of, items = match.groups()
+    if items is not None:
+        return OPERATORS["in"].build(_key(of), tuple(map(Text, _PLAIN_STRING.findall(items))))
+    return OPERATORS[operator].build(_key(key), Text(constant[1:-1]))

@@ -169,10 +169,11 @@ def test_flags_of_one_shape_are_answered_by_one_function(rules):
 
 
 def test_all_flags_are_answered_where_no_function_can_do_it_for_many(monkeypatch):
-    flags = snapshot(**{f"flag_{number}": variants('(eq $only_here "1")', None) for number in range(shapes.MIN_ALIKE)})
+    flags = snapshot(**{f"flag_{number}": variants('(eq $a "1")', None) for number in range(shapes.MIN_ALIKE)})
     flags.prepare()
     monkeypatch.setattr(shapes, "MAX_LOOP_CHARS", 10)
-    assert all(answer.variant == "v0" for answer in flags.all("u", {"only_here": "1"}).values())
+    monkeypatch.setattr(shapes, "_loops", {})
+    assert all(answer.variant == "v0" for answer in flags.all("u", {"a": "1"}).values())
     assert flags._divided is not None
     assert flags._divided[2] == []
 

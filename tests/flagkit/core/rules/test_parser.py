@@ -24,6 +24,7 @@ from flagkit.core.rules.ast import (
 )
 from flagkit.core.rules.operators import OPERATORS
 from flagkit.core.rules.parser import parse_rule
+from flagkit.core.rules.printer import print_rule
 from flagkit.errors import RuleError
 
 A = Key("a")
@@ -226,3 +227,31 @@ def test_a_node_that_means_nothing_cannot_be_built(build, reason):
 def test_what_is_read_at_once_is_refused_at_its_place(text: str, reason: str, position: int, path: str) -> None:
     error = refused(text)
     assert (error.reason, error.position, error.path) == (reason, position, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(eq $a "x")',
+        '(begins_with $a "")',
+        '(in $a ["x", "y,]"])',
+        '(in $a ["x", "é"])',
+        '(and (gte $a "2") (in $b ["1"]) (split pct::5 by::$a seed::"s"))',
+    ],
+)
+def test_what_is_read_at_once_reads_as_token_by_token(text):
+    apart = text.replace("(", "( ").replace(")", " )")
+    assert parse_rule(text) == parse_rule(apart)
+    assert print_rule(parse_rule(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ['(eq $a "\ud800")', '(in $a ["x", "\ud800"])', '(eq $a "x" "y")', '(in $a ["x" "y"])']
+)
+def test_what_is_refused_is_refused_at_the_same_place(text):
+    with pytest.raises(RuleError) as at_once:
+        parse_rule(text)
+    with pytest.raises(RuleError) as apart:
+        parse_rule(text.replace("(", "( "))
+    assert (at_once.value.reason, at_once.value.message) == (apart.value.reason, apart.value.message)
+    assert at_once.value.position + 1 == apart.value.position
