@@ -106,7 +106,7 @@ fuzz: $(VENV)/.dev  ## a million hostile inputs, two million questions to the ev
 	@$(BIN)/python -m benchmarks.fuzz_adapters $(ARGS)
 	@$(BIN)/python -m benchmarks.fuzz_releases
 
-torture: $(VENV)/.dev  ## 60 releases of real processes on a real clock, something going wrong with each (under 10 minutes)
+torture: $(VENV)/.dev  ## 63 releases of real processes on a real clock, something going wrong with each (under 10 minutes)
 	@$(BIN)/python -m benchmarks.torture $(ARGS)
 
 generate: $(VENV)/.dev  ## writes the generated pages again: public API, errors, commands, decisions, architecture

@@ -44,6 +44,7 @@ post_bake = "4m"
 hold_max = "6m"
 rules = {{ clean_tree = false }}
 notifications = [{{ kind = "webhook", url = "{hooks}" }}]
+{more}
 
 [stages.{stage}.evidence]
 history = "5m"
@@ -51,6 +52,13 @@ history = "5m"
 [stages.{stage}.gates]
 latency = {{ warm_up = "0s" }}
 """
+MORE = """hooks = [
+  {{ when = "before_traffic", url = "{hooks}hook" }},
+  {{ when = "after_traffic", url = "{hooks}hook" }},
+]
+probes = {{ invoke = {{}}, per_minute = 6 }}
+"""
+"""What every other plan has besides."""
 HANDLER = """
 import random
 
@@ -106,6 +114,7 @@ class Run:
     hooks: Hooks
     random: Random
     child: subprocess.Popen[bytes] | None = None
+    ally: subprocess.Popen[bytes] | None = None
     redirections: str = ""
     limit_bytes: int = 0
     killed: list[str] = field(default_factory=list)
@@ -195,6 +204,10 @@ def _slow(run: Run) -> None:
         pass
 
 
+def _second_driver(run: Run) -> None:
+    run.ally = _started(run, "resume")
+
+
 HAZARDS: Final[dict[str, Callable[[Run], None] | None]] = {
     "none": None,
     "INT": _signalled(signal.SIGINT),
@@ -216,6 +229,7 @@ HAZARDS: Final[dict[str, Callable[[Run], None] | None]] = {
     "slow answers": _slow,
     "dripping webhook": None,
     "CloudWatch away": _refused(Fault.SERVER_ERROR, "cloudwatch.*", 4),
+    "two drivers": _second_driver,
 }
 INTERRUPTED: Final = {"INT", "TERM", "HUP", "closed streams, TERM", "reader gone, HUP"}
 MAY_END_OTHERWISE: Final = {
@@ -239,7 +253,8 @@ class Hooks:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                hooks.taken.append(body)
+                if self.path != "/hook":
+                    hooks.taken.append(body)
                 with suppress(OSError):
                     if hooks.is_dripping:
                         for letter in b"HTTP/1.1 200 OK\r\n":
@@ -281,9 +296,10 @@ def play(seed: int, server: Any, hooks: Hooks) -> str:
         finally:
             with server.lock:
                 server.aws.faults.clear()
-            if run.child is not None and run.child.poll() is None:
-                run.kill(signal.SIGCONT)
-                run.child.kill()
+            for child in (run.child, run.ally):
+                if child is not None and child.poll() is None:
+                    child.send_signal(signal.SIGCONT)
+                    child.kill()
 
 
 def _play(run: Run) -> str:
@@ -295,7 +311,10 @@ def _play(run: Run) -> str:
         aws.foreign.move_alias(run.function, "live", description="Live traffic")
         stream = aws.traffic.steady(run.function, "live", requests_per_minute=150)
     run.server.step(8 * 60)
-    (run.folder / "canary.toml").write_text(PLAN.format(stage=run.stage, function=run.function, hooks=run.hooks.url))
+    more = MORE.format(hooks=run.hooks.url) if run.seed % 2 else ""
+    (run.folder / "canary.toml").write_text(
+        PLAN.format(stage=run.stage, function=run.function, hooks=run.hooks.url, more=more)
+    )
     if run.hazard.startswith("closed streams"):
         run.redirections = run.random.choice(("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&-", "<&- >&- 2>&-"))
     if run.hazard == "full disk":
@@ -319,6 +338,28 @@ def _released(run: Run) -> int:
 
 def _driven(run: Run, command: str, hazard: Callable[[Run], None] | None) -> int:
     """Runs a command to its end, and lets the hazard come once the new version has traffic."""
+    run.child = _started(run, command)
+    reader = _Reader(run.child, 2 if run.hazard.startswith("reader gone") else None)
+    if hazard is not None:
+        _until_shifted(run)
+        run.wait(run.random.uniform(0, 1.5 if run.is_bad else 6))  # a bad version is gone after two minutes
+        hazard(run)
+    try:
+        code = run.child.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        run.kill(signal.SIGABRT)  # shows where it hangs
+        run.outputs.append(f"{command}: hangs\n{reader.text()}")
+        raise AssertionError("the driver hangs") from None
+    run.outputs.append(f"{command}: exit code {code}\n{reader.text()}")
+    if run.ally is not None:
+        said, _ = run.ally.communicate(timeout=PATIENCE_S)
+        run.outputs.append(f"the second driver: exit code {run.ally.returncode}\n{said.decode('utf-8', 'replace')}")
+        over = run.ally.returncode == 5 and b"no canary is in progress" in said  # it came too late
+        assert over or run.ally.returncode == code, f"{code}, and the second driver {run.ally.returncode}"
+    return code
+
+
+def _started(run: Run, command: str) -> subprocess.Popen[bytes]:
     hidden = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     served = run.server.environ
@@ -327,7 +368,7 @@ def _driven(run: Run, command: str, hazard: Callable[[Run], None] | None) -> int
         module = "benchmarks.torture drive"
         served = {name: value for name, value in served.items() if name != "SANDBOX_CLOCK_URL"}
     words = f"exec {sys.executable} -m {module} {command} {run.stage}"
-    run.child = subprocess.Popen(
+    return subprocess.Popen(
         ["/bin/sh", "-c", f"{words} {run.redirections}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -344,19 +385,6 @@ def _driven(run: Run, command: str, hazard: Callable[[Run], None] | None) -> int
         },
         preexec_fn=(lambda: _limit(run.limit_bytes)) if run.limit_bytes else None,  # noqa: PLW1509 - no threads there
     )
-    reader = _Reader(run.child, 2 if run.hazard.startswith("reader gone") else None)
-    if hazard is not None:
-        _until_shifted(run)
-        run.wait(run.random.uniform(0, 1.5 if run.is_bad else 6))  # a bad version is gone after two minutes
-        hazard(run)
-    try:
-        code = run.child.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        run.kill(signal.SIGABRT)  # shows where it hangs
-        run.outputs.append(f"{command}: hangs\n{reader.text()}")
-        raise AssertionError("the driver hangs") from None
-    run.outputs.append(f"{command}: exit code {code}\n{reader.text()}")
-    return code
 
 
 def _limit(size: int) -> None:
@@ -476,7 +504,7 @@ def _with_date_offset(server: Any) -> None:
     wire._respond = respond_later
 
 
-def main(releases: int = 60, workers: int = 3) -> int:
+def main(releases: int = 63, workers: int = 3) -> int:
     """Plays the releases, prints how each ended, and answers the exit code."""
     began = time.monotonic()
     running = [

@@ -181,6 +181,7 @@ class Noticed:
 
     Attributes:
         is_alert: somebody has to do something: it is sent to people, not only written down.
+        is_planned: it went as it should: no warning.
     """
 
     canary_id: str
@@ -188,6 +189,7 @@ class Noticed:
     at: datetime
     text: str
     is_alert: bool = False
+    is_planned: bool = False
     event: Literal["noticed"] = "noticed"
 
 

@@ -205,7 +205,7 @@ def _move(
         hint = f"Choose another: {command}." if command else "Publish one first."
         raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
     write_spec(function, AliasSpec(version, None, 0, text), alias, session)
-    session.notice(f"{function} moved on request from version {alias.version} to version {version}")
+    session.notice(f"{function} moved on request from version {alias.version} to version {version}", is_planned=True)
 
 
 def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:

@@ -84,7 +84,7 @@ def hand_over(stage: StagePlan, ports: Ports, state: CanaryState, engine: Engine
         AwsError: it could not be started. A canary that has just begun is aborted; another one stays as it is.
     """
     session = Session(stage, ports, state.canary_id)
-    session.notice(f"engine {engine.name} drives this canary from now on")
+    session.notice(f"engine {engine.name} drives this canary from now on", is_planned=True)
     try:
         before = len(list(ports.journal.events(state.canary_id)))
         session.call(f"start engine {engine.name}", partial(engine.hand_over, state.canary_id))

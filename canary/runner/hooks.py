@@ -48,7 +48,8 @@ def _result(index: int, hook: Hook, state: CanaryState, targets: Sequence[Target
     result = HookResult(index, said, detail)
     if said is not HookState.PENDING:
         known[call.execution_id] = result
-        session.notice(f"hook {hook.name} {said.value}{': ' if detail else ''}{detail}")
+        is_planned = said is HookState.SUCCEEDED
+        session.notice(f"hook {hook.name} {said.value}{': ' if detail else ''}{detail}", is_planned=is_planned)
     return result
 
 

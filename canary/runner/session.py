@@ -156,9 +156,9 @@ class Session:
             self._notify(self._noticed(problem))
         (failing.add if problem else failing.discard)(JOURNAL)
 
-    def notice(self, text: str, *, is_alert: bool = False) -> None:
+    def notice(self, text: str, *, is_alert: bool = False, is_planned: bool = False) -> None:
         """Publishes something that a person should know and that changes nothing by itself."""
-        self.publish(replace(self._noticed(text), is_alert=is_alert))
+        self.publish(replace(self._noticed(text), is_alert=is_alert, is_planned=is_planned))
 
     def answer(self, source: str, ask: Callable[[], T], unknown: Callable[[str], T]) -> T:
         """What a source of evidence answers; an exception is an answer too: "unknown", noticed once until it recovers.

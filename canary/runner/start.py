@@ -85,7 +85,9 @@ def start(
     # The journal first: it has the operator's whole descriptions before the record takes their place.
     session.publish(_started(state, ports.origin))
     for target in unchanged:
-        session.notice(f"{target.function} already serves version {target.baseline} and is left as it is")
+        session.notice(
+            f"{target.function} already serves version {target.baseline} and is left as it is", is_planned=True
+        )
     if session.ports.credentials_end().at is not None:
         for check in checks:
             if (check.name, check.level) == (CREDENTIALS, Level.WARNING):

@@ -224,7 +224,8 @@ class ViewBuilder:
                 text = f"{event.action} failed ({event.error}), attempt {event.attempt + 1} in {event.wait_s:.1f} s"
                 self._note(event.at, Tone.WARN, "retried", text)
             case Noticed():
-                self._note(event.at, Tone.WARN, "warning", event.text)
+                tone, title = (Tone.PLAIN, "notice") if event.is_planned else (Tone.WARN, "warning")
+                self._note(event.at, tone, title, event.text)
 
     def begin(self, state: CanaryState) -> ViewBuilder:
         """Starts from the record in the aliases, where the first events aren't at hand; returns itself."""

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.sweep, pytest.mark.skipif(os.name != "posix", reason="
 
 @pytest.mark.parametrize(
     ("seed", "hazard", "end"),
-    [(3, "HUP", "interrupted"), (26, "closed streams", "rolled back")],
+    [(3, "HUP", "interrupted"), (27, "closed streams", "rolled back")],
 )
 def test_a_release_of_a_real_process_ends_as_it_must(seed: int, hazard: str, end: str) -> None:
     done = subprocess.run(

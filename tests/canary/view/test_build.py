@@ -105,10 +105,13 @@ def test_faults_during_a_canary_are_noted(rolled_back: tuple[Event, ...]) -> Non
     builder = view_of_events(first_traffic(rolled_back))
     builder.notify(CallRetried("k3f9a2c1", "staging", NOW, "UpdateAlias api:live", 1, 0.5, "Rate exceeded"))
     builder.notify(Noticed("k3f9a2c1", "staging", NOW, "the plan has changed"))
+    builder.notify(Noticed("k3f9a2c1", "staging", NOW, "hook smoke succeeded", is_planned=True))
     builder.notify(PhaseChanged("k3f9a2c1", "staging", NOW, Phase.BAKING, Phase.PAUSED, "a person said wait"))
     titles = {note.title: note.text for note in builder.view().notes}
     assert titles["retried"] == "UpdateAlias api:live failed (Rate exceeded), attempt 2 in 0.5 s"
     assert titles["warning"] == "the plan has changed"
+    assert titles["notice"] == "hook smoke succeeded"
+    assert builder.view().warnings == 2, "what went as it should is none"
     assert builder.view().headline == (
         "Paused at 10 %. Evaluation continues; an unhealthy version is rolled back. A person said wait."
     )
