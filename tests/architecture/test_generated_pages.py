@@ -7,11 +7,13 @@ import importlib
 import pytest
 
 
+@pytest.mark.slow
 def test_the_generated_pages_are_current(capsys: pytest.CaptureFixture[str]) -> None:
     generate = importlib.import_module("generate")
     assert generate.main(["--check"]) == 0, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pages_show_no_internals() -> None:
     api = importlib.import_module("api")
     for name, text in api.api_pages().items():

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 CODE = sorted(
     path
@@ -102,6 +104,7 @@ def names_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 0), value
 
 
+@pytest.mark.slow
 def test_names_and_texts_in_code_use_the_words_of_the_glossary() -> None:
     wrong = []
     for path in CODE:

@@ -136,6 +136,7 @@ def test_compression_that_was_not_asked_for_is_a_fault_unless_it_is_known(
     assert probe.ok is not bool(part)
 
 
+@pytest.mark.slow
 def test_an_answer_that_drips_ends_with_the_time_of_the_check() -> None:
     release = threading.Event()
 

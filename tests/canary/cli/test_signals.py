@@ -105,6 +105,7 @@ def result_of(tmp_path: Path, number: signal.Signals | None, closed: str, *words
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.slow
 def test_a_signal_rolls_back_although_nobody_reads_the_output(tmp_path: Path, name: str) -> None:
     found = result_of(tmp_path, signal.Signals[name], "2>/dev/null")
     assert found == {"code": 130, "routes": {"api:live": ["1", None, 0]}}
@@ -153,6 +154,7 @@ def test_a_signal_while_notifications_are_sent_at_the_end_skips_them(capsys: pyt
 @pytest.mark.skipif(os.name != "posix", reason="shell redirections")
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "<&-"])
 @pytest.mark.parametrize("words", [(), ("--json",)])
+@pytest.mark.slow
 def test_closed_streams_stop_no_rollback(tmp_path: Path, closed: str, words: tuple[str, ...]) -> None:
     found = result_of(tmp_path, None, closed, *words)
     assert found == {"code": 130, "routes": {"api:live": ["1", None, 0]}}

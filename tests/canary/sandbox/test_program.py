@@ -125,6 +125,7 @@ def test_every_call_is_recorded(shell: Running) -> None:
     assert set(json.loads(lines[-1])) == {"at", "call", "outcome"}
 
 
+@pytest.mark.slow
 def test_flagkit_changes_a_flag_in_it(shell: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert flagkit.cli.run(["list"]) == 0
     assert "new_attestation_flow  10 %" in capsys.readouterr().out
@@ -206,6 +207,7 @@ def test_what_can_not_be_used_is_said_before_anything_starts(
 AGENT = "/applications/civicforge/environments/staging/configurations"
 
 
+@pytest.mark.slow
 def test_the_agents_local_api_evaluates_a_profile_of_flags(shell: Running) -> None:
     shell.server.step(600)  # the bake of the first deployment: AppConfig starts no other before its end
     client: Any = boto3.client("appconfig")
@@ -246,6 +248,7 @@ def test_the_agents_local_api_evaluates_a_profile_of_flags(shell: Running) -> No
 
 
 @pytest.mark.parametrize("path", ["/", "/applications/x", f"{AGENT}/none", AGENT.replace("staging", "none") + "/flags"])
+@pytest.mark.slow
 def test_the_agents_local_api_refuses_what_is_not_there(running: Running, path: str) -> None:
     assert get(f"{running.info['agent_url']}{path}")[0] == 404
 

@@ -37,6 +37,7 @@ def test_evenly_spaced_traffic_is_exact(aws: AwsStandIn) -> None:
     assert stream.counts.requests == 600
 
 
+@pytest.mark.slow
 def test_jitter_is_poisson_and_repeatable() -> None:
     def counted(seed: int) -> list[int]:
         with AwsStandIn(seed=seed) as aws:
