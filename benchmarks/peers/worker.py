@@ -1,6 +1,6 @@
 """Runs one engine in its own interpreter and answers rounds on request, so that engines can be interleaved.
 
-python worker.py ENGINE FLAGS      then lines `CASE` on standard input; `{"ns": …, "on": …}` on standard output
+python worker.py ENGINE FLAGS      then lines `CASE THREADS` on standard input; `{"ns": …, "on": …}` on standard output
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def main() -> None:
         case, threads = line.split()
         on = cases[case]()  # warm
         count = int(threads)
-        # One thread by its own CPU time, which other processes don't lengthen; several by the time on the wall.
-        clock = time.thread_time_ns if count == 1 else time.perf_counter_ns
+        # Without threads by CPU time, which other processes don't lengthen; threads, one too, by the time on the wall.
+        clock = time.perf_counter_ns if count else time.thread_time_ns
         started = clock()
-        if count == 1:
+        if not count:
             on = cases[case]()
         else:
             crew = [threading.Thread(target=cases[case]) for _ in range(count)]
@@ -50,7 +50,7 @@ def main() -> None:
                 member.join()
         spent = clock() - started
         per = len(workload.flags) if case == "user" else len(workload.users)
-        out.write(json.dumps({"ns": spent / per / count, "on": on}) + "\n")
+        out.write(json.dumps({"ns": spent / per / (count or 1), "on": on}) + "\n")
     os._exit(0)  # some clients' threads don't end
 
 

@@ -44,6 +44,17 @@ def cases(_, workload):
             return True
         return context["country"] == "US" and context["plan"] in {"pro", "team"} and split(user_id, None)
 
+    def rule_d(user_id, context):
+        bucket = hash_of("d:" + user_id, 0, False)
+        return "red" if bucket < 2**32 // 3 else "green" if bucket < 2**33 // 3 else "blue"
+
+    def variants():
+        red = 0
+        for user_id in users:
+            if rule_d(user_id, None) == "red":
+                red += 1
+        return red
+
     def rule_e(user_id, context):
         return (
             context["age"] >= 18
@@ -72,4 +83,4 @@ def cases(_, workload):
 
         return run
 
-    return {"a": look_up, "b": hashed, **{case: by_hand(case) for case in CASES if case[0] in "cef"}}
+    return {"a": look_up, "b": hashed, "d": variants, **{case: by_hand(case) for case in CASES if case[0] in "cef"}}
