@@ -220,7 +220,7 @@ class Journal(Protocol):
         ...
 
     def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
-        """One row per canary, newest first: canary_id, stage, started_at, ended_at, outcome, why."""
+        """One row per canary, newest first: canary_id, stage, started_at, started_by, ended_at, outcome, why."""
         ...
 
 

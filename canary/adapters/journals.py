@@ -109,7 +109,7 @@ def _checked(kind: Any, said: Any) -> Any:
 
 
 def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
-    """canary_id, stage, started_at, ended_at, outcome, why, versions; None when the start was never written."""
+    """One row of `Journal.canaries`, with its versions; None when the start was never written."""
     row: dict[str, str] | None = None
     for event in events:
         if isinstance(event, CanaryStarted):
@@ -118,6 +118,7 @@ def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
                 "canary_id": event.canary_id,
                 "stage": event.stage,
                 "started_at": event.at.isoformat(),
+                "started_by": event.origin.started_by,
                 "ended_at": "",
                 "outcome": "",
                 "why": "",
@@ -254,7 +255,9 @@ class DynamoJournal:
         self._api.call("PutItem", TableName=self._table, Item={**key, "event": body})
         if isinstance(event, CanaryStarted):
             moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
-            self._list(event, {"started_at": event.at.isoformat(), "versions": moves})
+            self._list(
+                event, {"started_at": event.at.isoformat(), "versions": moves, "started_by": event.origin.started_by}
+            )
         elif isinstance(event, CanaryEnded):
             said = {"ended_at": event.at.isoformat(), "outcome": event.outcome.value, "why": event.why}
             self._list(event, {"started_at": event.started_at.isoformat(), **said})
@@ -323,7 +326,7 @@ def _text_of(item: Mapping[str, Any]) -> str:
         return ""
 
 
-_COLUMNS: Final = ("canary_id", "stage", "started_at", "ended_at", "outcome", "why", "versions")
+_COLUMNS: Final = ("canary_id", "stage", "started_at", "started_by", "ended_at", "outcome", "why", "versions")
 
 
 def _row(item: Mapping[str, Any]) -> dict[str, str]:

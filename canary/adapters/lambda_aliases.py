@@ -164,6 +164,21 @@ def aliases_of_account(session: Session, limit: int = 20) -> list[str]:
     return found
 
 
+def aliases_with_descriptions(session: Session) -> Iterator[AliasState]:
+    """Every alias of a region that has a description, as ListAliases gives it.
+
+    Raises:
+        AwsError: the functions or their aliases can't be listed.
+    """
+    api = Api(session, "lambda")
+    with reading("lambda", "ListAliases"):
+        for function in api.pages("ListFunctions", "Functions"):
+            name = str(function["FunctionName"])
+            for alias in api.pages("ListAliases", "Aliases", FunctionName=name):
+                if alias.get("Description"):
+                    yield _state(FunctionRef(name, str(alias["Name"])), alias)
+
+
 def _state(function: FunctionRef, said: dict[str, Any]) -> AliasState:
     """An answer as Lambda documents it; anything else would be taken for the work of another writer."""
     weights = dict((said.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})

@@ -23,6 +23,7 @@ _SECTIONS = {
         Command("promote", "canary.cli.release:promote", "Send all traffic to the new version now."),
         Command("rollback", "canary.cli.release:rollback", "Send all traffic to the baseline version now."),
         Command("abort", "canary.cli.release:abort", "Roll back and end the canary as aborted."),
+        Command("orphans", "canary.cli.orphans:orphans", "Find canaries that nobody drives, and end them."),
     ),
     "Try without AWS": (
         Command("simulate", "canary.cli.simulate:simulate", "Simulate a release many times with synthetic traffic."),

@@ -43,6 +43,7 @@ def history(
     context: Context,
     stage: Annotated[str | None, Argument(metavar="STAGE", help="Stage to list.")] = None,
     canary_id: Annotated[str | None, Option("--id", help="Show one canary in full.", metavar="CANARY")] = None,
+    by: Annotated[str | None, Option("--by", help="List what this person or CI job started.", metavar="NAME")] = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
@@ -64,7 +65,8 @@ def history(
     journal = open_journal(whole, base=cli.base, session=session, stage=stage)
     if canary_id is not None:
         return views.show_one(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
-    return views.show_list(journal.canaries(stage), as_json=as_json)
+    rows = journal.canaries(stage)
+    return views.show_list([row for row in rows if by in {None, row.get("started_by")}], as_json=as_json)
 
 
 def verify(
@@ -91,9 +93,9 @@ def verify(
     found = runner.verify(
         session.stage,
         session.ports(),
-        window=_duration(window),
+        window=duration(window),
         max_errors_percent=percentage(max_errors),
-        p99=_duration(p99),
+        p99=duration(p99),
     )
     return show_checks(found, as_json=as_json, failed_code=1)
 
@@ -155,7 +157,12 @@ def plan(
     return views.show_plan(session.stage, rps, as_json=as_json)
 
 
-def _duration(word: str) -> timedelta:
+def duration(word: str) -> timedelta:
+    """`15m` as a duration.
+
+    Raises:
+        UsageError: not a duration.
+    """
     from canary.core.plan import parse_duration
 
     try:

@@ -224,7 +224,7 @@ def show_list(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> int:
     for row in rows:
         when = row.get("started_at", "")[:16].replace("T", " ")
         click.echo(
-            f"{row.get('canary_id', ''):<12}{row.get('stage', ''):<14}{when:<18}"
+            f"{row.get('canary_id', ''):<12}{row.get('stage', ''):<14}{when:<18}{row.get('started_by', ''):<14} "
             f"{row.get('outcome') or 'in progress':<14}{row.get('why', '')}".rstrip()
         )
     if not rows:

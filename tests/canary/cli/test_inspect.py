@@ -145,7 +145,8 @@ def test_history_lists_shows_and_writes_reports(desk: Desk, tmp_path: Path) -> N
     desk("deploy", "staging")
     listed = desk("history", "staging")
     assert "rolled_back" in listed.out
-    row = json.loads(desk("history", "--json").out)
+    row = json.loads(desk("history", "--json", "--by", "ci").out)
+    assert desk("history", "--by", "somebody else").out == "no canary in the journal\n"
     shown = desk("history", "--id", row["canary_id"], "--report", str(tmp_path / "r.html"))
     assert "rolled back" in shown.out
     assert (tmp_path / "r.html").exists()
