@@ -39,6 +39,8 @@ _SECTIONS = {
         Command("init", "canary.cli.setup:init", "Write a commented plan for functions that exist."),
         Command("schema", "canary.cli.setup:schema", "Print the JSON Schema of canary.toml, for editors."),
         Command("iam", "canary.cli.setup:iam", "Print the IAM policy that a stage needs."),
+        Command("infra", "canary.cli.infra:infra", "Print the CloudFormation template of a stage."),
+        Command("package", "canary.cli.infra:package", "Build the package of the tick function."),
         Command("completion", "flagkit.cli.completion:completion", "Print the completion script for a shell."),
     ),
 }

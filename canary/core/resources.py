@@ -58,6 +58,11 @@ def topic(stage: str) -> str:
     return _named("canary", stage)
 
 
+def part(kind: str, stage: str) -> str:
+    """A part that nothing looks up by its name, such as the role of a pipeline."""
+    return _named(f"canary-{kind}", stage)
+
+
 def partition_of(region: str) -> str:
     """`aws`, `aws-cn` or `aws-us-gov`."""
     return next((f"aws-{kind}" for kind in ("cn", "us-gov") if region.startswith(f"{kind}-")), "aws")

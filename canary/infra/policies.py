@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
+from canary.core import resources
 from canary.core.plan import (
     AlarmsGate,
     EmfGate,
@@ -24,9 +25,9 @@ from canary.core.plan import (
     SnsTarget,
     StagePlan,
 )
-from canary.core.resources import partition_of
 
 Role = Literal["driver", "rollback", "viewer"]
+Part = Role | Literal["tick"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Statement = dict[str, Any]
 
@@ -47,14 +48,14 @@ def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", regi
         region: likewise.
     """
     found = statements(plan, stage, role, f"{stage.region or region}:{account}")
-    partition = partition_of(stage.region or region)
+    partition = resources.partition_of(stage.region or region)
     for statement in found:
         statement["Resource"] = [arn.replace("arn:aws:", f"arn:{partition}:") for arn in statement["Resource"]]
     return document(found)
 
 
-def statements(plan: Plan, stage: StagePlan, role: Role, where: str) -> list[Statement]:
-    """What `policy` is made of, in the partition `aws`.
+def statements(plan: Plan, stage: StagePlan, role: Part, where: str) -> list[Statement]:
+    """What `policy` is made of, in the partition `aws`; `tick` is the role of the tick function.
 
     Args:
         plan: the whole plan, for its journal.
@@ -62,7 +63,7 @@ def statements(plan: Plan, stage: StagePlan, role: Role, where: str) -> list[Sta
         role: who gets the policy.
         where: `REGION:ACCOUNT` of the resources.
     """
-    makers = {"driver": _driver, "rollback": _rollback, "viewer": _viewer}
+    makers = {"driver": _driver, "rollback": _rollback, "viewer": _viewer, "tick": _tick}
     found = [*makers[role](stage, where), *_journal(plan, stage, where, writes=role != "viewer")]
     return [statement for statement in found if statement["Resource"]]
 
@@ -72,20 +73,74 @@ def document(found: list[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": found}
 
 
+def engine_statements(stage: StagePlan, where: str) -> list[Statement]:
+    """What a driver needs besides to hand a canary over to an engine, and to look after it there."""
+    name = stage.name
+    passed = allow("EngineRole", ("iam:PassRole",), [_role_arn(resources.engine_role(name), where)])
+    passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    return [
+        allow(
+            "StateMachine",
+            ("states:DescribeStateMachine", "states:ListExecutions", "states:StartExecution"),
+            [f"arn:aws:states:{where}:stateMachine:{resources.state_machine(name)}"],
+        ),
+        allow(
+            "Ticks",
+            ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
+            [_tick_schedule(name, where)],
+        ),
+        passed,
+        allow("Engine", ("lambda:InvokeFunction",), [_tick_function(name, where)]),
+    ]
+
+
+def part_statements(stage: StagePlan, where: str) -> dict[str, list[Statement]]:
+    """What the parts of AWS that act by themselves may do, by part.
+
+    `engine`: both state machines, and the schedule of the lambda engine. `dead_man`: the dead-man switch.
+    """
+    functions = _functions(stage, where)
+    return {
+        "engine": [
+            allow("Aliases", ("lambda:GetAlias", "lambda:UpdateAlias"), functions),
+            allow("Tick", ("lambda:InvokeFunction",), [_tick_function(stage.name, where)]),
+        ],
+        "dead_man": [allow("Aliases", ("lambda:UpdateAlias",), functions)],
+    }
+
+
 def _driver(stage: StagePlan, where: str) -> list[Statement]:
-    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
+    return [
+        allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
+        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        *_evaluates(stage, where),
+        *_metrics(stage, where),
+        *_reports(stage, where, drives=True),
+    ]
+
+
+def _tick(stage: StagePlan, where: str) -> list[Statement]:
+    actions = ("scheduler:DeleteSchedule", "scheduler:GetSchedule")
+    return [
+        allow("Aliases", (*_READ, "lambda:UpdateAlias"), _functions(stage, where)),
+        *_evaluates(stage, where),
+        *_metrics(stage, where, lists=False),
+        *_reports(stage, where, drives=True),
+        allow("Ticks", actions, [_tick_schedule(stage.name, where)]),
+    ]
+
+
+def _evaluates(stage: StagePlan, where: str) -> list[Statement]:
+    """The functions that hooks, health checks and probes invoke."""
     invoked = any(isinstance(gate, HealthGate) and gate.invoke is not None for gate in stage.gates.values())
     probed = {
         key.function for name, gate in stage.gates.items() if isinstance(gate, ProbesGate) for key in stage.keys(name)
     }
     called = [function for function in stage.functions if invoked or function.key in probed]
+    hooks = sorted({_hook(function, where) for hook in stage.hooks if (function := hook.function)})
     return [
-        allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
-        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
-        allow("Hooks", ("lambda:InvokeFunction",), sorted({_hook(f, where) for h in stage.hooks if (f := h.function)})),
+        allow("Hooks", ("lambda:InvokeFunction",), hooks),
         allow("Invocations", ("lambda:InvokeFunction",), [f"{arn}:*" for arn in _arns(called, where)]),
-        *_metrics(stage, where, queues),
-        *_reports(stage, where, drives=True),
     ]
 
 
@@ -95,28 +150,27 @@ def _rollback(stage: StagePlan, where: str) -> list[Statement]:
 
 
 def _viewer(stage: StagePlan, where: str) -> list[Statement]:
-    queues = {gate.queue for gate in stage.gates.values() if isinstance(gate, QueueGate)}
     return [
         allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
         allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
-        *_metrics(stage, where, queues),
+        *_metrics(stage, where),
     ]
 
 
-def _metrics(stage: StagePlan, where: str, queues: set[str]) -> list[Statement]:
+def _metrics(stage: StagePlan, where: str, *, lists: bool = True) -> list[Statement]:
     alarms = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
-    names = sorted(queue_name(queue) for queue in queues)
+    queues = sorted({queue_name(gate.queue) for gate in stage.gates.values() if isinstance(gate, QueueGate)})
     own = any(isinstance(gate, MetricGate | RatioGate | EmfGate) for gate in stage.gates.values())
-    lists = ("cloudwatch:ListMetrics",) if own else ()
+    listed = ("cloudwatch:ListMetrics",) if own and lists else ()
     return [
-        allow("Metrics", ("cloudwatch:GetMetricData", *lists), ["*"]),
+        allow("Metrics", ("cloudwatch:GetMetricData", *listed), ["*"]),
         allow(
             "Alarms", ("cloudwatch:DescribeAlarms",), [f"arn:aws:cloudwatch:{where}:alarm:{name}" for name in alarms]
         ),
         allow(
             "Queues",
             ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
-            [f"arn:aws:sqs:{where}:{name}" for name in names],
+            [f"arn:aws:sqs:{where}:{name}" for name in queues],
         ),
     ]
 
@@ -169,6 +223,19 @@ def _hook(function: str, where: str) -> str:
 
 def _bus(bus: str, where: str) -> str:
     return bus if bus.startswith("arn:") else f"arn:aws:events:{where}:event-bus/{bus}"
+
+
+def _tick_function(stage: str, where: str) -> str:
+    return f"arn:aws:lambda:{where}:function:{resources.tick_function(stage)}"
+
+
+def _tick_schedule(stage: str, where: str) -> str:
+    return f"arn:aws:scheduler:{where}:schedule/{resources.SCHEDULE_GROUP}/{resources.tick_schedule(stage)}"
+
+
+def _role_arn(name: str, where: str) -> str:
+    account = where[where.index(":", where.find("}") + 1) + 1 :]  # a region may be ${AWS::Region}
+    return f"arn:aws:iam::{account}:role/{name}"
 
 
 def allow(name: str, actions: Iterable[str], resources: list[str]) -> Statement:

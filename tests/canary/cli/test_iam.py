@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from canary.adapters.aws import Api
+from canary.assembly import assemble
+from canary.core import resources
 from canary.core.plan import Plan
-from canary.drivers import act
-from canary.infra.policies import policy
+from canary.drivers import act, definition, lambda_handler
+from canary.infra.policies import engine_statements, policy, statements
+from canary.runner import Ports
 from tests.canary.cli.conftest import Desk
 
 ACCOUNT = "123456789012"
@@ -24,6 +27,8 @@ functions = ["api:live"]
 steps = [20]
 bake = "5m"
 hold_max = "5m"
+on_inconclusive = "promote"
+on_no_data = "promote"
 notifications = [{ kind = "sns", topic_arn = "arn:aws:sns:us-east-1:123456789012:releases" }, { kind = "eventbridge" }]
 dead_man = { role_arn = "arn:aws:iam::123456789012:role/dead-man" }
 
@@ -57,6 +62,7 @@ class Calls:
     def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         self.desk = desk
         self.made: set[tuple[str, str, str]] = set()
+        self.ticks: set[tuple[str, str, str]] = set()
         call, pages = Api.call, Api.pages
 
         def noting_call(api: Api, operation: str, **arguments: object) -> dict[str, Any]:
@@ -67,12 +73,38 @@ class Calls:
             self.made.update(asked(api.service, operation, arguments))
             return pages(api, operation, key, **arguments)
 
+        ports: dict[str, Ports] = {}  # clients cost more than everything else
+        monkeypatch.setattr(
+            lambda_handler,
+            "assemble",
+            lambda plan, name, **more: ports.get(name) or ports.setdefault(name, assemble(plan, name, **more)),
+        )
         monkeypatch.setattr(Api, "call", noting_call)
         monkeypatch.setattr(Api, "pages", noting_pages)
 
     def run(self, *arguments: str) -> Calls:
         assert self.desk(*arguments).code in {0, 3, 4, 5, 7}
         return self
+
+    def deploy_engines(self) -> None:
+        """The tick function, whose calls are noted apart, and the state machine."""
+        session, plan = self.desk.aws.session(), self.desk.base / "canary.toml"
+
+        def tick(event: dict[str, Any], context: object) -> dict[str, object]:
+            self.made, self.ticks = self.ticks, self.made
+            try:
+                return act(event, plan_path=plan, session=session, clock=self.desk.aws.clock)
+            finally:
+                self.made, self.ticks = self.ticks, self.made
+
+        self.desk.aws.lambda_.deploy(resources.tick_function("staging"), tick, Timeout=900)
+        arn = resources.tick_function_arn("staging", account=ACCOUNT, region="us-east-1")
+        session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
+        session.client("stepfunctions").create_state_machine(
+            name=resources.state_machine("staging"),
+            definition=json.dumps(definition(Plan.parse(plan.read_text()).stage("staging"), arn)),
+            roleArn=resources.role_arn(resources.engine_role("staging"), account=ACCOUNT, region="us-east-1"),
+        )
 
     def act(self, action: str) -> dict[str, object]:
         event = {"stage": "staging", "action": action}
@@ -106,6 +138,11 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
             resources = [f"arn:aws:dynamodb:{near}:table/{said['TableName']}"]
             row = said.get("Item") or said.get("Key") or {"pk": said["ExpressionAttributeValues"][":pk"]}
             key = row["pk"]["S"]
+        case "stepfunctions":
+            action = f"states:{operation}"
+            resources = [said["stateMachineArn"]]
+        case "sts":
+            resources = []  # GetCallerIdentity needs no permission
         case _:
             resources = ["*"]
     yield from ((action, resource, key) for resource in resources)
@@ -120,15 +157,15 @@ def allows(statement: Statement, action: str, resource: str, key: str) -> bool:
     return action in statement["Action"] and any(fnmatchcase(resource, one) for one in statement["Resource"])
 
 
-def compare(calls: Calls, statements: list[Statement]) -> tuple[list[object], list[object]]:
+def compare(made: set[tuple[str, str, str]], statements: list[Statement]) -> tuple[list[object], list[object]]:
     """What is missing in a policy, and what is in it and no call needs."""
-    missing = [made for made in calls.made if not any(allows(statement, *made) for statement in statements)]
+    missing = [call for call in made if not any(allows(statement, *call) for statement in statements)]
     unused = [
         (action, resource)
         for statement in statements
         for action in statement["Action"]
         for resource in statement["Resource"]
-        if not any(allows({**statement, "Action": [action], "Resource": [resource]}, *made) for made in calls.made)
+        if not any(allows({**statement, "Action": [action], "Resource": [resource]}, *call) for call in made)
     ]
     return missing, unused
 
@@ -169,8 +206,8 @@ def test_the_driver_may_do_what_releases_do_and_nothing_else(everything: Desk, m
     calls.run("deploy", "staging", "--create-alias", "--version", "1")
     calls.run("doctor", "staging")  # names the series that there are
     everything.write_plan(EVERYTHING)
-    calls.run("deploy", "staging").run("promote", "staging").run("deploy", "staging", "--publish", "--allow-no-change")
-    assert compare(calls, granted(everything, "driver")) == ([], [])
+    calls.run("deploy", "staging").run("deploy", "staging", "--publish", "--allow-no-change")
+    assert compare(calls.made, granted(everything, "driver")) == ([], [])
 
 
 def test_a_viewer_may_do_what_only_reads_and_nothing_else(everything: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +216,7 @@ def test_a_viewer_may_do_what_only_reads_and_nothing_else(everything: Desk, monk
     calls.run("doctor", "staging")  # names the series that there are
     everything.write_plan(EVERYTHING)
     calls.run("doctor", "staging").run("status", "staging").run("history", "staging")
-    missing, unused = compare(calls, granted(everything, "viewer"))
+    missing, unused = compare(calls.made, granted(everything, "viewer"))
     # Only the health checks of doctor need more; they ask the function itself.
     assert (missing, unused) == (
         [("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:api:1", "")],
@@ -192,7 +229,7 @@ def test_who_rolls_back_may_do_that_and_nothing_else(everything: Desk, monkeypat
     calls.act("start")
     calls.made.clear()
     calls.run("abort", "staging").run("rollback", "staging", "--to", "2")
-    assert compare(calls, granted(everything, "rollback")) == ([], [])
+    assert compare(calls.made, granted(everything, "rollback")) == ([], [])
 
 
 def test_policies_name_the_resources_of_the_stage(everything: Desk) -> None:
@@ -217,3 +254,21 @@ def test_a_hook_function_is_granted_as_the_plan_names_it(function: str, resource
     )
     (hooks,) = (s for s in policy(plan, plan.stage("a"), "driver")["Statement"] if s["Sid"] == "Hooks")
     assert (hooks["Action"], hooks["Resource"]) == (["lambda:InvokeFunction"], [resource])
+
+
+@pytest.mark.sweep
+def test_engines_and_who_hands_over_to_them_may_do_what_they_do_and_nothing_else(
+    everything: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(everything, monkeypatch)
+    calls.deploy_engines()
+    calls.run("deploy", "staging", "--engine", "stepfunctions")
+    everything.release(0, "3")
+    calls.run("deploy", "staging", "--engine", "lambda")
+    plan, where = Plan.parse(EVERYTHING), f"us-east-1:{ACCOUNT}"
+    stage = plan.stage("staging")
+    assert compare(calls.ticks, statements(plan, stage, "tick", where)) == ([], [])
+    handing_over = engine_statements(stage, where)
+    missing, _ = compare(calls.made, [*statements(plan, stage, "driver", where), *handing_over])
+    _, unused = compare(calls.made, handing_over)
+    assert (missing, unused) == ([], [])

@@ -1,0 +1,96 @@
+"""Commands of what a stage has in AWS beside its functions: package and infra. They write files, and change no AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import click
+
+from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, Stage
+from canary.cli.session import cli_context, read_plan
+from canary.errors import UsageError
+from flagkit.cli.arguments import Context, Option
+
+
+def package(
+    context: Context,
+    arch: Annotated[str, Option("--arch", metavar="ARCH", help="arm64 or x86_64.")] = "arm64",
+    python: Annotated[str, Option("--python", metavar="VERSION", help="Python of the function's runtime.")] = "3.13",
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="File to write.")] = None,
+    wheels: Annotated[
+        Path | None, Option("--wheels", metavar="DIR", help="Wheels of the dependencies, instead of the package index.")
+    ] = None,
+    plan: PlanPath = DEFAULT_PLAN,
+    as_json: AsJson = False,
+) -> int:
+    """Build the package of the tick function, with the plan in it.
+
+    Equal sources and versions give equal bytes, so a function is updated only if something has changed. Makes no AWS
+    call; downloads the dependencies as wheels for the function's platform, in the versions that are installed here.
+    """
+    from canary.cli.json_lines import write_json
+    from canary.infra.package import build
+
+    found = cli_context(context)
+    read_plan(found, plan)  # a plan that isn't valid is refused here
+    text = (found.base / plan).read_text(encoding="utf-8")
+    built = build(text, arch, python, wheels=wheels)
+    path = out or Path(f"canary-tick-{arch}.zip")
+    write_file(found.base / path, built.content)
+    if as_json:
+        write_json(
+            {
+                "file": str(path),
+                "zipped_bytes": len(built.content),
+                "unzipped_bytes": built.unzipped_bytes,
+                "code_sha256": built.code_sha256,
+                "key": built.key,
+                "arch": arch,
+                "runtime": f"python{python}",
+                "distributions": list(built.distributions),
+            }
+        )
+        return 0
+    size, unzipped = len(built.content) / 1e6, built.unzipped_bytes / 1e6
+    click.echo(f"{path} written: {size:.1f} MB, {unzipped:.1f} MB unzipped, for {arch} and Python {python}")
+    click.echo(f"CodeSha256 {built.code_sha256}")
+    click.echo(f"Next: aws s3 cp {path} s3://BUCKET/{built.key}")
+    return 0
+
+
+def infra(
+    context: Context,
+    stage: Stage,
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="File to write, instead of printing.")] = None,
+    plan: PlanPath = DEFAULT_PLAN,
+) -> int:
+    """Print the CloudFormation template of what a stage has in AWS beside its functions.
+
+    The engines' state machines and tick function, the dead-man role, the journal, topic, alarms and dashboard, and a
+    policy for each kind of person and pipeline. Makes no AWS call.
+    """
+    import json
+
+    from canary.infra.template import template
+
+    found = cli_context(context)
+    text = json.dumps(template(read_plan(found, plan), stage), indent=1) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return 0
+    write_file(found.base / out, text.encode())
+    click.echo(f"{out} written: {len(text):,} characters")
+    return 0
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes what a command has made.
+
+    Raises:
+        UsageError: the file can't be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}", hint="Name another file with --out.") from None

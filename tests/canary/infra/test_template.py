@@ -1,0 +1,195 @@
+"""The template of a stage: what CloudFormation accepts, what the drivers look for, and who may do what."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.adapters.deadman import TARGET
+from canary.core import resources
+from canary.core.plan import Plan
+from canary.errors import PlanError
+from canary.infra.policies import part_statements
+from canary.infra.template import template
+
+PLAN = """
+[stages.prod]
+functions = ["api:live", "rewards:live"]
+flags_off = [{ source = "appconfig://shop/prod/flags", key = "new_checkout" }]
+[stages.prod.gates.letters]
+kind = "queue"
+queue = "dlq"
+max_new_messages = 0
+[stages.prod.gates.red]
+kind = "alarms"
+names = ["api-5xx"]
+[stages.prod.gates.failures]
+kind = "http_5xx"
+source = "http_api"
+target = "a1b2c3"
+[stages.prod.gates.slow]
+kind = "latency"
+source = "http_api"
+target = "a1b2c3"
+[stages.prod.gates.capacity]
+kind = "metric"
+metric = { namespace = "AWS/DynamoDB", name = "ConsumedReadCapacityUnits", dimensions = { TableName = "quests" } }
+max = 80
+"""
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    return template(Plan.parse(PLAN), "prod")
+
+
+def properties(made: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {key: one["Properties"] for key, one in made["Resources"].items() if one["Type"] == kind}
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in statements for action in statement["Action"]}
+
+
+@pytest.mark.slow
+def test_cfn_lint_finds_nothing(made: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "template.json"
+    path.write_text(json.dumps(made))
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_drivers_look_up_has_the_names_that_they_look_for(made: dict[str, Any]) -> None:
+    names = {
+        value
+        for one in made["Resources"].values()
+        for key, value in one["Properties"].items()
+        if key in {"FunctionName", "Name", "RoleName", "StateMachineName", "TableName", "TopicName"}
+    }
+    assert names >= {
+        resources.JOURNAL_TABLE, resources.SCHEDULE_GROUP, resources.dead_man_role("prod"),
+        resources.engine_role("prod"), resources.rollback_machine("prod"), resources.state_machine("prod"),
+        resources.tick_function("prod"), resources.tick_role("prod"), resources.topic("prod"),
+    }  # fmt: skip
+
+
+def test_names_of_a_long_stage_with_dots_are_what_aws_allows() -> None:
+    stage = "eu.prod-" + "x" * 50
+    made = template(Plan.parse(f'[stages."{stage}"]\nfunctions = ["api:live"]'), stage)
+    for one in made["Resources"].values():
+        for key, value in one["Properties"].items():
+            if key in {"FunctionName", "RoleName", "StateMachineName", "DashboardName", "TopicName"}:
+                assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value)
+
+
+def test_the_alarms_are_those_of_an_operations_guide(made: dict[str, Any]) -> None:
+    found = {}
+    for one in properties(made, "AWS::CloudWatch::Alarm").values():
+        period = one.get("Period") or one["Metrics"][1]["MetricStat"]["Period"]
+        name = one["AlarmName"].removeprefix("canary-prod-")
+        found[name] = (one["Threshold"], period * one["EvaluationPeriods"])
+        assert one["ComparisonOperator"] == "GreaterThanThreshold"
+        assert one["TreatMissingData"] == "notBreaching"
+        assert one["AlarmActions"] == [{"Ref": "Topic"}]
+    assert found == {
+        "Errors-api:live": (10, 300),
+        "Errors-rewards:live": (10, 300),
+        "TickErrors-canary-tick-prod": (2, 300),
+        "ErrorRate-a1b2c3": (1, 300),
+        "Slow-a1b2c3": (1000, 300),
+        "Slow-api:live": (1000, 300),
+        "Slow-rewards:live": (1000, 300),
+        "DeadLetters-dlq": (0, 60),
+        "Throttles-canary-journal": (0, 300),
+        "Throttles-quests": (0, 300),
+    }
+
+
+def test_an_alarm_of_the_users_rolls_back_and_no_other(made: dict[str, Any]) -> None:
+    rule = properties(made, "AWS::Events::Rule")["AlarmRule"]
+    named = [one["Fn::GetAtt"][0] for one in rule["EventPattern"]["resources"] if "Fn::GetAtt" in one]
+    alarms = properties(made, "AWS::CloudWatch::Alarm")
+    kinds = {alarms[one]["AlarmName"].split("-")[2] for one in named}
+    assert kinds == {"Errors", "ErrorRate", "Slow"}
+    assert {"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:api-5xx"} in rule[
+        "EventPattern"
+    ]["resources"]
+    assert rule["Targets"][0]["Arn"] == {"Ref": "RollbackStateMachine"}
+
+
+def tasks(states: object) -> Iterator[str]:
+    """The resources of the tasks of a definition, those of its maps included."""
+    if isinstance(states, dict):
+        if states.get("Type") == "Task":
+            yield states["Resource"]
+        for value in states.values():
+            yield from tasks(value)
+
+
+def test_the_engine_may_do_what_its_definitions_do_and_nothing_else(made: dict[str, Any]) -> None:
+    integrations = {
+        "arn:aws:states:::lambda:invoke": "lambda:InvokeFunction",
+        "arn:aws:states:::aws-sdk:lambda:getAlias": "lambda:GetAlias",
+        "arn:aws:states:::aws-sdk:lambda:updateAlias": "lambda:UpdateAlias",
+    }
+    machines = properties(made, "AWS::StepFunctions::StateMachine").values()
+    done = {integrations[one] for machine in machines for one in tasks(machine["Definition"])}
+    parts = part_statements(Plan.parse(PLAN).stage("prod"), "us-east-1:1")
+    assert actions(parts["engine"]) == done
+    assert actions(parts["dead_man"]) == {"lambda:" + TARGET.rpartition(":")[2].replace("u", "U", 1)}
+
+
+def test_the_rollback_needs_no_code_of_ours(made: dict[str, Any]) -> None:
+    (rollback,) = (
+        one["Definition"]
+        for key, one in properties(made, "AWS::StepFunctions::StateMachine").items()
+        if key == "RollbackStateMachine"
+    )
+    assert all(one.startswith("arn:aws:states:::aws-sdk:lambda:") for one in tasks(rollback))
+
+
+def test_who_may_only_roll_back_starts_the_fixed_workflow_and_writes_no_alias(made: dict[str, Any]) -> None:
+    policy = properties(made, "AWS::IAM::ManagedPolicy")["RollbackPolicy"]["PolicyDocument"]
+    assert actions(policy["Statement"]) == {"states:DescribeExecution", "states:StartExecution"}
+    assert "stateMachine:canary-rollback-prod" in json.dumps(policy)
+
+
+def test_pipelines_are_trusted_by_repository_and_environment(made: dict[str, Any]) -> None:
+    trust = properties(made, "AWS::IAM::Role")["GitHubRole"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert trust["Condition"]["StringEquals"] == {
+        "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+        "token.actions.githubusercontent.com:sub": {
+            "Fn::Sub": "repo:${GitHubRepository}:environment:${GitHubEnvironment}"
+        },
+    }
+    gitlab = properties(made, "AWS::IAM::Role")["GitLabRole"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert gitlab["Condition"]["StringEquals"]["gitlab.com:sub"] == {
+        "Fn::Sub": "project_path:${GitLabProject}:${GitLabScope}"
+    }
+
+
+def test_no_role_of_aws_serves_another_account(made: dict[str, Any]) -> None:
+    for key, role in properties(made, "AWS::IAM::Role").items():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        if "Service" in trust["Principal"] and key != "TickRole":
+            assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_a_stage_whose_policy_is_too_long_for_iam_is_refused() -> None:
+    functions = ", ".join(f'"a-function-with-a-rather-long-name-{number}:live"' for number in range(60))
+    with pytest.raises(PlanError, match=r"would have [\d,]+ characters; IAM allows 6,144"):
+        template(Plan.parse(f"[stages.prod]\nfunctions = [{functions}]"), "prod")
+
+
+def test_the_tick_function_switches_flags_only_where_the_plan_does(made: dict[str, Any]) -> None:
+    assert "ManagedPolicyArns" in properties(made, "AWS::IAM::Role")["TickRole"]
+    plain = template(Plan.parse('[stages.prod]\nfunctions = ["api:live"]'), "prod")
+    assert "ManagedPolicyArns" not in properties(plain, "AWS::IAM::Role")["TickRole"]
