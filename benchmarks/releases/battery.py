@@ -184,6 +184,9 @@ def scenarios() -> list[Workload]:
     def calm(name: str, rate: float, **more: object) -> Workload:
         return Workload(name, constant(rate, rate), flat(rate), **more)  # type: ignore[arg-type]
 
+    bursts = (
+        "two such minutes in a row on one version are a crash; a history with few of them doesn't show that they recur"
+    )
     blip = each_minute(lambda rng, shape: np.where(rng.random(shape) < 0.03, 0.6, 0.01))
     own = "each version's rate really wanders by itself: a difference that lasts minutes is one"
     start = "errors of cold starts look like a regression to counts: `warm_up`, below"
@@ -191,7 +194,7 @@ def scenarios() -> list[Workload]:
         *(calm(f"{rate:g} %", rate / 100) for rate in (0, 0.1, 1, 3, 4.5)),
         both("1 %, icc .05", clustered(0.01, 0.05)),
         both("4 %, icc .02", clustered(0.04, 0.02)),
-        both("blips", blip, why="two such minutes in a row on one version are a crash, and a regression to counts"),
+        both("blips", blip, why=bursts),
         both("AR(1), shared", wandering(shared=True)),
         both("AR(1), each its own", wandering(shared=False), why=own),
         Workload("drift 1 → 4.5 %", drift, flat(0.01)),
