@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import sub
 
 MINIMUM_MINUTES = 60
 OUTAGE_MINUTES = 30
@@ -71,14 +72,12 @@ NOTHING_KNOWN = Dispersion(rate=0.0, phi=1.0, rho=0.0, mean_requests=0.0, minute
 def _worst_window(terms: Sequence[float], length: int, apart_from: int | None = None) -> tuple[int, float]:
     """Where the largest sum of so many consecutive terms begins, and that sum; windows may not overlap `apart_from`."""
     sums = [0.0, *itertools.accumulate(terms)]
-    best, largest = 0, -1.0
-    for begin in range(len(terms) - length + 1):
-        if apart_from is not None and abs(begin - apart_from) < length:
-            continue
-        value = sums[begin + length] - sums[begin]
-        if value > largest:
-            best, largest = begin, value
-    return best, max(0.0, largest)
+    windows = list(map(sub, sums[length:], sums))
+    if apart_from is not None:
+        first, last = max(0, apart_from - length + 1), apart_from + length
+        windows[first:last] = [-1.0] * (len(windows[first:last]))
+    largest = max(windows)
+    return windows.index(largest), max(0.0, largest)
 
 
 def is_counted(requests: float, bad: float) -> bool:

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from operator import mul
+from operator import add, mul, sub
 
 Factors = Sequence[float] | None
 """Log factors of one minute, one per alternative; None is a minute without evidence (all 0)."""
@@ -124,7 +124,11 @@ def mean_path(paths: Sequence[Sequence[float]]) -> tuple[float, ...]:
     if len(paths) == 1:
         return tuple(paths[0])
     count = math.log(len(paths)) if paths else 0.0
-    return tuple(ln_sum_exp(values) - count for values in zip(*paths, strict=True))
+    tops = list(map(max, *paths)) if paths else []
+    sums = [0.0] * len(tops)
+    for path in paths:
+        sums = list(map(add, sums, map(math.exp, map(sub, path, tops))))
+    return tuple(top + math.log(value) - count for top, value in zip(tops, sums, strict=True))
 
 
 def first_crossing(path: Sequence[float], ln_bound: float) -> int | None:

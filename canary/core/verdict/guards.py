@@ -104,7 +104,7 @@ def crash(scores: Sequence[Score], line: Timeline) -> Finding | None:
 
 def _crashed(score: Score, line: Timeline) -> Finding | None:
     row = 0
-    for index, (n_c, x_c, *_) in enumerate(score.counts):
+    for index, (n_c, x_c, _, _, _, _) in enumerate(score.counts):
         row = row + 1 if n_c >= CRASH_REQUESTS and x_c >= CRASH_RATIO * n_c else 0
         if row >= CRASH_MINUTES and _baseline_is_better(score.counts[index + 1 - CRASH_MINUTES : index + 1]):
             minute = line.minutes[index]

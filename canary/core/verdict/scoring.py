@@ -6,7 +6,7 @@ Values and arithmetic. It compares with no bound and gives no verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -256,12 +256,16 @@ def processes_of(
     return Processes(still + rollback, still + literal, kept)
 
 
-def _contradicts(gate: CountingGate, row: MinuteCounts) -> bool:
-    numbers = (row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad)
-    if not (min(numbers) >= 0 and sum(numbers) < math.inf):  # NaN is neither
-        return True
-    too_many = row.candidate_bad > row.candidate_requests or row.baseline_bad > row.baseline_requests
-    return too_many and not isinstance(gate, RatioGate)
+def _by_minute(gate: CountingGate, rows: Iterable[MinuteCounts]) -> dict[datetime, MinuteCounts]:
+    """The rows whose numbers can be counts: neither negative, nor NaN, nor more bad requests than requests."""
+    most = 1e300 if isinstance(gate, RatioGate) else 0  # a ratio counts what may be more than the requests
+    return {
+        row.minute: row
+        for row in rows
+        if 0 <= row.candidate_requests < math.inf and 0 <= row.baseline_requests < math.inf
+        if 0 <= row.candidate_bad <= (most or row.candidate_requests)
+        if 0 <= row.baseline_bad <= (most or row.baseline_requests)
+    }
 
 
 _NOTHING = Counts(0, 0)
@@ -269,28 +273,37 @@ _NOTHING = Counts(0, 0)
 
 def _counts(
     gate: CountingGate, rows: dict[datetime, MinuteCounts], line: Timeline, history: Dispersion, source: float
-) -> Iterator[Counts]:
+) -> tuple[Counts, ...]:
+    read = map(rows.get, line.minutes)
+    if history.rho == 0.0:
+        least, new = max(1.0, source), tuple.__new__
+        return tuple(
+            new(
+                Counts,
+                (row.candidate_requests, row.candidate_bad, row.baseline_requests, row.baseline_bad, least, least),
+            )
+            if row
+            else _NOTHING
+            for row in read
+        )
     by_version = is_by_version(gate)
-    least = max(1.0, source)
-    for minute in line.minutes:
-        row = rows.get(minute)
+    counts = []
+    for row in read:
         if row is None:
-            yield _NOTHING
+            counts.append(_NOTHING)
             continue
         n_c, n_b = row.candidate_requests, row.baseline_requests
-        if history.rho == 0.0:
-            yield Counts(n_c, row.candidate_bad, n_b, row.baseline_bad, least, least)
-            continue
         # The minute's own traffic: the history may come from a quiet night (statistics.md §4.7).
         d_a = temper_absolute(history, n_c, source)
         d_r = temper_ratio(history, n_c, n_b, source) if by_version else d_a
-        yield Counts(n_c, row.candidate_bad, n_b, row.baseline_bad, d_a, d_r)
+        counts.append(Counts(n_c, row.candidate_bad, n_b, row.baseline_bad, d_a, d_r))
+    return tuple(counts)
 
 
 def _score_stream(
     stage: StagePlan, gate: CountingGate, stream: Stream, line: Timeline, plan: Schedule, source: float
 ) -> Score:
-    rows = {row.minute: row for row in stream.minutes if not _contradicts(gate, row)}
+    rows = _by_minute(gate, stream.minutes)
     state, detail = stream.state, stream.detail
     if len(rows) < len(stream.minutes):
         state, detail = DataState.UNKNOWN, "its numbers contradict each other: more bad requests than requests"
@@ -301,7 +314,7 @@ def _score_stream(
             (row.baseline_requests + row.candidate_requests, row.baseline_bad + row.candidate_bad)
             for _, row in sorted(past.items())
         )
-    counts = tuple(_counts(gate, rows, line, history, source))
+    counts = _counts(gate, rows, line, history, source)
     limit, kappa = regression_limit(stage, gate, history)
     processes = processes_of(stage, gate, counts, plan, limit, kappa)
     slow: tuple[Counts, ...] = ()
@@ -337,18 +350,16 @@ def _with_usual(
     processes: Processes,
 ) -> tuple[tuple[Counts, ...], Processes]:
     """Adds the regression process above the baseline's usual p95 (§4.13): the mean of both is the gate's evidence."""
-    rows = {
-        row.minute: replace(row, candidate_bad=row.candidate_slow, baseline_bad=row.baseline_slow)
-        for row in (*stream.history, *stream.minutes)
-    }
-    rows = {minute: row for minute, row in rows.items() if not _contradicts(gate, row)}
+    whole = (*stream.history, *stream.minutes)
+    slow_rows = (replace(row, candidate_bad=row.candidate_slow, baseline_bad=row.baseline_slow) for row in whole)
+    rows = _by_minute(gate, slow_rows)
     start = line.minutes[0] if line.minutes else datetime.max.replace(tzinfo=UTC)
     history = estimate_dispersion(
         (row.baseline_requests, row.baseline_bad) for minute, row in sorted(rows.items()) if minute < start
     )
     if history.upper_rate is None or processes.rollback is None:
         return (), processes
-    slow = tuple(_counts(gate, rows, line, history, source))
+    slow = _counts(gate, rows, line, history, source)
     limit = min(_MOST_SLOW, _two_digits(_LATENCY_FACTOR * history.upper_rate))
     kappa = float(stage.evidence.worse_than_baseline)
     path = (0.0,) * plan.first + regression_path(
