@@ -79,27 +79,27 @@ def start(
     chosen_speed = next(value for value in (speed, found.speed, 60.0) if value is not None)
     if not 0 <= chosen_speed <= 100_000:
         raise UsageError(f"--speed {chosen_speed:g} is out of range", hint="Give a number from 0 to 100000.")
-    with ExitStack() as stack:
-        folder = _folder(state, stack)
-        options = sandbox.Options(
-            scenario=found,
-            speed=chosen_speed,
-            seed=next(value for value in (seed, found.seed, 0) if value is not None),
-            region=region,
-            host=host,
-            port=port,
-            agent_port=_AGENT_PORT if agent_port is None else agent_port,
-            is_agent_port_given=agent_port is not None,
-            folder=folder,
-            keeps_state=state is not None,
-            record=record,
-        )
-        try:
+    try:
+        with ExitStack() as stack:
+            folder = _folder(state, stack)
+            options = sandbox.Options(
+                scenario=found,
+                speed=chosen_speed,
+                seed=next(value for value in (seed, found.seed, 0) if value is not None),
+                region=region,
+                host=host,
+                port=port,
+                agent_port=_AGENT_PORT if agent_port is None else agent_port,
+                is_agent_port_given=agent_port is not None,
+                folder=folder,
+                keeps_state=state is not None,
+                record=record,
+            )
             running = stack.enter_context(sandbox.run(options))
-        except sandbox.SandboxError as error:
-            raise UsageError(str(error), hint=error.hint) from error
-        _announce(running.info, as_json=as_json)
-        _wait_for_signal()
+            _announce(running.info, as_json=as_json)
+            _wait_for_signal()
+    except sandbox.SandboxError as error:
+        raise UsageError(str(error), hint=error.hint) from error
     return 0
 
 

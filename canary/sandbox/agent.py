@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, unquote
 
+from canary.sandbox.callers import Callers
 from canary.sandbox.http import HttpServer, Reply, Request, json_reply
+from canary.sandbox.routing import Refused
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import FlagkitError
 from flagkit.testing.agent import agent_answers
@@ -30,6 +32,7 @@ class AgentServer(AbstractContextManager["AgentServer"]):
     def __init__(self, server: SandboxServer, host: str, port: int) -> None:
         self._server = server
         self._http = HttpServer(host, port, self._answer, server.date)
+        self._callers = Callers(host, self._http.server_address[1])
         self._snapshots: dict[bytes, Snapshot] = {}
 
     @property
@@ -45,6 +48,10 @@ class AgentServer(AbstractContextManager["AgentServer"]):
         self._http.stop()
 
     def _answer(self, request: Request) -> Reply:
+        try:
+            self._callers.check(request)
+        except Refused as refused:
+            return _problem(refused.status, refused.code, refused.message)
         if request.path == "/ping":
             return json_reply({"version": "canary-sandbox"})
         if request.method != "GET":

@@ -122,10 +122,16 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are in the log of calls."""
 
     def _read_body(self) -> bytes | None:
+        lengths = {text.strip() for text in self.headers.get_all("Content-Length", ())}
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks()
-        text = self.headers.get("Content-Length", "0").strip()
-        if not text.isdigit():
+            if not lengths:
+                return self._read_chunks()
+            lengths.add("chunked")
+        if len(lengths) > 1:
+            self.send_error(400, f"the request has several lengths: {', '.join(sorted(lengths))[:80]}")
+            return None
+        text = lengths.pop() if lengths else "0"
+        if not (text.isascii() and text.isdigit()):
             self.send_error(400, f"Content-Length is not a number: {text[:40]!r}")
             return None
         if int(text) > BODY_LIMIT:

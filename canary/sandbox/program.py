@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from canary.adapters.clock import SystemClock
 from canary.sandbox import civicforge
@@ -144,7 +144,15 @@ def _keeping(state_file: StateFile) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        state_file.save()
+        try:
+            state_file.save()
+        except OSError as error:
+            raise SandboxError(
+                f"the state was not saved at the end: {state_file.path}: {error.strerror}", hint=_OLDER
+            ) from error
+
+
+_OLDER: Final = "The file, if there is one, holds what was saved before."
 
 
 @contextmanager
@@ -169,6 +177,8 @@ def _now() -> datetime:
 
 
 def _listen(aws: AwsStandIn, options: Options) -> SandboxServer:
+    if not options.host:  # it would mean every address of the machine
+        raise SandboxError("--host is empty", hint="Give an address, or 0.0.0.0 for all of this machine.")
     try:
         return SandboxServer(aws, options.host, options.port, options.speed)
     except (OSError, OverflowError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import threading
@@ -24,6 +25,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
+from canary.sandbox.callers import Callers
 from canary.sandbox.control import Control
 from canary.sandbox.http import BrokenOff, HttpServer, Reply, Request, json_reply
 from canary.sandbox.pace import Pace
@@ -32,8 +34,9 @@ from canary.sandbox.settings import SettingError
 from canary.sandbox.signature import ACCESS_KEY, SECRET_KEY, check_signature
 from canary.testing import AwsStandIn, http_event
 from canary.testing.lambda_.invoke import http_answer
-from flagkit.testing import VirtualClock, cbor
-from flagkit.testing.wire import served_hosts
+from flagkit.testing import ServiceError, VirtualClock, cbor
+from flagkit.testing.codec import protocol_of
+from flagkit.testing.wire import checked_params, served_hosts
 
 __all__ = ["SandboxServer", "serve"]
 
@@ -61,7 +64,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         self.pace.on_error = self._report
         self._http = HttpServer(host, port, self._answer, self.date)
         port = self._http.server_address[1]
-        self.control = Control(aws, self.pace, frozenset({self.url, f"http://localhost:{port}"}))
+        self.control = Control(aws, self.pace)
+        self.callers = Callers(host, port)
         self.environ: dict[str, str] = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": aws.region,
@@ -146,21 +150,25 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
             self.lock.release()
 
     def _answer(self, request: Request) -> Reply:
+        is_signed = "authorization" in request.headers or "X-Amz-Credential=" in request.query
         try:
+            for prefix, (function, alias) in () if is_signed else self.doors.items():
+                if request.path == prefix or request.path.startswith(prefix + "/"):
+                    return self._through_door(function, alias, request)
+            self.callers.check(request)
             if request.path.startswith("/_sandbox/"):
                 return self.control.answer(request)
-            if "authorization" not in request.headers and "X-Amz-Credential=" not in request.query:
-                return self._unsigned(request)
-            return self._aws_answer(request)
+            return self._aws_answer(request) if is_signed else self._unsigned(request)
         except Refused as refused:
             return _refusal(refused, request)
+        except BrokenOff:
+            raise
+        except Exception as error:  # noqa: BLE001 - a client gets an answer in any other case
+            return _refusal(self._failed(f"{request.method} {request.path}", error), request)
 
     def _unsigned(self, request: Request) -> Reply:
         if request.path == "/" and request.method == "GET":
             return Reply(200, _page(), {"Content-Type": "text/html; charset=utf-8"})
-        for prefix, (function, alias) in self.doors.items():
-            if request.path == prefix or request.path.startswith(prefix + "/"):
-                return self._through_door(function, alias, request)
         raise Refused("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
 
     def _through_door(self, function: str, alias: str, request: Request) -> Reply:
@@ -185,7 +193,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         except (ConnectionClosedError, EndpointConnectionError, ReadTimeoutError) as error:
             raise BrokenOff from error
         except Exception as error:
-            raise self._failed(target, error) from error
+            raise self._failed(target.call, error) from error
         self._pay()
         return response
 
@@ -198,6 +206,11 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         prepared = AWSPreparedRequest(
             request.method, f"https://{host}{request.target}", headers, request.body, stream_output=False
         )
+        if target.service not in OWN and protocol_of(target.operation, prepared) == "json":
+            try:
+                checked_params(target.operation, prepared)
+            except ServiceError as error:  # moto takes what botocore sends
+                raise Refused(error.code, error.message, 400) from error
         event = f"before-send.{model.service_id.hyphenize()}.{target.operation.name}"
         # The way that boto3's own calls take in this process: the stand-in's services first, then moto.
         calls = self.aws.wire.calls
@@ -222,20 +235,21 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         if seconds:
             self.pace.wait(seconds)
 
-    def _failed(self, target: Target, error: Exception) -> Refused:
+    def _failed(self, call: str, error: Exception) -> Refused:
         if isinstance(error, Refused):
             return error
         if isinstance(error, NotImplementedError):  # moto's word for it
-            return Refused("NotImplementedException", f"the sandbox has no {target.call}", 501)
-        self._report(error)
-        return Refused("InternalServiceException", f"{target.call}: {type(error).__name__} in the sandbox", 500)
+            return Refused("NotImplementedException", f"the sandbox has no {call}", 501)
+        self._report(error, call)
+        return Refused("InternalServiceException", f"{call}: {type(error).__name__} in the sandbox", 500)
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: Exception, call: str = "the clock") -> None:
+        """One line; a line of the scenario that can't be used says it better than its kind of error."""
         if sys.__stderr__ is None:
             return
-        if isinstance(error, SettingError):  # a line of the scenario for which the time has come
-            print(f"sandbox: {error}", file=sys.__stderr__)
-        else:
+        text = str(error) if isinstance(error, SettingError) else f"{call}: {type(error).__name__}: {error}"
+        print(f"sandbox: {text[:500]}", file=sys.__stderr__)
+        if os.environ.get("CANARY_TRACEBACK"):
             traceback.print_exception(error, file=sys.__stderr__)
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import pickle
 import random
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -187,8 +188,14 @@ class StateFile:
             wait: waits so many seconds; True at the end.
             seconds: a clock.
         """
-        pause_s = self.INTERVAL_S
+        pause_s, problem = self.INTERVAL_S, ""
         while not wait(pause_s):
-            began_s = seconds()
-            self.save()
+            began_s, before = seconds(), problem
+            try:
+                self.save()
+                problem = ""
+            except OSError as error:
+                problem = f"{self.path}: {error.strerror}"
+            if problem and problem != before and sys.__stderr__ is not None:
+                print(f"sandbox: the state is not saved: {problem}", file=sys.__stderr__, flush=True)
             pause_s = max(self.INTERVAL_S, (seconds() - began_s) / self._SHARE)

@@ -190,7 +190,7 @@ class Wire:
         operation = service_model(service.service).operation_model(operation_name)
         context, protocol = _context(request), protocol_of(operation, request)
         try:
-            answer = service.handle(operation_name, _decoded(operation, request), context)
+            answer = service.handle(operation_name, checked_params(operation, request), context)
         except ServiceError as error:
             encoded = encode_error(operation, error.code, error.message, error.status, error.members, protocol)
             return self._respond(request, *encoded), fault or error.code
@@ -245,7 +245,7 @@ class Wire:
         return AWSResponse(request.url, status, headers, _Raw(body[: len(body) // 2] if is_cut else body))  # type: ignore[arg-type]
 
 
-def _decoded(operation: OperationModel, request: AWSPreparedRequest) -> dict[str, Any]:
+def checked_params(operation: OperationModel, request: AWSPreparedRequest) -> dict[str, Any]:
     """The parameters, checked as botocore checks them before it sends; other SDKs send what they were given.
 
     Raises:

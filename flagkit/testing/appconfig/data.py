@@ -21,6 +21,7 @@ from flagkit.testing.wire import CallContext, Service, ServiceError
 Answer = dict[str, Any]
 DEFAULT_INTERVAL_S = 60  # natively, when the client asked for nothing (appconfig.md §4)
 _TOKEN_LIFE = timedelta(hours=24)
+_TOKEN_KEPT = 2 * _TOKEN_LIFE  # a stand-in that runs for days forgets what is long too old
 
 
 @dataclass(slots=True)
@@ -111,7 +112,10 @@ class AppConfigData(Service):
 
     def _issue(self, session: Session) -> str:
         text = f"{self.accounts.random.getrandbits(2480):0620x}"  # about as long as natively
-        self._tokens[text] = Token(session, self.accounts.clock.now())
+        now = self.accounts.clock.now()
+        self._tokens[text] = Token(session, now)
+        while now - self._tokens[oldest := next(iter(self._tokens))].issued_at > _TOKEN_KEPT:
+            del self._tokens[oldest]
         return text
 
     def _take(self, text: str) -> Token:

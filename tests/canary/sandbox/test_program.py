@@ -192,6 +192,7 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
         (["--speed", "nan"], "error[usage]: Invalid value for '--speed': 'nan' is not a number."),
         (["--host", "203.0.113.1", "--port", "0"], "203.0.113.1:0 can't be used"),
         (["--record", "/nowhere/calls.jsonl", "--port", "0", "--agent-port", "0"], "--record /nowhere/calls.jsonl"),
+        (["--host", ""], "--host is empty"),
         (["--state", "/dev/null/x"], "--state /dev/null/x"),
     ],
 )

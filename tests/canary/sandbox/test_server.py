@@ -18,6 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from canary.sandbox import SandboxServer, serve
+from canary.sandbox.callers import Callers
+from canary.sandbox.http import Request
+from canary.sandbox.routing import Refused
 from flagkit.sources.answers import refuse_odd_answers
 from flagkit.testing import Fault
 
@@ -268,3 +271,68 @@ def test_the_sandboxs_own_api_refuses_in_json_whatever_type_a_client_names(
 ) -> None:
     status, document = call(server, "POST", "/_sandbox/set", **headers)
     assert (status, document["__type"]) == (400, "usage")
+
+
+@pytest.mark.parametrize(
+    "lengths", ["Content-Length: 5\r\nContent-Length: 50", "Content-Length: 5\r\nTransfer-Encoding: chunked"]
+)
+def test_a_request_with_several_lengths_is_refused(server: SandboxServer, lengths: str) -> None:
+    with socket.create_connection(server._http.server_address[:2]) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "{}", "[" * 100_000])
+def test_a_malformed_request_to_one_of_motos_services_is_refused(server: SandboxServer, body: str) -> None:
+    headers = {"Authorization": signature("dynamodb"), "X-Amz-Target": "DynamoDB_20120810.PutItem"}
+    with closing(connect(server)) as connection:
+        connection.request("POST", "/", body, {"Content-Type": "application/x-amz-json-1.0", **headers})
+        answer = connection.getresponse()
+        code = json.loads(answer.read())["__type"]
+    assert answer.status == 400
+    assert code in {"SerializationException", "ValidationException"}
+
+
+def request(target: str = "/2015-03-31/functions", method: str = "POST", **headers: str) -> Request:
+    fields = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Request(method, target, fields, b"")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(host="127.0.0.1:4566"),
+        request(host="localhost:4566", origin="http://localhost:4566", sec_fetch_site="same-origin"),
+        request(host="[::1]:4566"),
+        request(host="host.docker.internal:4566"),
+        request("/", "GET", host="localhost:4566", sec_fetch_site="cross-site"),
+        request(),
+    ],
+)
+def test_programs_and_the_own_page_may_use_it(sent: Request) -> None:
+    Callers("127.0.0.1", 4566).check(sent)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(host="localhost:4566", origin="https://evil.example"),
+        request(host="localhost:4566", origin="http://localhost:3000"),
+        request(host="localhost:4566", origin="null"),
+        request("/?Action=PutMetricAlarm", "GET", host="localhost:4566", sec_fetch_site="cross-site"),
+        request(host="evil.example:4566", origin="http://evil.example:4566", sec_fetch_site="same-origin"),
+        request("/_sandbox/state", "GET", host="evil.example:4566"),
+        request("/_sandbox/state", "GET", host="[::1"),
+    ],
+)
+def test_pages_of_other_sites_can_not_run_code_on_this_machine(sent: Request) -> None:
+    """A presigned query needs no header, so a page of any site could create a function and invoke it."""
+    with pytest.raises(Refused):
+        Callers("127.0.0.1", 4566).check(sent)
+
+
+def test_a_sandbox_for_other_machines_has_any_name() -> None:
+    open_to_all = Callers("0.0.0.0", 4566)
+    open_to_all.check(request(host="sandbox:4566", origin="http://sandbox:4566"))
+    with pytest.raises(Refused):
+        open_to_all.check(request(host="sandbox:4566", origin="https://evil.example"))

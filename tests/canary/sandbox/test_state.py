@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from botocore.config import Config
 from canary.sandbox.errors import SandboxError
 from canary.sandbox.program import Options, run
 from canary.sandbox.scenario import Scenario
-from canary.sandbox.state import FILE
+from canary.sandbox.state import FILE, StateFile
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -96,7 +97,7 @@ def test_at_the_real_clocks_speed_the_time_of_the_pause_has_passed_without_traff
     ("change", "text"),
     [
         (lambda line, body: line.replace(b'"version": "', b'"version": "9.') + body, "was written by version 9."),
-        (lambda line, body: line.replace(b'"format": 1', b'"format": 2') + body, "was written by version"),
+        (lambda line, body: line.replace(b'"format": ', b'"format": 9') + body, "was written by version"),
         (lambda line, body: line + body[:-10], "is damaged"),
         (lambda line, body: b"hello\n", "is not a state file"),
         (lambda line, body: b"", "is not a state file"),
@@ -122,6 +123,19 @@ def test_a_directory_is_for_one_sandbox_at_a_time(tmp_path: Path) -> None:
         run(options(tmp_path)),
     ):
         pass
+
+
+def test_a_state_that_can_not_be_saved_is_said_once_and_at_the_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    pauses = iter([False, False, False, True])
+    with run(options(tmp_path)) as running:
+        StateFile(folder / "gone" / FILE, running.server.aws, "empty").run(lambda _: next(pauses), lambda: 0.0)
+    with pytest.raises(SandboxError, match=r"was not saved at the end: .*No such file"), run(options(folder)):
+        shutil.rmtree(folder)
+    assert capfd.readouterr().err.count("the state is not saved") == 1
 
 
 @pytest.mark.slow
