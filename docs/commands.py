@@ -74,7 +74,7 @@ _LINT = {
 
 _CANARY_CODES = {
     0: "promoted, or the command did what was asked",
-    1: "an AWS call failed, or a check of `verify` failed",
+    1: "an AWS call failed, a check of `verify` failed, or `infra --diff` found a difference",
     2: "invalid arguments, plan or file; nothing was changed",
     3: "the release was rolled back",
     4: "the release is on hold: inconclusive, it waits for a decision",

@@ -1,0 +1,59 @@
+"""The Terraform module names only what it declares; the SAM snippet passes cfn-lint and moves no alias."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.core.plan import Plan
+from canary.infra.formats import sam, terraform
+from canary.infra.template import template
+
+PLAN = Plan.parse('[stages.prod]\nfunctions = ["my-api:live", "my_api:live", "my-api:blue-1"]')
+STAGE = PLAN.stage("prod")
+
+
+def declared(module: dict[str, Any]) -> set[str]:
+    """What an expression may name."""
+    found = {f"var.{name}" for name in module["variable"]} | {"path.module"}
+    for kind, named in module["resource"].items():
+        found |= {f"{kind}.{name}" for name in named}
+    return found | {f"data.{kind}.{name}" for kind, named in module["data"].items() for name in named}
+
+
+def test_every_expression_of_the_module_names_something_that_it_declares() -> None:
+    module = terraform(template(PLAN, "prod"), STAGE, "canary-prod.json")
+    text = re.sub(r'\\"[^"$]*\\"', "", json.dumps(module))
+    named = re.findall(
+        r"(?<![\w.\"/])((?:data\.)?[a-z][a-z0-9_]*\.[a-z_0-9]+)", " ".join(re.findall(r"\$\{[^}]*\}", text))
+    )
+    assert set(named) - declared(module) == set()
+    assert len(set(named)) > 15
+    assert {name for name in declared(module) if name.startswith("var.")} <= set(named)
+
+
+def test_the_module_passes_every_parameter_of_the_template() -> None:
+    made = template(PLAN, "prod")
+    stack = terraform(made, STAGE, "t.json")["resource"]["aws_cloudformation_stack"]["canary"]
+    assert set(stack["parameters"]) == set(made["Parameters"])
+    assert stack["parameters"]["GitHubRepository"] == "${var.github_repository}"
+
+
+@pytest.mark.slow
+def test_cfn_lint_finds_nothing_in_the_sam_template(tmp_path: Path) -> None:
+    path = tmp_path / "sam.json"
+    made = sam(STAGE)
+    path.write_text(json.dumps(made))
+    for name in ("my-api", "my_api"):
+        (tmp_path / name).mkdir()
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "AutoPublishAlias" not in json.dumps(made)
+    assert sum(one["Type"] == "AWS::Lambda::Alias" for one in made["Resources"].values()) == 3
