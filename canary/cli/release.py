@@ -21,7 +21,7 @@ from canary.cli.options import (
     Yes,
 )
 from canary.cli.session import Session, cli_context, open_session, weights
-from canary.errors import NoChangeError, UsageError
+from canary.errors import CanaryError, NoChangeError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
 
 if TYPE_CHECKING:
@@ -102,12 +102,14 @@ def deploy(
             stage_plan, ports, versions=chosen, publish=publish, ignore_alarms=tuple(ignore_alarm or ())
         )
 
+    first = ", ".join(f"{target.function} was created on version {target.candidate}" for target in created)
     try:
         return drive(session, begin, as_json=as_json, no_color=no_color, report=report)
-    except NoChangeError as error:
-        if not (allow_no_change or created):
+    except CanaryError as error:
+        if created and not isinstance(error, NoChangeError):
+            error.message = f"{first}; {error.message.replace('nothing was changed', 'nothing else was changed')}"
+        if not isinstance(error, NoChangeError) or not (allow_no_change or created):
             raise
-        first = ", ".join(f"{target.function} was created on version {target.candidate}" for target in created)
         why = f"{first}; it has all traffic, and there is no baseline to compare it with" if first else error.message
         if as_json:
             write_json({"stage": stage, "outcome": "created" if created else "no_change", "why": why})

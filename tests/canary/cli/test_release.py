@@ -94,6 +94,16 @@ def test_the_first_release_creates_the_alias(desk: Desk) -> None:
     assert client.get_alias(FunctionName="api", Name="first")["FunctionVersion"] == "1"
 
 
+def test_a_first_release_that_is_refused_says_that_the_alias_was_created(desk: Desk) -> None:
+    queue = 'gates.dlq = { kind = "queue", queue = "gone", max_new_messages = 0 }'
+    desk.write_plan(f'[stages.staging]\nfunctions = ["api:first"]\nrules.clean_tree = false\n{queue}')
+    done = desk("deploy", "staging", "--create-alias", "--publish")
+    assert done.code == 5
+    assert done.err.startswith(
+        "error[refused]: api:first was created on version 1; stage staging is not ready; nothing else was changed: "
+    )
+
+
 def test_a_release_that_was_rolled_back_is_retried_with_its_versions(desk: Desk) -> None:
     desk.release(30)
     assert desk("deploy", "staging").code == 3
