@@ -27,7 +27,7 @@ from canary.core.events import (
 from canary.core.machine import NOT_WATCHED
 from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
-from canary.core.plan import Gate, ProbesGate, StagePlan
+from canary.core.plan import Gate, ProbesGate, StagePlan, ThrottlesGate
 from canary.core.state import CanaryState
 from canary.core.stats import bounds
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
@@ -74,12 +74,14 @@ class StreamHistory:
     _evidence: dict[StreamKey, StreamEvidence] = field(default_factory=dict)
     _looks: dict[StreamKey, list[tuple[datetime, StreamEvidence]]] = field(default_factory=dict)
     _blamed: frozenset[StreamKey] = frozenset()
+    _gauges: set[StreamKey] = field(default_factory=set)
 
     def measured(self, observations: Observations) -> None:
         """Adds minutes; a minute told again replaces the earlier count."""
         for stream in observations.streams:
             known = self._minutes.setdefault(stream.key, {})
             known.update((counts.minute, counts) for counts in stream.minutes)
+        self._gauges.update(gauge.key for gauge in observations.gauges)
 
     def judged(self, judgement: Judgement) -> None:
         """Keeps the evidence of a judgement."""
@@ -133,6 +135,7 @@ class StreamHistory:
             candidate=_rate(*totals[:2]),
             baseline=_rate(*totals[2:]),
             status="unhealthy" if key in self._blamed else _status(evidence, points),
+            unit="minutes" if key in self._gauges else "requests",
             evidence=tuple(
                 EvidencePoint(_minutes(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())
@@ -406,7 +409,7 @@ class ViewBuilder:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
         if streams:
             served: dict[str, int] = {}
-            for stream in streams:
+            for stream in filter(self._counts_requests, streams):
                 served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
             facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
         if judgement is not None:
@@ -415,6 +418,12 @@ class ViewBuilder:
             # Records carry whole seconds.
             facts.append(("Rollback took", _seconds(self.rollback_s)))
         return tuple(facts)
+
+    def _counts_requests(self, stream: StreamView) -> bool:
+        """Whether it counts what users sent to the new version: no minutes, no probes, no sums of both versions."""
+        gate = self.stage.gates.get(stream.gate) if self.stage else None
+        is_apart = getattr(gate, "by_version", not isinstance(gate, ThrottlesGate))
+        return stream.unit == "requests" and is_apart and not isinstance(gate, ProbesGate)
 
 
 def view_of_events(events: Iterable[Event], stage: StagePlan | None = None) -> ViewBuilder:

@@ -9,7 +9,7 @@ from html import escape
 from canary.view.charts import bars, shown_streams, timeline
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Chapter, Report, StreamView
-from canary.view.plain import clock, interval_text, look_text, rate_text
+from canary.view.plain import clock, interval_text, look_text, rate_texts
 from canary.view.svg import element
 
 CSS = """
@@ -185,9 +185,9 @@ def _gates(view: CanaryView) -> str:
             stream.function or "stage",
             f"{stream.gate}: {stream.title}",
             stream.status,
-            rate_text(stream.candidate),
+            rate_texts(stream)[0],
             interval_text(stream.candidate),
-            rate_text(stream.baseline),
+            rate_texts(stream)[1],
             percent(stream.limit_ratio),
             odds(stream.against_log10),
         )

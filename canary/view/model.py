@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
+from typing import Literal
 
 from canary.core.events import UNKNOWN_ORIGIN, Origin
 
@@ -93,6 +94,7 @@ class StreamView:
         candidate: all judged minutes together, new version.
         baseline: all judged minutes together, baseline.
         evidence: one point for each look.
+        unit: what is counted; a gauge counts the minutes in which it broke its limit.
     """
 
     function: str
@@ -104,6 +106,7 @@ class StreamView:
     baseline: Rate
     evidence: tuple[EvidencePoint, ...] = ()
     status: str = "collecting"
+    unit: Literal["requests", "minutes"] = "requests"
 
     @property
     def against_log10(self) -> float | None:

@@ -32,14 +32,24 @@ def clock(at: datetime) -> str:
 
 def stream_text(stream: StreamView) -> str:
     """`errors unhealthy: 12.1 % of 248, baseline 1.1 % of 2,230, limit 5 %, evidence 3,400:1`."""
+    candidate, baseline = rate_texts(stream)
+    if stream.unit == "minutes":
+        return f"{stream.gate} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
     return (
-        f"{stream.gate} {stream.status}: {rate_text(stream.candidate)}, baseline {rate_text(stream.baseline)}, "
+        f"{stream.gate} {stream.status}: {candidate}, baseline {baseline}, "
         f"limit {percent(stream.limit_ratio)}, evidence {odds(stream.against_log10)}"
     )
 
 
-def rate_text(rate: Rate) -> str:
-    """`12.1 % of 248`, or `no requests`."""
+def rate_texts(stream: StreamView) -> tuple[str, str]:
+    """Both versions: `12.1 % of 248`, or `no requests`; a gauge has only one: `broke its limit in 1 of 9 min`."""
+    rate = stream.candidate
+    if stream.unit == "minutes":
+        return f"broke its limit in {rate.bad} of {rate.requests} min" if rate.requests else "no values", "–"
+    return _rate_text(stream.candidate), _rate_text(stream.baseline)
+
+
+def _rate_text(rate: Rate) -> str:
     return "no requests" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
 
 
@@ -120,7 +130,7 @@ def markdown(view: CanaryView) -> str:
     ]
     rows += [
         f"| {_cell(stream.function or 'stage')} | {_cell(stream.title)} | {percent(stream.limit_ratio)} "
-        f"| {rate_text(stream.candidate)} | {interval_text(stream.candidate)} | {rate_text(stream.baseline)} "
+        f"| {rate_texts(stream)[0]} | {interval_text(stream.candidate)} | {rate_texts(stream)[1]} "
         f"| {odds(stream.against_log10)} |"
         for stream in view.streams
     ]

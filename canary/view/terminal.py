@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import clock, interval_text, look_text, rate_text
+from canary.view.plain import clock, interval_text, look_text, rate_texts
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -96,10 +96,10 @@ def _streams(view: CanaryView) -> Table:
             *([stream.function or "stage"] if several else []),
             stream.gate,
             Text(stream.status, style=_STATUS_STYLES.get(stream.status, "dim")),
-            rate_text(stream.candidate),
+            rate_texts(stream)[0],
             interval_text(stream.candidate),
             spark(stream),
-            rate_text(stream.baseline),
+            rate_texts(stream)[1],
             percent(stream.limit_ratio),
             Text(odds(last), style="bold red" if last is not None and last >= view.bound_log10 else ""),
         )

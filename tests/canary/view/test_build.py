@@ -8,9 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from canary import runner
-from canary.core.events import CallRetried, CanaryEnded, Event, Noticed, PhaseChanged, TrafficShifted
+from canary.core.events import (
+    CallRetried,
+    CanaryEnded,
+    Event,
+    Judged,
+    Measured,
+    Noticed,
+    PhaseChanged,
+    TrafficShifted,
+)
+from canary.core.measurements import Gauge, StreamKey
 from canary.core.phases import Phase
-from canary.core.plan import StagePlan
+from canary.core.plan import StagePlan, ThrottlesGate
 from canary.core.verdict import Verdict
 from canary.simulator import Scenario
 from canary.simulator.releases import simulated
@@ -61,6 +71,28 @@ def test_the_streams_carry_minutes_intervals_and_evidence(rolled_back: tuple[Eve
     assert last.low_ratio < last.ratio < last.high_ratio
     assert errors.against_log10 is not None
     assert errors.against_log10 >= 2.3
+
+
+def test_minutes_of_a_gauge_and_sums_of_both_versions_are_no_requests_on_the_new_version(
+    rolled_back: tuple[Event, ...], stage: StagePlan
+) -> None:
+    """A release without any traffic once had as many requests as its queue had minutes."""
+    key, more = StreamKey("", "dlq"), StreamKey("api:live", "throttles")
+    plan = stage.model_copy(update={"gates": {**stage.gates, "throttles": ThrottlesGate()}})
+
+    def widened(event: Event) -> Event:
+        if isinstance(event, Measured):
+            return replace(event, observations=replace(event.observations, gauges=(Gauge(key),)))
+        if isinstance(event, Judged) and event.judgement.evidence:
+            many = replace(event.judgement.evidence[0], key=key, candidate_requests=10**9)
+            evidence = (*event.judgement.evidence, many, replace(many, key=more))
+            return replace(event, judgement=replace(event.judgement, evidence=evidence))
+        return event
+
+    before, after = (view_of_events(events, plan).view() for events in (rolled_back, map(widened, rolled_back)))
+    requests = "Requests on the new version"
+    assert dict(after.facts)[requests] == dict(before.facts)[requests]
+    assert {stream.gate: stream.unit for stream in after.streams}["dlq"] == "minutes"
 
 
 def test_a_minute_measured_again_replaces_the_earlier_count(rolled_back: tuple[Event, ...], stage: StagePlan) -> None:

@@ -15,7 +15,7 @@ from canary.view import plain, terminal
 from canary.view.build import view_of_events
 from canary.view.charts import describe
 from canary.view.html import canary_report, page
-from canary.view.model import Bar, BarsView, CanaryView, Chapter, Note, Rate, Report, Tone, data
+from canary.view.model import Bar, BarsView, CanaryView, Chapter, Note, Rate, Report, StreamView, Tone, data
 
 
 class Document(HTMLParser):
@@ -157,7 +157,14 @@ def test_a_note_is_one_line_with_a_sign_for_those_who_see_no_colour(bad: CanaryV
 
 
 def test_nothing_counted_is_said_in_words() -> None:
-    assert plain.rate_text(Rate(0, 0)) == "no requests"
+    errors = StreamView("api:live", "errors", "failed requests", 0.05, (), Rate(0, 0), Rate(0, 0))
+    assert plain.rate_texts(errors) == ("no requests", "no requests")
+
+
+def test_a_gauge_counts_minutes_not_requests() -> None:
+    queue = StreamView("", "dlq", "dlq", 0.01, (), Rate(1, 9), Rate(0, 0), status="suspect", unit="minutes")
+    assert plain.stream_text(queue) == "dlq suspect: broke its limit in 1 of 9 min, evidence none"
+    assert plain.rate_texts(replace(queue, candidate=Rate(0, 0))) == ("no values", "–")
 
 
 def test_the_summary_for_github_is_a_table(bad: CanaryView) -> None:
