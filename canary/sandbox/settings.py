@@ -29,7 +29,7 @@ speed 60                                    virtual seconds in a real second; 0 
 step 10m                                    move the clock further
 FUNCTION[:VERSION] errors=12% latency=300ms slow=15% slow_by=2500ms for=5m
 FUNCTION[:VERSION] clear                    end what is wrong with a version
-traffic FUNCTION=600 ...                    requests per minute; 0 pauses
+traffic FUNCTION=600 ...                    requests per minute; 0 pauses; FUNCTION:ALIAS=600 starts new traffic
 cold_starts 30%                             share of invocations that start a new environment
 outage FUNCTION|SERVICE for=5m              every invocation fails, or the AWS service can't be reached
 fault KIND [CALLS] times=3 share=20% skip=1 delay=2s for=5m
@@ -144,12 +144,19 @@ def _traffic(single: list[str], pairs: Words, aws: AwsStandIn, _pace: Pace) -> C
     rates = {name: _number(text, "requests per minute", 0, 1_000_000) for name, text in pairs.items()}
     streams = {stream.function: stream for stream in aws.traffic.streams}
     for name in rates:
-        if name not in streams:
-            raise SettingError(f"there is no traffic to {name}; expected one of {', '.join(streams) or '(none)'}")
+        function, _, alias = name.partition(":")
+        if alias:
+            aws.lambda_.check(function, alias)
+        elif name not in streams:
+            expected = f"one of {', '.join(streams)}, or " if streams else ""
+            raise SettingError(f"there is no traffic to {name}; expected {expected}FUNCTION:ALIAS for new traffic")
 
     def change() -> str:
         for name, rate in rates.items():
-            streams[name].requests_per_minute = rate
+            function, _, alias = name.partition(":")
+            known = [one for one in aws.traffic.streams if one.function == function and alias in {"", one.alias}]
+            for stream in known or [aws.traffic.steady(function, alias, rate)]:
+                stream.requests_per_minute = rate
         return "traffic " + " ".join(f"{name}={rate:g}" for name, rate in rates.items())
 
     return change

@@ -60,6 +60,16 @@ def test_cold_starts_happen_to_a_share_of_warm_environments(scene: tuple[AwsStan
     assert aws.lambda_.call("api", "1").init_ms > 0
 
 
+def test_traffic_to_an_alias_of_a_function_that_was_uploaded_starts(scene: tuple[AwsStandIn, Pace]) -> None:
+    aws, pace = scene
+    for rate in (300, 600):
+        assert apply([f"traffic api:live={rate}"], aws, pace) == [f"traffic api:live={rate}"]
+    (stream,) = aws.traffic.streams
+    assert (stream.function, stream.alias, stream.requests_per_minute) == ("api", "live", 600)
+    with pytest.raises(SettingError):
+        apply(["traffic api:gone=1"], aws, pace)
+
+
 def test_traffic_changes_its_rate(scene: tuple[AwsStandIn, Pace]) -> None:
     aws, pace = scene
     stream = aws.traffic.steady("api", "live", 60)
