@@ -16,7 +16,7 @@ import typing
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -223,8 +223,12 @@ COMPRESS_ABOVE: Final = 50_000
 """An item holds 400 KB at most; measurements of many functions are longer, and compress tenfold."""
 
 
+KEPT: Final = timedelta(days=400)
+"""How long an item is kept where the table's time to live is `expires_at`: a year, and a month to look back on it."""
+
+
 class DynamoJournal:
-    """A table with string keys `pk` and `sk`.
+    """A table with string keys `pk` and `sk`; `expires_at` is for its time to live.
 
     Args:
         session: the boto3 session.
@@ -252,7 +256,7 @@ class DynamoJournal:
             "pk": {"S": f"{event.stage}#{event.canary_id}"},
             "sk": {"S": f"{event.at.isoformat()}#{next(self._numbers):06d}#{event.event}"},
         }
-        self._api.call("PutItem", TableName=self._table, Item={**key, "event": body})
+        self._api.call("PutItem", TableName=self._table, Item={**key, "event": body, "expires_at": _expiry(event.at)})
         if isinstance(event, CanaryStarted):
             moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
             self._list(
@@ -300,19 +304,24 @@ class DynamoJournal:
 
     def _list(self, event: CanaryStarted | CanaryEnded, said: Mapping[str, str]) -> None:
         said = {**said, "canary_id": event.canary_id, "stage": event.stage}
+        values = {f":{name}": {"S": value} for name, value in said.items()}
         self._api.call(
             "UpdateItem",
             TableName=self._table,
             Key={"pk": {"S": f"{event.stage}#canaries"}, "sk": {"S": event.canary_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in said),
-            ExpressionAttributeNames={f"#{name}": name for name in said},
-            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in said.items()},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in (*said, "expires_at")),
+            ExpressionAttributeNames={f"#{name}": name for name in (*said, "expires_at")},
+            ExpressionAttributeValues={**values, ":expires_at": _expiry(event.at)},
         )
 
     def _stages(self, canary_id: str) -> list[str]:
         if self._stage is not None:
             return [self._stage]
         return [row["stage"] for row in self.canaries() if row["canary_id"] == canary_id]
+
+
+def _expiry(at: datetime) -> dict[str, str]:
+    return {"N": str(int((at + KEPT).timestamp()))}
 
 
 def _text_of(item: Mapping[str, Any]) -> str:

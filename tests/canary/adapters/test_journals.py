@@ -239,6 +239,15 @@ def test_long_events_are_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert list(journal.events("k3f9")) == [STARTED]
 
 
+def test_every_item_expires_after_a_year_and_a_month() -> None:
+    with AwsStandIn() as aws:
+        make_table(aws)
+        DynamoJournal(open_session("us-east-1"), "canary", "staging").append(STARTED)
+        items = aws.session().client("dynamodb").scan(TableName="canary")["Items"]
+        wanted = str(int((STARTED.at + timedelta(days=400)).timestamp()))
+        assert [item["expires_at"]["N"] for item in items] == [wanted, wanted]
+
+
 def test_all_stages_are_listed_without_naming_one() -> None:
     with AwsStandIn() as aws:
         make_table(aws)

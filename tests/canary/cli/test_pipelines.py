@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples" / "pipelines"
 PAGE = (ROOT / "docs" / "canary" / "pipelines.md").read_text("utf-8")
 NOT_RUNNING = 5
+USES = re.compile(r"^ *(?:- )?uses: (\S+)", re.MULTILINE)
 SYSTEMS = {
     "github-release.yml": {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main", "GITHUB_ACTOR": "amira"},
     "github-decide.yml": {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main", "GITHUB_ACTOR": "amira"},
@@ -138,13 +139,22 @@ def test_every_exit_code_of_the_page_has_the_meaning_of_the_reference() -> None:
     assert shown == known
 
 
-@pytest.mark.parametrize("name", [*SYSTEMS, "canary.toml"])
+@pytest.mark.parametrize("name", [*SYSTEMS, "github-engine.yml", "canary.toml"])
 def test_the_page_shows_each_pipeline_as_it_is(name: str) -> None:
     language = "toml" if name.endswith("toml") else "yaml"
     assert f"```{language}\n{(EXAMPLES / name).read_text('utf-8')}```\n" in PAGE
 
 
 def test_every_action_of_a_workflow_is_pinned_to_a_commit() -> None:
-    used = [line for path in EXAMPLES.glob("github-*.yml") for line in re.findall(r"uses: (\S+)", path.read_text())]
+    used = [line for path in EXAMPLES.glob("github-*.yml") for line in USES.findall(path.read_text("utf-8"))]
     assert used
     assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
+
+
+def test_the_options_that_the_engine_workflow_passes_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = commands("github-engine.yml")
+    words = shlex.split(line.replace("$STAGE", "production").replace("$ENGINE", "none"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(EXAMPLES)
+        assert run(words[1:], CliContext()) == 2
+    assert "none" in capsys.readouterr().err.splitlines()[0]  # not an engine; every option is known
