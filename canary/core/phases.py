@@ -103,7 +103,7 @@ def _table() -> dict[Phase, dict[Signal, Phase]]:
             Signal.FOREIGN: Phase.CONFLICT,
         },
         Phase.BAKING: {**by_hand, **onward, Signal.BAKE_OVER: Phase.HOLDING},
-        Phase.HOLDING: {**by_hand, **onward, Signal.EXPIRED: Phase.INCONCLUSIVE},
+        Phase.HOLDING: {**by_hand, **onward, Signal.EXPIRED: Phase.INCONCLUSIVE, Signal.RESUME: Phase.BAKING},
         Phase.INCONCLUSIVE: {**by_hand, **onward, Signal.RESUME: Phase.BAKING},
         Phase.PAUSED: {**by_hand, Signal.RESUME: Phase.BAKING},
         Phase.PROMOTING: {**back_only, Signal.ALIGNED: Phase.POST_BAKE},

@@ -56,7 +56,9 @@ def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> Cana
             f"the plan of stage {stage.name} changed after canary {state.canary_id} started",
             hint="Restore the former plan, or pass --accept-plan to resume under the present one.",
         )
-    if state.phase in {Phase.PAUSED, Phase.INCONCLUSIVE}:
+    # Who held it died: the hold would end with the first look.
+    is_overdue = state.phase is Phase.HOLDING and state.deadline is not None and ports.clock.now() >= state.deadline
+    if is_overdue or state.phase in {Phase.PAUSED, Phase.INCONCLUSIVE}:
         return ask(stage, ports, Signal.RESUME, "resumed on request")
     return state
 

@@ -94,6 +94,20 @@ def test_an_inconclusive_canary_goes_on_when_it_is_resumed() -> None:
     assert state.phase is Phase.PROMOTED
 
 
+def test_a_canary_whose_hold_ended_while_no_driver_lived_goes_on_when_it_is_resumed() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    state = runner.start(simulation.stage, ports)
+    simulation.metrics.silent = True
+    while state.phase is not Phase.HOLDING:
+        state = runner.tick(simulation.stage, ports, state).state
+        simulation.clock.sleep(60)
+    simulation.clock.sleep(2 * simulation.stage.hold_max.total_seconds())
+    simulation.metrics.silent = False
+    ports = simulation.ports()
+    assert runner.run(simulation.stage, ports, runner.resume(simulation.stage, ports)).phase is Phase.PROMOTED
+
+
 def test_a_tick_driver_without_memory_ends_like_the_loop() -> None:
     """What a Lambda function does once a minute: nothing but the aliases from one tick to the next."""
     simulation = fleet()
