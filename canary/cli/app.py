@@ -29,6 +29,9 @@ _SECTIONS = {
         Command("simulate", "canary.cli.simulate:simulate", "Simulate a release many times with synthetic traffic."),
         Command("replay", "canary.cli.simulate:replay", "Evaluate a recorded canary again with the current plan."),
         Command("demo", "canary.cli.demo:demo", "Show a good, a bad and a slow release on a local stand-in."),
+        Command(
+            "drill", "canary.cli.drill:drill", "Release a bad version on a local stand-in and measure the rollback."
+        ),
     ),
     "Set up": (
         Command(

@@ -1,0 +1,179 @@
+"""Drills on the stand-in: a known-bad version of a sample function is released, and the rollback is measured.
+
+Each drill loses more: nothing, the command, the code of the tick function, every driver. It decides nothing, and calls
+no AWS but the stand-in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from canary.core import resources
+from canary.core.plan import Plan
+from canary.drivers.lambda_handler import act
+from canary.drivers.stepfunctions import definition
+from canary.testing import AwsStandIn
+
+STAGE: Final = "drill"
+FUNCTION: Final = "sample"
+LOOK_S: Final = 5
+LONGEST_S: Final = 3600
+_ACCOUNT: Final = {"account": "123456789012", "region": "us-east-1"}
+_ROLE: Final = resources.role_arn(resources.dead_man_role(STAGE), **_ACCOUNT)
+PLAN: Final = f"""\
+journal = "dynamodb://{resources.JOURNAL_TABLE}"
+
+[stages.{STAGE}]
+functions = ["{FUNCTION}:live"]
+steps = [10, 50]
+bake = "10m"
+dead_man = {{ role_arn = "{_ROLE}", group = "{resources.SCHEDULE_GROUP}" }}
+rules = {{ clean_tree = false }}
+"""
+_SOURCE: Final = """
+import random
+
+def handler(event, context):
+    if random.random() < {failing}:
+        raise RuntimeError("known to be bad")
+    return {{"statusCode": 200}}
+"""
+DRILLS: Final = {
+    "command": "the command that releases",
+    "engine": "engine stepfunctions, after the command was closed",
+    "broken": "the state machine, while the tick function is broken",
+    "lost": "the dead-man switch, after every driver was lost",
+}
+"""Each drill, and what rolls back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What a drill has measured.
+
+    Attributes:
+        name: of `DRILLS`.
+        rolled_back_by: in words.
+        rollback_s: from the first request that could reach the bad version until every alias is on its baseline; None
+            if it isn't after an hour.
+        failed_requests: of users, in this time.
+    """
+
+    name: str
+    rolled_back_by: str
+    rollback_s: float | None
+    failed_requests: int
+
+
+def run(name: str, folder: Path, *, failing_percent: float = 30, seed: int = 1) -> Drill:
+    """Runs one drill on a stand-in of its own.
+
+    Args:
+        name: of `DRILLS`.
+        folder: where the plan is written.
+        failing_percent: requests of the bad version that fail.
+        seed: equal seeds give equal results.
+    """
+    path = folder / "canary.toml"
+    path.write_text(PLAN, encoding="utf-8")
+    with AwsStandIn(seed=seed) as aws:
+        return _Running(aws, path, name, failing_percent / 100).measured()
+
+
+class _Running:
+    def __init__(self, aws: AwsStandIn, plan: Path, name: str, failing_ratio: float) -> None:
+        self._aws, self._plan, self._name, self._failing_ratio = aws, plan, name, failing_ratio
+        self._session = aws.session()
+        self._is_broken = False
+
+    def measured(self) -> Drill:
+        self._build()
+        canary_id = str(self._act("start")["canary_id"])
+        if self._name in {"engine", "broken"}:
+            self._hand_over(canary_id)
+        else:
+            self._act("tick")
+        clock = self._aws.clock
+        began = clock.now()
+        self._is_broken = self._name == "broken"
+        ticks = self._ticks() if self._name == "command" else iter(())
+        while self._has_weights() and (clock.now() - began).total_seconds() < LONGEST_S:
+            clock.advance(LOOK_S)
+            next(ticks, None)
+        took = None if self._has_weights() else (clock.now() - began).total_seconds()
+        clock.advance(60)
+        return Drill(self._name, DRILLS[self._name], took, self._failed())
+
+    def _build(self) -> None:
+        dynamodb: Any = self._session.client("dynamodb")
+        dynamodb.create_table(
+            TableName=resources.JOURNAL_TABLE,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self._session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
+        self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=0), alias="live")
+        self._aws.lambda_.deploy(resources.tick_function(STAGE), self._tick, Timeout=900)
+        self._aws.traffic.steady(FUNCTION, "live", requests_per_minute=300)
+        self._aws.clock.advance(600)
+        self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=self._failing_ratio), alias="live")
+
+    def _tick(self, event: dict[str, Any], context: object) -> dict[str, object]:
+        del context
+        if self._is_broken:
+            raise ImportError("the package is broken")
+        return act(event, plan_path=self._plan, session=self._session, clock=self._aws.clock)
+
+    def _act(self, action: str) -> dict[str, object]:
+        event = {"stage": STAGE, "action": action}
+        return act(event, plan_path=self._plan, session=self._session, clock=self._aws.clock)
+
+    def _hand_over(self, canary_id: str) -> None:
+        states: Any = self._session.client("stepfunctions")
+        stage = Plan.parse(PLAN).stage(STAGE)
+        machine = states.create_state_machine(
+            name=resources.state_machine(STAGE),
+            definition=json.dumps(definition(stage, resources.tick_function_arn(STAGE, **_ACCOUNT))),
+            roleArn=resources.role_arn(resources.engine_role(STAGE), **_ACCOUNT),
+        )["stateMachineArn"]
+        text = json.dumps({"stage": STAGE, "canary_id": canary_id})
+        states.start_execution(stateMachineArn=machine, name=canary_id, input=text)
+        while not self._has_weights():
+            self._aws.clock.advance(1)
+
+    def _ticks(self) -> Iterator[None]:
+        """A tick whenever it is due, as the command does it."""
+        due = self._aws.clock.now()
+        while True:
+            if self._aws.clock.now() >= due:
+                done = self._act("tick")
+                if done["done"]:
+                    return
+                due = self._aws.clock.now() + timedelta(seconds=float(str(done["wait_s"])))
+            yield
+
+    def _has_weights(self) -> bool:
+        client: Any = self._session.client("lambda")
+        alias = client.get_alias(FunctionName=FUNCTION, Name="live")
+        return bool(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"))
+
+    def _failed(self) -> int:
+        client: Any = self._session.client("cloudwatch")
+        now = self._aws.clock.now()
+        dimensions = {"FunctionName": FUNCTION, "Resource": f"{FUNCTION}:live"}
+        found = client.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=now - timedelta(seconds=2 * LONGEST_S),
+            EndTime=now,
+            Period=3600,
+            Statistics=["Sum"],
+        )
+        return int(sum(point["Sum"] for point in found["Datapoints"]))
