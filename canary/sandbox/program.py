@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from canary.adapters.clock import SystemClock
 from canary.sandbox import civicforge
@@ -86,7 +87,7 @@ def run(options: Options) -> Iterator[Running]:
         if scenario.base == CIVICFORGE:
             server.doors["/health"] = server.doors["/api"] = ("api", civicforge.ALIAS)
         if options.record is not None:
-            _record(aws, options.record, stack)
+            stack.enter_context(_recording(aws, options.record))
         agent = stack.enter_context(_agent(server, options))
         server.environ.update(_further(server, options, scenario.base))
         stack.enter_context(server)
@@ -212,14 +213,27 @@ def _further(server: SandboxServer, options: Options, base: str) -> dict[str, st
     return {"FLAGKIT_SOURCE": civicforge.SOURCE, "CANARY_PLAN": str(plan)}
 
 
-def _record(aws: AwsStandIn, path: Path, stack: ExitStack) -> None:
+@contextmanager
+def _recording(aws: AwsStandIn, path: Path) -> Iterator[None]:
+    """Appends each call to a file; a call that can't be written is answered all the same, and counted."""
+    missing: list[str] = []
     try:
-        file: TextIO = stack.enter_context(path.open("a", encoding="utf-8"))
+        file = path.open("ab", buffering=0)
     except OSError as error:
         raise SandboxError(f"--record {path}: {error.strerror}", hint="Name a file that can be written.") from error
 
     def write(record: CallRecord) -> None:
-        file.write(json.dumps(call_data(record)) + "\n")
-        file.flush()
+        try:
+            file.write(json.dumps(call_data(record)).encode() + b"\n")
+        except OSError as error:
+            missing.append(error.strerror or str(error))
+            if len(missing) == 1 and sys.__stderr__ is not None:
+                print(f"sandbox: --record {path}: {missing[0]}", file=sys.__stderr__, flush=True)
 
     aws.wire.watchers.append(write)
+    with file:
+        yield
+    if missing:
+        raise SandboxError(
+            f"--record {path}: {missing[0]}; calls not written: {len(missing)}", hint="Make room for it."
+        )

@@ -126,6 +126,21 @@ def test_every_call_is_recorded(shell: Running) -> None:
 
 
 @pytest.mark.slow
+def list_twice(running: Running) -> None:
+    client: Any = running.server.aws.session().client("lambda")
+    assert client.list_functions()["Functions"] == client.list_functions()["Functions"] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk")
+def test_a_call_that_can_not_be_recorded_is_answered_and_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    full = options(tmp_path, scenario=Scenario(base="empty"), record=Path("/dev/full"))
+    with pytest.raises(SandboxError, match="calls not written: 2"), run(full) as running:
+        list_twice(running)
+    assert capfd.readouterr().err.count("No space left") == 1
+
+
 def test_flagkit_changes_a_flag_in_it(shell: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert flagkit.cli.run(["list"]) == 0
     assert "new_attestation_flow  10 %" in capsys.readouterr().out
