@@ -11,7 +11,7 @@ import base64
 import itertools
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -34,6 +34,8 @@ AT_ONCE: Final = 8
 TOGETHER_S: Final = 20.0
 """How long pairs that are sent at once may take in all."""
 GRACE_S: Final = 5.0
+LOOK_AGAIN_S: Final = 0.25
+"""Real seconds after which a wait asks the clock again, which may run faster."""
 UNKNOWN_IN_A_ROW: Final = 3
 """After so many pairs without a known answer the rest of the minute isn't sent: who throttles or hangs gets no more."""
 LARGEST_ANSWER: Final = 6_400_000
@@ -163,9 +165,9 @@ class Batch:
 
     def start(self, length_s: float) -> None:
         """Sends the pairs in threads, evenly over so many seconds."""
-        began = monotonic()
+        elapsed_s = self._elapsed_s()
         self.threads = [
-            threading.Thread(target=self._work, args=(began, length_s), name="canary-probes", daemon=True)
+            threading.Thread(target=self._work, args=(elapsed_s, length_s), name="canary-probes", daemon=True)
             for _ in range(min(AT_ONCE, self._total))
         ]
         for thread in self.threads:
@@ -178,21 +180,29 @@ class Batch:
     def run(self, longest_s: float) -> None:
         """Sends the pairs one after the other, for so many seconds at most."""
         end = monotonic() + longest_s
-        while monotonic() < end and self._next(0.0, 0.0):
+        while monotonic() < end and self._next(monotonic, 0.0):
             pass
 
-    def _work(self, began: float, length_s: float) -> None:
-        while monotonic() < began + length_s and self._next(began, length_s):
+    def _elapsed_s(self) -> Callable[[], float]:
+        """Seconds from now on, of the clock or the machine, whichever runs faster: a sandbox's clock may.
+
+        A step back of the clock holds no pair up.
+        """
+        began, began_s, clock = self._clock.now(), monotonic(), self._clock
+        return lambda: max((clock.now() - began).total_seconds(), monotonic() - began_s)
+
+    def _work(self, elapsed_s: Callable[[], float], length_s: float) -> None:
+        while elapsed_s() < length_s and self._next(elapsed_s, length_s):
             pass
 
-    def _next(self, began: float, length_s: float) -> bool:
+    def _next(self, elapsed_s: Callable[[], float], length_s: float) -> bool:
         """Sends one more pair when it is due; False when there is none."""
         number = next(self._numbers)
         if number >= self._total or self._stopped.is_set():
             return False
-        wait_s = began + length_s * number / self._total - monotonic()
-        if wait_s > 0.0 and self._stopped.wait(wait_s):
-            return False
+        while (wait_s := length_s * number / self._total - elapsed_s()) > 0.0:
+            if self._stopped.wait(min(wait_s, LOOK_AGAIN_S)):
+                return False
         self._pair(number)
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -186,10 +187,25 @@ def test_the_first_probe_of_a_baseline_says_what_is_wrong(canary_aws: AwsStandIn
 # in threads beside the driver
 
 
-def in_threads(aws: AwsStandIn, target: Target, total: int, length_s: float) -> Batch:
+class SteppingClock:
+    """A clock that has gone on by so many seconds whenever it is asked."""
+
+    def __init__(self, step_s: float) -> None:
+        self.at, self.step = datetime(2026, 1, 5, tzinfo=UTC), timedelta(seconds=step_s)
+
+    def now(self) -> datetime:
+        self.at += self.step
+        return self.at
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+def in_threads(
+    aws: AwsStandIn, target: Target, total: int, length_s: float, clock: SteppingClock | None = None
+) -> Batch:
     gate = ProbesGate(invoke={})
     api = Api(open_session("us-east-1"), "lambda", read_timeout_s=10.0)
-    batch = Batch(api, gate, target, total, _Tally(), aws.clock)
+    batch = Batch(api, gate, target, total, _Tally(), clock or aws.clock)
     batch.start(length_s)
     return batch
 
@@ -201,6 +217,19 @@ def test_beside_the_driver_the_pairs_come_in_over_time(canary_aws: AwsStandIn) -
     assert batch.is_over
     assert sum(row.candidate_bad for row in batch.tally.take()) >= 1
     assert batch.tally.take() == ()
+
+
+@pytest.mark.parametrize(("step_s", "length_s"), [(400.0, 3600.0), (-3600.0, 0.2)])
+def test_pairs_keep_the_pace_of_a_fast_clock_and_wait_for_none_that_steps_back(
+    canary_aws: AwsStandIn, step_s: float, length_s: float
+) -> None:
+    """At 60 times real time one pair in ten came, and the gate held the canary."""
+    target = deployed(canary_aws, fine, fine)
+    batch = in_threads(canary_aws, target, total=2, length_s=length_s, clock=SteppingClock(step_s))
+    for thread in batch.threads:
+        thread.join(30)
+    assert batch.is_over
+    assert len(canary_aws.lambda_.recent) == 4
 
 
 def test_a_function_that_hangs_delays_nothing_and_is_soon_left_alone(canary_aws: AwsStandIn) -> None:
