@@ -60,9 +60,11 @@ def actions(statements: list[dict[str, Any]]) -> set[str]:
 
 @pytest.mark.slow
 def test_cfn_lint_finds_nothing(made: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "template.json"
+    civicforge = Path(__file__).parents[3] / "examples" / "civicforge" / "canary.toml"
+    path, other = tmp_path / "template.json", tmp_path / "civicforge.json"
     path.write_text(json.dumps(made))
-    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path]
+    other.write_text(json.dumps(template(Plan.parse(civicforge.read_text("utf-8")), "staging")))
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path, other]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
