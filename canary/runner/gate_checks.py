@@ -156,5 +156,5 @@ def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -
     for text in weakened_evidence(stage, measured.streams):
         yield Check("evidence", Level.WARNING, text, hint="Wait until the history is calm, or raise the first weight.")
     for text in blind_gates(stage, measured.streams, now):
-        hint = "Raise the weights, the bake or hold_max, or wait for more traffic."
+        hint = "Raise the weights, the bake or hold_max, add paired probes to the plan, or wait for more traffic."
         yield Check("detection", Level.WARNING, text, hint=hint)

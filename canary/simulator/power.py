@@ -19,6 +19,8 @@ REGRESSION = 0.10
 _STEP = 1.25
 """The smallest regression is known up to this factor."""
 _AT_LEAST = 8
+_DOUBLINGS = 16
+"""Traffic is doubled so often at most, to find out how much of it the worst regression takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Power:
         found: share of releases with `REGRESSION` errors that are rolled back.
         minutes: mean minutes until then; None where there were none.
         smallest: the smallest error rate found in `FOUND` of the releases, as ratio; None where even 100 % isn't.
+        enough_per_s: where `smallest` is None, requests per second at which 100 % is found (up to a factor of 2); None
+            where no traffic is enough.
     """
 
     baseline_errors: float
@@ -43,6 +47,7 @@ class Power:
     found: float
     minutes: float | None
     smallest: float | None
+    enough_per_s: float | None = None
 
 
 def power_of(
@@ -65,8 +70,8 @@ def power_of(
     stage, _ = playable(stage)
     scenario = Scenario(baseline_errors, baseline_errors, requests_per_s)
 
-    def played(errors: float) -> Iterator[Ending]:
-        assumed = replace(scenario, candidate_errors=errors)
+    def played(errors: float, per_s: float = requests_per_s) -> Iterator[Ending]:
+        assumed = replace(scenario, candidate_errors=errors, requests_per_s=per_s)
         return (play(stage, assumed, f"{seed}/{number}") for number in range(10**6))
 
     progress("healthy releases")
@@ -76,6 +81,8 @@ def power_of(
     minutes = [ending.minutes for ending in worse if ending.outcome == "rolled_back"]
     in_time = sum(ending.in_time for ending in healthy)
     progress("smaller regressions")
+    smallest = _smallest(baseline_errors, lambda errors: _finds(played(errors)))
+    more = (requests_per_s * 2**doubled for doubled in range(1, _DOUBLINGS) if smallest is None)
     return Power(
         baseline_errors=baseline_errors,
         runs=HEALTHY_RUNS,
@@ -84,7 +91,8 @@ def power_of(
         promoted=sum(ending.outcome == "promoted" for ending in healthy) / HEALTHY_RUNS,
         found=len(minutes) / REGRESSION_RUNS,
         minutes=sum(minutes) / len(minutes) if minutes else None,
-        smallest=_smallest(baseline_errors, lambda errors: _finds(played(errors))),
+        smallest=smallest,
+        enough_per_s=next((per_s for per_s in more if _finds(played(1.0, per_s))), None),
     )
 
 

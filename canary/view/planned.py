@@ -104,6 +104,8 @@ def _power(power: Power) -> Iterator[str]:
     yield f"  10 % errors: {percent(power.found)} are rolled back{when}"
     if power.smallest is None:
         yield "  no regression is rolled back in 80 % of the releases"
+        if power.enough_per_s is not None:
+            yield f"  one that fails every request would be, from {60 * power.enough_per_s:.3g} requests per minute on"
     else:
         yield f"  smallest regression that is rolled back in 80 % of the releases: {percent(power.smallest)} errors"
 

@@ -133,5 +133,7 @@ def test_a_plan_without_traffic_finds_nothing_and_says_so(monkeypatch: pytest.Mo
     assert (found.found, found.minutes, found.smallest) == (0.0, None, None)
     text = "\n".join(plan_lines(PLANS["default"], 0.001, found))
     assert "no regression is rolled back in 80 % of the releases" in text
+    assert found.enough_per_s is not None
+    assert f"one that fails every request would be, from {60 * found.enough_per_s:.3g} requests per minute on" in text
     assert "no first weight up to 50 % gives the new version 20 requests per minute" in text
     assert "Paired probes find them" in text
