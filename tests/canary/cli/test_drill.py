@@ -13,15 +13,8 @@ from canary.infra.drill import DRILLS, Drill, run
 from tests.canary.cli.conftest import Desk
 
 
-@pytest.mark.parametrize(
-    ("name", "longest_s"),
-    [
-        pytest.param("command", 300, marks=pytest.mark.slow),
-        pytest.param("broken", 600, marks=pytest.mark.slow),
-        pytest.param("engine", 300, marks=pytest.mark.sweep),
-        pytest.param("lost", 960, marks=pytest.mark.sweep),
-    ],
-)
+@pytest.mark.sweep
+@pytest.mark.parametrize(("name", "longest_s"), [("command", 300), ("broken", 600), ("engine", 300), ("lost", 960)])
 def test_a_drill_ends_on_the_baseline(name: str, longest_s: int, tmp_path: Path) -> None:
     done = run(name, tmp_path)
     assert done.rollback_s is not None

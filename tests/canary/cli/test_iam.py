@@ -199,7 +199,7 @@ def everything(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_driver_may_do_what_releases_do_and_nothing_else(everything: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Calls(everything, monkeypatch)
     everything.write_plan(EVERYTHING.replace("api:live", "api:canary").replace('"orders" }', '"order" }'))

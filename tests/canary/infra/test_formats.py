@@ -45,7 +45,7 @@ def test_the_module_passes_every_parameter_of_the_template() -> None:
     assert stack["parameters"]["GitHubRepository"] == "${var.github_repository}"
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_cfn_lint_finds_nothing_in_the_sam_template(tmp_path: Path) -> None:
     path = tmp_path / "sam.json"
     made = sam(STAGE)
