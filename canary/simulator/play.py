@@ -50,15 +50,33 @@ class Ending:
     in_time: bool = False
 
 
-def play(stage: StagePlan, scenario: Scenario, seed: str) -> Ending:
+Past = dict[StreamKey, tuple[MinuteCounts, ...]]
+"""What each stream counted before the start."""
+
+
+def play(stage: StagePlan, scenario: Scenario, seed: str, past: Past | None = None) -> Ending:
     """Plays one release; whoever waits for a person gets the answer at once.
 
     Args:
         stage: a plan whose gates all count requests (`releases.playable`).
         scenario: what is assumed.
         seed: the same seed gives the same traffic, whatever the plan does with it.
+        past: the history of this seed where it is known (`past_of`); another new version doesn't change it.
     """
-    return _Release(stage, scenario, seed).ending()
+    return _Release(stage, scenario, seed, past).ending()
+
+
+def past_of(stage: StagePlan, scenario: Scenario, seed: str) -> Past:
+    """The history with which the release of this seed begins."""
+    traffic = SyntheticTraffic(scenario, seed)
+    count = (traffic.start - history_start(traffic.start, stage.evidence.history)) // MINUTE
+    past = {f.key: traffic.history(f.key, count) for f in stage.functions}
+    return {
+        key: tuple(_row(gate, minute, served) for minute, served in _together(past, key))
+        for name, gate in stage.gates.items()
+        if isinstance(gate, CountingGate)
+        for key in stage.keys(name)
+    }
 
 
 def is_refused(stage: StagePlan, scenario: Scenario, seed: str) -> bool:
@@ -102,17 +120,16 @@ class _Row:
 
 
 class _Release:
-    def __init__(self, stage: StagePlan, scenario: Scenario, seed: str) -> None:
+    def __init__(self, stage: StagePlan, scenario: Scenario, seed: str, past: Past | None = None) -> None:
         self._stage, self._traffic = stage, SyntheticTraffic(scenario, seed)
         self._began = self._traffic.start
         self._settle = settle(stage.settle, TIMEOUT_S)
         functions = tuple(FunctionState(function, BASELINE, CANDIDATE) for function in stage.functions)
         self._state = CanaryState("simulated", stage, functions, Phase.STARTING, self._began, fingerprint(stage))
         self._versions = tuple(FunctionVersions(f.key, CANDIDATE, BASELINE) for f in stage.functions)
-        count = (self._began - history_start(self._began, stage.evidence.history)) // MINUTE
-        past = {f.key: self._traffic.history(f.key, count) for f in stage.functions}
+        before = past_of(stage, scenario, seed) if past is None else past
         self._rows = [
-            _Row(key, gate, tuple(_row(gate, minute, served) for minute, served in _together(past, key)))
+            _Row(key, gate, before[key])
             for name, gate in stage.gates.items()
             if isinstance(gate, CountingGate)
             for key in stage.keys(name)

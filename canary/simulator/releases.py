@@ -17,7 +17,7 @@ from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
 from canary.core.plan import CountingGate, ProbesGate, RatioGate, StagePlan
 from canary.simulator.counts import CANDIDATE, Scenario, SyntheticTraffic
-from canary.simulator.play import Ending, is_refused, play
+from canary.simulator.play import Ending, is_refused, past_of, play
 from canary.simulator.ports import Simulation, minutes_between
 
 
@@ -156,13 +156,14 @@ def compare(
     stage, left_out = playable(stage)
     done = itertools.count(1)
 
-    def played_once(assumed: Scenario, number: int) -> Ending:
-        ending = play(stage, assumed, f"{seed}/{number}")
-        progress(next(done))
-        return ending
-
-    played = [played_once(scenario, number) for number in range(runs)]
-    healthy = [played_once(scenario.healthy(), number) for number in range(healthy_count(runs))]
+    played: list[Ending] = []
+    healthy: list[Ending] = []
+    for number in range(runs):
+        past = past_of(stage, scenario, f"{seed}/{number}")
+        for assumed, endings in ((scenario, played), (scenario.healthy(), healthy)):
+            if endings is played or number < healthy_count(runs):
+                endings.append(play(stage, assumed, f"{seed}/{number}", past))
+                progress(next(done))
     return Comparison(
         stage=stage.name,
         scenario=scenario,

@@ -20,6 +20,7 @@ from canary.errors import StaleRevisionError, UsageError
 from canary.ports import Target, Window
 from canary.simulator import Burst, Scenario, Spread, Summary, SyntheticTraffic, compare, healthy_count, release, replay
 from canary.simulator.counts import poisson
+from canary.simulator.play import past_of, play
 from canary.simulator.releases import share_interval, simulated
 from canary.view.simulated import comparison_data, comparison_lines, comparison_report, histogram_lines
 from flagkit.testing.clock import DEFAULT_START as START
@@ -72,6 +73,13 @@ def test_the_same_seed_gives_the_same_answer(stage: StagePlan) -> None:
     scenario = Scenario(0.08, 0.01, 4.0)
     assert compare(stage, scenario, runs=3, seed=5) == compare(stage, scenario, runs=3, seed=5)
     assert compare(stage, scenario, runs=3, seed=5) != compare(stage, scenario, runs=3, seed=6)
+
+
+def test_the_history_is_that_of_the_seed_whatever_the_new_version_does(stage: StagePlan) -> None:
+    scenario = Scenario(0.3, 0.01, 5.0)
+    past = past_of(stage, scenario, "a")
+    assert past_of(stage, scenario.healthy(), "a") == past
+    assert play(stage, scenario.healthy(), "a", past) == play(stage, scenario.healthy(), "a")
 
 
 def test_a_minute_is_drawn_once_whatever_asks() -> None:

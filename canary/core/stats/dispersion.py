@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import sub
 
 MINIMUM_MINUTES = 60
@@ -92,7 +93,12 @@ def estimate_dispersion(minutes: Iterable[tuple[int, int]]) -> Dispersion:
     minutes, while clusters that recur are in both. Minutes without traffic, or with numbers that
     can't be counts, are left out. A history without a failure gives phi 1: clusters that were never seen are unknown.
     """
-    rows = [(requests, bad) for requests, bad in minutes if is_counted(requests, bad)]
+    return _estimated(tuple([(requests, bad) for requests, bad in minutes if is_counted(requests, bad)]))
+
+
+@lru_cache(maxsize=2048)
+def _estimated(rows: tuple[tuple[int, int], ...]) -> Dispersion:
+    """The estimate from minutes that count; a history stays the same from look to look."""
     if not rows:
         return NOTHING_KNOWN
     total = sum(requests for requests, _ in rows)

@@ -178,6 +178,9 @@ def test_bounds_are_where_the_processes_reach_the_bound() -> None:
         assert 100 * found.lower == pytest.approx(lower, abs=0.05)
         assert 100 * found.upper == pytest.approx(upper, abs=0.1)
         assert math.exp(safe_ln_e(found.upper, requests, bad)) == pytest.approx(20, rel=1e-6)
+    many = interval(10**9, 10**6, 0.05)
+    assert safe_ln_e(many.upper, 10**9, 10**6) == pytest.approx(math.log(20), abs=1e-4)
+    assert many.lower < 0.001 < many.upper
 
 
 @pytest.mark.parametrize(
