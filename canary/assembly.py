@@ -94,8 +94,7 @@ def assemble(
     session = session or open_session(chosen.region)
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
     aliases = LambdaAliases(session, clock, on_date=on_date)
-    settings = chosen.dead_man
-    switch = () if settings is None else (DeadManSwitch(chosen, settings, session, aliases, clock),)
+    switch = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
@@ -106,13 +105,14 @@ def assemble(
         hooks=HookCalls(session),
         clock=clock,
         journal=journal,
-        observers=(*observers, *switch, *flags, *_notifiers(chosen, session, clock, journal)),
+        observers=(*observers, switch, *flags, *_notifiers(chosen, session, clock, journal)),
         origin=origin,
         # A Lambda function is frozen between two ticks, and threads with it.
         pairs=PairedInvocations(
             session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
         ),
         credentials_end=partial(credentials_end, session),
+        no_dead_man=switch.absence,
         engine=engine_of(engine, chosen, plan.journal, session),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),

@@ -19,6 +19,7 @@ from canary.adapters.series import (
     SeriesValues,
     Wanted,
     above_usual,
+    billed,
     by_alias,
     by_function,
     of_gate,
@@ -151,6 +152,23 @@ class CloudWatchMetrics:
             return replace(last, state=gauge.state, detail=gauge.detail)
         self._last_gauges[gauge.key] = gauge
         return gauge
+
+
+def metrics_per_look(stage: StagePlan) -> int:
+    """How many metrics `measure` asks GetMetricData for at each look: what AWS bills."""
+    targets = [Target(function, "1", "2") for function in stage.functions]
+    wanted = [series for _, need in _counting(stage, targets) for series in _all(need)]
+    wanted += [by_alias(target, "Invocations") for target in targets]
+    wanted += [by_function(target, "Invocations") for target in targets]
+    wanted += [
+        series
+        for gate in stage.gates.values()
+        if isinstance(gate, LatencyGate) and gate.by_version and gate.relative
+        for target in targets
+        for series in _all(above_usual(target, 0.5 * gate.edge))
+    ]
+    metrics = [series for _, pair in _metrics(stage, targets) for series in pair]
+    return billed([*wanted, *metrics])
 
 
 def _counting(stage: StagePlan, targets: Sequence[Target]) -> Iterator[tuple[StreamKey, SeriesPlan]]:

@@ -152,6 +152,11 @@ def _queries(name: str, wanted: Wanted) -> list[dict[str, Any]]:
     return [{"Id": name, "ReturnData": True, "Expression": expression, "Period": PERIOD_S}, *metrics]
 
 
+def billed(wanted: Iterable[Wanted]) -> int:
+    """How many metrics a request for these counts as; metric math itself is free."""
+    return sum("MetricStat" in query for one in dict.fromkeys(wanted) for query in _queries("q", one))
+
+
 def _query(name: str, series: Series, *, returned: bool = True) -> dict[str, Any]:
     dimensions = [{"Name": key, "Value": value} for key, value in series.dimensions]
     metric = {"Namespace": series.namespace, "MetricName": series.name, "Dimensions": dimensions}

@@ -88,6 +88,7 @@ _LABELS: Final = {
     "enough_traffic": "traffic",
     "alarm_green": "alarm state",
     "alarm_exists": "alarm",
+    "dead_man": "dead-man switch",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canary import runner
+from canary.adapters.cloudwatch import metrics_per_look
 from canary.cli.json_lines import write_json
 from canary.cli.output import write_report
 from canary.cli.screens import terminal
@@ -34,7 +35,7 @@ from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
 from canary.view.model import CanaryView, FunctionView, Tone, data
 from canary.view.plain import note_line, status_lines
-from canary.view.planned import picture, plan_lines
+from canary.view.planned import cost_line, picture, plan_lines
 from canary.view.terminal import live
 from flagkit.cli.shell import INTERRUPTED
 
@@ -206,7 +207,8 @@ def show_plan(stage: StagePlan, rps: float | None, *, as_json: bool) -> int:
     if as_json:
         write_json(stage.model_dump(mode="json") | ({} if found_by is None else {"simulated": found_by}))
     else:
-        for line in (*plan_lines(stage, rps, found_by), "", *picture(stage)):
+        cost = cost_line(stage, metrics_per_look(stage))
+        for line in (*plan_lines(stage, rps, found_by), cost, "", *picture(stage)):
             click.echo(line)
         for finding in found:
             click.echo(f"{finding.severity}: {finding.message}")

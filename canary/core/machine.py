@@ -385,7 +385,9 @@ def _deadline(state: CanaryState, signal: Signal, now: datetime) -> datetime | N
         # Counted from the end of the bake, so that a driver that was dead meanwhile doesn't hold twice as long.
         assert state.step is not None
         bake_over = state.step_at + state.step.bake
-        return max(bake_over, state.deadline or bake_over) + state.stage.hold_max
+        planned = max(bake_over, state.deadline or bake_over) + state.stage.hold_max
+        # It may have been asleep for longer: what is counted from now on still gets the time to settle.
+        return max(planned, now + min(state.stage.hold_max, state.stage.settle + 2 * MINUTE))
     return now if signal is Signal.RESUME else None
 
 

@@ -67,6 +67,8 @@ def preflight(
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
     checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     checks += _journal_checks(session)
+    if (absence := ports.no_dead_man) is not None:
+        checks += _guarded("dead_man", "", lambda: [_dead_man_check(stage, absence)])
     engine = ports.engine
     if engine is not None:
         checks += _guarded("engine_deployed", "", lambda: engine_checks(stage, engine))
@@ -119,6 +121,19 @@ def _journal_checks(session: Session) -> Iterator[Check]:
     except Exception as error:  # noqa: BLE001  an odd answer is a check (decision 0017)
         hint = "Without it a release works, and history, --retry and the rollback of a promotion don't."
         yield Check("journal", Level.WARNING, f"the journal can't be read: {error}", hint=hint)
+
+
+def _dead_man_check(stage: StagePlan, find_absence: Callable[[], str]) -> Check:
+    """A release without one is only as safe as its driver; that refuses none."""
+    try:
+        absence = find_absence()
+    except CanaryError as error:
+        return Check("dead_man", Level.WARNING, f"it can't be found out whether there is one: {error.message}")
+    if not absence:
+        return Check("dead_man", Level.OK, "AWS rolls back if every driver ends")
+    text = f"there is none ({absence}), so a canary whose driver is killed keeps its weight"
+    hint = f"Deploy `canary infra {stage.name}`, or set dead_man in the plan."
+    return Check("dead_man", Level.WARNING, text, hint=hint)
 
 
 def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: Session) -> Iterator[Check]:

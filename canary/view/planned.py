@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 from flagkit.channels.text import redacted
 
 _PICTURE_COLUMNS = 56
+PRICE_OF_1000_METRICS = 0.01
+"""US dollars for metrics that GetMetricData is asked for (lambda-canary.md §2.2)."""
 
 
 def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Power | None = None) -> Iterator[str]:
@@ -90,6 +92,15 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
     yield f"If both versions fail alike: {_incident(stage)}."
     if rules := _rules(stage):
         yield f"Rules: {rules}."
+
+
+def cost_line(stage: StagePlan, metrics: int) -> str:
+    """What the looks of a release cost, at the price of us-east-1 (lambda-canary.md §2.2)."""
+    planned = stage.total_bake + stage.post_bake
+    dollars = metrics * (planned / stage.tick) / 1_000 * PRICE_OF_1000_METRICS
+    shown = f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"
+    each = f"{metrics:,} metrics every {duration_text(stage.tick)}"
+    return f"CloudWatch: {each}; a release of {duration_text(planned)} costs {shown} (GetMetricData)."
 
 
 def _power(power: Power) -> Iterator[str]:

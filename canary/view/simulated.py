@@ -154,8 +154,8 @@ def scenario_text(found: Comparison) -> str:
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""
     return (
         f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
-        f"{percent(assumed.candidate_errors)} fail on the new version{begins}, "
-        f"{percent(assumed.baseline_errors)} on the baseline{_bursts(assumed)}{probes}.{left_out}"
+        f"{100 * assumed.candidate_errors:.6g} % fail on the new version{begins}, "
+        f"{100 * assumed.baseline_errors:.6g} % on the baseline{_bursts(assumed)}{probes}.{left_out}"
     )
 
 

@@ -53,7 +53,7 @@ def test_the_ports_of_a_stage_run_on_the_clock_they_are_given(canary_aws: AwsSta
     ports = assemble(Plan.parse(PLAN), "staging", base=tmp_path, clock=canary_aws.clock)
     assert ports.clock is canary_aws.clock
     assert not ports.in_parallel
-    assert ports.observers == ()
+    assert [type(observer).__name__ for observer in ports.observers] == ["DeadManSwitch"]
     real = assemble(Plan.parse(PLAN), "staging", base=tmp_path, session=canary_aws.session())
     assert isinstance(real.clock, SystemClock)
     assert real.in_parallel
@@ -89,4 +89,4 @@ def test_the_plans_notifications_listen_after_everybody_else(canary_aws: AwsStan
     )
     ports = assemble(Plan.parse(events), "staging", base=tmp_path, clock=canary_aws.clock, observers=(screen,))
     assert ports.observers[0] is screen
-    assert isinstance(ports.observers[1], Notifier)
+    assert isinstance(ports.observers[-1], Notifier)

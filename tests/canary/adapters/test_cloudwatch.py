@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from canary.adapters import series as series_module
 from canary.adapters.aws import open_session
-from canary.adapters.cloudwatch import CloudWatchMetrics
+from canary.adapters.cloudwatch import CloudWatchMetrics, metrics_per_look
 from canary.core.measurements import DataState, Observations, Stream
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.schedule import whole_minute
@@ -90,6 +90,29 @@ def test_calls_of_a_version_by_its_number_are_not_among_the_users_of_the_alias(a
     found = measured(aws, stage_of("api:live"), window(aws, start))
     assert [r.candidate_requests for r in stream(found, "errors").minutes] == [0]
     assert [(r.alias_requests, r.function_requests) for r in found.traffic[0].minutes] == [(5, 35)]
+
+
+def test_what_a_look_asks_for_is_what_the_plan_says_it_costs(aws: AwsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 functions with 12 gates ask in two calls; the usual p95 is asked for once, and only then what exceeds it."""
+    gates = BOTH | {f"g{number}": {"kind": "emf", "namespace": f"n{number}"} for number in range(10)}
+    names = [f"f{number}:live" for number in range(10)]
+    stage = stage_of(*names, gates=gates)
+    asked: list[int] = []
+
+    def count(chunk: Sequence[object]) -> None:
+        asked.append(len(chunk))
+
+    fetch = series_module.SeriesReader._fetch_chunk
+    monkeypatch.setattr(
+        series_module.SeriesReader, "_fetch_chunk", lambda self, chunk, *span: count(chunk) or fetch(self, chunk, *span)
+    )
+    metrics = CloudWatchMetrics(open_session("us-east-1"), aws.clock)
+    targets = [Target(function, "1", "2") for function in stage.functions]
+    metrics.measure(stage, targets, window(aws, aws.clock.now(), history=3))
+    usual, *look = asked
+    assert usual == 10
+    assert len(look) == 2
+    assert metrics_per_look(stage) - sum(look) == 3 * 10
 
 
 def test_minutes_before_the_start_are_the_bases_history(aws: AwsStandIn) -> None:

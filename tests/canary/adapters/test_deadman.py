@@ -14,7 +14,7 @@ from canary.adapters.deadman import DeadManSwitch, schedule_name
 from canary.assembly import assemble
 from canary.core.plan import FunctionRef, Plan, StagePlan
 from canary.core.state import CanaryState
-from canary.runner import Ports, run, start, tick
+from canary.runner import Level, Ports, preflight, run, start, tick
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
 
@@ -130,6 +130,46 @@ def test_an_alias_without_this_canary_is_left_alone(aws: AwsStandIn, stage: Stag
     switch = DeadManSwitch(stage, stage.dead_man, aws.session(), ports.aliases, aws.clock)
     switch.notify(TrafficShifted("other", "dev", aws.clock.now() + timedelta(), 1000, "x"))
     assert schedules() == []
+
+
+@pytest.mark.parametrize(
+    ("is_deployed", "fault", "absence"),
+    [
+        (True, None, ""),
+        (False, None, "the schedule group canary does not exist"),
+        (True, Fault.DENIED, "scheduler:GetScheduleGroup"),
+    ],
+)
+def test_without_settings_the_switch_is_there_where_its_group_is_deployed(
+    is_deployed: bool, fault: Fault | None, absence: str, aws: AwsStandIn, tmp_path: Path
+) -> None:
+    plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+    if is_deployed:
+        boto3.client("scheduler").create_schedule_group(Name="canary")
+    if fault is not None:
+        aws.faults.add(fault, "scheduler.GetScheduleGroup")
+    ports = assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+    (found,) = [check for check in preflight(plan.stage("dev"), ports) if check.name == "dead_man"]
+    assert (found.level is Level.OK) is not bool(absence)
+    assert absence in found.text
+    at_ten_percent(plan.stage("dev"), ports, aws)
+    aws.clock.advance(17 * 60)
+    assert (alias()[1] is None) is not bool(absence)
+    if not absence:
+        assert alias() == ("1", None, "The operator's words")
+
+
+def test_a_scheduler_that_does_not_answer_is_asked_again(aws: AwsStandIn, tmp_path: Path) -> None:
+    plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+    boto3.client("scheduler").create_schedule_group(Name="canary")
+    ports = assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+    aws.faults.add(Fault.SERVER_ERROR, "scheduler.GetScheduleGroup")
+    state = at_ten_percent(plan.stage("dev"), ports, aws)
+    assert schedules() == []
+    aws.faults.clear()
+    aws.clock.advance(60)
+    tick(plan.stage("dev"), ports, state)
+    assert schedules() == [NAME]
 
 
 def test_schedule_names_fit_scheduler_s_limits() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from canary.cli import run
 from canary.cli.session import CliContext
-from flagkit.testing import Fault
+from flagkit.testing import CallRecord, Fault
 from tests.canary.cli.conftest import PLAN
 
 if TYPE_CHECKING:
@@ -37,6 +37,22 @@ def test_an_unhealthy_version_is_rolled_back_with_exit_code_3(desk: Desk) -> Non
     assert done.code == 3
     assert desk.alias() == ("1", {})
     assert "requests failed on version 2" in done.out
+
+
+def test_a_promotion_that_cloudwatch_does_not_let_anybody_watch_has_an_exit_code_of_its_own(desk: Desk) -> None:
+    """From 100 % on every query fails: the version may fail, too, and nobody would know."""
+    desk.release(0)
+
+    def blind(record: CallRecord) -> None:
+        if record.call == "lambda.UpdateAlias" and desk.alias() == ("2", {}):
+            desk.aws.wire.watchers.remove(blind)
+            desk.aws.faults.add(Fault.SERVER_ERROR, "cloudwatch.*")
+
+    desk.aws.wire.watchers.append(blind)
+    done = desk("deploy", "staging", "50")
+    assert done.code == 7
+    assert "not watched: no measured minute with traffic" in done.out
+    assert "no regression" not in done.out
 
 
 def test_json_puts_one_event_on_each_line_of_stdout(desk: Desk) -> None:

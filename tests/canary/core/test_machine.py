@@ -194,6 +194,14 @@ def test_a_driver_that_was_dead_does_not_hold_twice_as_long() -> None:
     assert state.deadline == after(40)
 
 
+def test_a_hold_that_begins_late_lasts_until_what_is_counted_from_then_on_has_settled() -> None:
+    """After an hour asleep, or an hour by which AWS's clock has stepped, the first look is not the last one."""
+    state, _, _ = conclude(canary(), NO_DATA, after(99))
+    assert (state.phase, state.deadline) == (Phase.HOLDING, after(103))
+    short = canary(stage=stage_of("api:live", "worker:live", hold_max="1m"))
+    assert conclude(short, NO_DATA, after(99))[0].deadline == after(100)
+
+
 def test_a_holding_canary_goes_on_as_soon_as_it_is_healthy() -> None:
     state, _, _ = conclude(canary(Phase.HOLDING, deadline=after(40)), HEALTHY, after(12))
     assert (state.phase, state.weight_bp, state.deadline) == (Phase.BAKING, 2500, None)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from canary.core.measurements import Observations, StreamKey
-from canary.core.verdict import Rule, Verdict
+from canary.core.measurements import MINUTE, MinuteCounts, Observations, Stream, StreamKey, WeightChange
+from canary.core.plan import Plan
+from canary.core.verdict import Rule, Verdict, judge
 
 Make = Callable[..., Any]
 T0 = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -214,3 +217,34 @@ def test_evidence_of_a_warm_up_for_errors_is_limited(case: Make) -> None:
 def test_notes_of_those_who_measured_become_warnings(case: Make) -> None:
     found = case(errors=[GOOD] * 9, seen=Observations(notes=("clock skew 3 s",))).judged()
     assert found.warnings == ("clock skew 3 s",)
+
+
+def calls_of_a_judgement(functions: int, minutes: int) -> int:
+    """How many functions are called to judge so many functions with two gates, whose old minutes are known."""
+    names = ", ".join(f'"f{number}:live"' for number in range(functions))
+    stage = Plan.parse(f'[stages.s]\nfunctions = [{names}]\nsteps = [{{ weight = 10, bake = "12h" }}]').stage("s")
+    rows = tuple(MinuteCounts(T0 + MINUTE * number, 60, number % 3 == 0, 540, number % 2) for number in range(minutes))
+    past = tuple(MinuteCounts(T0 - MINUTE * (60 - number), 0, 0, 600, 6) for number in range(60))
+    seen = Observations(streams=tuple(Stream(key, rows, past) for gate in stage.gates for key in stage.keys(gate)))
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    arguments = stage, seen, (WeightChange(T0, Decimal(10)),), T0 + MINUTE * (minutes + 3)
+    judge(*arguments)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        judge(*arguments)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_a_judgement_costs_as_much_again_for_twice_the_functions_or_minutes_and_no_more() -> None:
+    """50 functions with 12 gates over 6 hours once took 9 s."""
+    base = calls_of_a_judgement(2, 60)
+    assert calls_of_a_judgement(4, 60) < 2.1 * base
+    assert calls_of_a_judgement(2, 120) < 2.1 * base
