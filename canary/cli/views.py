@@ -35,7 +35,7 @@ from canary.view.build import ViewBuilder, view_of_events
 from canary.view.html import canary_report, page
 from canary.view.model import CanaryView, FunctionView, Tone, data
 from canary.view.plain import note_line, status_lines
-from canary.view.planned import cost_line, picture, plan_lines
+from canary.view.planned import cost_line, cost_of_looks, picture, plan_lines
 from canary.view.terminal import live
 from flagkit.cli.shell import INTERRUPTED
 
@@ -204,10 +204,14 @@ def show_plan(stage: StagePlan, rps: float | None, *, as_json: bool) -> int:
     """Shows a stage with every default and, with a traffic, what the plan can do; returns the exit code."""
     found = () if rps is None else check_feasibility(stage, rps * 60)
     found_by = None if rps is None else _simulated(stage, rps)
+    metrics = metrics_per_look(stage)
     if as_json:
-        write_json(stage.model_dump(mode="json") | ({} if found_by is None else {"simulated": found_by}))
+        looks = {"metrics": metrics, "dollars": round(cost_of_looks(stage, metrics), 6)}
+        simulated = {} if found_by is None else {"simulated": found_by}
+        findings = {"findings": found} if rps is not None else {}
+        write_json(stage.model_dump(mode="json") | {"looks": looks} | findings | simulated)
     else:
-        cost = cost_line(stage, metrics_per_look(stage))
+        cost = cost_line(stage, metrics)
         for line in (*plan_lines(stage, rps, found_by), cost, "", *picture(stage)):
             click.echo(line)
         for finding in found:

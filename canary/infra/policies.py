@@ -6,7 +6,7 @@ Lambda's permissions are per function: there is no resource for an alias, and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
@@ -154,6 +154,7 @@ def _viewer(stage: StagePlan, where: str) -> list[Statement]:
         allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
         allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
         *_metrics(stage, where),
+        *_dead_man_group(stage, where),
     ]
 
 
@@ -183,15 +184,28 @@ def _reports(stage: StagePlan, where: str, *, drives: bool) -> list[Statement]:
         allow("Topics", ("sns:Publish",), topics),
         allow("Buses", ("events:PutEvents",), [_bus(bus, where) for bus in buses]),
     ]
-    if stage.dead_man is not None:
-        names = f"canary-{stage.name}-"[:55]  # what every name begins with (canary.adapters.deadman)
-        schedules = f"arn:aws:scheduler:{where}:schedule/{stage.dead_man.group}/{names}*"
-        statements.append(allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules]))
-    if stage.dead_man is not None and drives:
-        passed = allow("DeadManRole", ("iam:PassRole",), [stage.dead_man.role_arn])
+    return [*statements, *_dead_man(stage, where, drives=drives)]
+
+
+def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Statement]:
+    """The switch that the plan names, or the one that is deployed with the stage."""
+    settings = stage.dead_man
+    group = settings.group if settings else resources.SCHEDULE_GROUP
+    names = f"canary-{stage.name}-"[:55]  # what every name begins with (canary.adapters.deadman)
+    schedules = f"arn:aws:scheduler:{where}:schedule/{group}/{names}*"
+    yield from _dead_man_group(stage, where)
+    yield allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules])
+    if drives:
+        role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
+        passed = allow("DeadManRole", ("iam:PassRole",), [role])
         passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-        statements.append(passed)
-    return statements
+        yield passed
+
+
+def _dead_man_group(stage: StagePlan, where: str) -> list[Statement]:
+    """Where the plan names no switch, it is looked for."""
+    group = f"arn:aws:scheduler:{where}:schedule-group/{resources.SCHEDULE_GROUP}"
+    return [] if stage.dead_man else [allow("DeadManGroup", ("scheduler:GetScheduleGroup",), [group])]
 
 
 def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[Statement]:

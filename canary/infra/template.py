@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from canary.core import resources
-from canary.core.plan import AlarmsGate, DeadMan, Plan, StagePlan
+from canary.core.plan import AlarmsGate, Plan, StagePlan
 from canary.drivers.stepfunctions import definition, rollback_definition
 from canary.errors import PlanError
 from canary.infra.alarms import alarms, is_of_a_release
@@ -59,10 +59,6 @@ def template(plan: Plan, name: str) -> Template:
         PlanError: an execution of Step Functions can't hold the plan.
     """
     stage = plan.stage(name)
-    if stage.dead_man is None:
-        role = f"arn:aws:iam::${{AWS::AccountId}}:role/{resources.dead_man_role(name)}"
-        settings = DeadMan.model_construct(role_arn=role, group=resources.SCHEDULE_GROUP)
-        stage = stage.model_copy(update={"dead_man": settings})
     if plan.journal.startswith("file:"):
         plan = plan.model_copy(update={"journal": f"dynamodb://{resources.JOURNAL_TABLE}"})
     return {

@@ -94,13 +94,18 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         yield f"Rules: {rules}."
 
 
+def cost_of_looks(stage: StagePlan, metrics: int) -> float:
+    """US dollars for the looks of a release that doesn't hold, at the price of us-east-1 (lambda-canary.md §2.2)."""
+    return metrics * ((stage.total_bake + stage.post_bake) / stage.tick) / 1_000 * PRICE_OF_1000_METRICS
+
+
 def cost_line(stage: StagePlan, metrics: int) -> str:
-    """What the looks of a release cost, at the price of us-east-1 (lambda-canary.md §2.2)."""
-    planned = stage.total_bake + stage.post_bake
-    dollars = metrics * (planned / stage.tick) / 1_000 * PRICE_OF_1000_METRICS
+    """What the looks of a release cost."""
+    dollars = cost_of_looks(stage, metrics)
     shown = f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"
     each = f"{metrics:,} metrics every {duration_text(stage.tick)}"
-    return f"CloudWatch: {each}; a release of {duration_text(planned)} costs {shown} (GetMetricData)."
+    planned = duration_text(stage.total_bake + stage.post_bake)
+    return f"CloudWatch: {each}; a release of {planned} costs {shown} (GetMetricData)."
 
 
 def _power(power: Power) -> Iterator[str]:

@@ -30,7 +30,6 @@ hold_max = "5m"
 on_inconclusive = "promote"
 on_no_data = "promote"
 notifications = [{ kind = "sns", topic_arn = "arn:aws:sns:us-east-1:123456789012:releases" }, { kind = "eventbridge" }]
-dead_man = { role_arn = "arn:aws:iam::123456789012:role/dead-man" }
 
 [[stages.staging.hooks]]
 when = "before_traffic"
@@ -99,7 +98,6 @@ class Calls:
 
         self.desk.aws.lambda_.deploy(resources.tick_function("staging"), tick, Timeout=900)
         arn = resources.tick_function_arn("staging", account=ACCOUNT, region="us-east-1")
-        session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
         session.client("stepfunctions").create_state_machine(
             name=resources.state_machine("staging"),
             definition=json.dumps(definition(Plan.parse(plan.read_text()).stage("staging"), arn)),
@@ -130,6 +128,8 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
             resources = [said["TopicArn"]]
         case "events":
             resources = [f"arn:aws:events:{near}:event-bus/{entry['EventBusName']}" for entry in said["Entries"]]
+        case "scheduler" if operation == "GetScheduleGroup":
+            resources = [f"arn:aws:scheduler:{near}:schedule-group/{said['Name']}"]
         case "scheduler":
             resources = [f"arn:aws:scheduler:{near}:schedule/{said['GroupName']}/{said['Name']}"]
             if target := said.get("Target"):
@@ -183,6 +183,7 @@ def everything(desk: Desk) -> Desk:
     desk.aws.lambda_.deploy("smoke", lambda event, context: {"status": "Succeeded"}, alias="live")
     session.client("sqs").create_queue(QueueName="dlq")
     session.client("sns").create_topic(Name="releases")
+    session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)  # as `canary infra` deploys it
     session.client("dynamodb").create_table(
         TableName="canary",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -237,6 +238,15 @@ def test_policies_name_the_resources_of_the_stage(everything: Desk) -> None:
     assert "arn:aws-cn:lambda:cn-north-1:123456789012:function:api" in text
     assert "arn:aws-cn:sqs:cn-north-1:123456789012:dlq" in text
     assert '"dynamodb:LeadingKeys":["staging#*"]' in text
+
+
+def test_a_dead_man_switch_is_granted_as_the_plan_names_it() -> None:
+    settings = '{ role_arn = "arn:aws:iam::123456789012:role/switch", group = "mine" }'
+    plan = Plan.parse(f'[stages.a]\nfunctions = ["api:live"]\ndead_man = {settings}')
+    found = {s["Sid"]: s for s in policy(plan, plan.stage("a"), "driver")["Statement"]}
+    assert found["DeadManSwitch"]["Resource"] == ["arn:aws:scheduler:*:*:schedule/mine/canary-a-*"]
+    assert found["DeadManRole"]["Resource"] == ["arn:aws:iam::123456789012:role/switch"]
+    assert "DeadManGroup" not in found
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,9 @@ def test_a_plan_is_printed_in_words_and_as_a_picture(desk: Desk) -> None:
     assert done.code == 0
     assert "Stage staging releases api:live." in done.out
     assert "┌" in done.out
-    assert json.loads(desk("plan", "staging", "--json").out)["name"] == "staging"
+    assert "CloudWatch: 16 metrics every 1 min; a release of 15 min costs less than $0.01 (GetMetricData)." in done.out
+    found = json.loads(desk("plan", "staging", "--json").out)
+    assert (found["name"], found["looks"]) == ("staging", {"metrics": 16, "dollars": 0.0024})
 
 
 def test_a_plan_takes_the_traffic_of_the_last_day(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +244,9 @@ def test_a_plan_that_cannot_work_at_the_traffic_there_is_says_why_with_exit_code
     assert "refuse: step 1 (20 %) of api:live needs 80 clean requests" in done.out
     warned = desk("plan", "staging", "--rps", "1")
     assert (warned.code, "warn: step 1" in warned.out) == (0, True)
+    refused = desk("plan", "staging", "--rps", "0.02", "--json")
+    assert refused.code == 2
+    assert {finding["severity"] for finding in json.loads(refused.out)["findings"]} == {"refuse"}
 
 
 def test_a_journal_that_lost_its_beginning_is_no_bug(desk: Desk) -> None:
