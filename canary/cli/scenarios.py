@@ -17,7 +17,7 @@ from canary.cli.session import percentage
 from canary.core.events import Event
 from canary.core.plan import ProbesGate, StagePlan, parse_duration
 from canary.errors import UsageError
-from canary.simulator import Burst, Comparison, Replayed, Scenario, compare, healthy_count
+from canary.simulator import RUNS, Burst, Comparison, Replayed, Scenario, affordable_runs, compare, healthy_count
 from canary.simulator import replay as judge_again
 from canary.view.build import view_of_events
 from canary.view.html import canary_report, page
@@ -27,13 +27,25 @@ from canary.view.simulated import comparison_data, comparison_lines, comparison_
 _JOURNAL_HINT = "Give the journal file of one canary, by default .canary/ID.jsonl. `canary history` lists all canaries."
 
 
-def show_comparison(found: Comparison, *, as_json: bool, report: Path | None) -> None:
-    """Shows what the plan does in a scenario."""
+def show_comparison(found: Comparison, *, as_json: bool, report: Path | None, shortened: bool = False) -> None:
+    """Shows what the plan does in a scenario.
+
+    Args:
+        found: the result.
+        as_json: for programs.
+        report: page to write.
+        shortened: whether fewer releases were simulated than by default.
+    """
     if as_json:
-        write_json(comparison_data(found))
+        write_json({**comparison_data(found), "is_shortened": shortened})
     else:
         for line in comparison_lines(found):
             click.echo(line)
+        if shortened:
+            click.echo(
+                f"Only {found.summary.runs:,} releases, which take about half a minute; the intervals are as wide as "
+                f"that makes them. `--runs {RUNS}` simulates {RUNS:,}."
+            )
     if report is not None:
         write_report(report, page(comparison_report(found)))
         click.echo(f"report: {report}", err=as_json)
@@ -87,8 +99,16 @@ def with_probes(stage: StagePlan, per_minute: int | None) -> StagePlan:
     return stage.model_copy(update={"gates": {**others, "probes": ProbesGate(per_minute=per_minute, invoke={})}})
 
 
-def played(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comparison:
-    """The simulated releases, with progress on stderr."""
+def played(stage: StagePlan, scenario: Scenario, runs: int | None, seed: int) -> tuple[Comparison, bool]:
+    """The simulated releases, with progress on stderr; and whether they are fewer than by default, to keep it short."""
+    shortened = False
+    if runs is None:
+        runs = affordable_runs(stage, scenario, seed=seed)
+        shortened = runs < RUNS
+    return _compared(stage, scenario, runs, seed), shortened
+
+
+def _compared(stage: StagePlan, scenario: Scenario, runs: int, seed: int) -> Comparison:
     if not sys.stderr.isatty():
         total = runs + healthy_count(runs)
         steps = {round(total * tenth / 10) for tenth in range(1, 11)}

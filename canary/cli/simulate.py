@@ -38,7 +38,15 @@ def simulate(
         int | None,
         Option("--probes", metavar="N", min=1, max=600, help="Pairs of probes per minute, if the plan had them."),
     ] = None,
-    runs: Annotated[int, Option(metavar="N", min=1, max=1_000_000, help="Number of simulated releases.")] = 1000,
+    runs: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="Number of simulated releases (default: as many as half a minute allows, at most 1000).",
+        ),
+    ] = None,
     seed: Annotated[int, Option(metavar="N", help="Random seed; equal seeds give equal results.")] = 0,
     plan: PlanPath = DEFAULT_PLAN,
     as_json: AsJson = False,
@@ -63,8 +71,8 @@ def simulate(
         shared_outage=burst(shared_outage),
         cold_start=burst(cold_start),
     )
-    found = played(with_probes(session.stage, probes), scenario, runs, seed)
-    show_comparison(found, as_json=as_json, report=report)
+    found, shortened = played(with_probes(session.stage, probes), scenario, runs, seed)
+    show_comparison(found, as_json=as_json, report=report, shortened=shortened)
     return 0
 
 

@@ -10,10 +10,20 @@ from canary.simulator.counts import Burst, Scenario, SyntheticTraffic
 from canary.simulator.play import Ending, play
 from canary.simulator.ports import Simulation
 from canary.simulator.power import Power, power_of
-from canary.simulator.releases import Comparison, Spread, Summary, compare, healthy_count, release
+from canary.simulator.releases import (
+    RUNS,
+    Comparison,
+    Spread,
+    Summary,
+    affordable_runs,
+    compare,
+    healthy_count,
+    release,
+)
 from canary.simulator.replay import Replayed, replay
 
 __all__ = [
+    "RUNS",
     "Burst",
     "Comparison",
     "Ending",
@@ -24,6 +34,7 @@ __all__ = [
     "Spread",
     "Summary",
     "SyntheticTraffic",
+    "affordable_runs",
     "compare",
     "healthy_count",
     "play",

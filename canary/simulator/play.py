@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.core.alias import ALL_BP
@@ -29,6 +29,8 @@ from canary.core.verdict.scoring import is_by_version, limit_of, warm_up_of
 from canary.simulator.counts import BASELINE, CANDIDATE, Scenario, SyntheticTraffic
 from canary.simulator.ports import Requests, minutes_between
 
+_PER_JUDGEMENT = 100
+"""A judgement of a stream costs as much as so many of its minutes, besides those it looks at."""
 TIMEOUT_S = 3
 """Of the synthetic functions."""
 
@@ -42,12 +44,14 @@ class Ending:
         minutes: minutes from the first traffic to the end.
         failed_requests: requests that failed on the new version until then, of all functions together.
         in_time: promoted without a hold.
+        work: what it cost to play, in minutes of a stream that were drawn or judged.
     """
 
     outcome: str
     minutes: float
     failed_requests: float
     in_time: bool = False
+    work: int = field(default=0, compare=False)
 
 
 Past = dict[StreamKey, tuple[MinuteCounts, ...]]
@@ -136,6 +140,7 @@ class _Release:
         ]
         self._deciding = [row for row in self._rows if not row.gate.dry_run and _wants_proof(row.gate)]
         self._resumed = 0
+        self._work = sum(len(row.history) for row in self._rows)
         self._seen = Observations()
 
     def ending(self) -> Ending:
@@ -168,6 +173,7 @@ class _Release:
         self._measure(settled_until(now, self._settle))
         if not self._must_judge(now):
             return None
+        self._work += sum(_PER_JUDGEMENT + len(row.minutes) for row in self._rows)
         self._seen = Observations(
             streams=self.streams(),
             versions=self._versions,
@@ -230,6 +236,7 @@ class _Release:
                     row.add(MinuteCounts(minute, pairs, candidate, pairs, baseline))
                 else:
                     row.add(_row(row.gate, minute, _of(served, row.key)))
+            self._work += len(self._rows)
 
     def _served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
         return self._traffic.served(key, version, minute, share) if share > 0.0 else Requests()
@@ -255,7 +262,7 @@ class _Release:
             for minute in minutes_between(whole_minute(began), at):
                 served = self._served(function.key, CANDIDATE, minute, self._share_in(minute))
                 failed += served.failed * min(1.0, (at - minute) / MINUTE)
-        return Ending(outcome, (at - self._began) / MINUTE, failed, in_time)
+        return Ending(outcome, (at - self._began) / MINUTE, failed, in_time, self._work)
 
 
 Served = tuple[Requests, Requests]

@@ -132,6 +132,11 @@ class Comparison:
     """Whether the baseline is already unhealthy, so that such a release starts only with --hotfix."""
 
 
+RUNS = 1000
+"""Of `canary simulate`, unless another number is given or they would take too long."""
+HALF_A_MINUTE = 2_500_000
+"""Work (`Ending.work`) that takes 20 to 30 seconds of CPU: a unit takes about 9 microseconds."""
+_TRIALS, _ON_TRIALS = 10, 0.03
 _STARTS = 5
 _OUTCOMES = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled_back"}
 
@@ -175,6 +180,23 @@ def compare(
         probes_per_minute=max((g.per_minute for g in stage.gates.values() if isinstance(g, ProbesGate)), default=0),
         is_refused=all(is_refused(stage, scenario, f"{seed}/{number}") for number in range(_STARTS)),
     )
+
+
+def affordable_runs(stage: StagePlan, scenario: Scenario, *, seed: int = 0, work: int = HALF_A_MINUTE) -> int:
+    """How many runs of `compare` so much work pays for: at most `RUNS`, at least one.
+
+    Measured on a few releases with traffic of their own, so that the number says nothing about the ones that count; and
+    in work instead of seconds, so that the same seed gives the same number everywhere.
+    """
+    stage, _ = playable(stage)
+    spent = counted = 0
+    while counted < _TRIALS and spent < work * _ON_TRIALS:
+        name = f"{seed}/trial/{counted}"
+        past = past_of(stage, scenario, name)
+        described, healthy = (play(stage, assumed, name, past).work for assumed in (scenario, scenario.healthy()))
+        spent += described + healthy // 2
+        counted += 1
+    return max(1, min(RUNS, (work - spent) * counted // max(1, spent)))
 
 
 def playable(stage: StagePlan) -> tuple[StagePlan, tuple[str, ...]]:

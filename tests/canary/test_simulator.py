@@ -18,7 +18,19 @@ from canary.core.plan import Plan, StagePlan
 from canary.core.verdict import Verdict
 from canary.errors import StaleRevisionError, UsageError
 from canary.ports import Target, Window
-from canary.simulator import Burst, Scenario, Spread, Summary, SyntheticTraffic, compare, healthy_count, release, replay
+from canary.simulator import (
+    RUNS,
+    Burst,
+    Scenario,
+    Spread,
+    Summary,
+    SyntheticTraffic,
+    affordable_runs,
+    compare,
+    healthy_count,
+    release,
+    replay,
+)
 from canary.simulator.counts import poisson
 from canary.simulator.play import past_of, play
 from canary.simulator.releases import share_interval, simulated
@@ -92,6 +104,18 @@ def test_progress_counts_every_release(stage: StagePlan) -> None:
     seen: list[int] = []
     compare(stage, Scenario(0.5, 0.01, 10.0), runs=6, progress=seen.append)
     assert seen == list(range(1, 6 + healthy_count(6) + 1))
+
+
+def test_as_many_releases_are_simulated_as_the_work_allows(stage: StagePlan) -> None:
+    scenario = Scenario(0.5, 0.01, 10.0)
+    one = play(stage, scenario, "0/0")
+    assert one.work > 2 * 180
+    assert affordable_runs(stage, scenario) == RUNS
+    some = affordable_runs(stage, scenario, work=20_000)
+    assert 2 < some == affordable_runs(stage, scenario, work=20_000) < 20_000 / one.work
+    two = Plan.parse(PLAN.replace('["api:live"]', '["api:live", "web:live"]')).stage("staging")
+    assert affordable_runs(two, scenario, work=20_000) < 0.7 * some
+    assert affordable_runs(stage, scenario, work=1) == 1
 
 
 def test_a_stage_of_several_functions_counts_the_harm_of_all() -> None:

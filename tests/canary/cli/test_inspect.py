@@ -265,7 +265,20 @@ def test_simulate_answers_with_the_documented_keys(desk: Desk, tmp_path: Path) -
     assert found["minutes_to_rollback"].keys() == found["failed_requests"].keys() == {"mean", "p95"}
     assert found["rolled_back_ratio"] == 1.0
     assert "<svg" in (tmp_path / "s.html").read_text()
+    assert found["is_shortened"] is False
     assert "Minutes to rollback:" in desk(*words).out
+
+
+def test_simulate_says_how_many_releases_half_a_minute_allows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["simulate", "staging", "--candidate-errors", "90%", "--rps", "10"]
+    monkeypatch.setattr("canary.cli.scenarios.affordable_runs", lambda *_, **__: 2)
+    done = desk(*words)
+    assert done.out.startswith("2 releases to staging")
+    assert "100 % (15.8–100 %)" in done.out
+    assert "Only 2 releases, which take about half a minute" in done.out
+    assert "`--runs 1000` simulates 1,000." in done.out
+    monkeypatch.setattr("canary.cli.scenarios.RUNS", 2)
+    assert "half a minute" not in desk(*words).out
 
 
 def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
