@@ -160,11 +160,17 @@ def _show_no_canary(session: Session, *, as_json: bool) -> None:
     ports = session.ports()
     aliases = [ports.aliases.read(function) for function in session.stage.functions]
     if as_json:
-        functions = [{"function": alias.function.key, "version": alias.version} for alias in aliases]
+        functions = [
+            {"function": alias.function.key, "version": alias.version, "serves": alias.routes_text} for alias in aliases
+        ]
         write_json({"stage": session.stage.name, "canary": None, "functions": functions})
         return
-    live_now = ", ".join(f"{alias.function} serves version {alias.version}" for alias in aliases)
-    click.echo(f"no canary in progress on {session.stage.name}; {live_now}")
+    name, live_now = session.stage.name, ", ".join(f"{alias.function} {alias.routes_text}" for alias in aliases)
+    if not any(alias.extra_version for alias in aliases):
+        click.echo(f"no canary in progress on {name}; {live_now}")
+        return
+    click.echo(f"{live_now}\nNot watched: stage {name} has no record of a canary that set these weights.")
+    click.echo(f"  next: `canary rollback {name}` to clear the weights")
 
 
 @contextmanager

@@ -79,12 +79,15 @@ class AliasState:
     @property
     def routes_text(self) -> str:
         """Where its traffic goes, in a sentence's second half."""
+        return f"serves {'' if self.extra_version else 'version '}{self.versions_text}"
+
+    @property
+    def versions_text(self) -> str:
+        """The version that it serves; with their shares where there are two."""
         if self.extra_version is None:
-            return f"serves version {self.version}"
+            return self.version
         rest = percent_text(ALL_BP - self.extra_bp)
-        return (
-            f"serves {rest} % version {self.version} and {percent_text(self.extra_bp)} % version {self.extra_version}"
-        )
+        return f"{rest} % version {self.version} and {percent_text(self.extra_bp)} % version {self.extra_version}"
 
     def says(self, spec: AliasSpec) -> bool:
         """True when the alias already is what the spec wants."""

@@ -207,7 +207,8 @@ def _move(
         hint = f"Choose another: {command}." if command else "Publish one first."
         raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
     write_spec(function, AliasSpec(version, None, 0, text), alias, session)
-    session.notice(f"{function} moved on request from version {alias.version} to version {version}", is_planned=True)
+    was = alias.routes_text.removeprefix("serves ")
+    session.notice(f"{function} moved on request from {was} to version {version}", is_planned=True)
 
 
 def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:
@@ -240,7 +241,7 @@ def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanarySt
     if is_back:
         return replace(state, why=f"already rolled back; {', '.join(f'{k} {a.routes_text}' for k, a in seen.items())}")
     what = "promotion" if outcome is Phase.PROMOTED else "canary"
-    changes = ", ".join(f"{key} {alias.version} → {moves[key].baseline}" for key, alias in seen.items())
+    changes = ", ".join(f"{key} {alias.versions_text} → {moves[key].baseline}" for key, alias in seen.items())
     if confirm is not None:
         confirm(f"Revert {what} {started.canary_id} ({changes})?")
     session = session.of(started.canary_id)

@@ -109,6 +109,11 @@ def find(
     if known is not None and (state is None or state.canary_id != known.canary_id):
         return _ended_elsewhere(known, state, seen), seen, session
     if state is None:
+        if any(alias.extra_version for alias in seen.values()):
+            raise NotRunningError(
+                f"stage {stage.name} has no record of a canary, but {_routes(seen)}",
+                hint=f"Run `canary rollback {stage.name}` to clear the weights.",
+            )
         raise NotRunningError(f"no canary is in progress in stage {stage.name}")
     if known is not None and known.phase is state.phase:
         state = replace(state, why=known.why)

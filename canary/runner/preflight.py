@@ -193,7 +193,7 @@ def _free(alias: AliasState) -> Check:
         text = f"canary {record.canary_id} is in progress on {key}"
         return Check("alias_free", Level.FAILED, text, key, "Wait until it ends, or run `canary rollback STAGE`.")
     if alias.extra_version is not None:
-        hint = "Another release may be in progress. Clear the alias' weights first."
+        hint = "Another release may be in progress. `canary rollback STAGE` clears weights that canary has set."
         return Check("alias_free", Level.FAILED, f"{key} {alias.routes_text}", key, hint)
     return Check("alias_free", Level.OK, f"no canary in progress on {key}", key)
 

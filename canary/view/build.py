@@ -247,9 +247,9 @@ class ViewBuilder:
         self.stage = state.stage
         self._times.started = self._times.latest = state.started_at
         self._phase, self._why = state.phase, state.why
-        for shift in state.shifts:
-            self._weights.append((shift.at, shift.weight_bp))
-            self._note(shift.at, Tone.PLAIN, "weight", _share(shift.weight_bp))
+        self._weights = [(shift.at, shift.weight_bp) for shift in state.shifts]
+        weights = [(at, Tone.PLAIN, "weight", _share(weight_bp), False) for at, weight_bp in self._weights]
+        self._notes = sorted([*weights, *(n for n in self._notes if n[2] != "canary started")], key=lambda n: n[0])
         return self
 
     @property

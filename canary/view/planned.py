@@ -158,7 +158,7 @@ def picture(stage: StagePlan) -> Iterator[str]:
         label = f"{minutes / timedelta(minutes=1):g}"
         axis[start : start + len(label)] = label
         minutes += stage.steps[index].bake if index < len(stage.steps) else timedelta()
-    yield f"          {''.join(axis).rstrip()} min at most"
+    yield f"          {''.join(axis).rstrip()} min if no step holds"
 
 
 def _warming(warm_up: timedelta) -> str:

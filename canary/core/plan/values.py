@@ -156,8 +156,8 @@ class FunctionRef:
         Raises:
             ValueError: as the class says.
         """
-        function, _, alias = text.strip().rpartition(":")
-        return cls(function, alias, invoked)
+        function, colon, alias = text.strip().rpartition(":")
+        return cls(function, alias, invoked) if colon else cls(alias, "", invoked)
 
     @property
     def key(self) -> str:

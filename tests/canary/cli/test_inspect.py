@@ -94,6 +94,20 @@ def test_watching_says_that_no_driver_runs_and_outlives_an_outage_of_aws(running
     assert "TooManyRequests" in done.err
 
 
+def test_weights_whose_record_somebody_removed_are_shown_and_can_be_cleared(running: Desk) -> None:
+    running.aws.session().client("lambda").update_alias(FunctionName="api", Name="live", Description="from a template")
+    serves = "serves 80 % version 1 and 20 % version 2"
+    done = running("status", "staging")
+    assert done.out.startswith(f"api:live {serves}\nNot watched: ")
+    assert "next: `canary rollback staging`" in done.out
+    assert json.loads(running("status", "staging", "--json").out)["functions"][0]["serves"] == serves
+    refused = running("resume", "staging")
+    assert (refused.code, serves in refused.err, "canary rollback staging" in refused.err) == (5, True, True)
+    done = running("rollback", "staging", "--yes")
+    assert "on request: api:live 80 % version 1 and 20 % version 2 → 1" in done.out
+    assert running.alias() == ("1", {})
+
+
 def test_status_of_a_damaged_record_still_says_what_the_alias_serves(running: Desk) -> None:
     client = running.aws.session().client("lambda")
     client.update_alias(FunctionName="api", Name="live", Description="canary1 k 41>42 b -zz 10@0 - f|x")
@@ -123,7 +137,7 @@ def test_without_a_canary_status_says_what_is_live(desk: Desk) -> None:
     assert json.loads(desk("status", "staging", "--json").out) == {
         "stage": "staging",
         "canary": None,
-        "functions": [{"function": "api:live", "version": "1"}],
+        "functions": [{"function": "api:live", "version": "1", "serves": "serves version 1"}],
     }
 
 

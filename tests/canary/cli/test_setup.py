@@ -34,7 +34,7 @@ def test_init_takes_functions_and_another_stage(desk: Desk) -> None:
     ("arguments", "part"),
     [
         (("init",), "canary.toml exists already"),
-        (("init", "shop", "--plan", "x.toml"), "a function and an alias"),
+        (("init", "shop", "--plan", "x.toml"), '"shop:" must be a function and an alias'),
         (("init", "shop:live", "--plan", "nowhere/x.toml"), "can't be written"),
         (("init", "shop:live", "--plan", "x.toml", "--stage", "a b"), "not valid TOML"),
         (("iam", "staging", "--role", "king"), "'king' is not a role"),

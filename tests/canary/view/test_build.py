@@ -125,6 +125,11 @@ def test_a_driver_that_takes_over_shows_what_the_aliases_say(stage: StagePlan) -
     assert view.weight_percent == 10
     assert view.functions[0].name == "api"
     assert view.functions[0].alias == "live"
+    simulation.clock.sleep(60)
+    taking_over = ViewBuilder(stage)
+    state = runner.promote(stage, simulation.ports(observers=(taking_over,)))
+    titles = [(note.title, note.text) for note in taking_over.begin(state).view().notes]
+    assert titles[:2] == [("weight", "10 %"), ("weight", "100 %")]
 
 
 def test_there_is_nothing_to_show_before_the_start() -> None:

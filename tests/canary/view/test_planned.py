@@ -130,7 +130,7 @@ def test_every_kind_of_gate_has_a_description() -> None:
 def test_the_picture_climbs_from_step_to_step(stage: StagePlan) -> None:
     lines = list(picture(stage))
     assert [line.split("%")[0].strip() for line in lines[:3]] == ["100", "50", "10"]
-    assert lines[-1].endswith("min at most")
+    assert lines[-1].endswith("min if no step holds")
     assert [line.index("┌") for line in lines[:2]] == sorted((line.index("┌") for line in lines[:2]), reverse=True)
 
 
