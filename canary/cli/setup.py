@@ -9,7 +9,7 @@ from typing import Annotated
 import click
 
 from canary.cli.options import DEFAULT_PLAN, AsJson, PlanPath, Profile, Region, Stage
-from canary.cli.session import cli_context, read_plan
+from canary.cli.session import CliContext, Session, cli_context, read_plan
 from canary.errors import CanaryError, NotFoundError, UsageError
 from flagkit.cli.arguments import Argument, Context, Option
 
@@ -19,7 +19,7 @@ PLAN = """\
 
 [stages.{stage}]
 functions = [{functions}]
-steps = [10, 50]        # percent of the traffic, ascending; 100 % follows
+steps = {steps}        # percent of the traffic, ascending; 100 % follows
 bake = "10m"            # the longest time of each step
 
 # What rolls back. Errors above 5 % and p95 above 2 s do so without being written here:
@@ -48,6 +48,7 @@ bake = "10m"            # the longest time of each step
 # Notifications:
 # notifications = [{{ kind = "slack", url_env = "SLACK_URL" }}]
 """
+STEPS = (10.0, 50.0)
 
 
 def init(
@@ -64,7 +65,8 @@ def init(
 ) -> int:
     """Write a commented plan for functions that exist.
 
-    Without arguments it asks AWS for the functions that have an alias. An existing file is never replaced.
+    Without arguments it asks AWS for the functions that have an alias, and how much traffic they had in the last day:
+    at little traffic the first step is larger. An existing file is never replaced.
     """
     from canary.cli.json_lines import write_json
 
@@ -78,14 +80,20 @@ def init(
             hint="Create one: aws lambda create-alias --function-name api --name live --function-version 1",
         )
     text = plan_text(stage, named)
+    steps = STEPS if functions else _steps_for_traffic(text, stage, cli_context(context), region, profile)
+    if steps != STEPS:
+        text = plan_text(stage, named, steps)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{plan} can't be written: {error.strerror}", hint="Name another file: --plan FILE.") from None
     if as_json:
-        write_json({"plan": str(plan), "stage": stage, "functions": list(named)})
+        write_json({"plan": str(plan), "stage": stage, "functions": list(named), "steps": list(steps)})
     else:
-        click.echo(f"{plan} written: stage {stage} with {', '.join(named)}\nNext: canary doctor {stage}")
+        click.echo(f"{plan} written: stage {stage} with {', '.join(named)}")
+        if steps != STEPS:
+            click.echo(f"The first step is {steps[0]:g} %, because there was little traffic in the last day.")
+        click.echo(f"Next: canary doctor {stage}")
     return 0
 
 
@@ -96,7 +104,23 @@ def _functions_of_account(region: str | None, profile: str | None) -> Sequence[s
     return aliases_of_account(open_session(region, profile))
 
 
-def plan_text(stage: str, functions: Sequence[str]) -> str:
+def _steps_for_traffic(
+    text: str, stage: str, context: CliContext, region: str | None, profile: str | None
+) -> tuple[float, ...]:
+    """The first step by the traffic of the last day; the usual one where it isn't known."""
+    from canary.cli.views import traffic_of_yesterday
+    from canary.core.plan import Plan, first_weight
+
+    plan = Plan.parse(text)
+    session = Session(context, plan, plan.stage(stage), region, profile)
+    try:
+        weight = first_weight(session.stage, traffic_of_yesterday(session) * 60)
+    except CanaryError:  # a plan can be written without metrics, and `canary doctor` says what is missing
+        weight = None
+    return STEPS if weight is None else tuple(sorted({weight, STEPS[-1]}))
+
+
+def plan_text(stage: str, functions: Sequence[str], steps: Sequence[float] = STEPS) -> str:
     """The plan that `init` writes.
 
     Raises:
@@ -109,7 +133,11 @@ def plan_text(stage: str, functions: Sequence[str]) -> str:
             FunctionRef.parse(function)
         except ValueError as error:
             raise UsageError(str(error), hint="Example: canary init api:live") from None
-    text = PLAN.format(stage=stage, functions=", ".join(f'"{function}"' for function in functions))
+    text = PLAN.format(
+        stage=stage,
+        functions=", ".join(f'"{function}"' for function in functions),
+        steps=f"[{', '.join(f'{step:g}' for step in steps)}]",
+    )
     try:
         Plan.parse(text)
     except CanaryError as error:

@@ -9,6 +9,7 @@ import pytest
 
 from canary.adapters.aws import Session, open_session
 from canary.core.plan import Plan
+from flagkit.testing import Fault
 from tests.canary.cli.conftest import Desk
 
 
@@ -24,9 +25,32 @@ def test_init_writes_a_plan_for_the_functions_that_exist(desk: Desk) -> None:
     assert desk("doctor", "staging").code in {0, 7}
 
 
+def test_init_begins_with_a_larger_step_where_there_was_little_traffic(desk: Desk) -> None:
+    (desk.base / "canary.toml").unlink()
+    desk.aws.lambda_.deploy("cart", lambda event, context: {}, alias="live")
+    desk.aws.traffic.steady("cart", "live", requests_per_minute=80)
+    desk.aws.clock.advance(5 * 60)
+    done = desk("init")
+    assert done.out.splitlines()[1] == "The first step is 35 %, because there was little traffic in the last day."
+    stage = Plan.parse((desk.base / "canary.toml").read_text()).stage("staging")
+    assert [step.weight for step in stage.steps] == [35, 50]
+
+
+def test_init_without_metrics_writes_the_usual_steps(desk: Desk) -> None:
+    (desk.base / "canary.toml").unlink()
+    desk.aws.faults.add(Fault.DENIED, "GetMetricData")
+    done = desk("init", "--json")
+    assert json.loads(done.out)["steps"] == [10, 50]
+
+
 def test_init_takes_functions_and_another_stage(desk: Desk) -> None:
     done = desk("init", "shop:live", "cart:live", "--stage", "prod", "--plan", "prod.toml", "--json")
-    assert json.loads(done.out) == {"plan": "prod.toml", "stage": "prod", "functions": ["shop:live", "cart:live"]}
+    assert json.loads(done.out) == {
+        "plan": "prod.toml",
+        "stage": "prod",
+        "functions": ["shop:live", "cart:live"],
+        "steps": [10, 50],
+    }
     assert desk("plan", "prod", "--plan", "prod.toml").code == 0
 
 
