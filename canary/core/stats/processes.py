@@ -14,7 +14,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import mul
 from typing import NamedTuple
 
 from canary.core.stats.grids import EQUAL, FALLING, PAIRS, PairGrid, below_ratio, binomial_above, pairs, ratios
@@ -27,6 +26,8 @@ _SHARE_STEPS = 64.0
 _SCALED = 100.0
 """From this ln E on the state is kept with a scale."""
 _LARGE = 1e40
+_OVERFLOW = 300.0
+"""No alternative's exponent exceeds it before it is taken."""
 _KEPT = 120
 """Minutes after which the state of a process is kept for the next look."""
 
@@ -152,9 +153,12 @@ def _continued(  # noqa: PLR0915 - one pass; a function call a minute would doub
     run: _Run, minutes: Sequence[Counts], grid: PairGrid, fixed: tuple[float, float, int], ceilings: Sequence[float]
 ) -> _Run:
     limit, kappa, horizon = fixed
-    alternatives = tuple(zip(grid.bad, grid.good, strict=True))
     weights, ln_ratios, exp = grid.weights, grid.ln_ratio, math.exp
+    ln_bad, ln_good, most_bad = grid.bad, grid.good, _OVERFLOW / max(grid.bad)
     nothing = [0.0] * len(weights)
+    canary = both = 0.0  # failures since the share of the requests changed, which `against` doesn't count yet
+    terms: Sequence[float] = nothing
+    steps = -1
     earlier, held, against, scale, waiting, bad, good, expected, age = run
     path: list[float] = list(earlier)
     since = len(path)
@@ -173,25 +177,28 @@ def _continued(  # noqa: PLR0915 - one pass; a function call a minute would doub
             bad += x_c / d_a
             good += (n_c - x_c) / d_a
             if n_b and (x_c or x_b):
-                terms = _terms_at(grid.ratio, kappa, n_c, n_b)
-                both = (x_c + x_b) / d_r
-                if x_c:
-                    canary = x_c / d_r
-                    against = [
-                        value + canary * ln_ratio + both * term
-                        for value, ln_ratio, term in zip(against, ln_ratios, terms, strict=True)
-                    ]
-                else:
-                    against = [value + both * term for value, term in zip(against, terms, strict=True)]
-        logs = [
-            value if value < (log := bad * b + good * g) else log
-            for value, (b, g) in zip(against, alternatives, strict=True)
-        ]
-        top = max(logs)
-        top = top - 300.0 if top > 300.0 else 0.0
-        if top:
-            logs = [log - top for log in logs]
-        values = list(map(mul, held, map(exp, logs)))
+                if _steps(n_c, n_b) != steps:
+                    against = _with_failures(against, canary, both, ln_ratios, terms)
+                    steps, canary, both = _steps(n_c, n_b), 0.0, 0.0
+                    terms = _shared_terms(grid.ratio, kappa, steps)
+                canary += x_c / d_r
+                both += (x_c + x_b) / d_r
+        top = 0.0
+        if bad < most_bad:
+            values = [
+                value * exp(ratio if (ratio := a + canary * r + both * t) < (log := bad * b + good * g) else log)
+                for value, a, r, t, b, g in zip(held, against, ln_ratios, terms, ln_bad, ln_good, strict=True)
+            ]
+        else:
+            logs = list(
+                map(
+                    min,
+                    _with_failures(against, canary, both, ln_ratios, terms),
+                    [bad * b + good * g for b, g in zip(ln_bad, ln_good, strict=True)],
+                )
+            )
+            top = max(0.0, max(logs) - _OVERFLOW)
+            values = [value * exp(log - top) for value, log in zip(held, logs, strict=True)]
         total = sum(values)
         rest = waiting + unspent
         if scale or top or ceiling < math.inf:
@@ -211,9 +218,17 @@ def _continued(  # noqa: PLR0915 - one pass; a function call a minute would doub
             added = waiting * exp(-shift) if shift else waiting
             held = [value * grown + weight * added for value, weight in zip(values, weights, strict=True)]
             scale, waiting, against = shift, 0.0, nothing
-            bad = good = expected = 0.0
+            bad = good = expected = canary = both = 0.0
             age = 0
+    against = _with_failures(against, canary, both, ln_ratios, terms)
     return _Run(tuple(path), held, against, scale, waiting, bad, good, expected, age)
+
+
+def _with_failures(
+    against: Sequence[float], canary: float, both: float, ln_ratios: Sequence[float], terms: Sequence[float]
+) -> list[float]:
+    """The ratio's evidence with so many failures of the candidate and of both, at one share of the requests."""
+    return [a + canary * r + both * t for a, r, t in zip(against, ln_ratios, terms, strict=True)]
 
 
 @lru_cache(maxsize=64)
