@@ -136,6 +136,7 @@ class StreamHistory:
             baseline=_rate(*totals[2:]),
             status="unhealthy" if key in self._blamed else _status(evidence, points),
             unit="minutes" if key in self._gauges else "requests",
+            is_dry_run=gate is not None and gate.dry_run,
             evidence=tuple(
                 EvidencePoint(_minutes(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())
@@ -401,9 +402,8 @@ class ViewBuilder:
 
     def _facts(self, streams: tuple[StreamView, ...]) -> tuple[tuple[str, str], ...]:
         facts: list[tuple[str, str]] = []
-        start = self._start
         judgement = self._judgement
-        if start is not None and self.rollback_min is not None:
+        if self._start is not None and self.rollback_min is not None:
             facts.append(("Rollback decided", f"minute {self.rollback_min:.1f}"))
             if judgement is not None and judgement.first_seen is not None:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
@@ -413,10 +413,10 @@ class ViewBuilder:
                 served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
             facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
         if judgement is not None:
-            facts.append(("Failed requests", f"{judgement.failed_requests:,}"))
+            shown = (stream.candidate.bad for stream in streams if stream.is_dry_run and "failed" in stream.title)
+            facts.append(("Failed requests", f"{max((judgement.failed_requests, *shown)):,}"))
         if self.rollback_s is not None:
-            # Records carry whole seconds.
-            facts.append(("Rollback took", _seconds(self.rollback_s)))
+            facts.append(("Rollback took", _seconds(self.rollback_s)))  # records carry whole seconds
         return tuple(facts)
 
     def _counts_requests(self, stream: StreamView) -> bool:

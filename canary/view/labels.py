@@ -118,7 +118,11 @@ def as_sentence(text: str) -> str:
 
 
 def gate_title(name: str, gate: Gate | None) -> str:
-    """What this gate counts as bad, for a chart."""
+    """What this gate counts as bad, for a chart; and that it doesn't decide."""
+    return f"{_counted(name, gate)}{' (dry run)' if gate is not None and gate.dry_run else ''}"
+
+
+def _counted(name: str, gate: Gate | None) -> str:
     match gate:
         case ErrorsGate():
             return "failed requests"

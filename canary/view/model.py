@@ -95,6 +95,7 @@ class StreamView:
         baseline: all judged minutes together, baseline.
         evidence: one point for each look.
         unit: what is counted; a gauge counts the minutes in which it broke its limit.
+        is_dry_run: measured and shown, and decides nothing.
     """
 
     function: str
@@ -107,6 +108,12 @@ class StreamView:
     evidence: tuple[EvidencePoint, ...] = ()
     status: str = "collecting"
     unit: Literal["requests", "minutes"] = "requests"
+    is_dry_run: bool = False
+
+    @property
+    def label(self) -> str:
+        """The gate's name, and whether it decides."""
+        return f"{self.gate} (dry run)" if self.is_dry_run else self.gate
 
     @property
     def against_log10(self) -> float | None:

@@ -34,9 +34,9 @@ def stream_text(stream: StreamView) -> str:
     """`errors unhealthy: 12.1 % of 248, baseline 1.1 % of 2,230, limit 5 %, evidence 3,400:1`."""
     candidate, baseline = rate_texts(stream)
     if stream.unit == "minutes":
-        return f"{stream.gate} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
+        return f"{stream.label} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
     return (
-        f"{stream.gate} {stream.status}: {candidate}, baseline {baseline}, "
+        f"{stream.label} {stream.status}: {candidate}, baseline {baseline}, "
         f"limit {percent(stream.limit_ratio)}, evidence {odds(stream.against_log10)}"
     )
 

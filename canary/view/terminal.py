@@ -94,7 +94,7 @@ def _streams(view: CanaryView) -> Table:
         last = stream.against_log10
         table.add_row(
             *([stream.function or "stage"] if several else []),
-            stream.gate,
+            stream.label,
             Text(stream.status, style=_STATUS_STYLES.get(stream.status, "dim")),
             rate_texts(stream)[0],
             interval_text(stream.candidate),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,12 @@ class ValueGate(GateModel):
 
     max: Number | None = None
     min: Number | None = None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min must be at most max, but is {self.min:g} with max {self.max:g}: nothing is within")
+        return self
 
 
 class ErrorsGate(GateModel):

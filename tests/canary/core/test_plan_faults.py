@@ -252,6 +252,8 @@ OUT_OF_BOUNDS: tuple[tuple[str, str], ...] = (
         f"gates.m = {{ kind = 'metric', max = inf, {METRIC} }}",
         "gates.m.max: must be a finite number",
     ),
+    (f"gates.m = {{ kind = 'metric', min = 5, max = 1, {METRIC} }}", "gates.m: min must be at most max, but is 5 with"),
+    ("gates.p = { kind = 'datadog', query = 'q', min = 5, max = 1 }", "min must be at most max, but is 5 with max 1"),
     ("gates.errors.limit_percent = nan", "limit_percent: must be a finite number, but is NaN"),
     ("gates.latency.limit = '0s'", 'limit: must be greater than 0s, but is "0s"'),
     ("gates.latency.limit = '1h'", 'limit: must be at most 15m, but is "1h"'),

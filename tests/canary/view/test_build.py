@@ -20,12 +20,13 @@ from canary.core.events import (
 )
 from canary.core.measurements import Gauge, StreamKey
 from canary.core.phases import Phase
-from canary.core.plan import StagePlan, ThrottlesGate
+from canary.core.plan import Plan, StagePlan, ThrottlesGate
 from canary.core.verdict import Verdict
 from canary.simulator import Scenario
 from canary.simulator.releases import simulated
 from canary.view.build import ViewBuilder, view_of_events
 from canary.view.model import StepState, Tone
+from canary.view.plain import stream_text
 
 
 def first_traffic(events: tuple[Event, ...]) -> list[Event]:
@@ -107,6 +108,21 @@ def test_a_canary_that_waits_says_for_whom(held: tuple[Event, ...], stage: Stage
     assert view.headline.startswith("Inconclusive at 10 %: promote it or roll it back.")
     assert view.next_action == "`canary promote staging` or `canary rollback staging`"
     assert StepState.CURRENT in {step.state for step in view.steps}
+
+
+def test_a_dry_run_gate_is_named_so_and_what_it_counts_is_counted(rolled_back: tuple[Event, ...]) -> None:
+    plan = Plan.parse(
+        '[stages.staging]\nfunctions = ["api:live"]\nsteps = [10, 50]\ngates.errors.dry_run = true\ngates.latency = {}'
+    ).stage("staging")
+    events = [
+        replace(event, judgement=replace(event.judgement, failed_requests=0)) if isinstance(event, Judged) else event
+        for event in rolled_back
+    ]
+    view = view_of_events(events, plan).view()
+    errors = next(stream for stream in view.streams if stream.gate == "errors")
+    assert (errors.label, errors.title) == ("errors (dry run)", "failed requests (dry run)")
+    assert dict(view.facts)["Failed requests"] == str(errors.candidate.bad) != "0"
+    assert stream_text(errors).startswith("errors (dry run) ")
 
 
 def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:
