@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from canary.core.alias import AliasSpec, AliasState, FunctionFacts, VersionFacts
 from canary.core.events import Event
@@ -222,6 +222,20 @@ class Journal(Protocol):
     def canaries(self, stage: str | None = None) -> Sequence[Mapping[str, str]]:
         """One row per canary, newest first: canary_id, stage, started_at, started_by, ended_at, outcome, why."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadManFacts:
+    """What rolls back when every driver of a stage has ended.
+
+    Attributes:
+        kind: `workflow`: the state machine that rolls back, from before the first shift on. `aliases`: a write of each
+            alias, from after each shift on. None: nothing does.
+        problem: why there is nothing, or what it lacks.
+    """
+
+    kind: Literal["workflow", "aliases"] | None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The dead-man switch: one-time EventBridge schedules that roll back when every driver has died.
 
-It needs no compute: Scheduler itself calls `lambda:UpdateAlias` with the RevisionId of the last write, so it rolls back
-exactly what this canary left behind, and does nothing (412) once anybody else has moved the alias. Each sign of life of
-a driver pushes it forward. It decides nothing, and a failure here never stops a canary.
+It needs no compute. Where the stage's rollback state machine is deployed, one schedule for each canary starts it: it is
+there before the first shift, because it needs no RevisionId. Elsewhere Scheduler itself calls `lambda:UpdateAlias` for
+each alias, with the RevisionId of the last write. Both do nothing once anybody else has moved the alias. Each sign of
+life of a driver pushes them forward. It decides nothing, and a failure here never stops a canary.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import hashlib
 import json
 import logging
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from canary.adapters.aws import Api, Session, reading
 from canary.core import resources
-from canary.core.alias import AliasState
-from canary.core.events import CanaryEnded, Event, Judged, TrafficShifted
+from canary.core.engines import functions_of
+from canary.core.events import CanaryEnded, CanaryStarted, Event, Judged, TrafficShifted
 from canary.core.plan import DeadMan, FunctionRef, StagePlan
 from canary.core.record import decode
 from canary.errors import AwsError, CanaryError, NotFoundError, UnavailableError
-from canary.ports import Aliases, Clock
+from canary.ports import Aliases, Clock, DeadManFacts
 
 logger = logging.getLogger("canary.deadman")
 
@@ -30,7 +31,7 @@ TARGET: Final = "arn:aws:scheduler:::aws-sdk:lambda:updateAlias"
 
 
 class DeadManSwitch:
-    """An observer that keeps one schedule per function of the stage while a canary carries traffic.
+    """An observer that keeps one schedule per canary, or per function of the stage, while a canary is in progress.
 
     Args:
         stage: the plan.
@@ -45,52 +46,96 @@ class DeadManSwitch:
     ) -> None:
         self._stage = stage
         self._settings = settings
-        self._absence: str | None = "" if settings else None
+        self._facts = None if is_deployed(stage) else DeadManFacts("aliases")
+        self._workflow = ""
+        self._session = session
         self._aliases = aliases
         self._clock = clock
         self._scheduler = Api(session, "scheduler")
 
-    def absence(self) -> str:
-        """Why there is no switch; empty where there is one.
+    def facts(self) -> DeadManFacts:
+        """Which kind of switch there is.
 
         Raises:
             UnavailableError: that can't be found out now.
         """
-        if self._absence is None:
-            self._absence = self._look()
-        return self._absence
+        if self._facts is None:
+            self._facts = self._look()
+        return self._facts
 
-    def _look(self) -> str:
+    def _look(self) -> DeadManFacts:
+        if self._settings is None and (problem := self._lacks_group()):
+            return DeadManFacts(None, problem)
+        with reading("lambda", "GetAlias"):
+            _, _, _, region, account, *_ = self._aliases.read(self._stage.functions[0]).arn.split(":")
+        where = {"account": account, "region": region}
+        if self._settings is None:
+            role = resources.role_arn(resources.dead_man_role(self._stage.name), **where)
+            self._settings = DeadMan(role_arn=role, group=resources.SCHEDULE_GROUP)
+        return self._look_for_workflow(resources.rollback_machine_arn(self._stage.name, **where))
+
+    def _lacks_group(self) -> str:
         """The group of schedules is deployed together with the role, and may be asked for without other permissions."""
-        group = resources.SCHEDULE_GROUP
         try:
-            self._scheduler.call("GetScheduleGroup", Name=group)
+            self._scheduler.call("GetScheduleGroup", Name=resources.SCHEDULE_GROUP)
         except UnavailableError:
             raise
         except NotFoundError:
-            return f"the schedule group {group} does not exist"
+            return f"the schedule group {resources.SCHEDULE_GROUP} does not exist"
         except AwsError as error:
             return error.message
-        with reading("lambda", "GetAlias"):
-            _, _, _, region, account, *_ = self._aliases.read(self._stage.functions[0]).arn.split(":")
-        role = resources.role_arn(resources.dead_man_role(self._stage.name), account=account, region=region)
-        self._settings = DeadMan(role_arn=role, group=group)
         return ""
+
+    def _look_for_workflow(self, arn: str) -> DeadManFacts:
+        """One that was deployed by an older version ends any canary, so it can't be left to a schedule."""
+        try:
+            found = Api(self._session, "stepfunctions").call("DescribeStateMachine", stateMachineArn=arn)
+        except UnavailableError:
+            raise
+        except AwsError:
+            return DeadManFacts("aliases")
+        with reading("states", "DescribeStateMachine"):
+            states = json.loads(found["definition"])["States"]
+            takes_id, items = "canary_id" in json.dumps(states), states["RollBack"]["Items"]
+        if not takes_id:
+            return DeadManFacts("aliases")
+        self._workflow = arn
+        missing = [entry for entry in functions_of(self._stage) if entry not in items]
+        names = ", ".join(f"{entry['function']}:{entry['alias']}" for entry in missing)
+        return DeadManFacts("workflow", f"{arn.rpartition(':')[2]} does not roll back {names}" if names else "")
 
     def notify(self, event: Event) -> None:
         """Pushes the schedules forward, or deletes them at the end; never raises."""
-        if not isinstance(event, (TrafficShifted, Judged, CanaryEnded)):
+        if not isinstance(event, (CanaryStarted, TrafficShifted, Judged, CanaryEnded)):
             return
-        for function in self._stage.functions:
-            try:
-                if self.absence():
-                    return
-                if isinstance(event, CanaryEnded):
-                    self._disarm(function)
-                else:
-                    self._arm(function, event.canary_id)
-            except CanaryError as error:
-                logger.warning("canary %s: the dead-man switch of %s: %s", event.canary_id, function, error.message)
+        subject = f"stage {self._stage.name}"
+        try:
+            kind = self.facts().kind
+            if kind == "workflow" and isinstance(event, CanaryEnded):
+                self._delete(schedule_name(self._stage.name, event.canary_id), subject)
+            elif kind == "workflow":
+                self._put(self._start_of_workflow(event.canary_id))
+            elif kind == "aliases" and not isinstance(event, CanaryStarted):
+                for function in self._stage.functions:
+                    subject = str(function)
+                    self._guard(function, event)
+        except CanaryError as error:
+            logger.warning("canary %s: the dead-man switch of %s: %s", event.canary_id, subject, error.message)
+
+    def _guard(self, function: FunctionRef, event: Event) -> None:
+        try:
+            if isinstance(event, CanaryEnded):
+                self._disarm(function)
+            else:
+                self._arm(function, event.canary_id)
+        except CanaryError as error:
+            logger.warning("canary %s: the dead-man switch of %s: %s", event.canary_id, function, error.message)
+
+    def _start_of_workflow(self, canary_id: str) -> dict[str, object]:
+        """The name has the canary's id: who loses a race for the stage must not touch the winner's."""
+        target = {"Arn": self._workflow, "Input": json.dumps({"canary_id": canary_id})}
+        text = f"Rolls canary {canary_id} back if no driver is active"
+        return self._once(schedule_name(self._stage.name, canary_id), text, target)
 
     def _arm(self, function: FunctionRef, canary_id: str) -> None:
         alias = self._aliases.read(function)
@@ -98,59 +143,63 @@ class DeadManSwitch:
         if record is None or record.canary_id != canary_id or (alias.version == record.baseline and not alias.extra_bp):
             self._disarm(function)
             return
+        call = {
+            "FunctionName": function.function,
+            "Name": function.alias,
+            "FunctionVersion": record.baseline,
+            "RoutingConfig": {"AdditionalVersionWeights": {}},
+            "Description": record.description,
+            "RevisionId": alias.revision_id,
+        }
+        text = f"Rolls {function} back to version {record.baseline} if no driver is active"
+        target = {"Arn": TARGET, "Input": json.dumps(call)}
+        self._put(self._once(schedule_name(self._stage.name, function.key), text, target))
+
+    def _once(self, name: str, text: str, target: dict[str, str]) -> dict[str, object]:
         assert self._settings is not None
         due = self._clock.now() + self._settings.after
-        schedule = self._schedule(alias, record.baseline, record.description, due, self._settings)
+        # at() has whole minutes in effect and takes seconds; round up so that it never comes early.
+        moment = due.replace(microsecond=0) + timedelta(seconds=1)
+        # A refused call (412) is final; the default of 185 retries over 24 h would fight later releases.
+        retries = {"MaximumRetryAttempts": 5, "MaximumEventAgeInSeconds": 600}
+        return {
+            "Name": name,
+            "GroupName": self._settings.group,
+            "ScheduleExpression": f"at({moment.strftime('%Y-%m-%dT%H:%M:%S')})",
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Description": text,
+            "Target": {**target, "RoleArn": self._settings.role_arn, "RetryPolicy": retries},
+        }
+
+    def _put(self, schedule: dict[str, object]) -> None:
         try:
             self._scheduler.call("UpdateSchedule", **schedule)
         except NotFoundError:
             self._scheduler.call("CreateSchedule", **schedule)
 
-    def _schedule(
-        self, alias: AliasState, base: str, description: str, due: datetime, settings: DeadMan
-    ) -> dict[str, object]:
-        function = alias.function
-        call = {
-            "FunctionName": function.function,
-            "Name": function.alias,
-            "FunctionVersion": base,
-            "RoutingConfig": {"AdditionalVersionWeights": {}},
-            "Description": description,
-            "RevisionId": alias.revision_id,
-        }
-        # at() has whole minutes in effect and takes seconds; round up so that it never comes early.
-        moment = due.replace(microsecond=0) + timedelta(seconds=1)
-        return {
-            "Name": schedule_name(self._stage.name, function),
-            "GroupName": settings.group,
-            "ScheduleExpression": f"at({moment.strftime('%Y-%m-%dT%H:%M:%S')})",
-            "ScheduleExpressionTimezone": "UTC",
-            "FlexibleTimeWindow": {"Mode": "OFF"},
-            "ActionAfterCompletion": "DELETE",
-            "Description": f"Rolls {function} back to version {base} if no driver is active",
-            "Target": {
-                "Arn": TARGET,
-                "RoleArn": settings.role_arn,
-                "Input": json.dumps(call),
-                # A refused call (412) is final; the default of 185 retries over 24 h would fight later releases.
-                "RetryPolicy": {"MaximumRetryAttempts": 5, "MaximumEventAgeInSeconds": 600},
-            },
-        }
-
     def _disarm(self, function: FunctionRef) -> None:
+        self._delete(schedule_name(self._stage.name, function.key), str(function))
+
+    def _delete(self, name: str, subject: str) -> None:
         assert self._settings is not None
         try:
-            self._scheduler.call(
-                "DeleteSchedule", Name=schedule_name(self._stage.name, function), GroupName=self._settings.group
-            )
+            self._scheduler.call("DeleteSchedule", Name=name, GroupName=self._settings.group)
         except NotFoundError:
             return
         except AwsError as error:
-            logger.warning("the dead-man switch of %s couldn't be deleted: %s", function, error.message)
+            logger.warning("the dead-man switch of %s couldn't be deleted: %s", subject, error.message)
 
 
-def schedule_name(stage: str, function: FunctionRef) -> str:
-    """The schedule's name: at most 64 characters of what Scheduler allows, unique by a hash."""
-    plain = re.sub(r"[^0-9A-Za-z_.-]", "-", f"canary-{stage}-{function.key}")
-    mark = hashlib.sha256(f"{stage}/{function.key}".encode()).hexdigest()[:8]
+def is_deployed(stage: StagePlan) -> bool:
+    """Whether the switch is the one of `canary infra`: the plan names none, or its role."""
+    settings = stage.dead_man
+    return settings is None or settings.role_arn.endswith(f":role/{resources.dead_man_role(stage.name)}")
+
+
+def schedule_name(stage: str, guarded: str) -> str:
+    """Of a function or a canary: at most 64 characters of what Scheduler allows, unique by a hash."""
+    plain = re.sub(r"[^0-9A-Za-z_.-]", "-", f"canary-{stage}-{guarded}")
+    mark = hashlib.sha256(f"{stage}/{guarded}".encode()).hexdigest()[:8]
     return f"{plain[:55]}-{mark}"

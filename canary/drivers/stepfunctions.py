@@ -19,6 +19,7 @@ TICK_S: Final = 900
 
 _State = dict[str, object]
 _ALL: Final = ["States.ALL"]
+_AGAIN: Final = [{"ErrorEquals": _ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}]
 _RETRY: Final = [
     # AWS itself is unavailable: as long as a driver elsewhere can't see anything, either.
     {"ErrorEquals": ["UnavailableError"], "IntervalSeconds": 15, "BackoffRate": 1.0, "MaxAttempts": 40},
@@ -31,6 +32,18 @@ _RETRY: Final = [
         "JitterStrategy": "FULL",
     },
 ]
+
+_PAIR: Final = "$split($split($description, ' ')[2], '>')"
+_UNTOUCHED: Final = f"""(
+$words := $split($description, ' ');
+$pair := {_PAIR};
+$last := $filter($split($words[5], ','), function($step) {{ $contains($step, '@') }})[-1];
+$bp := $exists($last) ? $round($number($substringBefore($last, '@')) * 100) : 0;
+$words[1] = $canary_id and (
+$substring($words[3], 0, 1) in ['r', 'a'] ? $version in $pair and $extra in ['', $pair[0], $pair[1]]
+: $bp = 10000 ? $version = $pair[1] and $extra in ['', $pair[0]]
+: $version = $pair[0] and ($bp = 0 ? $extra = '' : $extra = $pair[1] and $extra_bp = $bp)))"""
+"""The record is this canary's, and the alias routes as it says (`canary.core.recover`): nobody has moved it since."""
 
 
 def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
@@ -57,6 +70,7 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
             "Assign": {
                 "stage": "{% $states.input.stage %}",
                 "canary_id": "{% $states.input.canary_id %}",
+                "is_promoted": False,
                 "turn": 0,
                 "canary": {},
             },
@@ -66,16 +80,16 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
             **_tick(tick_arn),
             "Assign": {"canary": "{% $states.result.Payload %}", "turn": "{% $turn + 1 %}"},
             "Retry": _RETRY,
-            "Catch": _catch("RollBack"),
+            "Catch": _catch("Records"),
             "Next": "Look",
         },
         "Look": {
             "Type": "Choice",
             "Choices": [
-                {"Condition": f"{{% $not({well_formed}) %}}", "Next": "RollBack"},
+                {"Condition": f"{{% $not({well_formed}) %}}", "Next": "Records"},
                 {"Condition": "{% $canary.phase = 'promoted' %}", "Next": "Promoted"},
                 {"Condition": "{% $canary.done %}", "Next": "NotPromoted"},
-                {"Condition": f"{{% $turn >= {TURNS} %}}", "Next": "RollBack"},
+                {"Condition": f"{{% $turn >= {TURNS} %}}", "Next": "Records"},
             ],
             "Default": "Wait",
         },
@@ -84,6 +98,7 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
             "Seconds": f"{{% $floor($max([1, $min([{TICK_S}, $canary.wait_s])])) %}}",
             "Next": "Tick",
         },
+        "Records": _records(stage),
         "RollBack": _rollback(stage, then="Publish", mine=" and $split($description, ' ')[1] = $canary_id"),
         # The traffic is back. If the tick function works by now, it publishes the end.
         "Publish": {**_tick(tick_arn), "Catch": _catch("RolledBack"), "Next": "RolledBack"},
@@ -104,16 +119,27 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
 
 
 def rollback_definition(stage: StagePlan) -> dict[str, object]:
-    """The state machine that only rolls back: for people and alarms that may do nothing else. It takes any input.
+    """The state machine that only rolls back: for people, alarms and the dead-man switch. It takes any input.
 
-    It ends aliases with the record of a canary and leaves every other alone; running it twice changes nothing.
+    It ends aliases with the record of a canary and leaves every other alone; running it twice changes nothing. With a
+    `canary_id` in its input it ends that canary only, and only where an alias still routes as its record says.
     """
+    given = "$type($states.input) = 'object' and $exists($states.input.canary_id)"
     states = {
-        "RollBack": _rollback(stage, then="Done"),
+        "Begin": {
+            "Type": "Pass",
+            "Assign": {
+                "canary_id": f"{{% {given} ? $string($states.input.canary_id) : '' %}}",
+                "is_promoted": False,
+            },
+            "Next": "Records",
+        },
+        "Records": _records(stage),
+        "RollBack": _rollback(stage, then="Done", mine=f" and ($canary_id = '' or ({_UNTOUCHED}))"),
         "Done": {"Type": "Succeed"},
         "NotRolledBack": _not_rolled_back(stage),
     }
-    return _machine(stage, "roll back without any code of ours", "RollBack", states, timedelta(days=1))
+    return _machine(stage, "roll back without any code of ours", "Begin", states, timedelta(days=1))
 
 
 def _machine(
@@ -141,6 +167,42 @@ def _tick(tick_arn: str) -> _State:
     }
 
 
+def _records(stage: StagePlan) -> _State:
+    """Reads every record first: one that says "promoted" decides for all aliases, or they would end on two versions.
+
+    The letter f is on every alias before the first one loses its record (canary.core.record).
+    """
+    promoted = f"$contains($text, /^{MARK}[^ ]+ [0-9]+>[0-9]+ f/)"
+    mine = "($canary_id = '' or $split($text, ' ')[1] = $canary_id)"
+    found = f"$count($filter($states.result, function($text) {{ {promoted} and {mine} }})) > 0"
+    text = "$exists($states.result.Description) ? $states.result.Description : ''"
+    read = _lambda("getAlias", {})
+    read["Arguments"] = {"FunctionName": "{% $states.input.function %}", "Name": "{% $states.input.alias %}"}
+    return {
+        "Type": "Map",
+        "Items": functions_of(stage),
+        "MaxConcurrency": 0,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            "StartAt": "Record",
+            "States": {
+                "Record": {
+                    **read,
+                    "Output": f"{{% {text} %}}",
+                    "Retry": _AGAIN,
+                    "Catch": [{"ErrorEquals": _ALL, "Output": "", "Next": "Known"}],
+                    "Next": "Known",
+                },
+                "Known": {"Type": "Pass", "End": True},
+            },
+        },
+        "Assign": {"is_promoted": f"{{% {found} %}}"},
+        "Output": {},
+        "Catch": _catch("RollBack"),
+        "Next": "RollBack",
+    }
+
+
 def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
     return {
         "Type": "Map",
@@ -152,7 +214,7 @@ def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
             "States": _one_alias(mine),
         },
         "Output": {},
-        "Retry": [{"ErrorEquals": _ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}],
+        "Retry": _AGAIN,
         "Catch": _catch("NotRolledBack"),
         "Next": then,
     }
@@ -160,9 +222,10 @@ def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
 
 def _one_alias(mine: str) -> dict[str, object]:
     """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on."""
-    versions = "$split($split($description, ' ')[2], '>')"
+    weights = "$states.result.RoutingConfig.AdditionalVersionWeights"
     # The letter f: promoted, and only the operator's description is still to be restored (canary.core.record).
-    index = "$substring($split($description, ' ')[3], 0, 1) = 'f' ? 1 : 0"
+    letter = "$substring($split($description, ' ')[3], 0, 1)"
+    index = f"{letter} = 'f' or ($is_promoted and {letter} = 'o') ? 1 : 0"
     return {
         "Alias": {
             "Type": "Pass",
@@ -171,6 +234,9 @@ def _one_alias(mine: str) -> dict[str, object]:
                 "alias": "{% $states.input.alias %}",
                 "description": "",
                 "revision": "",
+                "version": "",
+                "extra": "",
+                "extra_bp": 0,
                 "pause_s": 5,
             },
             "Next": "Read",
@@ -180,6 +246,10 @@ def _one_alias(mine: str) -> dict[str, object]:
             "Assign": {
                 "description": "{% $exists($states.result.Description) ? $states.result.Description : '' %}",
                 "revision": "{% $states.result.RevisionId %}",
+                "version": "{% $states.result.FunctionVersion %}",
+                "extra": f"{{% $exists($keys({weights})) ? $keys({weights})[0] : '' %}}",
+                "extra_bp": f"{{% $exists($keys({weights})) ? "
+                f"$round($lookup({weights}, $keys({weights})[0]) * 10000) : 0 %}}",
             },
             "Catch": [{"ErrorEquals": ["Lambda.ResourceNotFoundException"], "Next": "Left"}, *_catch("Again")],
             "Next": "Ours",
@@ -198,7 +268,7 @@ def _one_alias(mine: str) -> dict[str, object]:
             **_lambda(
                 "updateAlias",
                 {
-                    "FunctionVersion": f"{{% {versions}[{index}] %}}",
+                    "FunctionVersion": f"{{% {_PAIR}[{index}] %}}",
                     "RoutingConfig": {"AdditionalVersionWeights": {}},
                     "Description": "{% $replace($description, /^[^|~]*[|~]/, '') %}",
                     "RevisionId": "{% $revision %}",

@@ -16,7 +16,7 @@ from typing import Any, Final
 from canary.core import resources
 from canary.core.plan import Plan
 from canary.drivers.lambda_handler import act
-from canary.drivers.stepfunctions import definition
+from canary.drivers.stepfunctions import definition, rollback_definition
 from canary.testing import AwsStandIn
 
 STAGE: Final = "drill"
@@ -118,11 +118,18 @@ class _Running:
             BillingMode="PAY_PER_REQUEST",
         )
         self._session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
+        self._deploy(resources.rollback_machine(STAGE), rollback_definition(Plan.parse(PLAN).stage(STAGE)))
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=0), alias="live")
         self._aws.lambda_.deploy(resources.tick_function(STAGE), self._tick, Timeout=900)
         self._aws.traffic.steady(FUNCTION, "live", requests_per_minute=300)
         self._aws.clock.advance(600)
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=self._failing_ratio), alias="live")
+
+    def _deploy(self, name: str, machine: dict[str, object]) -> str:
+        states: Any = self._session.client("stepfunctions")
+        role = resources.role_arn(resources.engine_role(STAGE), **_ACCOUNT)
+        made = states.create_state_machine(name=name, definition=json.dumps(machine), roleArn=role)
+        return str(made["stateMachineArn"])
 
     def _tick(self, event: dict[str, Any], context: object) -> dict[str, object]:
         del context
@@ -136,12 +143,8 @@ class _Running:
 
     def _hand_over(self, canary_id: str) -> None:
         states: Any = self._session.client("stepfunctions")
-        stage = Plan.parse(PLAN).stage(STAGE)
-        machine = states.create_state_machine(
-            name=resources.state_machine(STAGE),
-            definition=json.dumps(definition(stage, resources.tick_function_arn(STAGE, **_ACCOUNT))),
-            roleArn=resources.role_arn(resources.engine_role(STAGE), **_ACCOUNT),
-        )["stateMachineArn"]
+        tick = resources.tick_function_arn(STAGE, **_ACCOUNT)
+        machine = self._deploy(resources.state_machine(STAGE), definition(Plan.parse(PLAN).stage(STAGE), tick))
         text = json.dumps({"stage": STAGE, "canary_id": canary_id})
         states.start_execution(stateMachineArn=machine, name=canary_id, input=text)
         while not self._has_weights():

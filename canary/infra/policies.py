@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
+from canary.adapters.deadman import is_deployed
 from canary.core import resources
 from canary.core.plan import (
     AlarmsGate,
@@ -105,7 +106,10 @@ def part_statements(stage: StagePlan, where: str) -> dict[str, list[Statement]]:
             allow("Aliases", ("lambda:GetAlias", "lambda:UpdateAlias"), functions),
             allow("Tick", ("lambda:InvokeFunction",), [_tick_function(stage.name, where)]),
         ],
-        "dead_man": [allow("Aliases", ("lambda:UpdateAlias",), functions)],
+        "dead_man": [
+            allow("Rollback", ("states:StartExecution",), [_rollback_machine(stage.name, where)]),
+            allow("Aliases", ("lambda:UpdateAlias",), functions),
+        ],
     }
 
 
@@ -154,7 +158,7 @@ def _viewer(stage: StagePlan, where: str) -> list[Statement]:
         allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
         allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
         *_metrics(stage, where),
-        *_dead_man_group(stage, where),
+        *_dead_man_looks(stage, where),
     ]
 
 
@@ -193,7 +197,7 @@ def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Stateme
     group = settings.group if settings else resources.SCHEDULE_GROUP
     names = f"canary-{stage.name}-"[:55]  # what every name begins with (canary.adapters.deadman)
     schedules = f"arn:aws:scheduler:{where}:schedule/{group}/{names}*"
-    yield from _dead_man_group(stage, where)
+    yield from _dead_man_looks(stage, where)
     yield allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules])
     if drives:
         role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
@@ -202,10 +206,13 @@ def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Stateme
         yield passed
 
 
-def _dead_man_group(stage: StagePlan, where: str) -> list[Statement]:
-    """Where the plan names no switch, it is looked for."""
-    group = f"arn:aws:scheduler:{where}:schedule-group/{resources.SCHEDULE_GROUP}"
-    return [] if stage.dead_man else [allow("DeadManGroup", ("scheduler:GetScheduleGroup",), [group])]
+def _dead_man_looks(stage: StagePlan, where: str) -> Iterator[Statement]:
+    """What finds the deployed switch, where the plan names none or its role."""
+    if stage.dead_man is None:
+        group = f"arn:aws:scheduler:{where}:schedule-group/{resources.SCHEDULE_GROUP}"
+        yield allow("DeadManGroup", ("scheduler:GetScheduleGroup",), [group])
+    if is_deployed(stage):
+        yield allow("DeadManWorkflow", ("states:DescribeStateMachine",), [_rollback_machine(stage.name, where)])
 
 
 def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[Statement]:
@@ -241,6 +248,10 @@ def _bus(bus: str, where: str) -> str:
 
 def _tick_function(stage: str, where: str) -> str:
     return f"arn:aws:lambda:{where}:function:{resources.tick_function(stage)}"
+
+
+def _rollback_machine(stage: str, where: str) -> str:
+    return f"arn:aws:states:{where}:stateMachine:{resources.rollback_machine(stage)}"
 
 
 def _tick_schedule(stage: str, where: str) -> str:

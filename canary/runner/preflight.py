@@ -11,6 +11,7 @@ from datetime import UTC, timedelta
 from functools import partial
 from typing import Final
 
+from canary.core import resources
 from canary.core.alias import ALL_BP, UNPUBLISHED, AliasState, basis_points
 from canary.core.phases import Phase
 from canary.core.plan import (
@@ -25,7 +26,7 @@ from canary.core.record import Record, Shift, decode, room_for_description
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import settle
 from canary.errors import CanaryError, NotFoundError
-from canary.ports import Target
+from canary.ports import DeadManFacts, Target
 from canary.runner.aliases import first_release_hint
 from canary.runner.checks import Check, Level, check
 from canary.runner.engines import engine_checks
@@ -67,8 +68,8 @@ def preflight(
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
     checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     checks += _journal_checks(session)
-    if (absence := ports.no_dead_man) is not None:
-        checks += _guarded("dead_man", "", lambda: [_dead_man_check(stage, absence)])
+    if (facts := ports.dead_man) is not None:
+        checks += _guarded("dead_man", "", lambda: [_dead_man_check(stage, facts)])
     engine = ports.engine
     if engine is not None:
         checks += _guarded("engine_deployed", "", lambda: engine_checks(stage, engine))
@@ -123,17 +124,23 @@ def _journal_checks(session: Session) -> Iterator[Check]:
         yield Check("journal", Level.WARNING, f"the journal can't be read: {error}", hint=hint)
 
 
-def _dead_man_check(stage: StagePlan, find_absence: Callable[[], str]) -> Check:
+def _dead_man_check(stage: StagePlan, find: Callable[[], DeadManFacts]) -> Check:
     """A release without one is only as safe as its driver; that refuses none."""
     try:
-        absence = find_absence()
+        facts = find()
     except CanaryError as error:
         return Check("dead_man", Level.WARNING, f"it can't be found out whether there is one: {error.message}")
-    if not absence:
-        return Check("dead_man", Level.OK, "AWS rolls back if every driver ends")
-    text = f"there is none ({absence}), so a canary whose driver is killed keeps its weight"
     hint = f"Deploy `canary infra {stage.name}`, or set dead_man in the plan."
-    return Check("dead_man", Level.WARNING, text, hint=hint)
+    if facts.kind is None:
+        text = f"there is none ({facts.problem}), so a canary whose driver is killed keeps its weight"
+        return Check("dead_man", Level.WARNING, text, hint=hint)
+    if facts.problem:
+        return Check("dead_man", Level.WARNING, facts.problem, hint=f"Deploy `canary infra {stage.name}` again.")
+    if facts.kind == "workflow":
+        text = f"AWS starts {resources.rollback_machine(stage.name)} if every driver ends"
+    else:
+        text = "AWS rolls each alias back if every driver ends, except in the seconds after a shift"
+    return Check("dead_man", Level.OK, text)
 
 
 def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: Session) -> Iterator[Check]:

@@ -24,6 +24,7 @@ from canary.ports import (
     Aliases,
     Clock,
     CredentialsEnd,
+    DeadManFacts,
     Engine,
     Flushing,
     HealthProbe,
@@ -98,7 +99,7 @@ class Ports:
         origin: where the code that this driver releases comes from.
         jitter: a number from 0 to 1 for each wait between two attempts.
         credentials_end: when the credentials of the driver end.
-        no_dead_man: why there is no dead-man switch; empty where there is one. None where that is of no interest.
+        dead_man: which dead-man switch guards the stage; None where that is of no interest.
         engine: what drives the canary in AWS; None where the caller does.
         in_parallel: roll several aliases back at once, in threads; the simulator and tests say False.
     """
@@ -115,7 +116,7 @@ class Ports:
     pairs: PairedProbes = field(default_factory=NoPairs)
     jitter: Callable[[], float] = random.random
     credentials_end: Callable[[], CredentialsEnd] = CredentialsEnd
-    no_dead_man: Callable[[], str] | None = None
+    dead_man: Callable[[], DeadManFacts] | None = None
     engine: Engine | None = None
     in_parallel: bool = True
     memory: Memory = field(default_factory=Memory)

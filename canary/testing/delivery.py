@@ -45,7 +45,7 @@ class Delivery:
         self.client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=message)
 
     def deliver(self, arn: str, body: str, attributes: dict[str, str]) -> None:
-        """Sends to a queue, topic or function, by its ARN.
+        """Sends to a queue, topic, function or state machine, by its ARN.
 
         Raises:
             Exception: boto3's, if there is no such target; ValueError for another kind of ARN.
@@ -60,6 +60,8 @@ class Delivery:
             self.client("sns").publish(TopicArn=arn, Message=body, MessageAttributes=typed)
         elif service == "lambda":
             self.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=body.encode())
+        elif service == "states":
+            self.client("stepfunctions").start_execution(stateMachineArn=arn, input=body)
         else:
             message = f"nothing can be delivered to {arn}"
             raise ValueError(message)

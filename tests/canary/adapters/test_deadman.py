@@ -6,22 +6,25 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from canary.adapters.deadman import DeadManSwitch, schedule_name
 from canary.assembly import assemble
-from canary.core.plan import FunctionRef, Plan, StagePlan
+from canary.core import resources
+from canary.core.plan import Plan, StagePlan
 from canary.core.state import CanaryState
-from canary.runner import Level, Ports, preflight, run, start, tick
+from canary.drivers import rollback_definition
+from canary.runner import Check, Level, Ports, preflight, run, start, tick
 from canary.testing import AwsStandIn
 from flagkit.testing import Fault
 
 pytestmark = pytest.mark.slow
 
 SOURCE = "def handler(event, context):\n    return {'statusCode': 200}\n"
-NAME = schedule_name("dev", FunctionRef("api", "live"))
+NAME = schedule_name("dev", "api:live")
 BROKEN = "def handler(event, context):\n    raise RuntimeError('broken')\n"
 PLAN = """
 [stages.dev]
@@ -29,7 +32,7 @@ functions = ["api:live"]
 steps = [10, 50]
 bake = "10m"
 [stages.dev.dead_man]
-role_arn = "arn:aws:iam::123456789012:role/canary-deadman-dev"
+role_arn = "arn:aws:iam::123456789012:role/dead-man"
 after = "15m"
 """
 
@@ -149,7 +152,7 @@ def test_without_settings_the_switch_is_there_where_its_group_is_deployed(
     if fault is not None:
         aws.faults.add(fault, "scheduler.GetScheduleGroup")
     ports = assemble(plan, "dev", base=tmp_path, clock=aws.clock)
-    (found,) = [check for check in preflight(plan.stage("dev"), ports) if check.name == "dead_man"]
+    found = dead_man_check(plan.stage("dev"), ports)
     assert (found.level is Level.OK) is not bool(absence)
     assert absence in found.text
     at_ten_percent(plan.stage("dev"), ports, aws)
@@ -172,9 +175,94 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(aws: AwsStandIn, tmp_pa
     assert schedules() == [NAME]
 
 
+def deploy_workflow(aws: AwsStandIn, definition: dict[str, object]) -> None:
+    boto3.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
+    boto3.client("stepfunctions").create_state_machine(
+        name=resources.rollback_machine("dev"), definition=json.dumps(definition), roleArn="arn:aws:iam::1:role/engine"
+    )
+
+
+@pytest.fixture
+def guarded(aws: AwsStandIn, tmp_path: Path) -> tuple[StagePlan, Ports]:
+    """A stage whose rollback state machine is deployed."""
+    plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+    deploy_workflow(aws, rollback_definition(plan.stage("dev")))
+    return plan.stage("dev"), assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+
+
+def dead_man_check(stage: StagePlan, ports: Ports) -> Check:
+    (found,) = [check for check in preflight(stage, ports) if check.name == "dead_man"]
+    return found
+
+
+def test_the_workflow_guards_a_canary_from_before_its_first_shift(
+    aws: AwsStandIn, guarded: tuple[StagePlan, Ports]
+) -> None:
+    stage, ports = guarded
+    assert dead_man_check(stage, ports).text == "AWS starts canary-rollback-dev if every driver ends"
+    aws.lambda_.deploy("api", SOURCE.replace("200", "201"))
+    state = start(stage, ports)
+    assert schedules() == [schedule_name("dev", state.canary_id)]
+    aws.clock.advance(14 * 60)
+    tick(stage, ports, state)
+    aws.clock.advance(14 * 60)
+    assert alias()[1] is not None
+    aws.clock.advance(3 * 60)  # nobody ticked
+    assert alias() == ("1", None, "The operator's words")
+    assert schedules() == []
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        {"FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": {}}},
+        {"RoutingConfig": {"AdditionalVersionWeights": {"2": 0.9}}},
+        {"Description": "canary1 another1 1>2 b tn1f0a0 10@0,50 - 9f3a2b1c|The operator's words"},
+    ],
+)
+def test_the_workflow_leaves_an_alias_that_somebody_has_moved_since(
+    move: dict[str, Any], aws: AwsStandIn, guarded: tuple[StagePlan, Ports]
+) -> None:
+    at_ten_percent(*guarded, aws)
+    boto3.client("lambda").update_alias(FunctionName="api", Name="live", **move)
+    left = alias()
+    aws.clock.advance(3600)
+    assert alias() == left
+    (execution,) = aws.states.executions.values()
+    assert execution.status == "SUCCEEDED"
+
+
+def test_a_canary_that_ends_takes_its_start_of_the_workflow_away(
+    aws: AwsStandIn, guarded: tuple[StagePlan, Ports]
+) -> None:
+    stage, ports = guarded
+    assert run(stage, ports, at_ten_percent(stage, ports, aws)).phase == "promoted"
+    assert schedules() == []
+    aws.clock.advance(3600)
+    assert not aws.states.executions
+
+
+def test_a_workflow_of_an_older_version_is_not_used(aws: AwsStandIn, tmp_path: Path) -> None:
+    plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+    old = json.loads(json.dumps(rollback_definition(plan.stage("dev"))).replace("canary_id", "ignored"))
+    deploy_workflow(aws, old)
+    ports = assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+    assert "each alias" in dead_man_check(plan.stage("dev"), ports).text
+    at_ten_percent(plan.stage("dev"), ports, aws)
+    assert schedules() == [NAME]
+
+
+def test_a_workflow_that_lacks_a_function_is_warned_of(aws: AwsStandIn, tmp_path: Path) -> None:
+    plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+    other = Plan.parse('[stages.dev]\nfunctions = ["worker:live"]')
+    deploy_workflow(aws, rollback_definition(other.stage("dev")))
+    found = dead_man_check(plan.stage("dev"), assemble(plan, "dev", base=tmp_path, clock=aws.clock))
+    assert (found.level, found.text) == (Level.WARNING, "canary-rollback-dev does not roll back api:live")
+
+
 def test_schedule_names_fit_scheduler_s_limits() -> None:
     assert NAME.startswith("canary-dev-api-live-")
-    long = schedule_name("staging", FunctionRef("arn:aws:lambda:us-east-1:123456789012:function:" + "a" * 64, "live"))
+    long = schedule_name("staging", "arn:aws:lambda:us-east-1:123456789012:function:" + "a" * 64 + ":live")
     assert len(long) <= 64
     assert ":" not in long
-    assert schedule_name("a", FunctionRef("b-c", "d")) != schedule_name("a-b", FunctionRef("c", "d"))
+    assert schedule_name("a", "b-c:d") != schedule_name("a-b", "c:d")

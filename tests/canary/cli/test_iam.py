@@ -246,7 +246,11 @@ def test_a_dead_man_switch_is_granted_as_the_plan_names_it() -> None:
     found = {s["Sid"]: s for s in policy(plan, plan.stage("a"), "driver")["Statement"]}
     assert found["DeadManSwitch"]["Resource"] == ["arn:aws:scheduler:*:*:schedule/mine/canary-a-*"]
     assert found["DeadManRole"]["Resource"] == ["arn:aws:iam::123456789012:role/switch"]
-    assert "DeadManGroup" not in found
+    assert not {"DeadManGroup", "DeadManWorkflow"} & found.keys()
+    deployed = settings.replace("switch", "canary-deadman-a")
+    plan = Plan.parse(f'[stages.a]\nfunctions = ["api:live"]\ndead_man = {deployed}')
+    found = {s["Sid"]: s for s in policy(plan, plan.stage("a"), "driver")["Statement"]}
+    assert found["DeadManWorkflow"]["Resource"] == ["arn:aws:states:*:*:stateMachine:canary-rollback-a"]
 
 
 @pytest.mark.parametrize(

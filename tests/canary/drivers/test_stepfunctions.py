@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
 
 from canary.core import resources
+from canary.core.alias import AliasState
+from canary.core.phases import Phase
 from canary.core.plan import StagePlan
+from canary.core.record import Record, Shift, encode
+from canary.core.recover import recover
 from canary.drivers import definition, rollback_definition
 from canary.errors import PlanError
+from canary.testing.states import evaluated
 from tests.canary.stages import stage_of
 
 TICK = resources.tick_function_arn("dev", account="123456789012", region="us-east-1")
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 STAGE = stage_of("api:live", "worker:live")
 MACHINES = {"drive": definition(STAGE, TICK), "rollback": rollback_definition(STAGE)}
 
@@ -49,6 +57,39 @@ def test_the_rollback_calls_nothing_but_lambdas_own_api() -> None:
         {"function": "api", "alias": "live"},
         {"function": "worker", "alias": "live"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "weights"),
+    [
+        (Phase.STARTING, []),
+        (Phase.BAKING, [700]),
+        (Phase.PAUSED, [700, 2525]),
+        (Phase.POST_BAKE, [700, 10_000]),
+        (Phase.PROMOTED, [700, 10_000]),
+        (Phase.ROLLING_BACK, [700, 0]),
+        (Phase.ABORTING, [10_000, 0]),
+    ],
+)
+def test_the_dead_man_switch_and_a_driver_agree_on_what_somebody_else_has_moved(
+    phase: Phase, weights: list[int]
+) -> None:
+    shifts = tuple(Shift(NOW, weight) for weight in weights)
+    record = Record("k3f9a2c1", "1", "2", phase, NOW, shifts, None, "0" * 8, "Live", planned_bp=(5000,))
+    states: Any = MACHINES["rollback"]
+    condition = states["States"]["RollBack"]["ItemProcessor"]["States"]["Ours"]["Choices"][0]["Condition"]
+    stage = STAGE.with_functions({"api:live"})
+    answers = set()
+    for version, extra, extra_bp in product("123", ("1", "2", "3", None), (700, 2525, 10_000)):
+        seen = AliasState(stage.functions[0], version, extra, extra_bp if extra else 0, encode(record), "r")
+        state = recover(stage, [seen])
+        assert state is not None
+        known = {"description": seen.description, "version": version, "extra": extra or "", "extra_bp": seen.extra_bp}
+        answers.add(answer := evaluated(condition, {**known, "canary_id": record.canary_id}))
+        assert answer is not bool(state.foreign), known
+        assert evaluated(condition, {**known, "canary_id": "another1"}) is False
+        assert evaluated(condition, {**known, "canary_id": ""}) is True
+    assert answers == {True, False}
 
 
 @pytest.mark.parametrize(

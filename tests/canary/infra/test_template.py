@@ -146,7 +146,9 @@ def test_the_engine_may_do_what_its_definitions_do_and_nothing_else(made: dict[s
     done = {integrations[one] for machine in machines for one in tasks(machine["Definition"])}
     parts = part_statements(Plan.parse(PLAN).stage("prod"), "us-east-1:1")
     assert actions(parts["engine"]) == done
-    assert actions(parts["dead_man"]) == {"lambda:" + TARGET.rpartition(":")[2].replace("u", "U", 1)}
+    writes = "lambda:" + TARGET.rpartition(":")[2].replace("u", "U", 1)
+    assert actions(parts["dead_man"]) == {writes, "states:StartExecution"}
+    assert parts["dead_man"][0]["Resource"] == ["arn:aws:states:us-east-1:1:stateMachine:canary-rollback-prod"]
 
 
 def test_the_rollback_needs_no_code_of_ours(made: dict[str, Any]) -> None:
