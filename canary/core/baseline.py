@@ -51,8 +51,8 @@ def unhealthy_baselines(stage: StagePlan, streams: Sequence[Stream]) -> tuple[st
         requests, bad = sum(requests for requests, _ in rows), sum(bad for _, bad in rows)
         if interval(requests, bad, _ALPHA).lower > limit:
             found.append(
-                f"{stream.key}: {bad} of the last {requests} requests were bad on the baseline "
-                f"({bad / requests:.1%}, limit {limit:.1%})"
+                f"{stream.key}: {bad:,} of the last {requests:,} requests were bad on the baseline "
+                f"({100 * bad / requests:.3g} %, limit {100 * limit:.4g} %)"
             )
     return tuple(found)
 

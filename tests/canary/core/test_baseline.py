@@ -24,7 +24,7 @@ def stream(gate: str, requests: int, bad: int, minutes: int = 40) -> Stream:
 
 def test_a_baseline_beyond_the_limit_is_named_with_its_numbers() -> None:
     (text,) = unhealthy_baselines(stage_of(), [stream("errors", 100, 12)])
-    assert text == ("errors of api:live: 360 of the last 3000 requests were bad on the baseline (12.0%, limit 5.0%)")
+    assert text == ("errors of api:live: 360 of the last 3,000 requests were bad on the baseline (12 %, limit 5 %)")
 
 
 def test_few_unlucky_requests_are_no_proof_against_the_baseline() -> None:
