@@ -19,8 +19,10 @@ from canary.adapters.aws import Api, Session, reading
 from canary.core import resources
 from canary.core.engines import functions_of
 from canary.core.events import CanaryEnded, CanaryStarted, Event, Judged, TrafficShifted
+from canary.core.phases import Phase
 from canary.core.plan import DeadMan, FunctionRef, StagePlan
 from canary.core.record import decode
+from canary.core.recover import is_draining, routes_as_recorded
 from canary.errors import AwsError, CanaryError, NotFoundError, UnavailableError
 from canary.ports import Aliases, Clock, DeadManFacts
 
@@ -105,8 +107,13 @@ class DeadManSwitch:
         return DeadManFacts("workflow", f"{arn.rpartition(':')[2]} does not roll back {names}" if names else "")
 
     def notify(self, event: Event) -> None:
-        """Pushes the schedules forward, or deletes them at the end; never raises."""
+        """Pushes the schedules forward, or deletes them at the end; never raises.
+
+        A conflict leaves them: no driver looks after the aliases that nobody else has changed.
+        """
         if not isinstance(event, (CanaryStarted, TrafficShifted, Judged, CanaryEnded)):
+            return
+        if isinstance(event, CanaryEnded) and event.outcome is Phase.CONFLICT:
             return
         subject = f"stage {self._stage.name}"
         try:
@@ -143,6 +150,8 @@ class DeadManSwitch:
         if record is None or record.canary_id != canary_id or (alias.version == record.baseline and not alias.extra_bp):
             self._disarm(function)
             return
+        if not routes_as_recorded(alias, record) and not is_draining(alias, record):
+            return  # somebody else's: what is armed has the RevisionId before that, and does nothing
         call = {
             "FunctionName": function.function,
             "Name": function.alias,

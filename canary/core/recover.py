@@ -123,7 +123,7 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
                 )
         elif is_draining(alias, record):
             draining.append(key)
-        elif not _routes(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
+        elif not routes_as_recorded(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
             foreign.append(ForeignChange(key, f"{key} was changed outside this canary; it {alias.routes_text}"))
         elif not alias.says(state.spec(functions[key])) or state.phase is Phase.PROMOTED:
             behind.append(key)  # a promotion that is over still has its descriptions to restore
@@ -148,7 +148,8 @@ def is_draining(alias: AliasState, record: Record) -> bool:
     return record.phase in RETURNING and was_promoted and pair
 
 
-def _routes(alias: AliasState, record: Record) -> bool:
+def routes_as_recorded(alias: AliasState, record: Record) -> bool:
+    """True when an alias routes as the canary that wrote its record has left it."""
     routes = (alias.version, alias.extra_version, alias.extra_bp)
     if record.phase in FORWARD:
         return routes == (record.baseline, record.candidate, record.shifts[-1].weight_bp)

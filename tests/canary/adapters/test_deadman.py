@@ -107,6 +107,26 @@ def test_it_never_fights_somebody_who_moved_the_alias_since(aws: AwsStandIn, sta
     assert alias()[0] == "2"
 
 
+def test_a_conflict_leaves_it_to_the_aliases_that_nobody_else_has_changed(aws: AwsStandIn, tmp_path: Path) -> None:
+    aws.lambda_.deploy("worker", SOURCE, alias="live")
+    aws.traffic.steady("worker", "live", 100)
+    aws.clock.advance(3 * 60)
+    plan = Plan.parse(PLAN.replace('"api:live"', '"api:live", "worker:live"'))
+    stage, ports = plan.stage("dev"), assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+    aws.lambda_.deploy("worker", SOURCE.replace("200", "201"))
+    at_ten_percent(stage, ports, aws)
+    client = boto3.client("lambda")
+    client.update_alias(
+        FunctionName="api", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    assert tick(stage, ports).state.phase == "conflict"
+    aws.clock.advance(16 * 60)
+    assert alias()[0] == "2"
+    worker = client.get_alias(FunctionName="worker", Name="live")
+    assert (worker["FunctionVersion"], worker.get("RoutingConfig")) == ("1", None)
+    assert schedules() == []
+
+
 def test_a_scheduler_that_fails_never_stops_a_canary(aws: AwsStandIn, stage: StagePlan, ports: Ports) -> None:
     aws.faults.add(Fault.SERVER_ERROR, "scheduler.*")
     state = at_ten_percent(stage, ports, aws, BROKEN)
