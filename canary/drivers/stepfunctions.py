@@ -223,6 +223,9 @@ def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
 def _one_alias(mine: str) -> dict[str, object]:
     """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on."""
     weights = "$states.result.RoutingConfig.AdditionalVersionWeights"
+    # Whoever has moved the alias to a third version and left the description keeps it.
+    known = f"$version in {_PAIR} and ($extra = '' or $extra in {_PAIR})"
+    is_ours = f"$contains($description, /^{MARK}[^ ]+ [0-9]+>[0-9]+ [^|~]*[|~]/) and {known}{mine}"
     # The letter f: promoted, and only the operator's description is still to be restored (canary.core.record).
     letter = "$substring($split($description, ' ')[3], 0, 1)"
     index = f"{letter} = 'f' or ($is_promoted and {letter} = 'o') ? 1 : 0"
@@ -256,12 +259,7 @@ def _one_alias(mine: str) -> dict[str, object]:
         },
         "Ours": {
             "Type": "Choice",
-            "Choices": [
-                {
-                    "Condition": f"{{% $contains($description, /^{MARK}[^ ]+ [0-9]+>[0-9]+ [^|~]*[|~]/){mine} %}}",
-                    "Next": "Update",
-                }
-            ],
+            "Choices": [{"Condition": f"{{% {is_ours} %}}", "Next": "Update"}],
             "Default": "Left",
         },
         "Update": {

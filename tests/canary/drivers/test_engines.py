@@ -6,6 +6,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import boto3
 import pytest
 
 from canary import runner
@@ -74,6 +75,20 @@ def test_the_rollback_machine_ends_a_canary_and_leaves_an_idle_stage_alone(fleet
     assert fleet.outcome(arn) == ("FAILED", "CanaryNotPromoted")
     row = fleet.ports.journal.canaries("dev")[0]
     assert row["outcome"] == "rolled_back"
+
+
+def test_the_rollback_machine_leaves_an_alias_that_was_moved_to_a_third_version(fleet: Fleet) -> None:
+    fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(90)
+    fleet.is_broken = True
+    fleet.aws.lambda_.deploy("api", GOOD + "# mended")
+    client = boto3.client("lambda")
+    client.update_alias(FunctionName="api", Name="live", FunctionVersion="3")  # the record and the weights stay
+    machine = resources.rollback_machine_arn("dev", **WHERE)
+    fleet.states.start_execution(stateMachineArn=machine, name="by-hand", input="{}")
+    fleet.aws.clock.advance(60)
+    assert fleet.aliases()[0][0] == "3"
+    assert fleet.aliases()[1] == ("1", None, TEXT)
 
 
 @pytest.mark.sweep
