@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from canary.adapters.cloudwatch import queue_name
 from canary.adapters.series import LAMBDA, RequestSeries, Series, by_alias, series_plan
@@ -13,6 +13,9 @@ from canary.core.plan import Http5xxGate, LatencyGate, MetricGate, Plan, QueueGa
 from canary.ports import Target
 
 Resource = dict[str, Any]
+
+LONGEST_NAME: Final = 255
+"""Characters of an alarm's name (CloudWatch, "PutMetricAlarm")."""
 
 _RUNBOOK = "docs/canary/runbook.md"
 
@@ -146,8 +149,11 @@ _MEANINGS = {
 
 def _alarm(stage: StagePlan, kind: str, name: str, measured: Resource) -> dict[str, Resource]:
     actions = [{"Ref": "Topic"}]
+    plain = f"canary-{stage.name}-{kind}-{name}"
+    if len(plain) > LONGEST_NAME:
+        plain = f"{plain[: LONGEST_NAME - 9]}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
     properties = {
-        "AlarmName": f"canary-{stage.name}-{kind}-{name}",
+        "AlarmName": plain,
         "AlarmDescription": f"{name}: {_MEANINGS[kind]}. See {_RUNBOOK}.",
         **measured,
         "ComparisonOperator": "GreaterThanThreshold",

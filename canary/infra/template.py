@@ -6,7 +6,7 @@ The functions of the stage are not in it: they belong to whoever deploys them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from canary.core import resources
@@ -21,6 +21,9 @@ Template = dict[str, Any]
 
 MANAGED_POLICY_CHARACTERS: Final = 6_144
 """Of a managed policy, white space left out (docs.aws.amazon.com/IAM, "reference_iam-quotas")."""
+
+PATTERN_CHARACTERS: Final = 2_048 - 150
+"""Of the pattern of a rule (EventBridge quotas), without what isn't the ARN of an alarm."""
 
 _WHERE: Final = "${AWS::Region}:${AWS::AccountId}"
 
@@ -199,9 +202,38 @@ def _watch(plan: Plan, stage: StagePlan) -> Template:
 
 def _alarm_path(plan: Plan, stage: StagePlan) -> Template:
     """Alarm → EventBridge → rollback: a second rollback that needs no driver."""
-    own = [_arn(key) for key in alarms(plan, stage, "") if is_of_a_release(key)]
+    found = alarms(plan, stage, resources.tick_function(stage.name))
+    own = {one["Properties"]["AlarmName"]: _arn(key) for key, one in found.items() if is_of_a_release(key)}
     named = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
-    others = [_filled(f"arn:aws:cloudwatch:{_WHERE}:alarm:{name}") for name in named]
+    others = {name: _filled(f"arn:aws:cloudwatch:{_WHERE}:alarm:{name}") for name in named}
+    start = allow("Rollback", ("states:StartExecution",), [_machine_arn(resources.rollback_machine(stage.name))])
+    role = _role(resources.part("alarm", stage.name), ["events.amazonaws.com"], [start])
+    rules = {
+        f"AlarmRule{number or ''}": {
+            "Type": "AWS::Events::Rule",
+            "Condition": "HasAlarmRollback",
+            "Properties": _alarm_rule(stage.name, number, arns),
+        }
+        for number, arns in enumerate(_batches({**own, **others}))
+    }
+    return {**rules, "AlarmRole": {**role, "Condition": "HasAlarmRollback"}}
+
+
+def _batches(alarm_arns: Mapping[str, object]) -> Iterator[list[object]]:
+    """The ARNs of alarms in as many parts as it takes: EventBridge limits the pattern of a rule."""
+    batch: list[object] = []
+    left = PATTERN_CHARACTERS
+    for name, arn in alarm_arns.items():
+        size = len(f'"arn:aws-us-gov:cloudwatch:ap-southeast-1:123456789012:alarm:{name}",')
+        if batch and size > left:
+            yield batch
+            batch, left = [], PATTERN_CHARACTERS
+        batch.append(arn)
+        left -= size
+    yield batch
+
+
+def _alarm_rule(stage: str, number: int, alarm_arns: list[object]) -> Template:
     target = {
         "Id": "rollback",
         "Arn": {"Ref": "RollbackStateMachine"},
@@ -209,25 +241,16 @@ def _alarm_path(plan: Plan, stage: StagePlan) -> Template:
         "Input": "{}",
         "RetryPolicy": {"MaximumRetryAttempts": 5, "MaximumEventAgeInSeconds": 600},
     }
-    start = allow("Rollback", ("states:StartExecution",), [_machine_arn(resources.rollback_machine(stage.name))])
-    role = _role(resources.part("alarm", stage.name), ["events.amazonaws.com"], [start])
     return {
-        "AlarmRule": {
-            "Type": "AWS::Events::Rule",
-            "Condition": "HasAlarmRollback",
-            "Properties": {
-                "Name": resources.part("alarm", stage.name),
-                "Description": f"An alarm rolls back the canary of stage {stage.name}",
-                "EventPattern": {
-                    "source": ["aws.cloudwatch"],
-                    "detail-type": ["CloudWatch Alarm State Change"],
-                    "resources": [*own, *others],
-                    "detail": {"state": {"value": ["ALARM"]}},
-                },
-                "Targets": [target],
-            },
+        "Name": resources.part(f"alarm{number or ''}", stage),
+        "Description": f"An alarm rolls back the canary of stage {stage}",
+        "EventPattern": {
+            "source": ["aws.cloudwatch"],
+            "detail-type": ["CloudWatch Alarm State Change"],
+            "resources": alarm_arns,
+            "detail": {"state": {"value": ["ALARM"]}},
         },
-        "AlarmRole": {**role, "Condition": "HasAlarmRollback"},
+        "Targets": [target],
     }
 
 

@@ -127,6 +127,24 @@ def test_an_alarm_of_the_users_rolls_back_and_no_other(made: dict[str, Any]) -> 
     assert rule["Targets"][0]["Arn"] == {"Ref": "RollbackStateMachine"}
 
 
+def test_names_and_patterns_of_long_and_many_functions_are_within_the_limits_of_aws() -> None:
+    functions = [f"{'f' * 60}-{number}:{'a' * 128}" for number in range(12)]
+    text = f"[stages.{'s' * 64}]\nfunctions = {json.dumps(functions)}"
+    made = template(Plan.parse(text), "s" * 64)
+    alarms = properties(made, "AWS::CloudWatch::Alarm")
+    names = [one["AlarmName"] for one in alarms.values()]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 255
+    watched = []
+    for rule in properties(made, "AWS::Events::Rule").values():
+        keys = [one["Fn::GetAtt"][0] for one in rule["EventPattern"]["resources"]]
+        watched += keys
+        arns = [f"arn:aws:cloudwatch:ap-southeast-1:123456789012:alarm:{alarms[key]['AlarmName']}" for key in keys]
+        assert len(json.dumps({**rule["EventPattern"], "resources": arns})) <= 2048
+        assert len(rule["Name"]) <= 64
+    assert watched == [key for key in alarms if key.startswith(("Errors", "Slow"))]
+
+
 def tasks(states: object) -> Iterator[str]:
     """The resources of the tasks of a definition, those of its maps included."""
     if isinstance(states, dict):
