@@ -36,7 +36,7 @@ _PARAMETERS: Final = {
     "AlarmRollback": ("Whether an alarm rolls back the canary in progress, without any driver.", "false"),
     "GitHubRepository": ("ORGANIZATION/REPOSITORY whose workflows may release; empty for no role.", ""),
     "GitHubEnvironment": ("Environment of GitHub Actions that a job must have.", ""),
-    "GitLabProject": ("resources.SCHEDULE_GROUP/PROJECT whose pipelines may release; empty for no role.", ""),
+    "GitLabProject": ("GROUP/PROJECT whose pipelines may release; empty for no role.", ""),
     "GitLabScope": ("Rest of the subject of GitLab's token.", "ref_type:branch:ref:main"),
     "FlagApplication": ("Id of the AppConfig application for the flag policies; empty for none.", ""),
     "FlagEnvironment": ("Id of its environment.", ""),
@@ -115,9 +115,10 @@ def _shared(plan: Plan) -> Template:
     kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain", "Condition": "HasShared"}
     return {
         "Journal": {"Type": "AWS::DynamoDB::Table", **kept, "Properties": table},
+        # With a group go the schedules in it: the dead-man switches of every stage.
         "Schedules": {
             "Type": "AWS::Scheduler::ScheduleGroup",
-            "Condition": "HasShared",
+            **kept,
             "Properties": {"Name": resources.SCHEDULE_GROUP},
         },
     }

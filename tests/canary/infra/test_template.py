@@ -127,6 +127,12 @@ def test_an_alarm_of_the_users_rolls_back_and_no_other(made: dict[str, Any]) -> 
     assert rule["Targets"][0]["Arn"] == {"Ref": "RollbackStateMachine"}
 
 
+def test_what_stages_share_outlives_the_stack_of_one(made: dict[str, Any]) -> None:
+    shared = {key: one for key, one in made["Resources"].items() if one.get("Condition") == "HasShared"}
+    assert sorted(shared) == ["Journal", "Schedules"]
+    assert {one["DeletionPolicy"] for one in shared.values()} == {"Retain"}
+
+
 def test_names_and_patterns_of_long_and_many_functions_are_within_the_limits_of_aws() -> None:
     functions = [f"{'f' * 60}-{number}:{'a' * 128}" for number in range(12)]
     text = f"[stages.{'s' * 64}]\nfunctions = {json.dumps(functions)}"
