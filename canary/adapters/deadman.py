@@ -54,6 +54,7 @@ class DeadManSwitch:
         self._aliases = aliases
         self._clock = clock
         self._scheduler = Api(session, "scheduler")
+        self._partition = resources.partition_of(session.region_name or "")
 
     def facts(self) -> DeadManFacts:
         """Which kind of switch there is.
@@ -161,7 +162,7 @@ class DeadManSwitch:
             "RevisionId": alias.revision_id,
         }
         text = f"Rolls {function} back to version {record.baseline} if no driver is active"
-        target = {"Arn": TARGET, "Input": json.dumps(call)}
+        target = {"Arn": f"arn:{self._partition}:{TARGET}", "Input": json.dumps(call)}
         self._put(self._once(schedule_name(self._stage.name, function.key), text, target))
 
     def _once(self, name: str, text: str, target: dict[str, str]) -> dict[str, object]:

@@ -7,12 +7,14 @@ the tick function does not.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Final
 
 from canary.core.engines import LONGEST, TURNS, check_limits, functions_of
 from canary.core.plan import StagePlan
 from canary.core.record import MARK
+from canary.core.resources import partition_of
 
 TICK_S: Final = 900
 """A Lambda function runs no longer."""
@@ -145,12 +147,13 @@ def rollback_definition(stage: StagePlan) -> dict[str, object]:
 def _machine(
     stage: StagePlan, purpose: str, start: str, states: dict[str, object], longest: timedelta
 ) -> dict[str, object]:
+    partition = partition_of(stage.region or "")
     return {
         "Comment": f"canary {stage.name}: {purpose}",
         "QueryLanguage": "JSONata",
         "StartAt": start,
         "TimeoutSeconds": int(longest.total_seconds()),
-        "States": states,
+        "States": json.loads(json.dumps(states).replace('"arn:aws:states:::', f'"arn:{partition}:states:::')),
     }
 
 

@@ -59,6 +59,12 @@ def test_the_rollback_calls_nothing_but_lambdas_own_api() -> None:
     ]
 
 
+def test_a_stage_in_another_partition_has_its_integrations_there() -> None:
+    machine: Any = definition(stage_of("api:live", region="us-gov-west-1"), TICK)
+    tasks = [state for states in scopes(machine) for state in states.values() if state["Type"] == "Task"]
+    assert {task["Resource"].partition(":states:")[0] for task in tasks} == {"arn:aws-us-gov"}
+
+
 @pytest.mark.parametrize(
     ("phase", "weights"),
     [
