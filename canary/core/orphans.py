@@ -87,17 +87,17 @@ def _whole(duration: timedelta) -> timedelta:
 
 
 def end_of(alias: AliasState) -> AliasSpec | None:
-    """What an alias of an abandoned canary shall say; None if somebody else has changed it.
+    """What an alias of an abandoned canary shall say; None without a record.
 
-    A promoted one, whose description alone wasn't restored, keeps the new version; every other one gets its baseline.
+    A promoted one, whose description alone wasn't restored, keeps the new version, and one that somebody else has
+    moved keeps what it serves: its record would refuse every further release. Every other one gets its baseline.
     """
     record = decode(alias.description)
     if record is None:
         return None
     ours = {record.baseline, record.candidate}
-    if alias.version not in ours or alias.extra_version not in {None, *ours}:
-        return None
-    if record.phase in FORWARD and alias.version != record.baseline:
-        return None
+    is_moved = alias.version not in ours or alias.extra_version not in {None, *ours}
+    if is_moved or (record.phase in FORWARD and alias.version != record.baseline):
+        return AliasSpec(alias.version, alias.extra_version, alias.extra_bp, record.description)
     version = record.candidate if record.phase is Phase.PROMOTED else record.baseline
     return AliasSpec(version, None, 0, record.description)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from canary.core.orphans import Sighting, end_of
+from canary.core.phases import Phase
 from canary.core.plan import StagePlan
 from canary.errors import AwsError, CanaryError, ConflictError
 from canary.ports import Aliases, Clock
@@ -31,6 +32,8 @@ def stage_of(sighting: Sighting, stages: Iterable[StagePlan], home: str | None) 
 def end_by_plan(sighting: Sighting, stage: StagePlan, ports: Ports) -> tuple[str, ...]:
     """Aborts the canary as `canary abort` does: journalled and published. Returns a line for each alias.
 
+    After a conflict each alias is ended by its record.
+
     Raises:
         CanaryError: it could not be ended.
     """
@@ -38,11 +41,13 @@ def end_by_plan(sighting: Sighting, stage: StagePlan, ports: Ports) -> tuple[str
     if found is None or found.canary_id != sighting.canary_id:
         raise ConflictError(f"canary {sighting.canary_id} has ended meanwhile; nothing was changed")
     state = abort(stage, ports)
+    if state.phase is Phase.CONFLICT:
+        return end_by_record(sighting, ports.aliases, ports.clock)
     return tuple(f"{alias.function}: {state.phase.value.replace('_', ' ')}" for alias in sighting.aliases)
 
 
 def end_by_record(sighting: Sighting, aliases: Aliases, clock: Clock) -> tuple[str, ...]:
-    """Rolls back each alias that still is as this canary left it. Returns a line for each.
+    """Rolls back each alias, but for one that somebody else has moved: that loses its record only. A line for each.
 
     Raises:
         AwsError: an alias could not be written; the others were.
@@ -57,8 +62,8 @@ def end_by_record(sighting: Sighting, aliases: Aliases, clock: Clock) -> tuple[s
                 if spec is None:
                     lines.append(f"{alias.function}: changed meanwhile, left as it is")
                 else:
-                    aliases.write(alias.function, spec, found.revision_id)
-                    lines.append(f"{alias.function}: serves version {spec.version}")
+                    written = aliases.write(alias.function, spec, found.revision_id)
+                    lines.append(f"{alias.function}: {written.routes_text}")
                 break
             except CanaryError as error:
                 if left == 1:

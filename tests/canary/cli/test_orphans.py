@@ -109,6 +109,23 @@ def test_one_canary_is_ended_by_its_id(desk: Desk) -> None:
     assert desk("orphans", "--json").out == ""
 
 
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_an_alias_that_somebody_has_moved_keeps_that_and_is_free_again(desk: Desk, has_plan: bool) -> None:
+    desk.release(0)
+    state = begin(desk, "staging")
+    desk.release(0, "3")
+    boto3.client("lambda").update_alias(
+        FunctionName="api", Name="live", FunctionVersion="3", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    assert desk("deploy", "staging").code == 6
+    if not has_plan:
+        (desk.base / "canary.toml").unlink()
+    done = desk("orphans", "--id", state.canary_id, "--end", "--yes")
+    assert (done.code, "api:live: serves version 3" in done.err) == (0, True)
+    assert desk.alias() == ("3", {})
+    assert desk("orphans").out == "no canary in progress\n"
+
+
 def test_an_alias_that_was_changed_meanwhile_is_left_alone(desk: Desk) -> None:
     desk.release(0)
     begin(desk, "staging")

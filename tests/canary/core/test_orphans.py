@@ -75,13 +75,13 @@ def test_the_aliases_of_one_canary_are_one_sighting_and_damaged_records_are_show
             alias(record(Phase.PROMOTED, 1, weight_bp=10_000), version="42", extra=None),
             AliasSpec("42", None, 0, "Live"),
         ),
-        (alias(record(Phase.BAKING, 1), version="40"), None),
-        (alias(record(Phase.BAKING, 1), extra="43"), None),
-        (alias(record(Phase.BAKING, 1), version="42", extra=None), None),
+        (alias(record(Phase.BAKING, 1), version="40"), AliasSpec("40", "42", 2500, "Live")),
+        (alias(record(Phase.BAKING, 1), extra="43"), AliasSpec("41", "43", 2500, "Live")),
+        (alias(record(Phase.BAKING, 1), version="42", extra=None), AliasSpec("42", None, 0, "Live")),
         (alias("no record"), None),
     ],
 )
-def test_an_end_goes_to_the_baseline_and_leaves_what_somebody_changed(
+def test_an_end_goes_to_the_baseline_and_leaves_where_somebody_else_has_moved_it(
     found: AliasState, spec: AliasSpec | None
 ) -> None:
     assert end_of(found) == spec
