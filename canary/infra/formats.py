@@ -31,7 +31,8 @@ def terraform(made: Template, stage: StagePlan, template_file: str) -> dict[str,
     names = {key: _variable(key) for key in made["Parameters"] if key not in own}
     for key, name in names.items():
         said = made["Parameters"][key]
-        variables[name] = {"type": "string", "description": said["Description"], "default": said["Default"]}
+        more = {"default": said["Default"]} if "Default" in said else {"sensitive": True}
+        variables[name] = {"type": "string", "description": said["Description"], **more}
         if values := said.get("AllowedValues"):
             listed = ", ".join(f'"{value}"' for value in values)
             variables[name]["validation"] = {

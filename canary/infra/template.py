@@ -6,6 +6,7 @@ The functions of the stage are not in it: they belong to whoever deploys them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ MANAGED_POLICY_CHARACTERS: Final = 6_144
 
 PATTERN_CHARACTERS: Final = 2_048 - 150
 """Of the pattern of a rule (EventBridge quotas), without what isn't the ARN of an alarm."""
+
+_ENVIRONMENT: Final = frozenset({"api_key_env", "app_key_env", "secret_env", "token_env", "url_env"})
+"""Fields of a plan that name an environment variable."""
 
 _WHERE: Final = "${AWS::Region}:${AWS::AccountId}"
 
@@ -67,7 +71,10 @@ def template(plan: Plan, name: str) -> Template:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"canary: drives, stops and watches releases of stage {name}",
-        "Parameters": {key: _parameter(key, name) for key in _PARAMETERS},
+        "Parameters": {
+            **{key: _parameter(key, name) for key in _PARAMETERS},
+            **{key: _secret(variable) for variable, key in _variables(stage).items()},
+        },
         "Conditions": {
             "HasShared": {"Fn::Equals": [{"Ref": "CreateShared"}, "true"]},
             "HasAlarmRollback": {"Fn::Equals": [{"Ref": "AlarmRollback"}, "true"]},
@@ -102,6 +109,28 @@ def _parameter(name: str, stage: str) -> Template:
     return found
 
 
+def _secret(variable: str) -> Template:
+    text = f"Environment variable {variable} of the tick function, which the plan names."
+    return {"Type": "String", "Description": text, "NoEcho": True}
+
+
+def _variables(stage: StagePlan) -> dict[str, str]:
+    """The environment variables that the plan names, with their parameters: tokens, keys and addresses."""
+    names = sorted(set(_named(stage.model_dump(mode="json"))))
+    return {name: "Env" + "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name)) for name in names}
+
+
+def _named(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if isinstance(one, str) and key in _ENVIRONMENT:
+                yield one
+            yield from _named(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _named(one)
+
+
 def _shared(plan: Plan) -> Template:
     """One per region and account, whatever the number of stages; kept when the stack goes."""
     table = {
@@ -129,6 +158,7 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
     log = f"/aws/lambda/{tick}"
     writes = allow("Logs", ("logs:CreateLogStream", "logs:PutLogEvents"), [f"arn:aws:logs:{_WHERE}:log-group:{log}:*"])
     may = part_statements(stage, _WHERE)
+    variables = {name: {"Ref": key} for name, key in _variables(stage).items()}
     return {
         "TickLog": {
             "Type": "AWS::Logs::LogGroup",
@@ -149,6 +179,7 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
                 "Timeout": 900,
                 "Role": _arn("TickRole"),
                 "LoggingConfig": {"LogGroup": {"Ref": "TickLog"}},
+                **({"Environment": {"Variables": variables}} if variables else {}),
             },
         },
         "TickRole": _tick_role(stage, [*statements(plan, stage, "tick", _WHERE), writes]),

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+import canary
 from canary.adapters.deadman import TARGET
 from canary.core import resources
 from canary.core.plan import Plan
 from canary.errors import PlanError
+from canary.infra.formats import terraform
 from canary.infra.policies import part_statements
-from canary.infra.template import template
+from canary.infra.template import _ENVIRONMENT, template
 
 PLAN = """
 [stages.prod]
@@ -131,6 +133,28 @@ def test_what_stages_share_outlives_the_stack_of_one(made: dict[str, Any]) -> No
     shared = {key: one for key, one in made["Resources"].items() if one.get("Condition") == "HasShared"}
     assert sorted(shared) == ["Journal", "Schedules"]
     assert {one["DeletionPolicy"] for one in shared.values()} == {"Retain"}
+
+
+def test_the_tick_function_gets_the_environment_variables_that_the_plan_names() -> None:
+    text = """
+[stages.prod]
+functions = ["api:live"]
+notifications = [{ kind = "slack", url_env = "SLACK_URL" }]
+hooks = [{ when = "before_traffic", url = "https://example.com/smoke", token_env = "SMOKE_TOKEN" }]
+"""
+    made = template(Plan.parse(text), "prod")
+    assert properties(made, "AWS::Lambda::Function")["TickFunction"]["Environment"] == {
+        "Variables": {"SLACK_URL": {"Ref": "EnvSlackUrl"}, "SMOKE_TOKEN": {"Ref": "EnvSmokeToken"}}
+    }
+    assert all(made["Parameters"][key]["NoEcho"] for key in ("EnvSlackUrl", "EnvSmokeToken"))
+    module = terraform(made, Plan.parse(text).stage("prod"), "template.json")
+    assert module["variable"]["env_slack_url"]["sensitive"]
+    assert "default" not in module["variable"]["env_slack_url"]
+
+
+def test_every_field_of_a_plan_that_names_an_environment_variable_is_known() -> None:
+    fields = set(re.findall(r'"(\w+_env)"', Path(canary.__file__).with_name("plan.schema.json").read_text()))
+    assert fields == _ENVIRONMENT
 
 
 def test_names_and_patterns_of_long_and_many_functions_are_within_the_limits_of_aws() -> None:
