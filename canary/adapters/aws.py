@@ -155,10 +155,13 @@ class Api:
             user_agent_extra="canary",
         )
         make: Callable[..., Any] = session.client  # typed by name of service, which is a variable here
+        hint = "Set AWS_REGION, or `region` in the stage."
+        if session.region_name == "":  # AWS_DEFAULT_REGION is set and empty; botocore would make a URL of it
+            raise AwsError("no AWS region is set", hint=hint)
         try:
             self.client = make(service, config=config)
         except NoRegionError as error:
-            raise AwsError("no AWS region is set", hint="Set AWS_REGION, or `region` in the stage.") from error
+            raise AwsError("no AWS region is set", hint=hint) from error
         except BotoCoreError as error:
             raise translated(error, service, "") from error
         refuse_odd_answers(self.client)

@@ -28,8 +28,9 @@ from canary.ports import Aliases, Clock, DeadManFacts
 
 logger = logging.getLogger("canary.deadman")
 
-TARGET: Final = "arn:aws:scheduler:::aws-sdk:lambda:updateAlias"
-"""Scheduler's universal target: any AWS call (docs.aws.amazon.com/scheduler, "managing-targets-universal")."""
+TARGET: Final = "scheduler:::aws-sdk:lambda:updateAlias"
+"""Scheduler's universal target without its partition: any AWS call (docs.aws.amazon.com/scheduler,
+"managing-targets-universal")."""
 
 
 class DeadManSwitch:

@@ -62,7 +62,7 @@ def orphans(
         raise UsageError(f"no alias has a canary {canary_id}", hint="`canary orphans` lists them all.")
     for sighting in found:
         _show(sighting, as_json=as_json)
-    if not found and not as_json:
+    if not found and not problems and not as_json:
         click.echo("no canary in progress")
     left = len(chosen)
     if end and chosen:
@@ -84,6 +84,8 @@ def _search(
     stages = () if plan is None else plan.stages.values()
     planned = [open_session(None, profile).region_name, *(stage.region for stage in stages)]
     regions = dict.fromkeys(region for region in named or planned if region)
+    if not regions:
+        raise UsageError("no region to search", hint="Set AWS_REGION, or pass --region.")
     now = (cli.clock or SystemClock()).now()
     found: list[Sighting] = []
     problems: list[str] = []

@@ -96,6 +96,16 @@ def test_a_region_that_cannot_be_read_is_not_called_clean(abandoned: Desk) -> No
     done = abandoned("orphans", "--region", "eu-west-1")
     assert done.code == 1
     assert "eu-west-1 can't be searched" in done.err
+    assert not done.out
+
+
+def test_no_region_is_not_called_clean(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    assert "no region to search" in desk("orphans").err
+    assert desk("orphans").code == 2
+    done = desk("status", "staging")
+    assert "no AWS region is set" in done.err, done
 
 
 def test_one_canary_is_ended_by_its_id(desk: Desk) -> None:
