@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from canary.adapters.aws import Api, Session, read_body, reading
 from canary.core import resources
 from canary.core.plan import EngineName, StagePlan
-from canary.core.recover import fingerprint
+from canary.core.recover import deployed_fingerprint
 from canary.errors import AwsError, NotFoundError
 from canary.ports import Engine, EngineFacts
 
@@ -38,7 +38,7 @@ class _DeployedEngine:
         return EngineFacts(
             plan=str(answer.get("fingerprint", "")),
             journal=str(answer.get("journal", "")),
-            expected_plan=fingerprint(self._stage),
+            expected_plan=deployed_fingerprint(self._stage),
             expected_journal=self._journal,
             functions=functions,
             others=self._others(),

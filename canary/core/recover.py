@@ -31,10 +31,17 @@ def in_order(stage: StagePlan) -> tuple[FunctionRef, ...]:
 
 def fingerprint(stage: StagePlan) -> str:
     """Eight hex digits of everything that decides about a canary; not whom it tells nor how it was asked for."""
+    return _hash(stage, {"notifications", "rules", "flags_off", "dead_man", "engine", "hotfix", "steps", "gate_sets"})
+
+
+def deployed_fingerprint(stage: StagePlan) -> str:
+    """Eight hex digits of all that a deployed driver takes from its plan, such as whom it notifies."""
+    return _hash(stage, {"rules", "engine", "hotfix", "steps", "gate_sets"})
+
+
+def _hash(stage: StagePlan, left_out: set[str]) -> str:
     # The weights are in the record itself; together the steps are watched as long as planned, however many there are.
-    text = stage.model_dump_json(
-        exclude={"notifications", "rules", "flags_off", "dead_man", "engine", "hotfix", "steps", "gate_sets"}
-    )
+    text = stage.model_dump_json(exclude=left_out)
     watched_s = round(stage.total_bake.total_seconds())
     return sha256(f"{text} {watched_s}".encode()).hexdigest()[:8]
 

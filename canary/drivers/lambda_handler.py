@@ -22,7 +22,7 @@ from canary.assembly import assemble, load_plan
 from canary.core.events import CanaryEnded
 from canary.core.phases import FINAL
 from canary.core.plan import Plan, StagePlan
-from canary.core.recover import fingerprint
+from canary.core.recover import deployed_fingerprint
 from canary.core.state import CanaryState
 from canary.errors import NotRunningError, UsageError
 from canary.runner import Ports, current, rollback, start, tick
@@ -152,4 +152,5 @@ def _ended(stage: StagePlan, ports: Ports, canary_id: str) -> dict[str, object]:
 
 
 def _check(plan: Plan, stage: StagePlan) -> dict[str, object]:
-    return {"stage": stage.name, "fingerprint": fingerprint(stage), "journal": plan.journal, "version": version()}
+    found = deployed_fingerprint(stage)
+    return {"stage": stage.name, "fingerprint": found, "journal": plan.journal, "version": version()}

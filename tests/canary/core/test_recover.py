@@ -15,7 +15,7 @@ from canary.core.machine import conclude, request
 from canary.core.phases import Phase, Signal
 from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import Shift
-from canary.core.recover import fingerprint, in_order, recover
+from canary.core.recover import deployed_fingerprint, fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import Judgement, Rule, Verdict
 from canary.errors import ConflictError, RecordError
@@ -232,3 +232,17 @@ def test_the_fingerprint_covers_what_decides_and_not_the_notifications() -> None
     assert fingerprint(STAGE) == fingerprint(STAGE.with_steps([Decimal(10), Decimal(60)]))
     assert fingerprint(STAGE) != fingerprint(stage_of("api:live", "worker:live", hold_max="1h"))
     assert len(fingerprint(STAGE)) == 8
+
+
+def test_a_deployed_driver_is_also_known_by_whom_it_notifies_and_what_it_switches_off() -> None:
+    functions = ("api:live", "worker:live")
+    for more in (
+        {"notifications": [{"kind": "eventbridge"}]},
+        {"flags_off": [{"source": "appconfig://shop/prod/flags", "key": "new_checkout"}]},
+        {"dead_man": {"role_arn": "arn:aws:iam::123456789012:role/r"}},
+    ):
+        other = stage_of(*functions, **more)
+        assert fingerprint(other) == fingerprint(stage_of(*functions))
+        assert deployed_fingerprint(other) != deployed_fingerprint(stage_of(*functions))
+    hotfix = STAGE.with_steps([Decimal(10), Decimal(60)]).model_copy(update={"hotfix": True})
+    assert deployed_fingerprint(hotfix) == deployed_fingerprint(STAGE)

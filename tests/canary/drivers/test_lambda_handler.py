@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from canary.assembly import load_plan
-from canary.core.recover import fingerprint
+from canary.core.recover import deployed_fingerprint
 from canary.drivers import act, handler, lambda_handler
 from canary.errors import UnknownStageError, UsageError
 from canary.testing import AwsStandIn
@@ -149,4 +149,4 @@ def test_the_entry_point_knows_how_long_the_invocation_may_still_take(monkeypatc
 def test_a_check_says_which_plan_the_function_has(drive: Any) -> None:
     stage = load_plan(drive.plan).stage("dev")
     answer = drive({"stage": "dev", "action": "check"})
-    assert (answer["fingerprint"], answer["journal"]) == (fingerprint(stage), "file:.canary")
+    assert (answer["fingerprint"], answer["journal"]) == (deployed_fingerprint(stage), "file:.canary")
