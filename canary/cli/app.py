@@ -30,7 +30,9 @@ _SECTIONS = {
         Command("replay", "canary.cli.simulate:replay", "Evaluate a recorded canary again with the current plan."),
         Command("demo", "canary.cli.demo:demo", "Show a good, a bad and a slow release on a local stand-in."),
         Command(
-            "drill", "canary.cli.drill:drill", "Release a bad version on a local stand-in and measure the rollback."
+            "drill",
+            "canary.cli.drill:drill",
+            "Release a known-bad version on a local stand-in and measure the rollback.",
         ),
     ),
     "Set up": (

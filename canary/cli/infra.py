@@ -76,7 +76,7 @@ def infra(
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print the CloudFormation template of what a stage has in AWS beside its functions.
+    """Print the CloudFormation template of a stage: what it has in AWS beside its functions.
 
     The engines' state machines and tick function, the dead-man role, the journal, topic, alarms and dashboard, and a
     policy for each kind of person and pipeline. Makes no AWS call without --diff, and changes nothing with it.

@@ -42,10 +42,10 @@ def orphans(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> int:
-    """Find canaries that nobody drives, in every alias of the account, and end them.
+    """Find canaries that nobody drives, and end them.
 
-    It reads the records in the aliases; a plan is needed only for the journal and the notifications of the end. Exit
-    code 1 if one is left, or a region can't be read.
+    It reads the records in every alias of the account; a plan is needed only for the journal and the notifications of
+    the end. Exit code 1 if one is left, or a region can't be read.
     """
     cli = cli_context(context)
     try:

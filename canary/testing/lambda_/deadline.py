@@ -7,6 +7,7 @@ interruption, is left behind and goes on; C code that keeps Python's lock stops 
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -35,7 +36,14 @@ class _Worker:
         _start(self._thread)  # not as a thread that a handler starts
 
     def interrupt(self) -> None:
-        """Raises the interruption in whatever Python code the thread is at."""
+        """Raises the interruption in whatever Python code the thread is at.
+
+        Under a tracer (a debugger, coverage) CPython 3.11 would spin for ever at the next call here if the thread waits
+        in C code: DO_TRACING of a RESUME is repeated while an interruption is pending anywhere (Python/ceval.c). There
+        the thread is left behind.
+        """
+        if sys.version_info < (3, 12) and sys.gettrace() is not None:
+            return
         _set_exception(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(self._interruption))
 
     def _run(self) -> None:

@@ -271,13 +271,12 @@ class Outbox:
                 self._report(f"a notice was not delivered: {WAITING_LIMIT} others are still on their way")
                 return
             thread = threading.Thread(target=self._work, args=(compose,), name="flagkit-notices")
-            self._threads.append(thread)
-        try:
-            thread.start()
-        except RuntimeError as error:  # no more threads, or the program ends
-            self._report(f"a notice was not delivered: {error}")
-            with self._lock:
-                self._threads.remove(thread)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads, or the program ends
+                self._report(f"a notice was not delivered: {error}")
+            else:
+                self._threads.append(thread)  # started: `wait` in another thread may join it
 
     def wait(self) -> None:
         """Wait until everything is delivered or given up, and report what was given up. It takes seconds at most."""

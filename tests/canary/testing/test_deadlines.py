@@ -12,6 +12,8 @@ from canary.testing import AwsStandIn
 from canary.testing.lambda_ import Outcome, deadline, sandbox
 from canary.testing.lambda_.deadline import Deadlines, StillRunning
 
+pytestmark = pytest.mark.slow  # coverage is a tracer, and with one handlers aren't interrupted in Python 3.11
+
 HANGS = {
     "loop": "def handler(event, context):\n    while True: pass",
     "no exception stops it": """
