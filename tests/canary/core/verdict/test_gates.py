@@ -213,6 +213,19 @@ def test_clustered_history_tempers_the_evidence(case: Make, make_stream: Make) -
     assert held.evidence[0].dispersion > 10
 
 
+def test_a_missing_minute_of_a_tempered_stream_is_evidence_of_nothing(case: Make, make_stream: Make) -> None:
+    whole = make_stream("errors", [(60, 9, 540, 20), (0, 0, 0, 0), (60, 9, 540, 20)])
+    start = whole.minutes[0].minute
+    bursts = tuple(
+        MinuteCounts(start - timedelta(minutes=i), 0, 0, 600, 240 if i % 20 == 0 else 0) for i in range(1, 181)
+    )
+    empty = replace(whole, history=bursts)
+    hole = replace(empty, minutes=(empty.minutes[0], empty.minutes[2]))
+    found, expected = (case(errors=[GOOD] * 3, seen=Observations(streams=(one,))).judged() for one in (hole, empty))
+    assert found.evidence[0].dispersion > 10
+    assert found.evidence[0].ln_evidence == expected.evidence[0].ln_evidence != 0
+
+
 def answered(make_gauge: Make, *values: float) -> Observations:
     return Observations(gauges=(make_gauge("asked", values),))
 
