@@ -6,6 +6,7 @@ What is deployed has the names of `canary.core.resources`. Nothing is deployed o
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -23,7 +24,7 @@ MOST_STARTS: Final = 20
 """Executions of one canary: each one after the first was started by `canary resume`."""
 
 
-class _DeployedEngine:
+class _DeployedEngine(ABC):
     """What both engines share: the tick function, and a look at the other engine."""
 
     name: ClassVar[EngineName]
@@ -47,8 +48,9 @@ class _DeployedEngine:
     def _functions(self) -> tuple[dict[str, str], ...] | None:
         return None
 
+    @abstractmethod
     def _others(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """What is active in the stage beside this engine."""
 
     def _check(self) -> dict[str, Any]:
         """What the tick function says of its plan."""
