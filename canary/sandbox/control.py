@@ -157,7 +157,7 @@ def _flags(aws: AwsStandIn) -> Iterator[dict[str, Any]]:
 
 def _flag_states(content: bytes, version: str, now: datetime) -> dict[str, str]:
     """State and audience of each flag, as `flagkit list` shows them; empty where the document holds no flags."""
-    from flagkit.cli.flag_view import views
+    from flagkit.admin.flag_view import views
     from flagkit.core.snapshot import Snapshot
     from flagkit.sources import Document
 

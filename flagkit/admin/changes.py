@@ -6,12 +6,13 @@ saved it, could have changed any flag: what is older than it is then not known t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from flagkit.admin.stores.base import Version
+from flagkit.sources.base import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,14 @@ def flag_changes(versions: Iterable[Version], keys: Iterable[str]) -> dict[str, 
         else FlagChanges(created.get(key))
         for key in {*last, *created}
     }
+
+
+def up_to(document: Document, versions: Iterator[Version]) -> Iterator[Version]:
+    """Leave out what was saved after the document."""
+    number = int(document.version) if document.version and document.version.isdecimal() else None
+    waits = number is not None or document.label is not None
+    for version in versions:
+        if waits and (version.number == number or (document.label is not None and version.label == document.label)):
+            waits = False
+        if not waits:
+            yield version

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
+from flagkit.admin.environments import live_document
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, EditContext, changes
@@ -13,7 +14,6 @@ from flagkit.cli.context import (
     CliContext,
     cli_context,
     fetch,
-    live_document,
     other_url,
     read_text,
     write_artifact,

@@ -8,19 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flagkit.admin.environments import environment, is_protected
 from flagkit.cli.arguments import Context
 from flagkit.errors import (
     DocumentError,
     FlagkitError,
-    NotDeployedError,
     RefusedError,
     SourceError,
     SourceUrlError,
-    UnknownFlagError,
     UsageError,
 )
 from flagkit.runtime.clock import Clock, machine_clock
@@ -33,11 +31,8 @@ if TYPE_CHECKING:
     from flagkit.admin.changes import FlagChanges
     from flagkit.admin.stores import FlagStore, Version
     from flagkit.core.documents import FlagDocument
-    from flagkit.core.snapshot import Snapshot
 
 DEFAULT_FILE = "flags.json"
-PROTECTED = "prod*,live*"
-"""Environments that ask for their name; `$FLAGKIT_PROTECTED` replaces the patterns, empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +102,6 @@ def cli_context(context: Context) -> CliContext:
     return context.obj if isinstance(context.obj, CliContext) else machine_context()
 
 
-def environment(url: str) -> str | None:
-    """The name of the environment of an address; None for a file."""
-    address = parse(url)
-    return None if address.scheme == "file" else address.names(3)[1]
-
-
-def is_protected(name: str) -> bool:
-    """Whether changes to an environment ask for its name first."""
-    patterns = os.environ.get("FLAGKIT_PROTECTED", PROTECTED).split(",")
-    return any(fnmatchcase(name.lower(), pattern.strip().lower()) for pattern in patterns)
-
-
 def _ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
@@ -167,20 +150,6 @@ def other_url(name: str, source: str | None) -> str:
     return f"{url.scheme}://{application}/{name}/{profile}{region}"
 
 
-def live_document(store: FlagStore) -> FlagDocument:
-    """Return the document that is live: of a file the newest, on AppConfig the deployed one.
-
-    Raises:
-        NotDeployedError: none is.
-    """
-    if store.deployments is None:
-        return store.read().document
-    served = store.deployments.status().served
-    if served is None:
-        raise NotDeployedError(f"{store.url} has no live version", hint="Deploy a version there first.")
-    return store.read(served).document
-
-
 def _is_place(word: str) -> bool:
     """Whether a word could name a file at all.
 
@@ -219,10 +188,10 @@ def fetch(cli: CliContext, word: str | None, *, saved: bool = False, version: in
 
 def changes_of(cli: CliContext, word: str | None, document: Document, keys: Iterable[str]) -> dict[str, FlagChanges]:
     """Who last changed the flags of a document, and when; empty where nobody may look, or nothing is kept."""
-    from flagkit.admin.changes import flag_changes
+    from flagkit.admin.changes import flag_changes, up_to
 
     try:
-        return flag_changes(_up_to(document, _versions(cli, word)), keys)
+        return flag_changes(up_to(document, _versions(cli, word)), keys)
     except FlagkitError:
         return {}  # the flags are shown; who changed them isn't known
 
@@ -249,17 +218,6 @@ def _versions(cli: CliContext, word: str | None) -> Iterator[Version]:
         yield from versions_beside(content, lines, written)
 
 
-def _up_to(document: Document, versions: Iterator[Version]) -> Iterator[Version]:
-    """Leave out what was saved after the document."""
-    number = int(document.version) if document.version and document.version.isdecimal() else None
-    waits = number is not None or document.label is not None
-    for version in versions:
-        if waits and (version.number == number or (document.label is not None and version.label == document.label)):
-            waits = False
-        if not waits:
-            yield version
-
-
 def read_flags(document: Document) -> FlagDocument | None:
     """The document as people write it; None if it breaks AWS's format, or rules weren't delivered."""
     from flagkit.core.documents import FlagDocument
@@ -270,34 +228,6 @@ def read_flags(document: Document) -> FlagDocument | None:
         return FlagDocument.parse(document.content)
     except DocumentError:
         return None
-
-
-def snapshot_of(document: Document, now: Callable[[], datetime]) -> Snapshot:
-    """All flags of a document.
-
-    Raises:
-        DocumentError: it can't be read.
-    """
-    from flagkit.core.snapshot import Snapshot
-
-    if document.kind is DocumentKind.FEATURE_FLAGS:
-        return Snapshot.from_retrieved(document.content, version=document.version, label=document.label)
-    return Snapshot.from_json(document.content, version=document.version, label=document.label, now=now)
-
-
-def known_flag(snapshot: Snapshot, key: str) -> str:
-    """The key, if there is such a flag.
-
-    Raises:
-        UnknownFlagError: there isn't; the message names those that look alike.
-    """
-    if key in snapshot.flags:
-        return key
-    import difflib
-
-    alike = difflib.get_close_matches(key, snapshot.flags, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(alike)}? {UnknownFlagError.default_hint}" if alike else None
-    raise UnknownFlagError(f"there is no flag {key}", hint=hint)
 
 
 def context_of(words: Iterable[str]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
-from flagkit.cli.context import changes_of, cli_context, context_of, fetch, known_flag, read_text, snapshot_of
+from flagkit.cli.context import changes_of, cli_context, context_of, fetch, read_text
 from flagkit.cli.evaluations import evaluations_of
 from flagkit.cli.output import echo, paragraph, print_json, say, table
 from flagkit.errors import UsageError
@@ -79,8 +79,9 @@ def list_flags(  # noqa: PLR0913, PLR0917 - each is an option
 
     Example: flagkit list checkout --state on --owner payments
     """
-    from flagkit.cli.flag_list import Filter, columns, ordered
-    from flagkit.cli.flag_view import views
+    from flagkit.admin.flag_list import Filter, ordered
+    from flagkit.admin.flag_view import snapshot_of, views
+    from flagkit.cli.flag_list import columns
 
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
@@ -120,8 +121,8 @@ def show(
 
     Example: flagkit show new_checkout
     """
+    from flagkit.admin.flag_view import known_flag, snapshot_of, view_of
     from flagkit.cli.flag_list import facts
-    from flagkit.cli.flag_view import view_of
 
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
@@ -170,7 +171,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
 
     Example: flagkit explain new_checkout --user 42 --context country=US
     """
-    from flagkit.cli.flag_view import reason_of, view_of
+    from flagkit.admin.flag_view import known_flag, reason_of, snapshot_of, view_of
     from flagkit.core.explanation import explain as explain_flag
 
     cli = cli_context(context)
@@ -218,6 +219,8 @@ def what_if(
 
     Example: flagkit what-if draft.json --users users.csv
     """
+    from flagkit.admin.flag_view import known_flag, snapshot_of
+
     if users is None:
         raise UsageError(
             "Missing option --users FILE.", hint="Give a CSV file with a column userId, or one user id per line."

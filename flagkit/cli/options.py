@@ -10,7 +10,8 @@ from flagkit.errors import FlagkitError
 
 def complete_key(context: Context, incomplete: str) -> list[str]:
     """The keys with this start, for the shell; none if the flags can't be read."""
-    from flagkit.cli.context import cli_context, fetch, snapshot_of
+    from flagkit.admin.flag_view import snapshot_of
+    from flagkit.cli.context import cli_context, fetch
 
     cli = cli_context(context)
     try:

@@ -6,10 +6,11 @@ import shlex
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
+from flagkit.admin.environments import live_document
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.change import Change, EditContext, changes
-from flagkit.cli.context import live_document, other_url, source_url
+from flagkit.cli.context import other_url, source_url
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.errors import SourceUrlError, UnknownFlagError, UsageError
 from flagkit.sources.urls import parse

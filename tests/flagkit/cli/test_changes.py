@@ -209,7 +209,7 @@ def test_yes_asks_nothing(protected) -> None:
 def test_what_is_protected_is_production_or_what_the_variable_says(
     monkeypatch: pytest.MonkeyPatch, patterns: str | None, protects: set[str]
 ) -> None:
-    from flagkit.cli.context import is_protected
+    from flagkit.admin.environments import is_protected
 
     if patterns is not None:
         monkeypatch.setenv("FLAGKIT_PROTECTED", patterns)

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from flagkit.cli.context import CliContext, cli_context, environment, machine_context
+from flagkit.admin.environments import environment
+from flagkit.cli.context import CliContext, cli_context, machine_context
 from flagkit.cli.output import has_colors, show_changes
 from flagkit.errors import RefusedError
 from flagkit.runtime.clock import SystemClock

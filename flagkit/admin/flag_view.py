@@ -6,7 +6,7 @@ It reads the native document without pydantic, so that listing is fast, and must
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefini
 from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
 from flagkit.core.rules.ast import And, Condition, Not, Or, Split
 from flagkit.core.snapshot import Snapshot
-from flagkit.errors import DocumentError, RuleError
+from flagkit.errors import DocumentError, RuleError, UnknownFlagError
 from flagkit.sources import Document, DocumentKind
 
 if TYPE_CHECKING:
@@ -179,6 +179,32 @@ class FlagView:
         for variant in self.variants:
             yield f"{variant.name}: {'on' if variant.enabled else 'off'}"
             yield f"  {variant.rule or 'default'}"
+
+
+def snapshot_of(document: Document, now: Callable[[], datetime]) -> Snapshot:
+    """All flags of a document.
+
+    Raises:
+        DocumentError: it can't be read.
+    """
+    if document.kind is DocumentKind.FEATURE_FLAGS:
+        return Snapshot.from_retrieved(document.content, version=document.version, label=document.label)
+    return Snapshot.from_json(document.content, version=document.version, label=document.label, now=now)
+
+
+def known_flag(snapshot: Snapshot, key: str) -> str:
+    """The key, if there is such a flag.
+
+    Raises:
+        UnknownFlagError: there isn't; the message names those that look alike.
+    """
+    if key in snapshot.flags:
+        return key
+    import difflib
+
+    alike = difflib.get_close_matches(key, snapshot.flags, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(alike)}? {UnknownFlagError.default_hint}" if alike else None
+    raise UnknownFlagError(f"there is no flag {key}", hint=hint)
 
 
 def views(
