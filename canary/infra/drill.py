@@ -1,7 +1,7 @@
 """Drills on the stand-in: a known-bad version of a sample function is released, and the rollback is measured.
 
-Each drill loses more: nothing, the command, the code of the tick function, every driver. It decides nothing, and calls
-no AWS but the stand-in.
+Each drill loses more: nothing, the command, the code of the tick function, every driver. What is deployed is the
+template of `canary infra`. It decides nothing, and calls no AWS but the stand-in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any, Final
 from canary.core import resources
 from canary.core.plan import Plan
 from canary.drivers.lambda_handler import act
-from canary.drivers.stepfunctions import definition, rollback_definition
+from canary.infra.stand_in import install
+from canary.infra.template import template
 from canary.testing import AwsStandIn
 
 STAGE: Final = "drill"
@@ -47,6 +48,7 @@ DRILLS: Final = {
     "command": "the command that releases",
     "engine": "engine stepfunctions, after the command was closed",
     "broken": "the state machine, while the tick function is broken",
+    "alarm": "an alarm through EventBridge, after every driver was lost",
     "lost": "the dead-man switch, after every driver was lost",
 }
 """Each drill, and what rolls back."""
@@ -110,26 +112,12 @@ class _Running:
         return Drill(self._name, DRILLS[self._name], took, self._failed())
 
     def _build(self) -> None:
-        dynamodb: Any = self._session.client("dynamodb")
-        dynamodb.create_table(
-            TableName=resources.JOURNAL_TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self._session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
-        self._deploy(resources.rollback_machine(STAGE), rollback_definition(Plan.parse(PLAN).stage(STAGE)))
+        made = template(Plan.parse(PLAN), STAGE)
+        install(made, self._aws, self._tick, AlarmRollback="true" if self._name == "alarm" else "false")
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=0), alias="live")
-        self._aws.lambda_.deploy(resources.tick_function(STAGE), self._tick, Timeout=900)
         self._aws.traffic.steady(FUNCTION, "live", requests_per_minute=300)
         self._aws.clock.advance(600)
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=self._failing_ratio), alias="live")
-
-    def _deploy(self, name: str, machine: dict[str, object]) -> str:
-        states: Any = self._session.client("stepfunctions")
-        role = resources.role_arn(resources.engine_role(STAGE), **_ACCOUNT)
-        made = states.create_state_machine(name=name, definition=json.dumps(machine), roleArn=role)
-        return str(made["stateMachineArn"])
 
     def _tick(self, event: dict[str, Any], context: object) -> dict[str, object]:
         del context
@@ -143,8 +131,7 @@ class _Running:
 
     def _hand_over(self, canary_id: str) -> None:
         states: Any = self._session.client("stepfunctions")
-        tick = resources.tick_function_arn(STAGE, **_ACCOUNT)
-        machine = self._deploy(resources.state_machine(STAGE), definition(Plan.parse(PLAN).stage(STAGE), tick))
+        machine = resources.state_machine_arn(STAGE, **_ACCOUNT)
         text = json.dumps({"stage": STAGE, "canary_id": canary_id})
         states.start_execution(stateMachineArn=machine, name=canary_id, input=text)
         while not self._has_weights():

@@ -29,7 +29,7 @@ from flagkit.lazy import version as package_version
 from flagkit.testing.turns import TurnLock
 from flagkit.testing.wire import Wire
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 FILE: Final = "sandbox.state"
 _PARTS: Final = (
     "clock", "faults", "appconfig", "appconfig_data", "lambda_", "cloudwatch", "metrics", "scheduler", "states",

@@ -14,6 +14,7 @@ import boto3
 
 from canary.testing.cloudwatch import CloudWatchService, MetricStore
 from canary.testing.delivery import Delivery
+from canary.testing.eventbridge import AwsEvents
 from canary.testing.firing import Targets
 from canary.testing.foreign import ForeignWriter
 from canary.testing.lambda_ import LambdaService
@@ -75,11 +76,13 @@ class AwsStandIn(BaseStandIn):
         """The services of one region, with a state of their own."""
         delivery = Delivery(partial(boto3.Session, region_name=region))
         metrics = MetricStore(self.clock)
+        targets = Targets(self.clock, delivery)
+        events = AwsEvents(self.clock, targets)
         shared: Any = {"clock": self.clock, "seed": self.seed, "region": region, "account_id": self.account_id}
         return (
             LambdaService(telemetry=Telemetry(metrics), deliver=delivery.deliver, lock=self.wire.lock, **shared),
-            CloudWatchService(clock=self.clock, store=metrics, publish=delivery.publish),
-            SchedulerService(targets=Targets(self.clock, delivery), **shared),
+            CloudWatchService(clock=self.clock, store=metrics, publish=delivery.publish, send=events.send),
+            SchedulerService(targets=targets, **shared),
             StepFunctionsService(
                 clock=self.clock,
                 interpreter=Interpreter(self.clock, delivery, self.seed),

@@ -1,4 +1,4 @@
-"""What happens when a schedule fires: the call of its target, the retries, the dead letter."""
+"""What happens when a schedule or a rule fires: the call of its target, the retries, the dead letter."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _READ_ONLY = (
 
 @dataclass(slots=True)
 class Firing:
-    """One time that a schedule fired.
+    """One time that a schedule fired, or a rule of EventBridge.
 
     Attributes:
-        schedule: name.
-        group: its group.
+        schedule: name of the schedule, or of the rule.
+        group: its group, or the rule's bus.
         arn: its ARN.
         target: as in CreateSchedule.
         due: the time that the schedule names.
@@ -111,10 +111,13 @@ class Targets:
             "ERROR_MESSAGE": text,
             "EXHAUSTED_RETRY_CONDITION": condition,
             "RETRY_ATTEMPTS": str(len(firing.attempts) - 1),
-            "SCHEDULED_TIME": firing.due.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "SCHEDULE_ARN": firing.arn,
             "TARGET_ARN": firing.target["Arn"],
         }
+        if firing.arn.split(":")[2] == "events":
+            attributes["RULE_ARN"] = firing.arn
+        else:
+            attributes["SCHEDULED_TIME"] = firing.due.strftime("%Y-%m-%dT%H:%M:%SZ")
+            attributes["SCHEDULE_ARN"] = firing.arn
         try:
             self._delivery.deliver(queue, firing.target.get("Input", "{}"), attributes)
         except (ClientError, BotoCoreError, ValueError):

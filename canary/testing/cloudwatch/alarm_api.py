@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from canary.testing.cloudwatch.alarm_book import AlarmBook, HistoryItem, Publish
+from canary.testing.cloudwatch.alarm_book import AlarmBook, HistoryItem, Publish, Send
 from canary.testing.cloudwatch.alarm_model import (
     ALARM,
     COMPOSITE_ALARM,
@@ -39,8 +39,8 @@ class AlarmOperations(Service):
     store: MetricStore
     partials: list[Partial]
 
-    def __init__(self, clock: VirtualClock, publish: Publish) -> None:
-        self._book = AlarmBook(clock, publish, ACCOUNT_ID)
+    def __init__(self, clock: VirtualClock, publish: Publish, send: Send) -> None:
+        self._book = AlarmBook(clock, publish, ACCOUNT_ID, send)
 
     def alarm_state(self, arn: str) -> str:
         """An alarm's state, for the services that watch alarms; INSUFFICIENT_DATA where there is none."""

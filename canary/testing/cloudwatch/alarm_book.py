@@ -27,10 +27,11 @@ from canary.testing.cloudwatch.alarm_model import (
 from canary.testing.cloudwatch.composite import Rule
 from canary.testing.cloudwatch.evaluation import EXTRA_PERIODS, Point, judge
 from canary.testing.cloudwatch.metric_alarm import Watch
-from canary.testing.cloudwatch.notification import message, subject
+from canary.testing.cloudwatch.notification import change_event, message, subject
 from flagkit.testing.clock import VirtualClock
 
 Publish = Callable[[str, str, str], object]
+Send = Callable[[Mapping[str, Any]], object]
 
 MAX_REASON = 1023
 EVALUATION_S = 60.0  # alarms with periods of a minute or more are evaluated every minute
@@ -61,13 +62,15 @@ class AlarmBook:
         clock: virtual time; each metric alarm is evaluated on it every minute.
         publish: sends a notification.
         account_id: goes into messages.
+        send: sends an event to EventBridge.
     """
 
-    def __init__(self, clock: VirtualClock, publish: Publish, account_id: str) -> None:
+    def __init__(self, clock: VirtualClock, publish: Publish, account_id: str, send: Send) -> None:
         self.alarms: dict[str, Alarm] = {}
         self.history: list[HistoryItem] = []
         self._clock = clock
         self._publish = publish
+        self._send = send
         self._account_id = account_id
 
     def put(
@@ -133,6 +136,7 @@ class AlarmBook:
         alarm.state = AlarmState(value, reason[:MAX_REASON], reason_data, now, now)
         self._write(alarm, "StateUpdate", f"Alarm updated from {old.value} to {value}", _change(old, alarm.state))
         self._act(alarm, old.value)
+        self._send(change_event(alarm, old, self._account_id))
         # An alarm that was already part of this chain is not asked again: cycles of composite alarms come to rest.
         chain = (*passed, alarm.name)
         for parent in self.parents(alarm.name):

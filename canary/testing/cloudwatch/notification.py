@@ -1,4 +1,4 @@
-"""The subject and message that an alarm sends to SNS.
+"""The subject and message that an alarm sends to SNS, and the event that it sends to EventBridge.
 
 It writes text from an alarm's values. Form: [stackd] sns_publications and LocalStack's
 recorded test_put_metric_alarm, both captured from AWS.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from canary.testing.cloudwatch.alarm_model import ALARM, INSUFFICIENT_DATA, METRIC_ALARM, OK, Alarm, stamp
+from canary.testing.cloudwatch.alarm_model import ALARM, INSUFFICIENT_DATA, METRIC_ALARM, OK, Alarm, AlarmState, stamp
 
 MAX_SUBJECT = 100  # longer names are cut (captured)
 
@@ -64,6 +65,30 @@ def message(alarm: Alarm, old_state: str, account_id: str) -> str:
             for item in reasons
         ]
     return json.dumps(document, separators=(",", ":"))
+
+
+def change_event(alarm: Alarm, old: AlarmState, account_id: str) -> dict[str, Any]:
+    """The event of a transition, as EventBridge gets it (CloudWatch user guide, "Alarm events and EventBridge").
+
+    EventBridge gets it of every alarm, whether its actions are enabled or not.
+    """
+    state = alarm.state
+    return {
+        "version": "0",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{alarm.arn} {stamp(state.updated)} {state.value}")),
+        "detail-type": "CloudWatch Alarm State Change",
+        "source": "aws.cloudwatch",
+        "account": account_id,
+        "time": f"{state.updated:%Y-%m-%dT%H:%M:%SZ}",
+        "region": alarm.region,
+        "resources": [alarm.arn],
+        "detail": {"alarmName": alarm.name, "previousState": _of_event(old), "state": _of_event(state)},
+    }
+
+
+def _of_event(state: AlarmState) -> dict[str, str]:
+    shown = {"timestamp": stamp(state.updated), "value": state.value, "reason": state.reason}
+    return {**shown, "reasonData": state.reason_data} if state.reason_data else shown
 
 
 def region_name(region: str) -> str:

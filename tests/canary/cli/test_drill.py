@@ -14,7 +14,9 @@ from tests.canary.cli.conftest import Desk
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("name", "longest_s"), [("command", 300), ("broken", 600), ("engine", 300), ("lost", 960)])
+@pytest.mark.parametrize(
+    ("name", "longest_s"), [("command", 300), ("broken", 600), ("engine", 300), ("alarm", 660), ("lost", 960)]
+)
 def test_a_drill_ends_on_the_baseline(name: str, longest_s: int, tmp_path: Path) -> None:
     done = run(name, tmp_path)
     assert done.rollback_s is not None

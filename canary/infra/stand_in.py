@@ -1,0 +1,132 @@
+"""Puts the template of a stage into the stand-in, so that drills and tests run what is deployed.
+
+Of CloudFormation it knows what `canary.infra.template` uses. Permissions, logs and dashboards have no counterpart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from canary.core import resources
+from canary.infra.template import Template
+from canary.testing import AwsStandIn
+
+_PSEUDO: Final = {"AWS::Partition": "aws"}
+
+
+def install(made: Template, aws: AwsStandIn, tick: Callable[[Any, Any], object], **parameters: str) -> None:
+    """Creates the resources of a template.
+
+    Args:
+        made: the template.
+        aws: the stand-in, entered.
+        tick: the handler of the tick function.
+        parameters: of the template, instead of their defaults; a shared part that exists is left alone.
+    """
+    stack = _Stack(made, aws, {"CodeBucket": "bucket", "CodeKey": "key", **parameters})
+    for one in made["Resources"].values():
+        create = _CREATE.get(one["Type"])
+        if create is not None and stack.has(one):
+            create(stack, stack.resolved(one["Properties"]))
+        elif one["Type"] == "AWS::Lambda::Function":
+            aws.lambda_.deploy(one["Properties"]["FunctionName"], tick, Timeout=one["Properties"]["Timeout"])
+
+
+class _Stack:
+    """The values of a template's functions."""
+
+    def __init__(self, made: Template, aws: AwsStandIn, parameters: Mapping[str, str]) -> None:
+        self._made, self._aws = made, aws
+        self._where = {"account": aws.account_id, "region": aws.region}
+        defaults = {key: one.get("Default", "") for key, one in made["Parameters"].items()}
+        self._values = {
+            **defaults, **parameters, **_PSEUDO, "AWS::Region": aws.region, "AWS::AccountId": aws.account_id,
+        }  # fmt: skip
+        self._session = aws.session()
+
+    def client(self, service: str) -> Any:
+        """A client in the stand-in's region."""
+        return self._session.client(service)  # type: ignore[call-overload]
+
+    def has(self, resource: Template) -> bool:
+        """Whether the resource's condition is true."""
+        name = resource.get("Condition")
+        return name is None or bool(self.resolved(self._made["Conditions"][name]))
+
+    def resolved(self, value: Any) -> Any:
+        """A value of the template with its functions carried out."""
+        if isinstance(value, list):
+            return [self.resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (name, argument), *_ = value.items()
+            function: dict[str, Callable[[Any], Any]] = {
+                "Ref": self._ref, "Fn::GetAtt": self._arn, "Fn::Sub": self._sub, "Fn::Equals": self._equals,
+            }  # fmt: skip
+            if name in function:
+                return function[name](argument)
+            if name == "Fn::Not":
+                return not self.resolved(argument[0])
+        return {key: self.resolved(one) for key, one in value.items()}
+
+    def _ref(self, name: str) -> str:
+        return self._values[name] if name in self._values else self._arn([name])
+
+    def _arn(self, named: list[str]) -> str:
+        one = self._made["Resources"][named[0]]
+        service, kind, key = _ARNS[one["Type"]]
+        return resources.arn(service, f"{kind}{one['Properties'][key]}", **self._where)
+
+    def _sub(self, text: str) -> str:
+        filled = re.sub(r"\$\{([A-Za-z:]+)\}", lambda match: self._values[match[1]], text)
+        return filled.replace("${!", "${")
+
+    def _equals(self, both: list[Any]) -> bool:
+        one, other = map(self.resolved, both)
+        return bool(one == other)
+
+
+_ARNS: Final = {
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:", "AlarmName"),
+    "AWS::IAM::Role": ("iam", "role/", "RoleName"),
+    "AWS::Lambda::Function": ("lambda", "function:", "FunctionName"),
+    "AWS::SNS::Topic": ("sns", "", "TopicName"),
+    "AWS::StepFunctions::StateMachine": ("states", "stateMachine:", "StateMachineName"),
+}
+
+
+def _table(stack: _Stack, properties: Template) -> None:
+    names = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
+    stack.client("dynamodb").create_table(**{name: properties[name] for name in names})
+
+
+def _machine(stack: _Stack, properties: Template) -> None:
+    text = json.dumps(properties["Definition"])
+    for name, value in properties.get("DefinitionSubstitutions", {}).items():
+        text = text.replace(f"${{{name}}}", value)
+    stack.client("stepfunctions").create_state_machine(
+        name=properties["StateMachineName"], definition=text, roleArn=properties["RoleArn"]
+    )
+
+
+def _rule(stack: _Stack, properties: Template) -> None:
+    events = stack.client("events")
+    pattern = json.dumps(properties["EventPattern"])
+    events.put_rule(Name=properties["Name"], Description=properties["Description"], EventPattern=pattern)
+    events.put_targets(Rule=properties["Name"], Targets=properties["Targets"])
+
+
+_CREATE: Final[dict[str, Callable[[_Stack, Template], object]]] = {
+    "AWS::CloudWatch::Alarm": lambda stack, properties: stack.client("cloudwatch").put_metric_alarm(**properties),
+    "AWS::DynamoDB::Table": _table,
+    "AWS::Events::Rule": _rule,
+    "AWS::SNS::Topic": lambda stack, properties: stack.client("sns").create_topic(Name=properties["TopicName"]),
+    "AWS::Scheduler::ScheduleGroup": lambda stack, properties: stack.client("scheduler").create_schedule_group(
+        Name=properties["Name"]
+    ),
+    "AWS::StepFunctions::StateMachine": _machine,
+}
