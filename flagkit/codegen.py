@@ -101,7 +101,9 @@ class _Writer:
     names: set[str] = field(default_factory=lambda: {"Context", "Flags", "TypedFlags", "UserId"})
 
     def flag(self, key: str, method: str, definition: FlagDeclaration, value: FlagValue) -> None:
-        about = _sentence(read_metadata(definition.description).description or definition.name or f"Flag {key}")
+        metadata = read_metadata(definition.description)
+        about = _sentence(metadata.description or definition.name or f"Flag {key}")
+        about += " Client-visible." if metadata.client_visible else ""
         if not value.variants and not definition.attributes:
             self.methods.append(_boolean_method(key, method, about))
             return

@@ -190,7 +190,7 @@ def _is_for_all(flag: FlagSource | ShownFlag, reach: _Reach | None) -> bool:
 
 def _served(flag: FlagSource) -> FlagSource:
     texts: dict[str, object] = {"name": None, "description": None, "attributes": {}}
-    texts |= {"owner": None, "tags": (), "kind": None, "remove_by": None, "archived": False}
+    texts |= {"owner": None, "tags": (), "kind": None, "remove_by": None, "archived": False, "client_visible": False}
     return flag.model_copy(update={**texts, "enabled": not flag.is_off})
 
 

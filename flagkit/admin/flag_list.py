@@ -24,6 +24,7 @@ class Filter:
     kind: str | None = None
     stale: bool = False
     archived: bool = False
+    client_visible: bool = False
 
     def fits(self, flag: FlagView, now: datetime) -> bool:
         """Tell whether a flag is listed."""
@@ -41,6 +42,7 @@ class Filter:
             (self.state is None or flag.state == self.state)
             and (self.kind is None or about.kind == self.kind)
             and (self.owner is None or (about.owner or "").lower() == self.owner.lower())
+            and (about.client_visible or not self.client_visible)
             and all(tag.lower() in tags for tag in self.tags)
             and (self.search is None or any(self.search.lower() in (text or "").lower() for text in texts))
             and (not self.stale or is_stale(flag, now))

@@ -47,7 +47,7 @@ class FlagTexts:
 
     Attributes:
         name: its display name.
-        about: description, owner, tags, kind, whether it is archived.
+        about: description, owner, tags, kind, whether it is archived or client-visible.
         is_deprecated: whether it is planned to be removed.
         remove_by: the day of that.
         created: when it was created, as AWS says.
@@ -141,6 +141,7 @@ class FlagView:
             "remove_by": self.texts.remove_by,
             "overdue": self.is_overdue,
             "archived": about.archived,
+            "client_visible": about.client_visible,
             "created": _iso(self.created),
             "last_changed": _iso(self.changed),
             "last_changed_by": self.changes.changed_by,

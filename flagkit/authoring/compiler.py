@@ -397,7 +397,8 @@ def _declaration(key: str, flag: FlagSource) -> JsonValue:
         raise EditError(message, hint=f"`flagkit archive {key} --undo` takes it out of the archive.")
     if flag.name is not None:
         native["name"] = flag.name
-    description = write_metadata(Metadata(flag.description, flag.owner, flag.tags, flag.kind, flag.archived))
+    about = Metadata(flag.description, flag.owner, flag.tags, flag.kind, flag.archived, flag.client_visible)
+    description = write_metadata(about)
     if description is not None:
         if len(description) > MAX_TEXT_LENGTH >= len(flag.description or ""):
             message = (

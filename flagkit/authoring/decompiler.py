@@ -315,6 +315,7 @@ def _declaration(definition: FlagDeclaration) -> dict[str, object]:
     about = read_metadata(definition.description)
     words: dict[str, object] = {"name": definition.name, "description": about.description}
     words |= {"owner": about.owner, "tags": about.tags, "kind": about.kind, "archived": about.archived}
+    words["client_visible"] = about.client_visible
     if definition.deprecation is not None:
         date = definition.deprecation.date
         words["remove_by"] = True if date is None else date

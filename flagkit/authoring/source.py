@@ -181,6 +181,7 @@ class FlagSource(Audience):
         kind: what it is for, in a word.
         remove_by: the day on which it is to be removed; True: at some time.
         archived: kept for the record only; the flag must be off.
+        client_visible: its answers may leave the server, for a browser or an app.
         enabled: False switches the flag off for everybody and keeps the rest. A flag without targeting is off unless it
             is True.
         requires: flags that must be on for the user (`base`), give a variant (`base = blue`) or be off (`base = off`),
@@ -202,6 +203,7 @@ class FlagSource(Audience):
     kind: FlagKind | None = None
     remove_by: Removal | None = None
     archived: bool = False
+    client_visible: bool = False
     attributes: dict[str, AttributeSource] = Field(default_factory=dict)
     enabled: bool | None = None
     values: dict[str, JsonValue] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from flagkit.cli.output import moment
 def columns(flags: Sequence[FlagView]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the head and the rows of a table of flags; a column that is empty for all flags is left out."""
     rows = [_row(flag) for flag in flags]
-    head = ("FLAG", "STATE", "AUDIENCE", "OWNER", "KIND", "TAGS", "REMOVE BY", "CHANGED", "BY", "EVALUATED")
+    head = ("FLAG", "STATE", "AUDIENCE", "OWNER", "KIND", "TAGS", "CLIENTS", "REMOVE BY", "CHANGED", "BY", "EVALUATED")
     used = [index for index, _ in enumerate(head) if index < 3 or any(row[index] for row in rows)]
     return tuple(head[index] for index in used), [tuple(row[index] for index in used) for row in rows]
 
@@ -26,6 +26,7 @@ def facts(flag: FlagView) -> list[str]:
         "Tags": ", ".join(about.tags),
         "Remove by": flag.removal,
         "Archived": "yes" if about.archived else "",
+        "Client-visible": "yes" if about.client_visible else "",
         "Created": "" if flag.created is None else moment(flag.created),
         "Last changed": "" if flag.changed is None else moment(flag.changed),
         "Last evaluated": flag.evaluated_text,
@@ -44,6 +45,7 @@ def _row(flag: FlagView) -> tuple[str, ...]:
         about.owner or "",
         about.kind or "",
         ", ".join(about.tags),
+        "visible" if about.client_visible else "",
         flag.removal,
         _day(flag.changed),
         _person(flag.changes.changed_by),

@@ -62,6 +62,9 @@ def list_flags(  # noqa: PLR0913, PLR0917 - each is an option
         Option("--stale", help="Only flags past their removal date, or on or off for all and unchanged for 90 days."),
     ] = False,
     archived: Annotated[bool, Option("--archived", help="Only archived flags, which are hidden otherwise.")] = False,
+    client_visible: Annotated[
+        bool, Option("--client-visible", help="Only flags whose answers browsers and apps may get.")
+    ] = False,
     sort: Annotated[
         Literal["key", "state", "owner", "kind", "changed", "created", "evaluated", "remove-by"],
         Option(
@@ -86,7 +89,7 @@ def list_flags(  # noqa: PLR0913, PLR0917 - each is an option
     cli = cli_context(context)
     document = fetch(cli, source, saved=saved, version=version)
     snapshot, now = snapshot_of(document, cli.clock.now), cli.clock.now()
-    wanted = Filter(search, state, owner, tuple(tag or ()), kind, stale, archived)
+    wanted = Filter(search, state, owner, tuple(tag or ()), kind, stale, archived, client_visible)
     flags = views(document, snapshot, now, changes_of(cli, source, document, snapshot.flags))
     evaluated = evaluations_of(cli, source, snapshot.flags)
     if evaluated is not None:

@@ -24,6 +24,14 @@ Kind = Annotated[
 ]
 RemoveBy = Annotated[str | None, Option("--remove-by", metavar="DAY", help="Planned removal date, YYYY-MM-DD.")]
 
+ClientVisible = Annotated[
+    bool | None,
+    Option(
+        "--client-visible/--no-client-visible",
+        help="Whether browsers and apps may get its answers, attributes included (see `flagkit ofrep`).",
+    ),
+]
+
 
 @changes
 def create(  # noqa: PLR0913, PLR0917 - each is an option
@@ -38,6 +46,7 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
     tag: Tags = None,
     kind: Kind = None,
     remove_by: RemoveBy = None,
+    client_visible: ClientVisible = None,
 ) -> Change:
     """Create a flag, off unless --on is given.
 
@@ -59,6 +68,7 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
             tags=listed(tag),
             kind=kind,
             remove_by=day,
+            client_visible=bool(client_visible),
         ),
         may_create=True,
     )
@@ -76,7 +86,7 @@ def delete(key: options.Key) -> Change:
 
 
 @changes
-def describe(
+def describe(  # noqa: PLR0913, PLR0917 - each is an option
     key: options.Key,
     name: Name = None,
     description: Description = None,
@@ -91,6 +101,7 @@ def describe(
         Option("--kind", metavar="KIND", help="What it is for: release, experiment, ops or permission."),
     ] = None,
     remove_by: RemoveBy = None,
+    client_visible: ClientVisible = None,
 ) -> Change:
     """Set what is written about a flag: name, owner, tags and more.
 
@@ -98,9 +109,9 @@ def describe(
 
     Example: flagkit describe new_checkout --owner payments --tag q3 --remove-by 2027-03-01
     """
-    if all(given is None for given in (name, description, owner, tag, untag, kind, remove_by)):
+    if all(given is None for given in (name, description, owner, tag, untag, kind, remove_by, client_visible)):
         raise UsageError(
-            "Missing option --name, --description, --owner, --tag, --untag, --kind or --remove-by.",
+            "Missing option --name, --description, --owner, --tag, --untag, --kind, --remove-by or --client-visible.",
             hint="Give at least one.",
         )
     day: dt.date | Literal[False] | None = False if remove_by == "" else read_day(remove_by)
@@ -115,6 +126,7 @@ def describe(
             remove_tags=listed(untag),
             kind=kind,
             remove_by=day,
+            client_visible=client_visible,
         )
     )
 

@@ -19,6 +19,7 @@ KINDS: Final[tuple[FlagKind, ...]] = get_args(FlagKind)
 MAX_NAME_CHARS = 64
 _FACTS = re.compile(r"(?P<text>.*?)(?: |^)\[flagkit(?: (?P<facts>[^\[\]\n]*))?\]", re.DOTALL)
 _RESERVED = ";[]"
+_CLIENT_VISIBLE = "client-visible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Metadata:
         tags: words to find it by.
         kind: what it is for, in a word.
         archived: whether it is kept for the record only; such a flag is off.
+        client_visible: whether its answers may leave the server, for a browser or an app.
     """
 
     description: str | None = None
@@ -38,6 +40,7 @@ class Metadata:
     tags: tuple[str, ...] = ()
     kind: FlagKind | None = None
     archived: bool = False
+    client_visible: bool = False
 
 
 NO_METADATA: Final = Metadata()
@@ -51,7 +54,7 @@ def read_metadata(text: str | None) -> Metadata:
     facts = None if found is None else _facts(found["facts"] or "")
     if found is None or facts is None:
         return Metadata(text)
-    return Metadata(found["text"] or None, facts.owner, facts.tags, facts.kind, facts.archived)
+    return Metadata(found["text"] or None, facts.owner, facts.tags, facts.kind, facts.archived, facts.client_visible)
 
 
 def write_metadata(metadata: Metadata) -> str | None:
@@ -66,6 +69,8 @@ def write_metadata(metadata: Metadata) -> str | None:
         facts.append(f"kind: {metadata.kind}")
     if metadata.archived:
         facts.append("archived")
+    if metadata.client_visible:
+        facts.append(_CLIENT_VISIBLE)
     # A description that looks like metadata gets an end of its own, so that it stays a description.
     if not facts and read_metadata(description) == Metadata(description):
         return description
@@ -96,7 +101,7 @@ def _facts(text: str) -> Metadata | None:
     owner: str | None = None
     tags: tuple[str, ...] = ()
     kind: FlagKind | None = None
-    archived = False
+    archived = client_visible = False
     names: set[str] = set()
     for fact in filter(None, (part.strip() for part in text.split(";"))):
         name, _, value = (part.strip() for part in fact.partition(":"))
@@ -113,6 +118,8 @@ def _facts(text: str) -> Metadata | None:
             kind = next(known for known in KINDS if known == value)
         elif fact == "archived":
             archived = True
+        elif fact == _CLIENT_VISIBLE:
+            client_visible = True
         else:
             return None
-    return Metadata(None, owner, tags, kind, archived)
+    return Metadata(None, owner, tags, kind, archived, client_visible)

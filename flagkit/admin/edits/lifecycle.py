@@ -34,6 +34,7 @@ def create(  # noqa: PLR0913 - each is a part of the flag
     tags: Iterable[str] = (),
     kind: FlagKind | None = None,
     remove_by: dt.date | None = None,
+    client_visible: bool = False,
 ) -> FlagDocument:
     """Create a flag, off unless `enabled`.
 
@@ -48,6 +49,7 @@ def create(  # noqa: PLR0913 - each is a part of the flag
         tags: words to find it by.
         kind: what it is for.
         remove_by: the day it is planned to be removed.
+        client_visible: whether its answers may leave the server, for a browser or an app.
 
     Raises:
         EditError: the flag exists, or an owner or tag has a character that can't be kept.
@@ -66,6 +68,7 @@ def create(  # noqa: PLR0913 - each is a part of the flag
             tags=_tags(tags),
             kind=kind,
             remove_by=remove_by,
+            client_visible=client_visible,
             enabled=enabled,
         )
         return source.model_copy(update={"flags": {**source.flags, key: flag}})
@@ -105,8 +108,9 @@ def describe(  # noqa: PLR0913 - each is a part of the flag
     remove_tags: Iterable[str] = (),
     kind: FlagKind | Literal[""] | None = None,
     remove_by: dt.date | Literal[False] | None = None,
+    client_visible: bool | None = None,
 ) -> FlagDocument:
-    """Change what is written about a flag: name, description, owner, tags, kind, and the day of its planned removal.
+    """Change what is written about a flag: name, description, owner, tags, kind, day of removal, client visibility.
 
     None leaves a text as it is, "" removes it; `remove_by=False` removes the day.
 
@@ -129,6 +133,7 @@ def describe(  # noqa: PLR0913 - each is a part of the flag
             tags=tuple(tags),
             kind=flag.kind if kind is None else kind or None,
             remove_by=flag.remove_by if remove_by is None else remove_by or None,
+            client_visible=flag.client_visible if client_visible is None else client_visible,
         )
 
     return edit_flag(document, key, change)

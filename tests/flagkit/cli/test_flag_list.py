@@ -138,3 +138,12 @@ def test_only_changes_up_to_the_shown_version_count(on_aws) -> None:
     live, saved = (on_aws.good("show", "pay", "--json", *words).json for words in ([], ["--saved"]))
     assert (live["owner"], live["last_changed_version"]) == (None, 2)
     assert (saved["owner"], saved["last_changed_version"]) == ("payments", 3)
+
+
+def test_client_visible_is_set_shown_listed_and_removed(owned) -> None:
+    owned.good("describe", "pay", "--client-visible", "--yes", "--pace", "immediate")
+    assert "Client-visible: yes" in owned.good("show", "pay").out
+    assert owned.good("show", "pay", "--json").json["client_visible"] is True
+    assert keys(owned.good("list", "--client-visible", "--json")) == ["pay"]
+    owned.good("describe", "pay", "--no-client-visible", "--yes", "--pace", "immediate")
+    assert keys(owned.good("list", "--client-visible", "--json")) == []

@@ -1,4 +1,4 @@
-"""Owner, tags, kind and archive of a flag live in its description and come out of it as they went in."""
+"""What is written about a flag lives in its description and comes out of it as it went in."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ metadata = st.builds(
     st.none() | owners,
     tags.map(tuple),
     st.none() | st.sampled_from(KINDS),
+    st.booleans(),
     st.booleans(),
 )
 
