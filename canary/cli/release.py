@@ -244,13 +244,18 @@ def abort(
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     no_color: NoColor = False,
 ) -> int:
-    """Roll back and end the canary as aborted."""
+    """Roll back and end the canary as aborted.
+
+    Never prompts: --yes is accepted, as by rollback and promote, and changes nothing.
+    """
     from canary import runner
     from canary.cli.drive import request
 
+    del yes
     return request(
         open_session(cli_context(context), plan, stage, region=region, profile=profile),
         runner.abort,

@@ -257,7 +257,10 @@ def _post_bake(state: CanaryState, judgement: Judgement, observations: Observati
     if not stage.post_bake:
         return Signal.POST_BAKE_OVER, 'promoted without a post-promotion watch: post_bake = "0s"'
     if watched := _watched_minutes(observations, state.step_at):
-        return Signal.POST_BAKE_OVER, f"no regression in {watched} measured min at 100 %"
+        why = f"no regression in {watched} measured min at 100 %"
+        if judgement.would_roll_back:
+            why += f", but a dry-run gate would have rolled back: {judgement.would_roll_back}"
+        return Signal.POST_BAKE_OVER, why
     if now < over + stage.hold_max:
         return None
     why = f"{NOT_WATCHED}: no measured minute with traffic in {format_duration(now - state.step_at)} at 100 %"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from canary.core.phases import Phase
 from canary.demo.scenario import FLAG, FlagStep, Released
+from canary.view.labels import span_text
 from canary.view.model import Bar, BarsView, CanaryView, Chapter, Report, Tone
 
 _FLAG_CODE = f"""\
@@ -56,7 +57,7 @@ def release_chapter(released: Released) -> Chapter:
     """One release: what happened, why, and where the alias is now."""
     facts = [("Requests on the new version", f"{released.served:,}"), ("Failed requests", f"{released.failed:,}")]
     if released.seen_min is not None:
-        facts.insert(0, ("Rollback decided", f"minute {released.seen_min:.1f}"))
+        facts.insert(0, ("Rollback decided", f"after {span_text(released.seen_min)}"))
     if released.rollback_s is not None:
         facts.append(("Rollback took", f"{released.rollback_s:.1f} s"))
     facts.append(("Alias now", released.alias))
@@ -81,7 +82,7 @@ def release_text(released: Released) -> list[str]:
         ]
     lines = [f"{released.view.phase}: version {number}"]
     if released.seen_min is not None:
-        lines = [f"{released.view.phase}: version {number}, {released.seen_min:.1f} min after the start"]
+        lines = [f"{released.view.phase}: version {number}, {span_text(released.seen_min)} after the start"]
     lines.append(f"reason: {released.view.evidence}")
     lines.append(f"impact: {released.failed:,} of {released.served:,} requests on version {number} failed")
     if released.rollback_s is not None:

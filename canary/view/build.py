@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from canary.core.alias import ALL_BP, basis_points
 from canary.core.events import (
@@ -25,20 +23,23 @@ from canary.core.events import (
     TrafficShifted,
 )
 from canary.core.machine import NOT_WATCHED
-from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
-from canary.core.plan import Gate, ProbesGate, StagePlan, ThrottlesGate
+from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate
 from canary.core.state import CanaryState
-from canary.core.stats import bounds
-from canary.core.verdict import Judgement, StreamEvidence, Verdict
-from canary.view.labels import PHASE_TONES, as_sentence, gate_title, headline, next_action, phase_name, phase_note
+from canary.core.verdict import Judgement, Verdict
+from canary.view.labels import (
+    PHASE_TONES,
+    as_sentence,
+    headline,
+    next_action,
+    phase_name,
+    phase_note,
+    span_text,
+)
 from canary.view.model import (
     CanaryView,
-    EvidencePoint,
     FunctionView,
-    MinutePoint,
     Note,
-    Rate,
     StepState,
     StepView,
     StreamView,
@@ -46,132 +47,8 @@ from canary.view.model import (
     WeightPoint,
 )
 from canary.view.planned import plan_lines
+from canary.view.streams import StreamHistory, minutes_between
 from flagkit.channels.text import printable
-
-ALPHA: Final = 0.005
-"""Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (statistics.md §4.12)."""
-
-
-def interval(bad: int, requests: int) -> tuple[float, float]:
-    """Lower and upper bound of the share of bad requests, as ratios; 0 and 1 when nothing is known."""
-    if requests <= 0:
-        return 0.0, 1.0
-    # A `ratio` gate may count more "bad" than "requests"; a share beyond 1 has no interval.
-    if bad > requests:
-        return 0.0, 1.0
-    found = bounds.interval(requests, bad, ALPHA)
-    return found.lower, found.upper
-
-
-_LN10 = math.log(10)
-
-
-@dataclass(slots=True)
-class StreamHistory:
-    """All minutes and the latest evidence of one canary's streams."""
-
-    _minutes: dict[StreamKey, dict[datetime, MinuteCounts]] = field(default_factory=dict)
-    _evidence: dict[StreamKey, StreamEvidence] = field(default_factory=dict)
-    _looks: dict[StreamKey, list[tuple[datetime, StreamEvidence]]] = field(default_factory=dict)
-    _blamed: frozenset[StreamKey] = frozenset()
-    _gauges: set[StreamKey] = field(default_factory=set)
-
-    def measured(self, observations: Observations) -> None:
-        """Adds minutes; a minute told again replaces the earlier count."""
-        for stream in observations.streams:
-            known = self._minutes.setdefault(stream.key, {})
-            known.update((counts.minute, counts) for counts in stream.minutes)
-        self._gauges.update(gauge.key for gauge in observations.gauges)
-
-    def judged(self, judgement: Judgement) -> None:
-        """Keeps the evidence of a judgement."""
-        self._blamed = frozenset(judgement.blamed if judgement.verdict is Verdict.UNHEALTHY else ())
-        for evidence in judgement.evidence:
-            self._evidence[evidence.key] = evidence
-            self._looks.setdefault(evidence.key, []).append((judgement.at, evidence))
-
-    def views(self, started_at: datetime, stage: StagePlan | None) -> tuple[StreamView, ...]:
-        """Every stream, in the order of its first measurement."""
-        keys = dict.fromkeys([*self._evidence, *self._minutes])
-        return tuple(self._view(key, started_at, stage) for key in keys)
-
-    @staticmethod
-    def bound_log10(stage: StagePlan | None) -> float:
-        """Evidence that rolls back, as log10 of odds."""
-        alpha = stage.evidence.alpha_rollback if stage else 0.01
-        return -math.log10(alpha)
-
-    def _view(self, key: StreamKey, started_at: datetime, stage: StagePlan | None) -> StreamView:
-        evidence = self._evidence.get(key)
-        gate = stage.gates.get(key.gate) if stage else None
-        points: list[MinutePoint] = []
-        totals = [0, 0, 0, 0]
-        for minute, counts in sorted(self._minutes.get(key, {}).items()):
-            row = (counts.candidate_bad, counts.candidate_requests, counts.baseline_bad, counts.baseline_requests)
-            totals = [total + value for total, value in zip(totals, row, strict=True)]
-            points.append(
-                MinutePoint(
-                    at_min=_minutes(started_at, minute + MINUTE),
-                    candidate=Rate(*row[:2]),
-                    baseline=Rate(*row[2:]),
-                    candidate_so_far=_rate(*totals[:2]),
-                    baseline_so_far=_rate(*totals[2:]),
-                )
-            )
-        if evidence is not None:
-            # The verdict's own numbers: a tick is judged before its minutes are told.
-            totals = [
-                evidence.candidate_bad,
-                evidence.candidate_requests,
-                evidence.baseline_bad,
-                evidence.baseline_requests,
-            ]
-        return StreamView(
-            function=key.function,
-            gate=key.gate,
-            title=gate_title(key.gate, gate),
-            limit_ratio=_limit(evidence, gate),
-            minutes=tuple(points),
-            candidate=_rate(*totals[:2]),
-            baseline=_rate(*totals[2:]),
-            status="unhealthy" if key in self._blamed else _status(evidence, points),
-            unit="minutes" if key in self._gauges else "requests",
-            is_dry_run=gate is not None and gate.dry_run,
-            evidence=tuple(
-                EvidencePoint(_minutes(started_at, at), _log10(look.ln_evidence))
-                for at, look in self._looks.get(key, ())
-            ),
-        )
-
-
-def _limit(evidence: StreamEvidence | None, gate: Gate | None) -> float:
-    """The share that is too much; of probes what the baseline explains."""
-    if evidence is None:
-        return 0.05
-    if not isinstance(gate, ProbesGate):
-        return evidence.limit_ratio
-    return evidence.limit_ratio * evidence.baseline_bad / max(1, evidence.baseline_requests)
-
-
-def _status(evidence: StreamEvidence | None, points: list[MinutePoint]) -> str:
-    """The one word that a log line shows; a change of it is worth a line. Only the verdict makes it unhealthy."""
-    if evidence is None:
-        return "collecting" if points else "no data"
-    if evidence.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
-        return "unknown"
-    if evidence.state is DataState.NO_DATA or not evidence.candidate_requests:
-        return "no data"
-    if evidence.is_safe:
-        return "healthy"
-    return "suspect" if (_log10(evidence.ln_evidence) or 0.0) >= 1 else "collecting"
-
-
-def _rate(bad: int, requests: int) -> Rate:
-    return Rate(bad, requests, *interval(bad, requests))
-
-
-def _log10(ln: float | None) -> float | None:
-    return None if ln is None else ln / _LN10
 
 
 @dataclass(slots=True)
@@ -279,7 +156,7 @@ class ViewBuilder:
         """Minutes from the first traffic to the decision to roll back; None while there is none."""
         if self._times.rollback_began is None or not self._weights:
             return None
-        return _minutes(self._weights[0][0], self._times.rollback_began)
+        return minutes_between(self._weights[0][0], self._times.rollback_began)
 
     @property
     def rollback_s(self) -> float | None:
@@ -309,17 +186,17 @@ class ViewBuilder:
             headline=printable(self._headline(weight_bp, evidence), 2_000),
             evidence=printable(as_sentence(evidence), 2_000),
             started_at=start.at,
-            elapsed_min=_minutes(start.at, end),
+            elapsed_min=minutes_between(start.at, end),
             weight_percent=weight_bp / 100,
             functions=tuple(
                 FunctionView(*move.function.rpartition(":")[::2], move.baseline, move.candidate, weight_bp / 100)
                 for move in start.functions
             ),
             steps=self._steps(start, weight_bp),
-            weights=tuple(WeightPoint(_minutes(start.at, at), bp / 100) for at, bp in self._weights),
+            weights=tuple(WeightPoint(minutes_between(start.at, at), bp / 100) for at, bp in self._weights),
             streams=streams,
             notes=tuple(
-                Note(_minutes(start.at, at), at, tone, title, text, marks)
+                Note(minutes_between(start.at, at), at, tone, title, text, marks)
                 for at, tone, title, text, marks in self._notes
             ),
             facts=self._facts(streams),
@@ -328,6 +205,9 @@ class ViewBuilder:
             next_action=next_action(self._phase, start.stage, self.stage, self._weights, end),
             origin=start.origin,
             plan=tuple(plan_lines(self.stage)) if self.stage else (),
+            verdict=self._judgement.verdict.value.replace("_", " ") if self._judgement else "",
+            reasons=_sentences(self._judgement.reasons if self._judgement else ()),
+            cautions=_sentences(self._judgement.warnings if self._judgement else ()),
             warnings=sum(title in {"retried", "warning"} for _, _, title, _, _ in self._notes),
         )
 
@@ -404,7 +284,7 @@ class ViewBuilder:
         facts: list[tuple[str, str]] = []
         judgement = self._judgement
         if self._start is not None and self.rollback_min is not None:
-            facts.append(("Rollback decided", f"minute {self.rollback_min:.1f}"))
+            facts.append(("Rollback decided", f"after {span_text(self.rollback_min)}"))
             if judgement is not None and judgement.first_seen is not None:
                 facts.append(("First bad minute", f"{judgement.first_seen:%H:%M} UTC"))
         if streams:
@@ -431,8 +311,8 @@ def view_of_events(events: Iterable[Event], stage: StagePlan | None = None) -> V
     return ViewBuilder(stage).notify_all(events)
 
 
-def _minutes(start: datetime, at: datetime) -> float:
-    return (at - start).total_seconds() / 60
+def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(printable(as_sentence(text), 2_000) for text in texts)
 
 
 def _start_text(event: CanaryStarted) -> str:

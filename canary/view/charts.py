@@ -20,7 +20,7 @@ WIDTH = 960
 NARROW_WIDTH = 380
 LEFT = 66
 RIGHT = 200
-TOP = 46
+TOP = 60
 WEIGHT_PX = 74
 SHARE_PX = 168
 EVIDENCE_PX = 84
@@ -122,7 +122,7 @@ def timeline(view: CanaryView) -> str:
     """The whole timeline, once for wide screens and once for narrow ones, with title and description."""
     last_min = max(view.elapsed_min * 1.06, 1.0)  # so that the last moment isn't the frame
     wide = TimeAxis(0.0, last_min, LEFT, WIDTH - RIGHT, view.started_at)
-    small = TimeAxis(0.0, last_min, 46, NARROW_WIDTH - 6, view.started_at, NARROW_WIDTH, narrow=True)
+    small = TimeAxis(0.0, last_min, 54, NARROW_WIDTH - 6, view.started_at, NARROW_WIDTH, narrow=True)
     return _wide(_timeline(view, wide)) + _narrow(_timeline(view, small))
 
 
@@ -169,7 +169,10 @@ def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
 
 def describe(view: CanaryView) -> str:
     """The chart as text."""
-    steps = ", ".join(f"{point.percent:g} % from minute {point.at_min:g}" for point in view.weights)
+    steps = ", ".join(
+        f"{point.percent:g} % from {view.started_at + timedelta(minutes=point.at_min):%H:%M:%S}"
+        for point in view.weights
+    )
     shares = " ".join(
         f"{stream.gate}: {_rate_text(view.candidate_name, stream.candidate)}; "
         f"{_rate_text(view.baseline_name, stream.baseline)}; the limit is {percent(stream.limit_ratio)}."
@@ -254,7 +257,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) 
         (base_end, f"{view.baseline_name}  {percent(last.baseline_so_far.ratio or 0.0)}", "baseline-text"),
         (y(stream.limit_ratio), f"limit  {percent(stream.limit_ratio)}", "limit-text"),
     ]
-    title = f"{stream.title}, {stream.function}" if len({s.function for s in view.streams}) > 1 else stream.title
+    title = stream.title + _name(view, stream).removeprefix(stream.gate)
     return (
         _frame(
             x,
@@ -272,6 +275,11 @@ def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) 
         + _dots(x, y, stream.minutes, lambda point: point.candidate, "candidate", view.candidate_name)
         + _labels(x, labels)
     )
+
+
+def _name(view: CanaryView, stream: StreamView) -> str:
+    """`errors`, or `errors, api:live` where there are several functions."""
+    return stream.gate + (f", {stream.function}" if len({s.function for s in view.streams}) > 1 else "")
 
 
 def _settling(x: TimeAxis, last_min: float, top: float, now_min: float) -> str:
@@ -354,21 +362,23 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis
             EVIDENCE_PX,
             "Odds against the new version" + ("" if x.narrow else " at each evaluation (logarithmic)"),
         ),
-        _grid(x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < 5 else f"10^{value:g}:1"),
+        _grid(
+            x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < (3 if x.narrow else 5) else f"10^{value:g}:1"
+        ),
         line((x.from_px, bound), (x.to_px, bound), class_="limit"),
     ]
     labels = [(bound, f"rolls back at {10**view.bound_log10:,.0f}:1", "limit-text")]
     for stream in streams:
         points = [(x(point.at_min), y(point.log10)) for point in stream.evidence if point.log10 is not None]
-        hint = element("title", escape(f"{stream.gate} of {stream.function}"))
+        hint = element("title", escape(f"{stream.label} of {stream.function or view.stage}"))
         if points:
             # Evidence starts at odds of 1:1 when traffic is shifted.
             whole = [(x(0.0), y(0.0)), *points]
             parts.append(element("path", hint, d=path(whole), class_="evidence"))
             at, height = points[-1]
             parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="candidate-dot"))
-            if height <= bound:
-                labels.append((height, stream.gate, "candidate-text"))
+            if height <= bound and not x.narrow:  # there it would stand on the title; the table has it
+                labels.append((height, _name(view, stream), "candidate-text"))
     return "".join(parts) + _labels(x, labels)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from html import escape
 
 from canary.view.charts import bars, shown_streams, timeline
-from canary.view.labels import odds, percent
+from canary.view.labels import odds, percent, span_text
 from canary.view.model import CanaryView, Chapter, Report, StreamView
 from canary.view.plain import clock, interval_text, look_text, rate_texts
 from canary.view.svg import element
@@ -37,6 +37,7 @@ section{background:var(--card);border:1px solid var(--rule);border-radius:14px;p
 .verdict.warn{color:var(--warn);background:var(--warn-soft)}
 .evidence-text{margin:18px 0 4px;padding:12px 16px;border-left:4px solid var(--accent);background:var(--page);
 border-radius:0 8px 8px 0;max-width:52em}
+.evidence-text.caution{border-color:var(--warn)}
 section>.facts:first-child{margin-top:0}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:6px 26px;margin:20px 0 0}
 .facts div{border-top:1px solid var(--rule);padding-top:8px}
@@ -73,6 +74,7 @@ svg .expected{stroke:var(--ink);stroke-width:2}
 details{margin:16px 0 0;color:var(--muted)}summary{cursor:pointer;font-size:14px}
 table{border-collapse:collapse;margin-top:16px;font-size:14px;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--rule);vertical-align:top}
+@media (min-width:641px){.gates td:not(:nth-child(2)){white-space:nowrap}}
 th{font-weight:600;color:var(--muted)}td.n,th.n{text-align:right}
 pre{background:var(--page);border-radius:8px;padding:14px 16px;overflow-x:auto;
 font:13.5px/1.55 ui-monospace,Menlo,monospace}
@@ -116,7 +118,7 @@ def canary_report(view: CanaryView) -> Report:
     started = f"{view.started_at:%Y-%m-%d %H:%M} to {view.now:%H:%M} UTC"
     return Report(
         title=f"Canary on {view.stage}: {view.phase}",
-        lead=f"{started}, {view.elapsed_min:.0f} min.{_origin(view)}",
+        lead=f"{started}, {span_text(view.elapsed_min)}.{_origin(view)}",
         chapters=(chapter,),
         footer=f"Canary {view.canary_id}. Intervals are valid at every evaluation, not only at the last.",
     )
@@ -132,6 +134,7 @@ def _chapter(chapter: Chapter) -> str:
     if view is not None:
         if view.evidence:
             parts.append(element("p", escape(view.evidence), class_="evidence-text"))
+        parts += [element("p", escape(caution), class_="evidence-text caution") for caution in view.cautions]
         if look := look_text(view):
             parts.append(element("p", escape(f"{look[0].upper()}{look[1:]}."), class_="prose"))
         parts.append(element("div", timeline(view), class_="scroll"))
@@ -193,17 +196,17 @@ def _gates(view: CanaryView) -> str:
         )
         for stream in view.streams
     ]
-    return _stacked(labels, rows) if rows else ""
+    return _stacked(labels, rows, "stacked gates") if rows else ""
 
 
-def _stacked(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _stacked(labels: Sequence[str], rows: Sequence[Sequence[str]], class_: str = "stacked") -> str:
     """A table whose rows become cards on narrow screens."""
     head = element("tr", *(element("th", escape(label), scope="col") for label in labels))
     body = (
         element("tr", *(element("td", escape(text), data_label=label) for label, text in zip(labels, row, strict=True)))
         for row in rows
     )
-    return element("table", element("thead", head), element("tbody", *body), class_="stacked")
+    return element("table", element("thead", head), element("tbody", *body), class_=class_)
 
 
 def _plan(view: CanaryView) -> str:

@@ -154,6 +154,15 @@ def duration_text(span: timedelta) -> str:
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
+def span_text(minutes: float) -> str:
+    """`45 s`, `2 min 20 s`, `1 h 5 min`: how long something took or lies back."""
+    seconds = round(max(minutes, 0.0) * 60)
+    hours, rest = divmod(seconds, 3600)
+    whole, left = divmod(rest, 60)
+    parts = [(hours, "h"), (whole, "min")] + ([] if hours else [(left, "s")])
+    return " ".join(f"{value} {unit}" for value, unit in parts if value) or "0 s"
+
+
 def percent(ratio: float) -> str:
     """`12.1 %`, `0.4 %`, `100 %`: a share for people."""
     value = ratio * 100

@@ -185,6 +185,9 @@ class CanaryView:
         tone: how the phase is meant.
         headline: one sentence for people.
         evidence: the sentence of the last verdict, with its numbers.
+        verdict: the last verdict in a word: `healthy`, `unhealthy`, `inconclusive`, `no data`; empty before the first.
+        reasons: every reason of the last verdict not to advance, one sentence each.
+        cautions: what the last verdict warns of, although it decides nothing: dry-run gates, traffic beside the alias.
         bound_log10: evidence at which the canary is rolled back, log10 of odds.
         elapsed_min: minutes from start to the last tick.
         decision_min: minutes until the step can end if all stays clean, or None.
@@ -217,6 +220,9 @@ class CanaryView:
     decision_min: float | None = None
     next_action: str = ""
     warnings: int = 0
+    verdict: str = ""
+    reasons: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     origin: Origin = UNKNOWN_ORIGIN
     plan: tuple[str, ...] = ()
     last_look_at: datetime | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from canary.view.labels import odds, percent
+from canary.view.labels import odds, percent, span_text
 from canary.view.model import CanaryView, FunctionView, Note, Rate, StreamView, Tone
 
 _SIGNS = {Tone.GOOD: "+", Tone.BAD: "!", Tone.WARN: "~", Tone.PLAIN: " "}
@@ -72,7 +72,7 @@ def status_lines(view: CanaryView) -> Iterator[str]:
         if function.serves:
             since = f" since {clock(function.serves_since)} UTC" if function.serves_since else ""
             yield f"{function.name}:{function.alias} {function.serves}{since}"
-    yield f"{view.stage}: canary {view.canary_id} is {view.phase}, minute {view.elapsed_min:.1f}"
+    yield f"{view.stage}: canary {view.canary_id} is {view.phase}, {age_text(view)}"
     for function in view.functions:
         yield f"  {function_text(function)}"
     if view.steps:
@@ -83,10 +83,16 @@ def status_lines(view: CanaryView) -> Iterator[str]:
     yield f"  {view.headline}"
     if view.evidence:
         yield f"  {view.evidence}"
+    yield from (f"  warning: {caution}" for caution in view.cautions)
     if look := look_text(view):
         yield f"  {look}"
     if view.next_action:
         yield f"  next: {view.next_action}"
+
+
+def age_text(view: CanaryView) -> str:
+    """`2 min 20 s after its start`: how long it has been running, or ran."""
+    return f"{span_text(view.elapsed_min)} after its start"
 
 
 def look_text(view: CanaryView) -> str:
@@ -105,6 +111,7 @@ def summary_lines(view: CanaryView) -> Iterator[str]:
         yield f"  {function_text(function)}"
     if view.evidence and view.evidence not in view.headline:
         yield f"  {view.evidence}"
+    yield from (f"  warning: {caution}" for caution in view.cautions)
     if view.facts:
         yield "  " + ", ".join(f"{label.lower()}: {value}" for label, value in view.facts)
     if view.warnings:
@@ -135,6 +142,7 @@ def markdown(view: CanaryView) -> str:
         for stream in view.streams
     ]
     rows += ["", " · ".join(f"{label}: **{value}**" for label, value in view.facts)]
+    rows += ["", *(f"⚠️ {_cell(caution)}" for caution in view.cautions)] if view.cautions else []
     if view.next_action:
         rows += ["", f"Next: {_cell(view.next_action)}"]
     return "\n".join(rows) + "\n"

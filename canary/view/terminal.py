@@ -9,7 +9,7 @@ from rich.text import Text
 
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import clock, interval_text, look_text, rate_texts
+from canary.view.plain import age_text, clock, interval_text, look_text, rate_texts
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -30,6 +30,7 @@ def live(view: CanaryView) -> RenderableType:
     parts += [Text(), Text(view.evidence or view.headline)]
     if view.evidence and view.is_driven is False:
         parts.append(Text(view.headline, style="bold yellow"))
+    parts += [Text(f"warning: {caution}", style="yellow") for caution in view.cautions]
     if look := look_text(view):
         parts.append(Text(look, style="dim"))
     if view.next_action:
@@ -38,7 +39,7 @@ def live(view: CanaryView) -> RenderableType:
     return Panel(
         Group(*parts),
         title=Text(f"canary on {view.stage} · {view.phase}", style=f"bold {style}"),
-        subtitle=Text(f"{view.canary_id} · {clock(view.now)} UTC · minute {view.elapsed_min:.1f}", style="dim"),
+        subtitle=Text(f"{view.canary_id} · {clock(view.now)} UTC · {age_text(view)}", style="dim"),
         title_align="left",
         subtitle_align="right",
         border_style=style,

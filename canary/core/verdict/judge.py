@@ -44,9 +44,11 @@ def judge(stage: StagePlan, observations: Observations, weights: Sequence[Weight
     found = _Case(*decided, weights, now).judgement()
     shown = _Case(*_without_others(stage, observations, set(tried)), weights, now).judgement()
     warnings = found.warnings
-    if shown.verdict is Verdict.UNHEALTHY:
-        warnings = (*warnings, f"a dry-run gate would roll back: {shown.sentence}")
-    return replace(found, evidence=(*found.evidence, *shown.evidence), warnings=warnings)
+    would_roll_back = shown.sentence if shown.verdict is Verdict.UNHEALTHY else ""
+    if would_roll_back:
+        warnings = (*warnings, f"a dry-run gate would roll back: {would_roll_back}")
+    evidence = (*found.evidence, *shown.evidence)
+    return replace(found, evidence=evidence, warnings=warnings, would_roll_back=would_roll_back)
 
 
 def _without_others(stage: StagePlan, observations: Observations, names: set[str]) -> tuple[StagePlan, Observations]:

@@ -114,6 +114,7 @@ class Judgement:
         ln_evidence_by_minute: ln of the mean of the evidence over all streams, per scored minute.
         ln_bound: ln of the evidence that rolls back.
         minutes_to_decision: until every stream can be shown safe; None when that can't be told.
+        would_roll_back: why the dry-run gates would roll back; empty where they wouldn't.
     """
 
     verdict: Verdict
@@ -132,3 +133,4 @@ class Judgement:
     ln_evidence_by_minute: tuple[float, ...] = ()
     ln_bound: float = math.log(100.0)
     minutes_to_decision: float | None = None
+    would_roll_back: str = ""

@@ -39,7 +39,7 @@ def running(desk: Desk) -> Desk:
 def test_status_shows_where_the_canary_stands(running: Desk) -> None:
     done = running("status", "staging")
     assert done.code == 0
-    assert "is baking, minute 4.5" in done.out
+    assert "is baking, 4 min 30 s after its start" in done.out
     assert "api:live: version 1 (baseline) → version 2 (new), 20 %" in done.out
     assert "  api:live errors " in done.out
 

@@ -230,7 +230,7 @@ def test_rollback_takes_everything_back(held: Desk) -> None:
 
 
 def test_abort_takes_everything_back(held: Desk) -> None:
-    done = held("abort", "staging", "--json")
+    done = held("abort", "staging", "--yes", "--json")
     assert done.code == 0
     assert held.alias() == ("1", {})
     assert json.loads(done.out.splitlines()[-1])["event"] == "canary_ended"

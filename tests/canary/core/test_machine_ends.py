@@ -121,6 +121,15 @@ def test_after_the_post_bake_the_descriptions_are_restored_the_leads_last() -> N
     assert ended.event.functions_left == ()
 
 
+def test_a_promotion_says_that_a_dry_run_gate_would_have_rolled_back() -> None:
+    judged = replace(UNSURE, would_roll_back="9 % of 400 requests failed")
+    state, _, _ = conclude(canary(Phase.POST_BAKE, 1000, 10_000), judged, after(15), watched(3))
+    assert state.why == (
+        "no regression in 3 measured min at 100 %, "
+        "but a dry-run gate would have rolled back: 9 % of 400 requests failed"
+    )
+
+
 def test_one_function_alone_needs_no_mark() -> None:
     alone = replace(canary(Phase.POST_BAKE, 1000, 10_000), functions=(FunctionState(API, "1", "2", "Live traffic"),))
     _, _, effects = conclude(alone, UNSURE, after(15), watched())

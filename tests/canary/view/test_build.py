@@ -25,8 +25,9 @@ from canary.core.verdict import Verdict
 from canary.simulator import Scenario
 from canary.simulator.releases import simulated
 from canary.view.build import ViewBuilder, view_of_events
+from canary.view.html import canary_report, page
 from canary.view.model import StepState, Tone
-from canary.view.plain import stream_text
+from canary.view.plain import markdown, status_lines, stream_text, summary_lines
 
 
 def first_traffic(events: tuple[Event, ...]) -> list[Event]:
@@ -123,6 +124,19 @@ def test_a_dry_run_gate_is_named_so_and_what_it_counts_is_counted(rolled_back: t
     assert (errors.label, errors.title) == ("errors (dry run)", "failed requests (dry run)")
     assert dict(view.facts)["Failed requests"] == str(errors.candidate.bad) != "0"
     assert stream_text(errors).startswith("errors (dry run) ")
+
+
+def test_what_a_dry_run_gate_would_do_is_shown(promoted: tuple[Event, ...], stage: StagePlan) -> None:
+    last = [event for event in promoted if isinstance(event, Judged)][-1]
+    warned = replace(last.judgement, warnings=("a dry-run gate would roll back: 9 % of 400 requests failed",))
+    view = view_of_events([*promoted, replace(last, judgement=warned, phase=Phase.PROMOTED)], stage).view()
+    assert view.cautions == ("A dry-run gate would roll back: 9 % of 400 requests failed.",)
+    assert view.verdict == last.judgement.verdict.value.replace("_", " ")
+    caution = f"  warning: {view.cautions[0]}"
+    assert caution in list(status_lines(view))
+    assert caution in list(summary_lines(view))
+    assert f"⚠️ {view.cautions[0]}" in markdown(view)
+    assert view.cautions[0] in page(canary_report(view))
 
 
 def test_a_report_needs_no_plan(rolled_back: tuple[Event, ...]) -> None:

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from canary.core.phases import Phase
-from canary.view.build import interval
 from canary.view.charts import clock_ticks
-from canary.view.labels import odds, percent
+from canary.view.labels import odds, percent, span_text
 from canary.view.model import data
+from canary.view.streams import interval
 from canary.view.svg import Scale, element, nice_top, number, path
 
 
@@ -46,6 +46,22 @@ def test_shares_carry_the_digits_that_matter(ratio: float, shown: str) -> None:
 )
 def test_odds_are_readable_at_any_size(log10: float | None, shown: str) -> None:
     assert odds(log10) == shown
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"),
+    [
+        (0, "0 s"),
+        (-1, "0 s"),
+        (0.75, "45 s"),
+        (140 / 60, "2 min 20 s"),
+        (30, "30 min"),
+        (65.5, "1 h 5 min"),
+        (120, "2 h"),
+    ],
+)
+def test_a_span_has_minutes_and_seconds(minutes: float, shown: str) -> None:
+    assert span_text(minutes) == shown
 
 
 def test_ticks_are_round_minutes() -> None:

@@ -82,7 +82,7 @@ def test_every_picture_has_a_title_and_a_description(bad: CanaryView) -> None:
     assert text.count("<svg") == text.count('role="img"') == text.count("<desc")
     assert "rolled back" in text
     words = describe(bad)
-    assert "10 % from minute 0" in words
+    assert "10 % from 09:00:00" in words
     assert "the limit is 5 %" in words
 
 

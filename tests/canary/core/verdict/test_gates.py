@@ -253,8 +253,9 @@ def test_a_dry_run_gate_is_shown_and_never_decides(case: Make, make_gauge: Make)
     assert [evidence.key.gate for evidence in found.evidence] == ["errors", "latency", "asked"]
     (warning,) = found.warnings
     assert warning.startswith("a dry-run gate would roll back: asked broke its limit in")
+    assert warning.endswith(found.would_roll_back)
     calm = case(text=text, errors=[GOOD] * 9, seen=answered(make_gauge, *[1.0] * 9)).judged()
-    assert (calm.verdict, calm.warnings) == (Verdict.HEALTHY, ())
+    assert (calm.verdict, calm.warnings, calm.would_roll_back) == (Verdict.HEALTHY, (), "")
 
 
 def test_alarms_and_health_checks_may_be_dry_runs_too(case: Make) -> None:
