@@ -1,0 +1,34 @@
+"""A web console for flags: what the command line does, for people with a browser.
+
+    from flagkit.console import ConsoleSettings, create_app
+
+    app = create_app(ConsoleSettings(sources=("file:flags.json",)))
+
+An ASGI app; `flagkit console` serves it. Needs the extra `console`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from flagkit.console.app import create_app
+    from flagkit.console.identity import Identity, Role
+    from flagkit.console.panel import Panel
+    from flagkit.console.rendering import render
+    from flagkit.console.settings import ConsoleSettings
+
+__all__ = ["ConsoleSettings", "Identity", "Panel", "Role", "create_app", "render"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "flagkit.console.app": ("create_app",),
+        "flagkit.console.identity": ("Identity", "Role"),
+        "flagkit.console.panel": ("Panel",),
+        "flagkit.console.rendering": ("render",),
+        "flagkit.console.settings": ("ConsoleSettings",),
+    },
+)

@@ -1,0 +1,1 @@
+"""What the pages show: values made from documents, stores and clocks. Pure, or reading only; nothing is rendered."""

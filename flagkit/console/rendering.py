@@ -1,0 +1,83 @@
+"""From a template and its values to an answer. Everything is escaped; no template holds a script or a style."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from flagkit.console.models import texts
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from flagkit.console.panel import Panel
+
+HERE = Path(__file__).parent
+MENU: tuple[tuple[str, str], ...] = ()
+"""The entries of the navigation beside the list of flags: path and text."""
+
+
+def make_templates(panels: Sequence[Panel]) -> Environment:
+    """Return the templates of the console and of its panels."""
+    folders = [HERE / "templates", *(panel.templates for panel in panels if panel.templates is not None)]
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(day=texts.day, moment=texts.moment, person=texts.person, iso=texts.iso, ago=texts.ago)
+    environment.filters["span"] = texts.span
+    return environment
+
+
+def render(
+    request: Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
+) -> HTMLResponse:
+    """Answer with a page of the console.
+
+    Args:
+        request: what is answered. The page shows who is signed in, and the navigation.
+        template: the template's name. It extends `base.html`, or is a part of a page for htmx.
+        context: the template's values.
+        status: the status of the answer.
+    """
+    state = request.app.state
+    scope = request.scope
+    prefix = scope.get("app_root_path", scope.get("root_path", ""))  # of a panel's page, `root_path` is the panel's
+
+    def link(path: str) -> str:
+        return f"{prefix}{path}"
+
+    def asset(name: str) -> str:
+        return f"{prefix}/static/{name}?v={_digest(name)}"
+
+    values: dict[str, Any] = {
+        "title": state.settings.title,
+        "environments": state.workspace.environments,
+        "panels": state.panels,
+        "menu": MENU,
+        "identity": request.state.identity,
+        "path": request.url.path.removeprefix(prefix),
+        "link": link,
+        "asset": asset,
+        "now": state.workspace.clock.now(),
+        "environment": None,
+    }
+    values |= context or {}
+    text = state.templates.get_template(template).render(values)
+    return HTMLResponse(text, status)
+
+
+@lru_cache
+def _digest(name: str) -> str:
+    path = HERE / "static" / name
+    content = path.read_bytes() if path.is_file() else name.encode()
+    return hashlib.sha256(content).hexdigest()[:12]

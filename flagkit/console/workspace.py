@@ -1,0 +1,275 @@
+"""The sources that a console works on: opened once, read under a lock, and never read twice for the same version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flagkit.admin.changes import FlagChanges, flag_changes, up_to
+from flagkit.admin.environments import environment, is_protected
+from flagkit.admin.flag_view import FlagView, snapshot_of, views
+from flagkit.admin.stores import DeploymentStatus, FlagStore, Stored, open_store
+from flagkit.admin.stores.opening import open_plain_store
+from flagkit.console.settings import ConsoleSettings
+from flagkit.core.snapshot import Snapshot
+from flagkit.errors import FlagkitError, NotDeployedError, SourceNotFoundError, UsageError
+from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.sources import Document
+from flagkit.sources.urls import parse
+
+_KEPT = 16
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
+_TONES = (
+    ("production", re.compile(r"prod|live")),
+    ("staging", re.compile(r"stag|pre|uat|qa|test")),
+    ("development", re.compile(r"dev|local|sandbox")),
+)
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One environment of the console.
+
+    Attributes:
+        name: its name in paths and on the page.
+        url: its source.
+        is_protected: whether a change asks for its name first.
+        tone: the color of its pages: `production`, `staging`, `development`, or `other-1` to `other-4`.
+    """
+
+    name: str
+    url: str
+    is_protected: bool
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is saved in an environment, and what is live there.
+
+    Attributes:
+        saved: the newest version.
+        live: the version that clients get; None if there is none.
+        status: saved against live, with the deployment that runs; None for a file, where saving is serving.
+    """
+
+    saved: Stored
+    live: Stored | None
+    status: DeploymentStatus | None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is saved but not live."""
+        return self.status is not None and self.status.is_pending
+
+
+class Workspace:
+    """The environments of a console.
+
+    Args:
+        settings: which sources, and with what credentials and clock.
+
+    Raises:
+        UsageError: there is no source, or two have the same name.
+        SourceUrlError: a source is not valid.
+    """
+
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self._session = settings.session
+        self.clock: Clock = SystemClock() if settings.clock is None else settings.clock
+        self.environments = tuple(_places(settings.sources))
+        self._readers = {place.name: _Reader(place, settings, self.clock) for place in self.environments}
+
+    def place(self, name: str) -> Place:
+        """Return an environment.
+
+        Raises:
+            SourceNotFoundError: there is none with this name.
+        """
+        for found in self.environments:
+            if found.name == name:
+                return found
+        known = ", ".join(found.name for found in self.environments)
+        raise SourceNotFoundError(f"there is no environment {name}", hint=f"This console shows {known}.")
+
+    def standing(self, place: Place) -> Standing:
+        """Return what is saved, and what is live."""
+        return self._readers[place.name].standing()
+
+    def version(self, place: Place, number: int) -> Stored:
+        """Return a version."""
+        return self._readers[place.name].version(number)
+
+    def snapshot(self, place: Place, stored: Stored) -> Snapshot:
+        """Return all flags of a version, ready to be evaluated."""
+        return self._readers[place.name].snapshot(stored)
+
+    def views(self, place: Place, stored: Stored) -> Mapping[str, FlagView]:
+        """Return what is shown of each flag of a version."""
+        return self._readers[place.name].views(stored)
+
+    @contextmanager
+    def reading(self, place: Place) -> Iterator[FlagStore]:
+        """Lend the store of an environment to read from; nobody else reads it meanwhile."""
+        with self._readers[place.name].opened() as store:
+            yield store
+
+    @contextmanager
+    def store(self, place: Place) -> Iterator[FlagStore]:
+        """Open the store of an environment to change it; who is to be notified of changes is."""
+        store = open_store(place.url, session=self._session, clock=self.clock)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def each(self, ask: Callable[[Place], _Answer]) -> dict[str, _Answer | FlagkitError]:
+        """Ask something of each environment at the same time; an error is an answer."""
+
+        def asked(place: Place) -> _Answer | FlagkitError:
+            try:
+                return ask(place)
+            except FlagkitError as error:
+                return error
+
+        if len(self.environments) == 1:
+            return {place.name: asked(place) for place in self.environments}
+        with ThreadPoolExecutor(len(self.environments)) as pool:
+            answers = pool.map(asked, self.environments)
+        return {place.name: answer for place, answer in zip(self.environments, answers, strict=True)}
+
+    def close(self) -> None:
+        """Close the connections."""
+        for reader in self._readers.values():
+            reader.close()
+
+
+class _Reader:
+    """Reads one source, for all requests."""
+
+    def __init__(self, place: Place, settings: ConsoleSettings, clock: Clock) -> None:
+        self._place, self._session, self._clock = place, settings.session, clock
+        self._lock = threading.RLock()
+        self._store: FlagStore | None = None
+        self._versions: OrderedDict[int, Stored] = OrderedDict()
+        self._snapshots: OrderedDict[bytes, Snapshot] = OrderedDict()
+        self._changes: tuple[bytes, Mapping[str, FlagChanges]] | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[FlagStore]:
+        with self._lock:
+            if self._store is None:
+                # A page doesn't wait as long for an answer as a change does.
+                self._store = open_plain_store(self._place.url, session=self._session, clock=self._clock, tries=2)
+            yield self._store
+
+    def standing(self) -> Standing:
+        with self.opened() as store:
+            if store.deployments is None:
+                saved = store.read()
+                return Standing(saved, saved, None)
+            status = store.deployments.status()
+            if status.newest == 0:
+                raise SourceNotFoundError(f"{store.url} has no version", hint="`flagkit create my_flag` creates one.")
+            saved = self.version(status.newest)
+            live = None if status.served is None else self.version(status.served)
+            return Standing(saved, live, status)
+
+    def version(self, number: int) -> Stored:
+        with self.opened() as store:
+            if store.deployments is None:
+                return store.read(number)
+            if number not in self._versions:
+                # A hosted version never changes.
+                _keep(self._versions, number, store.read(number))
+            return self._versions[number]
+
+    def snapshot(self, stored: Stored) -> Snapshot:
+        with self._lock:
+            digest = _digest(stored)
+            if digest not in self._snapshots:
+                _keep(self._snapshots, digest, snapshot_of(_document(stored), self._clock.now))
+            return self._snapshots[digest]
+
+    def views(self, stored: Stored) -> Mapping[str, FlagView]:
+        snapshot = self.snapshot(stored)
+        return views(_document(stored), snapshot, self._clock.now(), self._changed(stored, snapshot))
+
+    def _changed(self, stored: Stored, snapshot: Snapshot) -> Mapping[str, FlagChanges]:
+        digest = _digest(stored)
+        with self.opened() as store:
+            if self._changes is None or self._changes[0] != digest:
+                try:
+                    found = flag_changes(up_to(_document(stored), store.versions()), snapshot.flags)
+                except FlagkitError:
+                    return {}  # the flags are shown; who changed them isn't known
+                self._changes = digest, found
+            return self._changes[1]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+def live_of(standing: Standing, place: Place) -> Stored:
+    """Return what is live.
+
+    Raises:
+        NotDeployedError: nothing is.
+    """
+    if standing.live is None:
+        raise NotDeployedError(f"{place.url} has no live version", hint="Deploy a version there first.")
+    return standing.live
+
+
+def _places(sources: Sequence[str]) -> Iterator[Place]:
+    if not sources:
+        raise UsageError("no flag source is given", hint="Give --source or set FLAGKIT_SOURCE.")
+    seen: set[str] = set()
+    others = 0
+    for word in sources:
+        given = _NAMED.fullmatch(word)
+        name, url = (None, word) if given is None else (given[1], given[2])
+        address = parse(url)
+        if name is None:
+            name = environment(url)
+        if name is None:
+            stem = re.split(r"[/\\]", address.rest)[-1].removesuffix(".json")
+            name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "flags"
+        if name in seen:
+            raise UsageError(f"two sources are named {name}", hint=f"Name them, e.g. {name}-2={url}.")
+        seen.add(name)
+        tone = next((tone for tone, pattern in _TONES if pattern.search(name.lower())), None)
+        if tone is None:
+            tone = f"other-{others % 4 + 1}"
+            others += 1
+        yield Place(name, url if ":" in url else f"file:{url}", is_protected(name), tone)
+
+
+def _document(stored: Stored) -> Document:
+    return Document(stored.content or b'{"version":"1"}', str(stored.version.number), stored.version.label)
+
+
+def _digest(stored: Stored) -> bytes:
+    return hashlib.sha256(str(stored.version.number).encode() + b"\0" + (stored.content or b"")).digest()
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)

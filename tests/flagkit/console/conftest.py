@@ -1,0 +1,71 @@
+"""A console on files, or on the AppConfig stand-in, and a browser without JavaScript."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from flagkit.console import ConsoleSettings, create_app
+from flagkit.testing import VirtualClock
+
+DOCUMENT: dict[str, Any] = {
+    "version": "1",
+    "flags": {
+        "new_flow": {
+            "name": "New flow",
+            "description": "One page instead of four [flagkit owner: payments; tags: q3]",
+        },
+        "button": {
+            "name": "Button",
+            "attributes": {
+                "color": {"constraints": {"type": "string", "enum": ["red", "blue"]}},
+                "size": {"constraints": {"type": "number", "maximum": 9}},
+            },
+        },
+        "plain": {"name": "Plain"},
+    },
+    "values": {
+        "new_flow": {
+            "_variants": [
+                {
+                    "name": "on",
+                    "enabled": True,
+                    "rule": '(and (eq $country "US") (split pct::25 by::$userId seed::"new_flow"))',
+                },
+                {"name": "off", "enabled": False},
+            ]
+        },
+        "button": {"enabled": True, "color": "red", "size": 3},
+        "plain": {"enabled": False},
+    },
+}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def console(tmp_path: Path, clock: VirtualClock) -> Iterator[Callable[..., TestClient]]:
+    """Open a console on files with these documents, one for each environment."""
+    opened: list[TestClient] = []
+
+    def open_console(**documents: Any) -> TestClient:
+        sources = []
+        for name, document in (documents or {"flags": DOCUMENT}).items():
+            path = tmp_path / f"{name}.json"
+            path.write_text(json.dumps(document))
+            sources.append(f"{name}=file:{path}")
+        client = TestClient(create_app(ConsoleSettings(tuple(sources), clock=clock)))
+        opened.append(client)
+        return client
+
+    yield open_console
+    for client in opened:
+        client.close()

@@ -1,0 +1,115 @@
+"""The list of flags: what it shows, what it leaves out, and what it survives."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from flagkit.console import ConsoleSettings, create_app
+from flagkit.errors import SourceUrlError, UsageError
+from tests.flagkit.console.conftest import DOCUMENT
+
+
+def test_the_list_shows_state_and_audience_apart_and_environments_side_by_side(console) -> None:
+    prod = copy.deepcopy(DOCUMENT)
+    prod["values"]["button"]["enabled"] = False
+    del prod["flags"]["plain"], prod["values"]["plain"]
+    page = console(dev=DOCUMENT, prod=prod).get("/").text
+    assert '<span class="badge state-partial">25 %</span>' in page
+    assert "25 % of users (where country = US)" in page
+    row = page[page.index("/e/dev/flags/button") : page.index("/e/dev/flags/new_flow")]
+    assert "state-on" in row
+    assert "state-off" in row
+    assert 'tone-production"><span class="tone-chip">prod' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ("?q=page+instead", {"new_flow"}),
+        ("?owner=payments", {"new_flow"}),
+        ("?tag=q3", {"new_flow"}),
+        ("?state=off", {"plain"}),
+        ("?state=on&sort=changed", {"button"}),
+        ("?q=%3Cscript%3E", set()),
+        ("?state=nonsense&sort=nonsense&in=nonsense&page=%F0%9F%98%80", {"new_flow", "button", "plain"}),
+        ("?page=999999999999", {"new_flow", "button", "plain"}),
+    ],
+)
+def test_the_list_is_searched_and_filtered(console, query: str, keys: set[str]) -> None:
+    page = console().get(f"/{query}")
+    assert page.status_code == 200
+    assert {key for key in DOCUMENT["flags"] if f"/flags/{key}" in page.text} == keys
+    assert ("No matching flags" in page.text) == (not keys)
+    assert "<script>" not in page.text
+
+
+def test_hostile_texts_are_escaped(console) -> None:
+    hostile = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    document = copy.deepcopy(DOCUMENT)
+    document["flags"]["plain"] = {"name": hostile[:64], "description": hostile}
+    page = console(flags=document).get("/?q=plain").text
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_every_answer_forbids_what_comes_from_elsewhere(console) -> None:
+    client = console()
+    for path in ("/", "/nowhere", "/static/console.css"):
+        answer = client.get(path)
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/").headers["cache-control"] == "no-store"
+    assert "unsafe-inline" not in answer.headers["content-security-policy"]
+
+
+def test_no_template_holds_a_script_a_style_or_an_address_elsewhere(console) -> None:
+    page = console().get("/").text
+    assert " style=" not in page
+    assert "<style" not in page
+    assert " on" + "click=" not in page
+    assert "https://" not in page
+
+
+def test_a_source_that_is_lost_leaves_the_others_readable(console, tmp_path) -> None:
+    client = console(dev=DOCUMENT, prod=DOCUMENT)
+    (tmp_path / "prod.json").unlink()
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "source_not_found" in page.text
+    assert '<span class="muted">unknown</span>' in page.text
+    assert "new_flow" in page.text
+
+
+def test_an_unknown_path_is_a_page_with_a_code(console) -> None:
+    answer = console().get("/%3Cscript%3E")
+    assert answer.status_code == 404
+    assert "http_404" in answer.text
+    assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("sources", "error"),
+    [((), UsageError), (("file:a.json", "file:b/a.json"), UsageError), (("",), SourceUrlError)],
+)
+def test_sources_that_can_t_be_shown_are_refused(sources: tuple[str, ...], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        create_app(ConsoleSettings(sources))
+
+
+def test_the_command_reads_its_sources(tmp_path, monkeypatch) -> None:
+    import uvicorn
+
+    from flagkit.cli import run
+
+    (tmp_path / "flags.json").write_text(json.dumps(DOCUMENT))
+    monkeypatch.chdir(tmp_path)
+    served = []
+    monkeypatch.setattr(uvicorn, "run", lambda app, **how: served.append((app.state.workspace, how)))
+    assert run(["console", "--port", "0"]) == 0
+    assert run(["console", "-s", "prod=flags.json", "-s", "appconfig://shop/dev/flags"]) == 0
+    assert [[place.name for place in workspace.environments] for workspace, _ in served] == [["flags"], ["prod", "dev"]]
+    assert served[0][1]["host"] == "127.0.0.1"
