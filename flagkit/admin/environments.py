@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from flagkit.errors import NotDeployedError
+from flagkit.errors import NotDeployedError, UsageError
 from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
@@ -41,3 +42,28 @@ def live_document(store: FlagStore) -> FlagDocument:
     if served is None:
         raise NotDeployedError(f"{store.url} has no live version", hint="Deploy a version there first.")
     return store.read(served).document
+
+
+def refuse_shared(served: int | None, origin: str, target: str) -> None:
+    """Two environments of one profile share its versions: there is nothing to copy, only to deploy.
+
+    Args:
+        served: the version that is live in the one that is copied from.
+        origin: the source of that.
+        target: the source that is changed.
+
+    Raises:
+        UsageError: they do; the hint deploys what is live in the one to the other.
+    """
+    first, second = parse(origin), parse(target)
+    if first.scheme != "appconfig" or second.scheme != "appconfig":
+        return
+    (application, environment, profile), (other, _, same) = first.names(3), second.names(3)
+    if (application, profile) != (other, same) or first.options != second.options:
+        return
+    command = f"flagkit deploy --version {served} --source {shlex.quote(target)}"
+    first_there = f"Deploy a version in {environment} first: `flagkit deploy --source {shlex.quote(origin)}`"
+    raise UsageError(
+        f"both environments use the profile {profile}, and share its versions",
+        hint=first_there if served is None else f"Deploy the version that is live in {environment}: `{command}`",
+    )

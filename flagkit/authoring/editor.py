@@ -16,6 +16,7 @@ from flagkit.authoring.conditions import HOLDOUT, LAYER, REQUIRES, SEGMENT, pars
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.movement import read_allocations
 from flagkit.authoring.source import AuthoringDocument, FlagSource
+from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import Compare, Text
 from flagkit.errors import EditError, UnknownFlagError
@@ -41,6 +42,18 @@ def apply_source(document: FlagDocument, source: AuthoringDocument) -> FlagDocum
         DocumentError: the result breaks AWS's limits.
     """
     return recompiled(document, source, {*document.flags, *document.values, *source.flags})
+
+
+def readable(document: FlagDocument, key: str) -> FlagSource:
+    """Return a flag of a native document in its readable form.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+    """
+    keys = {*document.flags, *document.values} - INTERNAL_FLAGS
+    if key not in keys:
+        raise unknown_flag(key, keys)
+    return decompile(part_of(document, related_keys({key}, document))).flags[key]
 
 
 def edit_flag(document: FlagDocument, key: str, change: Callable[[FlagSource], FlagSource]) -> FlagDocument:

@@ -12,7 +12,6 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -20,6 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from click.types import FloatParamType, IntParamType
 
+from flagkit.admin.typed import read_number
 from flagkit.cli.shell import HELP, Command, Group
 
 __all__ = ["Argument", "Complete", "Context", "LazyGroup", "Option", "command_of", "read_number"]
@@ -66,23 +66,6 @@ class Argument:
     metavar: str
     help: str = ""
     complete: Complete | None = None
-
-
-def read_number(word: str) -> Decimal:
-    """Return a finite number as it is typed.
-
-    Python also reads digits of other scripts and `1_000`; here they are slips, as `NaN` and `Infinity` are.
-
-    Raises:
-        ValueError: not such a number.
-    """
-    try:
-        number = Decimal(word)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not (word.isascii() and "_" not in word and number.is_finite()):
-        raise ValueError(f"{word!r} is not a number")
-    return number
 
 
 class LazyGroup(click.Group):

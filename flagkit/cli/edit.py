@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
+from flagkit.admin.typed import listed, read_moment, read_percent
 from flagkit.cli import options
-from flagkit.cli.arguments import Argument, Context, Option, read_number
+from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import cli_context
 from flagkit.cli.output import echo, print_json, table
 from flagkit.cli.shell import Command, Group
-from flagkit.errors import EditError, UsageError
+from flagkit.errors import UsageError
 
 if TYPE_CHECKING:
     from flagkit.core.documents import FlagDocument
@@ -294,12 +292,6 @@ def remarks_on(condition: str | None) -> list[str]:
     return [f"Note: {remark}" for remark in language.remarks_on(condition or "")]
 
 
-def listed(given: list[str] | None) -> tuple[str, ...]:
-    """Names as given, and those of a list with commas: `--user 42,44`; quotes keep a comma: `--user '"a,b"'`."""
-    rows = csv.reader(given or (), skipinitialspace=True)
-    return tuple(name.strip() for row in rows for name in row if name.strip())
-
-
 def pairs(given: list[str] | tuple[str, ...], example: str) -> Mapping[str, str]:
     """`name=value` arguments by name.
 
@@ -315,32 +307,3 @@ def pairs(given: list[str] | tuple[str, ...], example: str) -> Mapping[str, str]
             raise UsageError(f"{name} is given twice", hint="Give it once.")
         found[name] = value
     return found
-
-
-def read_percent(word: str) -> Decimal:
-    """`12.5` or `12.5%`; whether it lies between 0 and 100 is the edit's to say.
-
-    Raises:
-        EditError: not a number.
-    """
-    try:
-        return read_number(word.strip().removesuffix("%").strip())
-    except ValueError:
-        raise EditError(f"{word!r} is not a valid percentage", hint="Write it as 12.5 or 12.5%.") from None
-
-
-def read_moment(word: str | None) -> dt.datetime | None:
-    """An ISO time; without a zone it is UTC.
-
-    Raises:
-        UsageError: another form.
-    """
-    if word is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(word)
-    except ValueError:
-        raise UsageError(
-            f"{word!r} is not a valid time", hint="Use 2027-01-31, 2027-01-31T09:00 (UTC) or 2027-01-31T09:00+01:00."
-        ) from None
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,10 +15,8 @@ from flagkit.errors import UsageError
 from flagkit.sources import Document
 
 if TYPE_CHECKING:
-    from flagkit.core.evaluation import Evaluation
-    from flagkit.core.snapshot import Snapshot
+    from flagkit.admin.people import User
 
-ID_COLUMNS = frozenset({"userid", "user", "id"})  # in any spelling: userId, user_id, "User ID"
 
 RuleContext = Annotated[
     list[str] | None,
@@ -175,6 +169,7 @@ def explain(  # noqa: PLR0913, PLR0917 - each is an option
     Example: flagkit explain new_checkout --user 42 --context country=US
     """
     from flagkit.admin.flag_view import known_flag, reason_of, snapshot_of, view_of
+    from flagkit.admin.people import distribution
     from flagkit.core.explanation import explain as explain_flag
 
     cli = cli_context(context)
@@ -223,6 +218,7 @@ def what_if(
     Example: flagkit what-if draft.json --users users.csv
     """
     from flagkit.admin.flag_view import known_flag, snapshot_of
+    from flagkit.admin.people import moves
 
     if users is None:
         raise UsageError(
@@ -257,89 +253,15 @@ def _warn(document: Document) -> None:
         say(f"warning: {document.warning}")
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """One user and what rules may look at."""
-
-    user_id: str
-    context: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """How many users go from one answer of a flag to another; the first few of them by id."""
-
-    key: str
-    before: str
-    after: str
-    count: int
-    examples: tuple[str, ...]
-
-
 def read_users(path: Path) -> list[User]:
-    """Read users and say how many: CSV with a column `userId` and columns for the context, or one id in each line.
+    """Read users and say how many.
 
     Raises:
         UsageError: it can't be read, or there is no column with ids.
     """
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
-    if not lines:
-        raise UsageError(f"{path} contains no users", hint="Give one user id per line, or CSV with a column userId.")
-    delimiter = next((sign for sign in ",;\t|" if sign in lines[0]), ",")
-    head = [name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter))]
-    column = next((index for index, name in enumerate(head) if re.sub(r"[^a-z]", "", name.lower()) in ID_COLUMNS), None)
-    if column is None and len(head) > 1:
-        raise UsageError(
-            f"{path} has no column userId; its columns are {', '.join(head)}",
-            hint="Name the column with the user ids userId.",
-        )
-    rows = list(csv.reader(lines if column is None else lines[1:], delimiter=delimiter))
-    users = [_user(head, column or 0, row) if column is not None else User(row[0].strip(), {}) for row in rows if row]
-    context = [name for index, name in enumerate(head) if index != column] if column is not None else []
+    from flagkit.admin.people import parse_users
+
+    users, context = parse_users(read_text(path), str(path))
     about = f", with context {', '.join(context)}" if context else ""
     say(f"{len(users)} {'user' if len(users) == 1 else 'users'} in {path}{about}")
     return users
-
-
-def _user(head: list[str], column: int, row: list[str]) -> User:
-    values = dict(zip(head, (value.strip() for value in row), strict=False))
-    user_id = values.pop(head[column], "")
-    return User(user_id, {name: value for name, value in values.items() if name and value})
-
-
-def distribution(
-    snapshot: Snapshot, key: str, people: Iterable[User], context: Mapping[str, object]
-) -> list[tuple[str, int]]:
-    """How many users get which answer of a flag, most first."""
-    counted = Counter(
-        answer_of(snapshot.evaluate(key, person.user_id, {**context, **person.context})) for person in people
-    )
-    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-
-
-def moves(
-    before: Snapshot, after: Snapshot, keys: Iterable[str], people: list[User], context: Mapping[str, object]
-) -> Iterator[Moved]:
-    """Whoever gets another answer after than before, flag by flag."""
-    for key in keys:
-        gone: dict[tuple[str, str], list[str]] = {}
-        for person in people:
-            about = {**context, **person.context}
-            first = answer_of(before.evaluate(key, person.user_id, about))
-            second = answer_of(after.evaluate(key, person.user_id, about))
-            if first != second:
-                gone.setdefault((first, second), []).append(person.user_id)
-        for (first, second), who in sorted(gone.items(), key=lambda item: -len(item[1])):
-            yield Moved(key, first, second, len(who), tuple(who[:3]))
-
-
-def answer_of(evaluation: Evaluation) -> str:
-    """An answer in a word or two."""
-    if evaluation.error is not None:
-        return f"no answer ({evaluation.error.value})"
-    state = "on" if evaluation.enabled else "off"
-    if evaluation.variant is not None and evaluation.variant != state:
-        state = f"{evaluation.variant}{'' if evaluation.enabled else ' (off)'}"
-    if evaluation.enabled and not isinstance(evaluation.value, bool):
-        state = f"{state} = {evaluation.value}"
-    return state

@@ -6,10 +6,11 @@ import datetime as dt
 from typing import Annotated, Literal
 
 from flagkit import admin
+from flagkit.admin.typed import listed, read_day, typed_value
 from flagkit.cli import options
 from flagkit.cli.arguments import Option
 from flagkit.cli.change import Change, changes
-from flagkit.cli.edit import listed, pairs
+from flagkit.cli.edit import pairs
 from flagkit.errors import UsageError
 
 Name = Annotated[str | None, Option("--name", metavar="TEXT", help="Display name.")]
@@ -54,7 +55,7 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
 
     Example: flagkit create new_checkout --owner payments --kind release --remove-by 2027-03-01
     """
-    values = {attribute: guess(text) for attribute, text in pairs(attributes or (), "color=blue").items()}
+    values = {attribute: typed_value(text) for attribute, text in pairs(attributes or (), "color=blue").items()}
     day = read_day(remove_by)
     return Change(
         lambda current: admin.edits.create(
@@ -142,30 +143,3 @@ def archive(
     Example: flagkit archive new_checkout -m "all users have it"
     """
     return Change(lambda current: admin.edits.archive(current.document, key, undo=undo))
-
-
-def read_day(word: str | None) -> dt.date | None:
-    """A day as `2027-03-01`.
-
-    Raises:
-        UsageError: another form.
-    """
-    if not word:
-        return None
-    try:
-        return dt.date.fromisoformat(word)
-    except ValueError:
-        raise UsageError(f"{word!r} is not a valid date", hint="Use YYYY-MM-DD, for example 2027-03-01.") from None
-
-
-def guess(text: str) -> str | int | float | bool:
-    """The value that text means for an undeclared attribute: true, false, a number, else text."""
-    if text in {"true", "false"}:
-        return text == "true"
-    for kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            continue
-        return number if number - number == 0 else text  # nan and inf are text
-    return text

@@ -6,17 +6,15 @@ import shlex
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
-from flagkit.admin.environments import live_document
+from flagkit.admin.environments import live_document, refuse_shared
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Option
 from flagkit.cli.change import Change, EditContext, changes
 from flagkit.cli.context import other_url, source_url
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.errors import SourceUrlError, UnknownFlagError, UsageError
-from flagkit.sources.urls import parse
 
 if TYPE_CHECKING:
-    from flagkit.admin.stores import FlagStore
     from flagkit.core.documents import FlagDocument
 
 From = Annotated[str, Option("--from", metavar="SOURCE", help="The environment, file or source to copy from.")]
@@ -68,7 +66,8 @@ def _change(keys: list[str] | None, origin: str, target: str | None, *, with_sta
         assert current.source is not None
         url = origins[current.source]
         with current.cli.store(url) as store:
-            _refuse_shared(store, url, current.source)
+            if store.deployments is not None:
+                refuse_shared(store.deployments.status().served, url, current.source)
             other = live_document(store)
         chosen = keys if keys is not None else sorted({*other.flags, *other.values} - INTERNAL_FLAGS)
         try:
@@ -86,24 +85,3 @@ def _origin_url(origin: str, source: str | None, target: str) -> str:
         return other_url(origin, source)
     except SourceUrlError:
         return other_url(origin, target)
-
-
-def _refuse_shared(store: FlagStore, origin: str, target: str) -> None:
-    """Two environments of one profile share its versions: there is nothing to copy, only to deploy.
-
-    Raises:
-        UsageError: they do; the hint deploys what is live in the one to the other.
-    """
-    first, second = parse(origin), parse(target)
-    if first.scheme != "appconfig" or second.scheme != "appconfig":
-        return
-    (application, environment, profile), (other, _, same) = first.names(3), second.names(3)
-    if (application, profile) != (other, same) or first.options != second.options or store.deployments is None:
-        return
-    served = store.deployments.status().served
-    command = f"flagkit deploy --version {served} --source {shlex.quote(target)}"
-    first_there = f"Deploy a version in {environment} first: `flagkit deploy --source {shlex.quote(origin)}`"
-    raise UsageError(
-        f"both environments use the profile {profile}, and share its versions",
-        hint=first_there if served is None else f"Deploy the version that is live in {environment}: `{command}`",
-    )

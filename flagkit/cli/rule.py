@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from flagkit import admin
+from flagkit.admin.typed import read_moment, read_percent
 from flagkit.cli import options
 from flagkit.cli.arguments import Argument, Context, Option
 from flagkit.cli.change import Change, changes
 from flagkit.cli.context import cli_context
-from flagkit.cli.edit import read_limit, read_moment, read_percent, remarks_on
+from flagkit.cli.edit import read_limit, remarks_on
 from flagkit.cli.output import echo, print_json, table
 from flagkit.cli.shell import Command, Group
 from flagkit.errors import UsageError
@@ -96,6 +97,31 @@ def add_rule(
 
 
 @changes
+def change_rule(
+    key: options.Key,
+    rule: Rule,
+    when: When = None,
+    percent: Percent = None,
+    part: Annotated[
+        int, Option("--part", metavar="N", min=1, help="Which condition of the variant, if it has several.")
+    ] = 1,
+) -> Change:
+    """Change the condition and the percentage of a rule.
+
+    Its position, its variant and its users' buckets stay.
+
+    Example: flagkit rule change new_checkout 1 --when 'country in US,CA' --percent 50
+    """
+    limit, share = read_limit(when) or None, None if percent is None else read_percent(percent)
+    return Change(
+        lambda current: admin.edits.change_rule(
+            current.document, key, _named(rule), when=limit, percent=share, part=part
+        ),
+        remarks=lambda _: remarks_on(when),
+    )
+
+
+@changes
 def move_rule(
     key: options.Key, rule: Rule, position: Annotated[int, Argument(metavar="POSITION", help="Its new position.")]
 ) -> Change:
@@ -174,6 +200,7 @@ RULE = Group(
     (
         Command("list", "flagkit.cli.rule:list_rules", "List the rules of a flag in their order."),
         Command("add", "flagkit.cli.rule:add_rule", "Add a rule."),
+        Command("change", "flagkit.cli.rule:change_rule", "Change the condition and the percentage of a rule."),
         Command("move", "flagkit.cli.rule:move_rule", "Move a rule to another position."),
         Command("remove", "flagkit.cli.rule:remove_rule", "Remove a rule and its variant."),
     ),

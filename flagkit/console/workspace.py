@@ -105,6 +105,11 @@ class Workspace:
         """Return what is saved, and what is live."""
         return self._readers[place.name].standing()
 
+    def newest(self, place: Place) -> Stored:
+        """Return what is saved, to be changed; an empty document where nothing is saved yet."""
+        with self.reading(place) as store:
+            return store.read(missing_ok=True)
+
     def version(self, place: Place, number: int) -> Stored:
         """Return a version."""
         return self._readers[place.name].version(number)

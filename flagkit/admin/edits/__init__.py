@@ -6,8 +6,8 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 
 from flagkit.admin.edits.attributes import read_value, set_attributes
 from flagkit.admin.edits.lifecycle import archive, copy, create, delete, describe, restore, restore_all
-from flagkit.admin.edits.limits import holdout, ramp, require
-from flagkit.admin.edits.rules import RuleView, add_rule, list_rules, move_rule, remove_rule
+from flagkit.admin.edits.limits import holdout, ramp, require, required
+from flagkit.admin.edits.rules import RuleView, add_rule, change_rule, list_rules, move_rule, remove_rule
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
 from flagkit.admin.edits.state import kill, schedule, switch_off, switch_on
 from flagkit.admin.edits.targeting import rollout, split, target
@@ -16,6 +16,7 @@ __all__ = [
     "RuleView",
     "add_rule",
     "archive",
+    "change_rule",
     "change_segment",
     "copy",
     "create",
@@ -32,6 +33,7 @@ __all__ = [
     "read_value",
     "remove_rule",
     "require",
+    "required",
     "restore",
     "restore_all",
     "rollout",

@@ -13,7 +13,7 @@ from flagkit.admin.edits.attributes import set_attributes
 from flagkit.admin.edits.state import switch_off, switch_on
 from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_flag
-from flagkit.authoring.editor import edit_document, part_of, recompiled, related_keys, unknown_flag
+from flagkit.authoring.editor import edit_document, part_of, readable, recompiled, related_keys, unknown_flag
 from flagkit.core.definitions import INTERNAL_FLAGS
 from flagkit.core.documents import FlagDocument
 from flagkit.core.metadata import FlagKind, problem_of_name
@@ -196,22 +196,18 @@ def copy(document: FlagDocument, keys: Iterable[str], other: FlagDocument, *, wi
     for key in keys:
         if key not in keys_of(other):
             raise unknown_flag(key, keys_of(other))
-        present = _readable(document, key) if key in keys_of(document) else None
+        present = readable(document, key) if key in keys_of(document) else None
         copied = restore(copied, key, other)
         if with_state or key not in copied.values:
             continue
-        found = _readable(copied, key)
+        found = readable(copied, key)
         was_on = present is not None and not present.is_off
         if present is not None and present.archived != found.archived:
             copied = edit_flag(switch_off(copied, key), key, lambda flag: flag.replaced(archived=not flag.archived))
-            found = _readable(copied, key)
+            found = readable(copied, key)
         if was_on == found.is_off:
             copied = switch_on(copied, key) if was_on else switch_off(copied, key)
     return copied
-
-
-def _readable(document: FlagDocument, key: str) -> FlagSource:
-    return decompile(part_of(document, related_keys({key}, document))).flags[key]
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:

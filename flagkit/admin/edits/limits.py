@@ -15,6 +15,15 @@ from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 
 
+def required(others: Sequence[str]) -> tuple[str, ...]:
+    """Return prerequisites as a flag keeps them.
+
+    Raises:
+        EditError: one is not a flag, `flag = variant` or `flag = off`.
+    """
+    return tuple(dict.fromkeys(written_prerequisite(other) for other in others))
+
+
 def require(document: FlagDocument, key: str, others: Sequence[str], *, remove: bool = False) -> FlagDocument:
     """Limit a flag to users for whom other flags are on; or stop doing so.
 

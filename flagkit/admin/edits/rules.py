@@ -125,6 +125,62 @@ def add_rule(
     return changed
 
 
+def change_rule(
+    document: FlagDocument,
+    key: str,
+    rule: int | str,
+    *,
+    when: str | None = None,
+    percent: Percent | None = None,
+    part: int = 1,
+) -> FlagDocument:
+    """Change the condition and the percentage of a rule; its position, its variant and its seed stay.
+
+    Args:
+        document: the native document.
+        key: the flag.
+        rule: its position or variant.
+        when: the condition, or a native rule; all users where None.
+        percent: the percentage of these users; all of them where None.
+        part: which of the conditions of the variant, from 1, if it has several.
+
+    Raises:
+        UnknownFlagError: there is no such flag.
+        EditError: there is no such rule, or neither a condition nor a percentage.
+    """
+    if when is None and percent is None:
+        raise EditError("a rule needs a condition or a percentage", hint="Give --when, --percent or both.")
+    steps = None if percent is None else read_percent(percent)
+    named: list[str] = []
+
+    def change(flag: FlagSource) -> FlagSource:
+        whole = _ordered(flag, key)
+        *ruled, default = whole.variants
+        index = _index(ruled, rule, key)
+        found = ruled[index]
+        named.append(found.name)
+        if found.rule is not None:
+            if steps is not None or when is None:
+                hint = "Put the percentage into the rule, or add another rule."
+                raise EditError(f"variant {found.name} of {key} has a native rule: give a condition alone", hint=hint)
+            ruled[index] = found.model_copy(update={"rule": when})
+        elif not 1 <= part <= len(found.rules):
+            hint = f"`flagkit rule list {key}` shows its rules. `flagkit rollout` and `flagkit split` set percentages."
+            raise EditError(f"variant {found.name} of {key} has no condition {part}", hint=hint)
+        else:
+            parts = list(found.rules)
+            seed = parts[part - 1].seed or _rule(whole, key, found.name, when, steps).seed
+            share = None if steps is None else show_percent(steps)
+            fields = {"when": when, "percent": share, "by": parts[part - 1].by, "seed": seed if steps else None}
+            parts[part - 1] = RuleSource.model_validate(fields)
+            ruled[index] = found.model_copy(update={"rules": tuple(parts)})
+        return whole.model_copy(update={"enabled": kept_state(flag), "variants": (*ruled, default)})
+
+    changed = edit_flag(document, key, change)
+    _check_reached(changed, key, named[-1])
+    return changed
+
+
 def move_rule(document: FlagDocument, key: str, rule: int | str, position: int) -> FlagDocument:
     """Move a rule, given by its position or variant, to another position.
 
@@ -252,6 +308,8 @@ def _behind_rules(ruled: Sequence[VariantSource]) -> int:
 
 def _index(ruled: Sequence[VariantSource], rule: int | str, key: str) -> int:
     names = [variant.name for variant in ruled]
+    if isinstance(rule, str) and rule not in names and rule.isascii() and rule.isdecimal():
+        rule = int(rule)
     if isinstance(rule, int) and 1 <= rule <= len(names):
         return rule - 1
     if rule in names:

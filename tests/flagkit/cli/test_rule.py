@@ -138,3 +138,17 @@ def test_a_holdout_keeps_users_out_of_its_flags(on_file) -> None:
     on_file.good("holdout", "plain", "2027-q1", "--remove")
     assert "holdout" not in on_file.good("show", "plain", "--saved").out
     assert on_file("holdout", "plain", "nope").code == 3
+
+
+def test_a_rule_is_changed_in_its_place(ruled) -> None:
+    ruled.good("rule", "change", "plain", "rule-1", "--when", "country in US,CA", "--percent", "20")
+    assert ruled.good("rule", "list", "plain").out == LIST.replace(
+        "50 % of users where country = US and appVersion >= 1.10.0", "20 % of users where country in US, CA"
+    )
+    for words in (
+        ("rule-1",),
+        ("9", "--when", "a = 1"),
+        ("on", "--when", "a = 1"),
+        ("1", "--when", "a = 1", "--part", "2"),
+    ):
+        assert ruled("rule", "change", "plain", *words).code == 3
