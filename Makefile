@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test sweep test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox test e2e sweep test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,7 +54,7 @@ sandbox: $(VENV)/.demo  ## a local AWS with functions, flags, alarms and traffic
 test: $(VENV)/.dev  ## the suite without sweeps, with the coverage floors (ARGS="-k name" runs a part without them)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep" tests
+	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep and not browser" tests
 	@$(BIN)/python -m coverage run -m pytest README.md docs  # blocks of a page go on from each other: one process
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
@@ -65,6 +65,17 @@ endif
 
 sweep: $(VENV)/.dev  ## the tests that repeat whole runs: kills at every call, days of faults, thousands of examples (3 minutes)
 	@$(BIN)/python -m pytest -n auto -m sweep tests $(ARGS)  # the floors hold without them, and coverage would double their time
+
+REACT := examples/react
+$(REACT)/dist/index.html: $(REACT)/package-lock.json $(REACT)/index.html $(REACT)/vite.config.js $(wildcard $(REACT)/src/*)
+	@cd $(REACT) && npm ci --silent && npm run --silent build
+
+e2e: $(VENV)/.dev  ## the browser tests, in 90 s; needs the programs chromium and npm, and names what is missing
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { echo "error: no Chromium; install it, e.g. apt-get install chromium" >&2; exit 2; }
+	@command -v npm >/dev/null || { echo "error: no npm for the React page; install it, e.g. apt-get install npm" >&2; exit 2; }
+	@$(MAKE) --no-print-directory $(REACT)/dist/index.html
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)

@@ -34,7 +34,8 @@ def sources() -> list[Path]:
     """Every text of the repository that may cite something."""
     inside = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
     top = [path for path in ROOT.iterdir() if path.suffix in SUFFIXES or path.name == "Makefile"]
-    return sorted(path for path in (*inside, *top) if path.is_file() and path != Path(__file__))
+    ours = (path for path in (*inside, *top) if path != Path(__file__) and "node_modules" not in path.parts)
+    return sorted(path for path in ours if path.is_file())
 
 
 def in_one_line(path: Path) -> str:

@@ -17,7 +17,7 @@ PACKAGES = [name for name in PUBLIC if (ROOT / name.replace(".", "/") / "__init_
 PAGES = [
     ROOT / "README.md",
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in path.parts),
-    *sorted((ROOT / "examples").rglob("*.md")),
+    *(path for path in sorted((ROOT / "examples").rglob("*.md")) if "node_modules" not in path.parts),
 ]
 
 
