@@ -16,6 +16,7 @@
     ├── DeploymentError            a deployment request failed
     │   └── DeploymentBusyError    another deployment is in progress
     ├── RefusedError               the change was not confirmed
+    │   └── ApprovalRequiredError  the change needs another person's approval
     └── UsageError                 a command was called with invalid arguments
 
 Every error has a stable `code`, a message with the value that is wrong, and a `hint` with the next step.
@@ -214,6 +215,13 @@ class RefusedError(FlagkitError):
 
     code = "not_confirmed"
     default_hint = "Nothing was changed. Pass --yes in scripts."
+
+
+class ApprovalRequiredError(RefusedError):
+    """The change needs another person's approval, and has none. Nothing was changed."""
+
+    code = "approval_required"
+    default_hint = "Propose it with --propose; another person approves it in the console. Switching off needs none."
 
 
 class UsageError(FlagkitError):

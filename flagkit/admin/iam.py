@@ -44,6 +44,7 @@ class Resources:
         topics: ARNs of the SNS topics that are notified of changes.
         buses: names or ARNs of the EventBridge buses that are.
         has_counts: whether exposures are counted in CloudWatch, where the last evaluation is read.
+        proposals: id of the profile that keeps change proposals; empty where no approvals are asked for.
     """
 
     region: str
@@ -56,6 +57,7 @@ class Resources:
     topics: Sequence[str] = ()
     buses: Sequence[str] = ()
     has_counts: bool = False
+    proposals: str = ""
 
     def arn(self, path: str) -> str:
         """Return the ARN of a part of AppConfig."""
@@ -90,6 +92,9 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
     ]
     if resources.has_counts:  # CloudWatch has no permission for a namespace
         statements.append(_allow("ReadCounts", ("cloudwatch:GetMetricData",), ["*"]))
+    kept = f"{application}/configurationprofile/{resources.proposals}"
+    if resources.proposals:
+        statements.append(_allow("LookAtProposals", _LOOK, [application, kept]))
     if role == "reader":
         return _document(statements)
     if role == "toggler" and not resources.strategies:
@@ -103,6 +108,8 @@ def policy(role: Role, resources: Resources) -> dict[str, object]:
         _allow("Deploy", ("StartDeployment",), [application, profile, environment, *strategies]),
         _allow("StopDeployments", ("StopDeployment",), [application, environment, deployments]),
     ]
+    if resources.proposals:
+        statements.append(_allow("Propose", ("CreateHostedConfigurationVersion",), [application, kept]))
     if resources.topics:
         statements.append(_allow("NotifyTopics", ("sns:Publish",), resources.topics))
     if resources.buses:

@@ -1,8 +1,12 @@
-"""Who changes flags: the AWS caller, or the local user. It must not fail an edit: what can't be found is `unknown`."""
+"""Who changes flags: the AWS caller, the local user, or a person who signed in to the console.
+
+It must not fail an edit: what can't be found is `unknown`.
+"""
 
 from __future__ import annotations
 
 import getpass
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,32 @@ class Caller:
     arn: str
     account: str = "*"
     partition: str = "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person.
+
+    Attributes:
+        name: as the history shows it.
+        subject: what no other person has; empty where the name is all that is known.
+    """
+
+    name: str
+    subject: str = ""
+
+    def is_same(self, other: Person) -> bool:
+        """Tell whether both could be one person; capitals, spaces and invisible signs don't count."""
+        return not self._forms().isdisjoint(other._forms())
+
+    def _forms(self) -> set[str]:
+        return {_folded(part) for part in (self.name, self.subject)} - {""}
+
+
+def _folded(text: str) -> str:
+    """One form for all spellings of a name."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(sign for sign in plain if not sign.isspace() and unicodedata.category(sign) != "Cf")
 
 
 def aws_caller(session: boto3.Session, region: str | None = None) -> Caller:

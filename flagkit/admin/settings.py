@@ -1,4 +1,4 @@
-"""The settings of sources, in flagkit.toml: who is notified of changes, and where exposures are counted.
+"""The settings of sources, in flagkit.toml: who is notified, who approves, and where exposures are counted.
 
 Addresses and signing secrets are named by environment variables, because the file belongs into version control.
 """
@@ -92,6 +92,12 @@ class ExposureMetrics(_OfSource):
     region: str | None = Field(default=None, pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$")
 
 
+class Approvals(_OfSource):
+    """How many other people approve a change of a source before it is saved."""
+
+    count: int = Field(default=1, ge=1, le=5)
+
+
 def _tables(value: object) -> object:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ValueError("not a list of tables: double brackets begin a table, such as [[notices]]")
@@ -103,6 +109,7 @@ class _File(BaseModel):
 
     notices: Annotated[tuple[Annotated[Receiver, Field(discriminator="kind")], ...], BeforeValidator(_tables)] = ()
     exposures: Annotated[tuple[ExposureMetrics, ...], BeforeValidator(_tables)] = ()
+    approvals: Annotated[tuple[Approvals, ...], BeforeValidator(_tables)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +120,13 @@ class SourceSettings:
         path: the file; None if there is none.
         receivers: all of them, for whatever source.
         exposures: where exposures are counted, for whatever source.
+        approvals: which sources are changed only after an approval.
     """
 
     path: Path | None = None
     receivers: tuple[Receiver, ...] = ()
     exposures: tuple[ExposureMetrics, ...] = ()
+    approvals: tuple[Approvals, ...] = ()
 
     def of(self, names: Collection[str]) -> tuple[Receiver, ...]:
         """Return who is notified of a source that has these names (see `name_of_source`)."""
@@ -127,6 +136,11 @@ class SourceSettings:
         """Return where the exposures of a source are counted; the first table that names it counts."""
         fits = (item for item in self.exposures if any(self._fits(item.source, name) for name in names))
         return next(fits, None)
+
+    def approvals_of(self, names: Collection[str]) -> int:
+        """Return how many people approve a change of a source; of all tables that name it, the most."""
+        fits = (item.count for item in self.approvals if any(self._fits(item.source, name) for name in names))
+        return max(fits, default=0)
 
     def _fits(self, pattern: str, name: str) -> bool:
         if pattern == "*" or pattern.startswith("appconfig:"):
@@ -157,7 +171,7 @@ def read_settings(path: Path) -> SourceSettings:
         raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from None
     try:
         found = _File.model_validate(tables)
-        return SourceSettings(path.resolve(), found.notices, found.exposures)
+        return SourceSettings(path.resolve(), found.notices, found.exposures, found.approvals)
     except ValidationError as error:
         raise UsageError(f"{path}: {'; '.join(problems_of(error, text, _KEYS))}", hint=hint) from None
 
@@ -187,7 +201,7 @@ def _is_local(host: str) -> bool:
 _KEYS = sorted(
     {
         name
-        for model in (_File, ExposureMetrics, HttpReceiver, SnsReceiver, EventBridgeReceiver)
+        for model in (_File, Approvals, ExposureMetrics, HttpReceiver, SnsReceiver, EventBridgeReceiver)
         for name in model.model_fields
     }
 )

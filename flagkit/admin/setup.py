@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from flagkit.admin.proposals.keeping import SUFFIX
 from flagkit.admin.stores.control import Control
 from flagkit.admin.stores.deployments import GUARDED, IMMEDIATE, Strategy, found_strategies
 from flagkit.core.documents import FlagDocument
@@ -38,6 +39,7 @@ def init(
     profile_type: ProfileType = "freeform",
     bake_minutes: int = GUARDED.bake_minutes,
     alarms: Mapping[str, str] | None = None,
+    proposals: bool = False,
     session: boto3.Session | None = None,
     clock: Clock | None = None,
 ) -> SetupReport:
@@ -49,6 +51,7 @@ def init(
             console and validation (decision 0002).
         bake_minutes: how long alarms watch after a deployment; 1 to 1440.
         alarms: CloudWatch alarm ARN by the ARN of the role that may look at it; for a new environment.
+        proposals: also create the profile that keeps change proposals.
         session: boto3 session; the usual chain where None.
         clock: the machine's where None.
 
@@ -78,6 +81,10 @@ def init(
             schema = json.dumps(FlagDocument.json_schema(), separators=(",", ":"))
             params["Validators"] = [{"Type": "JSON_SCHEMA", "Content": schema}]
         setup.make("profile", profile, "ListConfigurationProfiles", "CreateConfigurationProfile", params, listed=where)
+        if proposals:
+            params = {**where, "LocationUri": "hosted", "Type": "AWS.Freeform"}
+            name = profile + SUFFIX
+            setup.make("profile", name, "ListConfigurationProfiles", "CreateConfigurationProfile", params, listed=where)
         setup.make_strategy(IMMEDIATE)
         setup.make_strategy(Strategy(GUARDED.name, GUARDED.description, bake_minutes))
     finally:

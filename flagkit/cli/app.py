@@ -43,6 +43,7 @@ _SECTIONS = {
     "History and undo": (
         Command("history", "flagkit.cli.history:history", "Show who changed what, when and why, newest first."),
         Command("revert", "flagkit.cli.history:revert", "Undo changes by saving a new version."),
+        Command("proposals", "flagkit.cli.proposals:proposals", "Show the changes that wait for approval."),
         Command("diff", "flagkit.cli.code:diff", "Compare versions or sources, flag by flag."),
     ),
     "Deployments on AppConfig": (

@@ -20,7 +20,7 @@ from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.deploy import Deployed, DeployOptions, deploy_version, pending
 from flagkit.cli.hints import NAMED_SOURCE
 from flagkit.cli.output import echo, print_json, say, show_changes
-from flagkit.errors import DocumentError, FlagkitError, RefusedError
+from flagkit.errors import DocumentError, FlagkitError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.diff import DocumentDiff
@@ -85,6 +85,7 @@ class ChangeOptions:
     dry_run: bool
     as_json: bool
     save_only: bool
+    propose: bool
     deploying: DeployOptions
 
 
@@ -99,6 +100,7 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
         dry_run: options.DryRun = False,
         as_json: options.AsJson = False,
         save_only: options.SaveOnly = False,
+        propose: options.Propose = False,
         pace: options.Pace = None,
         when_busy: options.WhenBusy = None,
         wait: options.Wait = False,
@@ -114,7 +116,7 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
             wait=wait,
         )
         return carry_out(
-            cli_context(context), change, ChangeOptions(source, reason, yes, dry_run, as_json, save_only, how)
+            cli_context(context), change, ChangeOptions(source, reason, yes, dry_run, as_json, save_only, propose, how)
         )
 
     # Not functools.wraps: it would put the command's annotations in place of the common ones.
@@ -158,8 +160,8 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
             show_changes(diff.to_text())
             if change.summary:
                 echo(f"{diff.summary()}.")
-        if chosen.dry_run:
-            return _answer(chosen, diff, remarks, text="Dry run: nothing was saved.")
+        if chosen.dry_run or chosen.propose:
+            return _unsaved(store, current, new, chosen, diff, remarks)
         _confirm_deletions(cli, diff, assume_yes=chosen.yes)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
@@ -205,6 +207,37 @@ def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool)
         raise RefusedError(f"this deletes {what}", hint="Nothing was changed. Confirm on a terminal, or use --yes.")
     if not cli.agrees(f"Delete {what}?", assume_yes=False):
         raise RefusedError(f"the deletion of {', '.join(keys)} was not confirmed", hint="Nothing was changed.")
+
+
+def _unsaved(
+    store: FlagStore,
+    current: EditContext,
+    new: FlagDocument,
+    chosen: ChangeOptions,
+    diff: DocumentDiff,
+    remarks: list[str],
+) -> int:
+    """Propose a change, or nothing in a dry run, and return the exit code.
+
+    Raises:
+        UsageError: no approval is asked for.
+    """
+    if chosen.dry_run:
+        return _answer(chosen, diff, remarks, text="Dry run: nothing was saved.")
+    from flagkit.admin.proposals.guard import proposals_of
+
+    proposals = proposals_of(store)
+    if proposals is None:
+        raise UsageError(
+            f"changes of {store.url} need no approval",
+            hint="Leave out --propose, or ask for approvals in flagkit.toml.",
+        )
+    made = proposals.propose(proposals.caller(), current.stored, new, chosen.reason)
+    if chosen.as_json:
+        print_json({"proposal": made.id, "summary": diff.summary(), "changes": diff.to_dict()})
+    else:
+        echo(f"Proposed as {made.id}. Another person approves it in the console.")
+    return 0
 
 
 def _nothing_to_do(

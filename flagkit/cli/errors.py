@@ -33,7 +33,7 @@ EXIT_CODE_MEANINGS: Final = {
     USAGE: "invalid arguments or source; nothing was changed",
     INVALID: "unknown flag, an edit that cannot be made, or an invalid document; nothing was changed",
     CONFLICT: "another author changed the same flag, or another deployment is running",
-    REFUSED: "not confirmed; nothing was changed",
+    REFUSED: "not confirmed, or not approved by another person; nothing was changed",
     DENIED: "a permission is missing, or the source does not exist",
     UNAVAILABLE: "AWS, the network or a receiver of `notify test` did not answer",
     NOT_DEPLOYED: "saved but not live: not deployed yet, or rolled back; or no deployment to stop or roll back",

@@ -61,6 +61,7 @@ Variant = Annotated[str | None, Option("--variant", metavar="NAME", help="The va
 Reason = Annotated[str, Option("--message", "-m", metavar="TEXT", help="The reason, kept in the history.")]
 Yes = Annotated[bool, Option("--yes", "-y", help="Skip confirmation prompts.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Show what would change; save nothing.")]
+Propose = Annotated[bool, Option("--propose", help="Propose the change for approval; save nothing.")]
 SaveOnly = Annotated[bool, Option("--save-only", help="Save without deploying.")]
 Pace = Annotated[
     str | None,

@@ -10,10 +10,11 @@ from flagkit.cli import options
 from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context, fetch, source_url, write_artifact
 from flagkit.cli.output import echo, print_json
-from flagkit.errors import UsageError
+from flagkit.errors import SourceNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.iam import Resources
+    from flagkit.admin.settings import SourceSettings
 
 Role = Literal["reader", "toggler", "admin"]
 Output = Annotated[Path | None, Option("--output", "-o", metavar="FILE", help="The file. Default: stdout.")]
@@ -60,10 +61,12 @@ def init(
 ) -> int:
     """Create the AppConfig resources that are missing.
 
-    Application, environment, configuration profile and two deployment strategies.
+    Application, environment, configuration profile and two deployment strategies; and where flagkit.toml asks for
+    approvals, the profile that keeps proposals.
 
     Example: flagkit init --source appconfig://shop/staging/flags
     """
+    from flagkit.admin.settings_file import name_of_source
     from flagkit.admin.setup import init as set_up
 
     cli = cli_context(context)
@@ -73,6 +76,7 @@ def init(
         url,
         profile_type="feature_flags" if feature_flags else "freeform",
         bake_minutes=bake_minutes,
+        proposals=_settings(url).approvals_of([name_of_source(url)]) > 0,
         session=cli.session,
         clock=cli.clock,
     )
@@ -107,8 +111,8 @@ def iam(
 
 def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
     from flagkit.admin.iam import Resources
-    from flagkit.admin.settings import SourceSettings, read_settings
-    from flagkit.admin.settings_file import find_file, name_of_source
+    from flagkit.admin.proposals.keeping import SUFFIX
+    from flagkit.admin.settings_file import name_of_source
     from flagkit.admin.stores.control import Control
     from flagkit.admin.stores.deployments import GUARDED, IMMEDIATE, found_strategies
     from flagkit.sources.urls import parse
@@ -118,8 +122,7 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         raise UsageError(
             "a file needs no IAM permissions", hint="Use an AppConfig source such as appconfig://shop/staging/flags."
         )
-    path = find_file(url, os.environ, Path.cwd())
-    settings = SourceSettings() if path is None else read_settings(path)
+    settings = _settings(url)
     application, environment, profile = address.names(3)
     region = address.options.get("region")
     control = Control(application, profile, environment, session=cli.session, region=region, clock=cli.clock)
@@ -127,6 +130,16 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         ids = control.environment() | control.profile()
         names = [name_of_source(url), f"appconfig://{'/'.join(control.known_names())}"]
         strategies = found_strategies(control)
+        kept = ""
+        if settings.approvals_of(names):
+            listed = control.pages("ListConfigurationProfiles", **control.application())
+            wanted_name = control.known_names()[2] + SUFFIX
+            kept = next((item["Id"] for item in listed if item["Name"] == wanted_name), "")
+            if not kept:
+                raise SourceNotFoundError(
+                    f"the profile {wanted_name}, which keeps proposals, does not exist",
+                    hint="Run `flagkit init` first.",
+                )
         _, partition, _, region, account, _ = control.arn("profile").split(":", 5)
     finally:
         control.close()
@@ -144,4 +157,13 @@ def _resources(cli: CliContext, url: str, *, immediate: bool) -> Resources:
         [item.topic_arn for item in settings.of(names) if item.kind == "sns"],
         [item.bus for item in settings.of(names) if item.kind == "eventbridge"],
         settings.metrics_of(names) is not None,
+        kept,
     )
+
+
+def _settings(url: str) -> SourceSettings:
+    from flagkit.admin.settings import SourceSettings, read_settings
+    from flagkit.admin.settings_file import find_file
+
+    path = find_file(url, os.environ, Path.cwd())
+    return SourceSettings() if path is None else read_settings(path)

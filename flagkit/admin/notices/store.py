@@ -133,7 +133,7 @@ class NoticedStore:
         def compose() -> Notice:
             at = version.at or self._clock.now()
             diff = compare(saved.base.document, saved.document, now=at)
-            name, environment = _shown(self._store)
+            name, environment = shown(self._store)
             return Notice(
                 message_id(saved.edit_id),
                 action,
@@ -160,7 +160,7 @@ class NoticedStore:
             if deployment.profile_id not in {"", own}:
                 return None  # stopped for another profile: these flags are as they were
             before = store.deployments.before(deployment.number)
-            name, environment = _shown(store)
+            name, environment = shown(store)
             old, new = (None if it is None else it.version for it in (before, deployment))
             live = new
             if action != "deploying":
@@ -291,7 +291,7 @@ def noticed(
 
 def make_test_notice(store: FlagStore, clock: Clock) -> Notice:
     """Return a notice that says nothing but that it arrives."""
-    name, environment = _shown(store)
+    name, environment = shown(store)
     author = local_user() if store.deployments is None else cast("AppConfigStore", store).control.caller().arn
     at = clock.now()
     return Notice(
@@ -299,7 +299,7 @@ def make_test_notice(store: FlagStore, clock: Clock) -> Notice:
     )
 
 
-def _shown(store: FlagStore) -> tuple[str, str | None]:
+def shown(store: FlagStore) -> tuple[str, str | None]:
     """The source with AppConfig's names, also where it was given by ids, and the environment."""
     if store.deployments is None:
         return store.url, None
@@ -309,4 +309,4 @@ def _shown(store: FlagStore) -> tuple[str, str | None]:
 
 def names_of(store: FlagStore) -> tuple[str, ...]:
     """Return a source as the settings may name it: as it was given, and with AppConfig's names."""
-    return (name_of_source(store.url), *({_shown(store)[0]} if store.deployments is not None else ()))
+    return (name_of_source(store.url), *({shown(store)[0]} if store.deployments is not None else ()))

@@ -30,7 +30,8 @@ def open_store(
 ) -> FlagStore:
     """Open a flag store; nothing is read yet.
 
-    If `flagkit.toml` names receivers of its changes, each change is noticed. Close the store to wait for that.
+    If `flagkit.toml` names receivers of its changes, each change is noticed. Close the store to wait for that. If it
+    asks for approvals, changes without them are refused.
 
     Args:
         url: `file:PATH` or `appconfig://APPLICATION/ENVIRONMENT/PROFILE[?region=…]`; `$FLAGKIT_SOURCE` where None.
@@ -48,7 +49,13 @@ def open_store(
         return store
     from flagkit.admin.notices.store import noticed
 
-    return noticed(store, settings, SystemClock() if clock is None else clock, session=session, warn=warn)
+    time = SystemClock() if clock is None else clock
+    found = noticed(store, settings, time, session=session, warn=warn)
+    if not settings.approvals:
+        return found
+    from flagkit.admin.proposals.opening import guarded
+
+    return guarded(found, store, url, settings, time, session=session)
 
 
 def _settings(url: str, warn: Callable[[str], object] | None) -> SourceSettings | None:
@@ -61,7 +68,7 @@ def _settings(url: str, warn: Callable[[str], object] | None) -> SourceSettings 
         return None if path is None else read_settings(path)
     except (UsageError, OSError) as error:
         problem = error.message if isinstance(error, UsageError) else str(error.strerror)
-        text = f"nobody is notified of changes: {problem}"
+        text = f"nobody is notified of changes or asked to approve them: {problem}"
         if warn is None:
             logger.warning("flagkit: %s", text)
         else:
