@@ -38,6 +38,12 @@ def simulate(
         int | None,
         Option("--probes", metavar="N", min=1, max=600, help="Pairs of probes per minute, if the plan had them."),
     ] = None,
+    users: Annotated[
+        int, Option("--users", metavar="N", min=1, max=1_000_000, help="Users who may come, where users are counted.")
+    ] = 5000,
+    broken_users: Annotated[
+        str, Option(metavar="PERCENT", help="Users for whom every request fails, with the variant and without it.")
+    ] = "2%",
     runs: Annotated[
         int | None,
         Option(
@@ -57,9 +63,11 @@ def simulate(
     Prints how often and when it is rolled back, and how many requests fail.
     """
     from canary.cli.scenarios import burst, minutes, played, ratio, show_comparison, with_probes
-    from canary.simulator import Scenario
+    from canary.core.plan import OutcomesGate
+    from canary.simulator import Scenario, Users
 
     session = open_session(cli_context(context), plan, stage)
+    counts_users = any(isinstance(gate, OutcomesGate) for gate in session.stage.gates.values())
     scenario = Scenario(
         candidate_errors=ratio(candidate_errors),
         baseline_errors=ratio(baseline_errors),
@@ -70,6 +78,7 @@ def simulate(
         history_outage=burst(history_outage),
         shared_outage=burst(shared_outage),
         cold_start=burst(cold_start),
+        users=Users(users, ratio(broken_users)) if counts_users else None,
     )
     found, shortened = played(with_probes(session.stage, probes), scenario, runs, seed)
     show_comparison(found, as_json=as_json, report=report, shortened=shortened)

@@ -110,6 +110,29 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
+class MinuteSums:
+    """Users whose windows closed in one minute, the sums of their values, and of the squares."""
+
+    minute: datetime
+    candidate_users: int = 0
+    candidate_sum: float = 0.0
+    candidate_squares: float = 0.0
+    baseline_users: int = 0
+    baseline_sum: float = 0.0
+    baseline_squares: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SumStream:
+    """All that is known about one `value` gate since the canary began."""
+
+    key: StreamKey
+    minutes: tuple[MinuteSums, ...] = ()
+    state: DataState = DataState.COMPLETE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AliasMinute:
     """Requests of one minute counted another way, for the conservation check.
 
@@ -238,3 +261,4 @@ class Observations:
     settled_until: datetime | None = None
     settle_s: float | None = None
     notes: tuple[str, ...] = ()
+    sums: tuple[SumStream, ...] = ()

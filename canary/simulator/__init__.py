@@ -21,6 +21,7 @@ from canary.simulator.releases import (
     release,
 )
 from canary.simulator.replay import Replayed, replay
+from canary.simulator.users import Users, UserTraffic
 
 __all__ = [
     "RUNS",
@@ -34,6 +35,8 @@ __all__ = [
     "Spread",
     "Summary",
     "SyntheticTraffic",
+    "UserTraffic",
+    "Users",
     "affordable_runs",
     "compare",
     "healthy_count",

@@ -16,6 +16,7 @@ from random import Random
 from canary.core.measurements import MINUTE
 from canary.errors import UsageError
 from canary.simulator.ports import Requests
+from canary.simulator.users import Users
 from flagkit.testing.clock import DEFAULT_START
 
 BASELINE = "1"
@@ -58,6 +59,7 @@ class Scenario:
         history_outage: an outage two hours before the start.
         shared_outage: an outage of both versions, at a random minute of the first 20.
         cold_start: what fails on the new version after each increase of its weight.
+        users: who comes, where the stage counts users; None for the usual ones.
     """
 
     candidate_errors: float
@@ -69,6 +71,7 @@ class Scenario:
     history_outage: Burst | None = None
     shared_outage: Burst | None = None
     cold_start: Burst | None = None
+    users: Users | None = None
 
     def __post_init__(self) -> None:
         for name in ("candidate_errors", "baseline_errors", "candidate_slow", "baseline_slow"):

@@ -12,13 +12,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import Random
 
 from canary.core.alias import ALL_BP
 from canary.core.baseline import unhealthy_baselines
 from canary.core.machine import conclude, ready_to_advance, request
 from canary.core.measurements import MINUTE, FunctionVersions, MinuteCounts, Observations, Stream, StreamKey
 from canary.core.phases import FINAL, Phase, Signal
-from canary.core.plan import CountingGate, ProbesGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.plan import CountingGate, OutcomesGate, ProbesGate, RatioGate, StagePlan, ThrottlesGate
 from canary.core.recover import fingerprint
 from canary.core.schedule import history_start, next_look, settle, settled_until, whole_minute
 from canary.core.state import CanaryState, FunctionState
@@ -26,8 +27,9 @@ from canary.core.stats.processes import Counts, not_worse_ln_e
 from canary.core.stats.safe import safe_ln_e
 from canary.core.verdict import Judgement, Verdict, judge
 from canary.core.verdict.scoring import is_by_version, limit_of, warm_up_of
-from canary.simulator.counts import BASELINE, CANDIDATE, Scenario, SyntheticTraffic
+from canary.simulator.counts import BASELINE, CANDIDATE, Scenario, SyntheticTraffic, poisson
 from canary.simulator.ports import Requests, minutes_between
+from canary.simulator.users import Users, UserTraffic
 
 _PER_JUDGEMENT = 100
 """A judgement of a stream costs as much as so many of its minutes, besides those it looks at."""
@@ -76,7 +78,9 @@ def past_of(stage: StagePlan, scenario: Scenario, seed: str) -> Past:
     count = (traffic.start - history_start(traffic.start, stage.evidence.history)) // MINUTE
     past = {f.key: traffic.history(f.key, count) for f in stage.functions}
     return {
-        key: tuple(_row(gate, minute, served) for minute, served in _together(past, key))
+        key: ()  # before the rollout nobody was exposed
+        if isinstance(gate, OutcomesGate)
+        else tuple(_row(gate, minute, served) for minute, served in _together(past, key))
         for name, gate in stage.gates.items()
         if isinstance(gate, CountingGate)
         for key in stage.keys(name)
@@ -139,6 +143,12 @@ class _Release:
             for key in stage.keys(name)
         ]
         self._deciding = [row for row in self._rows if not row.gate.dry_run and _wants_proof(row.gate)]
+        self._users: UserTraffic | None = None
+        if any(isinstance(row.gate, OutcomesGate) for row in self._rows):
+            self._users = UserTraffic(scenario.users or Users(), seed, stage.window)
+            self._arrivals = Random(f"{seed}/arrivals")  # noqa: S311 - synthetic users need no secret randomness
+        self._scenario = scenario
+        self._served_users: dict[datetime, Served] = {}
         self._resumed = 0
         self._work = sum(len(row.history) for row in self._rows)
         self._seen = Observations()
@@ -222,6 +232,8 @@ class _Release:
         for index in range(done, (until - whole_minute(self._began)) // MINUTE):
             minute = whole_minute(self._began) + MINUTE * index
             share = self._share_in(minute)
+            if self._users is not None:
+                self._serve_users(self._users, minute, share)
             served = {
                 f.key: (
                     self._served(f.key, CANDIDATE, minute, share),
@@ -234,11 +246,24 @@ class _Release:
                     pairs = row.gate.per_minute
                     candidate, baseline = self._traffic.probed(row.key.function, minute, pairs)
                     row.add(MinuteCounts(minute, pairs, candidate, pairs, baseline))
+                elif isinstance(row.gate, OutcomesGate) and self._users is not None:
+                    on, off = self._users.closed(index)
+                    metric = row.gate.metric
+                    row.add(MinuteCounts(minute, on.requests, on.bad(metric), off.requests, off.bad(metric)))
                 else:
                     row.add(_row(row.gate, minute, _of(served, row.key)))
             self._work += len(self._rows)
 
+    def _serve_users(self, users: UserTraffic, minute: datetime, share: float) -> None:
+        since_min = (minute - self._traffic.start) / MINUTE
+        on, off = (self._scenario.mix(since_min, candidate=candidate) for candidate in (True, False))
+        requests = poisson(self._scenario.requests_per_s * 60.0, self._arrivals)
+        users.serve(requests, share, (on[0], off[0]), (on[1], off[1]))
+        self._served_users[minute] = users.requests
+
     def _served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
+        if minute in self._served_users:
+            return self._served_users[minute][0 if version == CANDIDATE else 1]
         return self._traffic.served(key, version, minute, share) if share > 0.0 else Requests()
 
     def _share_in(self, minute: datetime) -> float:

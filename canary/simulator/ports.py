@@ -23,7 +23,7 @@ from canary.core.measurements import (
     Stream,
     StreamKey,
 )
-from canary.core.plan import GaugeGate, MeasuredGate, ProbesGate, StagePlan
+from canary.core.plan import GaugeGate, MeasuredGate, OutcomesGate, ProbesGate, StagePlan
 from canary.core.schedule import whole_minute
 from canary.core.verdict.scoring import is_by_version
 from canary.ports import Target, Window
@@ -32,7 +32,7 @@ from canary.simulator.aliases import InMemoryAliases
 from canary.simulator.checks import InMemoryAlarms, InMemoryHooks, InMemoryProbes
 from flagkit.testing.clock import VirtualClock
 
-_FAILING = frozenset({"errors", "emf", "http_5xx"})
+_FAILING = frozenset({"errors", "emf", "http_5xx", "outcomes", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Requests:
         """Bad requests as one kind of gate counts them; gates about other things see none."""
         if kind in _FAILING:
             return self.failed
-        return self.slow if kind == "latency" else 0
+        return self.slow if kind in {"latency", "slow"} else 0
 
 
 class TrafficModel(Protocol):
@@ -143,7 +143,7 @@ class InMemoryMetrics:
         for name, gate in stage.gates.items():
             for key in stage.keys(name):
                 served = [each for each in rows if key.function in {"", each}]
-                if isinstance(gate, MeasuredGate) and served:
+                if isinstance(gate, MeasuredGate | OutcomesGate) and served:
                     parts = [self._stream(StreamKey(each, name), gate.kind, rows[each], past[each]) for each in served]
                     streams.append(parts[0] if is_by_version(gate) else _mixed(key, parts))
                 elif isinstance(gate, GaugeGate):

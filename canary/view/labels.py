@@ -14,6 +14,8 @@ from canary.core.plan import (
     Gate,
     Http5xxGate,
     LatencyGate,
+    MeanGate,
+    OutcomesGate,
     ProbesGate,
     RatioGate,
     StagePlan,
@@ -122,7 +124,7 @@ def gate_title(name: str, gate: Gate | None) -> str:
     return f"{_counted(name, gate)}{' (dry run)' if gate is not None and gate.dry_run else ''}"
 
 
-def _counted(name: str, gate: Gate | None) -> str:
+def _counted(name: str, gate: Gate | None) -> str:  # noqa: PLR0911 - one line per kind of gate
     match gate:
         case ErrorsGate():
             return "failed requests"
@@ -134,6 +136,10 @@ def _counted(name: str, gate: Gate | None) -> str:
             return "throttled requests"
         case EmfGate():
             return "failed requests (EMF counter)" if gate.bad == "errors" else "slow requests (EMF counter)"
+        case OutcomesGate(metric=metric):
+            return {"failed": "failed users", "slow": "users with slow requests"}.get(metric, f"users with {metric}")
+        case MeanGate():
+            return f"{gate.metric} per user"
         case ProbesGate():
             return "pairs of probes that failed on one version alone"
         case RatioGate():

@@ -16,7 +16,9 @@ from canary.core.plan import (
     Http5xxGate,
     HttpGate,
     LatencyGate,
+    MeanGate,
     MetricGate,
+    OutcomesGate,
     ProbesGate,
     PrometheusGate,
     QueueGate,
@@ -205,6 +207,13 @@ def gate_text(gate: Gate, stage: StagePlan) -> str:  # noqa: C901, PLR0911, PLR0
         case ProbesGate():
             sent = f"{gate.per_minute:,} pairs per minute: {_request(gate)}"
             return f"clearly more pairs of probes fail on the new version alone than on the baseline alone ({sent})"
+        case OutcomesGate():
+            worse = ", or clearly more than of the other users" if gate.relative and factor else ""
+            what = {"failed": "fail", "slow": "are too slow"}.get(gate.metric, f"have {gate.metric}")
+            return f"more than {gate.limit_percent:g} % of users {what} within {duration_text(stage.window)}{worse}"
+        case MeanGate():
+            side = "below" if gate.bad_when == "lower" else "above"
+            return f"{gate.metric} per user {side} {gate.percent_of_baseline:g} % of the other users'"
         case AlarmsGate():
             return f"an alarm is in ALARM: {', '.join(gate.names)}"
         case HealthGate():

@@ -25,6 +25,7 @@ from canary.simulator import (
     Spread,
     Summary,
     SyntheticTraffic,
+    Users,
     affordable_runs,
     compare,
     healthy_count,
@@ -298,3 +299,32 @@ def test_cold_starts_fail_after_each_step_and_may_be_allowed_for(stage: StagePla
 def test_bursts_that_make_no_sense_are_refused(minutes: float, failing: float) -> None:
     with pytest.raises(UsageError, match="can't be simulated"):
         Burst(minutes, failing)
+
+
+USERS = '[stages.flag]\nfunctions = ["flag:on"]\nsteps = [25]\nbake = "20m"\noutcomes = "csv:users.csv"\n'
+
+
+@pytest.fixture(scope="module")
+def of_users() -> StagePlan:
+    return Plan.parse(USERS).stage("flag")
+
+
+def test_users_whose_feature_is_broken_are_found_and_broken_users_are_no_regression(of_users: StagePlan) -> None:
+    scenario = Scenario(0.08, 0.0, 10.0, users=Users())
+    broken = [play(of_users, scenario, f"s{number}") for number in range(3)]
+    healthy = [play(of_users, scenario.healthy(), f"s{number}") for number in range(3)]
+    assert {ending.outcome for ending in broken} == {"rolled_back"}
+    assert all(ending.minutes < 12 for ending in broken)
+    assert "rolled_back" not in {ending.outcome for ending in healthy}
+    assert play(of_users, scenario, "s0") == broken[0]
+
+
+def test_lost_users_are_a_wrong_sample_ratio(of_users: StagePlan) -> None:
+    ending = play(of_users, Scenario(0.0, 0.0, 10.0, users=Users(lost=0.5)), "s")
+    assert ending.outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("users", [{"number": 0}, {"broken": 1.5}, {"spread": -1.0}])
+def test_impossible_users_are_refused(users: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Users(**users)  # type: ignore[arg-type]

@@ -47,6 +47,7 @@ from canary.core.plan.settings import (
     WebhookTarget,
 )
 from canary.core.plan.stage import EngineName, StagePlan
+from canary.core.plan.user_gates import MeanGate, OutcomesGate
 from canary.core.plan.values import FunctionRef, format_duration, parse_duration
 
 __all__ = [
@@ -69,10 +70,12 @@ __all__ = [
     "Http5xxGate",
     "HttpGate",
     "LatencyGate",
+    "MeanGate",
     "MeasuredGate",
     "MetricGate",
     "MetricRef",
     "Notification",
+    "OutcomesGate",
     "Plan",
     "ProbesGate",
     "PrometheusGate",

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self, assert_never
 from pydantic import Field, model_validator
 
 from canary.core.histogram import snap
-from canary.core.plan.values import Duration, HttpUrl, JsonObject, LimitPercent, Model, Number, Switch, Whole
+from canary.core.plan.user_gates import MeanGate, OutcomesGate
+from canary.core.plan.values import Duration, GateModel, HttpUrl, JsonObject, LimitPercent, Model, Number, Switch, Whole
 
 HttpSource = Literal["apigateway", "http_api", "websocket", "alb", "url"]
 MetricId = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,63}$")]
@@ -30,13 +31,6 @@ def _check_target(source: str, target: str | None) -> None:
         raise ValueError(f'target is required for source = "{source}", such as "{example}"')
     if source == "alb" and "app/" not in target:
         raise ValueError(f'target must name an application load balancer, such as "{example}", not "{target}"')
-
-
-class GateModel(Model):
-    """What every gate has."""
-
-    dry_run: Switch = False
-    """Measure and show the gate, and never let it decide."""
 
 
 class ValueGate(GateModel):
@@ -391,19 +385,21 @@ Gate = Annotated[
     | QueueGate
     | AlarmsGate
     | ProbesGate
-    | HealthGate,
+    | HealthGate
+    | OutcomesGate
+    | MeanGate,
     Field(discriminator="kind"),
 ]
 MeasuredGate = ErrorsGate | LatencyGate | ThrottlesGate | Http5xxGate | EmfGate | RatioGate
 """Gates whose counts CloudWatch has."""
-CountingGate = MeasuredGate | ProbesGate
+CountingGate = MeasuredGate | ProbesGate | OutcomesGate
 GaugeGate = MetricGate | HttpGate | PrometheusGate | DatadogGate | QueueGate
 
 
 def is_per_function(gate: Gate) -> bool:
     """Whether every function of the stage has a stream of its own; otherwise one serves the whole stage."""
     match gate:
-        case ErrorsGate() | ThrottlesGate() | EmfGate() | ProbesGate():
+        case ErrorsGate() | ThrottlesGate() | EmfGate() | ProbesGate() | OutcomesGate() | MeanGate():
             return True
         case LatencyGate() | Http5xxGate():
             return gate.source in ("lambda", "url")

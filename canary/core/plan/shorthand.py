@@ -17,6 +17,8 @@ MOST_STEPS = 20
 """More do not fit into the canary's record of 256 characters."""
 DEFAULT_GATES = ("errors", "latency")
 """The operations guide: error rate > 5 %, p95 > 2 s."""
+DEFAULT_USER_GATES = ("outcomes",)
+"""Of a stage with `outcomes`: more than 5 % of its users have a failed request."""
 RULES: dict[str, dict[str, str | bool]] = {
     "production": {"branch": "main", "clean_tree": True, "confirm": True},
     "staging": {"clean_tree": True},
@@ -108,11 +110,11 @@ def _with_pauses(steps: Iterable[object]) -> list[object]:
     return merged
 
 
-def expand_gates(gates: object) -> object:
+def expand_gates(gates: object, defaults: tuple[str, ...] = DEFAULT_GATES) -> object:
     """The default gates join the written ones; `false` takes one out; a gate named like a kind is of that kind."""
     if not isinstance(gates, Mapping):
         return gates
-    merged: dict[object, object] = dict.fromkeys(DEFAULT_GATES, MappingProxyType({}))
+    merged: dict[object, object] = dict.fromkeys(defaults, MappingProxyType({}))
     merged.update(gates)
     return _with_kinds(merged)
 
@@ -174,10 +176,11 @@ def expand_rules(name: object, rules: object) -> object:
 
 def expand_stage(table: Mapping[str, object]) -> dict[str, object]:
     """A stage's raw table with everything spelled out."""
+    defaults = DEFAULT_GATES if table.get("outcomes") is None else DEFAULT_USER_GATES
     written = {key: value for key, value in table.items() if key != "probes"}
     return {
         **written,
         "steps": expand_steps(table),
-        "gates": expand_gates(with_probes(table.get("gates", {}), table.get("probes"))),
+        "gates": expand_gates(with_probes(table.get("gates", {}), table.get("probes")), defaults),
         "rules": expand_rules(table.get("name"), table.get("rules", {})),
     }

@@ -24,6 +24,7 @@ from canary.core.plan.gates import (
 )
 from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Hook, Notification, Rules, Step
 from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
+from canary.core.plan.user_gates import MeanGate, OutcomesGate, OutcomeSource, Window
 from canary.core.plan.values import Duration, FunctionRef, Model, Switch, Whole, format_duration
 from canary.errors import PlanError
 
@@ -48,6 +49,8 @@ class StagePlan(Model):
     bake: Duration | None = None
     gates: dict[str, Gate]
     gate_sets: tuple[str, ...] = ()
+    outcomes: OutcomeSource | None = None
+    window: Window = timedelta(minutes=5)
 
     watch_min: Duration = timedelta(minutes=15)
     watch_max: Duration = timedelta(minutes=30)
@@ -134,10 +137,26 @@ class StagePlan(Model):
         for name, gate in self.gates.items():
             if isinstance(gate, ProbesGate) and (unknown := sorted(set(gate.functions) - keys)):
                 return f"{name}.functions lists {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
-        counting = (ErrorsGate, LatencyGate, EmfGate, Http5xxGate)
+        if problem := self._outcome_problem():
+            return problem
+        counting = (ErrorsGate, LatencyGate, EmfGate, Http5xxGate, OutcomesGate)
         if any(isinstance(gate, counting) and not gate.dry_run for gate in self.gates.values()):
             return ""
-        return "no gate counts requests; a step can be healthy only with an errors, latency, emf or http_5xx gate"
+        kinds = "errors, latency, emf, http_5xx or outcomes"
+        return f"no gate counts requests; a step can be healthy only with an {kinds} gate"
+
+    def _outcome_problem(self) -> str:
+        users = [name for name, gate in self.gates.items() if isinstance(gate, (OutcomesGate, MeanGate))]
+        if not users:
+            return "" if self.outcomes is None else "outcomes is set, but no outcomes or value gate reads them"
+        if self.outcomes is None:
+            return f'{", ".join(users)}: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'
+        if short := next((step for step in self.steps if step.bake < self.window), None):
+            return (
+                f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than window = "
+                f'"{format_duration(self.window)}": the outcomes of its first users would come after it'
+            )
+        return ""
 
     @property
     def groups(self) -> tuple[tuple[FunctionRef, ...], ...]:

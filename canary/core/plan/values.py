@@ -123,6 +123,13 @@ LimitPercent = Annotated[Decimal, Field(gt=Decimal("0.0117"), lt=Decimal("97.6")
 """A limit that the statistics can judge: outside there are no alternatives (statistics.md §4.2)."""
 
 
+class GateModel(Model):
+    """What every gate has."""
+
+    dry_run: Switch = False
+    """Measure and show the gate, and never let it decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionRef:
     """One Lambda function and the alias whose weights canary moves.

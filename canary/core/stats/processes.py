@@ -57,6 +57,19 @@ def absolute_factors(minutes: Sequence[Counts], limit: float) -> list[Factors]:
     return factors
 
 
+def largest_evidence(counts: Sequence[Counts], limit: float) -> float:
+    """No alternative from any onset has more evidence than the best alternative of each minute above the limit."""
+    total = 0.0
+    for n_c, x_c, _, _, d_a, _ in counts:
+        if x_c > limit * n_c:
+            good = n_c - x_c
+            best = x_c * math.log(x_c / (n_c * limit)) + (
+                good * math.log(good / (n_c * (1.0 - limit))) if good else 0.0
+            )
+            total += best / d_a
+    return total
+
+
 def absolute_path(minutes: Sequence[Counts], limit: float, horizon: int) -> tuple[float, ...]:
     """Ln E of the absolute process after every minute (§4.3)."""
     return restart_path(absolute_factors(minutes, limit), FALLING, horizon)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from canary.core.measurements import MINUTE, DataState, FunctionVersions
-from canary.core.plan import ProbesGate, QueueGate, RatioGate, StagePlan, ThrottlesGate
+from canary.core.plan import MeanGate, ProbesGate, QueueGate, RatioGate, StagePlan, ThrottlesGate
 from canary.core.plan.gates import ValueGate
 from canary.core.stats.bounds import interval
 from canary.core.stats.mixture import ln_sum_exp
@@ -15,7 +15,7 @@ from canary.core.stats.processes import Counts, not_worse_ln_e
 from canary.core.stats.safe import requests_needed, safe_ln_e
 from canary.core.verdict.model import StreamEvidence
 from canary.core.verdict.scoring import Score, is_by_version, warm_up_of
-from canary.core.verdict.sentences import STATES, counted, gauged, limit, of_function, version_names
+from canary.core.verdict.sentences import STATES, averaged, counted, gauged, limit, of_function, version_names
 from canary.core.verdict.timeline import Timeline
 
 ALPHA_INTERVAL = 0.005
@@ -32,7 +32,7 @@ def totals(counts: Sequence[Counts]) -> tuple[int, int, int, int]:
 
 def asks_for_proof(score: Score) -> bool:
     """Whether the stream must be *shown* to be safe; gauges, ratios, probes and throttles only object."""
-    return not isinstance(score.gate, (RatioGate, ProbesGate, ValueGate, QueueGate, ThrottlesGate))
+    return not isinstance(score.gate, (RatioGate, ProbesGate, MeanGate, ValueGate, QueueGate, ThrottlesGate))
 
 
 class Examiner:
@@ -84,6 +84,10 @@ class Examiner:
         if isinstance(score.gate, (ValueGate, QueueGate)):
             return gauged(score.gate, score.key, n_c, x_c)
         where = of_function(score.key, alone=len(self._stage.functions) == 1)
+        if isinstance(score.gate, MeanGate):
+            alpha = ALPHA_INTERVAL if bounds else None
+            means = averaged(score.gate, where, self.names(score), score.sums[since:until], alpha)
+            return f"{means}, {self._window(since, since + len(counts))}" if n_c and counts else means
         span = None
         if bounds and n_c and not isinstance(score.gate, (RatioGate, ProbesGate)):
             span = interval(n_c, x_c, ALPHA_INTERVAL, self._dispersion(score, until))

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canary.core.measurements import AliasTraffic, Observations
-from canary.core.plan import ErrorsGate, ProbesGate, StagePlan, ThrottlesGate
+from canary.core.measurements import MINUTE, AliasTraffic, Observations
+from canary.core.plan import ErrorsGate, MeanGate, OutcomesGate, ProbesGate, StagePlan, ThrottlesGate
 from canary.core.stats.share import share_ln_e, share_over_steps
 from canary.core.verdict.guards import Finding
 from canary.core.verdict.model import Rule
 from canary.core.verdict.scoring import Score, counts_failures
-from canary.core.verdict.sentences import limit, percent
+from canary.core.verdict.sentences import limit, percent, unit_of
 from canary.core.verdict.timeline import Timeline
 
 LOST_RATIO = 0.05
@@ -46,6 +46,37 @@ def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...
                     Rule.SHARE,
                     f"{percent(n_c / (n_c + n_b))} % of {n_c + n_b:,} requests of {function} reached the new version, "
                     f"the weight is {percent(weight)} %: wrong weight, provisioned-concurrency spill or retries",
+                    blamed=(score.key,),
+                )
+            )
+    return tuple(found)
+
+
+def wrong_arms(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
+    """The share of first exposures isn't the flag's percentage: users are assigned wrongly, or lost on the way.
+
+    A user counts in the minute in which the window closes, so the first exposure was so much earlier.
+    """
+    bound, later = -math.log(stage.evidence.alpha_share), stage.window // MINUTE - 1
+    seen: dict[str, Score] = {}
+    for score in scores:
+        if isinstance(score.gate, (OutcomesGate, MeanGate)):
+            seen.setdefault(score.key.function, score)
+    found: list[Finding] = []
+    for function, score in seen.items():
+        steps = [
+            (weight, sum(m.n_c for m in rows), sum(m.n_b for m in rows))
+            for a, b, weight in score.schedule.segments
+            if 0.0 < weight < 1.0 and (rows := score.counts[a + later : b + later])
+        ]
+        if steps and share_over_steps(steps) >= bound:
+            weight, n_c, n_b = max(steps, key=lambda step: share_ln_e(*step))
+            found.append(
+                Finding(
+                    Rule.SHARE,
+                    f"sample ratio: {percent(n_c / (n_c + n_b))} % of the {n_c + n_b:,} users first exposed to "
+                    f"{function} at {percent(weight)} % got the variant; the users can't be compared (wrong "
+                    "assignment, bots, or a redirect that loses users)",
                     blamed=(score.key,),
                 )
             )
@@ -127,7 +158,7 @@ def throttled(scores: Sequence[Score]) -> tuple[Finding, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed requests of the candidate.
+    """Failed requests of the candidate, or users to whom something failed.
 
     Attributes:
         excess: those that the base's rate doesn't explain; where it is silent its rate in the history stands in.
@@ -137,22 +168,24 @@ class Failures:
     failed: int
     excess: float
     variance: float
+    unit: str = "requests"
 
 
 def failures(scores: Sequence[Score]) -> Failures:
     """Failures of all functions, each counted by one gate."""
-    failed, excess, variance = 0, 0.0, 0.0
+    failed, excess, variance, unit = 0, 0.0, 0.0, "requests"
     seen: set[str] = set()
     for score in scores:
         if not counts_failures(score.gate) or score.key.function in seen:
             continue
         seen.add(score.key.function)
+        unit = unit_of(score.gate)
         for m in score.counts:
             rate = m.x_b / m.n_b if m.n_b else score.dispersion.rate
             failed += m.x_c
             excess += m.x_c - m.n_c * rate
             variance += m.d_a * m.n_c * rate * (1.0 + (m.n_c / m.n_b if m.n_b else 0.0))
-    return Failures(failed, excess, variance)
+    return Failures(failed, excess, variance, unit)
 
 
 def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
@@ -164,7 +197,7 @@ def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
     if found.excess - BY_CHANCE * math.sqrt(found.variance) <= stage.harm_cap:
         return ()
     sentence = (
-        f"{found.failed:,} requests failed on the new version, {found.excess:,.0f} more than the old version's rate "
-        f"explains; harm_cap is {stage.harm_cap}"
+        f"{found.failed:,} {found.unit} failed on the new version, {found.excess:,.0f} more than the old version's "
+        f"rate explains; harm_cap is {stage.harm_cap}"
     )
     return (Finding(Rule.HARM, sentence),)

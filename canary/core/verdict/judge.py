@@ -17,7 +17,7 @@ from canary.core.verdict.guards import Finding, hard_guards, unclear
 from canary.core.verdict.incident import WINDOW, Incident, find_incident
 from canary.core.verdict.model import Judgement, Rule, SharedIncident, StreamEvidence, Verdict
 from canary.core.verdict.scoring import Score, is_by_version, score_all
-from canary.core.verdict.sentences import evidence_text, limit
+from canary.core.verdict.sentences import evidence_text, limit, unit_of
 from canary.core.verdict.timeline import timeline
 
 _FROM_METRICS = frozenset({Rule.CRASH, Rule.REGRESSION, Rule.LITERAL})
@@ -219,7 +219,11 @@ class _Case:
             if score.state is not DataState.COMPLETE:
                 found.append(Finding(Rule.NO_DATA, self._examiner.sentence(score), blamed=(score.key,)))
             elif not score.seen and not isinstance(score.gate, ThrottlesGate):
-                what = "has no value" if isinstance(score.gate, (ValueGate, QueueGate)) else "has counted no request"
+                what = (
+                    "has no value"
+                    if isinstance(score.gate, (ValueGate, QueueGate))
+                    else f"has counted no {unit_of(score.gate)[:-1]}"
+                )
                 name = self._examiner.names(score)[0]
                 sentence = f"{score.key} {what} for {name} at the present weight"
                 found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
@@ -229,6 +233,7 @@ class _Case:
         return (
             *unclear(self._stage, self._observations, self._start),
             *holds.wrong_share(self._stage, self._scores),
+            *holds.wrong_arms(self._stage, self._scores),
             *holds.lost_requests(self._observations, self._scores, self._line),
             *holds.throttled(self._scores),
             *holds.harm(self._stage, self._scores),
@@ -243,7 +248,7 @@ class _Case:
             more = ""
             if said.requests_needed is not None and said.minutes_needed is not None:
                 wait = math.ceil(said.minutes_needed)
-                more = f"; about {said.requests_needed:,} more requests ({wait} min) would show it healthy"
+                more = f"; about {said.requests_needed:,} more {unit_of(score.gate)} ({wait} min) would show it healthy"
             elif asks_for_proof(score):
                 more = f"; at this rate it can't be shown to stay below {limit(score.limit)} %"
             slowness = math.inf if said.minutes_needed is None else said.minutes_needed

@@ -15,10 +15,10 @@ from canary.core.measurements import (
     DataState,
     Gauge,
     MinuteCounts,
-    MinuteValue,
     Observations,
     Stream,
     StreamKey,
+    SumStream,
     WeightChange,
 )
 from canary.core.plan import (
@@ -27,9 +27,9 @@ from canary.core.plan import (
     ErrorsGate,
     Gate,
     GaugeGate,
-    HttpGate,
     LatencyGate,
-    MetricGate,
+    MeanGate,
+    OutcomesGate,
     ProbesGate,
     QueueGate,
     RatioGate,
@@ -44,15 +44,19 @@ from canary.core.stats.dispersion import (
     temper_ratio,
 )
 from canary.core.stats.grids import FALLING
+from canary.core.stats.means import Sums
+from canary.core.stats.means import mean_path as mean_of_users_path
 from canary.core.stats.mixture import Factors, ln, mean_path, restart_path, unspent_weight
 from canary.core.stats.processes import (
     Counts,
     absolute_factors,
     absolute_path,
+    largest_evidence,
     ratio_path,
     regression_path,
     swap,
 )
+from canary.core.verdict.gauges import breaks_limits, sums_of
 from canary.core.verdict.timeline import Schedule, Timeline, schedule
 
 Path = tuple[float, ...]
@@ -90,12 +94,13 @@ class Score:
         counts: one per scored minute, tempered; a gauge's minute counts as one request.
         slow: the same for requests above the baseline's usual p95; empty where that isn't known.
         usual_s: that p95.
+        sums: of a value gate, one per scored minute.
         seen: whether there was anything to count under the present weight.
         last_known: youngest minute with a row.
     """
 
     key: StreamKey
-    gate: CountingGate | GaugeGate
+    gate: CountingGate | GaugeGate | MeanGate
     state: DataState
     detail: str
     limit: float
@@ -109,6 +114,7 @@ class Score:
     processes: Processes
     slow: tuple[Counts, ...] = ()
     usual_s: float | None = None
+    sums: tuple[Sums, ...] = ()
 
     def tells_usual(self, minute: int) -> bool:
         """Whether what is slower than usual says more in this minute than what is above the limit."""
@@ -131,12 +137,14 @@ class Score:
 
 def is_by_version(gate: Gate) -> bool:
     """Whether a gate counts the requests of the two versions apart."""
-    counted_apart = isinstance(gate, (ErrorsGate, EmfGate, RatioGate, ProbesGate))
+    counted_apart = isinstance(gate, (ErrorsGate, EmfGate, RatioGate, ProbesGate, OutcomesGate, MeanGate))
     return counted_apart or (isinstance(gate, LatencyGate) and gate.by_version)
 
 
 def counts_failures(gate: Gate) -> bool:
     """Whether the bad requests of a gate are failures of one version, which harm is counted by."""
+    if isinstance(gate, OutcomesGate):
+        return gate.metric == "failed"
     return isinstance(gate, ErrorsGate) or (isinstance(gate, EmfGate) and gate.bad == "errors")
 
 
@@ -165,7 +173,7 @@ def regression_limit(stage: StagePlan, gate: CountingGate, history: Dispersion) 
     """
     limit, evidence = limit_of(gate), stage.evidence
     kappa = float(evidence.worse_than_baseline)
-    relative = isinstance(gate, (ErrorsGate, EmfGate, LatencyGate)) and gate.relative
+    relative = isinstance(gate, (ErrorsGate, EmfGate, LatencyGate, OutcomesGate)) and gate.relative
     if not relative or not evidence.limit_from_history:
         return limit, kappa
     upper = history.upper_rate
@@ -200,19 +208,6 @@ def _ceilings(gate: CountingGate, plan: Schedule) -> list[float]:
     ]
 
 
-def _largest_evidence(counts: Sequence[Counts], limit: float) -> float:
-    """No alternative from any onset has more evidence than the best alternative of each minute above the limit."""
-    total = 0.0
-    for n_c, x_c, _, _, d_a, _ in counts:
-        if x_c > limit * n_c:
-            good = n_c - x_c
-            best = x_c * math.log(x_c / (n_c * limit)) + (
-                good * math.log(good / (n_c * (1.0 - limit))) if good else 0.0
-            )
-            total += best / d_a
-    return total
-
-
 @lru_cache(maxsize=64)
 def _unspent(minutes: int, horizon: int) -> Path:
     return tuple(ln(unspent_weight(number + 1, horizon)) for number in range(minutes))
@@ -222,7 +217,7 @@ def _literal(
     counts: Sequence[Counts], limit: float, horizon: int, ceilings: Sequence[float], ln_bound: float
 ) -> tuple[Path, tuple[Factors, ...]]:
     """The absolute process. Where no alternative could reach the bound the stake not bet yet stands for it."""
-    if _largest_evidence(counts, limit) < ln_bound:
+    if largest_evidence(counts, limit) < ln_bound:
         return _unspent(len(counts), horizon), ()
     factors = tuple(absolute_factors(counts, limit))
     return restart_path(factors, FALLING, horizon, ceilings), factors
@@ -369,38 +364,12 @@ def _with_usual(
     return slow, replace(processes, rollback=mean_path(parts), parts=parts)
 
 
-def _breaks(gate: GaugeGate, row: MinuteValue, before: float | None) -> bool | None:
-    """Whether a minute's value breaks the limits of its gate; None when there is nothing to compare."""
-    value, base = row.candidate, row.baseline
-    if value is None:
-        return None
-    if isinstance(gate, QueueGate):
-        if gate.max_age is not None:
-            return value > gate.max_age.total_seconds()
-        return value - (before or 0.0) > (gate.max_new_messages or 0)
-    known = [
-        value > gate.max if gate.max is not None else None,
-        value < gate.min if gate.min is not None else None,
-    ]
-    if isinstance(gate, HttpGate) and not gate.limited:
-        known.append(value < 1.0)  # true, or a status that says all is well
-    if (
-        isinstance(gate, MetricGate) and base is not None and base > 0.0
-    ):  # next to nothing every ratio explodes (hyperswitch-helm#308)
-        percent = 100.0 * value / base
-        most, least = gate.max_percent_of_baseline, gate.min_percent_of_baseline
-        known.append(percent > float(most) if most is not None else None)
-        known.append(percent < float(least) if least is not None else None)
-    answers = [answer for answer in known if answer is not None]
-    return any(answers) if answers else None
-
-
 def _score_gauge(stage: StagePlan, gate: GaugeGate, gauge: Gauge, line: Timeline, plan: Schedule) -> Score:
     rows = {row.minute: row for row in gauge.minutes}
     before = gauge.before
     if before is None and gauge.minutes:
         before = gauge.minutes[0].candidate
-    answers = [_breaks(gate, rows[minute], before) if minute in rows else None for minute in line.minutes]
+    answers = [breaks_limits(gate, rows[minute], before) if minute in rows else None for minute in line.minutes]
     counts = tuple(Counts(0, 0) if answer is None else Counts(1, int(answer)) for answer in answers)
     path = (0.0,) * plan.first + absolute_path(counts[plan.first :], MINUTE_LIMIT, stage.horizon_minutes)
     return Score(
@@ -420,6 +389,26 @@ def _score_gauge(stage: StagePlan, gate: GaugeGate, gauge: Gauge, line: Timeline
     )
 
 
+def _score_sums(gate: MeanGate, stream: SumStream, line: Timeline, plan: Schedule) -> Score:
+    sums = sums_of(stream, line.minutes)
+    return Score(
+        key=stream.key,
+        gate=gate,
+        state=stream.state,
+        detail=stream.detail,
+        limit=gate.share,
+        regression_limit=gate.share,
+        kappa=1.0,
+        counts=tuple(Counts(minute.n_c, 0, minute.n_b, 0) for minute in sums),
+        schedule=plan,
+        dispersion=NOTHING_KNOWN,
+        seen=any(minute.n_c for minute in sums[plan.step_from :]),
+        last_known=max((row.minute for row in stream.minutes), default=None),
+        processes=Processes(rollback=mean_of_users_path(sums, gate.share, lower_is_bad=gate.bad_when == "lower")),
+        sums=sums,
+    )
+
+
 def score_all(
     stage: StagePlan, observations: Observations, weights: Sequence[WeightChange], line: Timeline
 ) -> tuple[Score, ...]:
@@ -429,6 +418,7 @@ def score_all(
     """
     streams = {stream.key: stream for stream in observations.streams}
     gauges = {gauge.key: gauge for gauge in observations.gauges}
+    means = {stream.key: stream for stream in observations.sums}
     schedules: dict[str, Schedule] = {}
     sources = {function.key: function.source_dispersion for function in stage.functions}
     stage_source = max(sources.values())
@@ -441,9 +431,14 @@ def score_all(
             if isinstance(gate, (ValueGate, QueueGate)):
                 gauge = gauges.get(key) or Gauge(key, state=DataState.UNKNOWN, detail="it was not measured")
                 scores.append(_score_gauge(stage, gate, gauge, line, plan))
+            elif isinstance(gate, MeanGate):
+                sums = means.get(key) or SumStream(key, state=DataState.UNKNOWN, detail="it was not measured")
+                scores.append(_score_sums(gate, sums, line, plan))
             elif isinstance(gate, CountingGate):
                 stream = streams.get(key) or Stream(key, state=DataState.UNKNOWN, detail="it was not measured")
-                # Probes are synchronous however the function is invoked otherwise: none of them is tried again.
-                source = 1.0 if isinstance(gate, ProbesGate) else sources.get(key.function, stage_source)
+                # Probes are synchronous however the function is invoked, and a user counts once: nothing is retried.
+                source = (
+                    1.0 if isinstance(gate, (ProbesGate, OutcomesGate)) else sources.get(key.function, stage_source)
+                )
                 scores.append(_score_stream(stage, gate, stream, line, plan, source))
     return tuple(scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from canary.core.measurements import DataState, FunctionVersions, StreamKey
 from canary.core.plan import (
@@ -11,13 +12,16 @@ from canary.core.plan import (
     GaugeGate,
     Http5xxGate,
     LatencyGate,
+    MeanGate,
     MetricGate,
+    OutcomesGate,
     ProbesGate,
     QueueGate,
     RatioGate,
     ThrottlesGate,
 )
 from canary.core.stats.bounds import Interval
+from canary.core.stats.means import Sums, difference
 
 STATES = {
     DataState.NO_DATA: "has no data",
@@ -59,6 +63,11 @@ def evidence_text(ln_e: float, ln_bound: float, streams: int, ln_own: float) -> 
     return f"{odds(ln_e)} against the new version ({combined}rolls back at {odds(ln_bound)})"
 
 
+def unit_of(gate: CountingGate | GaugeGate | MeanGate) -> str:
+    """What a gate counts."""
+    return "users" if isinstance(gate, (OutcomesGate, MeanGate)) else "requests"
+
+
 def what_is_bad(gate: CountingGate | GaugeGate) -> str:
     """What a bad request of this gate did."""
     match gate:
@@ -68,8 +77,10 @@ def what_is_bad(gate: CountingGate | GaugeGate) -> str:
             return "were answered with 5xx"
         case ThrottlesGate():
             return "were throttled"
-        case EmfGate(bad="slow"):
+        case EmfGate(bad="slow") | OutcomesGate(metric="slow"):
             return "were too slow"
+        case OutcomesGate(metric=metric) if metric != "failed":
+            return f"had {metric}"
         case _:
             return "failed"
 
@@ -123,10 +134,22 @@ def counted(
     apart = n_b > 0 or not isinstance(gate, (Http5xxGate, ThrottlesGate))
     who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"
     if n_c == 0:
-        return f"no request counted yet {who}"
+        return f"no {unit_of(gate)[:-1]} counted yet {who}"
     what = what_is_bad(gate) if usual_s is None else f"took longer than the usual p95 of {duration(usual_s)}"
-    text = f"{percent(x_c / n_c)} % of {n_c:,} requests {what} {who}{interval}"
+    text = f"{percent(x_c / n_c)} % of {n_c:,} {unit_of(gate)} {what} {who}{interval}"
     return f"{text}, {percent(x_b / n_b)} % on {names[1]} in the same minutes" if n_b else text
+
+
+def averaged(gate: MeanGate, where: str, names: tuple[str, str], minutes: Sequence[Sums], alpha: float | None) -> str:
+    """The means of a value gate in one sentence; `alpha` is that of the interval, None for none."""
+    found = difference(minutes)
+    if not all(found.users):
+        return f"no user counted yet on {names[0]}{where}"
+    text = f"{gate.metric}{where}: {found.means[0]:.3g} on {names[0]} ({found.users[0]:,} users)"
+    if alpha is not None and (half := found.half_width(alpha)) < math.inf:
+        low, high = found.effect - half, found.effect + half
+        text += f", difference in the same minutes {found.effect:+.2g} (interval {low:+.2g} to {high:+.2g})"
+    return f"{text}, {found.means[1]:.3g} on {names[1]} ({found.users[1]:,} users)"
 
 
 def gauged(gate: GaugeGate, key: StreamKey, minutes: int, broken: int) -> str:

@@ -92,7 +92,7 @@ LINES: tuple[tuple[str, str], ...] = (
     ("gates = 3", "stages.staging.gates: must be a table"),
     ("rules = 3", "stages.staging.rules: must be a table"),
     ("gates.errors = { max = 1 }", "stages.staging.gates.errors: unknown field 'max' (a field of other tables)"),
-    ("gates.foo = { kind = 'metrik' }", "health (did you mean 'metric'?)"),
+    ("gates.foo = { kind = 'metrik' }", "value (did you mean 'metric'?)"),
     ("gates.foo = {}", 'stages.staging.gates.foo: unknown kind "foo"; expected one of errors, latency, throttles'),
     (
         "steps = [10, 100]",
