@@ -8,10 +8,8 @@ life of a driver pushes them forward. It decides nothing, and a failure here nev
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import re
 from datetime import timedelta
 from typing import Final
 
@@ -121,7 +119,7 @@ class DeadManSwitch:
         try:
             kind = self.facts().kind
             if kind == "workflow" and isinstance(event, CanaryEnded):
-                self._delete(schedule_name(self._stage.name, event.canary_id), subject)
+                self._delete(resources.dead_man_schedule(self._stage.name, event.canary_id), subject)
             elif kind == "workflow":
                 self._put(self._start_of_workflow(event.canary_id))
             elif kind == "aliases" and not isinstance(event, CanaryStarted):
@@ -144,7 +142,7 @@ class DeadManSwitch:
         """The name has the canary's id: who loses a race for the stage must not touch the winner's."""
         target = {"Arn": self._workflow, "Input": json.dumps({"canary_id": canary_id})}
         text = f"Rolls canary {canary_id} back if no driver is active"
-        return self._once(schedule_name(self._stage.name, canary_id), text, target)
+        return self._once(resources.dead_man_schedule(self._stage.name, canary_id), text, target)
 
     def _arm(self, function: FunctionRef, canary_id: str) -> None:
         alias = self._aliases.read(function)
@@ -164,7 +162,7 @@ class DeadManSwitch:
         }
         text = f"Rolls {function} back to version {record.baseline} if no driver is active"
         target = {"Arn": f"arn:{self._partition}:{TARGET}", "Input": json.dumps(call)}
-        self._put(self._once(schedule_name(self._stage.name, function.key), text, target))
+        self._put(self._once(resources.dead_man_schedule(self._stage.name, function.key), text, target))
 
     def _once(self, name: str, text: str, target: dict[str, str]) -> dict[str, object]:
         assert self._settings is not None
@@ -191,7 +189,7 @@ class DeadManSwitch:
             self._scheduler.call("CreateSchedule", **schedule)
 
     def _disarm(self, function: FunctionRef) -> None:
-        self._delete(schedule_name(self._stage.name, function.key), str(function))
+        self._delete(resources.dead_man_schedule(self._stage.name, function.key), str(function))
 
     def _delete(self, name: str, subject: str) -> None:
         assert self._settings is not None
@@ -207,10 +205,3 @@ def is_deployed(stage: StagePlan) -> bool:
     """Whether the switch is the one of `canary infra`: the plan names none, or its role."""
     settings = stage.dead_man
     return settings is None or settings.role_arn.endswith(f":role/{resources.dead_man_role(stage.name)}")
-
-
-def schedule_name(stage: str, guarded: str) -> str:
-    """Of a function or a canary: at most 64 characters of what Scheduler allows, unique by a hash."""
-    plain = re.sub(r"[^0-9A-Za-z_.-]", "-", f"canary-{stage}-{guarded}")
-    mark = hashlib.sha256(f"{stage}/{guarded}".encode()).hexdigest()[:8]
-    return f"{plain[:55]}-{mark}"

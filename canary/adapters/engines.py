@@ -80,8 +80,15 @@ class _DeployedEngine(ABC):
     def _scheduler(self) -> Api:
         return Api(self._session, "scheduler")
 
-    def _scheduled(self) -> str:
-        return _scheduled_canary(self._scheduler, resources.tick_schedule(self._stage.name))
+    def _scheduled(self) -> tuple[str, ...]:
+        """The canaries that a schedule ticks for."""
+        stem = resources.tick_schedules(self._stage.name)
+        where = {"GroupName": resources.SCHEDULE_GROUP, "NamePrefix": stem}
+        try:
+            pages = list(self._scheduler.pages("ListSchedules", "Schedules", **where))
+        except NotFoundError:
+            return ()
+        return tuple(str(page["Name"]).removeprefix(stem) for page in pages)
 
     def _executed(self) -> tuple[str, ...]:
         """The canaries of the executions that run."""
@@ -138,8 +145,7 @@ class StepFunctions(_DeployedEngine):
             return tuple(json.loads(found["definition"])["States"]["RollBack"]["Items"])
 
     def _others(self) -> tuple[str, ...]:
-        scheduled = self._scheduled()
-        return (f"the schedule of engine lambda (canary {scheduled})",) if scheduled else ()
+        return tuple(f"a schedule of engine lambda (canary {canary_id})" for canary_id in self._scheduled())
 
 
 class ScheduledTicks(_DeployedEngine):
@@ -154,8 +160,8 @@ class ScheduledTicks(_DeployedEngine):
     name: ClassVar[EngineName] = "lambda"
 
     def hand_over(self, canary_id: str) -> None:
-        """Creates the schedule, or replaces one that a former canary has left."""
-        stage, name = self._stage.name, resources.tick_schedule(self._stage.name)
+        """Creates the canary's schedule; one that exists is left."""
+        stage, name = self._stage.name, resources.tick_schedule(self._stage.name, canary_id)
         event = {"action": "tick", "stage": stage, "canary_id": canary_id, "schedule": name}
         schedule = {
             "Name": name,
@@ -172,37 +178,34 @@ class ScheduledTicks(_DeployedEngine):
             },
         }
         try:
-            self._scheduler.call("UpdateSchedule", **schedule)
-        except NotFoundError:
             self._scheduler.call("CreateSchedule", **schedule)
+        except AwsError as error:
+            if "ConflictException" not in error.message:
+                raise
 
     def drives(self, canary_id: str) -> bool:
-        """Whether the schedule is there, and for this canary."""
-        return self._scheduled() == canary_id
+        """Whether the canary's schedule is there."""
+        name = resources.tick_schedule(self._stage.name, canary_id)
+        try:
+            self._scheduler.call("GetSchedule", Name=name, GroupName=resources.SCHEDULE_GROUP)
+        except NotFoundError:
+            return False
+        return True
 
     def _others(self) -> tuple[str, ...]:
         return tuple(f"an execution of engine stepfunctions (canary {name})" for name in self._executed())
 
 
-def end_schedule(session: Session, name: str, canary_id: str) -> None:
-    """Deletes the schedule of the lambda engine, if it still is for this canary; the tick that finds its end does it.
+def end_schedule(session: Session, name: str) -> None:
+    """Deletes the schedule of a canary that is over; the tick that finds the end does it.
 
     Raises:
         AwsError: it could not be deleted; the next tick tries again.
     """
-    scheduler = Api(session, "scheduler")
-    if _scheduled_canary(scheduler, name) == canary_id:
-        scheduler.call("DeleteSchedule", Name=name, GroupName=resources.SCHEDULE_GROUP)
-
-
-def _scheduled_canary(scheduler: Api, name: str) -> str:
-    """The canary that the schedule's ticks are for; empty where there is no schedule."""
     try:
-        found = scheduler.call("GetSchedule", Name=name, GroupName=resources.SCHEDULE_GROUP)
+        Api(session, "scheduler").call("DeleteSchedule", Name=name, GroupName=resources.SCHEDULE_GROUP)
     except NotFoundError:
-        return ""
-    with reading("scheduler", "GetSchedule"):
-        return str(json.loads(found["Target"]["Input"])["canary_id"])
+        return
 
 
 def engine_of(name: EngineName, stage: StagePlan, journal: str, session: Session) -> Engine | None:

@@ -7,7 +7,6 @@ delays nothing. A notification that can't be delivered is logged and written to 
 from __future__ import annotations
 
 import atexit
-import hashlib
 import json
 import logging
 import os
@@ -32,6 +31,7 @@ from canary.core.events import (
     Noticed,
     PhaseChanged,
     TrafficShifted,
+    which_id,
 )
 from canary.core.phases import Phase
 from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transition, WebhookTarget
@@ -117,7 +117,7 @@ def _id_of(event: Event, transition: Transition, weight_bp: int) -> str:
         which = event.judgement.shared_incident.since.isoformat()
     else:
         which = f"{event.at.isoformat()} {weight_bp} {getattr(event, 'text', '')}"
-    return f"{event.canary_id}-{transition}-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
+    return f"{event.canary_id}-{transition}-{which_id(which)}"
 
 
 def transition_of(event: Event, weight_bp: int = 0) -> Transition | None:

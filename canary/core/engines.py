@@ -18,9 +18,15 @@ EVENTS_PER_TURN: Final = 9
 """A tick, a look and a wait: entered and exited, and the task's scheduled, started and succeeded."""
 
 EVENTS_KEPT: Final = 5_000
-"""Kept for retries and for the rollback."""
+"""Kept for retries and for the rollback: each alias gets its share of tries."""
 
 TURNS: Final = (EVENTS - EVENTS_KEPT) // EVENTS_PER_TURN
+
+EVENTS_PER_TRY: Final = 14
+"""A try to roll an alias back: read, looked at, written, and the pause after it."""
+
+MOST_TRIES: Final = 30
+"""Two hours, with pauses of up to five minutes."""
 
 LONGEST: Final = timedelta(days=365)
 STATE_BYTES: Final = 256 * 1024
@@ -29,6 +35,11 @@ STATE_BYTES: Final = 256 * 1024
 def functions_of(stage: StagePlan) -> list[dict[str, str]]:
     """The aliases that a rollback by Step Functions reads and writes, as its definition has them."""
     return [{"function": function.function, "alias": function.alias} for function in in_order(stage)]
+
+
+def tries_of(stage: StagePlan) -> int:
+    """How often Step Functions tries to roll each alias back: as often as the events that are kept for it allow."""
+    return max(3, min(MOST_TRIES, EVENTS_KEPT // (EVENTS_PER_TRY * len(stage.functions))))
 
 
 def check_limits(stage: StagePlan) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Literal
 
 from canary.core.alias import AliasSpec
@@ -206,3 +207,8 @@ class Announce:
 
 Effect = WriteAliases | Announce
 """Everything the machine may order."""
+
+
+def which_id(which: str) -> str:
+    """The part of a message's id that tells equal transitions of one canary apart (its weight, its moment)."""
+    return sha256(which.encode()).hexdigest()[:16]

@@ -15,7 +15,11 @@ JOURNAL_TABLE: Final = "canary-journal"
 _LONGEST: Final = 64
 """Lambda functions, roles and schedules have names of 64 characters at most; state machines of 80."""
 
-_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_LONGEST}}}")
+_LONGEST_STEM: Final = 45
+"""Of a schedule's name: after it come a dot, which no stage's name keeps, and what the schedule is for."""
+
+_TAKEN: Final = re.compile("canary-(rollback|tick)-")
+"""Names of a stage's parts, with which the name of another stage must not begin."""
 
 
 def state_machine(stage: str) -> str:
@@ -33,9 +37,27 @@ def tick_function(stage: str) -> str:
     return _named("canary-tick", stage)
 
 
-def tick_schedule(stage: str) -> str:
-    """The schedule of the lambda engine, in `SCHEDULE_GROUP`."""
-    return _named("canary-tick", stage)
+def tick_schedules(stage: str) -> str:
+    """What the names of the lambda engine's schedules begin with, in `SCHEDULE_GROUP`; no other stage's do."""
+    return _named("canary-tick", stage, _LONGEST_STEM) + "."
+
+
+def tick_schedule(stage: str, canary_id: str) -> str:
+    """The schedule of one canary: what ends it can't end the next one's."""
+    return tick_schedules(stage) + canary_id
+
+
+def dead_man_schedules(stage: str) -> str:
+    """What the names of a stage's dead-man switches begin with; no other stage's do."""
+    return _named("canary", stage, _LONGEST_STEM) + "."
+
+
+def dead_man_schedule(stage: str, guarded: str) -> str:
+    """The dead-man switch of a function or a canary: what Scheduler allows, unique by a hash."""
+    stem = dead_man_schedules(stage)
+    plain = re.sub(r"[^0-9A-Za-z_.-]", "-", guarded)
+    mark = sha256(f"{stage}/{guarded}".encode()).hexdigest()[:8]
+    return f"{stem}{plain[: _LONGEST - len(stem) - 9]}-{mark}"
 
 
 def dead_man_role(stage: str) -> str:
@@ -94,10 +116,10 @@ def role_arn(name: str, *, account: str, region: str) -> str:
     return arn("iam", f"role/{name}", account=account, region=region)
 
 
-def _named(prefix: str, stage: str) -> str:
-    """The stage's own name where AWS allows it; else what AWS allows of it, unique by a hash."""
+def _named(prefix: str, stage: str, longest: int = _LONGEST) -> str:
+    """The stage's own name where AWS allows it, and where it is no part's; else what AWS allows of it, with a hash."""
     plain = f"{prefix}-{stage}"
-    if _NAME.fullmatch(plain):
-        return plain
     allowed = re.sub(r"[^A-Za-z0-9_-]", "-", plain)
-    return f"{allowed[: _LONGEST - 9]}-{sha256(stage.encode()).hexdigest()[:8]}"
+    if plain == allowed and len(plain) <= longest and not (prefix == "canary" and _TAKEN.match(plain)):
+        return plain
+    return f"{allowed[: longest - 9]}-{sha256(stage.encode()).hexdigest()[:8]}"

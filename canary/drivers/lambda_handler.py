@@ -103,7 +103,7 @@ def act(
     if answer["done"]:
         _memories.pop(kept, None)
         if schedule := str(event.get("schedule") or ""):
-            end_schedule(session or open_session(stage.region), schedule, canary_id)
+            end_schedule(session or open_session(stage.region), schedule)
     return answer
 
 

@@ -11,8 +11,9 @@ import json
 from datetime import timedelta
 from typing import Final
 
-from canary.core.engines import LONGEST, TURNS, check_limits, functions_of
-from canary.core.plan import StagePlan
+from canary.core.engines import LONGEST, TURNS, check_limits, functions_of, tries_of
+from canary.core.events import which_id
+from canary.core.plan import StagePlan, Transition
 from canary.core.record import MARK
 from canary.core.resources import partition_of
 
@@ -24,7 +25,18 @@ _ALL: Final = ["States.ALL"]
 _AGAIN: Final = [{"ErrorEquals": _ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}]
 _RETRY: Final = [
     # AWS itself is unavailable: as long as a driver elsewhere can't see anything, either.
-    {"ErrorEquals": ["UnavailableError"], "IntervalSeconds": 15, "BackoffRate": 1.0, "MaxAttempts": 40},
+    {
+        "ErrorEquals": [
+            "UnavailableError",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+            "Lambda.ServiceException",
+            "Lambda.TooManyRequestsException",
+        ],
+        "IntervalSeconds": 15,
+        "BackoffRate": 1.0,
+        "MaxAttempts": 40,
+    },
     {
         "ErrorEquals": _ALL,
         "IntervalSeconds": 5,
@@ -48,7 +60,7 @@ $substring($words[3], 0, 1) in ['r', 'a'] ? $version in $pair and $extra in ['',
 """The record is this canary's, and the alias routes as it says (`canary.core.recover`): nobody has moved it since."""
 
 
-def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
+def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str, object]:
     """The state machine that drives a canary of the stage, in Amazon States Language.
 
     Its input is `{"stage": "prod", "canary_id": "k3f9a2c1"}`. It succeeds when promoted and fails otherwise. When ticks
@@ -57,6 +69,7 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
     Args:
         stage: the plan; the rollback path names its functions.
         tick_arn: ARN of the Lambda function whose handler is `canary.drivers.lambda_handler.handler`.
+        topic_arn: SNS topic for a rollback that no driver can publish, and for one that is stuck.
 
     Raises:
         PlanError: one execution can't hold a release of this plan.
@@ -75,6 +88,7 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
                 "is_promoted": False,
                 "turn": 0,
                 "canary": {},
+                **_NOTHING_DONE,
             },
             "Next": "Tick",
         },
@@ -101,9 +115,15 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
             "Next": "Tick",
         },
         "Records": _records(stage),
-        "RollBack": _rollback(stage, then="Publish", mine=" and $split($description, ' ')[1] = $canary_id"),
+        **_rollback(
+            stage,
+            topic_arn,
+            done="Publish",
+            notified="RolledBack",
+            mine=" and $split($description, ' ')[1] = $canary_id",
+        ),
         # The traffic is back. If the tick function works by now, it publishes the end.
-        "Publish": {**_tick(tick_arn), "Catch": _catch("RolledBack"), "Next": "RolledBack"},
+        "Publish": {**_tick(tick_arn), "Catch": _catch("Notify" if topic_arn else "RolledBack"), "Next": "RolledBack"},
         "Promoted": {"Type": "Succeed", "Output": "{% $canary %}"},
         "NotPromoted": {
             "Type": "Fail",
@@ -115,16 +135,19 @@ def definition(stage: StagePlan, tick_arn: str) -> dict[str, object]:
             "Error": "CanaryRolledBack",
             "Cause": "The tick function failed or the history was full; Step Functions rolled every alias back.",
         },
-        "NotRolledBack": _not_rolled_back(stage),
     }
     return _machine(stage, "one tick per turn; the state is in the alias", "Begin", states, LONGEST)
 
 
-def rollback_definition(stage: StagePlan) -> dict[str, object]:
+def rollback_definition(stage: StagePlan, topic_arn: str = "") -> dict[str, object]:
     """The state machine that only rolls back: for people, alarms and the dead-man switch. It takes any input.
 
     It ends aliases with the record of a canary and leaves every other alone; running it twice changes nothing. With a
     `canary_id` in its input it ends that canary only, and only where an alias still routes as its record says.
+
+    Args:
+        stage: the plan.
+        topic_arn: SNS topic for what was rolled back, and what could not be.
     """
     given = "$type($states.input) = 'object' and $exists($states.input.canary_id)"
     states = {
@@ -133,13 +156,19 @@ def rollback_definition(stage: StagePlan) -> dict[str, object]:
             "Assign": {
                 "canary_id": f"{{% {given} ? $string($states.input.canary_id) : '' %}}",
                 "is_promoted": False,
+                **_NOTHING_DONE,
             },
             "Next": "Records",
         },
         "Records": _records(stage),
-        "RollBack": _rollback(stage, then="Done", mine=f" and ($canary_id = '' or ({_UNTOUCHED}))"),
+        **_rollback(
+            stage,
+            topic_arn,
+            done="Notify" if topic_arn else "Done",
+            notified="Done",
+            mine=f" and ($canary_id = '' or ({_UNTOUCHED}))",
+        ),
         "Done": {"Type": "Succeed"},
-        "NotRolledBack": _not_rolled_back(stage),
     }
     return _machine(stage, "roll back without any code of ours", "Begin", states, timedelta(days=1))
 
@@ -206,25 +235,94 @@ def _records(stage: StagePlan) -> _State:
     }
 
 
-def _rollback(stage: StagePlan, *, then: str, mine: str = "") -> _State:
+def _rollback(stage: StagePlan, topic_arn: str, *, done: str, notified: str, mine: str) -> dict[str, object]:
+    """The states from `RollBack` on; `done` follows if no alias is stuck, and `notified` the message."""
+    states: dict[str, object] = {
+        "RollBack": {
+            "Type": "Map",
+            "Items": functions_of(stage),
+            "MaxConcurrency": 0,
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                "StartAt": "Alias",
+                "States": _one_alias(mine, tries_of(stage)),
+            },
+            "Assign": {
+                "moved": "{% $join($distinct([$states.result.moved]), ' ') %}",
+                "stuck": "{% $join([$states.result.stuck], ', ') %}",
+            },
+            "Output": {},
+            "Retry": _AGAIN,
+            "Catch": [
+                {
+                    "ErrorEquals": _ALL,
+                    "Assign": {"stuck": "{% 'every alias (' & $states.errorOutput.Error & ')' %}"},
+                    "Output": {},
+                    "Next": "Ended",
+                }
+            ],
+            "Next": "Ended",
+        },
+        "Ended": {
+            "Type": "Choice",
+            "Choices": [
+                {"Condition": "{% $stuck != '' %}", "Next": "Alert" if topic_arn else "NotRolledBack"},
+                *([] if done != "Notify" else [{"Condition": "{% $moved = '' %}", "Next": notified}]),
+            ],
+            "Default": done,
+        },
+        "NotRolledBack": {
+            "Type": "Fail",
+            "Error": "CanaryNotRolledBack",
+            "Cause": f"{{% $stuck & ' may still have weights: run `canary rollback {stage.name}`.' %}}",
+        },
+    }
+    if topic_arn:
+        states["Notify"] = _message(stage, topic_arn, "rolled_back", notified)
+        states["Alert"] = _message(stage, topic_arn, "alert", "NotRolledBack")
+    return states
+
+
+_NOTHING_DONE: Final = {"moved": "", "stuck": ""}
+_TITLES: Final = {"rolled_back": "canary rolled back by Step Functions", "alert": "canary NOT rolled back"}
+
+
+def _message(stage: StagePlan, topic_arn: str, transition: Transition, then: str) -> _State:
+    """A message in the form of the plan's notifications, with the id that a driver would give it."""
+    title = _TITLES[transition]
+    is_stuck = transition == "alert"
+    why = "$stuck & ' may still have weights'" if is_stuck else "'no driver was needed; every alias is on its baseline'"
+    known = "$moved != '' ? $split($moved, ' ')[0] : $canary_id"
+    message = json.dumps(
+        {
+            "id": "ID", "canary_id": "CANARY", "stage": stage.name, "transition": transition, "title": title,
+            "why": "WHY", "command": f"canary rollback {stage.name}" if is_stuck else "canary history",
+        }
+    )  # fmt: skip
+    once = f"& '-{transition}-{which_id('0' if not is_stuck else 'stuck')}'"
+    for word, value in (("ID", f"$known {once}"), ("CANARY", "$known"), ("WHY", why)):
+        message = message.replace(f'"{word}"', value)
     return {
-        "Type": "Map",
-        "Items": functions_of(stage),
-        "MaxConcurrency": 0,
-        "ItemProcessor": {
-            "ProcessorConfig": {"Mode": "INLINE"},
-            "StartAt": "Alias",
-            "States": _one_alias(mine),
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sns:publish",
+        "TimeoutSeconds": 60,
+        "Arguments": {
+            "TopicArn": topic_arn,
+            "Subject": f"[{stage.name}] {title}",
+            "Message": f"{{% ($known := {known}; $string({message})) %}}",
         },
         "Output": {},
         "Retry": _AGAIN,
-        "Catch": _catch("NotRolledBack"),
+        "Catch": _catch(then),
         "Next": then,
     }
 
 
-def _one_alias(mine: str) -> dict[str, object]:
-    """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on."""
+def _one_alias(mine: str, tries: int) -> dict[str, object]:
+    """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on.
+
+    It gives up what can't succeed (a version that was deleted), and anything else after so many tries.
+    """
     weights = "$states.result.RoutingConfig.AdditionalVersionWeights"
     # Whoever has moved the alias to a third version and left the description keeps it.
     known = f"$version in {_PAIR} and ($extra = '' or $extra in {_PAIR})"
@@ -244,6 +342,8 @@ def _one_alias(mine: str) -> dict[str, object]:
                 "extra": "",
                 "extra_bp": 0,
                 "pause_s": 5,
+                "tries": 1,
+                "error": "",
             },
             "Next": "Read",
         },
@@ -257,7 +357,7 @@ def _one_alias(mine: str) -> dict[str, object]:
                 "extra_bp": f"{{% $exists($keys({weights})) ? "
                 f"$round($lookup({weights}, $keys({weights})[0]) * 10000) : 0 %}}",
             },
-            "Catch": [{"ErrorEquals": ["Lambda.ResourceNotFoundException"], "Next": "Left"}, *_catch("Again")],
+            "Catch": [{"ErrorEquals": ["Lambda.ResourceNotFoundException"], "Next": "Left"}, *_FAILED],
             "Next": "Ours",
         },
         "Ours": {
@@ -275,17 +375,41 @@ def _one_alias(mine: str) -> dict[str, object]:
                     "RevisionId": "{% $revision %}",
                 },
             ),
-            "Catch": _catch("Again"),
-            "Next": "Left",
+            "Catch": [{**_FAILED[0], "ErrorEquals": _FINAL, "Next": "Stuck"}, *_FAILED],
+            "Next": "Moved",
         },
         "Again": {
+            "Type": "Choice",
+            "Choices": [{"Condition": f"{{% $tries >= {tries} %}}", "Next": "Stuck"}],
+            "Default": "Pause",
+        },
+        "Pause": {
             "Type": "Wait",
             "Seconds": "{% $pause_s %}",
-            "Assign": {"pause_s": "{% $min([300, $pause_s * 2]) %}"},
+            "Assign": {"pause_s": "{% $min([300, $pause_s * 2]) %}", "tries": "{% $tries + 1 %}"},
             "Next": "Read",
+        },
+        "Stuck": {
+            "Type": "Pass",
+            "Output": {"stuck": "{% $function & ':' & $alias & ' (' & $error & ')' %}"},
+            "End": True,
+        },
+        # Only the description of a promoted alias was restored where the index is 1.
+        "Moved": {
+            "Type": "Pass",
+            "Output": f"{{% ({index}) = 1 ? {{}} : {{'moved': $split($description, ' ')[1]}} %}}",
+            "End": True,
         },
         "Left": {"Type": "Pass", "Output": {}, "End": True},
     }
+
+
+_FINAL: Final = ["Lambda.ResourceNotFoundException", "Lambda.InvalidParameterValueException"]
+"""A version that was deleted, or that can't be served: no other try ends otherwise."""
+
+_FAILED: Final[list[dict[str, object]]] = [
+    {"ErrorEquals": _ALL, "Assign": {"error": "{% $states.errorOutput.Error %}"}, "Output": {}, "Next": "Again"}
+]
 
 
 def _lambda(action: str, more: dict[str, object]) -> _State:
@@ -300,8 +424,3 @@ def _lambda(action: str, more: dict[str, object]) -> _State:
 
 def _catch(state: str) -> list[dict[str, object]]:
     return [{"ErrorEquals": _ALL, "Output": {}, "Next": state}]
-
-
-def _not_rolled_back(stage: StagePlan) -> _State:
-    cause = f"An alias may still have weights: run `canary rollback {stage.name}`."
-    return {"Type": "Fail", "Error": "CanaryNotRolledBack", "Cause": cause}

@@ -150,8 +150,9 @@ _MEANINGS = {
 def _alarm(stage: StagePlan, kind: str, name: str, measured: Resource) -> dict[str, Resource]:
     actions = [{"Ref": "Topic"}]
     plain = f"canary-{stage.name}-{kind}-{name}"
-    if len(plain) > LONGEST_NAME:
-        plain = f"{plain[: LONGEST_NAME - 9]}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+    if len(plain) > LONGEST_NAME or any(f"-{other}" in stage.name for other in _MEANINGS):  # as another stage's
+        mark = hashlib.sha256(f"{stage.name}/{plain}".encode()).hexdigest()[:8]
+        plain = f"{plain[: LONGEST_NAME - 9]}-{mark}"
     properties = {
         "AlarmName": plain,
         "AlarmDescription": f"{name}: {_MEANINGS[kind]}. See {_RUNBOOK}.",

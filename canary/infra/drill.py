@@ -17,7 +17,7 @@ from canary.core import resources
 from canary.core.plan import Plan
 from canary.drivers.lambda_handler import act
 from canary.infra.stand_in import install
-from canary.infra.template import template
+from canary.infra.template import Template, template
 from canary.testing import AwsStandIn
 
 STAGE: Final = "drill"
@@ -113,11 +113,14 @@ class _Running:
 
     def _build(self) -> None:
         made = template(Plan.parse(PLAN), STAGE)
-        install(made, self._aws, self._tick, AlarmRollback="true" if self._name == "alarm" else "false")
+        install(made, self._session, self._deploy, AlarmRollback="true" if self._name == "alarm" else "false")
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=0), alias="live")
         self._aws.traffic.steady(FUNCTION, "live", requests_per_minute=300)
         self._aws.clock.advance(600)
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=self._failing_ratio), alias="live")
+
+    def _deploy(self, function: Template) -> None:
+        self._aws.lambda_.deploy(function["FunctionName"], self._tick, Timeout=function["Timeout"])
 
     def _tick(self, event: dict[str, Any], context: object) -> dict[str, object]:
         del context

@@ -84,11 +84,10 @@ def sam(stage: StagePlan) -> dict[str, Any]:
     past the canary; a resource whose properties stay the same isn't touched.
     """
     found: dict[str, Any] = {}
-    keys: dict[str, str] = {}
+    ids = _Ids()
     for function in stage.functions:
-        plain = _plain(function.name)
-        key = keys.setdefault(function.name, plain if plain not in keys.values() else logical_id("", function.name))
-        version = f"{key}First"
+        key = ids.of(_plain(function.name), function.name)
+        version = ids.of(f"{key}First", f"{function.name} 1")
         found |= {
             key: {
                 "Type": "AWS::Serverless::Function",
@@ -105,7 +104,7 @@ def sam(stage: StagePlan) -> dict[str, Any]:
                 "UpdateReplacePolicy": "Retain",
                 "Properties": {"FunctionName": {"Ref": key}},
             },
-            f"{key}{_plain(function.alias)}": {
+            ids.of(f"{key}{_plain(function.alias)}", function.key): {
                 "Type": "AWS::Lambda::Alias",
                 "Properties": {
                     "FunctionName": {"Ref": key},
@@ -120,6 +119,20 @@ def sam(stage: StagePlan) -> dict[str, Any]:
         "Description": f"Functions of stage {stage.name}; canary moves their aliases",
         "Resources": found,
     }
+
+
+class _Ids:
+    """Logical ids: as a person would write them, unless another resource has that one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, plain: str, resource: str) -> str:
+        """The id of a resource; the same for the same one."""
+        if resource not in self._known:
+            is_free = plain and plain not in self._known.values()
+            self._known[resource] = plain if is_free else logical_id(plain, resource)
+        return self._known[resource]
 
 
 def _variable(parameter: str) -> str:

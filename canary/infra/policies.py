@@ -87,9 +87,10 @@ def engine_statements(stage: StagePlan, where: str) -> list[Statement]:
         ),
         allow(
             "Ticks",
-            ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
-            [_tick_schedule(name, where)],
+            ("scheduler:CreateSchedule", "scheduler:GetSchedule"),
+            [_tick_schedules(name, where)],
         ),
+        allow("Schedules", ("scheduler:ListSchedules",), ["*"]),
         passed,
         allow("Engine", ("lambda:InvokeFunction",), [_tick_function(name, where)]),
     ]
@@ -105,6 +106,7 @@ def part_statements(stage: StagePlan, where: str) -> dict[str, list[Statement]]:
         "engine": [
             allow("Aliases", ("lambda:GetAlias", "lambda:UpdateAlias"), functions),
             allow("Tick", ("lambda:InvokeFunction",), [_tick_function(stage.name, where)]),
+            allow("Topic", ("sns:Publish",), [f"arn:aws:sns:{where}:{resources.topic(stage.name)}"]),
         ],
         "dead_man": [
             allow("Rollback", ("states:StartExecution",), [_rollback_machine(stage.name, where)]),
@@ -124,13 +126,12 @@ def _driver(stage: StagePlan, where: str) -> list[Statement]:
 
 
 def _tick(stage: StagePlan, where: str) -> list[Statement]:
-    actions = ("scheduler:DeleteSchedule", "scheduler:GetSchedule")
     return [
         allow("Aliases", (*_READ, "lambda:UpdateAlias"), _functions(stage, where)),
         *_evaluates(stage, where),
         *_metrics(stage, where, lists=False),
         *_reports(stage, where, drives=True),
-        allow("Ticks", actions, [_tick_schedule(stage.name, where)]),
+        allow("Ticks", ("scheduler:DeleteSchedule",), [_tick_schedules(stage.name, where)]),
     ]
 
 
@@ -195,8 +196,7 @@ def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Stateme
     """The switch that the plan names, or the one that is deployed with the stage."""
     settings = stage.dead_man
     group = settings.group if settings else resources.SCHEDULE_GROUP
-    names = f"canary-{stage.name}-"[:55]  # what every name begins with (canary.adapters.deadman)
-    schedules = f"arn:aws:scheduler:{where}:schedule/{group}/{names}*"
+    schedules = f"arn:aws:scheduler:{where}:schedule/{group}/{resources.dead_man_schedules(stage.name)}*"
     yield from _dead_man_looks(stage, where)
     yield allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules])
     if drives:
@@ -254,8 +254,8 @@ def _rollback_machine(stage: str, where: str) -> str:
     return f"arn:aws:states:{where}:stateMachine:{resources.rollback_machine(stage)}"
 
 
-def _tick_schedule(stage: str, where: str) -> str:
-    return f"arn:aws:scheduler:{where}:schedule/{resources.SCHEDULE_GROUP}/{resources.tick_schedule(stage)}"
+def _tick_schedules(stage: str, where: str) -> str:
+    return f"arn:aws:scheduler:{where}:schedule/{resources.SCHEDULE_GROUP}/{resources.tick_schedules(stage)}*"
 
 
 def _role_arn(name: str, where: str) -> str:

@@ -10,46 +10,46 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from canary.adapters.aws import Session
 from canary.core import resources
 from canary.infra.template import Template
 from canary.testing import AwsStandIn
 
-_PSEUDO: Final = {"AWS::Partition": "aws"}
 
-
-def install(made: Template, aws: AwsStandIn, tick: Callable[[Any, Any], object], **parameters: str) -> None:
+def install(made: Template, session: Session, deploy: Callable[[Template], object], **parameters: str) -> None:
     """Creates the resources of a template.
 
     Args:
         made: the template.
-        aws: the stand-in, entered.
-        tick: the handler of the tick function.
-        parameters: of the template, instead of their defaults; a shared part that exists is left alone.
+        session: a boto3 session whose calls the stand-in answers, in this process or over HTTP.
+        deploy: creates the tick function, by its properties.
+        parameters: of the template, instead of their defaults.
     """
-    stack = _Stack(made, aws, {"CodeBucket": "bucket", "CodeKey": "key", **parameters})
+    stack = _Stack(made, session, {"CodeBucket": "bucket", "CodeKey": "key", **parameters})
     for one in made["Resources"].values():
         create = _CREATE.get(one["Type"])
-        if create is not None and stack.has(one):
+        if one["Type"] == "AWS::Lambda::Function":
+            deploy(one["Properties"])
+        elif create is not None and stack.has(one):
             create(stack, stack.resolved(one["Properties"]))
-        elif one["Type"] == "AWS::Lambda::Function":
-            aws.lambda_.deploy(one["Properties"]["FunctionName"], tick, Timeout=one["Properties"]["Timeout"])
 
 
 class _Stack:
     """The values of a template's functions."""
 
-    def __init__(self, made: Template, aws: AwsStandIn, parameters: Mapping[str, str]) -> None:
-        self._made, self._aws = made, aws
-        self._where = {"account": aws.account_id, "region": aws.region}
+    def __init__(self, made: Template, session: Session, parameters: Mapping[str, str]) -> None:
+        self._made, self._session = made, session
+        self._where = {"account": AwsStandIn.account_id, "region": str(session.region_name)}
         defaults = {key: one.get("Default", "") for key, one in made["Parameters"].items()}
         self._values = {
-            **defaults, **parameters, **_PSEUDO, "AWS::Region": aws.region, "AWS::AccountId": aws.account_id,
+            **defaults, **parameters, "AWS::Partition": "aws",
+            "AWS::Region": self._where["region"], "AWS::AccountId": self._where["account"],
         }  # fmt: skip
-        self._session = aws.session()
 
     def client(self, service: str) -> Any:
         """A client in the stand-in's region."""
-        return self._session.client(service)  # type: ignore[call-overload]
+        client: Any = self._session.client
+        return client(service)
 
     def has(self, resource: Template) -> bool:
         """Whether the resource's condition is true."""

@@ -158,6 +158,7 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
     log = f"/aws/lambda/{tick}"
     writes = allow("Logs", ("logs:CreateLogStream", "logs:PutLogEvents"), [f"arn:aws:logs:{_WHERE}:log-group:{log}:*"])
     may = part_statements(stage, _WHERE)
+    topic = {"Ref": "Topic"}
     variables = {name: {"Ref": key} for name, key in _variables(stage).items()}
     return {
         "TickLog": {
@@ -187,9 +188,13 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
             resources.engine_role(name), ["scheduler.amazonaws.com", "states.amazonaws.com"], may["engine"]
         ),
         "StateMachine": _machine(
-            resources.state_machine(name), definition(stage, "${Tick}"), {"Tick": _arn("TickFunction")}
+            resources.state_machine(name),
+            definition(stage, "${Tick}", "${Topic}"),
+            {"Tick": _arn("TickFunction"), "Topic": topic},
         ),
-        "RollbackStateMachine": _machine(resources.rollback_machine(name), rollback_definition(stage), {}),
+        "RollbackStateMachine": _machine(
+            resources.rollback_machine(name), rollback_definition(stage, "${Topic}"), {"Topic": topic}
+        ),
         "DeadManRole": _role(resources.dead_man_role(name), ["scheduler.amazonaws.com"], may["dead_man"]),
     }
 

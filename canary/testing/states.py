@@ -240,9 +240,13 @@ class Interpreter:
                 result = {key: value for key, value in result.items() if key != "ResponseMetadata"}
         except ClientError as error:
             code, cause = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            raise StateError(f"Lambda.{code}", cause) from error
+            is_down = kind == "lambda" and error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+            name = "ServiceException" if is_down else code
+            raise StateError(f"{kind.rpartition(':')[2].capitalize()}.{name}", cause) from error
         except BotoCoreError as error:
-            raise StateError("States.TaskFailed", str(error)) from error
+            raise StateError(
+                "Lambda.SdkClientException" if kind == "lambda" else "States.TaskFailed", str(error)
+            ) from error
         return self._leave(execution, branch, state, {"result": result}, result)
 
     def _invoke(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

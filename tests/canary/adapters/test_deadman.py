@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from canary.adapters.deadman import DeadManSwitch, schedule_name
+from canary.adapters.deadman import DeadManSwitch
 from canary.assembly import assemble
 from canary.core import resources
 from canary.core.plan import Plan, StagePlan
@@ -24,7 +24,7 @@ from flagkit.testing import Fault
 pytestmark = pytest.mark.slow
 
 SOURCE = "def handler(event, context):\n    return {'statusCode': 200}\n"
-NAME = schedule_name("dev", "api:live")
+NAME = resources.dead_man_schedule("dev", "api:live")
 BROKEN = "def handler(event, context):\n    raise RuntimeError('broken')\n"
 PLAN = """
 [stages.dev]
@@ -222,7 +222,7 @@ def test_the_workflow_guards_a_canary_from_before_its_first_shift(
     assert dead_man_check(stage, ports).text == "AWS starts canary-rollback-dev if every driver ends"
     aws.lambda_.deploy("api", SOURCE.replace("200", "201"))
     state = start(stage, ports)
-    assert schedules() == [schedule_name("dev", state.canary_id)]
+    assert schedules() == [resources.dead_man_schedule("dev", state.canary_id)]
     aws.clock.advance(14 * 60)
     tick(stage, ports, state)
     aws.clock.advance(14 * 60)
@@ -281,8 +281,10 @@ def test_a_workflow_that_lacks_a_function_is_warned_of(aws: AwsStandIn, tmp_path
 
 
 def test_schedule_names_fit_scheduler_s_limits() -> None:
-    assert NAME.startswith("canary-dev-api-live-")
-    long = schedule_name("staging", "arn:aws:lambda:us-east-1:123456789012:function:" + "a" * 64 + ":live")
+    assert NAME.startswith("canary-dev.api-live-")
+    long = resources.dead_man_schedule(
+        "staging", "arn:aws:lambda:us-east-1:123456789012:function:" + "a" * 64 + ":live"
+    )
     assert len(long) <= 64
     assert ":" not in long
-    assert schedule_name("a", "b-c:d") != schedule_name("a-b", "c:d")
+    assert resources.dead_man_schedule("a", "b-c:d") != resources.dead_man_schedule("a-b", "c:d")

@@ -130,6 +130,8 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
             resources = [f"arn:aws:events:{near}:event-bus/{entry['EventBusName']}" for entry in said["Entries"]]
         case "scheduler" if operation == "GetScheduleGroup":
             resources = [f"arn:aws:scheduler:{near}:schedule-group/{said['Name']}"]
+        case "scheduler" if operation == "ListSchedules":
+            resources = ["*"]
         case "scheduler":
             resources = [f"arn:aws:scheduler:{near}:schedule/{said['GroupName']}/{said['Name']}"]
             if target := said.get("Target"):
@@ -244,7 +246,7 @@ def test_a_dead_man_switch_is_granted_as_the_plan_names_it() -> None:
     settings = '{ role_arn = "arn:aws:iam::123456789012:role/switch", group = "mine" }'
     plan = Plan.parse(f'[stages.a]\nfunctions = ["api:live"]\ndead_man = {settings}')
     found = {s["Sid"]: s for s in policy(plan, plan.stage("a"), "driver")["Statement"]}
-    assert found["DeadManSwitch"]["Resource"] == ["arn:aws:scheduler:*:*:schedule/mine/canary-a-*"]
+    assert found["DeadManSwitch"]["Resource"] == ["arn:aws:scheduler:*:*:schedule/mine/canary-a.*"]
     assert found["DeadManRole"]["Resource"] == ["arn:aws:iam::123456789012:role/switch"]
     assert not {"DeadManGroup", "DeadManWorkflow"} & found.keys()
     deployed = settings.replace("switch", "canary-deadman-a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +14,6 @@ NAMES = (
     resources.state_machine,
     resources.rollback_machine,
     resources.tick_function,
-    resources.tick_schedule,
     resources.dead_man_role,
     resources.engine_role,
     resources.tick_role,
@@ -40,3 +40,17 @@ def test_whatever_a_stage_is_called_aws_allows_the_names_of_its_parts(stage: str
 def test_stages_never_share_a_name() -> None:
     stages = ["eu.prod", "eu-prod", "x" * 64, "x" * 63 + "y"]
     assert all(len({name(stage) for stage in stages}) == len(stages) for name in NAMES)
+
+
+def test_no_stage_is_called_as_a_part_of_another_stage() -> None:
+    assert resources.state_machine("rollback-prod") != resources.rollback_machine("prod")
+    assert resources.dead_man_schedules("tick-prod") != resources.tick_schedules("prod")
+
+
+@pytest.mark.parametrize("names", [resources.dead_man_schedules, resources.tick_schedules])
+def test_the_schedules_of_a_stage_are_covered_by_no_other_stage(names: Callable[[str], str]) -> None:
+    stages = ["prod", "prod-eu", "prod.eu", "prod.", "tick-prod", "x" * 64, "x" * 63 + "y"]
+    for one in stages:
+        assert [other for other in stages if names(other).startswith(names(one))] == [one]
+        for name in (resources.tick_schedule(one, "k3f9a2c1"), resources.dead_man_schedule(one, "a" * 60 + ":live")):
+            assert re.fullmatch(r"[0-9a-zA-Z_.-]{1,64}", name)

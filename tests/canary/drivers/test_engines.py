@@ -41,6 +41,18 @@ def test_a_tick_that_fails_for_minutes_delays_the_release_and_no_more(fleet: Fle
     assert fleet.outcome(arn) == ("SUCCEEDED", "")
 
 
+@pytest.mark.sweep
+def test_minutes_without_lambda_delay_the_release_and_no_more(fleet: Fleet) -> None:
+    """They rolled a healthy version back; a driver elsewhere waits for AWS, too."""
+    arn = fleet.release(GOOD + "\n")
+    fleet.aws.clock.advance(200)
+    rule = fleet.aws.faults.add("server_error", "lambda.Invoke")
+    fleet.aws.clock.advance(300)
+    fleet.aws.faults.remove(rule)
+    fleet.aws.clock.advance(1200)
+    assert fleet.outcome(arn) == ("SUCCEEDED", "")
+
+
 def test_step_functions_rolls_back_alone_when_the_tick_function_is_broken(fleet: Fleet) -> None:
     arn = fleet.release(GOOD + "\n")
     fleet.aws.clock.advance(200)

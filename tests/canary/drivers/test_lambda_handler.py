@@ -10,7 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from canary.adapters.engines import ScheduledTicks
 from canary.assembly import load_plan
+from canary.core import resources
 from canary.core.recover import deployed_fingerprint
 from canary.drivers import act, handler, lambda_handler
 from canary.errors import UnknownStageError, UsageError
@@ -151,3 +153,17 @@ def test_a_check_says_which_plan_the_function_has(drive: Any) -> None:
     stage = load_plan(drive.plan).stage("dev")
     answer = drive({"stage": "dev", "action": "check"})
     assert (answer["fingerprint"], answer["journal"]) == (deployed_fingerprint(stage), "file:.canary")
+
+
+def test_the_last_tick_of_a_canary_leaves_the_schedule_of_the_next_one(drive: Any, aws: AwsStandIn) -> None:
+    """Both had one name, and the next canary's could go between a look and the deletion."""
+    scheduler = boto3.client("scheduler")
+    scheduler.create_schedule_group(Name=resources.SCHEDULE_GROUP)
+    engine = ScheduledTicks(load_plan(drive.plan).stage("dev"), "", aws.session())
+    names = [resources.tick_schedule("dev", canary_id) for canary_id in ("k3f9a2c1", "m7h2b4d6")]
+    for canary_id in ("k3f9a2c1", "m7h2b4d6", "m7h2b4d6"):
+        engine.hand_over(canary_id)
+    for _ in range(2):
+        drive({"stage": "dev", "canary_id": "k3f9a2c1", "schedule": names[0]})
+        assert [one["Name"] for one in scheduler.list_schedules()["Schedules"]] == names[1:]
+    assert [engine.drives(canary_id) for canary_id in ("k3f9a2c1", "m7h2b4d6")] == [False, True]

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
+from moto.sns.models import sns_backends
 
+from canary.adapters.notify import _id_of
 from canary.core import resources
+from canary.core.events import TrafficShifted
 from canary.core.plan import Plan
 from canary.infra.stand_in import install
 from canary.infra.template import template
 from canary.testing import AwsStandIn
 
+TOPIC = "arn:aws:sns:us-east-1:123456789012:canary-prod"
 ALARM = "canary-prod-Errors-api:live"
 RECORD = "canary1 k3f9a2c1 1>2 b 2026-01-05T09:00:00Z 7@0|The API"
 
 
-def unused(event: object, context: object) -> object:
-    raise AssertionError("no driver takes part")
+def no_driver(function: object) -> None:
+    """The tick function takes no part."""
 
 
 @pytest.fixture
 def aws() -> Iterator[AwsStandIn]:
     with AwsStandIn() as aws:
         made = template(Plan.parse('[stages.prod]\nfunctions = ["api:live"]'), "prod")
-        install(made, aws, unused, AlarmRollback="true")
+        install(made, aws.session(), no_driver, AlarmRollback="true")
         aws.lambda_.deploy("api", "def handler(event, context): return {}", alias="live")
         aws.lambda_.deploy("api", "def handler(event, context): return 1")
         yield aws
@@ -95,3 +100,54 @@ def test_a_rule_calls_a_function_with_the_event_and_buries_what_nobody_takes(aws
     alarm("ALARM")
     alarm("OK")
     assert len(seen) == 1
+
+
+def rolled_back(aws: AwsStandIn, **given: str) -> tuple[str, list[dict[str, Any]]]:
+    """The state machine that rolls back, to its end; what the topic got besides alarms."""
+    arn = resources.rollback_machine_arn("prod", account=aws.account_id, region=aws.region)
+    states = boto3.client("stepfunctions")
+    found = states.start_execution(stateMachineArn=arn, name="by-hand" + "".join(given), input=json.dumps(given))[
+        "executionArn"
+    ]
+    for _ in range(200):
+        aws.clock.advance(300)
+        if (ended := states.describe_execution(executionArn=found))["status"] != "RUNNING":
+            break
+    sent = sns_backends[aws.account_id][aws.region].topics[TOPIC].sent_notifications
+    messages = [json.loads(message) for _, message, subject, *_ in sent if subject and subject.startswith("[prod]")]
+    return f"{ended['status']} {ended.get('error', '')}{ended.get('cause', '')}", messages
+
+
+def test_a_rollback_without_a_driver_is_published_once_with_the_id_that_a_driver_gives_it(aws: AwsStandIn) -> None:
+    shift(RECORD)
+    status, (message,) = rolled_back(aws)
+    assert status == "SUCCEEDED "
+    (event,) = [TrafficShifted("k3f9a2c1", "prod", aws.clock.now(), 0, "")]
+    assert message["id"] == _id_of(event, "rolled_back", 0)
+    assert (message["canary_id"], message["stage"], message["transition"]) == ("k3f9a2c1", "prod", "rolled_back")
+    assert rolled_back(aws, again="") == ("SUCCEEDED ", [message]), "nothing is left to roll back"
+
+
+def test_a_rollback_to_a_version_that_was_deleted_ends_with_an_alert(aws: AwsStandIn) -> None:
+    """It tried again until its timeout of a day."""
+    shift(RECORD)
+    del aws.lambda_.functions["api"].versions["1"]
+    began = aws.clock.now()
+    status, (message,) = rolled_back(aws, canary_id="k3f9a2c1")
+    assert status == (
+        "FAILED CanaryNotRolledBackapi:live (Lambda.ResourceNotFoundException) may still have weights: "
+        "run `canary rollback prod`."
+    )
+    assert (message["transition"], message["canary_id"]) == ("alert", "k3f9a2c1")
+    assert message["why"].startswith("api:live (Lambda.ResourceNotFoundException)")
+    assert aws.clock.now() - began <= timedelta(minutes=5)
+
+
+def test_a_rollback_that_is_refused_for_hours_ends_with_an_alert(aws: AwsStandIn) -> None:
+    shift(RECORD)
+    aws.faults.add("denied", "lambda.UpdateAlias")
+    began = aws.clock.now()
+    status, (message,) = rolled_back(aws)
+    assert status.startswith("FAILED CanaryNotRolledBackapi:live (Lambda.AccessDeniedException)")
+    assert message["transition"] == "alert"
+    assert timedelta(hours=2) < aws.clock.now() - began < timedelta(hours=3)

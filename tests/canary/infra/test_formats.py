@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ def test_the_module_passes_every_parameter_of_the_template() -> None:
     stack = terraform(made, STAGE, "t.json")["resource"]["aws_cloudformation_stack"]["canary"]
     assert set(stack["parameters"]) == set(made["Parameters"])
     assert stack["parameters"]["GitHubRepository"] == "${var.github_repository}"
+
+
+def test_odd_names_of_functions_and_aliases_have_ids_of_their_own() -> None:
+    keys = ["api:first", "api:blue-1", "api:blue_1", "api-blue:one", "api-blue-1:live", "api:-", "-:live", "_:live"]
+    found = sam(Plan.parse(f"[stages.prod]\nfunctions = {json.dumps(keys)}").stage("prod"))["Resources"]
+    kinds = Counter(one["Type"].rpartition(":")[2] for one in found.values())
+    assert kinds == {"Function": 5, "Version": 5, "Alias": len(keys)}
+    assert all(re.fullmatch("[A-Za-z0-9]+", key) for key in found)
+    assert {"Api", "ApiFirst"} <= found.keys()
 
 
 @pytest.mark.sweep

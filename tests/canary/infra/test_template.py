@@ -117,6 +117,14 @@ def test_the_alarms_are_those_of_an_operations_guide(made: dict[str, Any]) -> No
     }
 
 
+def test_alarms_of_stages_never_share_a_name() -> None:
+    def names(stage: str, function: str) -> set[str]:
+        made = template(Plan.parse(f'[stages.{stage}]\nfunctions = ["{function}:live"]'), stage)
+        return {one["AlarmName"] for one in properties(made, "AWS::CloudWatch::Alarm").values()}
+
+    assert not names("a", "Errors-x") & names("a-Errors", "x")
+
+
 def test_an_alarm_of_the_users_rolls_back_and_no_other(made: dict[str, Any]) -> None:
     rule = properties(made, "AWS::Events::Rule")["AlarmRule"]
     named = [one["Fn::GetAtt"][0] for one in rule["EventPattern"]["resources"] if "Fn::GetAtt" in one]
@@ -189,6 +197,7 @@ def test_the_engine_may_do_what_its_definitions_do_and_nothing_else(made: dict[s
         "arn:aws:states:::lambda:invoke": "lambda:InvokeFunction",
         "arn:aws:states:::aws-sdk:lambda:getAlias": "lambda:GetAlias",
         "arn:aws:states:::aws-sdk:lambda:updateAlias": "lambda:UpdateAlias",
+        "arn:aws:states:::aws-sdk:sns:publish": "sns:Publish",
     }
     machines = properties(made, "AWS::StepFunctions::StateMachine").values()
     done = {integrations[one] for machine in machines for one in tasks(machine["Definition"])}
@@ -205,7 +214,7 @@ def test_the_rollback_needs_no_code_of_ours(made: dict[str, Any]) -> None:
         for key, one in properties(made, "AWS::StepFunctions::StateMachine").items()
         if key == "RollbackStateMachine"
     )
-    assert all(one.startswith("arn:aws:states:::aws-sdk:lambda:") for one in tasks(rollback))
+    assert all(one.startswith("arn:aws:states:::aws-sdk:") for one in tasks(rollback))
 
 
 def test_who_may_only_roll_back_starts_the_fixed_workflow_and_writes_no_alias(made: dict[str, Any]) -> None:
