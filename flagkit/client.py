@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Self, TypeVar, Unpack, 
 from flagkit.core.context import Context, UserId, text_of
 from flagkit.core.evaluation import ErrorCode, Evaluation, Reason, ValueType, failure, mismatch, resolve
 from flagkit.runtime.engine import Engine, Options
-from flagkit.runtime.overrides import FlagTable, Override, Watcher
+from flagkit.runtime.overrides import FlagTable, Override, Watcher, weakly
 from flagkit.runtime.read_warnings import MOST, ReadWarnings
 from flagkit.runtime.refresher import RefreshMode
 from flagkit.runtime.status import Status
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import boto3
 
     from flagkit.core.explanation import Explanation
+    from flagkit.core.outcomes import Happened
+    from flagkit.outcomes.recorder import Outcomes
     from flagkit.runtime.gates import Gate
     from flagkit.user import UserFlags
 
@@ -59,8 +61,9 @@ class Flags:
         self._flags: FlagTable = {}
         self._absent: dict[str, Evaluation] = {}
         self._read_warnings = ReadWarnings()
-        self._engine = Engine(source, _weakly(self._install), **options)
+        self._engine = Engine(source, weakly(self._install), **options)
         self._store = self._engine.store
+        self.outcomes: Outcomes | None = None
         # The background thread knows its engine, not the client: a client that is dropped without `close` ends it.
         weakref.finalize(self, self._engine.refresher.abandon).atexit = False
 
@@ -334,6 +337,19 @@ class Flags:
         """
         return self._engine.add_watcher(watcher)
 
+    def report_to(self, outcomes: Outcomes) -> Callable[[], None]:
+        """Record exposures of experiments, and what `report` says, with `outcomes`; return a function that stops it."""
+        self.outcomes = outcomes
+        return self.watch(outcomes.watch)
+
+    def report(self, user_id: UserId, **happened: Unpack[Happened]) -> None:
+        """Say what happened to a user; it counts once for the experiments the user is in (see `flagkit.outcomes`).
+
+        It never raises and never waits, and does nothing without `report_to`.
+        """
+        if self.outcomes is not None:
+            self.outcomes.report(user_id, **happened)
+
     def add_override(self, override: Override) -> None:
         """Place answers above those of the document, for example in a test; see `flagkit.testing.override`."""
         self._engine.add_override(override)
@@ -429,15 +445,3 @@ class Flags:
 
         close = get_close_matches(str(key)[:64], tuple(self._flags), n=1)
         return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _weakly(install: Callable[[FlagTable], None]) -> Callable[[FlagTable], object]:
-    """Return the method without a reference that would keep its client alive."""
-    method = weakref.WeakMethod(install)
-
-    def call(table: FlagTable) -> None:
-        alive = method()
-        if alive is not None:
-            alive(table)
-
-    return call

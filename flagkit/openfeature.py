@@ -169,11 +169,20 @@ class FlagkitProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Pass a tracking event to the tracker, if there is one."""
-        if self._tracker is None:
-            return
+        """Report the event as an outcome, and pass it to the tracker, if there is one.
+
+        The event's name is the metric. With an attribute `failed` that is true it counts as bad; otherwise as its
+        value, or 1 without one.
+        """
         key = None if evaluation_context is None else evaluation_context.targeting_key
         details = tracking_event_details or TrackingEventDetails()
+        if details.attributes.get("failed") is True:
+            self._flags.report(key, failed=True, metric=tracking_event_name)
+        else:
+            value = 1.0 if details.value is None else details.value
+            self._flags.report(key, value=value, metric=tracking_event_name)
+        if self._tracker is None:
+            return
         self._tracker(tracking_event_name, key, details.attributes, details.value)
 
     async def _free(self, resolve: Callable[..., Details], *args: object) -> Details:

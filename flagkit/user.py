@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from flagkit.core.context import Context, UserId, bound
 from flagkit.core.evaluation import Evaluation
@@ -10,6 +10,7 @@ from flagkit.core.evaluation import Evaluation
 if TYPE_CHECKING:
     from flagkit.client import Flags
     from flagkit.core.explanation import Explanation
+    from flagkit.core.outcomes import Happened
 
 
 class UserFlags:
@@ -67,6 +68,10 @@ class UserFlags:
     def all(self) -> dict[str, Evaluation]:
         """Return the answers of all flags."""
         return self._flags.all(self.user_id, self.context)
+
+    def report(self, **happened: Unpack[Happened]) -> None:
+        """Say what happened to the user; see `Flags.report`."""
+        self._flags.report(self.user_id, **happened)
 
     def explain(self, key: str) -> Explanation:
         """Explain an answer."""

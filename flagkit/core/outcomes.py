@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 Number = TypeVar("Number", int, float)
 
@@ -18,6 +18,22 @@ CLOCKS_APART_S = 5.0
 """An outcome may be dated so much before the exposure: two machines dated them."""
 FAILED, SLOW = "failed", "slow"
 """The metrics of `report(failed=…)` and `report(slow=…)`."""
+
+
+class Happened(TypedDict, total=False):
+    """What `report` says.
+
+    Attributes:
+        failed: something failed for the user; counts for the metric `failed`, or `metric`.
+        slow: something took too long; counts for the metric `slow`.
+        value: a number such as an order's value; the largest one counts for `metric`, or the metric `value`.
+        metric: a name of your own.
+    """
+
+    failed: bool
+    slow: bool
+    value: float | None
+    metric: str | None
 
 
 @dataclass(frozen=True, slots=True)

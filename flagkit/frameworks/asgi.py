@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flagkit.frameworks.caller import Caller, caller_is
+from flagkit.frameworks.caller import Caller, caller_is, current_caller
+from flagkit.frameworks.observed import Request
+
+if TYPE_CHECKING:
+    from flagkit.outcomes.recorder import Outcomes
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,10 +24,14 @@ class FlagsASGIMiddleware:
         app: the application.
         read: from the scope to the caller, called when a flag first needs it, so that what inner middleware has added
             to the scope (`scope["user"]`, `scope["state"]`) is available; `caller_from_scope` if None.
+        outcomes: where HTTP requests that fail (status 500 and above) or are slow are recorded for their users.
     """
 
-    def __init__(self, app: App, read: Callable[[Scope], Caller] | None = None) -> None:
+    def __init__(
+        self, app: App, read: Callable[[Scope], Caller] | None = None, outcomes: Outcomes | None = None
+    ) -> None:
         self._app = app
+        self._outcomes = outcomes
         self._read = caller_from_scope if read is None else read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,7 +40,23 @@ class FlagsASGIMiddleware:
             await self._app(scope, receive, send)
             return
         with caller_is(lambda: self._read(scope)):
-            await self._app(scope, receive, send)
+            if self._outcomes is None or scope["type"] != "http":
+                await self._app(scope, receive, send)
+                return
+            request = Request(self._outcomes, lambda: current_caller().user_id)
+
+            async def observe(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.start":
+                    request.status = message["status"]
+                await send(message)
+
+            try:
+                await self._app(scope, receive, observe)
+            except Exception:
+                request.status = 500
+                raise
+            finally:
+                request.end()
 
 
 def caller_from_scope(scope: Scope) -> Caller:

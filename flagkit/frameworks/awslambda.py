@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from flagkit.client import Flags
-from flagkit.frameworks.caller import Caller, caller_is
+from flagkit.frameworks.caller import Caller, caller_is, current_caller
+from flagkit.frameworks.observed import Request
 
 Result = TypeVar("Result")
 Event = Mapping[str, Any]
@@ -37,6 +38,9 @@ def for_events(
         if for_request(flags).is_enabled("new_checkout"): ...
     ```
 
+    With `flags.report_to(outcomes)`, an invocation that raises, answers with `statusCode` 500 or above, or is slow is
+    recorded for its user, and what waits is sent at its end.
+
     Args:
         flags: the client; refreshed at the start of an invocation, if a poll is due.
         claims: see `caller_from_event`.
@@ -51,14 +55,27 @@ def for_events(
         def answer(event: Any, context: Any) -> Result:
             try:
                 with caller_is(lambda: reader(event)):
-                    return handler(event, context)
+                    return _observed(flags, handler, event, context)
             finally:
+                if flags.outcomes is not None:
+                    flags.outcomes.flush()
                 if afterwards is not None:
                     afterwards()
 
         return flags.on_invocation(answer, budget_s=budget_s)
 
     return decorate
+
+
+def _observed(flags: Flags, handler: Callable[[Any, Any], Result], event: Any, context: Any) -> Result:
+    request = Request(flags.outcomes, lambda: current_caller().user_id)
+    try:
+        result = handler(event, context)
+        status = _mapping(result).get("statusCode", 200)
+        request.status = status if isinstance(status, int) else 200
+        return result
+    finally:
+        request.end()
 
 
 def caller_from_event(event: Event, claims: Collection[str] = CLAIMS) -> Caller:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flagkit.frameworks.caller import Caller, caller_is
+from flagkit.frameworks.caller import Caller, caller_is, current_caller
+from flagkit.frameworks.observed import Request
+
+if TYPE_CHECKING:
+    from flagkit.outcomes.recorder import Outcomes
 
 __all__ = ["caller_from_request", "flags_middleware", "middleware_for"]
 
@@ -26,11 +30,12 @@ def caller_from_request(request: Any) -> Caller:
     )
 
 
-def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
+def middleware_for(read: Callable[[Any], Caller], outcomes: Outcomes | None = None) -> Middleware:
     """Create a middleware with another `read`: name the result in MIDDLEWARE.
 
     Args:
         read: from the request to the caller, called when a flag first needs it.
+        outcomes: where requests that fail (status 500 and above) or are slow are recorded for their users.
     """
 
     def factory(get_response: GetResponse) -> GetResponse:
@@ -41,13 +46,25 @@ def middleware_for(read: Callable[[Any], Caller]) -> Middleware:
                 if hasattr(request, "auser"):  # a coroutine can't load the lazy `request.user` later
                     request.user = await request.auser()
                 with caller_is(lambda: read(request)):
-                    return await get_response(request)
+                    observed = Request(outcomes, lambda: current_caller().user_id)
+                    try:
+                        response = await get_response(request)
+                        observed.status = getattr(response, "status_code", 200)
+                        return response
+                    finally:
+                        observed.end()
 
             return answer_async
 
         def answer(request: Any) -> Any:
             with caller_is(lambda: read(request)):
-                return get_response(request)
+                observed = Request(outcomes, lambda: current_caller().user_id)
+                try:
+                    response = get_response(request)
+                    observed.status = getattr(response, "status_code", 200)
+                    return response
+                finally:
+                    observed.end()
 
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 
 from flagkit.core.evaluation import Evaluation, FlagFunction
@@ -84,3 +85,15 @@ def notify(watchers: tuple[Watcher, ...], evaluation: Evaluation, user_id: objec
             watcher(evaluation, user_id)
         except Exception:
             logger.exception("flagkit: a watcher raised an exception")
+
+
+def weakly(install: Callable[[FlagTable], None]) -> Callable[[FlagTable], object]:
+    """Return the method without a reference that would keep its client alive."""
+    method = weakref.WeakMethod(install)
+
+    def call(table: FlagTable) -> None:
+        alive = method()
+        if alive is not None:
+            alive(table)
+
+    return call

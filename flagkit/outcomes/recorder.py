@@ -1,0 +1,253 @@
+"""Records who was exposed and what happened to them; sends it to a store in batches.
+
+The thread that answers a request only appends to a bounded buffer. Nothing here raises to a caller, waits for a store
+while a request is served, or keeps a user id that isn't hashed once it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, Unpack
+
+from cachetools import TTLCache
+
+from flagkit.core.evaluation import Evaluation
+from flagkit.core.outcomes import FAILED, SLOW, Exposed, Happened, Outcome, is_usable
+from flagkit.errors import UsageError
+from flagkit.runtime import forks
+from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.exposures import PAIRS_KEPT, Pseudonyms
+
+logger = logging.getLogger("flagkit")
+SECRET_VARIABLE = "FLAGKIT_OUTCOMES_SECRET"  # noqa: S105 - its name, not its value
+_ATTEMPTS = 3
+"""How often an outcome of a user whose exposure isn't known is sent: another process may still have to send it."""
+_BATCH = 1000
+VALUE = "value"
+"""The metric of `report(value=…)` without a name."""
+
+
+class Store(Protocol):
+    """Keeps one row per user, and counters by minute and arm."""
+
+    @property
+    def window_s(self) -> float:
+        """How long outcomes of a user count."""
+        ...
+
+    def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Counts them, each at most once however often it is sent.
+
+        Returns:
+            the outcomes of users whose exposure isn't known yet.
+
+        Raises:
+            Exception: some may not have been counted; all of them are sent again.
+        """
+        ...
+
+
+class Outcomes:
+    """Records exposures and outcomes of the users of rollouts and experiments.
+
+    ```python
+    outcomes = Outcomes(DynamoStore("canary-outcomes"), experiments={"new_checkout"})
+    flags.report_to(outcomes)
+    ```
+
+    Args:
+        store: where they are counted; `MemoryStore`, `DynamoStore`, `EmfStore`.
+        secret: hashes user ids (HMAC-SHA-256), the same in the whole deployment; if None: the environment variable
+            FLAGKIT_OUTCOMES_SECRET.
+        experiments: the flags whose users are counted, or a function from a flag's key to the name it is counted
+            under (None: not counted), for example with the id of its rollout.
+        slow_s: requests that take longer are slow, where a framework's integration reports them.
+        flush_interval_s: how often the background thread sends a batch; if None, only `flush` sends.
+        capacity: how many events wait at most; the rest is dropped and counted.
+        clock: dates events.
+
+    Attributes:
+        dropped: how many events were lost, because of the capacity or a store that failed for too long.
+        clock: dates events.
+
+    Raises:
+        UsageError: there is no secret.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        secret: str | None = None,
+        experiments: Collection[str] | Callable[[str], str | None] = (),
+        slow_s: float = 2.0,
+        flush_interval_s: float | None = 5.0,
+        capacity: int = 10_000,
+        clock: Clock | None = None,
+    ) -> None:
+        secret = secret or os.environ.get(SECRET_VARIABLE)
+        if not secret:
+            raise UsageError(
+                "outcomes need a secret that hashes user ids",
+                hint=f"Give secret=…, or set {SECRET_VARIABLE}; the same in the whole deployment.",
+            )
+        self.dropped = 0
+        self.clock: Clock = SystemClock() if clock is None else clock
+        self._store, self._slow_s = store, slow_s
+        self._pseudonyms = Pseudonyms(secret)
+        self._name_of = experiments if callable(experiments) else _named(experiments)
+        self._names: set[str] = set()
+        self._capacity, self._flush_interval_s = capacity, flush_interval_s
+        self._exposed: deque[Exposed] = deque()
+        self._happened: deque[tuple[Outcome, int]] = deque()
+        self._seen: TTLCache[tuple[str, str], float] = TTLCache(PAIRS_KEPT, ttl=3600.0, timer=self.clock.monotonic)
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        forks.register(self)
+        if not callable(experiments):
+            self._names.update(experiments)
+
+    def watch(self, evaluation: Evaluation, user_id: object) -> None:
+        """Record an answer as an exposure, if its flag is an experiment: the first one of a user."""
+        if evaluation.error is not None or user_id is None:
+            return
+        try:
+            name = self._name_of(evaluation.key)
+            if name is None:
+                return
+            pair = name, str(user_id)
+            if pair in self._seen:  # without the lock: a second exposure does no harm
+                return
+            at_s = self.clock.now().timestamp()
+            arm = evaluation.variant or ("on" if evaluation.is_on else "off")
+            event = Exposed(name, self._pseudonyms.of(pair[1]), arm, at_s)
+            with self._lock:
+                self._names.add(name)
+                self._seen[pair] = at_s
+                self._keep(event)
+        except Exception:
+            logger.warning("flagkit: an exposure was lost", exc_info=True)
+
+    def report(self, user_id: object, **happened: Unpack[Happened]) -> None:
+        """Record what happened to a user; see `Happened`. It never raises and never waits."""
+        failed, slow = happened.get("failed", False), happened.get("slow", False)
+        value, metric = happened.get("value"), happened.get("metric")
+        if user_id is None or not (failed or slow or value is not None):
+            return
+        try:
+            now_s, plain = self.clock.now().timestamp(), str(user_id)
+            user = self._pseudonyms.of(plain)
+            events: list[tuple[str, float | None]] = []
+            if failed:
+                events.append((metric or FAILED, None))
+            if slow:
+                events.append((SLOW, None))
+            if value is not None:
+                events.append((metric or VALUE, float(value)))
+            with self._lock:
+                for name in tuple(self._names):
+                    exposed_s = self._seen.get((name, plain))
+                    if exposed_s is not None and now_s > exposed_s + self._store.window_s:
+                        continue  # the window is over
+                    for what, number in events:
+                        self._keep(Outcome(name, user, what, now_s, number))
+        except Exception:
+            logger.warning("flagkit: an outcome was lost", exc_info=True)
+
+    def observe(self, user_id: Callable[[], object], status: int, duration_s: float) -> None:
+        """Record a request as frameworks see it: failed from status 500 on, slow beyond `slow_s`.
+
+        Args:
+            user_id: asked only if there is something to record.
+            status: of the answer.
+            duration_s: how long it took.
+        """
+        failed, slow = status >= 500, duration_s > self._slow_s
+        if not (failed or slow):
+            return
+        try:
+            user = user_id()
+        except Exception:
+            logger.warning("flagkit: the user of a failed request could not be read", exc_info=True)
+            return
+        self.report(user, failed=failed, slow=slow)
+
+    def flush(self) -> int:
+        """Send what waits and return how many events were counted; for example at the end of a Lambda invocation."""
+        with self._sending:
+            sent = 0
+            while True:
+                with self._lock:
+                    exposed = [self._exposed.popleft() for _ in range(min(_BATCH, len(self._exposed)))]
+                    happened = [self._happened.popleft() for _ in range(min(_BATCH, len(self._happened)))]
+                if not exposed and not happened:
+                    return sent
+                attempts = dict(happened)
+                try:
+                    unknown = self._store.record(exposed, [event for event, _ in happened])
+                except Exception as error:  # noqa: BLE001 - whatever a store raises: it is asked again later
+                    self._again(exposed, happened, error)
+                    return sent
+                sent += len(exposed) + len(happened) - len(unknown)
+                later = [(event, attempts[event] + 1) for event in unknown if attempts[event] + 1 < _ATTEMPTS]
+                with self._lock:
+                    self._happened.extend(later)
+                if later and len(happened) < _BATCH:
+                    return sent
+
+    def close(self) -> None:
+        """Send what waits and end the thread."""
+        with self._lock:
+            self._closed = True
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5.0)
+        self.flush()
+
+    def after_fork(self) -> None:
+        """Repair a forked child's copy; the parent sends what waited."""
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._wake = threading.Event()
+        self._thread = None
+        self._exposed.clear()
+        self._happened.clear()
+
+    def _keep(self, event: Exposed | Outcome) -> None:
+        """Queue an event; the lock is held."""
+        full = len(self._exposed) + len(self._happened) >= self._capacity
+        if self._closed or full or not is_usable(event):
+            self.dropped += 1
+            return
+        if isinstance(event, Exposed):
+            self._exposed.append(event)
+        else:
+            self._happened.append((event, 0))
+        if self._thread is None and self._flush_interval_s is not None:
+            self._thread = threading.Thread(target=self._loop, name="flagkit-outcomes", daemon=True)
+            self._thread.start()
+
+    def _again(self, exposed: list[Exposed], happened: list[tuple[Outcome, int]], error: Exception) -> None:
+        """Keep a batch for the next flush, as far as there is room; what is older is sent first."""
+        logger.warning("flagkit: outcomes could not be stored (%s); they are sent again", type(error).__name__)
+        with self._lock:
+            room = max(0, self._capacity - len(self._exposed) - len(self._happened))
+            kept = exposed[:room]
+            rest = happened[: room - len(kept)]
+            self.dropped += len(exposed) + len(happened) - len(kept) - len(rest)
+            self._exposed.extendleft(reversed(kept))
+            self._happened.extendleft(reversed(rest))
+
+    def _loop(self) -> None:
+        while not self._wake.wait(self._flush_interval_s):
+            self.flush()
+
+
+def _named(experiments: Collection[str]) -> Callable[[str], str | None]:
+    known = frozenset((experiments,) if isinstance(experiments, str) else experiments)
+    return lambda key: key if key in known else None

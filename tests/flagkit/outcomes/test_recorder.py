@@ -1,0 +1,242 @@
+"""What applications report: bounded, never raising, never waiting, without users' ids."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+import pytest
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.track import TrackingEventDetails
+
+from flagkit import Flags, StaticSource, UsageError
+from flagkit.openfeature import FlagkitProvider
+from flagkit.outcomes import Exposed, MemoryStore, Outcome, Outcomes, Row
+from flagkit.testing import VirtualClock
+
+
+class FailingStore(MemoryStore):
+    """A store that is away while `is_away`."""
+
+    is_away = True
+
+    def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        if self.is_away:
+            raise ConnectionError("https://user:token@host")
+        return super().record(exposures, outcomes)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def flags(clock: VirtualClock) -> Flags:
+    return Flags(StaticSource({"checkout": True, "search": False}), clock=clock)
+
+
+def recording(flags: Flags, clock: VirtualClock, **options: object) -> tuple[Outcomes, MemoryStore]:
+    store = options.pop("store", None) or MemoryStore()
+    defaults = {"secret": "s", "experiments": {"checkout"}, "flush_interval_s": None, "clock": clock}
+    outcomes = Outcomes(store, **{**defaults, **options})  # type: ignore[arg-type]
+    flags.report_to(outcomes)
+    return outcomes, store  # type: ignore[return-value]
+
+
+def test_a_user_is_exposed_once_and_fails_once(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, store = recording(flags, clock)
+    for _ in range(3):
+        flags.is_enabled("checkout", 42)
+        flags.is_enabled("search", 42)
+        flags.for_user(42).report(failed=True)
+    assert outcomes.flush() == 4
+    assert outcomes.flush() == 0
+    (row,) = store.rows("checkout")
+    assert (row.arm, row.users, row.bad) == ("on", 1, {"failed": 1})
+    assert store.rows("search") == ()
+
+
+def test_each_kind_of_outcome_has_its_metric(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, store = recording(flags, clock)
+    flags.is_enabled("checkout", "u")
+    flags.report("u", failed=True, slow=True, metric="payment")
+    flags.report("u", value=12.5, metric="orders")
+    flags.report("u", value=1)
+    flags.report("u")
+    flags.report(None, failed=True)
+    outcomes.flush()
+    (row,) = store.rows("checkout")
+    assert row.bad == {"payment": 1, "slow": 1}
+    assert row.sums == {"orders": 12.5, "value": 1.0}
+
+
+def test_outcomes_after_the_window_are_not_sent(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, _ = recording(flags, clock)
+    flags.is_enabled("checkout", "u")
+    assert outcomes.flush() == 1
+    clock.advance(301)
+    flags.report("u", failed=True)
+    assert outcomes.flush() == 0
+
+
+def test_another_process_may_have_exposed_the_user(flags: Flags, clock: VirtualClock) -> None:
+    shop, store = recording(flags, clock)
+    payments = Outcomes(store, secret="s", experiments={"checkout"}, flush_interval_s=None, clock=clock)
+    payments.report("u", failed=True)
+    assert payments.flush() == 0  # nobody knows the user yet
+    flags.is_enabled("checkout", "u")
+    shop.flush()
+    assert payments.flush() == 1
+    assert store.rows("checkout")[0].bad == {"failed": 1}
+    payments.report("stranger", failed=True)
+    assert [payments.flush() for _ in range(5)] == [0] * 5
+    assert not payments._happened  # given up after three attempts
+
+
+def test_experiments_can_be_named_by_their_rollout(flags: Flags, clock: VirtualClock) -> None:
+    names = {"checkout": "checkout@k3x"}
+    outcomes, store = recording(flags, clock, experiments=names.get)
+    flags.report("u", failed=True)  # no rollout is known yet
+    flags.is_enabled("checkout", "u")
+    flags.is_enabled("search", "u")
+    outcomes.flush()
+    assert [row.users for row in store.rows("checkout@k3x")] == [1]
+
+
+def test_a_store_that_is_away_loses_nothing_until_the_buffer_is_full(
+    flags: Flags, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = FailingStore()
+    outcomes, _ = recording(flags, clock, store=away, capacity=4)
+    for user in range(3):
+        flags.is_enabled("checkout", user)
+    flags.report(0, failed=True)
+    flags.report(1, failed=True)
+    assert outcomes.dropped == 1
+    with caplog.at_level(logging.WARNING, "flagkit"):
+        assert outcomes.flush() == 0
+    assert "token" not in caplog.text
+    away.is_away = False
+    assert outcomes.flush() == 4
+    assert away.rows("checkout")[0].users == 3
+
+
+def test_what_failed_while_others_reported_keeps_its_place_as_far_as_there_is_room(
+    flags: Flags, clock: VirtualClock
+) -> None:
+    class Busy(FailingStore):
+        def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+            flags.is_enabled("checkout", "late")
+            return super().record(exposures, outcomes)
+
+    outcomes, _ = recording(flags, clock, store=Busy(), capacity=2)
+    flags.is_enabled("checkout", "a")
+    flags.report("a", failed=True)
+    outcomes.flush()
+    assert outcomes.dropped == 1
+    assert len(outcomes._exposed) == 2
+
+
+def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    outcomes, store = recording(flags, clock)
+    flags.report(Unprintable(), failed=True)  # type: ignore[arg-type]
+    flags.report("u", value="many")  # type: ignore[arg-type]
+    outcomes.watch(flags.evaluate("checkout", "u"), Unprintable())
+    outcomes.observe(lambda: Unprintable().__str__(), 500, 0.0)
+    flags.is_enabled("checkout", "nan")
+    flags.report("nan", value=float("nan"), metric="orders")
+    assert outcomes.dropped == 1
+    outcomes.flush()
+    assert sum(row.users for row in store.rows("checkout")) == 2
+    assert "lost" in caplog.text
+
+
+def test_errors_and_reads_without_a_user_are_no_exposure(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, _ = recording(flags, clock, experiments="checkout")
+    flags.evaluate("checkout")
+    flags.evaluate("no_such_flag", "u")
+    assert outcomes.flush() == 0
+
+
+def test_a_store_never_sees_a_users_id(flags: Flags, clock: VirtualClock) -> None:
+    seen: list[object] = []
+
+    class Watching(MemoryStore):
+        def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+            seen.extend((*exposures, *outcomes))
+            return super().record(exposures, outcomes)
+
+    outcomes, _ = recording(flags, clock, store=Watching())
+    flags.is_enabled("checkout", "alice@example.com")
+    flags.report("alice@example.com", failed=True)
+    outcomes.flush()
+    assert len(seen) == 2
+    assert "alice" not in repr(seen)
+
+
+def test_a_secret_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGKIT_OUTCOMES_SECRET", raising=False)
+    with pytest.raises(UsageError, match="need a secret"):
+        Outcomes(MemoryStore())
+    monkeypatch.setenv("FLAGKIT_OUTCOMES_SECRET", "s")
+    assert Outcomes(MemoryStore()).dropped == 0
+
+
+def test_the_thread_sends_and_close_sends_the_rest(flags: Flags) -> None:
+    arrived = threading.Event()
+
+    class Arriving(MemoryStore):
+        def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+            arrived.set()
+            return super().record(exposures, outcomes)
+
+    store = Arriving()
+    outcomes = Outcomes(store, secret="s", experiments={"checkout"}, flush_interval_s=0.01)
+    flags.report_to(outcomes)
+    flags.is_enabled("checkout", "u")
+    assert arrived.wait(5.0)
+    flags.report("u", failed=True)
+    outcomes.close()
+    assert store.rows("checkout")[0].bad == {"failed": 1}
+    flags.report("u", slow=True)
+    assert outcomes.dropped == 1
+
+
+def test_a_forked_child_sends_nothing_twice(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, _ = recording(flags, clock)
+    flags.is_enabled("checkout", "u")
+    flags.report("u", failed=True)
+    outcomes.after_fork()
+    assert outcomes.flush() == 0
+
+
+def test_openfeature_tracking_is_an_outcome(flags: Flags, clock: VirtualClock) -> None:
+    outcomes, store = recording(flags, clock)
+    provider = FlagkitProvider(flags)
+    user = EvaluationContext(targeting_key="u")
+    flags.is_enabled("checkout", "u")
+    provider.track("orders", user, TrackingEventDetails(value=9.5))
+    provider.track("opened", user)
+    provider.track("payment", user, TrackingEventDetails(attributes={"failed": True}))
+    provider.track("opened")
+    outcomes.flush()
+    assert store.rows("checkout") == (
+        Row(
+            store.rows("checkout")[0].minute,
+            "on",
+            1,
+            {"payment": 1},
+            {"orders": 9.5, "opened": 1.0},
+            {"orders": 90.25, "opened": 1.0},
+        ),
+    )
+
+
+def test_without_a_store_reports_do_nothing() -> None:
+    Flags(StaticSource({})).report("u", failed=True)
