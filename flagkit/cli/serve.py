@@ -31,7 +31,8 @@ def console(
 ) -> int:
     """Serve the web console.
 
-    Shows the environments side by side. Needs the extra `console`.
+    Shows the environments side by side. It listens on this machine only, and writes an address that signs in once.
+    Needs the extra `console`.
 
     Example: flagkit console -s appconfig://shop/staging/flags -s appconfig://shop/prod/flags
     """
@@ -46,8 +47,10 @@ def console(
         ) from None
     cli = cli_context(context)
     sources = tuple(source) if source else _default_sources()
-    app = create_app(ConsoleSettings(sources, session=cli.session, clock=cli.clock))
-    say(f"The console is on http://{host}:{port}/; Ctrl-C ends it.")
+    base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    settings = ConsoleSettings(sources, session=cli.session, clock=cli.clock, base_url=base_url)
+    app = create_app(settings)  # it writes the address to sign in at when it starts
+    say(f"The console is on {base_url}/; Ctrl-C ends it.")
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
     return 0
 

@@ -14,13 +14,26 @@ from typing import TYPE_CHECKING
 from flagkit.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from flagkit.console.access import needs
     from flagkit.console.app import create_app
     from flagkit.console.identity import Identity, Role
     from flagkit.console.panel import Panel
     from flagkit.console.rendering import render
     from flagkit.console.settings import ConsoleSettings
+    from flagkit.console.sign_in import FixedSignIn, LocalSignIn, Sessions
 
-__all__ = ["ConsoleSettings", "Identity", "Panel", "Role", "create_app", "render"]
+__all__ = [
+    "ConsoleSettings",
+    "FixedSignIn",
+    "Identity",
+    "LocalSignIn",
+    "Panel",
+    "Role",
+    "Sessions",
+    "create_app",
+    "needs",
+    "render",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -29,6 +42,8 @@ __getattr__ = lazy_names(
         "flagkit.console.identity": ("Identity", "Role"),
         "flagkit.console.panel": ("Panel",),
         "flagkit.console.rendering": ("render",),
+        "flagkit.console.access": ("needs",),
         "flagkit.console.settings": ("ConsoleSettings",),
+        "flagkit.console.sign_in": ("FixedSignIn", "LocalSignIn", "Sessions"),
     },
 )

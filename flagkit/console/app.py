@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,15 +19,17 @@ from starlette.staticfiles import StaticFiles
 
 from flagkit.admin.identity import local_user
 from flagkit.console import pages
+from flagkit.console.access import check_routes
+from flagkit.console.audit import AuditLog
+from flagkit.console.csrf import OwnRequestsOnly
 from flagkit.console.headers import SecurityHeaders
-from flagkit.console.identity import Identity, Role
+from flagkit.console.health import Health
 from flagkit.console.panel import Panel
 from flagkit.console.rendering import make_templates
 from flagkit.console.settings import ConsoleSettings
+from flagkit.console.sign_in import KnownPerson, LocalSignIn, Sessions
 from flagkit.console.workspace import Workspace
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from flagkit.errors import UsageError
 
 STATIC = Path(__file__).parent / "static"
 
@@ -37,29 +42,43 @@ def create_app(settings: ConsoleSettings, *, panels: Sequence[Panel] = ()) -> St
         panels: parts that other packages bring.
 
     Raises:
-        UsageError: there is no source, or two have the same name.
+        UsageError: there is no source, two have the same name, a route declares no role, the settings file of a source
+            can't be read, or other machines can reach the console and nobody could sign in.
         SourceUrlError: a source is not valid.
     """
     workspace = Workspace(settings)
+    for place in workspace.environments:
+        _check_settings_file(place.url)
+    local = _local_sign_in(settings) if settings.sign_in is None else None
+    sign_in = local or settings.sign_in
+    assert sign_in is not None
+    health = Health([partial(workspace.standing, place) for place in workspace.environments], workspace.clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if local is not None:
+            local.announce()
         yield
         await run_in_threadpool(workspace.close)
 
     static = [
         Mount(f"/{panel.name}", StaticFiles(directory=panel.static)) for panel in panels if panel.static is not None
     ]
+    routes = [
+        Mount("/static", routes=[*static, Mount("/", StaticFiles(directory=STATIC))], name="static"),
+        *(Mount(f"/{panel.name}", routes=list(panel.routes), name=panel.name) for panel in panels),
+        health.route(),
+        *sign_in.routes(),
+        *pages.ROUTES,
+    ]
+    check_routes(routes)
     app = Starlette(
-        routes=[
-            Mount("/static", routes=[*static, Mount("/", StaticFiles(directory=STATIC))], name="static"),
-            *(Mount(f"/{panel.name}", routes=list(panel.routes), name=panel.name) for panel in panels),
-            *pages.ROUTES,
-        ],
+        routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(OwnRequestsOnly, hosts=settings.hosts),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
-            Middleware(_LocalUser),
+            Middleware(KnownPerson, sign_in=sign_in, audit=AuditLog(settings.audit_file, workspace.clock)),
         ],
         exception_handlers=pages.HANDLERS,
         lifespan=lifespan,
@@ -69,13 +88,27 @@ def create_app(settings: ConsoleSettings, *, panels: Sequence[Panel] = ()) -> St
     return app
 
 
-class _LocalUser:
-    """Everybody is the local user, who may do everything."""
+def _check_settings_file(url: str) -> None:
+    """Refuse settings that can't be read: whether a change needs an approval wouldn't be known."""
+    from flagkit.admin.settings import read_settings
+    from flagkit.admin.settings_file import find_file
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    path = find_file(url, os.environ, Path.cwd())
+    if path is not None:
+        read_settings(path)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope.setdefault("state", {})["identity"] = Identity(local_user(), {"*": Role.ADMIN})
-        await self._app(scope, receive, send)
+
+def _local_sign_in(settings: ConsoleSettings) -> LocalSignIn:
+    """Return the sign-in of the person who reads what this program writes."""
+    parts = urlsplit(settings.base_url)
+    if parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise UsageError(
+            f"{parts.hostname} can be reached from other machines, where nobody can sign in by a printed address",
+            hint="Listen on 127.0.0.1, or set up a sign-in (docs/console-administrators.md).",
+        )
+    sessions = Sessions(port=parts.port, clock=settings.clock)
+
+    def write(address: str) -> None:
+        sys.stderr.write(f"Sign in to the console: {address}\n")
+
+    return LocalSignIn(settings.base_url, write, local_user(), sessions, clock=settings.clock)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from flagkit.console.access import may_view
 from flagkit.console.models import texts
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def render(
 
     values: dict[str, Any] = {
         "title": state.settings.title,
-        "environments": state.workspace.environments,
+        "environments": state.workspace.only(may_view(request)).environments,
         "panels": state.panels,
         "menu": MENU,
         "identity": request.state.identity,
+        "sign_out": request.state.sign_in.sign_out,
         "path": request.url.path.removeprefix(prefix),
         "link": link,
         "asset": asset,

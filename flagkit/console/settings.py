@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import boto3
 
+    from flagkit.console.sign_in import SignIn
     from flagkit.runtime.clock import Clock
 
 
@@ -19,11 +21,19 @@ class ConsoleSettings:
         sources: where the flags are, an environment each, in the order in which they are shown:
             `appconfig://APPLICATION/ENVIRONMENT/PROFILE`, `file:PATH`, or `NAME=SOURCE` to name the environment.
         title: shown in the corner of each page.
+        sign_in: how people sign in; by a one-time address that is written to stderr where None.
+        hosts: host names under which browsers reach it, without port.
+        base_url: its address, for the one-time address.
+        audit_file: a file that every change is written down in; the logger `flagkit.audit` has them, too.
         session: boto3 session; the usual chain of credentials where None.
         clock: the machine's where None.
     """
 
     sources: tuple[str, ...]
     title: str = "flagkit"
+    sign_in: SignIn | None = None
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    base_url: str = "http://127.0.0.1:8765"
+    audit_file: Path | None = None
     session: boto3.Session | None = None
     clock: Clock | None = None

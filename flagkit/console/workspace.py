@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import threading
@@ -88,6 +89,12 @@ class Workspace:
         self.clock: Clock = SystemClock() if settings.clock is None else settings.clock
         self.environments = tuple(_places(settings.sources))
         self._readers = {place.name: _Reader(place, settings, self.clock) for place in self.environments}
+
+    def only(self, may: Callable[[str], bool]) -> Workspace:
+        """Return the same, without the environments for which `may` says no; there is no sign of them."""
+        found = copy.copy(self)
+        found.environments = tuple(place for place in self.environments if may(place.name))
+        return found
 
     def place(self, name: str) -> Place:
         """Return an environment.

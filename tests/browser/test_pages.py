@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canary.sandbox.civicforge import ENVIRONMENTS, FLAGS
-from flagkit.console import ConsoleSettings, create_app
+from flagkit.console import ConsoleSettings, FixedSignIn, Identity, Role, create_app
 from tests.browser.checks import overflow, unreachable, violations
 from tests.browser.conftest import Person
 from tests.browser.serving import Served
@@ -26,7 +26,9 @@ def console(folder: Path, *documents: Any) -> Served:
         path = folder / f"{name}.json"
         path.write_text(document if isinstance(document, str) else json.dumps(document), "utf-8")
         sources.append(f"{name}=file:{path}")
-    return Served(create_app(ConsoleSettings(tuple(sources))))
+    return Served(
+        create_app(ConsoleSettings(tuple(sources), sign_in=FixedSignIn(Identity("alice", {"*": Role.ADMIN}))))
+    )
 
 
 @pytest.fixture(scope="module")

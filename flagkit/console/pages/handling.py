@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flagkit.console.access import may_view, needs
+from flagkit.console.identity import Role
 from flagkit.console.rendering import render
 from flagkit.console.workspace import Workspace
 from flagkit.errors import (
@@ -68,8 +70,13 @@ _TITLES: Final = {
 }
 
 
-def page(handler: Handler) -> Callable[[Request], Any]:
-    """Make an endpoint of a handler that waits for stores: it runs in a thread."""
+def page(handler: Handler, role: Role = Role.VIEWER) -> Callable[[Request], Any]:
+    """Make an endpoint of a handler that waits for stores: it runs in a thread.
+
+    Args:
+        handler: answers with a page.
+        role: what somebody must be who asks for it.
+    """
 
     async def endpoint(request: Request) -> Response:
         form = FormData()
@@ -83,13 +90,13 @@ def page(handler: Handler) -> Callable[[Request], Any]:
             await form.close()
 
     endpoint.__name__, endpoint.__doc__ = handler.__name__, handler.__doc__
-    return endpoint
+    return needs(role)(endpoint)
 
 
 def workspace_of(request: Request) -> Workspace:
-    """Return the sources that the console works on."""
+    """Return the sources that the console works on, as far as the signed-in person may look at them."""
     found: Workspace = request.app.state.workspace
-    return found
+    return found.only(may_view(request))
 
 
 def status_of(error: FlagkitError) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from flagkit.console import ConsoleSettings, create_app
+from flagkit.console import ConsoleSettings, FixedSignIn, Identity, Role, create_app
 from flagkit.testing import VirtualClock
 
 DOCUMENT: dict[str, Any] = {
@@ -46,6 +46,14 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+EVERYBODY = FixedSignIn(Identity("alice", {"*": Role.ADMIN}))
+
+
+def browser(settings: ConsoleSettings) -> TestClient:
+    """A browser on a console of its own, which says where its requests come from."""
+    return TestClient(create_app(settings), base_url="http://127.0.0.1", headers={"Sec-Fetch-Site": "same-origin"})
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
@@ -62,7 +70,7 @@ def console(tmp_path: Path, clock: VirtualClock) -> Iterator[Callable[..., TestC
             path = tmp_path / f"{name}.json"
             path.write_text(json.dumps(document))
             sources.append(f"{name}=file:{path}")
-        client = TestClient(create_app(ConsoleSettings(tuple(sources), clock=clock)))
+        client = browser(ConsoleSettings(tuple(sources), clock=clock, sign_in=EVERYBODY))
         opened.append(client)
         return client
 
