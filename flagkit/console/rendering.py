@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flagkit.console.panel import Panel
 
 HERE = Path(__file__).parent
-MENU: tuple[tuple[str, str], ...] = ()
+MENU: tuple[tuple[str, str], ...] = (("proposals", "Proposals"),)
 """The entries of the navigation beside the list of flags: path and text."""
 
 

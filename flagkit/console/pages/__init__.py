@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from flagkit.console.pages import flags
+from flagkit.console.pages import flags, proposals
 from flagkit.console.pages.handling import HANDLERS
 
-ROUTES: list[BaseRoute] = [*flags.ROUTES]
+ROUTES: list[BaseRoute] = [*flags.ROUTES, *proposals.ROUTES]
 
 __all__ = ["HANDLERS", "ROUTES"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from flagkit.console import ConsoleSettings, FixedSignIn, Identity, Role, create_app
@@ -47,6 +50,22 @@ DOCUMENT: dict[str, Any] = {
 
 
 EVERYBODY = FixedSignIn(Identity("alice", {"*": Role.ADMIN}))
+
+
+class ByHeader:
+    """Signs in whom the header X-Person names, with what roles."""
+
+    sign_out = None
+
+    async def identify(self, connection: HTTPConnection) -> Identity | None:
+        name, _, role = connection.headers.get("x-person", "").partition(" ")
+        return Identity(name, {"*": Role(role)}, f"id-{name}") if role else None
+
+    async def ask(self, request: Request) -> Response:
+        return PlainTextResponse("sign in", 401)
+
+    def routes(self) -> Sequence[Route]:
+        return []
 
 
 def browser(settings: ConsoleSettings) -> TestClient:
