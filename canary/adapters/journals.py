@@ -138,6 +138,7 @@ class FileJournal:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._rows: dict[Path, tuple[tuple[int, int], dict[str, str] | None]] = {}
 
     def append(self, event: Event) -> None:
         """Writes one line in one call and waits until it is on the disk.
@@ -172,13 +173,21 @@ class FileJournal:
         rows = []
         for path in self._directory.glob("*.jsonl"):
             try:
-                row = summary_row(read_events(path))
+                row = self._row(path)
             except OSError as error:
                 logger.warning("journal %s can't be read: %s", path, error.strerror)
                 continue
             if row is not None and stage in (None, row["stage"]):
                 rows.append(row)
         return sorted(rows, key=lambda row: row["started_at"], reverse=True)
+
+    def _row(self, path: Path) -> dict[str, str] | None:
+        """The row of a file; read again only after a change of it, for whoever asks again and again."""
+        found = path.stat()
+        mark, known = (found.st_mtime_ns, found.st_size), self._rows.get(path)
+        if known is None or known[0] != mark:
+            known = self._rows[path] = (mark, summary_row(read_events(path)))
+        return known[1]
 
     def _make_directory(self) -> None:
         if self._directory.is_dir():

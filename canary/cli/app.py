@@ -15,6 +15,7 @@ _SECTIONS = {
         Command("deploy", "canary.cli.release:deploy", "Release a version step by step and evaluate each step."),
         Command("status", "canary.cli.inspect:status", "Show the canary in progress and its evidence."),
         Command("verify", "canary.cli.inspect:verify", "Check the health of the live versions."),
+        Command("console", "canary.cli.console:console", "Serve the web console: flags and releases in a browser."),
         Command("history", "canary.cli.inspect:history", "List past canaries, or show one in full."),
     ),
     "Intervene": (

@@ -64,7 +64,7 @@ def history(
     session = aws.open_session(asked, profile) if dynamo else None
     journal = open_journal(whole, base=cli.base, session=session, stage=stage)
     if canary_id is not None:
-        return views.show_one(list(journal.events(canary_id)), canary_id, as_json=as_json, report=report)
+        return views.show_one(list(journal.events(canary_id)), canary_id, whole, as_json=as_json, report=report)
     rows = journal.canaries(stage)
     return views.show_list([row for row in rows if by in {None, row.get("started_by")}], as_json=as_json)
 

@@ -97,7 +97,7 @@ def start(
             )
             running = stack.enter_context(sandbox.run(options))
             _announce(running.info, as_json=as_json)
-            _wait_for_signal()
+            wait_for_signal()
     except sandbox.SandboxError as error:
         raise UsageError(str(error), hint=error.hint) from error
     return 0
@@ -214,7 +214,8 @@ def _exports(environ: dict[str, str]) -> Iterator[str]:
             yield f"export {' '.join(pairs)}"
 
 
-def _wait_for_signal() -> None:
+def wait_for_signal() -> None:
+    """Waits until somebody ends the program."""
     from canary.cli.signals import StopFlag  # the plan comes with it, which the other commands don't need
 
     ended = StopFlag()

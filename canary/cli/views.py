@@ -5,35 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from canary import runner
 from canary.adapters.cloudwatch import metrics_per_look
 from canary.cli.json_lines import write_json
 from canary.cli.output import write_report
 from canary.cli.screens import terminal
 from canary.cli.session import Session
 from canary.cli.signals import StoppableClock, StopRequest
-from canary.core.events import CanaryStarted, Event, Judged, Measured
-from canary.core.phases import Phase
-from canary.core.plan import HealthGate, StagePlan, check_feasibility, format_duration
-from canary.core.state import CanaryState, FunctionState
-from canary.core.verdict import judge
-from canary.errors import ConflictError, NotFoundError, PlanError, RecordError, UnavailableError, UsageError
+from canary.core.events import CanaryStarted, Event
+from canary.core.plan import Plan, StagePlan, check_feasibility
+from canary.errors import NotFoundError, PlanError, UnavailableError, UsageError
 from canary.ports import Target
-from canary.runner import Ports
-from canary.runner import session as runner_session
-from canary.runner.observe import observe, watch_of
-from canary.runner.pairing import recorded
-from canary.runner.session import NoPairs
-from canary.view.build import ViewBuilder, view_of_events
+from canary.view.current import StageNow, past_view, stage_now
 from canary.view.html import canary_report, page
-from canary.view.model import CanaryView, FunctionView, Tone, data
+from canary.view.model import CanaryView, data
 from canary.view.plain import note_line, status_lines
 from canary.view.planned import cost_line, cost_of_looks, picture, plan_lines
 from canary.view.terminal import live
@@ -45,128 +34,61 @@ if TYPE_CHECKING:
 
 def show_status(session: Session, *, as_json: bool, no_color: bool, report: Path | None) -> int:
     """Shows the canary of the stage, or what its aliases serve; returns the exit code."""
-    ports = session.ports()
-    try:
-        with _canvas(as_json=as_json, no_color=no_color) as draw:
-            view = _draw_status(session, ports, draw)
-    except (ConflictError, RecordError):
+    now = stage_now(session.stage, session.ports())
+    if now.problem is not None:
         if not as_json:  # whatever the records say, what the aliases serve is known
-            for function in session.stage.functions:
-                click.echo(f"{function} {ports.aliases.read(function).routes_text}")
-        raise
-    if view is None:
-        _show_no_canary(session, as_json=as_json)
-    elif report is not None:
-        write_report(report, page(canary_report(view)))
+            for alias in now.aliases:
+                click.echo(f"{alias.key} {alias.text}")
+        raise now.problem
+    if now.canary is None:
+        _show_no_canary(now, as_json=as_json)
+        return 0
+    with _canvas(as_json=as_json, no_color=no_color) as draw:
+        draw(now.canary)
+    if report is not None:
+        write_report(report, page(canary_report(now.canary)))
     return 0
 
 
 def watch_status(session: Session, *, as_json: bool, no_color: bool) -> int:
     """Shows the canary every tick until it ends; returns the exit code."""
     with _canvas(as_json=as_json, no_color=no_color) as draw:
-        code = _watch(session, draw)
-    if not code:
-        _show_no_canary(session, as_json=as_json)
-    return code
+        last = _watch(session, draw)
+    if last is None:
+        return INTERRUPTED
+    _show_no_canary(last, as_json=as_json)
+    return 0
 
 
-def _draw_status(session: Session, ports: Ports, draw: Callable[[CanaryView], None]) -> CanaryView | None:
-    """Shows the canary of the stage; None when there is none."""
-    state = runner.current(session.stage, ports)
-    if state is None:
-        return None
-    view = _as_it_is(current_view(state, ports).view(), state, ports)
-    draw(view)
-    return view
-
-
-def _as_it_is(view: CanaryView, state: CanaryState, ports: Ports) -> CanaryView:
-    """The view with what the aliases serve, and without calling a canary watched that no driver evaluates."""
-    found, name = watch_of(state, ports), state.stage.name
-    view = replace(
-        view,
-        functions=tuple(
-            _with_routes(shown, function, state, ports)
-            for shown, function in zip(view.functions, state.functions, strict=True)
-        ),
-        last_look_at=found.last_look_at,
-        last_look_by=found.last_look_by,
-        is_driven=found.is_driven or state.phase is Phase.STARTING,
-    )
-    if state.foreign:
-        return replace(
-            view,
-            tone=Tone.WARN,
-            headline=f"{'; '.join(change.text for change in state.foreign)}.",
-            next_action=f"`canary rollback {name}` rolls back the aliases that are unchanged",
-        )
-    if view.is_driven:
-        return view
-    if found.last_look_at is None:
-        since = "the journal has no evaluation of it"
-    else:
-        since = f"the last evaluation was {format_duration(_whole_seconds(ports.clock.now() - found.last_look_at))} ago"
-    return replace(
-        view,
-        tone=Tone.WARN,
-        headline=f"Not watched: {since}, and no driver is running.",
-        next_action=f"`canary resume {name}` to continue, or `canary rollback {name}`",
-    )
-
-
-def _with_routes(view: FunctionView, function: FunctionState, state: CanaryState, ports: Ports) -> FunctionView:
-    """The function with what its alias serves, and since when as far as the record knows it."""
-    shifts, key = state.shifts_of(function), function.function.key
-    known = shifts and key not in {*state.behind, *(change.function for change in state.foreign)}
-    since = shifts[-1].at if known else None
-    return replace(view, serves=ports.aliases.read(function.function).routes_text, serves_since=since)
-
-
-def _whole_seconds(duration: timedelta) -> timedelta:
-    return timedelta(seconds=round(duration.total_seconds()))
-
-
-def current_view(state: CanaryState, ports: Ports) -> ViewBuilder:
-    """What the aliases, the metrics and the evidence say now; health checks are left to the driver."""
-    builder = ViewBuilder(state.stage).begin(state)
-    reading = replace(ports, observers=(), pairs=NoPairs(), memory=replace(ports.memory, pairs={}))
-    looking = runner_session.Session(state.stage, reading, state.canary_id)
-    stage = recorded(state, looking)
-    gates = {name: gate for name, gate in stage.gates.items() if not isinstance(gate, HealthGate)}
-    observations = observe(replace(state, stage=stage.model_copy(update={"gates": gates})), looking)
-    now = ports.clock.now()
-    judgement = judge(stage, observations, state.weight_changes, now)
-    builder.notify(Measured(state.canary_id, state.stage.name, now, observations))
-    builder.notify(Judged(state.canary_id, state.stage.name, now, state.phase, state.weight_bp, judgement))
-    return builder
-
-
-def _watch(session: Session, draw: Callable[[CanaryView], None]) -> int:
-    """Shows the canary every tick until it is over or the person has seen enough; an AWS that is away is waited for."""
+def _watch(session: Session, draw: Callable[[CanaryView], None]) -> StageNow | None:
+    """Shows the canary every tick until it is over; an AWS that is away is waited for. None after a signal."""
     with StopRequest() as stop:
         ports = session.ports(clock=StoppableClock(stop.event))
         while not stop.is_set():
             try:
-                if _draw_status(session, ports, draw) is None:
-                    return 0
+                now = stage_now(session.stage, ports)
+                if now.problem is not None:
+                    raise now.problem
+                if now.canary is None:
+                    return now
+                draw(now.canary)
             except UnavailableError as error:
                 click.echo(f"warning: {error.message}", err=True)
             ports.clock.sleep(session.stage.tick.total_seconds())
-    return INTERRUPTED
+    return None
 
 
-def _show_no_canary(session: Session, *, as_json: bool) -> None:
+def _show_no_canary(now: StageNow, *, as_json: bool) -> None:
     """Shows what is live when no canary is in progress."""
-    ports = session.ports()
-    aliases = [ports.aliases.read(function) for function in session.stage.functions]
+    name = now.stage.name
     if as_json:
         functions = [
-            {"function": alias.function.key, "version": alias.version, "serves": alias.routes_text} for alias in aliases
+            {"function": alias.key, "version": alias.routes[0].version, "serves": alias.text} for alias in now.aliases
         ]
-        write_json({"stage": session.stage.name, "canary": None, "functions": functions})
+        write_json({"stage": name, "canary": None, "functions": functions})
         return
-    name, live_now = session.stage.name, ", ".join(f"{alias.function} {alias.routes_text}" for alias in aliases)
-    if not any(alias.extra_version for alias in aliases):
+    live_now = ", ".join(f"{alias.key} {alias.text}" for alias in now.aliases)
+    if not now.is_unwatched:
         click.echo(f"no canary in progress on {name}; {live_now}")
         return
     click.echo(f"{live_now}\nNot watched: stage {name} has no record of a canary that set these weights.")
@@ -242,7 +164,7 @@ def show_list(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> int:
     return 0
 
 
-def show_one(events: list[Event], canary_id: str, *, as_json: bool, report: Path | None) -> int:
+def show_one(events: list[Event], canary_id: str, plan: Plan, *, as_json: bool, report: Path | None) -> int:
     """Shows one canary of the journal in full.
 
     Raises:
@@ -256,7 +178,7 @@ def show_one(events: list[Event], canary_id: str, *, as_json: bool, report: Path
         for event in events:
             write_json(event)
         return 0
-    view = view_of_events(events).view()
+    view = past_view(events, plan)
     for line in (*status_lines(view), "", *(note_line(note) for note in view.notes)):
         terminal().print(line, markup=False, soft_wrap=True)
     if report is not None:

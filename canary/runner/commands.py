@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import CanaryEnded, CanaryStarted, PhaseChanged, TrafficShifted
@@ -22,24 +23,28 @@ from canary.runner.drive import ask, tick
 from canary.runner.observe import current, find, unfinished
 from canary.runner.session import Ports, Session
 
+ON_REQUEST: Final = "on request"
+"""How a request is told where nobody says who asked, and why."""
 
-def pause(stage: StagePlan, ports: Ports) -> CanaryState:
+
+def pause(stage: StagePlan, ports: Ports, *, request: str = ON_REQUEST) -> CanaryState:
     """Keeps the weight where it is; judging goes on, and an unhealthy version is still rolled back.
 
     Raises:
         NotRunningError: no canary is in progress.
         RefusedError: it is past the point where pausing means something.
     """
-    return ask(stage, ports, Signal.PAUSE, "paused on request")
+    return ask(stage, ports, Signal.PAUSE, f"paused {request}")
 
 
-def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> CanaryState:
+def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False, request: str = ON_REQUEST) -> CanaryState:
     """Continues after a pause, an inconclusive end or the death of a driver; pass the returned state to `run`.
 
     Args:
         stage: the plan.
         ports: what the driver reaches AWS and its surroundings through.
         accept_plan: continue although the plan has changed since the canary started.
+        request: who asked for it, and why in the words of a sentence: `on request of Amira`.
 
     Raises:
         NotRunningError: no canary is in progress.
@@ -59,18 +64,18 @@ def resume(stage: StagePlan, ports: Ports, *, accept_plan: bool = False) -> Cana
     # Who held it died: the hold would end with the first look.
     is_overdue = state.phase is Phase.HOLDING and state.deadline is not None and ports.clock.now() >= state.deadline
     if is_overdue or state.phase in {Phase.PAUSED, Phase.INCONCLUSIVE}:
-        return ask(stage, ports, Signal.RESUME, "resumed on request")
+        return ask(stage, ports, Signal.RESUME, f"resumed {request}")
     return state
 
 
-def promote(stage: StagePlan, ports: Ports) -> CanaryState:
+def promote(stage: StagePlan, ports: Ports, *, request: str = ON_REQUEST) -> CanaryState:
     """Gives the candidate all traffic now, whatever the evidence; the post-promotion watch follows.
 
     Raises:
         NotRunningError: no canary is in progress.
         RefusedError: it is promoted or being rolled back already.
     """
-    return ask(stage, ports, Signal.PROMOTE, "promoted on request")
+    return ask(stage, ports, Signal.PROMOTE, f"promoted {request}")
 
 
 def rollback(
@@ -79,6 +84,7 @@ def rollback(
     *,
     to: Mapping[str, str] | None = None,
     confirm: Callable[[str], None] | None = None,
+    request: str = ON_REQUEST,
 ) -> CanaryState | None:
     """Rolls everything back to the recorded baseline, or to named versions when no canary is in progress.
 
@@ -90,6 +96,7 @@ def rollback(
         ports: what the driver reaches AWS and its surroundings through.
         to: version by function key ("" for all).
         confirm: called with a question before the last canary is reverted; raises to refuse.
+        request: who asked for it, and why in the words of a sentence: `on request of Amira`.
 
     Returns:
         The final state; None when no canary was in progress and the aliases were moved to `to`.
@@ -101,22 +108,22 @@ def rollback(
     state = current(stage, ports)
     if state is None:
         if not to:
-            return _revert(Session(stage, ports), confirm)
+            return _revert(Session(stage, ports), confirm, request)
         _move_all(Session(stage, ports), to)
         return None
     if to:
         return _return_elsewhere(state, to, Session(stage, ports, state.canary_id))
-    return _roll_back(stage, ports, state, Signal.ROLLBACK, "rolled back on request")
+    return _roll_back(stage, ports, state, Signal.ROLLBACK, f"rolled back {request}")
 
 
-def abort(stage: StagePlan, ports: Ports) -> CanaryState:
+def abort(stage: StagePlan, ports: Ports, *, request: str = ON_REQUEST) -> CanaryState:
     """Stops the canary: rolls everything back and ends it as aborted.
 
     Raises:
         NotRunningError: no canary is in progress.
     """
     state, _, _ = find(stage, ports)
-    return _roll_back(stage, ports, state, Signal.ABORT, "aborted on request")
+    return _roll_back(stage, ports, state, Signal.ABORT, f"aborted {request}")
 
 
 def _roll_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signal, why: str) -> CanaryState:
@@ -211,7 +218,7 @@ def _move(
     session.notice(f"{function} moved on request from {was} to version {version}", is_planned=True)
 
 
-def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanaryState:
+def _revert(session: Session, confirm: Callable[[str], None] | None, request: str) -> CanaryState:
     """The stage's last canary back to its baseline: journalled and published like any rollback."""
     stage, ports = session.stage, session.ports
     started, outcome = _last_canary(session)
@@ -247,7 +254,7 @@ def _revert(session: Session, confirm: Callable[[str], None] | None) -> CanarySt
     session = session.of(started.canary_id)
     for function in functions:
         _move(function, moves[function.key].baseline, seen[function.key], session)
-    why = f"reverted {what} {started.canary_id} on request: {changes}"
+    why = f"reverted {what} {started.canary_id} {request}: {changes}"
     now = ports.clock.now().replace(microsecond=0)
     session.publish(TrafficShifted(started.canary_id, stage.name, now, 0, why))
     session.publish(

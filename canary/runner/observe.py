@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from canary.core.alias import AliasState
-from canary.core.events import CanaryStarted, Judged, PhaseChanged, TrafficShifted
+from canary.core.events import CanaryStarted, Event, Judged, PhaseChanged, TrafficShifted
 from canary.core.measurements import (
     AlarmReading,
     AlarmState,
@@ -68,14 +68,21 @@ class Watch:
     is_driven: bool
 
 
-def watch_of(state: CanaryState, ports: Ports) -> Watch:
-    """When the canary was last evaluated, and whether a driver is running; a record in an alias can't tell."""
-    looks = [event for event in ports.journal.events(state.canary_id) if isinstance(event, Judged)]
-    last = max(looks, key=lambda look: look.at, default=None)
-    if last is None:
-        return Watch(None, "", is_driven=False)
+def watch_of(state: CanaryState, events: Iterable[Event], now: datetime) -> Watch:
+    """When the canary was last evaluated, and whether a driver is running; a record in an alias can't tell.
+
+    Args:
+        state: the canary.
+        events: its journal.
+        now: the time of day.
+    """
+    signs = [event for event in events if isinstance(event, (CanaryStarted, Judged))]
+    last = max(signs, key=lambda sign: sign.at, default=None)
     overdue = 2 * state.stage.tick + timedelta(minutes=1)
-    return Watch(last.at, last.by, is_driven=ports.clock.now() - last.at <= overdue)
+    is_driven = last is not None and now - last.at <= overdue
+    if not isinstance(last, Judged):
+        return Watch(None, "", is_driven=is_driven)  # who started it evaluates it soon
+    return Watch(last.at, last.by, is_driven=is_driven)
 
 
 def find(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from canary.core.alias import ALL_BP, basis_points
@@ -114,10 +114,7 @@ class ViewBuilder:
             canary_id=state.canary_id,
             stage=state.stage.name,
             at=state.started_at,
-            functions=tuple(
-                FunctionMove(item.function.key, item.baseline, item.candidate, item.description)
-                for item in state.functions
-            ),
+            functions=_moves(state),
             steps_bp=tuple(basis_points(step.weight) for step in state.stage.steps),
             fingerprint=state.fingerprint,
             hotfix=state.stage.hotfix,
@@ -128,6 +125,17 @@ class ViewBuilder:
         self._weights = [(shift.at, shift.weight_bp) for shift in state.shifts]
         weights = [(at, Tone.PLAIN, "weight", _share(weight_bp), False) for at, weight_bp in self._weights]
         self._notes = sorted([*weights, *(n for n in self._notes if n[2] != "canary started")], key=lambda n: n[0])
+        return self
+
+    def agree_with(self, state: CanaryState) -> ViewBuilder:
+        """Takes the aliases' word where the events say less, or something else; returns itself."""
+        if self._start is None:
+            return self.begin(state)
+        self.stage = state.stage
+        self._start = replace(self._start, functions=_moves(state))
+        if self._phase is not state.phase:
+            self._phase, self._why = state.phase, state.why
+        self._weights = [(shift.at, shift.weight_bp) for shift in state.shifts] or self._weights
         return self
 
     @property
@@ -309,6 +317,12 @@ class ViewBuilder:
 def view_of_events(events: Iterable[Event], stage: StagePlan | None = None) -> ViewBuilder:
     """The builder that recorded events tell."""
     return ViewBuilder(stage).notify_all(events)
+
+
+def _moves(state: CanaryState) -> tuple[FunctionMove, ...]:
+    return tuple(
+        FunctionMove(item.function.key, item.baseline, item.candidate, item.description) for item in state.functions
+    )
 
 
 def _sentences(texts: Iterable[str]) -> tuple[str, ...]:

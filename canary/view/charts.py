@@ -6,6 +6,7 @@ It draws what the view holds; it must not compute statistics nor decide what is 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -61,11 +62,11 @@ def bars(view: BarsView) -> str:
 
 
 def _wide(picture: str) -> str:
-    return element("div", picture, class_="wide")
+    return element("div", picture, class_="chart-wide")
 
 
 def _narrow(picture: str) -> str:
-    return element("div", picture, class_="narrow")
+    return element("div", picture, class_="chart-narrow")
 
 
 def _bars(view: BarsView, *, narrow: bool) -> str:
@@ -81,7 +82,7 @@ def _bars(view: BarsView, *, narrow: bool) -> str:
         viewBox=f"0 0 {NARROW_WIDTH if narrow else WIDTH} {14 + height * len(view.bars):.0f}",
         role="img",
         aria_labelledby=f"bt{number} bd{number}",
-        class_="bars",
+        class_="chart bars",
     )
 
 
@@ -152,19 +153,25 @@ def _timeline(view: CanaryView, x: TimeAxis) -> str:
         viewBox=f"0 0 {x.width:g} {top + 40:.0f}",
         role="img",
         aria_labelledby=f"t{number} d{number}",
-        class_="timeline",
+        class_="chart timeline",
     )
 
 
 def shown_streams(view: CanaryView) -> tuple[StreamView, ...]:
-    """The streams that carry data, those with the most evidence against first, at most three."""
+    """The streams that carry data, at most three: those with the most evidence against, then one of each gate."""
+    seen: Counter[str] = Counter()
 
     def weight(stream: StreamView) -> float:
         # Weak evidence is no order: the plan's stays.
         strongest = max((point.log10 or 0.0 for point in stream.evidence), default=0.0)
         return strongest if strongest >= 1.0 else 0.0
 
-    return tuple(sorted((stream for stream in view.streams if stream.minutes), key=weight, reverse=True)[:3])
+    ranked = []
+    for stream in view.streams:
+        if stream.minutes:
+            ranked.append((-weight(stream), seen[stream.gate], stream))
+            seen[stream.gate] += 1
+    return tuple(stream for _, _, stream in sorted(ranked, key=lambda entry: entry[:2])[:3])
 
 
 def describe(view: CanaryView) -> str:

@@ -12,6 +12,40 @@ from canary.view.model import CanaryView, Chapter, Report, StreamView
 from canary.view.plain import clock, interval_text, look_text, rate_texts
 from canary.view.svg import element
 
+CHART_CSS = """
+.chart{display:block;width:100%;height:auto;font:12.5px system-ui,-apple-system,"Segoe UI",sans-serif}
+.chart text{fill:var(--ink)}
+.chart .tick{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
+.chart .panel-title{fill:var(--muted);font-size:12.5px;font-weight:600}
+.chart .panel{fill:none}
+.chart .grid{stroke:var(--grid);stroke-width:1}
+.chart .inside{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
+.chart .value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
+.chart .weight-area{fill:var(--candidate-soft)}.chart .weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
+.chart .candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
+.chart .baseline-line{fill:none;stroke:var(--baseline);stroke-width:2;stroke-linejoin:round;stroke-dasharray:7 3}
+.chart .candidate-whisker{stroke:var(--candidate);stroke-width:1.4;opacity:.7}
+.chart .baseline-whisker{stroke:var(--baseline);stroke-width:1.4;opacity:.7}
+.chart .candidate-area{fill:var(--candidate-soft)}.chart .baseline-area{fill:var(--baseline-soft)}
+.chart .candidate-dot{fill:var(--candidate);stroke:var(--card);stroke-width:1.2}
+.chart .baseline-dot{fill:var(--card);stroke:var(--baseline);stroke-width:1.6}
+.chart .candidate-text{fill:var(--candidate)}.chart .baseline-text{fill:var(--baseline)}
+.chart .limit-text{fill:var(--limit)}
+.chart .limit{stroke:var(--limit);stroke-width:1.3;stroke-dasharray:3 4}
+.chart .evidence{fill:none;stroke:var(--candidate);stroke-width:2.2;stroke-linejoin:round}
+.chart .settling{fill:var(--grid);opacity:.55}
+.chart .mark{stroke:var(--muted);stroke-width:1;opacity:.55}
+.chart .mark.good{stroke:var(--good)}.chart .mark.bad{stroke:var(--bad);stroke-width:1.6;opacity:.9}
+.chart .mark.warn{stroke:var(--warn)}
+.chart .mark-text{font-weight:600;fill:var(--muted)}.chart .mark-text.good{fill:var(--good)}
+.chart .mark-text.bad{fill:var(--bad)}.chart .mark-text.warn{fill:var(--warn)}
+.chart .bar-track{fill:var(--grid)}.chart .bar{fill:var(--baseline)}.chart .bar.strong{fill:var(--accent)}
+.chart .expected{stroke:var(--ink);stroke-width:2}
+.chart-narrow{display:none}
+@media (max-width:640px){.chart-wide{display:none}.chart-narrow{display:block}}
+"""
+"""The rules of the charts; the variables for colours come from the page around them."""
+
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1b1f27;--muted:#5d6675;--rule:#e4e2da;--grid:#eceae4;
 --candidate:#b36b00;--candidate-soft:#f6c64455;--baseline:#3f6ea8;--baseline-soft:#7fa6d633;--limit:#b3261e;--good:#1a7441;
@@ -43,34 +77,7 @@ section>.facts:first-child{margin-top:0}
 .facts div{border-top:1px solid var(--rule);padding-top:8px}
 dt{font-size:13px;color:var(--muted)}dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums}
 dl{margin:0}
-.scroll{overflow-x:auto;margin:22px 0 0}.narrow{display:none}
-svg{display:block;width:100%;height:auto;font:12.5px system-ui,-apple-system,"Segoe UI",sans-serif}
-svg text{fill:var(--ink)}
-svg .tick{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
-svg .panel-title{fill:var(--muted);font-size:12.5px;font-weight:600}
-svg .panel{fill:none}
-svg .grid{stroke:var(--grid);stroke-width:1}
-svg .inside{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
-svg .value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
-svg .weight-area{fill:var(--candidate-soft)}svg .weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
-svg .candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
-svg .baseline-line{fill:none;stroke:var(--baseline);stroke-width:2;stroke-linejoin:round;stroke-dasharray:7 3}
-svg .candidate-whisker{stroke:var(--candidate);stroke-width:1.4;opacity:.7}
-svg .baseline-whisker{stroke:var(--baseline);stroke-width:1.4;opacity:.7}
-svg .candidate-area{fill:var(--candidate-soft)}svg .baseline-area{fill:var(--baseline-soft)}
-svg .candidate-dot{fill:var(--candidate);stroke:var(--card);stroke-width:1.2}
-svg .baseline-dot{fill:var(--card);stroke:var(--baseline);stroke-width:1.6}
-svg .candidate-text{fill:var(--candidate)}svg .baseline-text{fill:var(--baseline)}svg .limit-text{fill:var(--limit)}
-svg .limit{stroke:var(--limit);stroke-width:1.3;stroke-dasharray:3 4}
-svg .evidence{fill:none;stroke:var(--candidate);stroke-width:2.2;stroke-linejoin:round}
-svg .settling{fill:var(--grid);opacity:.55}
-svg .mark{stroke:var(--muted);stroke-width:1;opacity:.55}
-svg .mark.good{stroke:var(--good)}svg .mark.bad{stroke:var(--bad);stroke-width:1.6;opacity:.9}
-svg .mark.warn{stroke:var(--warn)}
-svg .mark-text{font-weight:600;fill:var(--muted)}svg .mark-text.good{fill:var(--good)}
-svg .mark-text.bad{fill:var(--bad)}svg .mark-text.warn{fill:var(--warn)}
-svg .bar-track{fill:var(--grid)}svg .bar{fill:var(--baseline)}svg .bar.strong{fill:var(--accent)}
-svg .expected{stroke:var(--ink);stroke-width:2}
+.scroll{overflow-x:auto;margin:22px 0 0}
 details{margin:16px 0 0;color:var(--muted)}summary{cursor:pointer;font-size:14px}
 table{border-collapse:collapse;margin-top:16px;font-size:14px;font-variant-numeric:tabular-nums;width:100%}
 th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--rule);vertical-align:top}
@@ -79,11 +86,11 @@ th{font-weight:600;color:var(--muted)}td.n,th.n{text-align:right}
 pre{background:var(--page);border-radius:8px;padding:14px 16px;overflow-x:auto;
 font:13.5px/1.55 ui-monospace,Menlo,monospace}
 footer{color:var(--muted);font-size:14px;margin-top:30px}
-@media (max-width:640px){main{padding:32px 14px}section{padding:20px 16px}h1{font-size:27px}.wide{display:none}
+@media (max-width:640px){main{padding:32px 14px}section{padding:20px 16px}h1{font-size:27px}
 .stacked thead{display:none}.stacked tr{display:block;padding:8px 0;border-bottom:1px solid var(--rule)}
 .stacked td{display:flex;justify-content:space-between;gap:16px;border:0;padding:2px 0;text-align:right}
 .stacked td::before{content:attr(data-label);color:var(--muted);text-align:left}
-.narrow{display:block}th,td{padding-right:8px;font-size:13px}}
+th,td{padding-right:8px;font-size:13px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
 """
 
@@ -101,7 +108,7 @@ def page(report: Report) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>{CSS}</style></head>"
+        f"<title>{escape(report.title)}</title><style>{CSS}{CHART_CSS}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
 

@@ -41,6 +41,8 @@ PHASE_TONES: Final = {
 _BY_ITSELF: Final = frozenset({Phase.BAKING, Phase.PROMOTING, Phase.POST_BAKE, Phase.PROMOTED})
 """Phases whose headline needs no reason."""
 
+_POLICIES: Final = {"hold": "waits for a decision", "rollback": "rolls back", "promote": "advances all the same"}
+
 _NOTES: Final = {
     Phase.HOLDING: (Tone.WARN, "holds"),
     Phase.PAUSED: (Tone.WARN, "paused"),
@@ -104,7 +106,8 @@ def _next_step(phase: Phase, stage: StagePlan, since: datetime, weight_bp: int, 
     last = f"`canary promote {stage.name}`" if stage.promote == "manual" else "promotion"
     target = f"{ahead[0]:g} %" if ahead else last
     if phase is Phase.HOLDING:
-        return f"{target} once healthy; holds up to {duration_text(stage.hold_max)}, then {stage.on_inconclusive}"
+        then = _POLICIES[stage.on_inconclusive]
+        return f"{target} once healthy; holds up to {duration_text(stage.hold_max)}, then {then}"
     bake = next((step.bake for step in stage.steps if basis_points(step.weight) == weight_bp), None)
     ends = "" if bake is None else f"; step ends in {_minutes_left(since + bake, now)}"
     return f"{target} once healthy{ends}"

@@ -262,11 +262,14 @@ def _places(sources: Sequence[str]) -> Iterator[Place]:
         if name in seen:
             raise UsageError(f"two sources are named {name}", hint=f"Name them, e.g. {name}-2={url}.")
         seen.add(name)
-        tone = next((tone for tone, pattern in _TONES if pattern.search(name.lower())), None)
-        if tone is None:
-            tone = f"other-{others % 4 + 1}"
-            others += 1
+        tone = tone_of(name, others)
+        others += tone.startswith("other")
         yield Place(name, url if ":" in url else f"file:{url}", is_protected(name), tone)
+
+
+def tone_of(name: str, others: int = 0) -> str:
+    """Return the color of an environment by its name; of one that says nothing, by how many such there are before."""
+    return next((tone for tone, pattern in _TONES if pattern.search(name.lower())), f"other-{others % 4 + 1}")
 
 
 def _document(stored: Stored) -> Document:

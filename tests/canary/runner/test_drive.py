@@ -194,11 +194,16 @@ def test_a_canary_is_driven_as_long_as_its_journal_has_a_recent_evaluation() -> 
     simulation = fleet()
     ports = simulation.ports()
     state = runner.tick(simulation.stage, ports, runner.start(simulation.stage, ports)).state
-    assert watch_of(state, ports) == Watch(None, "", is_driven=False)
+
+    def watched() -> Watch:
+        return watch_of(state, ports.journal.events(state.canary_id), ports.clock.now())
+
+    assert watched() == Watch(None, "", is_driven=True)
+    assert watch_of(state, (), simulation.clock.now()) == Watch(None, "", is_driven=False)
     simulation.clock.sleep(60)
     runner.tick(simulation.stage, ports, state)
     looked_at = simulation.clock.now()
     simulation.clock.sleep(120)
-    assert watch_of(state, ports) == Watch(looked_at, "", is_driven=True)
+    assert watched() == Watch(looked_at, "", is_driven=True)
     simulation.clock.sleep(120)
-    assert watch_of(state, ports) == Watch(looked_at, "", is_driven=False)
+    assert watched() == Watch(looked_at, "", is_driven=False)

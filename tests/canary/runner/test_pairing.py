@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from canary import runner
-from canary.cli.views import current_view
 from canary.core.events import Measured, Noticed
 from canary.core.measurements import DataState, MinuteCounts, Stream, StreamKey
 from canary.core.phases import Phase
@@ -17,6 +16,8 @@ from canary.runner.checks import Level
 from canary.runner.session import Memory
 from canary.simulator import Simulation
 from canary.simulator.ports import InMemoryPairs
+from canary.view.build import ViewBuilder
+from canary.view.current import measured_now
 from tests.canary.faults import simulation_of, steady
 from tests.canary.stages import stage_of
 
@@ -119,7 +120,8 @@ def test_who_only_looks_sends_none_and_shows_what_the_journal_has() -> None:
 
 
 def shown(state: CanaryState, ports: Ports) -> set[str]:
-    return {stream.gate for stream in current_view(state, ports).view().streams}
+    view = ViewBuilder().begin(state).notify_all(measured_now(state, ports)).view()
+    return {stream.gate for stream in view.streams}
 
 
 def test_probes_that_can_not_be_sent_hold_and_are_noticed_once() -> None:
