@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test e2e sweep test-lowest quick check docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox test e2e sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,16 +27,20 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # Locked versions with hashes first; then the package itself, which brings nothing along.
-EDITABLE := install --no-deps --no-build-isolation -e .
+INSTALL := $(BIN)/python scripts/install.py $(BIN)/python
+EDITABLE := --no-deps --no-build-isolation -e .
+UV := $(PIP) install --require-hashes -r requirements/uv.txt || true
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements/demo.txt
-	@$(PIP) install --require-hashes -r requirements/demo.txt
-	@$(PIP) $(EDITABLE)
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements/demo.txt requirements/uv.txt
+	@$(UV)
+	@$(INSTALL) --require-hashes -r requirements/demo.txt
+	@$(INSTALL) $(EDITABLE)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt
-	@$(PIP) install --require-hashes -r requirements/dev.txt
-	@$(PIP) $(EDITABLE)
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt requirements/uv.txt
+	@$(UV)
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) $(EDITABLE)
 	@touch $@ $(VENV)/.demo
 
 $(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
@@ -84,14 +88,18 @@ quick: $(VENV)/.dev  ## the quick loop: what takes less than a second a test (un
 	@$(BIN)/python -m pytest -n auto -m "not slow" tests $(ARGS)
 
 check: $(VENV)/.dev  ## the gates: format, lint, types, layers, dependencies, public API, docs, wheel
+	@$(MAKE) --no-print-directory --jobs=2 types lint docs wheel-smoke
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry flagkit canary
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/zizmor --offline --quiet .github examples/pipelines/github-*.yml
-	@$(MAKE) --no-print-directory docs wheel-smoke
 
 docs: $(VENV)/.dev  ## the documentation site, warnings as errors, into site/
 	@$(BIN)/zensical build --clean --strict
@@ -103,7 +111,7 @@ build: $(VENV)/.dev  ## sdist and wheel into dist/, checked
 	@$(BIN)/check-wheel-contents dist/*.whl --toplevel flagkit,canary
 
 wheel-smoke: build  ## tries the built wheel in a clean environment
-	@PYTHON=$(PYTHON) scripts/wheel-smoke dist
+	@PYTHON=$(PYTHON) TOOLS=$(abspath $(BIN))/python scripts/wheel-smoke dist
 
 examples: $(VENV)/.dev  ## runs every example
 	@$(BIN)/python -m pytest -q tests/examples
@@ -132,7 +140,8 @@ format: $(VENV)/.dev  ## formats and mends what can be mended
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 lock: $(VENV)/.dev  ## locks the versions again, with hashes, for every Python and system (ARGS=--upgrade takes newer ones)
-	@$(PIP) install uv
+	@$(UV)
+	@$(LOCK) $(ARGS) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) $(ARGS) --extra cli --extra testing pyproject.toml requirements/demo.in -o requirements/demo.txt
 	@$(LOCK) $(ARGS) --all-extras -c requirements/demo.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
 
