@@ -119,10 +119,12 @@ class Row:
 
 
 def is_usable(event: Exposed | Outcome) -> bool:
-    """Whether a store may take it: names that exist, a time, a finite number."""
-    numbers = (event.at_s, event.value or 0.0) if isinstance(event, Outcome) else (event.at_s,)
+    """Whether a store may take it: short names without `#`, a time, a finite number below 10^15."""
     names = (event.experiment, event.user, event.metric if isinstance(event, Outcome) else event.arm)
-    return all(names) and all(math.isfinite(number) for number in numbers) and 0.0 < event.at_s < 1e11
+    value = event.value or 0.0 if isinstance(event, Outcome) else 0.0
+    return (
+        all(0 < len(name) <= 256 and "#" not in name for name in names) and 0 < event.at_s < 1e11 and abs(value) < 1e15
+    )
 
 
 def expose(unit: Unit | None, event: Exposed, window_s: float) -> tuple[Unit, Row | None]:

@@ -66,6 +66,8 @@ def test_the_largest_value_counts() -> None:
         (exposed(at_s=-1.0), False),
         (outcome(value=math.inf), False),
         (outcome(at_s=1e12), False),
+        (exposed(arm="a#b"), False),
+        (outcome(value=1e15), False),
     ],
 )
 def test_what_a_store_may_take(event: Exposed | Outcome, usable: bool) -> None:
