@@ -12,7 +12,7 @@ from datetime import datetime
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.edits import restore, restore_all
 from flagkit.admin.entries import EMPTY, keys_of
-from flagkit.admin.stores.base import FlagStore, Stored, Version
+from flagkit.admin.stores.base import Stored, Version, VersionReader
 from flagkit.authoring.editor import unknown_flag
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import DocumentError, EditError, SourceNotFoundError
@@ -33,7 +33,7 @@ class Entry:
     problem: str = ""
 
 
-def history(store: FlagStore, key: str | None = None, *, limit: int | None = None) -> Iterator[Entry]:
+def history(store: VersionReader, key: str | None = None, *, limit: int | None = None) -> Iterator[Entry]:
     """Yield what was changed, newest first; versions are read as they are needed.
 
     Args:
@@ -61,7 +61,7 @@ def history(store: FlagStore, key: str | None = None, *, limit: int | None = Non
         yield entry
 
 
-def known(store: FlagStore, key: str) -> None:
+def known(store: VersionReader, key: str) -> None:
     """Check that there is a flag, or a segment as `segment NAME`.
 
     Raises:
@@ -72,7 +72,7 @@ def known(store: FlagStore, key: str) -> None:
         raise unknown_flag(key, keys)
 
 
-def last_changes(store: FlagStore) -> dict[str, datetime | None]:
+def last_changes(store: VersionReader) -> dict[str, datetime | None]:
     """Return when each flag of the newest version last changed what it answers; None where no time is known.
 
     A flag that follows a changed segment or prerequisite has changed. Texts for people and edits of a flag that is off
@@ -93,7 +93,9 @@ def last_changes(store: FlagStore) -> dict[str, datetime | None]:
     return found
 
 
-def revert_document(store: FlagStore, key: str | None = None, *, to: int | None = None) -> tuple[Stored, FlagDocument]:
+def revert_document(
+    store: VersionReader, key: str | None = None, *, to: int | None = None
+) -> tuple[Stored, FlagDocument]:
     """Return the newest version, and the document that restores an earlier state, to be saved on it.
 
     Args:
@@ -113,7 +115,7 @@ def revert_document(store: FlagStore, key: str | None = None, *, to: int | None 
     return newest, restore(newest.document, key, earlier)
 
 
-def _before_last(store: FlagStore, key: str | None, newest: Stored) -> FlagDocument:
+def _before_last(store: VersionReader, key: str | None, newest: Stored) -> FlagDocument:
     seen = set(keys_of(newest.document))
     for _, before, after in _steps(store):
         if isinstance(before, str) or isinstance(after, str):
@@ -128,7 +130,7 @@ def _before_last(store: FlagStore, key: str | None, newest: Stored) -> FlagDocum
     raise EditError(message)
 
 
-def _steps(store: FlagStore) -> Iterator[tuple[Version, FlagDocument | str, FlagDocument | str]]:
+def _steps(store: VersionReader) -> Iterator[tuple[Version, FlagDocument | str, FlagDocument | str]]:
     """Yield each version with the document before it and its own; text says why one can't be had."""
     current: tuple[Version, FlagDocument | str] | None = None
     for version in store.versions():
@@ -140,7 +142,7 @@ def _steps(store: FlagStore) -> Iterator[tuple[Version, FlagDocument | str, Flag
         yield current[0], EMPTY, current[1]
 
 
-def _document(store: FlagStore, number: int) -> FlagDocument | str:
+def _document(store: VersionReader, number: int) -> FlagDocument | str:
     try:
         return store.read(number).document
     except DocumentError as error:

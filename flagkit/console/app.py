@@ -24,6 +24,7 @@ from flagkit.console.audit import AuditLog
 from flagkit.console.csrf import OwnRequestsOnly
 from flagkit.console.headers import SecurityHeaders
 from flagkit.console.health import Health
+from flagkit.console.models.deploying import Deployer
 from flagkit.console.panel import Panel
 from flagkit.console.rendering import make_templates
 from flagkit.console.settings import ConsoleSettings
@@ -84,6 +85,7 @@ def create_app(settings: ConsoleSettings, *, panels: Sequence[Panel] = ()) -> St
         lifespan=lifespan,
     )
     app.state.settings, app.state.panels, app.state.workspace = settings, tuple(panels), workspace
+    app.state.deployer, app.state.people = Deployer(workspace), {}
     app.state.templates = make_templates(panels)
     return app
 

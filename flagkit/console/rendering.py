@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from flagkit.authoring.ranges import show_percent
 from flagkit.console.access import may_view
 from flagkit.console.models import texts
+from flagkit.console.models.actions import Fields, text_of, written
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -20,15 +22,19 @@ if TYPE_CHECKING:
     from flagkit.console.panel import Panel
 
 HERE = Path(__file__).parent
-MENU: tuple[tuple[str, str], ...] = (("proposals", "Proposals"),)
+MENU: Final = (("playground", "Playground"), ("users", "Users"), ("proposals", "Proposals"))
 """The entries of the navigation beside the list of flags: path and text."""
 
 
 def make_templates(panels: Sequence[Panel]) -> Environment:
     """Return the templates of the console and of its panels."""
-    folders = [HERE / "templates", *(panel.templates for panel in panels if panel.templates is not None)]
+    return _environment(tuple(panel.templates for panel in panels if panel.templates is not None))
+
+
+@lru_cache
+def _environment(folders: tuple[Path, ...]) -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in (HERE / "templates", *folders)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -36,6 +42,14 @@ def make_templates(panels: Sequence[Panel]) -> Environment:
     )
     environment.filters.update(day=texts.day, moment=texts.moment, person=texts.person, iso=texts.iso, ago=texts.ago)
     environment.filters["span"] = texts.span
+    environment.globals.update(
+        written=written,
+        text_of=text_of,
+        show_percent=show_percent,
+        local=texts.local,
+        shown_value=texts.shown_value,
+        with_key=_with_key,
+    )
     return environment
 
 
@@ -76,6 +90,11 @@ def render(
     values |= context or {}
     text = state.templates.get_template(template).render(values)
     return HTMLResponse(text, status)
+
+
+def _with_key(fields: Fields, key: str) -> Fields:
+    """Return the fields of a new flag, its key among them."""
+    return Fields({**fields.values, "key": (key,)} if key else fields.values)
 
 
 @lru_cache

@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from flagkit.admin.changes import FlagChanges, flag_changes, up_to
 from flagkit.admin.environments import environment, is_protected
-from flagkit.admin.flag_view import FlagView, snapshot_of, views
-from flagkit.admin.stores import DeploymentStatus, FlagStore, Stored, open_store
+from flagkit.admin.flag_view import FlagView, snapshot_of, view_of, views
+from flagkit.admin.stores import DeploymentStatus, FlagStore, Stored, Version, open_store
+from flagkit.admin.stores.base import VersionReader
 from flagkit.admin.stores.opening import open_plain_store
 from flagkit.console.settings import ConsoleSettings
 from flagkit.core.snapshot import Snapshot
@@ -25,7 +26,8 @@ from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources import Document
 from flagkit.sources.urls import parse
 
-_KEPT = 16
+_KEPT = 64
+_CONTEXT_KEY = re.compile(r"\$([A-Za-z_][\w.-]*)")
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 _TONES = (
     ("production", re.compile(r"prod|live")),
@@ -114,8 +116,7 @@ class Workspace:
 
     def newest(self, place: Place) -> Stored:
         """Return what is saved, to be changed; an empty document where nothing is saved yet."""
-        with self.reading(place) as store:
-            return store.read(missing_ok=True)
+        return self._readers[place.name].newest()
 
     def version(self, place: Place, number: int) -> Stored:
         """Return a version."""
@@ -128,6 +129,21 @@ class Workspace:
     def views(self, place: Place, stored: Stored) -> Mapping[str, FlagView]:
         """Return what is shown of each flag of a version."""
         return self._readers[place.name].views(stored)
+
+    def view(self, place: Place, stored: Stored, key: str) -> FlagView:
+        """Return what is shown of one flag of a version."""
+        return self._readers[place.name].view(stored, key)
+
+    def context_keys(self, place: Place) -> tuple[str, ...]:
+        """Return the context keys that the rules of the newest version look at."""
+        return self._readers[place.name].context_keys()
+
+    @contextmanager
+    def history(self, place: Place) -> Iterator[VersionReader]:
+        """Lend the versions of an environment; each is read from the source once."""
+        reader = self._readers[place.name]
+        with reader.opened() as store:
+            yield _CachedVersions(store, reader)
 
     @contextmanager
     def reading(self, place: Place) -> Iterator[FlagStore]:
@@ -175,6 +191,7 @@ class _Reader:
         self._versions: OrderedDict[int, Stored] = OrderedDict()
         self._snapshots: OrderedDict[bytes, Snapshot] = OrderedDict()
         self._changes: tuple[bytes, Mapping[str, FlagChanges]] | None = None
+        self._keys: tuple[bytes, tuple[str, ...]] | None = None
 
     @contextmanager
     def opened(self) -> Iterator[FlagStore]:
@@ -196,6 +213,10 @@ class _Reader:
             live = None if status.served is None else self.version(status.served)
             return Standing(saved, live, status)
 
+    def newest(self) -> Stored:
+        with self.opened() as store:
+            return store.read(missing_ok=True)
+
     def version(self, number: int) -> Stored:
         with self.opened() as store:
             if store.deployments is None:
@@ -216,6 +237,22 @@ class _Reader:
         snapshot = self.snapshot(stored)
         return views(_document(stored), snapshot, self._clock.now(), self._changed(stored, snapshot))
 
+    def view(self, stored: Stored, key: str) -> FlagView:
+        snapshot = self.snapshot(stored)
+        changes = self._changed(stored, snapshot).get(key)
+        return view_of(_document(stored), snapshot, key, self._clock.now(), changes)
+
+    def context_keys(self) -> tuple[str, ...]:
+        with self.opened() as store:
+            stored = store.read(missing_ok=True)
+        digest = _digest(stored)
+        with self._lock:
+            if self._keys is None or self._keys[0] != digest:
+                rules = {variant.rule for value in stored.document.values.values() for variant in value.variants}
+                found = {name for rule in rules if rule for name in _CONTEXT_KEY.findall(rule)}
+                self._keys = digest, tuple(sorted(found))
+            return self._keys[1]
+
     def _changed(self, stored: Stored, snapshot: Snapshot) -> Mapping[str, FlagChanges]:
         digest = _digest(stored)
         with self.opened() as store:
@@ -232,6 +269,21 @@ class _Reader:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+
+
+class _CachedVersions:
+    """The versions of a source, each read once if it never changes."""
+
+    def __init__(self, store: FlagStore, reader: _Reader) -> None:
+        self._store, self._reader = store, reader
+
+    def read(self, version: int | None = None, *, missing_ok: bool = False) -> Stored:
+        """Read the newest version, or that one."""
+        return self._store.read(missing_ok=missing_ok) if version is None else self._reader.version(version)
+
+    def versions(self) -> Iterator[Version]:
+        """Yield all versions, newest first."""
+        return self._store.versions()
 
 
 def live_of(standing: Standing, place: Place) -> Stored:

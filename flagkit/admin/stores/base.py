@@ -252,6 +252,18 @@ class Deployments(Protocol):
         ...
 
 
+class VersionReader(Protocol):
+    """What history is read from: versions with their documents, as every store has them."""
+
+    def read(self, version: int | None = None, *, missing_ok: bool = False) -> Stored:
+        """Read the newest version, or that one."""
+        ...
+
+    def versions(self) -> Iterator[Version]:
+        """Yield all versions, newest first."""
+        ...
+
+
 class FlagStore(Protocol):
     """A store of a flag document with its history.
 

@@ -57,6 +57,11 @@ class Requested:
         return ACTIONS[self.action]
 
     @property
+    def anchor(self) -> str:
+        """The flag whose text tells whether somebody changed it meanwhile; empty for a segment."""
+        return "" if "segment" in self.action else self.key
+
+    @property
     def title(self) -> str:
         """What is done, in a few words."""
         return self.what.title.format(self.key)
@@ -159,7 +164,7 @@ def prepare(workspace: Workspace, place: Place, requested: Requested) -> Prepare
     between = _between(workspace, place, newest, requested)
     if base is None:
         message = f"{requested.key} was changed, and the version that the page showed can't be read any more"
-        token = token_of(newest, requested.key)
+        token = token_of(newest, requested.anchor)
         raise EditedMeanwhileError(message, ours=None, theirs=None, between=between, token=token)
     ours = edited(base)
     try:
@@ -170,7 +175,7 @@ def prepare(workspace: Workspace, place: Place, requested: Requested) -> Prepare
             ours=compare(base.document, ours, now=now).of(_named(requested)),
             theirs=compare(base.document, newest.document, now=now).of(_named(requested)),
             between=between,
-            token=token_of(newest, requested.key),
+            token=token_of(newest, requested.anchor),
         ) from error
     diff = compare(newest.document, merged, now=now)
     remarks = tuple(remarks_of(Fields(requested.fields)))
@@ -223,7 +228,7 @@ def _live(workspace: Workspace, target: Place, name: str) -> FlagDocument:
 def _base(workspace: Workspace, place: Place, requested: Requested, newest: Stored) -> Stored | None:
     """Return the version that a form showed; None if it can't be had."""
     number, _, digest = requested.base.partition("-")
-    if not requested.base or digest == _digest(newest.document, requested.key):
+    if not requested.base or digest == _digest(newest.document, requested.anchor):
         return newest  # nobody changed this flag
     if not (number.isascii() and number.isdecimal() and len(number) < 10):
         return None
@@ -231,7 +236,7 @@ def _base(workspace: Workspace, place: Place, requested: Requested, newest: Stor
         found = workspace.version(place, int(number))
     except SourceError:
         return None
-    return found if _digest(found.document, requested.key) == digest else None
+    return found if _digest(found.document, requested.anchor) == digest else None
 
 
 def _between(workspace: Workspace, place: Place, newest: Stored, requested: Requested) -> tuple[Version, ...]:

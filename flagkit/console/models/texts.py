@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 
 def day(at: dt.datetime | dt.date | None) -> str:
@@ -50,3 +51,17 @@ def age(seconds: float) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 and unit in {'year', 'month', 'day'} else ''}"
     return "just now"
+
+
+def local(at: dt.datetime | None) -> str:
+    """Return a moment as the box for a time takes it, in UTC."""
+    return "" if at is None else f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M}"
+
+
+def shown_value(value: object) -> str:
+    """Return a value of a difference for people."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -11,8 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flagkit.admin.people import User
 from flagkit.console.access import may_view, needs
 from flagkit.console.identity import Role
+from flagkit.console.models.deploying import Deployer
 from flagkit.console.rendering import render
 from flagkit.console.workspace import Workspace
 from flagkit.errors import (
@@ -70,12 +73,30 @@ _TITLES: Final = {
 }
 
 
-def page(handler: Handler, role: Role = Role.VIEWER) -> Callable[[Request], Any]:
+@dataclass(frozen=True, slots=True)
+class LoadedUsers:
+    """A list of users that changes are tried on.
+
+    Attributes:
+        name: where it comes from.
+        users: the users.
+        context: the names of what is known about them.
+    """
+
+    name: str
+    users: tuple[User, ...]
+    context: tuple[str, ...]
+
+
+def page(
+    handler: Handler, role: Role = Role.VIEWER, *, environment: str | None = "environment"
+) -> Callable[[Request], Any]:
     """Make an endpoint of a handler that waits for stores: it runs in a thread.
 
     Args:
         handler: answers with a page.
         role: what somebody must be who asks for it.
+        environment: the path parameter that names where; None for what is of no environment.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -90,13 +111,25 @@ def page(handler: Handler, role: Role = Role.VIEWER) -> Callable[[Request], Any]
             await form.close()
 
     endpoint.__name__, endpoint.__doc__ = handler.__name__, handler.__doc__
-    return needs(role)(endpoint)
+    return needs(role, environment=environment)(endpoint)
 
 
 def workspace_of(request: Request) -> Workspace:
     """Return the sources that the console works on, as far as the signed-in person may look at them."""
     found: Workspace = request.app.state.workspace
     return found.only(may_view(request))
+
+
+def deployer_of(request: Request) -> Deployer:
+    """Return what brings versions to clients."""
+    found: Deployer = request.app.state.deployer
+    return found
+
+
+def people_of(request: Request) -> LoadedUsers | None:
+    """Return the users that somebody loaded; None if they loaded none."""
+    found: LoadedUsers | None = request.app.state.people.get(request.state.identity.name)
+    return found
 
 
 def status_of(error: FlagkitError) -> int:
