@@ -81,10 +81,11 @@ def console(
         elif plan == DEFAULT_PLAN:
             plan = Path(os.environ.get("CANARY_PLAN") or plan)
         releases = panel(ReleasesSettings(base / plan, base=base, region=region, profile=profile))
-        flags = ConsoleSettings(tuple(source or os.environ.get("FLAGKIT_SOURCE", "flags.json").split()))
-        stack.enter_context(serving(create_app(flags, panels=[releases]), taken))
-        click.echo(f"The console is on {address_of(taken)}/ (releases: {address_of(taken)}/releases/). Ctrl-C ends it.")
+        sources = tuple(source or os.environ.get("FLAGKIT_SOURCE", "flags.json").split())
+        settings = ConsoleSettings(sources, base_url=address_of(taken))
+        click.echo(f"The console is on {address_of(taken)}/, releases are on {address_of(taken)}/releases/.")
         sys.stdout.flush()
+        stack.enter_context(serving(create_app(settings, panels=[releases]), taken))  # it writes the one-time address
         wait_for_signal()
     return 0
 

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from canary.console import models
-from canary.console.access import needs
 from canary.console.actions import LABELS, NEEDS, Action, Orders, basis, caution, effect, possible
 from canary.console.settings import ReleasesSettings
 from canary.console.stages import Stages
@@ -35,6 +34,8 @@ from canary.view.current import StageNow
 from canary.view.html import CHART_CSS, canary_report, page
 from canary.view.model import CanaryView
 from flagkit.console import Panel, Role, render
+from flagkit.console.access import needs
+from flagkit.console.audit import record
 from flagkit.console.workspace import tone_of
 
 HERE: Final = Path(__file__).parent
@@ -224,6 +225,8 @@ def _acting(action: Action) -> Handler:
         by = request.state.identity.name
         order = self.orders.give(stage, action, by, reason, seen)
         failed = order.problem
+        facts = {"canary": seen[:100], "reason": reason, "result": failed.code if failed else order.outcome}
+        record(request, action.value, environment=stage.name, outcome="failed" if failed else "done", **facts)
         if failed:
             raise failed
         prefix = request.scope.get("app_root_path", "")

@@ -18,7 +18,7 @@ from canary.core.events import Origin
 from canary.core.state import CanaryState
 from canary.runner import Ports
 from canary.testing import AwsStandIn
-from flagkit.console import ConsoleSettings, create_app
+from flagkit.console import ConsoleSettings, FixedSignIn, Identity, Role, create_app
 
 PLAN = """\
 [stages.staging]
@@ -94,7 +94,7 @@ class Desk:
 def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     with AwsStandIn(seed=3) as aws:
 
-        def make(plan: str = PLAN, **settings: Any) -> Desk:
+        def make(plan: str = PLAN, role: Role = Role.ADMIN, **settings: Any) -> Desk:
             (tmp_path / "canary.toml").write_text(plan)
             (tmp_path / "flags.json").write_text('{"version": "1", "flags": {}, "values": {}}')
             made = ReleasesSettings(
@@ -104,7 +104,11 @@ def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
                 sessions=lambda stage: aws.session(),
                 **settings,
             )
-            flags = ConsoleSettings(sources=(f"staging=file:{tmp_path / 'flags.json'}",))
+            flags = ConsoleSettings(
+                sources=(f"staging=file:{tmp_path / 'flags.json'}",),
+                sign_in=FixedSignIn(Identity("amira", {"*": role})),
+                audit_file=tmp_path / "audit.log",
+            )
             app = create_app(flags, panels=[panel(made)])
             desk = Desk(aws, tmp_path, TestClient(app, base_url="http://127.0.0.1"))
             desk.release(0)

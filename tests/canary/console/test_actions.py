@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 
 from canary.core.events import PhaseChanged
+from flagkit.console import Role
 from flagkit.testing import Fault
 from tests.canary.console.conftest import Desk
 
@@ -41,10 +43,31 @@ def test_an_action_asks_first_and_then_does_what_the_command_does(
     assert desk.alias() == served
     changes = [event.why for event in desk.ports().journal.events(state.canary_id) if isinstance(event, PhaseChanged)]
     why = next(why for why in changes if does in why)
-    assert re.fullmatch(rf"{does} on request of \S+ \(the campaign <begins>\)", why)
+    assert re.fullmatch(rf"{does} on request of amira \(the campaign <begins>\)", why)
+    line = json.loads((desk.base / "audit.log").read_text())
+    assert (line["who"], line["action"], line["environment"], line["outcome"]) == ("amira", action, "staging", "done")
     shown = desk.get("/staging").text
     assert "the campaign &lt;begins&gt;" in shown
     assert "<begins>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("viewer", set()), ("toggler", {"pause", "rollback", "abort"}), ("approver", {"promote"})]
+)
+def test_each_action_needs_its_role(make_desk: Callable[..., Desk], role: str, may: set[str]) -> None:
+    desk = make_desk(role=Role(role))
+    desk.release(0)
+    state = desk.start()
+    shown = desk.get("/staging").text
+    for action in ("pause", "promote", "rollback", "abort"):
+        if role == "approver" and action != "promote":
+            continue
+        assert (f'href="/releases/staging/{action}"' in shown) is (action in may)
+        assert desk.get(f"/staging/{action}").status_code == (200 if action in may else 403)
+    if role != "approver":
+        assert desk.post("/staging/promote", reason="mine", seen=state.canary_id).status_code == 403
+        assert desk.alias() == ("1", {"2": 0.2})
+        assert '"outcome": "refused"' in (desk.base / "audit.log").read_text()
 
 
 def test_a_paused_canary_can_be_resumed(desk: Desk) -> None:
