@@ -112,7 +112,7 @@ def assemble(
             session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
         ),
         credentials_end=partial(credentials_end, session),
-        dead_man=switch.facts,
+        dead_man=switch.checked,
         engine=engine_of(engine, chosen, plan.journal, session),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),

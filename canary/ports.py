@@ -232,10 +232,12 @@ class DeadManFacts:
         kind: `workflow`: the state machine that rolls back, from before the first shift on. `aliases`: a write of each
             alias, from after each shift on. None: nothing does.
         problem: why there is nothing, or what it lacks.
+        unknown: why it isn't known whether its role may do that; empty where it is, or was not asked for.
     """
 
     kind: Literal["workflow", "aliases"] | None
     problem: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ _NOT_FOUND: Final = frozenset(
         "ResourceNotFoundException",
         "ResourceNotFound",
         "NotFoundException",
+        "NoSuchEntity",
         "StateMachineDoesNotExist",
         "QueueDoesNotExist",
         "AWS.SimpleQueueService.NonExistentQueue",

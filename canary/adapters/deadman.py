@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -64,6 +65,34 @@ class DeadManSwitch:
         if self._facts is None:
             self._facts = self._look()
         return self._facts
+
+    def checked(self) -> DeadManFacts:
+        """As `facts`, and whether its role exists and may do what it is for; IAM is asked, nothing is tried.
+
+        Raises:
+            UnavailableError: which kind of switch there is can't be found out now.
+        """
+        facts = self.facts()
+        if facts.kind is None or facts.problem:
+            return facts
+        assert self._settings is not None
+        role, action, where = self._settings.role_arn, "states:StartExecution", [self._workflow]
+        try:
+            if facts.kind == "aliases":
+                action = "lambda:UpdateAlias"
+                where = [self._aliases.read(function).arn.rpartition(":")[0] for function in self._stage.functions]
+            answer = Api(self._session, "iam").call(
+                "SimulatePrincipalPolicy", PolicySourceArn=role, ActionNames=[action], ResourceArns=where
+            )
+            with reading("iam", "SimulatePrincipalPolicy"):
+                results = answer["EvaluationResults"]
+                denied = [one["EvalResourceName"] for one in results if one["EvalDecision"] != "allowed"]
+        except NotFoundError:
+            return replace(facts, problem=f"its role {role} does not exist")
+        except CanaryError as error:
+            return replace(facts, unknown=error.message)
+        text = f"its role {role} may not {action} on {', '.join(denied)}" if denied else ""
+        return replace(facts, problem=text)
 
     def _look(self) -> DeadManFacts:
         if self._settings is None and (problem := self._lacks_group()):

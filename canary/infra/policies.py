@@ -122,6 +122,7 @@ def _driver(stage: StagePlan, where: str) -> list[Statement]:
         *_evaluates(stage, where),
         *_metrics(stage, where),
         *_reports(stage, where, drives=True),
+        _dead_man_role(stage, where),
     ]
 
 
@@ -160,6 +161,7 @@ def _viewer(stage: StagePlan, where: str) -> list[Statement]:
         allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
         *_metrics(stage, where),
         *_dead_man_looks(stage, where),
+        _dead_man_role(stage, where),
     ]
 
 
@@ -200,10 +202,16 @@ def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Stateme
     yield from _dead_man_looks(stage, where)
     yield allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules])
     if drives:
-        role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
-        passed = allow("DeadManRole", ("iam:PassRole",), [role])
+        passed = {**_dead_man_role(stage, where), "Sid": "DeadManRole", "Action": ["iam:PassRole"]}
         passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         yield passed
+
+
+def _dead_man_role(stage: StagePlan, where: str) -> Statement:
+    """What checks the role of the switch; nothing is done with it."""
+    settings = stage.dead_man
+    role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
+    return allow("DeadManRoleCheck", ("iam:SimulatePrincipalPolicy",), [role])
 
 
 def _dead_man_looks(stage: StagePlan, where: str) -> Iterator[Statement]:

@@ -42,7 +42,7 @@ class _Stack:
         self._where = {"account": AwsStandIn.account_id, "region": str(session.region_name)}
         defaults = {key: one.get("Default", "") for key, one in made["Parameters"].items()}
         self._values = {
-            **defaults, **parameters, "AWS::Partition": "aws",
+            **defaults, **parameters, "AWS::Partition": "aws", "AWS::NoValue": "",
             "AWS::Region": self._where["region"], "AWS::AccountId": self._where["account"],
         }  # fmt: skip
 
@@ -71,6 +71,8 @@ class _Stack:
                 return function[name](argument)
             if name == "Fn::Not":
                 return not self.resolved(argument[0])
+            if name == "Fn::If":
+                return self.resolved(argument[1 if self.has({"Condition": argument[0]}) else 2])
         return {key: self.resolved(one) for key, one in value.items()}
 
     def _ref(self, name: str) -> str:
@@ -92,6 +94,7 @@ class _Stack:
 
 _ARNS: Final = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:", "AlarmName"),
+    "AWS::IAM::ManagedPolicy": ("iam", "policy/", "ManagedPolicyName"),
     "AWS::IAM::Role": ("iam", "role/", "RoleName"),
     "AWS::Lambda::Function": ("lambda", "function:", "FunctionName"),
     "AWS::SNS::Topic": ("sns", "", "TopicName"),
@@ -120,10 +123,19 @@ def _rule(stack: _Stack, properties: Template) -> None:
     events.put_targets(Rule=properties["Name"], Targets=properties["Targets"])
 
 
+def _role(stack: _Stack, properties: Template) -> None:
+    iam, name = stack.client("iam"), properties["RoleName"]
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(properties["AssumeRolePolicyDocument"]))
+    for policy in properties.get("Policies", ()):
+        text = json.dumps(policy["PolicyDocument"])
+        iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=text)
+
+
 _CREATE: Final[dict[str, Callable[[_Stack, Template], object]]] = {
     "AWS::CloudWatch::Alarm": lambda stack, properties: stack.client("cloudwatch").put_metric_alarm(**properties),
     "AWS::DynamoDB::Table": _table,
     "AWS::Events::Rule": _rule,
+    "AWS::IAM::Role": _role,
     "AWS::SNS::Topic": lambda stack, properties: stack.client("sns").create_topic(Name=properties["TopicName"]),
     "AWS::Scheduler::ScheduleGroup": lambda stack, properties: stack.client("scheduler").create_schedule_group(
         Name=properties["Name"]

@@ -69,7 +69,7 @@ def preflight(
     checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     checks += _journal_checks(session)
     if (facts := ports.dead_man) is not None:
-        checks += _guarded("dead_man", "", lambda: [_dead_man_check(stage, facts)])
+        checks += _guarded("dead_man", "", lambda: _dead_man_checks(stage, facts))
     engine = ports.engine
     if engine is not None:
         checks += _guarded("engine_deployed", "", lambda: engine_checks(stage, engine))
@@ -124,18 +124,27 @@ def _journal_checks(session: Session) -> Iterator[Check]:
         yield Check("journal", Level.WARNING, f"the journal can't be read: {error}", hint=hint)
 
 
-def _dead_man_check(stage: StagePlan, find: Callable[[], DeadManFacts]) -> Check:
+def _dead_man_checks(stage: StagePlan, find: Callable[[], DeadManFacts]) -> Iterator[Check]:
     """A release without one is only as safe as its driver; that refuses none."""
     try:
         facts = find()
     except CanaryError as error:
-        return Check("dead_man", Level.WARNING, f"it can't be found out whether there is one: {error.message}")
+        yield Check("dead_man", Level.WARNING, f"it can't be found out whether there is one: {error.message}")
+        return
+    yield _dead_man_check(stage, facts)
+    if facts.unknown:
+        text = f"whether the role of the dead-man switch may do that is unknown: {facts.unknown}"
+        yield Check("dead_man_role", Level.WARNING, text, hint="Grant iam:SimulatePrincipalPolicy on the role.")
+
+
+def _dead_man_check(stage: StagePlan, facts: DeadManFacts) -> Check:
     hint = f"Deploy `canary infra {stage.name}`, or set dead_man in the plan."
     if facts.kind is None:
         text = f"there is none ({facts.problem}), so a canary whose driver is killed keeps its weight"
         return Check("dead_man", Level.WARNING, text, hint=hint)
     if facts.problem:
-        return Check("dead_man", Level.WARNING, facts.problem, hint=f"Deploy `canary infra {stage.name}` again.")
+        again = f"Deploy `canary infra {stage.name}` again, or correct dead_man in the plan."
+        return Check("dead_man", Level.WARNING, facts.problem, hint=again)
     if facts.kind == "workflow":
         text = f"AWS starts {resources.rollback_machine(stage.name)} if every driver ends"
     else:

@@ -10,6 +10,8 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.iam.exceptions import NoSuchEntity
+from moto.iam.responses import IamResponse
 
 from canary.adapters.deadman import DeadManSwitch
 from canary.assembly import assemble
@@ -64,6 +66,30 @@ def alias() -> tuple[str, object, str]:
 
 def schedules() -> list[str]:
     return [row["Name"] for row in boto3.client("scheduler").list_schedules()["Schedules"]]
+
+
+@pytest.fixture(autouse=True)
+def roles(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What each role may do; moto simulates no policy, and this answers in its place."""
+    may: dict[str, str] = {}
+
+    def simulate(response: Any) -> str:
+        asked = {key: values[0] for key, values in response.querystring.items()}
+        role, action = asked["PolicySourceArn"].rpartition("/")[2], asked["ActionNames.member.1"]
+        if role not in may:
+            raise NoSuchEntity(f"{role} cannot be found.")
+        members = "".join(
+            f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
+            f"<EvalDecision>{'allowed' if may[role] == action else 'implicitDeny'}</EvalDecision></member>"
+            for key, arn in asked.items()
+            if key.startswith("ResourceArns.")
+        )
+        name = "SimulatePrincipalPolicy"
+        found = f"<{name}Result><EvaluationResults>{members}</EvaluationResults></{name}Result>"
+        return f"<{name}Response>{found}</{name}Response>"
+
+    monkeypatch.setattr(IamResponse, "simulate_principal_policy", simulate, raising=False)
+    return may
 
 
 def at_ten_percent(stage: StagePlan, ports: Ports, aws: AwsStandIn, code: str = SOURCE) -> CanaryState:
@@ -164,11 +190,12 @@ def test_an_alias_without_this_canary_is_left_alone(aws: AwsStandIn, stage: Stag
     ],
 )
 def test_without_settings_the_switch_is_there_where_its_group_is_deployed(
-    is_deployed: bool, fault: Fault | None, absence: str, aws: AwsStandIn, tmp_path: Path
+    is_deployed: bool, fault: Fault | None, absence: str, aws: AwsStandIn, tmp_path: Path, roles: dict[str, str]
 ) -> None:
     plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
     if is_deployed:
         boto3.client("scheduler").create_schedule_group(Name="canary")
+        roles["canary-deadman-dev"] = "lambda:UpdateAlias"
     if fault is not None:
         aws.faults.add(fault, "scheduler.GetScheduleGroup")
     ports = assemble(plan, "dev", base=tmp_path, clock=aws.clock)
@@ -202,11 +229,54 @@ def deploy_workflow(aws: AwsStandIn, definition: dict[str, object]) -> None:
     )
 
 
+ROLE = "arn:aws:iam::123456789012:role/"
+
+
+@pytest.mark.parametrize(
+    ("action", "is_workflow", "problem"),
+    [
+        ("states:StartExecution", True, ""),
+        ("lambda:UpdateAlias", False, ""),
+        ("", True, f"its role {ROLE}canary-deadman-dev does not exist"),
+        ("lambda:UpdateAlias", True, f"its role {ROLE}canary-deadman-dev may not states:StartExecution on arn:aws:"),
+        ("states:StartExecution", False, f"its role {ROLE}dead-man may not lambda:UpdateAlias on arn:aws:lambda:"),
+    ],
+)
+def test_a_role_that_is_missing_or_may_too_little_is_seen_before_the_start(
+    action: str,
+    is_workflow: bool,
+    problem: str,
+    aws: AwsStandIn,
+    stage: StagePlan,
+    ports: Ports,
+    tmp_path: Path,
+    roles: dict[str, str],
+) -> None:
+    if is_workflow:
+        plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
+        stage, ports = plan.stage("dev"), assemble(plan, "dev", base=tmp_path, clock=aws.clock)
+        deploy_workflow(aws, rollback_definition(stage))
+    if action:
+        roles["canary-deadman-dev" if is_workflow else "dead-man"] = action
+    found = dead_man_check(stage, ports)
+    assert (found.level, found.text.startswith(problem)) == (Level.WARNING if problem else Level.OK, True)
+
+
+def test_a_role_that_nobody_may_look_at_is_unknown_and_not_fine(
+    aws: AwsStandIn, stage: StagePlan, ports: Ports
+) -> None:
+    aws.faults.add(Fault.DENIED, "iam.SimulatePrincipalPolicy")
+    (found,) = [check for check in preflight(stage, ports) if check.name == "dead_man_role"]
+    assert found.level is Level.WARNING
+    assert "is unknown: iam:SimulatePrincipalPolicy: AccessDenied" in found.text
+
+
 @pytest.fixture
-def guarded(aws: AwsStandIn, tmp_path: Path) -> tuple[StagePlan, Ports]:
+def guarded(aws: AwsStandIn, tmp_path: Path, roles: dict[str, str]) -> tuple[StagePlan, Ports]:
     """A stage whose rollback state machine is deployed."""
     plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
     deploy_workflow(aws, rollback_definition(plan.stage("dev")))
+    roles["canary-deadman-dev"] = "states:StartExecution"
     return plan.stage("dev"), assemble(plan, "dev", base=tmp_path, clock=aws.clock)
 
 
@@ -262,7 +332,8 @@ def test_a_canary_that_ends_takes_its_start_of_the_workflow_away(
     assert not aws.states.executions
 
 
-def test_a_workflow_of_an_older_version_is_not_used(aws: AwsStandIn, tmp_path: Path) -> None:
+def test_a_workflow_of_an_older_version_is_not_used(aws: AwsStandIn, tmp_path: Path, roles: dict[str, str]) -> None:
+    roles["canary-deadman-dev"] = "lambda:UpdateAlias"
     plan = Plan.parse(PLAN.partition("[stages.dev.dead_man]")[0])
     old = json.loads(json.dumps(rollback_definition(plan.stage("dev"))).replace("canary_id", "ignored"))
     deploy_workflow(aws, old)

@@ -143,6 +143,8 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
         case "stepfunctions":
             action = f"states:{operation}"
             resources = [said["stateMachineArn"]]
+        case "iam":
+            resources = [said["PolicySourceArn"]]
         case "sts":
             resources = []  # GetCallerIdentity needs no permission
         case _:
