@@ -236,10 +236,14 @@ class Snapshot:
             return self.definition(key).unseen_variant is not None
         return False
 
+    def text(self, key: str) -> str | None:
+        """Return the JSON text of a flag; None if there is none that can be decoded."""
+        return self._entries.text(key)
+
     def says_the_same(self, key: str, other: Snapshot) -> bool:
         """Whether another snapshot has the same text for a flag; different texts can mean the same."""
-        text = self._entries.text(key)
-        return text is not None and text == other._entries.text(key) and self._read is other._read
+        text = self.text(key)
+        return text is not None and text == other.text(key) and self._read is other._read
 
     def _first_call(self, key: str, user_id: object, context: Mapping[str, object] | None) -> Evaluation:
         return self._read_flag(key)(user_id, context)

@@ -95,7 +95,7 @@ def caller_from_event(event: Event, claims: Collection[str] = CLAIMS) -> Caller:
     authorizer = _mapping(request.get("authorizer"))
     token = _mapping(_mapping(authorizer.get("jwt")).get("claims")) or _mapping(authorizer.get("claims"))
     own = {} if token else _mapping(authorizer.get("lambda")) or authorizer  # what a Lambda authorizer returned
-    context = {**_plain(own), **_from_token(token, claims)}
+    context = {**_plain(own), **context_of_claims(token, claims)}
     if "cognito:groups" in own:
         context["groups"] = _groups(own["cognito:groups"])
     http = _mapping(request.get("http"))
@@ -105,7 +105,15 @@ def caller_from_event(event: Event, claims: Collection[str] = CLAIMS) -> Caller:
     return Caller(None if user is None else str(user), context)
 
 
-def _from_token(token: Mapping[str, Any], wanted: Collection[str]) -> dict[str, object]:
+def names_of_claims(claims: Collection[str]) -> frozenset[str]:
+    """Return the names that claims can have in the context."""
+    return frozenset(
+        {*(name.rpartition(":")[2] for name in claims), *(["groups"] if "cognito:groups" in claims else [])}
+    )
+
+
+def context_of_claims(token: Mapping[str, Any], wanted: Collection[str]) -> dict[str, object]:
+    """Return the wanted claims of a verified token as context."""
     context = _plain(
         {
             name: value

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
@@ -66,6 +66,8 @@ class Engine:
         self.mode = _mode(options.get("refresh", "auto"), self.clock, source)
         self._install = install
         self.unwatched: FlagTable = {}
+        self.watched: FlagTable = {}
+        self._table_listeners: tuple[Callable[[], object], ...] = ()
         self._watchers: tuple[Watcher, ...] = ()
         self._overrides: tuple[Override, ...] = tuple(_overriding(options.get("overrides")))
         self._cache = _cache(options.get("cache_dir"), source)
@@ -79,8 +81,14 @@ class Engine:
             defer=Worker() if self.mode is RefreshMode.BACKGROUND else None,
         )
         self.refresher = Refresher(source, self.store, self.clock)
+        self._source = source
         self._rebuild_table()
         self._start(options.get("start_wait_s", 5.0))
+
+    @property
+    def poll_interval_s(self) -> float:
+        """How long the source wants to be left alone between two polls; infinite for never."""
+        return self._source.poll_interval_s
 
     def add_override(self, override: Override) -> None:
         """Place answers above those of the document."""
@@ -100,6 +108,22 @@ class Engine:
         def stop() -> None:
             self._watchers = tuple(other for other in self._watchers if other is not watcher)
             self._rebuild_table()
+
+        return stop
+
+    def on_table(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call a function whenever another table is installed: a document, an override or a watcher came or went.
+
+        Unlike a listener of changes it is also called for what is only written about flags. The thread that installs
+        the table calls it; it must not raise.
+
+        Returns:
+            a function that removes the listener.
+        """
+        self._table_listeners = (*self._table_listeners, listener)
+
+        def stop() -> None:
+            self._table_listeners = tuple(other for other in self._table_listeners if other is not listener)
 
         return stop
 
@@ -172,7 +196,10 @@ class Engine:
             for override in overrides:
                 table = override(table)
             self.unwatched = table
-            self._install(Watched(table, watchers) if watchers else table)
+            self.watched = Watched(table, watchers) if watchers else table
+            self._install(self.watched)
+        for listener in self._table_listeners:
+            listener()
 
     def _parts(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...]]:
         return self.store.snapshot, self._overrides, self._watchers
@@ -222,3 +249,9 @@ def _fallback_source(fallback: str | os.PathLike[str] | Mapping[str, object]) ->
     from flagkit.sources.file import FileSource
 
     return FileSource(fallback)
+
+
+def engine_of(client: Any) -> Engine:
+    """Return what is behind a client, for adapters of flagkit to other protocols."""
+    engine: Engine = client._engine  # noqa: SLF001 - the one place
+    return engine

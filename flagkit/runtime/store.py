@@ -61,7 +61,7 @@ class Store:
         self.state_listeners: list[StateListener] = []
         self._known_state = State.INITIALISING
         self._clock = clock
-        self._user_key = user_key
+        self.user_key = user_key
         self._stale_after_s = stale_after_s
         self._publish = publish
         self._defer = defer
@@ -203,7 +203,7 @@ class Store:
             document.content,
             version=document.version,
             label=document.label,
-            user_key=self._user_key,
+            user_key=self.user_key,
             now=self._clock.now,
         )
 

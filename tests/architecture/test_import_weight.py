@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"boto3", "botocore", "httpx", "pydantic", "moto", "asyncio", "re2", "click", "rich", "typer"}
+HEAVY |= {"jwt", "cryptography", "jinja2", "mangum", "starlette", "uvicorn"}
 FILE = {
     "version": "1",
     "flags": {"a": {"name": "A"}, "b": {"name": "B"}},
@@ -41,6 +42,11 @@ def test_reading_flags_from_a_file_loads_no_heavy_library(tmp_path: Path) -> Non
     statement = "from flagkit import Flags; flags = Flags.connect('file:flags.json'); assert flags.is_enabled('a')"
     statement += "; flags.close()"
     assert loaded_by(statement, tmp_path) & HEAVY == set()
+
+
+def test_an_ofrep_server_loads_no_web_framework_and_no_cryptography() -> None:
+    needed = loaded_by("from flagkit.ofrep import create_app, OfrepSettings, TokenSettings; create_app")
+    assert needed & HEAVY <= {"asyncio"}
 
 
 def test_importing_canary_loads_no_aws_client_and_no_terminal_library() -> None:
