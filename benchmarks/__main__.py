@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-SUITES = ("flags", "coldstart", "start", "swaps", "canary")
+SUITES = ("flags", "coldstart", "start", "swaps", "ofrep", "canary")
 
 
 def main() -> None:

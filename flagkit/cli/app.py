@@ -65,7 +65,10 @@ _SECTIONS = {
         Command("lint", "flagkit.cli.lint:lint", "Check a document against AWS's format and find likely mistakes."),
         Command("stale", "flagkit.cli.stale:stale", "Find flags that can be removed."),
     ),
-    "Serve": (Command("console", "flagkit.cli.serve:console", "Serve the web console."),),
+    "Serve": (
+        Command("console", "flagkit.cli.serve:console", "Serve the web console."),
+        Command("ofrep", "flagkit.cli.remote:ofrep", "Serve flags to browsers and apps, in OpenFeature's OFREP."),
+    ),
     "Set up": (
         Command("init", "flagkit.cli.setup:init", "Create the AppConfig resources that are missing."),
         Command("iam", "flagkit.cli.setup:iam", "Print the least-privilege IAM policy of a role."),
