@@ -28,7 +28,7 @@ TARGETING_KEY: Final = "targetingKey"
 """OFREP's name of the user; rules know it by this name and as the user key of the client, `$userId`."""
 
 _MOST_KEPT: Final = 20_000
-"""How many answers are kept as JSON; a document has a few per flag, but AWS's Agent makes new ones at each read."""
+"""How many answers are kept as JSON; a document has a few for each flag."""
 
 _CLOCK: Final = re.compile(r"\$(?:'|\\\\?\")?(?:now|currentTime|weekday@|time@)")
 """Finds rules that know the time, in the JSON text of a flag; one too many does no harm."""
@@ -84,6 +84,8 @@ class View:
         self._snapshot = snapshot
         self._table = table
         self._watched = watched
+        # AWS's Agent evaluates: each read is a request, and a new answer.
+        self._remote_version = None if document is None or document.remote is None else str(document.version)
         self.is_ready = snapshot is not None
         marked = _marked(document) | {*visible}
         self.keys: tuple[str, ...] = tuple(sorted(key for key in marked if key in table))
@@ -126,7 +128,7 @@ class View:
         if known is not None:
             return known[1]
         text = _dump(self._members(key, evaluation))
-        if len(self._kept) < _MOST_KEPT:
+        if self._remote_version is None and len(self._kept) < _MOST_KEPT:
             self._kept[id(evaluation)] = evaluation, text  # the evaluation, too, or its id could be used again
         return text
 
@@ -187,6 +189,8 @@ class View:
 
     def _text(self, key: str) -> str:
         snapshot = self._snapshot
+        if snapshot is not None and self._remote_version is not None:
+            return f"{snapshot.text(key)} {self._remote_version}"
         if snapshot is not None and self._table[key] is snapshot.flags.get(key):
             return snapshot.text(key) or ""
         return repr(self._table[key](None, None))

@@ -86,6 +86,7 @@ class OfrepApp:
         self.streams = Streams(
             lambda: self._view.tag,
             most=settings.max_streams,
+            most_each=settings.streams_per_address,
             heartbeat_s=settings.heartbeat_s,
             repeat_s=max(1.0, _REPEAT_INTERVALS * engine.poll_interval_s),
             by_clock=lambda: self._view.changes_with_time,
@@ -198,12 +199,12 @@ class OfrepApp:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, cors: Headers) -> None:
         self._callers.check_pass(scope.get("query_string", b""))
-        if self.streams.is_full:
+        address = caller_address(scope, self._settings.trusted_proxies)
+        if self.streams.is_full(address):
             _refuse(429, "Too many streams are open.", [(b"retry-after", b"30")])
         known = header(scope["headers"], b"last-event-id")
-        await self.streams.serve(
-            receive, send, [*_EVENT_STREAM, *cors], None if known is None else known.decode("latin-1")
-        )
+        known_tag = None if known is None else known.decode("latin-1")
+        await self.streams.serve(receive, send, [*_EVENT_STREAM, *cors], known_tag, address)
 
     def _tail(self, scope: Scope, stream_pass: str) -> bytes:
         """The end of a bulk answer: where to listen to changes."""

@@ -11,6 +11,7 @@ from flagkit.web.asgi import BODY_LIMIT, BODY_TIMEOUT_S
 from flagkit.web.token_settings import TokenSettings
 
 _MIN_KEY_CHARS = 16
+_LEAST = (("max_streams", 1), ("streams_per_address", 1), ("burst", 1), ("trusted_proxies", 0), ("body_limit", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class OfrepSettings:
         stream_secret: what the address of the streams is signed with, the same in all processes; needed with `tokens`
             and without `api_keys`, because a browser sends no token with a stream.
         max_streams: how many clients can listen to this process at once.
+        streams_per_address: how many of them can come from one address; None for no limit.
         heartbeat_s: seconds between two comments on a silent stream, so that proxies keep it open.
         rate_per_s: requests per second that one address may make over a longer time; None for no limit.
         burst: requests that one address may make at once.
@@ -51,6 +53,7 @@ class OfrepSettings:
     stream_url: str | None = None
     stream_secret: str | None = field(default=None, repr=False)
     max_streams: int = 1000
+    streams_per_address: int | None = None
     heartbeat_s: float = 15.0
     rate_per_s: float | None = None
     burst: int = 100
@@ -65,9 +68,10 @@ class OfrepSettings:
         for origin in self.origins:
             _check_origin(origin)
         self._check_secrets()
-        for name, least in (("max_streams", 1), ("burst", 1), ("trusted_proxies", 0), ("body_limit", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name, least in _LEAST:
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, not {value}")
         for name in ("heartbeat_s", "body_timeout_s", "rate_per_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

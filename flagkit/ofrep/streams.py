@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -34,6 +35,7 @@ class Streams:
     Args:
         tag: tells the tag of the current flags.
         most: how many streams can be open at once.
+        most_each: how many of one address can be open at once.
         heartbeat_s: seconds between two comments on a silent stream.
         repeat_s: seconds after which an event is sent once more; infinite for never.
         by_clock: tells whether the current flags change with the time.
@@ -44,12 +46,15 @@ class Streams:
         tag: Callable[[], str],
         *,
         most: int,
+        most_each: int | None = None,
         heartbeat_s: float,
         repeat_s: float = math.inf,
         by_clock: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tag = tag
         self._most = most
+        self._most_each = most if most_each is None else most_each
+        self._addresses: Counter[str] = Counter()
         self._heartbeat_s = heartbeat_s
         self._repeat_s = repeat_s
         self._by_clock = by_clock
@@ -59,10 +64,9 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more streams can be opened."""
-        return self._closing or len(self._open) >= self._most
+    def is_full(self, address: str = "") -> bool:
+        """Whether no more streams can be opened, from this address."""
+        return self._closing or len(self._open) >= self._most or self._addresses[address] >= self._most_each
 
     def notify(self) -> None:
         """Wake all streams, from any thread."""
@@ -74,7 +78,7 @@ class Streams:
         self._closing = True
         self.notify()
 
-    async def serve(self, receive: Receive, send: Send, headers: Headers, known: str | None) -> None:
+    async def serve(self, receive: Receive, send: Send, headers: Headers, known: str | None, address: str = "") -> None:
         """Serve one stream until its client is gone.
 
         Args:
@@ -82,8 +86,10 @@ class Streams:
             send: ASGI's.
             headers: the headers of the answer.
             known: the tag that the client knows; None if it knows none.
+            address: where the client is.
         """
         stream = _Stream(asyncio.get_running_loop())
+        self._addresses[address] += 1
         self._open.add(stream)  # before anything is awaited, or many could come through `is_full` at once
         leaving = asyncio.ensure_future(_gone(receive, stream))
         try:
@@ -92,6 +98,9 @@ class Streams:
             pass  # the client doesn't read, or the connection is lost
         finally:
             self._open.discard(stream)
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
             leaving.cancel()
             with suppress(asyncio.CancelledError):
                 await leaving

@@ -40,7 +40,7 @@ def test_it_serves_what_is_marked_or_named(on_file: Any, served: list[Any]) -> N
     app, stopping = served[-1]
     assert app.visible == ("button", "plain")
     stopping()
-    assert app.streams.is_full
+    assert app.streams.is_full()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from flagkit import Flags, StaticSource
 from flagkit.ofrep import OfrepSettings, create_app
 from flagkit.testing import override
-from tests.flagkit.ofrep.conftest import BULK, OFF, VISIBLE, Server, document, on
+from tests.flagkit.ofrep.conftest import BULK, OFF, VALUES, VISIBLE, Server, document, on
 
 RED, BLUE = "user-1", "user-3"
 
@@ -152,3 +152,17 @@ def test_a_mark_without_a_value_is_no_flag(serve) -> None:
     server = serve(content)
     assert server.flag("plain").status == 404
     assert server.all() == {}
+
+
+def test_flags_that_the_agent_evaluates_are_answered_by_it_and_not_asked_for_a_tag() -> None:
+    from flagkit.sources.agent import AgentSource
+    from flagkit.testing import AgentStandIn, VirtualClock
+
+    agent = AgentStandIn(json.loads(document({key: VALUES[key] for key in ("plain", "region")})), feature_flags=True)
+    flags = Flags(AgentSource("shop", "prod", "flags", ask=agent), clock=VirtualClock())
+    server = Server(create_app(flags, OfrepSettings(visible=["region", "plain"])), flags, None, None)  # type: ignore[arg-type]
+    assert flags.may_wait
+    assert server.flag("region", targetingKey="1", country="US").json["value"] is True
+    assert server.all(targetingKey="1", country="DE")["region"]["value"] is False
+    assert server.app._view._kept == {}
+    flags.close()

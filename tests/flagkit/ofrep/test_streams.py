@@ -144,6 +144,24 @@ def test_so_many_streams_and_no_more(serve: Callable[..., Server]) -> None:
     asyncio.run(run())
 
 
+def test_one_address_can_not_take_all_streams(serve: Callable[..., Server]) -> None:
+    server = serve(streams_per_address=1, trusted_proxies=1)
+
+    async def run() -> None:
+        listeners = [
+            Listener(server.app, {"X-Forwarded-For": address}) for address in ("1.1.1.1", "1.1.1.1", "2.2.2.2")
+        ]
+        assert [(await listener.start())["status"] for listener in listeners] == [200, 429, 200]
+        for listener in listeners:
+            await listener.leave()
+        again = Listener(server.app, {"X-Forwarded-For": "1.1.1.1"})
+        assert (await again.start())["status"] == 200
+        await again.leave()
+        assert not server.app.streams._addresses
+
+    asyncio.run(run())
+
+
 def test_a_stopping_server_ends_its_streams(server: Server) -> None:
     async def run() -> None:
         listener = Listener(server.app)
