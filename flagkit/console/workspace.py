@@ -16,6 +16,7 @@ from typing import TypeVar
 from flagkit.admin.changes import FlagChanges, flag_changes, up_to
 from flagkit.admin.environments import environment, is_protected
 from flagkit.admin.flag_view import FlagView, snapshot_of, view_of, views
+from flagkit.admin.proposals.guard import proposals_of
 from flagkit.admin.stores import DeploymentStatus, FlagStore, Stored, Version, open_store
 from flagkit.admin.stores.base import VersionReader
 from flagkit.admin.stores.opening import open_plain_store
@@ -90,6 +91,7 @@ class Workspace:
         self._session = settings.session
         self.clock: Clock = SystemClock() if settings.clock is None else settings.clock
         self.environments = tuple(_places(settings.sources))
+        self._asking: dict[str, bool] = {}
         self._readers = {place.name: _Reader(place, settings, self.clock) for place in self.environments}
 
     def only(self, may: Callable[[str], bool]) -> Workspace:
@@ -159,6 +161,13 @@ class Workspace:
             yield store
         finally:
             store.close()
+
+    def asks_approval(self, place: Place) -> bool:
+        """Tell whether changes of an environment need another person's approval; asked once."""
+        if place.name not in self._asking:
+            with self.store(place) as store:
+                self._asking[place.name] = proposals_of(store) is not None
+        return self._asking[place.name]
 
     def each(self, ask: Callable[[Place], _Answer]) -> dict[str, _Answer | FlagkitError]:
         """Ask something of each environment at the same time; an error is an answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from flagkit.admin.proposals.review import Proposals, live_or_empty, only_switches_off
+from flagkit.admin.proposals.review import SAVED, Proposals, live_or_empty, only_switches_off
 from flagkit.admin.stores.base import (
     Deployment,
     Deployments,
@@ -23,7 +23,7 @@ from flagkit.admin.stores.base import (
     WhenBusy,
 )
 from flagkit.core.documents import FlagDocument
-from flagkit.errors import ApprovalRequiredError, SourceNotFoundError
+from flagkit.errors import ApprovalRequiredError, EditError, SourceNotFoundError
 
 if TYPE_CHECKING:
     from flagkit.admin.stores.base import OnDeployment
@@ -61,7 +61,10 @@ class GuardedStore:
 
         Raises:
             ApprovalRequiredError: it does more. Nothing is saved.
+            EditError: the edit has the id of a proposal, which would count as saved then.
         """
+        if note.edit_id.startswith(SAVED):
+            raise EditError(f"{note.edit_id!r} is the id of a proposal", hint="Leave it out.")
         if not only_switches_off(base.document, document) and self.proposals.required:
             raise _required(self.url, self.proposals.required)
         return self._store.save(base, document, note)

@@ -5,8 +5,10 @@ Whoever calls says who the person is; that the person may do it at all (a role) 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Final
 
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.edits import switch_off
@@ -20,6 +22,11 @@ from flagkit.admin.stores.base import FlagStore, Note, Receipt, Stored, new_edit
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import ConflictError, DocumentError, EditError, NotDeployedError, RefusedError, SourceNotFoundError
 from flagkit.runtime.clock import Clock
+
+SAVED: Final = "proposal-"
+"""What the id of an edit begins with that saves a proposal; other edits can't have such an id."""
+
+PROPOSAL_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +143,10 @@ class Proposals:
             number: the proposal's id, so that a repeated call proposes once; a new one where None.
 
         Raises:
-            EditError: there is nothing to change, or no reason.
+            EditError: there is nothing to change, no reason, or the id isn't 12 hexadecimal digits.
         """
+        if number is not None and PROPOSAL_ID.fullmatch(number) is None:
+            raise EditError(f"{number!r} is not a valid id of a proposal", hint="Use 12 hexadecimal digits.")
         after = changed_entries(base.document, document)
         if not after:
             raise EditError("there is nothing to propose: the flags are already as wanted")
@@ -238,7 +247,7 @@ class Proposals:
                 hint="Another person approves it in the console.",
             )
         names = ", ".join(approval.by.name for approval in review.approvals)
-        note = Note(f"{proposal.reason} (approved by {names})", proposal.author.name, proposal.id)
+        note = Note(f"{proposal.reason} (approved by {names})", proposal.author.name, SAVED + proposal.id)
         receipt = self._store.save(review.base, review.document, note)
         version = receipt.version.number
 
@@ -251,7 +260,9 @@ class Proposals:
 
     def was_approved(self, edit_id: str | None) -> bool:
         """Tell whether the version of an edit is an approved proposal."""
-        return edit_id is not None and any(item.id == edit_id for item in self.all("applied"))
+        if edit_id is None or not edit_id.startswith(SAVED):
+            return False
+        return any(item.id == edit_id.removeprefix(SAVED) for item in self.all("applied"))
 
     def close(self) -> None:
         """Let go of connections."""

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from flagkit.admin.environments import environment as environment_of
 from flagkit.admin.stores import Note, Receipt
 from flagkit.admin.stores.base import new_edit_id
+from flagkit.console.audit import only_looks, record
 from flagkit.console.identity import Role
 from flagkit.console.models.actions import Fields
 from flagkit.console.models.changes import (
@@ -29,9 +30,10 @@ from flagkit.console.models.changes import (
 from flagkit.console.models.conditions import OPERATORS, both_ways, built, split_caret
 from flagkit.console.models.flag_page import flag_page
 from flagkit.console.pages.handling import deployer_of, error_page, page, people_of, status_of, workspace_of
+from flagkit.console.pages.proposals import propose, proposes
 from flagkit.console.rendering import render
 from flagkit.console.workspace import Place
-from flagkit.errors import EditError, FlagkitError, RefusedError, SourceError
+from flagkit.errors import ApprovalRequiredError, EditError, FlagkitError, RefusedError, SourceError
 
 MAX_REASON = 500
 
@@ -42,6 +44,8 @@ def change(request: Request, form: FormData) -> Response:
     place = workspace.place(request.path_params["environment"])
     requested = _requested(form)
     step = str(form.get("step", ""))
+    if step != "save":
+        only_looks(request)
     if step in {"native", "readable", "build", "again"}:
         return _form(request, place, _rewritten(requested, step))
     try:
@@ -84,7 +88,11 @@ def _save(request: Request, place: Place, prepared: Prepared, form: FormData) ->
     receipt: Receipt | None = None
     try:
         with workspace.store(place) as store:
-            receipt = save(store, prepared, note)
+            try:
+                receipt = save(store, prepared, note)
+            except ApprovalRequiredError:
+                return propose(request, place, store, prepared, note)
+            record(request, requested.action, requested.key, version=receipt.version.number, reason=note.reason)
             deployer_of(request).deploy(
                 place,
                 store,
@@ -144,6 +152,7 @@ def _preview(
         "reason": str(form.get("reason", "")),
         "edit_id": str(form.get("edit_id", "")) or new_edit_id(),
         "error": error,
+        "proposes": proposes(workspace_of(request), place, prepared),
         "may_save": request.state.identity.may(Role.TOGGLER, place.name),
     }
     return render(request, "preview.html", values, status=status)

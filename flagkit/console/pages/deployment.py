@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flagkit.console.audit import only_looks, record
 from flagkit.console.identity import Role
 from flagkit.console.models.deploying import deployment_view, steer
 from flagkit.console.pages.handling import deployer_of, page, workspace_of
@@ -39,6 +40,8 @@ def change_deployment(request: Request, form: FormData) -> Response:
     workspace = workspace_of(request)
     place = workspace.place(request.path_params["environment"])
     action = str(form.get("action", ""))
+    if action not in _TITLES or not form.get("confirmed"):
+        only_looks(request)
     if action not in _TITLES:
         return _page(request)
     if not form.get("confirmed"):
@@ -49,6 +52,7 @@ def change_deployment(request: Request, form: FormData) -> Response:
         )
         return _page(request, action, error)
     steer(workspace, deployer_of(request), place, action)
+    record(request, _TITLES[action].lower())
     return RedirectResponse(f"{request.scope.get('root_path', '')}/e/{place.name}/deployment", 303)
 
 

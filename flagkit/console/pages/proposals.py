@@ -13,11 +13,12 @@ from starlette.routing import BaseRoute, Route
 
 from flagkit.admin.proposals.guard import GuardedStore, proposals_of
 from flagkit.admin.proposals.proposal import Proposal
-from flagkit.admin.proposals.review import Proposals, Review
-from flagkit.admin.stores import FlagStore
+from flagkit.admin.proposals.review import PROPOSAL_ID, Proposals, Review, only_switches_off
+from flagkit.admin.stores import FlagStore, Note
 from flagkit.console.audit import record
 from flagkit.console.identity import Role
-from flagkit.console.pages.handling import page, status_of, workspace_of
+from flagkit.console.models.changes import Prepared
+from flagkit.console.pages.handling import deployer_of, page, status_of, workspace_of
 from flagkit.console.rendering import render
 from flagkit.console.workspace import Place, Workspace
 from flagkit.errors import FlagkitError, RefusedError, SourceNotFoundError
@@ -88,6 +89,21 @@ def withdraw(request: Request, form: FormData) -> Response:
     return _decided(request, form, "withdraw proposal", decide)
 
 
+def propose(request: Request, place: Place, store: FlagStore, prepared: Prepared, note: Note) -> Response:
+    """Propose a change that may not be saved without an approval, and show the proposal."""
+    proposals = proposals_of(store)
+    assert proposals is not None  # it refused the change
+    number = note.edit_id if PROPOSAL_ID.fullmatch(note.edit_id) else None
+    made = proposals.propose(request.state.identity.person, prepared.base, prepared.edited, note.reason, number=number)
+    record(request, "propose", prepared.requested.key, proposal=made.id, reason=note.reason)
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/e/{place.name}/proposals/{made.id}", 303)
+
+
+def proposes(workspace: Workspace, place: Place, prepared: Prepared) -> bool:
+    """Tell whether saving a change proposes it."""
+    return workspace.asks_approval(place) and not only_switches_off(prepared.newest.document, prepared.merged)
+
+
 def _decided(
     request: Request, form: FormData, action: str, decide: Callable[[Proposals, str], bool], *, remark: str = ""
 ) -> Response:
@@ -111,10 +127,8 @@ def _save(request: Request, place: Place, store: FlagStore, proposals: Proposals
     receipt, proposal = proposals.save(number)
     version = receipt.version.number
     record(request, "save proposal", environment=place.name, proposal=number, version=version, reason=proposal.reason)
-    if store.deployments is None:
-        return
     try:
-        store.deployments.deploy(version, when_busy="queue", reason=receipt.version.reason or "")
+        deployer_of(request).deploy(place, store, version, reason=receipt.version.reason or "")
     except FlagkitError as error:
         error.add_note(f"Version {version} is saved but not deployed.")
         raise

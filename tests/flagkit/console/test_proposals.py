@@ -197,3 +197,53 @@ def test_the_list_shows_what_waits_by_environment(team: Team) -> None:
 def test_a_proposal_that_does_not_exist_is_not_found(team: Team, path: str) -> None:
     assert team.get(path).status_code == 404
     assert team.post(f"{path}/approve", seen="x").status_code == 404
+
+
+def change(team: Team, action: str, key: str, who: str = ALICE, **fields: str) -> Any:
+    return team.post(f"/e/{team.name}/change", who, action=action, key=key, **fields)
+
+
+def test_saving_a_change_proposes_it(team: Team) -> None:
+    preview = change(team, "rollout", "plain", percent="25").text
+    assert "Propose for staging" in preview
+    edit_id = re.search(r'name="edit_id" value="(\w+)"', preview)[1]  # type: ignore[index]
+    answers = [
+        change(team, "rollout", "plain", percent="25", step="save", reason="first users", edit_id=edit_id)
+        for _ in range(2)  # the button was pressed twice
+    ]
+    assert {answer.headers["location"] for answer in answers} == {f"/e/staging/proposals/{edit_id}"}
+    assert len(team.store().proposals.all()) == 1
+    assert team.store().proposals.all()[0].author == Person("alice", "id-alice")
+    assert (team.audit[0]["action"], team.audit[0]["flag"], team.audit[0]["proposal"]) == ("propose", "plain", edit_id)
+    assert team.store().read().version.number <= 1
+    assert team.approve(f"/e/staging/proposals/{edit_id}").status_code == 303
+    assert team.store().read().version.author == "alice"
+
+
+def test_an_edit_id_of_a_form_is_no_path(team: Team) -> None:
+    answer = change(team, "rollout", "plain", percent="25", step="save", reason="x", edit_id="../../evil")
+    assert re.fullmatch(r"/e/staging/proposals/[0-9a-f]{12}", answer.headers["location"])
+
+
+def test_a_kill_is_not_proposed_but_made(team: Team) -> None:
+    assert "Propose for" not in change(team, "kill", "button").text
+    answer = change(team, "kill", "button", step="save")
+    assert answer.headers["location"].startswith("/e/staging/flags/button?saved=")
+    assert team.store().read().document.values["button"].enabled is False
+    (line,) = team.audit
+    assert (line["action"], line["flag"], line["who"], line["version"]) == ("kill", "button", "alice", 2)
+
+
+def test_where_no_approval_is_asked_for_a_change_is_saved_under_its_authors_name(team: Team) -> None:
+    team.name = "dev"
+    assert "Save in dev" in change(team, "rollout", "plain", percent="25").text
+    assert change(team, "rollout", "plain", percent="25", step="save", reason="x").status_code == 303
+    store = open_store(f"file:{team._folder}/free/flags.json", clock=team.clock)
+    assert store.read().version.author == "alice"
+
+
+def test_looking_at_a_change_is_not_written_down(team: Team) -> None:
+    change(team, "rollout", "plain", percent="25")
+    change(team, "rollout", "plain", percent="nonsense")
+    team.post("/e/staging/deployment", ALICE, action="stop")
+    assert team.audit == []

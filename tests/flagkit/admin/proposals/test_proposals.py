@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,17 @@ def test_switching_off_needs_no_approval(either: Place) -> None:
     assert either.store.read().document.values["a"].enabled is False
 
 
+def test_no_edit_takes_the_id_of_a_proposal(place: Place) -> None:
+    """It would count as saved then, and the proposal never were."""
+    proposal, base = place.propose(), place.store.read()
+    for number in (proposal.id, f"proposal-{proposal.id}"):
+        with suppress(EditError):
+            place.store.save(base, edits.kill(base.document, "b"), Note("x", edit_id=number))
+    place.approve(proposal)
+    receipt, _ = place.proposals.save(proposal.id)
+    assert [flag.key for flag in compare(base.document, receipt.document).flags] == ["a", "b"]
+
+
 def test_an_approved_proposal_is_saved_once_under_its_authors_name(either: Place) -> None:
     proposal = either.propose()
     review = either.proposals.review(proposal.id)
@@ -131,7 +143,7 @@ def test_an_approved_proposal_is_saved_once_under_its_authors_name(either: Place
     receipt, applied = either.proposals.save(proposal.id)
     assert (receipt.version.author, receipt.version.reason) == ("alice", "first users (approved by bob)")
     assert (receipt.version.edit_id, applied.status, applied.version) == (
-        proposal.id,
+        f"proposal-{proposal.id}",
         "applied",
         receipt.version.number,
     )
@@ -247,8 +259,11 @@ def test_proposing_twice_under_one_id_proposes_once(place: Place) -> None:
     base = place.store.read()
     document = edits.switch_on(base.document, "c")
     for _ in range(2):
-        place.proposals.propose(ALICE, base, document, "x", number="once")
+        place.proposals.propose(ALICE, base, document, "x", number="0123456789ab")
     assert len(place.proposals.all()) == 1
+    for number in ("..", "0123456789AB", "x" * 12, ""):
+        with pytest.raises(EditError, match="not a valid id"):
+            place.proposals.propose(ALICE, base, document, "x", number=number)
 
 
 def test_two_writers_lose_no_proposal(either: Place) -> None:
