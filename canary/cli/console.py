@@ -61,7 +61,7 @@ def console(
     """
     try:
         from canary.console import ReleasesSettings, panel
-        from flagkit.console import ConsoleSettings, create_app
+        from flagkit.console import ConsoleSettings, configured, create_app
         from flagkit.console.serving import address_of, listen, serving
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -82,7 +82,7 @@ def console(
             plan = Path(os.environ.get("CANARY_PLAN") or plan)
         releases = panel(ReleasesSettings(base / plan, base=base, region=region, profile=profile))
         sources = tuple(source or os.environ.get("FLAGKIT_SOURCE", "flags.json").split())
-        settings = ConsoleSettings(sources, base_url=address_of(taken))
+        settings = configured(ConsoleSettings(sources, base_url=address_of(taken)))
         click.echo(f"The console is on {address_of(taken)}/, releases are on {address_of(taken)}/releases/.")
         sys.stdout.flush()
         stack.enter_context(serving(create_app(settings, panels=[releases]), taken))  # it writes the one-time address

@@ -104,12 +104,72 @@ def _tables(value: object) -> object:
     return value
 
 
+class _SignIn(BaseModel):
+    """How people sign in to the console, before they reach it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1)
+    name_claim: str = Field(default="email", min_length=1)
+    groups_claim: str = Field(default="cognito:groups", min_length=1)
+
+
+class BalancerTable(_SignIn):
+    """An Application Load Balancer signs people in."""
+
+    kind: Literal["alb"]
+    signer: str = Field(min_length=1)
+    client_id: str = Field(min_length=1)
+    groups_from: Literal["data", "access_token"] = "data"
+
+
+class TokenTable(_SignIn):
+    """A gateway signs people in, and sends `Authorization: Bearer`."""
+
+    kind: Literal["token"]
+    audience: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+    use: Literal["access", "id"] | None = None
+
+
+class RoleTable(BaseModel):
+    """A role for everybody in a group, in environments whose names fit a pattern."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["viewer", "toggler", "approver", "admin"]
+    group: str = Field(min_length=1)
+    environments: str = Field(default="*", min_length=1)
+
+
+class ConsoleTable(BaseModel):
+    """How the web console is reached, and who may do what there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hosts: tuple[Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)$")], ...] = ()
+    audit_file: Path | None = None
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    sign_in: Annotated[BalancerTable | TokenTable, Field(discriminator="kind")] | None = None
+    roles: Annotated[tuple[RoleTable, ...], BeforeValidator(_tables)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> ConsoleTable:
+        if self.sign_in is not None and not self.roles:
+            raise ValueError("nobody has a role: add [[console.roles]] with a group and a role")
+        if self.sign_in is None and self.roles:
+            raise ValueError(
+                "roles need [console.sign_in]: without it there is one local person, who may do everything"
+            )
+        return self
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     notices: Annotated[tuple[Annotated[Receiver, Field(discriminator="kind")], ...], BeforeValidator(_tables)] = ()
     exposures: Annotated[tuple[ExposureMetrics, ...], BeforeValidator(_tables)] = ()
     approvals: Annotated[tuple[Approvals, ...], BeforeValidator(_tables)] = ()
+    console: ConsoleTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +181,14 @@ class SourceSettings:
         receivers: all of them, for whatever source.
         exposures: where exposures are counted, for whatever source.
         approvals: which sources are changed only after an approval.
+        console: how the web console is reached; None where the file says nothing.
     """
 
     path: Path | None = None
     receivers: tuple[Receiver, ...] = ()
     exposures: tuple[ExposureMetrics, ...] = ()
     approvals: tuple[Approvals, ...] = ()
+    console: ConsoleTable | None = None
 
     def of(self, names: Collection[str]) -> tuple[Receiver, ...]:
         """Return who is notified of a source that has these names (see `name_of_source`)."""
@@ -171,7 +233,7 @@ def read_settings(path: Path) -> SourceSettings:
         raise UsageError(f"{path} is not valid TOML: {error}", hint=hint) from None
     try:
         found = _File.model_validate(tables)
-        return SourceSettings(path.resolve(), found.notices, found.exposures, found.approvals)
+        return SourceSettings(path.resolve(), found.notices, found.exposures, found.approvals, found.console)
     except ValidationError as error:
         raise UsageError(f"{path}: {'; '.join(problems_of(error, text, _KEYS))}", hint=hint) from None
 
@@ -198,10 +260,11 @@ def _is_local(host: str) -> bool:
     return host in {"localhost", "::1"} or re.fullmatch(r"127(\.[0-9]+){3}", host) is not None
 
 
+_CONSOLE = (ConsoleTable, BalancerTable, TokenTable, RoleTable)
 _KEYS = sorted(
     {
         name
-        for model in (_File, Approvals, ExposureMetrics, HttpReceiver, SnsReceiver, EventBridgeReceiver)
+        for model in (_File, *_CONSOLE, Approvals, ExposureMetrics, HttpReceiver, SnsReceiver, EventBridgeReceiver)
         for name in model.model_fields
     }
 )

@@ -31,15 +31,13 @@ def console(
 ) -> int:
     """Serve the web console.
 
-    Shows the environments side by side. It listens on this machine only, and writes an address that signs in once.
-    Needs the extra `console`.
+    Shows the environments side by side. It listens on this machine only, and writes an address that signs in once;
+    [console] in flagkit.toml says how others sign in (docs/console-administrators.md). Needs the extra `console`.
 
     Example: flagkit console -s appconfig://shop/staging/flags -s appconfig://shop/prod/flags
     """
     try:
-        import uvicorn
-
-        from flagkit.console import ConsoleSettings, create_app
+        from flagkit.console import ConsoleSettings, configured, create_app, serving
     except ImportError as error:
         raise UsageError(
             f"the console needs {error.name}, which is not installed",
@@ -47,11 +45,12 @@ def console(
         ) from None
     cli = cli_context(context)
     sources = tuple(source) if source else _default_sources()
-    base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    settings = ConsoleSettings(sources, session=cli.session, clock=cli.clock, base_url=base_url)
-    app = create_app(settings)  # it writes the address to sign in at when it starts
-    say(f"The console is on {base_url}/; Ctrl-C ends it.")
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+    with serving.listen(host, port) as taken:
+        base_url = serving.address_of(taken)
+        settings = ConsoleSettings(sources, session=cli.session, clock=cli.clock, base_url=base_url)
+        app = create_app(configured(settings))  # it writes the address to sign in at when it starts
+        say(f"The console is on {base_url}/; Ctrl-C ends it.")
+        serving.serve(app, taken)
     return 0
 
 

@@ -16,9 +16,11 @@ from flagkit.lazy import lazy_names
 if TYPE_CHECKING:
     from flagkit.console.access import needs
     from flagkit.console.app import create_app
+    from flagkit.console.configured import configured
     from flagkit.console.identity import Identity, Role
     from flagkit.console.panel import Panel
     from flagkit.console.rendering import render
+    from flagkit.console.serverless import lambda_handler
     from flagkit.console.settings import ConsoleSettings
     from flagkit.console.sign_in import FixedSignIn, LocalSignIn, Sessions
 
@@ -30,7 +32,9 @@ __all__ = [
     "Panel",
     "Role",
     "Sessions",
+    "configured",
     "create_app",
+    "lambda_handler",
     "needs",
     "render",
 ]
@@ -39,10 +43,12 @@ __getattr__ = lazy_names(
     __name__,
     {
         "flagkit.console.app": ("create_app",),
+        "flagkit.console.configured": ("configured",),
         "flagkit.console.identity": ("Identity", "Role"),
         "flagkit.console.panel": ("Panel",),
         "flagkit.console.rendering": ("render",),
         "flagkit.console.access": ("needs",),
+        "flagkit.console.serverless": ("lambda_handler",),
         "flagkit.console.settings": ("ConsoleSettings",),
         "flagkit.console.sign_in": ("FixedSignIn", "LocalSignIn", "Sessions"),
     },

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -17,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from flagkit.admin.identity import local_user
+from flagkit.admin.identity import UNKNOWN, local_user
 from flagkit.console import pages
 from flagkit.console.access import check_routes
 from flagkit.console.audit import AuditLog
@@ -31,6 +32,16 @@ from flagkit.console.settings import ConsoleSettings
 from flagkit.console.sign_in import KnownPerson, LocalSignIn, Sessions
 from flagkit.console.workspace import Workspace
 from flagkit.errors import UsageError
+from flagkit.sources.urls import parse
+from flagkit.web.limits import BodyLimit
+
+if TYPE_CHECKING:
+    from flagkit.admin.stores.appconfig import AppConfigStore
+
+BODY_LIMIT: Final = 6_000_000
+"""Bytes of a request: a list of users, and the form around it."""
+
+BODY_TIMEOUT_S: Final = 30.0
 
 STATIC = Path(__file__).parent / "static"
 
@@ -50,9 +61,10 @@ def create_app(settings: ConsoleSettings, *, panels: Sequence[Panel] = ()) -> St
     workspace = Workspace(settings)
     for place in workspace.environments:
         _check_settings_file(place.url)
-    local = _local_sign_in(settings) if settings.sign_in is None else None
+    local = _local_sign_in(settings, workspace) if settings.sign_in is None else None
     sign_in = local or settings.sign_in
     assert sign_in is not None
+    audit = AuditLog(settings.audit_file, workspace.clock, trusted_proxies=settings.trusted_proxies)
     health = Health([partial(workspace.standing, place) for place in workspace.environments], workspace.clock)
 
     @contextlib.asynccontextmanager
@@ -78,8 +90,9 @@ def create_app(settings: ConsoleSettings, *, panels: Sequence[Panel] = ()) -> St
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(OwnRequestsOnly, hosts=settings.hosts),
+            Middleware(BodyLimit, limit=BODY_LIMIT, timeout_s=BODY_TIMEOUT_S),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
-            Middleware(KnownPerson, sign_in=sign_in, audit=AuditLog(settings.audit_file, workspace.clock)),
+            Middleware(KnownPerson, sign_in=sign_in, audit=audit),
         ],
         exception_handlers=pages.HANDLERS,
         lifespan=lifespan,
@@ -100,7 +113,7 @@ def _check_settings_file(url: str) -> None:
         read_settings(path)
 
 
-def _local_sign_in(settings: ConsoleSettings) -> LocalSignIn:
+def _local_sign_in(settings: ConsoleSettings, workspace: Workspace) -> LocalSignIn:
     """Return the sign-in of the person who reads what this program writes."""
     parts = urlsplit(settings.base_url)
     if parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
@@ -113,4 +126,15 @@ def _local_sign_in(settings: ConsoleSettings) -> LocalSignIn:
     def write(address: str) -> None:
         sys.stderr.write(f"Sign in to the console: {address}\n")
 
-    return LocalSignIn(settings.base_url, write, local_user(), sessions, clock=settings.clock)
+    return LocalSignIn(settings.base_url, write, partial(_caller, workspace), sessions, clock=settings.clock)
+
+
+def _caller(workspace: Workspace) -> str:
+    """Return who runs this program: to AWS, if the flags are there."""
+    for place in workspace.environments:
+        if parse(place.url).scheme == "appconfig":
+            with workspace.reading(place) as store:
+                arn = cast("AppConfigStore", store).control.caller().arn
+            if arn != UNKNOWN:
+                return arn
+    return local_user()

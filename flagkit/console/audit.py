@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Final, Literal
@@ -15,6 +16,7 @@ from typing import Final, Literal
 from starlette.requests import Request
 
 from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.web.asgi import caller_address
 
 logger = logging.getLogger("flagkit.audit")
 
@@ -22,17 +24,20 @@ Outcome = Literal["done", "refused", "failed"]
 """`refused`: the person lacks the role. `failed`: the request was not valid, or the change was not made."""
 
 _MAX_CHARS: Final = 1_000
+_STDOUT: Final = Path("-")
 
 
 class AuditLog:
     """Writes the lines.
 
     Args:
-        path: a file that lines are added to, also by several processes; None for the logger alone.
+        path: a file that lines are added to, also by several processes; `-` for stdout, None for the logger alone.
         clock: dates them.
+        trusted_proxies: how many proxies of one's own a request passed.
     """
 
-    def __init__(self, path: Path | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path | None = None, clock: Clock | None = None, *, trusted_proxies: int = 0) -> None:
+        self.trusted_proxies = trusted_proxies
         self._path = path
         self._clock = SystemClock() if clock is None else clock
         self._lock = threading.Lock()
@@ -43,7 +48,7 @@ class AuditLog:
         Raises:
             OSError: it can't.
         """
-        if self._path is not None:
+        if self._path is not None and self._path != _STDOUT:
             os.close(self._open(self._path))
 
     def write(self, **facts: object) -> None:
@@ -60,6 +65,10 @@ class AuditLog:
         line = json.dumps(entry)  # in ASCII, so nothing in a fact ends the line
         logger.info("%s", line)
         if self._path is None:
+            return
+        if self._path == _STDOUT:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
             return
         with self._lock:
             file = self._open(self._path)
@@ -106,6 +115,6 @@ def record(
         flag=request.path_params.get("key") if flag is None else flag,
         environment=request.path_params.get("environment") if environment is None else environment,
         outcome=outcome,
-        client=None if request.client is None else request.client.host,
+        client=caller_address(request.scope, audit.trusted_proxies),
         **facts,
     )

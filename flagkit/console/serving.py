@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -48,11 +48,16 @@ def address_of(taken: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def serve(app: ASGIApp, taken: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn after its end
+        uvicorn.Server(_config(app)).run(sockets=[taken])
+
+
 @contextmanager
 def serving(app: ASGIApp, taken: socket.socket) -> Iterator[None]:
     """Serve while the block runs; no signal is handled here."""
-    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(_config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, name="console", daemon=True)
     thread.start()
     try:
@@ -61,3 +66,10 @@ def serving(app: ASGIApp, taken: socket.socket) -> Iterator[None]:
         server.should_exit = True
         thread.join()
         taken.close()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    # What a proxy says about the client is read where it is needed, and only as far as the settings trust it.
+    return uvicorn.Config(
+        app, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE_S
+    )

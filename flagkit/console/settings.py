@@ -24,7 +24,8 @@ class ConsoleSettings:
         sign_in: how people sign in; by a one-time address that is written to stderr where None.
         hosts: host names under which browsers reach it, without port.
         base_url: its address, for the one-time address.
-        audit_file: a file that every change is written down in; the logger `flagkit.audit` has them, too.
+        audit_file: a file that every change is written down in; `-` for stdout. The logger `flagkit.audit` has it, too.
+        trusted_proxies: how many proxies of one's own a request passed, for the address in the audit log.
         session: boto3 session; the usual chain of credentials where None.
         clock: the machine's where None.
     """
@@ -35,5 +36,6 @@ class ConsoleSettings:
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     base_url: str = "http://127.0.0.1:8765"
     audit_file: Path | None = None
+    trusted_proxies: int = 0
     session: boto3.Session | None = None
     clock: Clock | None = None

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeSerializer
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -26,6 +27,7 @@ from flagkit.console.csrf import SAFE_METHODS
 from flagkit.console.identity import Identity, Role
 from flagkit.console.rendering import render
 from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.web.token_settings import KeysUnavailableError
 
 SESSION_S: Final = 12 * 3600.0
 """How long a session lasts, used or not."""
@@ -78,8 +80,11 @@ class KnownPerson:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with `state.identity`."""
         if scope["type"] == "http":
-            identity = await self._sign_in.identify(HTTPConnection(scope))
-            known = {"identity": identity, "sign_in": self._sign_in, "audit": self._audit}
+            known: dict[str, object] = {"identity": None, "sign_in": self._sign_in, "audit": self._audit}
+            try:
+                known["identity"] = await self._sign_in.identify(HTTPConnection(scope))
+            except KeysUnavailableError:
+                known["is_unknown"] = True
             scope = {**scope, "state": {**scope.get("state", {}), **known}}
         await self._app(scope, receive, send)
 
@@ -204,7 +209,7 @@ class LocalSignIn:
     Args:
         base_url: the console's address, e.g. `http://127.0.0.1:8321`.
         announce: shows a one-time address where the console was started.
-        name: the person; the history shows it.
+        name: returns who that is; the history shows it.
         sessions: the cookies.
         roles: what that person may do.
         clock: the machine's where None.
@@ -216,7 +221,7 @@ class LocalSignIn:
         self,
         base_url: str,
         announce: Callable[[str], object],
-        name: str,
+        name: Callable[[], str],
         sessions: Sessions,
         *,
         roles: Mapping[str, Role] = EVERYTHING,
@@ -266,9 +271,10 @@ class LocalSignIn:
         token = request.query_params.get("token")
         if request.method == "GET" and token and self._takes(token):
             self._sessions.end(request)
-            request.state.audit.write(who=self._name, action="sign in", outcome="done")
+            name = await run_in_threadpool(self._name)
+            request.state.audit.write(who=name, action="sign in", outcome="done")
             response = RedirectResponse(target, 303)
-            self._sessions.start(response, self._name, self._name)
+            self._sessions.start(response, name, name)
             return response
         if token:
             request.state.audit.write(action="sign in", outcome="refused")
@@ -309,6 +315,8 @@ async def sign_in_page(
             left_out = len(form.multi_items()) - len(kept)
     if target is None:
         target = local_target(_own_target(request))
+    if getattr(request.state, "is_unknown", False):
+        problem, status = "unknown", 503
     context = {"kind": kind, "problem": problem, "target": target, "kept": kept, "left_out": left_out}
     response = render(request, "sign_in.html", context, status=status)
     response.headers["cache-control"] = "no-store"

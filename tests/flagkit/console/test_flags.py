@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
 from flagkit.console import ConsoleSettings, create_app
 from flagkit.errors import SourceUrlError, UsageError
 from tests.flagkit.console.conftest import DOCUMENT
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "console" / "flagkit.toml"
 
 
 def test_the_list_shows_state_and_audience_apart_and_environments_side_by_side(console) -> None:
@@ -100,16 +103,26 @@ def test_sources_that_can_t_be_shown_are_refused(sources: tuple[str, ...], error
         create_app(ConsoleSettings(sources))
 
 
-def test_the_command_reads_its_sources(tmp_path, monkeypatch) -> None:
-    import uvicorn
-
+@pytest.mark.enable_socket
+def test_the_command_reads_its_sources_and_settings(tmp_path, monkeypatch, capsys) -> None:
     from flagkit.cli import run
+    from flagkit.console import serving
 
     (tmp_path / "flags.json").write_text(json.dumps(DOCUMENT))
     monkeypatch.chdir(tmp_path)
     served = []
-    monkeypatch.setattr(uvicorn, "run", lambda app, **how: served.append((app.state.workspace, how)))
+    monkeypatch.setattr(
+        serving, "serve", lambda app, taken: served.append((app.state.settings, serving.address_of(taken)))
+    )
     assert run(["console", "--port", "0"]) == 0
-    assert run(["console", "-s", "prod=flags.json", "-s", "appconfig://shop/dev/flags"]) == 0
-    assert [[place.name for place in workspace.environments] for workspace, _ in served] == [["flags"], ["prod", "dev"]]
-    assert served[0][1]["host"] == "127.0.0.1"
+    assert run(["console", "--port", "0", "-s", "prod=flags.json", "-s", "appconfig://shop/dev/flags"]) == 0
+    assert [settings.sources for settings, _ in served] == [
+        ("file:flags.json",),
+        ("prod=flags.json", "appconfig://shop/dev/flags"),
+    ]
+    assert served[0][0].base_url == served[0][1]
+    assert run(["console", "--port", "0", "--host", "0.0.0.0"]) == 2
+    assert "other machines" in capsys.readouterr().err
+    (tmp_path / "flagkit.toml").write_text(EXAMPLE.read_text())
+    assert run(["console", "--port", "0", "--host", "0.0.0.0"]) == 0
+    assert served[2][0].hosts[-1] == "flags.example.com"

@@ -43,7 +43,7 @@ class Console:
         self.clock = VirtualClock()
         self.printed: list[str] = []
         self.sessions = Sessions(port=8321, clock=self.clock)
-        self.sign_in = LocalSignIn(BASE, self.printed.append, "alice", self.sessions, clock=self.clock)
+        self.sign_in = LocalSignIn(BASE, self.printed.append, lambda: "alice", self.sessions, clock=self.clock)
         self._folder = folder
         (folder / "flags.json").write_text('{"version": "1", "flags": {}, "values": {}}')
         self.client = self.served(self.sign_in)
