@@ -20,12 +20,13 @@ from canary.adapters.hooks import HookCalls
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import Notifier
+from canary.adapters.outcomes import WEAKER, UserMetrics, source_of
 from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
 from canary.core.plan import EngineName, EventBridgeTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
-from canary.ports import Clock, Journal, Observer
+from canary.ports import Clock, Journal, MetricSource, Observer
 from canary.runner import Ports
 
 
@@ -99,7 +100,7 @@ def assemble(
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
         aliases=aliases,
-        metrics=QueryingMetrics(CloudWatchMetrics(session, clock), clock),
+        metrics=_metrics(chosen, session, clock, base),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
         hooks=HookCalls(session),
@@ -117,6 +118,14 @@ def assemble(
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )
+
+
+def _metrics(stage: StagePlan, session: Session, clock: Clock, base: Path) -> MetricSource:
+    found = QueryingMetrics(CloudWatchMetrics(session, clock), clock)
+    if stage.outcomes is None:
+        return found
+    note = WEAKER if stage.outcomes.startswith("emf:") else ""
+    return UserMetrics(found, source_of(stage.outcomes, session, clock, base), note=note)
 
 
 def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journal) -> tuple[Observer, ...]:

@@ -14,6 +14,7 @@
     │   └── UnavailableError     network, throttling, 5xx: can be tried again
     ├── FlagsOffError            flags that a rollback should switch off are still on
     ├── RecordError              the alias description holds a record that can't be read
+    ├── OutcomesError            outcomes of users can't be read
     └── UsageError               a command was called with wrong arguments
 
 Every error has a stable `code`, a message that names the thing, and a `hint` that says what to do.
@@ -128,6 +129,13 @@ class FlagsOffError(CanaryError):
 
     code = "flags_not_off"
     default_hint = "Switch them off: `flagkit off KEY`."
+
+
+class OutcomesError(CanaryError):
+    """Outcomes of users can't be read: the file, the command's answer or the store is not what it should be."""
+
+    code = "outcomes_unreadable"
+    default_hint = "See docs/canary/guarded-rollouts.md for the columns."
 
 
 class RecordError(CanaryError):

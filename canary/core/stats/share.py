@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _PRIOR = 100.0
 
@@ -32,3 +32,21 @@ def share_ln_e(weight: float, canary_requests: float, baseline_requests: float) 
 def share_over_steps(steps: Iterable[tuple[float, float, float]]) -> float:
     """Ln E over several weight steps (weight, N_c, N_b): a new factor begins at each."""
     return math.fsum(share_ln_e(*step) for step in steps)
+
+
+def shares_ln_e(shares: Sequence[float], counts: Sequence[float]) -> float:
+    """Ln E against "each user gets arm i with probability `shares[i]`", for any number of arms.
+
+    Args:
+        shares: of each arm; an arm with a share of 0 that has users is a contradiction.
+        counts: users of each arm.
+    """
+    if any(count and not share for share, count in zip(shares, counts, strict=True)):
+        return math.inf
+    pairs = [(share, count) for share, count in zip(shares, counts, strict=True) if share]
+    total = sum(count for _, count in pairs)
+    parts = [
+        math.lgamma(_PRIOR * share + count) - math.lgamma(_PRIOR * share) - count * math.log(share)
+        for share, count in pairs
+    ]
+    return math.fsum(parts) + math.lgamma(_PRIOR) - math.lgamma(_PRIOR + total)
