@@ -94,6 +94,15 @@ def person(browser: Browser) -> Iterator[Any]:
     assert [fault for one in people for fault in one.faults] == []
 
 
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression is true in a page whose policy forbids Playwright's own way of waiting."""
+    for _ in range(160):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true in {page.url}: {expression}")
+
+
 @pytest.fixture(scope="session")
 def react_page() -> Path:
     """The directory of the built React page."""

@@ -10,23 +10,22 @@ import uvicorn
 
 
 class Served:
-    """The app behind `url`, from `start()` (or `with`) until `stop()`."""
+    """The app behind `url`, from `start()` (or `with`) until `stop()`. The app can be set after the port is known."""
 
-    def __init__(self, app: Any, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.app, self._host = app, host
-        self._port = port
+    def __init__(self, app: Any = None) -> None:
+        self.app = app
+        self._port = 0
+        self._listener: socket.socket | None = self._bind()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._port))
-        self._port = listener.getsockname()[1]
+        listener = self._listener or self._bind()
+        self._listener = None
         started = threading.Event()
         server = _Announced(uvicorn.Config(self.app, log_level="critical", ws="none", access_log=False), started)
         self._server = server
@@ -42,6 +41,13 @@ class Served:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(20)
         self._server = self._thread = None
+
+    def _bind(self) -> socket.socket:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        return listener
 
     def __enter__(self) -> Self:
         return self.start()

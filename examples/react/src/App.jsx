@@ -1,7 +1,10 @@
+import { useStringFlagValue } from '@openfeature/react-sdk';
+import { fromPage } from './flags.js';
 import { useFeatureFlags } from './useFeatureFlags.js';
 
 export function App() {
-  const { isEnabled, text } = useFeatureFlags();
+  const { isEnabled } = useFeatureFlags();
+  const colour = useStringFlagValue('quest_button', fromPage('quest_button', 'blue'));
   return (
     <main>
       <h1>CivicForge</h1>
@@ -10,7 +13,7 @@ export function App() {
       <section>
         <h2>Quest of the week</h2>
         <p>Count the street trees between the school and the river.</p>
-        <button className={text('quest_button', 'blue')}>Start the quest</button>
+        <button className={colour}>Start the quest</button>
       </section>
     </main>
   );

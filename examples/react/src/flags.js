@@ -7,10 +7,10 @@ const values = new Map(page?.flags.map((flag) => [flag.key, flag.value]));
 /** The value that the server wrote into the page for this user; `otherwise` if it wrote none. */
 export const fromPage = (key, otherwise) => values.get(key) ?? otherwise;
 
-/** Connects to the flag server of the page's own origin. Nothing waits for it: until it answers, the page's values count. */
+/** Connects to the flag server. Nothing waits for it: until it answers, the page's values count. */
 export function connect() {
   const provider = new OFREPWebProvider({
-    baseUrl: window.location.origin,
+    baseUrl: page?.server ?? window.location.origin,
     // The page's values are newer than those of the last visit, which then only count if the server can't be reached.
     cacheMode: page ? 'network-first' : 'local-cache-first',
   });

@@ -12,7 +12,5 @@ export function useFeatureFlags() {
     CHANGES.forEach((event) => client.addHandler(event, render, { signal: mounted.signal }));
     return () => mounted.abort();
   }, [client]);
-  const isEnabled = (key) => client.getBooleanValue(key, fromPage(key, false));
-  const text = (key, otherwise) => client.getStringValue(key, fromPage(key, otherwise));
-  return { isEnabled, text };
+  return { isEnabled: (key) => client.getBooleanValue(key, fromPage(key, false)) };
 }
