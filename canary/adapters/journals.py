@@ -252,7 +252,7 @@ class DynamoJournal:
         self._numbers = itertools.count()
 
     def append(self, event: Event) -> None:
-        """Puts one item; the listing is kept up to date by the canary's start and end.
+        """Puts one item; start and end of a canary change its row of the listing with it, or nothing at all.
 
         Raises:
             AwsError: DynamoDB says no.
@@ -265,15 +265,16 @@ class DynamoJournal:
             "pk": {"S": f"{event.stage}#{event.canary_id}"},
             "sk": {"S": f"{event.at.isoformat()}#{next(self._numbers):06d}#{event.event}"},
         }
-        self._api.call("PutItem", TableName=self._table, Item={**key, "event": body, "expires_at": _expiry(event.at)})
+        put = {"TableName": self._table, "Item": {**key, "event": body, "expires_at": _expiry(event.at)}}
         if isinstance(event, CanaryStarted):
             moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
-            self._list(
-                event, {"started_at": event.at.isoformat(), "versions": moves, "started_by": event.origin.started_by}
-            )
+            said = {"started_at": event.at.isoformat(), "versions": moves, "started_by": event.origin.started_by}
+            self._put_listed(event, put, said)
         elif isinstance(event, CanaryEnded):
             said = {"ended_at": event.at.isoformat(), "outcome": event.outcome.value, "why": event.why}
-            self._list(event, {"started_at": event.started_at.isoformat(), **said})
+            self._put_listed(event, put, {"started_at": event.started_at.isoformat(), **said})
+        else:
+            self._api.call("PutItem", **put)
 
     def events(self, canary_id: str) -> Iterator[Event]:
         """All events of one canary, oldest first."""
@@ -311,17 +312,17 @@ class DynamoJournal:
             )
         return sorted((_row(item) for item in found), key=lambda row: row["started_at"], reverse=True)
 
-    def _list(self, event: CanaryStarted | CanaryEnded, said: Mapping[str, str]) -> None:
+    def _put_listed(self, event: CanaryStarted | CanaryEnded, put: Mapping[str, Any], said: Mapping[str, str]) -> None:
         said = {**said, "canary_id": event.canary_id, "stage": event.stage}
         values = {f":{name}": {"S": value} for name, value in said.items()}
-        self._api.call(
-            "UpdateItem",
-            TableName=self._table,
-            Key={"pk": {"S": f"{event.stage}#canaries"}, "sk": {"S": event.canary_id}},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in (*said, "expires_at")),
-            ExpressionAttributeNames={f"#{name}": name for name in (*said, "expires_at")},
-            ExpressionAttributeValues={**values, ":expires_at": _expiry(event.at)},
-        )
+        row = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": f"{event.stage}#canaries"}, "sk": {"S": event.canary_id}},
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in (*said, "expires_at")),
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*said, "expires_at")},
+            "ExpressionAttributeValues": {**values, ":expires_at": _expiry(event.at)},
+        }
+        self._api.call("TransactWriteItems", TransactItems=[{"Put": put}, {"Update": row}])
 
     def _stages(self, canary_id: str) -> list[str]:
         if self._stage is not None:

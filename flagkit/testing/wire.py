@@ -295,12 +295,18 @@ served_hosts: set[str] = set()
 BOTO_NAMES = {"eventbridge": "events", "cloudwatch-logs": "logs", "sfn": "stepfunctions"}
 
 
+_ANSWERED = "https://answered.invalid/"
+
+
 def _before_send(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
     if not _installed or urlsplit(request.url).netloc in served_hosts:
         return None
     # event: before-send.<hyphenised service id>.<Operation>
     service_id, operation = event_name.split(".")[1:]
-    return _installed[-1].answer(BOTO_NAMES.get(service_id, service_id), operation, request)
+    response = _installed[-1].answer(BOTO_NAMES.get(service_id, service_id), operation, request)
+    if response is not None:
+        request.url = _ANSWERED  # botocore asks every handler: moto would carry out what a fault has prevented
+    return response
 
 
 # As moto does: every client created after this import asks the wire first.

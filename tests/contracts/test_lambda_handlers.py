@@ -51,6 +51,12 @@ def test_code_that_cannot_be_imported_fails_each_invocation(
         assert (answer["FunctionError"], read(answer)["errorType"]) == ("Unhandled", kind)
 
 
+def test_a_handler_that_asks_whether_there_is_a_stream_gets_an_answer(canary_aws: AwsStandIn, client: Any) -> None:
+    """`logging` does, in its last resort; a stream has no length."""
+    canary_aws.lambda_.deploy("api", "import sys\ndef handler(event, context): return bool(sys.stderr)")
+    assert read(client.invoke(FunctionName="api")) is True
+
+
 def test_no_except_of_the_handler_stops_a_timeout(canary_aws: AwsStandIn) -> None:
     swallow = """
         import time

@@ -185,6 +185,9 @@ class _PerThread:
     def __len__(self) -> int:
         return len(self._its())
 
+    def __bool__(self) -> bool:  # a stream has no length; `logging` asks whether there is one
+        return bool(self._its())
+
     def __or__(self, other: Any) -> Any:
         return self._its() | other
 

@@ -30,7 +30,7 @@ from canary.core.events import (
     TrafficShifted,
 )
 from canary.core.phases import Phase
-from canary.errors import AwsError
+from canary.errors import AwsError, UnavailableError
 from canary.ports import Journal
 from canary.testing import AwsStandIn
 from tests.canary.faults import simulation_of, steady
@@ -259,5 +259,20 @@ def test_all_stages_are_listed_without_naming_one() -> None:
 
 
 def test_a_missing_table_is_an_error_that_names_the_action() -> None:
-    with AwsStandIn(), pytest.raises(AwsError, match="dynamodb:PutItem"):
+    with AwsStandIn(), pytest.raises(AwsError, match="dynamodb:TransactWriteItems"):
         DynamoJournal(open_session("us-east-1"), "nothing", "staging").append(STARTED)
+
+
+def test_the_end_and_its_row_are_written_together_or_not_at_all() -> None:
+    """A row without the outcome made every later command take a canary that had ended for unfinished."""
+    end = CanaryEnded("k3f9", "staging", STARTED.at, Phase.PROMOTED, "", STARTED.at)
+    with AwsStandIn() as aws:
+        make_table(aws)
+        journal = DynamoJournal(open_session("us-east-1"), "canary", "staging")
+        journal.append(STARTED)
+        aws.faults.add("throttled", "dynamodb.*", times=1)
+        with pytest.raises(UnavailableError):
+            journal.append(end)
+        assert (list(journal.events("k3f9")), journal.canaries()[0]["outcome"]) == ([STARTED], "")
+        journal.append(end)
+        assert (list(journal.events("k3f9")), journal.canaries()[0]["outcome"]) == ([STARTED, end], "promoted")

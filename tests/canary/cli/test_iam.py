@@ -136,6 +136,11 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
             resources = [f"arn:aws:scheduler:{near}:schedule/{said['GroupName']}/{said['Name']}"]
             if target := said.get("Target"):
                 yield "iam:PassRole", target["RoleArn"], "scheduler.amazonaws.com"
+        case "dynamodb" if operation == "TransactWriteItems":
+            for one in said["TransactItems"]:
+                for kind, part in one.items():
+                    yield from asked(service, f"{kind}Item", part)
+            return
         case "dynamodb":
             resources = [f"arn:aws:dynamodb:{near}:table/{said['TableName']}"]
             row = said.get("Item") or said.get("Key") or {"pk": said["ExpressionAttributeValues"][":pk"]}
