@@ -44,11 +44,20 @@ class Person:
     subject: str = ""
 
     def is_same(self, other: Person) -> bool:
-        """Tell whether both could be one person; capitals, spaces and invisible signs don't count."""
-        return not self._forms().isdisjoint(other._forms())
+        """Tell whether both could be one person; capitals, spaces and invisible signs don't count.
+
+        Who signed in to AWS or to a machine as `alice` could be `alice@example.com`, who signed in to the console.
+        """
+        mine, theirs = self._forms(), other._forms()
+        if mine & theirs:
+            return True
+        short = [{form.partition("@")[0] for form in forms} for forms in (mine, theirs)]
+        has_address = [any("@" in form for form in forms) for forms in (mine, theirs)]
+        return has_address[0] != has_address[1] and not short[0].isdisjoint(short[1])
 
     def _forms(self) -> set[str]:
-        return {_folded(part) for part in (self.name, self.subject)} - {""}
+        forms = {_folded(part) for part in (self.name, self.subject)} - {""}
+        return forms | {form.rpartition("/")[2] for form in forms if form.startswith("arn:")}
 
 
 def _folded(text: str) -> str:

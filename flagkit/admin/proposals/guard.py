@@ -7,6 +7,7 @@ permissions keep them out (docs/approvals.md).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.proposals.review import SAVED, Proposals, live_or_empty, only_switches_off
@@ -113,7 +114,7 @@ class _GuardedDeployments:
         on_wait: OnDeployment | None = None,
         on_stop: OnDeployment | None = None,
     ) -> Deployment | None:
-        """Deploy a version that was approved, or whose own change only switches flags off.
+        """Deploy a version that was approved, that only switches flags off, or whose own change only does.
 
         Raises:
             ApprovalRequiredError: it was not approved. Nothing is deployed.
@@ -150,8 +151,12 @@ class _GuardedDeployments:
         stored = self._store.read(number)
         if self._proposals.was_approved(stored.version.edit_id):
             return
-        if not only_switches_off(self._before(number), stored.document):
+        changes = ((before(), stored.document) for before in (self._live, partial(self._before, number)))
+        if not any(only_switches_off(*change) for change in changes):
             raise _required(self._store.url, self._proposals.required, number)
+
+    def _live(self) -> FlagDocument:
+        return live_or_empty(self._store)
 
     def _before(self, number: int) -> FlagDocument:
         """Return what a version was made from, or where that is gone, what is live."""
@@ -159,7 +164,7 @@ class _GuardedDeployments:
         try:
             return self._store.read(earlier, missing_ok=True).document
         except SourceNotFoundError:
-            return live_or_empty(self._store)
+            return self._live()
 
 
 def _required(url: str, count: int, version: int | None = None) -> ApprovalRequiredError:

@@ -312,6 +312,17 @@ def test_a_version_that_was_saved_elsewhere_is_not_deployed(on_aws: Place) -> No
     assert on_aws.store.deployments.status().served == 1
 
 
+def test_what_is_live_already_may_be_deployed_again(on_aws: Place) -> None:
+    """A canary that switches a flag off that is off deploys the version that is live."""
+    base = on_aws.store.read()
+    assert on_aws.store.deployments is not None
+    receipt = on_aws.store.save(base, edits.kill(base.document, "c"), Note("x"))
+    assert not receipt.is_new
+    deployment = on_aws.store.deployments.deploy(receipt.version.number, pace="immediate", when_busy="replace")
+    assert deployment is not None
+    assert not deployment.is_new
+
+
 def test_rolling_back_needs_no_approval(on_aws: Place) -> None:
     proposal = on_aws.propose()
     on_aws.approve(proposal)
