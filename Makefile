@@ -46,7 +46,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/dev.txt requirement
 $(LOWEST)/.dev: pyproject.toml requirements/test.in scripts/lowest_versions.py
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(PYTHON) scripts/lowest_versions.py > $(LOWEST)/lowest.txt
-	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns,sandbox]'
+	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install -c $(LOWEST)/lowest.txt -r requirements/test.in -e '.[cli,testing,openfeature,otel,patterns,sandbox,ofrep,console]'
 	@touch $@
 
 demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, writes a report (ARGS="--error-rate 0%")

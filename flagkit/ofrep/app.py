@@ -46,6 +46,8 @@ HEALTH: Final = "/health"
 
 MAX_DEPTH: Final = 16
 """How deep a context can nest."""
+MAX_ELEMENTS: Final = 1_000
+"""How many elements its lists can have: each is converted to text, which a body of 30,000 would make slow."""
 MAX_KEY_CHARS: Final = 512
 _REPEAT_INTERVALS: Final = 1.25
 """After how many poll intervals every process of a fleet knows what one of them knows; with the jitter of polls."""
@@ -315,14 +317,18 @@ def _read_context(body: bytes) -> dict[str, object]:
         _refuse(400, "The body must be a JSON object with an object `context`.")
     if not isinstance(context.get(TARGETING_KEY, ""), str):
         _refuse(400, f"{TARGETING_KEY} must be a string.")
-    if not _is_shallow(context, MAX_DEPTH):
-        _refuse(400, f"The context nests deeper than {MAX_DEPTH}.")
+    if _elements(context, MAX_DEPTH) > MAX_ELEMENTS:
+        _refuse(400, f"The lists of the context have more than {MAX_ELEMENTS:,} elements.")
     return context
 
 
-def _is_shallow(value: dict[str, object] | list[object], depth: int) -> bool:
+def _elements(value: dict[str, object] | list[object], depth: int) -> int:
+    """How many elements the lists of a value have, together."""
+    if depth == 0:
+        _refuse(400, f"The context nests deeper than {MAX_DEPTH}.")
     items = value.values() if isinstance(value, dict) else value
-    return all(depth > 1 and _is_shallow(item, depth - 1) for item in items if isinstance(item, dict | list))
+    inside = sum(_elements(item, depth - 1) for item in items if isinstance(item, dict | list))
+    return inside + (len(value) if isinstance(value, list) else 0)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qs
 
+from flagkit.core.context import text_of
 from flagkit.frameworks.awslambda import context_of_claims, names_of_claims
 from flagkit.ofrep.answers import TARGETING_KEY, Caller
 from flagkit.ofrep.settings import OfrepSettings, check_streams
@@ -104,7 +105,7 @@ class Callers:
             context.update(context_of_claims(claims, self._claims))
             context[TARGETING_KEY] = claims["sub"]
         user = context.get(TARGETING_KEY)
-        return Caller(user if isinstance(user, str) and user else None, context)
+        return Caller(user if isinstance(user, str) and user else None, _with_texts(context))
 
     def check_pass(self, query: bytes) -> None:
         """Refuse a stream without a valid pass, where callers have to say who they are.
@@ -137,6 +138,16 @@ class Callers:
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             _unauthorized("invalid_token", "The token is refused: it names no user.")
         return claims
+
+
+def _with_texts(context: dict[str, object]) -> dict[str, object]:
+    """Convert each list once to the text that every rule would make of it again."""
+    for name, value in context.items():
+        if isinstance(value, list):
+            context[name] = text_of(value)
+        elif isinstance(value, dict):
+            _with_texts(value)
+    return context
 
 
 def _pass(secret: str) -> str:

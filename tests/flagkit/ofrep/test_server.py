@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from flagkit.ofrep import OfrepSettings
-from tests.flagkit.ofrep.conftest import BULK, Server, document
+from flagkit.ofrep import OfrepSettings, callers
+from tests.flagkit.ofrep.conftest import BULK, OFF, Server, document, on
 
 KEY, OTHER_KEY = "k1-0123456789abcdef", "k2-0123456789abcdef"
 
@@ -48,6 +48,19 @@ def test_a_body_without_a_context_is_refused(server: Server, body: bytes) -> Non
 def test_a_context_can_nest(server: Server) -> None:
     assert server.ask(BULK, b'{"context":{"a":' + b"[" * 15 + b"]" * 15 + b"}}").status == 200
     assert server.all(company={"plan": "x"}, country="\ud800")["region"]["value"] is False
+
+
+def test_lists_are_converted_once_and_have_a_limit(serve, monkeypatch) -> None:
+    rules = {f"f{number}": f'(contains $groups "\\"g{number}\\"")' for number in range(9)}
+    server = serve(document({key: {"_variants": [on("on", rule), OFF]} for key, rule in rules.items()}))
+    converted: list[object] = []
+    convert = callers.text_of
+    monkeypatch.setattr(callers, "text_of", lambda value: converted.append(value) or convert(value))
+    found = server.all(groups=["g1", "g7"], company={"tags": ["a"]})
+    assert {key for key, flag in found.items() if flag["value"]} == {"f1", "f7"}
+    assert converted == [["g1", "g7"], ["a"]]
+    assert server.ask(BULK, {"a": [1] * 500, "b": {"c": [1] * 500}}).status == 200
+    assert server.ask(BULK, {"a": [1] * 500, "b": {"c": [1] * 501}}).status == 400
 
 
 def test_a_large_body_is_refused(serve) -> None:
@@ -102,6 +115,17 @@ def test_an_app_can_be_mounted(server: Server) -> None:
     answer = server.ask(f"/flags{BULK}", root_path="/flags")
     assert answer.json["eventStreams"][0]["endpoint"] == {"requestUri": "/flags/ofrep/v1/events"}
     assert server.ask(f"/flagsx{BULK}", root_path="/flags").status == 404
+
+
+def test_frameworks_mount_it(server: Server) -> None:
+    applications = pytest.importorskip("starlette.applications")
+    routing = pytest.importorskip("starlette.routing")
+    inner, server.app = server.app, applications.Starlette(routes=[])
+    server.app.routes.append(routing.Mount("/shop", routes=[routing.Mount("/flags", inner)]))
+    answer = server.ask(f"/shop/flags{BULK}", {"targetingKey": "1"}, root_path="")
+    stream = answer.json["eventStreams"][0]["endpoint"]["requestUri"]
+    assert (answer.status, stream) == (200, "/shop/flags/ofrep/v1/events")
+    assert server.ask(f"/shop/flags{BULK}/a/b", {}, root_path="").json["key"] == "a/b"
 
 
 def test_only_pages_of_the_origins_may_read(serve) -> None:
