@@ -93,9 +93,23 @@ async def through_the_app(requests: int) -> tuple[float, list[float]]:
     return requests / (time.process_time() - begin), times[500:]
 
 
+def constant(size: int) -> Any:
+    """An app that answers as many bytes without a thought: what uvicorn itself costs."""
+    body = b"x" * size
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await receive()
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % size)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
 @contextmanager
-def served() -> Iterator[tuple[subprocess.Popen[str], int]]:
-    command = [sys.executable, "-c", "import benchmarks.ofrep; benchmarks.ofrep.serve()"]
+def served(size: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    command = [sys.executable, "-c", f"import benchmarks.ofrep; benchmarks.ofrep.serve({size})"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -104,10 +118,15 @@ def served() -> Iterator[tuple[subprocess.Popen[str], int]]:
             process.terminate()
 
 
-def serve() -> None:
+def serve(size: int) -> None:
     from flagkit.web.serving import listen, run
 
     server = app()
+    if size:
+        with listen("127.0.0.1", 0) as listening:
+            print(listening.getsockname()[1], flush=True)
+            run(constant(size), listening)
+        return
     with listen("127.0.0.1", 0) as listening:
         print(listening.getsockname()[1], flush=True)
         run(server, listening, stopping=server.close_streams)
@@ -168,6 +187,11 @@ def streams(port: int, number: int) -> list[socket.socket]:
     return opened
 
 
+def server_answer() -> bytes:
+    """One whole answer."""
+    return bytes(app().bootstrap("user-1", {"country": "US"}), "ascii")
+
+
 def at(times: list[float], percent: float) -> str:
     return f"{sorted(times)[int(len(times) * percent / 100)] * 1000:.2f} ms"
 
@@ -198,12 +222,23 @@ def main(arguments: list[str]) -> None:
         memory.append(memory_mb(process))
         for connection in opened:
             connection.close()
+    with served(len(server_answer())) as (process, port):
+        load(port, 1_000)
+        begun = cpu_s(process)
+        bare = load(port, 10_000)
+        bare_rate = len(bare) / (cpu_s(process) - begun)
     rates = table(
         ["", "bulk evaluations per second of one core", "median", "99 %"],
         [
             ["through the ASGI app", f"{own_rate:,.0f}", at(own_times, 50), at(own_times, 99)],
             ["through uvicorn, 1 connection", f"{rate:,.0f}", at(one, 50), at(one, 99)],
             [f"through uvicorn, {CONNECTIONS} connections", f"{len(times) / busy:,.0f}", at(times, 50), at(times, 99)],
+            [
+                f"uvicorn, an app that answers as many bytes, {CONNECTIONS} connections",
+                f"{bare_rate:,.0f}",
+                at(bare, 50),
+                at(bare, 99),
+            ],
         ],
     )
     sizes = table(
@@ -222,7 +257,7 @@ A bulk evaluation answers all {FLAGS} visible flags for one user: half of them w
 requests per second of the server's own processor time. The times of the app are processor time, too; those of uvicorn are the clock of a client on the same machine, which had other work to do (load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores).
 
 {rates}
-The {len(times):,} requests over {CONNECTIONS} connections took {took:.0f} s ({len(times) / took:,.0f} per second by the clock, client and neighbours on the machine included).
+The {len(times):,} requests over {CONNECTIONS} connections took {took:.0f} s ({len(times) / took:,.0f} per second by the clock, client and neighbours on the machine included). Most of a request through uvicorn is uvicorn, with its parser h11; `httptools` and `uvloop`, which it uses where they are installed, halve that.
 
 {sizes}
 Machine: {machine()}. `python -m benchmarks ofrep` measures again.
