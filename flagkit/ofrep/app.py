@@ -215,12 +215,13 @@ class OfrepApp:
         place = str(scope.get("root_path", "")), stream_pass
         tail = self._tails.get(place)
         if tail is None:
-            query = f"?pass={stream_pass}" if stream_pass else ""
+            url = self._settings.stream_url
+            query = f"{'?' if url is None or '?' not in url else '&'}pass={stream_pass}" if stream_pass else ""
             stream: dict[str, object] = {"type": "sse", "inactivityDelaySec": INACTIVITY_S}
-            if self._settings.stream_url is None:
+            if url is None:
                 stream["endpoint"] = {"requestUri": f"{place[0]}{EVENTS}{query}"}
             else:
-                stream["url"] = f"{self._settings.stream_url}{query}"
+                stream["url"] = f"{url}{query}"
             tail = f',"eventStreams":{json.dumps([stream], separators=(",", ":"))}}}'.encode("ascii")
             if len(self._tails) < 1000:
                 self._tails[place] = tail

@@ -67,6 +67,8 @@ class OfrepSettings:
                 raise TypeError(f"{name} must be a list of strings, not one string")
         for origin in self.origins:
             _check_origin(origin)
+        if self.stream_url is not None and not self.stream_url.startswith(("https://", "http://")):
+            raise ValueError(f"stream_url must be a whole URL, not {self.stream_url[:80]!r}")
         self._check_secrets()
         for name, least in _LEAST:
             value = getattr(self, name)

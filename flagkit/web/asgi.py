@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -77,9 +78,22 @@ def caller_address(scope: Scope, trusted_proxies: int = 0) -> str:
         hops = [hop.strip() for hop in ",".join(lines).split(",")]
         if len(hops) >= trusted_proxies:
             address = hops[-trusted_proxies] or address
-    if ":" in address:
-        return ":".join(address.split("%")[0].split(":")[:4])
-    return address[:64]
+    return _network(address)
+
+
+def _network(address: str) -> str:
+    """An address without the port that some proxies write; of IPv6 the network that one customer has."""
+    bare = address[1:].partition("]")[0] if address.startswith("[") else address
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        found = ip_address(bare.partition("%")[0])
+    except ValueError:
+        return bare[:64]
+    if found.version == 4:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(ip_network((found, 64), strict=False)) if mapped is None else str(mapped)
 
 
 async def read_body(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 LEEWAY_S: Final = 60
 _COGNITO: Final = "https://cognito-idp."
@@ -43,9 +44,10 @@ class TokenSettings:
         if not self.keys_url:
             object.__setattr__(self, "keys_url", f"{self.issuer.rstrip('/')}/.well-known/jwks.json")
         for name in ("issuer", "keys_url"):
-            url = str(getattr(self, name))
-            if not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-                raise ValueError(f"{name} must start with https://, not {url[:80]!r}")
+            url = urlsplit(str(getattr(self, name)))
+            is_local = url.scheme == "http" and url.hostname in {"127.0.0.1", "localhost", "::1"}
+            if not url.hostname or not (url.scheme == "https" or is_local):
+                raise ValueError(f"{name} must be a URL that starts with https://, not {url.geturl()[:80]!r}")
         if self.use is None and self.issuer.startswith(_COGNITO):
             object.__setattr__(self, "use", "access")
         if not 0 <= self.leeway_s <= 600:

@@ -49,7 +49,7 @@ def test_it_serves_what_is_marked_or_named(on_file: Any, served: list[Any]) -> N
         (["--origin", "shop.example"], {}, "is not an origin"),
         (["--token-audience", "x"], {}, "--token-audience needs --token-issuer"),
         (["--token-issuer", "https://id.example"], {}, "audience is empty"),
-        (["--token-issuer", "http://id.example", "--token-audience", "x"], {}, "must start with https://"),
+        (["--token-issuer", "http://id.example", "--token-audience", "x"], {}, "that starts with https://"),
         (["--token-issuer", "https://id.example", "--token-audience", "x"], {}, "stream_secret is missing"),
         ([], {"FLAGKIT_OFREP_KEYS": "short"}, "at least 16"),
     ],

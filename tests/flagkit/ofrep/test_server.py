@@ -194,6 +194,8 @@ def test_behind_proxies_the_caller_is_the_address_that_they_saw(serve) -> None:
         ({"api_keys": ["0123456789abcdef\n"]}, "printable"),
         ({"claims": ["custom:*"]}, "one by one"),
         ({"max_streams": 0}, "max_streams"),
+        ({"streams_per_address": 0}, "streams_per_address"),
+        ({"stream_url": "/events"}, "stream_url"),
         ({"heartbeat_s": 0}, "heartbeat_s"),
         ({"rate_per_s": -1}, "rate_per_s"),
     ],

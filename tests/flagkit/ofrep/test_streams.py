@@ -269,9 +269,9 @@ def test_a_stream_needs_the_pass_of_the_answer(serve: Callable[..., Server]) -> 
 
     paths = [path(KEY)]
     asyncio.run(run())
-    answer = serve(api_keys=[KEY], stream_url="https://events.example/e").ask(BULK, headers={"X-API-Key": KEY})
-    stream = answer.json["eventStreams"][0]
-    assert stream["url"] == f"https://events.example/e?{paths[0].partition('?')[2]}"
+    for url, join in (("https://events.example/e", "?"), ("https://events.example/e?channel=1", "&")):
+        answer = serve(api_keys=[KEY], stream_url=url).ask(BULK, headers={"X-API-Key": KEY})
+        assert answer.json["eventStreams"][0]["url"] == f"{url}{join}{paths[0].partition('?')[2]}"
 
 
 def test_a_dropped_app_is_not_kept_alive(serve: Callable[..., Server]) -> None:

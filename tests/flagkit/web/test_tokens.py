@@ -242,6 +242,8 @@ def test_weak_and_other_keys_are_left_out() -> None:
         ({"audience": ()}, "audience is empty"),
         ({"audience": ("",)}, "audience is empty"),
         ({"issuer": "http://issuer.example"}, "https"),
+        ({"issuer": "http://localhost.evil.example"}, "https"),
+        ({"issuer": "https://"}, "https"),
         ({"keys_url": "file:///etc/passwd"}, "https"),
         ({"leeway_s": 10_000}, "leeway_s"),
     ],
