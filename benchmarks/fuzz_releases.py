@@ -270,7 +270,7 @@ class _Play:
 
 
 def _alias(aws: AwsStandIn, name: str) -> tuple[str, dict[str, float], str]:
-    answer: dict[str, Any] = aws.session().client("lambda").get_alias(FunctionName=name, Name="live")
+    answer: Any = aws.session().client("lambda").get_alias(FunctionName=name, Name="live")
     weights = dict(answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
     return answer["FunctionVersion"], weights, answer["Description"]
 

@@ -192,11 +192,11 @@ def _from_metrics(reader: SeriesReader, namespace: str, asked: Asked, now: datet
     wanted = {(name, arm): Series(namespace, name, arm) for name in names for arm in (one, both)}
     found = reader.fetch(wanted.values(), start, now.replace(second=0, microsecond=0))
     values: dict[tuple[str, bool], dict[datetime, float]] = {}
-    for (name, arm), series in wanted.items():
+    for (name, dimensions), series in wanted.items():
         points = found[series]
         if points.state not in (DataState.COMPLETE, DataState.NO_DATA):
             raise OutcomesError(points.detail or "CloudWatch answered only in part")
-        values[name, arm is one] = points.values
+        values[name, dimensions is one] = points.values
     rows: list[Row] = []
     for at in values[USERS, False]:
         on = {name: int(values[name, True].get(at, 0)) for name in names}
