@@ -86,7 +86,8 @@ class UserMetrics:
         gates = {name: gate for name, gate in stage.gates.items() if isinstance(gate, OutcomesGate | MeanGate)}
         if not gates:
             return found
-        streams, sums = list(found.streams), list(found.sums)
+        streams = [stream for stream in found.streams if stream.key.gate not in gates]
+        sums = list(found.sums)
         notes = [*found.notes, self._note] if self._note else list(found.notes)
         for target in targets:
             metrics = tuple(dict.fromkeys(gate.metric for gate in gates.values()))
@@ -201,9 +202,9 @@ def _from_metrics(reader: SeriesReader, namespace: str, asked: Asked, now: datet
     for at in values[USERS, False]:
         on = {name: int(values[name, True].get(at, 0)) for name in names}
         off = {name: int(values[name, False].get(at, 0)) - on[name] for name in names}
-        for arm, numbers in ((asked.variant, on), ("other", off)):
+        for side, numbers in ((asked.variant, on), ("other", off)):
             bad = {name: min(numbers[name], numbers[USERS]) for name in asked.metrics if numbers[name]}
-            rows.append(Row(_minute(at), arm, numbers[USERS], bad))
+            rows.append(Row(_minute(at), side, numbers[USERS], bad))
     return tuple(rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from canary.core.baseline import blind_gates, unhealthy_baselines, weakened_evidence
-from canary.core.measurements import AlarmReading, AlarmState, DataState, Observations, Stream
+from canary.core.measurements import AlarmReading, AlarmState, DataState, Gauge, Observations, Stream, SumStream
 from canary.core.plan import (
     AlarmsGate,
     EmfGate,
@@ -14,6 +14,7 @@ from canary.core.plan import (
     Http5xxGate,
     LatencyGate,
     MetricGate,
+    OutcomesGate,
     RatioGate,
     StagePlan,
     format_duration,
@@ -129,21 +130,32 @@ def _existence_checks(
         yield Check("series_exists", level, f"{key}: {text}", key.function, hint)
 
 
+_UNREAD = frozenset({DataState.FAILED, DataState.PARTIAL})
+
+
+def _unread(stage: StagePlan, measured: Sequence[Gauge | SumStream]) -> Iterator[Check]:
+    """A queue that doesn't exist, a query that is refused, a store that doesn't answer."""
+    for one in measured:
+        if one.state in _UNREAD:
+            level = Level.WARNING if stage.gates[one.key.gate].dry_run else Level.FAILED
+            hint = f"Correct gate {one.key.gate}, or grant what the message names."
+            yield Check("metrics", level, f"{one.key}: {one.detail or one.state.value}", one.key.function, hint)
+
+
 def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -> Iterator[Check]:
     """Every series can be read and has values, and the baseline keeps its limits."""
     now = whole_minute(ports.clock.now() - stage.settle)
     measured = ports.metrics.measure(stage, baselines, Window(now, now, history_start(now, stage.evidence.history)))
+    traffic = partial(ports.metrics.requests_per_minute, baselines, now)
     for stream in measured.streams:
-        if stream.state in {DataState.FAILED, DataState.PARTIAL}:
+        if stream.state in _UNREAD:
             text = f"{stream.key}: {stream.detail or stream.state.value}"
             yield Check("metrics", Level.FAILED, text, stream.key.function)
+        elif isinstance(stage.gates[stream.key.gate], OutcomesGate):
+            continue  # before a rollout nobody is exposed
         elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
-            yield _no_requests(stage, stream, partial(ports.metrics.requests_per_minute, baselines, now))
-    for gauge in measured.gauges:
-        if gauge.state in {DataState.FAILED, DataState.PARTIAL}:  # a queue that doesn't exist, a query that is refused
-            level = Level.WARNING if stage.gates[gauge.key.gate].dry_run else Level.FAILED
-            hint = f"Correct gate {gauge.key.gate}, or grant what the message names."
-            yield Check("metrics", level, f"{gauge.key}: {gauge.detail or gauge.state.value}", gauge.key.function, hint)
+            yield _no_requests(stage, stream, traffic)
+    yield from _unread(stage, (*measured.gauges, *measured.sums))
     yield from _existence_checks(stage, ports, baselines, measured)
     unhealthy = unhealthy_baselines(stage, measured.streams)
     level = Level.WARNING if stage.hotfix else Level.FAILED

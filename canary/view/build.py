@@ -299,10 +299,16 @@ class ViewBuilder:
             served: dict[str, int] = {}
             for stream in filter(self._counts_requests, streams):
                 served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
-            facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
+            users = [stream for stream in streams if stream.unit in ("users", "means")]
+            if served or not users:
+                facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
+            if users:
+                counts = max((stream.candidate.requests, stream.baseline.requests) for stream in users)
+                facts.append(("Users with and without the variant", f"{counts[0]:,} and {counts[1]:,}"))
         if judgement is not None:
             shown = (stream.candidate.bad for stream in streams if stream.is_dry_run and "failed" in stream.title)
-            facts.append(("Failed requests", f"{max((judgement.failed_requests, *shown)):,}"))
+            what = "users" if any(stream.unit == "users" for stream in streams) else "requests"
+            facts.append((f"Failed {what}", f"{max((judgement.failed_requests, *shown)):,}"))
         if self.rollback_s is not None:
             facts.append(("Rollback took", _seconds(self.rollback_s)))  # records carry whole seconds
         return tuple(facts)

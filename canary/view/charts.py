@@ -181,18 +181,19 @@ def describe(view: CanaryView) -> str:
         for point in view.weights
     )
     shares = " ".join(
-        f"{stream.gate}: {_rate_text(view.candidate_name, stream.candidate)}; "
-        f"{_rate_text(view.baseline_name, stream.baseline)}; the limit is {percent(stream.limit_ratio)}."
+        f"{stream.gate}: {_rate_text(view.candidate_name, stream.candidate, stream.unit)}; "
+        f"{_rate_text(view.baseline_name, stream.baseline, stream.unit)}; the limit is {percent(stream.limit_ratio)}."
         for stream in shown_streams(view)
     )
     return f"Traffic on {view.candidate_name}: {steps or 'none'}. {shares} {view.headline}"
 
 
-def _rate_text(name: str, rate: Rate) -> str:
+def _rate_text(name: str, rate: Rate, unit: str) -> str:
+    unit = "users" if unit == "means" else unit
     if rate.ratio is None:
-        return f"{name} served no requests"
+        return f"{name} served no {unit}"
     return (
-        f"{name} {percent(rate.ratio)} of {rate.requests:,} requests "
+        f"{name} {percent(rate.ratio)} of {rate.requests:,} {unit} "
         f"(interval {percent(rate.low_ratio)} to {percent(rate.high_ratio)})"
     )
 

@@ -107,7 +107,7 @@ class StreamView:
     baseline: Rate
     evidence: tuple[EvidencePoint, ...] = ()
     status: str = "collecting"
-    unit: Literal["requests", "minutes"] = "requests"
+    unit: Literal["requests", "minutes", "users", "means"] = "requests"
     is_dry_run: bool = False
 
     @property

@@ -33,7 +33,7 @@ def clock(at: datetime) -> str:
 def stream_text(stream: StreamView) -> str:
     """`errors unhealthy: 12.1 % of 248, baseline 1.1 % of 2,230, limit 5 %, evidence 3,400:1`."""
     candidate, baseline = rate_texts(stream)
-    if stream.unit == "minutes":
+    if stream.unit in ("minutes", "means"):
         return f"{stream.label} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
     return (
         f"{stream.label} {stream.status}: {candidate}, baseline {baseline}, "
@@ -46,11 +46,13 @@ def rate_texts(stream: StreamView) -> tuple[str, str]:
     rate = stream.candidate
     if stream.unit == "minutes":
         return f"broke its limit in {rate.bad} of {rate.requests} min" if rate.requests else "no values", "–"
-    return _rate_text(stream.candidate), _rate_text(stream.baseline)
+    if stream.unit == "means":
+        return f"{rate.requests:,} users", f"{stream.baseline.requests:,} users"
+    return _rate_text(stream.candidate, stream.unit), _rate_text(stream.baseline, stream.unit)
 
 
-def _rate_text(rate: Rate) -> str:
-    return "no requests" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
+def _rate_text(rate: Rate, unit: str) -> str:
+    return f"no {unit}" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
 
 
 def interval_text(rate: Rate) -> str:

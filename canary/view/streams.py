@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
-from canary.core.plan import Gate, ProbesGate, StagePlan
+from canary.core.plan import Gate, MeanGate, OutcomesGate, ProbesGate, StagePlan
 from canary.core.stats import bounds
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
 from canary.view.labels import gate_title
@@ -101,13 +101,20 @@ class StreamHistory:
             candidate=_rate(*totals[:2]),
             baseline=_rate(*totals[2:]),
             status="unhealthy" if key in self._blamed else _status(evidence, points),
-            unit="minutes" if key in self._gauges else "requests",
+            unit=self._unit(key, gate),
             is_dry_run=gate is not None and gate.dry_run,
             evidence=tuple(
                 EvidencePoint(minutes_between(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())
             ),
         )
+
+    def _unit(self, key: StreamKey, gate: Gate | None) -> Literal["requests", "minutes", "users", "means"]:
+        if isinstance(gate, OutcomesGate):
+            return "users"
+        if isinstance(gate, MeanGate):
+            return "means"
+        return "minutes" if key in self._gauges else "requests"
 
 
 def _limit(evidence: StreamEvidence | None, gate: Gate | None) -> float:

@@ -10,6 +10,7 @@ from typing import Literal
 from canary.core.plan.gates import EmfGate, ErrorsGate, Http5xxGate, LatencyGate, ProbesGate, is_per_function
 from canary.core.plan.settings import Step
 from canary.core.plan.stage import StagePlan
+from canary.core.plan.user_gates import OutcomesGate
 from canary.core.plan.values import FunctionRef, format_duration
 from canary.core.stats.safe import clean_requests_needed
 
@@ -49,6 +50,7 @@ class _Need:
     gate: str
     requests: int
     diluted: bool
+    unit: str = "requests"
 
     def minutes(self, requests_per_minute: float, weight_percent: float) -> float:
         share = 1.0 if self.diluted else weight_percent / 100.0
@@ -64,9 +66,10 @@ def _needs(stage: StagePlan) -> Iterator[_Need]:
         if isinstance(gate, LatencyGate):
             alpha_of_gate = alpha / 2 if gate.warm_up else alpha  # half of the stake waits for warm requests
             yield _Need(name, clean_requests_needed(gate.limit_ratio, alpha_of_gate), not gate.by_version)
-        elif isinstance(gate, (ErrorsGate, EmfGate, Http5xxGate)):
+        elif isinstance(gate, (ErrorsGate, EmfGate, Http5xxGate, OutcomesGate)):
             limit = float(gate.limit_percent) / 100.0
-            yield _Need(name, clean_requests_needed(limit, alpha), isinstance(gate, Http5xxGate))
+            unit = "users" if isinstance(gate, OutcomesGate) else "requests"
+            yield _Need(name, clean_requests_needed(limit, alpha), isinstance(gate, Http5xxGate), unit)
 
 
 def clean_requests(stage: StagePlan) -> int:
@@ -110,7 +113,7 @@ def _judge_step(
         time, hint = "there is no traffic", "send traffic through the alias, or test the version before it gets any"
     longest = f", and the longest hold {format_duration(stage.hold_max)}" if impossible else ""
     message = (
-        f"step {number} ({step.weight:f} %) of {function.key} needs {need.requests} clean requests for {need.gate}; "
+        f"step {number} ({step.weight:f} %) of {function.key} needs {need.requests} clean {need.unit} for {need.gate}; "
         f"{time}, but it bakes {format_duration(step.bake)}{longest}; {hint}"
     )
     severity: Literal["refuse", "warn"] = "refuse" if impossible else "warn"
