@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test e2e sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox test e2e screenshots sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ e2e: $(VENV)/.dev  ## the browser tests, in 90 s; needs the programs chromium an
 	@command -v npm >/dev/null || { echo "error: no npm for the React page; install it, e.g. apt-get install npm" >&2; exit 2; }
 	@$(MAKE) --no-print-directory $(REACT)/dist/index.html
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+screenshots: $(VENV)/.dev  ## the pictures of the console in docs/assets/console, by the test of the page that has them
+	@SCREENSHOTS=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_morning.py
 
 test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
