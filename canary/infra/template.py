@@ -41,11 +41,17 @@ _PARAMETERS: Final = {
     "GitHubRepository": ("ORGANIZATION/REPOSITORY whose workflows may release; empty for no role.", ""),
     "GitHubEnvironment": ("Environment of GitHub Actions that a job must have.", ""),
     "GitLabProject": ("GROUP/PROJECT whose pipelines may release; empty for no role.", ""),
-    "GitLabScope": ("Rest of the subject of GitLab's token.", "ref_type:branch:ref:main"),
+    "GitLabScope": ("Rest of the subject of GitLab's token: branch, and tier of the job's environment.", ""),
     "FlagApplication": ("Id of the AppConfig application for the flag policies; empty for none.", ""),
     "FlagEnvironment": ("Id of its environment.", ""),
     "FlagProfile": ("Id of its configuration profile.", ""),
     "FlagStrategy": ("Id of the deployment strategy that a toggler may use.", ""),
+}
+_TIERS: Final = {
+    "development": "dev|review|trunk",
+    "testing": "test|tst|int|ac(ce|)pt|qa|qc|control|quality",
+    "staging": "st(a|)g|mod(e|)l|pre|demo|non",
+    "production": "pr(o|)d|live",
 }
 _CHOICES: Final = {
     "Architecture": ["arm64", "x86_64"],
@@ -102,11 +108,18 @@ def _parameter(name: str, stage: str) -> Template:
     found: Template = {"Type": "String", "Description": text}
     if name == "GitHubEnvironment":
         default = stage
+    elif name == "GitLabScope":
+        default = f"ref_type:branch:ref:main:deployment_tier:{_tier(stage)}"
     if default is not None:
         found["Default"] = default
     if name in _CHOICES:
         found["AllowedValues"] = _CHOICES[name]
     return found
+
+
+def _tier(stage: str) -> str:
+    """The tier that GitLab gives an environment of this name (GitLab, "Deployment tier of environments")."""
+    return next((tier for tier, names in _TIERS.items() if re.search(names, stage, re.IGNORECASE)), "other")
 
 
 def _secret(variable: str) -> Template:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ SYSTEMS = {
     "gitlab-ci.yml": {"CI_COMMIT_BRANCH": "main", "GITLAB_USER_LOGIN": "amira"},
     "buildspec.yml": {"CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/main", "CODEBUILD_INITIATOR": "amira"},
 }
+
+ENGINES = ("github-engine.yml", "gitlab-engine.yml", "buildspec-engine.yml")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -139,7 +143,7 @@ def test_every_exit_code_of_the_page_has_the_meaning_of_the_reference() -> None:
     assert shown == known
 
 
-@pytest.mark.parametrize("name", [*SYSTEMS, "github-engine.yml", "canary.toml"])
+@pytest.mark.parametrize("name", [*SYSTEMS, *ENGINES, "canary.toml"])
 def test_the_page_shows_each_pipeline_as_it_is(name: str) -> None:
     language = "toml" if name.endswith("toml") else "yaml"
     assert f"```{language}\n{(EXAMPLES / name).read_text('utf-8')}```\n" in PAGE
@@ -151,10 +155,48 @@ def test_every_action_of_a_workflow_is_pinned_to_a_commit() -> None:
     assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
 
 
-def test_the_options_that_the_engine_workflow_passes_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = commands("github-engine.yml")
-    words = shlex.split(line.replace("$STAGE", "production").replace("$ENGINE", "none"))
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_options_that_a_pipeline_with_an_engine_passes_exist(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = commands(name)
+    words = shlex.split(line.replace("$STAGE", "production").replace("$ENGINE", "none").replace("$BRANCH", ""))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(EXAMPLES)
         assert run(words[1:], CliContext()) == 2
     assert "none" in capsys.readouterr().err.splitlines()[0]  # not an engine; every option is known
+
+
+INFRASTRUCTURE = ROOT / "examples" / "infrastructure"
+
+
+class _Tagged(yaml.SafeLoader):
+    """Reads `!Ref` and `!GetAtt` as the value behind them."""
+
+
+_Tagged.add_multi_constructor("!", lambda loader, tag, node: f"{tag} {node.value}")
+
+
+@pytest.mark.parametrize("name", ["sam.yaml", "serverless.yml"])
+def test_a_template_of_another_tool_creates_the_alias_once_and_publishes_nothing(name: str) -> None:
+    text = (INFRASTRUCTURE / name).read_text("utf-8")
+    document = yaml.load(text, _Tagged)
+    found = document.get("Resources") or document["resources"]["Resources"]
+    assert found["ApiFirst"]["DeletionPolicy"] == "Retain"
+    assert found["ApiLive"]["Properties"]["FunctionVersion"] == "GetAtt ApiFirst.Version"
+    assert document.get("provider", {"versionFunctions": False})["versionFunctions"] is False
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert not re.search("AutoPublishAlias|DeploymentPreference|canary-deployments|aws-alias", code)
+
+
+def test_the_cdk_app_uses_neither_current_version_nor_a_deployment_group() -> None:
+    tree = ast.parse((INFRASTRUCTURE / "cdk_app.py").read_text("utf-8"))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {"CfnVersion", "CfnAlias"} <= called
+    assert not {"current_version", "LambdaDeploymentGroup"} & (called | named)
+
+
+@pytest.mark.slow
+def test_cfn_lint_finds_nothing_in_the_sam_template_of_the_examples() -> None:
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", INFRASTRUCTURE / "sam.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -235,6 +235,24 @@ def test_pipelines_are_trusted_by_repository_and_environment(made: dict[str, Any
     assert gitlab["Condition"]["StringEquals"]["gitlab.com:sub"] == {
         "Fn::Sub": "project_path:${GitLabProject}:${GitLabScope}"
     }
+    scope = "ref_type:branch:ref:main:deployment_tier:production"
+    assert made["Parameters"]["GitLabScope"]["Default"] == scope
+
+
+@pytest.mark.parametrize(
+    ("stage", "tier"),
+    [
+        ("prod", "production"),
+        ("eu-live", "production"),
+        ("staging", "staging"),
+        ("qa", "testing"),
+        ("dev", "development"),
+        ("blue", "other"),
+    ],
+)
+def test_a_gitlab_pipeline_is_trusted_in_the_tier_of_the_stage_only(stage: str, tier: str) -> None:
+    made = template(Plan.parse(f'[stages.{stage}]\nfunctions = ["api:live"]'), stage)
+    assert made["Parameters"]["GitLabScope"]["Default"].endswith(f":deployment_tier:{tier}")
 
 
 def test_no_role_of_aws_serves_another_account(made: dict[str, Any]) -> None:
