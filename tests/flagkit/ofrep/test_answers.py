@@ -166,3 +166,17 @@ def test_flags_that_the_agent_evaluates_are_answered_by_it_and_not_asked_for_a_t
     assert server.all(targetingKey="1", country="DE")["region"]["value"] is False
     assert server.app._view._kept == {}
     flags.close()
+
+
+@pytest.mark.parametrize("entry", [{"enabled": "perhaps"}, {"_variants": [on("a", "(split pct::5"), OFF]}, 7])
+def test_what_can_not_be_read_lacks_no_user(serve, entry: object) -> None:
+    server = serve(document({"odd": entry, "plain": {"enabled": True}}))
+    assert server.flag("odd").json["errorCode"] == "PARSE_ERROR"
+    assert server.all()["plain"]["value"] is True
+    assert server.all(targetingKey="1")["odd"]["errorCode"] == "PARSE_ERROR"
+
+
+def test_a_rule_that_fails_lacks_no_user(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flagkit.ofrep.answers.is_true", lambda _found: 1 / 0)
+    assert server.flag("region").status == 200
+    assert server.flag("beta").json["errorCode"] == "TARGETING_KEY_MISSING"
