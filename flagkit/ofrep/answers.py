@@ -148,7 +148,7 @@ class View:
         reason = "DISABLED" if switched_off else _REASONS.get(evaluation.reason, "UNKNOWN")
         found: dict[str, object] = {"key": key, "reason": reason, "variant": variant}
         value = evaluation.attributes.get("value")
-        if kind == "boolean":
+        if kind == "boolean" and (value is None or isinstance(value, bool)):  # an override can be of another kind
             found["value"] = evaluation.is_on
         elif kind == "number" and isinstance(value, int | float):
             found["value"] = float(value)  # 1 as 1.0: clients tell whole numbers from others by the point

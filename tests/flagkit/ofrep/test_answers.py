@@ -121,6 +121,8 @@ def test_an_override_is_answered_and_is_no_mark(serve) -> None:
         assert server.flag("plain").json["value"] is False
         assert server.flag("other").status == 404
         assert server.app.streams._tag() != before
+    with override(server.flags, all_threads=True, plain="text"):
+        assert server.flag("plain").json["value"] == "text"
     assert server.flag("plain").json["value"] is True
 
 
