@@ -169,6 +169,8 @@ def _metrics(stage: StagePlan, where: str, *, lists: bool = True) -> list[Statem
     alarms = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
     queues = sorted({queue_name(gate.queue) for gate in stage.gates.values() if isinstance(gate, QueueGate)})
     own = any(isinstance(gate, MetricGate | RatioGate | EmfGate) for gate in stage.gates.values())
+    kind, _, table = (stage.outcomes or "").partition("://")
+    tables = [f"arn:aws:dynamodb:{where}:table/{table}"] if kind == "dynamodb" else []
     listed = ("cloudwatch:ListMetrics",) if own and lists else ()
     return [
         allow("Metrics", ("cloudwatch:GetMetricData", *listed), ["*"]),
@@ -180,6 +182,7 @@ def _metrics(stage: StagePlan, where: str, *, lists: bool = True) -> list[Statem
             ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
             [f"arn:aws:sqs:{where}:{name}" for name in queues],
         ),
+        allow("Outcomes", ("dynamodb:Query",), tables),
     ]
 
 

@@ -151,6 +151,12 @@ class StagePlan(Model):
             return "" if self.outcomes is None else "outcomes is set, but no outcomes or value gate reads them"
         if self.outcomes is None:
             return f'{", ".join(users)}: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'
+        kind = self.outcomes.partition(":")[0]
+        if self.engine != "local" and kind in ("csv", "command"):
+            why = "a driver in AWS has neither your files nor your commands"
+            return f'outcomes = "{kind}:…" needs engine = "local": {why}'
+        if kind == "emf" and self.window > timedelta(hours=2):
+            return "window is at most 2h with emf:// outcomes: CloudWatch takes no metrics that are dated later"
         if short := next((step for step in self.steps if step.bake < self.window), None):
             return (
                 f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than window = "

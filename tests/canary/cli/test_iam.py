@@ -295,3 +295,12 @@ def test_engines_and_who_hands_over_to_them_may_do_what_they_do_and_nothing_else
     missing, _ = compare(calls.made, [*statements(plan, stage, "driver", where), *handing_over])
     _, unused = compare(calls.made, handing_over)
     assert (missing, unused) == ([], [])
+
+
+@pytest.mark.parametrize(("source", "tables"), [("dynamodb://shop-outcomes", ["shop-outcomes"]), ("emf://shop", [])])
+def test_whoever_judges_users_may_read_their_table(source: str, tables: list[str]) -> None:
+    plan = Plan.parse(f'[stages.shop]\nfunctions = ["api:live"]\noutcomes = "{source}"\n')
+    for role in ("driver", "viewer", "tick"):
+        found = statements(plan, plan.stage("shop"), role, f"us-east-1:{ACCOUNT}")  # type: ignore[arg-type]
+        read = [arn for statement in found if statement["Sid"] == "Outcomes" for arn in statement["Resource"]]
+        assert read == [f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}" for table in tables]

@@ -141,6 +141,8 @@ def test_means_that_were_not_measured_hold() -> None:
         ({"outcomes": "csv:x", "gates": {"outcomes": False, "errors": {}}}, "no outcomes or value gate reads them"),
         ({"outcomes": "csv:x", "window": "30m"}, "less than window"),
         ({"outcomes": "csv:x", "window": "90s"}, "whole minutes"),
+        ({"outcomes": "csv:x", "engine": "lambda"}, "neither your files nor your commands"),
+        ({"outcomes": "emf://shop", "window": "3h"}, "at most 2h"),
         ({"outcomes": "s3://x"}, "not a valid source of outcomes"),
         ({"outcomes": "csv:x", "gates": {"outcomes": {"metric": "a b"}}}, "not a valid metric"),
         (
