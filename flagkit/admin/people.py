@@ -85,12 +85,18 @@ def moves(
         gone: dict[tuple[str, str], list[str]] = {}
         for person in people:
             about = {**context, **person.context}
-            first = answer_of(before.evaluate(key, person.user_id, about))
-            second = answer_of(after.evaluate(key, person.user_id, about))
-            if first != second:
+            old, new = (snapshot.evaluate(key, person.user_id, about) for snapshot in (before, after))
+            first, second = answer_of(old), answer_of(new)
+            if first != second and not _both_off(old, new):
                 gone.setdefault((first, second), []).append(person.user_id)
         for (first, second), who in sorted(gone.items(), key=lambda item: -len(item[1])):
             yield Moved(key, first, second, len(who), tuple(who[:3]))
+
+
+def _both_off(old: Evaluation, new: Evaluation) -> bool:
+    """Whether a user notices nothing: the flag is off as before, whatever variant that is."""
+    no_error = old.error is None and new.error is None
+    return no_error and not (old.enabled or new.enabled) and old.attributes == new.attributes
 
 
 def answer_of(evaluation: Evaluation) -> str:

@@ -7,10 +7,11 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flagkit.admin.changes import FlagChanges, flag_changes, up_to
@@ -199,6 +200,7 @@ class _Reader:
         self._store: FlagStore | None = None
         self._versions: OrderedDict[int, Stored] = OrderedDict()
         self._snapshots: OrderedDict[bytes, Snapshot] = OrderedDict()
+        self._views: OrderedDict[bytes, tuple[datetime, Mapping[str, FlagView]]] = OrderedDict()
         self._changes: tuple[bytes, Mapping[str, FlagChanges]] | None = None
         self._keys: tuple[bytes, tuple[str, ...]] | None = None
 
@@ -243,8 +245,16 @@ class _Reader:
             return self._snapshots[digest]
 
     def views(self, stored: Stored) -> Mapping[str, FlagView]:
-        snapshot = self.snapshot(stored)
-        return views(_document(stored), snapshot, self._clock.now(), self._changed(stored, snapshot))
+        """Return the flags of a version; read again when a schedule, or the day, changes what is said of one."""
+        now, digest = self._clock.now(), _digest(stored)
+        with self._lock:
+            until, kept = self._views.get(digest, (now, {}))
+            if until > now:
+                return kept
+            snapshot = self.snapshot(stored)
+            found = views(_document(stored), snapshot, now, self._changed(stored, snapshot))
+            _keep(self._views, digest, (_valid_until(found.values(), now), found))
+            return found
 
     def view(self, stored: Stored, key: str) -> FlagView:
         snapshot = self.snapshot(stored)
@@ -331,6 +341,13 @@ def _places(sources: Sequence[str]) -> Iterator[Place]:
 def tone_of(name: str, others: int = 0) -> str:
     """Return the color of an environment by its name; of one that says nothing, by how many such there are before."""
     return next((tone for tone, pattern in _TONES if pattern.search(name.lower())), f"other-{others % 4 + 1}")
+
+
+def _valid_until(found: Iterable[FlagView], now: datetime) -> datetime:
+    """Return when something that is said of these flags changes by itself."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    times = [at for flag in found if flag.status is not None for at in (flag.status.opens, flag.status.closes)]
+    return min([midnight, *(at for at in times if at is not None and at > now)])
 
 
 def _document(stored: Stored) -> Document:

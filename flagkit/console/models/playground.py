@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +10,34 @@ from typing import Final
 
 from flagkit.admin.flag_view import FlagView, reason_of
 from flagkit.admin.people import User, answer_of
+from flagkit.authoring import show_where
+from flagkit.authoring.conditions import REQUIRES, RULE, SEGMENT
 from flagkit.core.evaluation import Evaluation
-from flagkit.core.explanation import Explanation, explain
+from flagkit.core.explanation import Explanation, Step, explain
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UsageError
 
 MAX_USERS: Final = 20
 MAX_FLAGS: Final = 100
+_LONGEST = 160
+_MARK = re.compile(rf'seed::"(?:{SEGMENT}|{REQUIRES}|{RULE})')
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """One part of a rule, as people read it.
+
+    Attributes:
+        text: the condition, or `all of` and `any of` for what is below it.
+        result: whether it is true.
+        used: the values that it looked at.
+        steps: the parts of it.
+    """
+
+    text: str
+    result: bool
+    used: str = ""
+    steps: tuple[ShownStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,14 @@ class Answer:
     def evaluation(self) -> Evaluation:
         """The answer as data."""
         return self.explanation.evaluation
+
+    @property
+    def rules(self) -> tuple[tuple[str, str, ShownStep | None], ...]:
+        """The rules: variant, outcome, and how it was evaluated."""
+        return tuple(
+            (rule.variant, rule.outcome, None if rule.step is None else shown_step(rule.step))
+            for rule in self.explanation.rules
+        )
 
     @property
     def tone(self) -> str:
@@ -50,6 +80,25 @@ class Played:
     def differs(self) -> bool:
         """Whether the users get different answers."""
         return len({each.answer for each in self.answers}) > 1
+
+
+def shown_step(step: Step) -> ShownStep:
+    """Return a step of an explanation in readable conditions; marks that hold for nobody are left out."""
+    inner = tuple(shown_step(each) for each in step.steps if not _is_mark(each))
+    operator = step.text[1:4].rstrip(" (") if step.text.startswith("(") else ""
+    if operator in {"and", "or"} and inner:
+        if len(inner) == 1:
+            return inner[0]
+        return ShownStep("all of" if operator == "and" else "any of", step.result, steps=inner)
+    readable = show_where(step.text)
+    if len(readable) > _LONGEST:
+        readable = f"{readable[: _LONGEST - 1]}…"
+    return ShownStep(readable, step.result, step.to_text(), inner if operator == "not" else ())
+
+
+def _is_mark(step: Step) -> bool:
+    """Whether it is a split of 0 % that only names what a rule is about."""
+    return step.percent == 0 and _MARK.search(step.text) is not None
 
 
 def read_people(text: str) -> tuple[User, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ from flagkit.console.workspace import Place
 from flagkit.errors import ApprovalRequiredError, EditError, FlagkitError, RefusedError, SourceError
 
 MAX_REASON = 500
+_EDIT_ID = re.compile(r"[0-9a-f]{12}")
 
 
 def change(request: Request, form: FormData) -> Response:
@@ -83,7 +85,7 @@ def _save(request: Request, place: Place, prepared: Prepared, form: FormData) ->
     note = Note(
         str(form.get("reason", "")).strip()[:MAX_REASON],
         request.state.identity.name,
-        str(form.get("edit_id", ""))[:64] or new_edit_id(),
+        _edit_id(form),
     )
     receipt: Receipt | None = None
     try:
@@ -150,12 +152,18 @@ def _preview(
         "pending": standing.status if standing is not None and standing.is_pending else None,
         "running": None if standing is None or standing.status is None else standing.status.running,
         "reason": str(form.get("reason", "")),
-        "edit_id": str(form.get("edit_id", "")) or new_edit_id(),
+        "edit_id": _edit_id(form),
         "error": error,
         "proposes": proposes(workspace_of(request), place, prepared),
         "may_save": request.state.identity.may(Role.TOGGLER, place.name),
     }
     return render(request, "preview.html", values, status=status)
+
+
+def _edit_id(form: FormData) -> str:
+    """Return the id that makes a repeated click save once."""
+    given = str(form.get("edit_id", ""))
+    return given if _EDIT_ID.fullmatch(given) else new_edit_id()
 
 
 def _conflict(request: Request, place: Place, requested: Requested, error: EditedMeanwhileError) -> Response:

@@ -403,3 +403,25 @@ def test_a_console_needs_no_file_to_create_the_first_flag(tmp_path, clock) -> No
     assert "source_not_found" in person.page("/")
     person.confirm(person.ask("create", "first", base=""))
     assert "first" in person.page("/")
+
+
+def test_a_change_that_needs_an_approval_is_proposed_and_a_kill_is_made(person: Person, tmp_path) -> None:
+    (tmp_path / "flagkit.toml").write_text("[[approvals]]\n")
+    preview = person.ask("rollout", "new_flow", percent="50")
+    assert "Propose for dev" in preview
+    before = (tmp_path / "dev.json").read_bytes()
+    first, again = (person.confirm(preview).headers["location"] for _ in range(2))
+    assert first == again
+    assert "/e/dev/proposals/" in first
+    assert "25" in person.page(first)
+    assert (tmp_path / "dev.json").read_bytes() == before
+    preview = person.ask("kill", "new_flow")
+    assert "Propose for" not in preview
+    person.confirm(preview, reason="")
+    assert (tmp_path / "dev.json").read_bytes() != before
+
+
+def test_users_of_a_flag_that_stays_off_notice_nothing(person: Person) -> None:
+    person.change("off", "new_flow")
+    person.client.post("/users", data={"text": "userId,country\n1,US\n2,US\n3,US"})
+    assert "No answer differs for the 3 users" in person.ask("rollout", "new_flow", percent="100")
