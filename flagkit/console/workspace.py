@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flagkit.admin.changes import FlagChanges, flag_changes, up_to
 from flagkit.admin.environments import environment, is_protected
+from flagkit.admin.evaluated import evaluations_of_source
+from flagkit.admin.evaluations import Evaluations
 from flagkit.admin.flag_view import FlagView, snapshot_of, view_of, views
 from flagkit.admin.proposals.guard import proposals_of
 from flagkit.admin.stores import DeploymentStatus, FlagStore, Stored, Version, open_store
@@ -28,7 +31,11 @@ from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.sources import Document
 from flagkit.sources.urls import parse
 
+logger = logging.getLogger("flagkit.console")
+
 _KEPT = 64
+_EVALUATED_S = 900.0
+"""How long it is taken for known when flags were last evaluated."""
 _CONTEXT_KEY = re.compile(r"\$([A-Za-z_][\w.-]*)")
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 _TONES = (
@@ -200,6 +207,7 @@ class _Reader:
         self._store: FlagStore | None = None
         self._versions: OrderedDict[int, Stored] = OrderedDict()
         self._snapshots: OrderedDict[bytes, Snapshot] = OrderedDict()
+        self._evaluated = _Evaluated(place.url, settings, clock, self._forget_views)
         self._views: OrderedDict[bytes, tuple[datetime, Mapping[str, FlagView]]] = OrderedDict()
         self._changes: tuple[bytes, Mapping[str, FlagChanges]] | None = None
         self._keys: tuple[bytes, tuple[str, ...]] | None = None
@@ -253,13 +261,22 @@ class _Reader:
                 return kept
             snapshot = self.snapshot(stored)
             found = views(_document(stored), snapshot, now, self._changed(stored, snapshot))
+            evaluated = self._evaluated.of(snapshot.flags)
+            if evaluated is not None:
+                found = {key: replace(flag, evaluated=evaluated.last(key)) for key, flag in found.items()}
             _keep(self._views, digest, (_valid_until(found.values(), now), found))
             return found
 
     def view(self, stored: Stored, key: str) -> FlagView:
         snapshot = self.snapshot(stored)
         changes = self._changed(stored, snapshot).get(key)
-        return view_of(_document(stored), snapshot, key, self._clock.now(), changes)
+        view = view_of(_document(stored), snapshot, key, self._clock.now(), changes)
+        evaluated = self._evaluated.of(snapshot.flags)
+        return view if evaluated is None else replace(view, evaluated=evaluated.last(key))
+
+    def _forget_views(self) -> None:
+        with self._lock:
+            self._views.clear()
 
     def context_keys(self) -> tuple[str, ...]:
         with self.opened() as store:
@@ -288,6 +305,38 @@ class _Reader:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+
+
+class _Evaluated:
+    """When flags were last evaluated. CloudWatch is asked beside the requests: a page doesn't wait for it."""
+
+    def __init__(self, url: str, settings: ConsoleSettings, clock: Clock, on_change: Callable[[], None]) -> None:
+        self._url, self._session, self._clock, self._on_change = url, settings.session, clock, on_change
+        self._lock = threading.Lock()
+        self._known: Evaluations | None = None
+        self._until_s = clock.monotonic()
+        self._keys: frozenset[str] = frozenset()
+
+    def of(self, keys: Iterable[str]) -> Evaluations | None:
+        """Return what is known; None where nothing is, or not yet."""
+        wanted = frozenset(keys)
+        with self._lock:
+            now_s = self._clock.monotonic()
+            if now_s >= self._until_s or not wanted <= self._keys:
+                self._until_s, self._keys = now_s + _EVALUATED_S, wanted
+                threading.Thread(target=self._read, args=(wanted,), daemon=True).start()
+            return self._known
+
+    def _read(self, keys: frozenset[str]) -> None:
+        try:
+            found = evaluations_of_source(self._url, keys, clock=self._clock, session=self._session)
+        except (FlagkitError, OSError) as error:
+            logger.warning("flagkit: when flags were last evaluated is not known: %s", getattr(error, "message", error))
+            return
+        with self._lock:
+            changed, self._known = found != self._known, found
+        if changed:
+            self._on_change()
 
 
 class _CachedVersions:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 from pathlib import Path
 
 import pytest
 
+from flagkit.admin.evaluations import Evaluations
 from flagkit.console import ConsoleSettings, create_app
 from flagkit.errors import SourceUrlError, UsageError
 from tests.flagkit.console.conftest import DOCUMENT
@@ -126,3 +128,26 @@ def test_the_command_reads_its_sources_and_settings(tmp_path, monkeypatch, capsy
     (tmp_path / "flagkit.toml").write_text(EXAMPLE.read_text())
     assert run(["console", "--port", "0", "--host", "0.0.0.0"]) == 0
     assert served[2][0].hosts[-1] == "flags.example.com"
+
+
+def test_the_last_evaluation_is_shown_when_it_is_known(console, monkeypatch) -> None:
+    known = Evaluations({"new_flow": dt.date(2026, 1, 31)}, dt.date(2026, 1, 1))
+    monkeypatch.setattr("flagkit.console.workspace.evaluations_of_source", lambda *_, **__: known)
+    client = console()
+    pages = (client.get("/").text for _ in range(200))  # it is asked for beside the requests
+    page = next(page for page in pages if "2026-01-31" in page)
+    assert page.count(">never<") == 2
+    assert "2026-01-31" in client.get("/e/flags/flags/new_flow").text
+
+
+def test_what_a_schedule_changes_is_shown_without_a_new_version(console, clock) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    opens = clock.now() + dt.timedelta(hours=1)
+    rule = f"(gte $now {opens:%Y-%m-%dT%H:%M:%SZ})"
+    document["values"]["plain"] = {
+        "_variants": [{"name": "on", "enabled": True, "rule": rule}, {"name": "off", "enabled": False}]
+    }
+    client = console(flags=document)
+    assert "state-scheduled" in client.get("/").text
+    clock.advance(7200)
+    assert "state-scheduled" not in client.get("/").text
