@@ -309,7 +309,8 @@ async def sign_in_page(
     """Show how to sign in, and what was sent, to be sent again."""
     kept: list[tuple[str, str]] = []
     left_out = 0
-    if request.method not in SAFE_METHODS and not request.url.path.startswith(SIGN_IN_PATH):
+    is_form = target is None and request.method not in SAFE_METHODS
+    if is_form:
         async with request.form(max_fields=_MAX_KEPT_FIELDS, max_files=20) as form:
             kept = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
             left_out = len(form.multi_items()) - len(kept)
@@ -317,7 +318,14 @@ async def sign_in_page(
         target = local_target(_own_target(request))
     if getattr(request.state, "is_unknown", False):
         problem, status = "unknown", 503
-    context = {"kind": kind, "problem": problem, "target": target, "kept": kept, "left_out": left_out}
+    context = {
+        "kind": kind,
+        "problem": problem,
+        "target": target,
+        "is_form": is_form,
+        "kept": kept,
+        "left_out": left_out,
+    }
     response = render(request, "sign_in.html", context, status=status)
     response.headers["cache-control"] = "no-store"
     response.headers["hx-retarget"] = "body"  # a part of a page can't hold it

@@ -16,7 +16,7 @@ from flagkit.admin.proposals.guard import GuardedStore
 from flagkit.admin.stores import Note, open_store
 from flagkit.admin.stores.opening import open_plain_store
 from flagkit.console import ConsoleSettings
-from flagkit.testing import VirtualClock
+from flagkit.testing import AppConfigFlags, AwsStandIn, VirtualClock
 from tests.flagkit.console.conftest import DOCUMENT, ByHeader, browser
 
 ALICE, BOB = "alice toggler", "bob approver"
@@ -247,3 +247,30 @@ def test_looking_at_a_change_is_not_written_down(team: Team) -> None:
     change(team, "rollout", "plain", percent="nonsense")
     team.post("/e/staging/deployment", ALICE, action="stop")
     assert team.audit == []
+
+
+def test_on_appconfig_the_last_approval_deploys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flagkit.toml").write_text("[[approvals]]\n")
+    with AwsStandIn() as aws:
+        profile = AppConfigFlags(aws.session(), environment="staging")
+        for name in ("flagkit-immediate", "flagkit-guarded"):
+            profile.client.create_deployment_strategy(
+                Name=name, DeploymentDurationInMinutes=0, GrowthFactor=100, FinalBakeTimeInMinutes=0, ReplicateTo="NONE"
+            )
+        profile.deploy(DOCUMENT)
+        aws.clock.advance(700)
+        settings = ConsoleSettings((profile.url,), sign_in=ByHeader(), clock=aws.clock, session=aws.session())
+        client = browser(settings)
+        fields = {"action": "rollout", "key": "plain", "percent": "25", "step": "save", "reason": "first users"}
+        made = client.post("/e/staging/change", data=fields, headers={"X-Person": ALICE})
+        path = made.url.path
+        seen = re.search(r'name="seen" value="(\w+)"', client.get(path, headers={"X-Person": BOB}).text)
+        assert seen is not None
+        answer = client.post(f"{path}/approve", data={"seen": seen[1]}, headers={"X-Person": BOB})
+        assert "This proposal is applied: version 2" in answer.text
+        store = open_plain_store(profile.url, session=aws.session(), clock=aws.clock)
+        assert store.deployments is not None
+        assert store.deployments.status().served == 2
+        assert store.read().version.author == "alice"
+        client.close()

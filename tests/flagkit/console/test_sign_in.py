@@ -227,6 +227,12 @@ def test_a_form_outlives_the_session(console: Console) -> None:
     assert client.post("/who/prod/flags/a/on?from=list", data=fields, headers=OURS).status_code == 303
 
 
+def test_a_button_without_fields_can_be_pressed_again(console: Console) -> None:
+    answer = console.client.post("/who/prod/flags/a/on", headers=OURS)
+    assert 'action="/who/prod/flags/a/on"' in answer.text
+    assert "Send again" in answer.text
+
+
 def test_a_form_of_another_site_is_not_kept(console: Console) -> None:
     answer = console.client.post("/who/prod/flags/a/on", data={"reason": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
