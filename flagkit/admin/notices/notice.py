@@ -13,9 +13,9 @@ from typing import Final, Literal
 from flagkit.admin.diff import DocumentDiff, FlagDiff
 from flagkit.channels.text import printable
 
-Action = Literal["live", "deploying", "saved", "stopped", "rolled_back", "test"]
-"""What happened: a saved version is live at once (a file), is being deployed, or is only saved; a deployment was
-stopped or rolled back; or nothing, for a test."""
+Action = Literal["live", "deploying", "saved", "proposed", "stopped", "rolled_back", "test"]
+"""What happened: a saved version is live at once (a file), is being deployed, or is only saved; a change waits for
+approval; a deployment was stopped or rolled back; or nothing, for a test."""
 
 MAX_BYTES: Final = 200_000
 """Of a notice as JSON; SNS and EventBridge take 256 KiB with everything around it."""
@@ -24,7 +24,7 @@ NO_DIFF: Final = DocumentDiff()
 
 _SHOWN_FLAGS = 10
 _LINE_CHARS = 300
-_COLOURS: Final = {"stopped": "E01E5A", "rolled_back": "E01E5A", "saved": "ECB22E"}
+_COLOURS: Final = {"stopped": "E01E5A", "rolled_back": "E01E5A", "saved": "ECB22E", "proposed": "ECB22E"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Notice:
         diff: what changed, flag by flag.
         undo: the command that undoes it; may be empty.
         names: the source, as the settings may name it; never sent.
+        proposal: the id of a proposal; empty otherwise.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Notice:
     diff: DocumentDiff = NO_DIFF
     undo: str = ""
     names: tuple[str, ...] = ()
+    proposal: str = ""
 
     @property
     def colour(self) -> str:
@@ -78,7 +80,9 @@ class Notice:
             by = f"{who} {did}" if self.author else f"deployment {self.deployment} was {self.action.replace('_', ' ')}"
             return printable(f"[{where}] {by}: {after}", _LINE_CHARS)
         keys = [flag.key for flag in self.diff.flags]
-        if not keys:
+        if self.action == "proposed":
+            what = f"proposed a change of {keys[0] if len(keys) == 1 else f'{len(keys)} flags'}"
+        elif not keys:
             what = f"deployed version {self.version}"
         else:
             what = f"{_verb(self.diff)} {keys[0] if len(keys) == 1 else f'{len(keys)} flags'}"
@@ -101,6 +105,7 @@ class Notice:
             "version": self.version,
             "deployment": self.deployment,
             "live_version": self.live,
+            "proposal": self.proposal or None,
             "summary": self.diff.summary(),
             "undo": self.undo,
             "text": self.text(),
@@ -119,6 +124,7 @@ class Notice:
         return {
             "live": f"{version} is live",
             "deploying": f"{version}, deployment {self.deployment}",
+            "proposed": f"proposal {self.proposal} waits for approval",
         }.get(self.action, f"{version} is saved but not deployed")
 
     def _lines(self) -> Iterator[str]:

@@ -151,6 +151,21 @@ class NoticedStore:
 
         self._outbox.send(compose)
 
+    def notice_proposed(self, number: str, base: Stored, document: FlagDocument, author: str, reason: str) -> None:
+        """Send the notice of a change that waits for approval."""
+
+        def compose() -> Notice:
+            at = self._clock.now()
+            diff = compare(base.document, document, now=at)
+            name, environment = shown(self._store)
+            number_of = message_id("proposal", number)
+            names = names_of(self._store)
+            return Notice(
+                number_of, "proposed", at, name, environment, author, reason, diff=diff, names=names, proposal=number
+            )
+
+        self._outbox.send(compose)
+
     def notice_deployment(self, deployment: Deployment, action: Action, *, by_us: bool, reason: str = "") -> None:
         """Send the notice of a deployment that saves nothing; it is read from AWS in the background."""
         store = cast("AppConfigStore", self._store)  # only AppConfig has deployments

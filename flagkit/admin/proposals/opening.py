@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flagkit.admin.identity import Person, local_user
-from flagkit.admin.notices.store import names_of, shown
+from flagkit.admin.notices.store import NoticedStore, names_of, shown
 from flagkit.admin.proposals.guard import GuardedStore
 from flagkit.admin.proposals.keeping import SUFFIX, AppConfigProposals, FileProposals, ProposalStore
 from flagkit.admin.proposals.review import Demand, Proposals
@@ -53,7 +53,8 @@ def guarded(
             return Person(local_user())
         return Person(cast("AppConfigStore", plain).control.caller().arn)
 
-    return GuardedStore(store, Proposals(store, _kept(url, clock, session), demand, clock, caller))
+    announce = store.notice_proposed if isinstance(store, NoticedStore) else None
+    return GuardedStore(store, Proposals(store, _kept(url, clock, session), demand, clock, caller, announce))
 
 
 def _kept(url: str, clock: Clock, session: boto3.Session | None) -> ProposalStore:

@@ -82,6 +82,7 @@ class Proposals:
         demand: says what is asked for; AWS may have to be asked for names.
         clock: dates what is done.
         caller: says who runs this program, for those who sign in nowhere.
+        announce: notifies of a new proposal: its id, base, document, author and reason.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Proposals:
         demand: Callable[[], Demand],
         clock: Clock,
         caller: Callable[[], Person],
+        announce: Callable[[str, Stored, FlagDocument, str, str], object] | None = None,
     ) -> None:
+        self._announce = announce
         self.caller = caller
         self._store = store
         self._kept = kept
@@ -164,7 +167,10 @@ class Proposals:
             after,
         )
         kept = self._kept.change(lambda all_: all_ if any(it.id == made.id for it in all_) else (*all_, made))
-        return next(item for item in kept if item.id == made.id)
+        found = next(item for item in kept if item.id == made.id)
+        if found == made and self._announce is not None:  # not the second of two equal calls
+            self._announce(made.id, base, document, author.name, made.reason)
+        return found
 
     def review(self, number: str) -> Review:
         """Compare a proposal with what is live now.

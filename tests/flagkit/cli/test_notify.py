@@ -191,7 +191,7 @@ def test_a_receiver_that_refuses_changes_neither_the_flag_nor_the_exit_code(
 def test_settings_that_cannot_be_read_stop_no_change(watched: Terminal, text: str) -> None:
     Path("flagkit.toml").write_text(text)
     said = watched.good("kill", "button", "--yes")
-    assert "warning: nobody is notified of changes: " in said.err
+    assert "warning: nobody is notified of changes or asked to approve them: " in said.err
     assert watched.flag("button")["state"] == "off"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -38,6 +39,10 @@ def notice(action: Action, *flags: FlagDiff, author: str | None = "arn:aws:sts::
         (notice("rolled_back", author=None), "[prod] deployment 9 was rolled back: version 3 is live"),
         (notice("live", flag("a"), author=None), "[prod] unknown author changed a (version 4 is live)"),
         (notice("test"), "[prod] test notice from alice: this receiver works"),
+        (
+            replace(notice("proposed", flag("a")), proposal="9f2c51d07a44"),
+            "[prod] alice proposed a change of a (proposal 9f2c51d07a44 waits for approval)",
+        ),
     ],
 )
 def test_the_first_line_says_who_did_what_where(said: Notice, title: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.diff import compare
 from flagkit.admin.identity import Person
+from flagkit.admin.notices.notice import Notice
 from flagkit.admin.proposals.guard import GuardedStore
 from flagkit.admin.proposals.proposal import KEPT_CLOSED, Approval, Proposal, decode, encode
 from flagkit.admin.proposals.review import Proposals, only_switches_off
@@ -264,6 +265,23 @@ def test_proposing_twice_under_one_id_proposes_once(place: Place) -> None:
     for number in ("..", "0123456789AB", "x" * 12, ""):
         with pytest.raises(EditError, match="not a valid id"):
             place.proposals.propose(ALICE, base, document, "x", number=number)
+
+
+def test_who_is_notified_of_changes_is_notified_of_a_proposal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Notice] = []
+    monkeypatch.setattr("flagkit.admin.notices.delivery.Delivery.deliver", lambda _, notice: sent.append(notice) or [])
+    Path("flagkit.toml").write_text('[[approvals]]\n[[notices]]\nkind = "slack"\nurl_env = "URL"\n')
+    noticed = Place(place.url, place.clock)
+    base = noticed.store.read()
+    for _ in range(2):
+        document = edits.rollout(base.document, "a", 25)
+        noticed.proposals.propose(ALICE, base, document, "first users", number="0123456789ab")
+        place.clock.advance(1)
+    noticed.store.close()
+    (notice,) = sent
+    assert (notice.action, notice.author, notice.proposal) == ("proposed", "alice", "0123456789ab")
+    assert "proposal 0123456789ab waits for approval" in notice.text()
+    assert notice.to_dict()["proposal"] == "0123456789ab"
 
 
 def test_two_writers_lose_no_proposal(either: Place) -> None:
