@@ -38,11 +38,6 @@ class Schedule:
     planned: Planned | None = None
 
     @property
-    def is_once(self) -> bool:
-        """Is it a one-time schedule?"""
-        return str(self.params["ScheduleExpression"]).startswith("at(")
-
-    @property
     def is_enabled(self) -> bool:
         """Does it fire?"""
         return bool(self.params.get("State", "ENABLED") == "ENABLED")

@@ -118,9 +118,14 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         made = Desk(aws, tmp_path, capsys)
         made.write_plan(PLAN)
         made.release(0, "1")
-        aws.traffic.steady("api", "live", requests_per_minute=300)
-        aws.clock.advance(5 * 60)
         yield made
+
+
+@pytest.fixture
+def traffic(desk: Desk) -> None:
+    """Five minutes of it, which take as long as ten tests."""
+    desk.aws.traffic.steady("api", "live", requests_per_minute=300)
+    desk.aws.clock.advance(5 * 60)
 
 
 @pytest.fixture(autouse=True)

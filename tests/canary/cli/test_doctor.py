@@ -10,7 +10,7 @@ import pytest
 from flagkit.testing import Fault
 from tests.canary.cli.conftest import PLAN
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traffic")]
 
 if TYPE_CHECKING:
     from conftest import Desk

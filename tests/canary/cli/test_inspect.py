@@ -18,7 +18,7 @@ from canary.cli.session import CliContext, default_context, open_session
 from canary.runner import Check, Level
 from flagkit.testing import Fault
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traffic")]
 
 if TYPE_CHECKING:
     from conftest import Desk

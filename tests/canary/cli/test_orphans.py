@@ -19,7 +19,7 @@ from canary.errors import AwsError
 from canary.runner.orphans import end_by_record
 from tests.canary.cli.conftest import PLAN, Desk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traffic")]
 
 
 def zipped(source: str) -> bytes:

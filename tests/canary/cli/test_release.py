@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conftest import Desk
 
 
-pytestmark = [pytest.mark.usefixtures("desk"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traffic")]
 
 
 def test_a_healthy_version_is_promoted_with_exit_code_0(desk: Desk, tmp_path: Path) -> None:

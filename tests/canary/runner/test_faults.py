@@ -577,12 +577,12 @@ class Misread:
     """Aliases of which one reading, the n-th, says something else than is there."""
 
     def __init__(self, simulation: Simulation, at: int, **wrong: object) -> None:
-        self._aliases, self._at, self._wrong, self._count = simulation.aliases, at, wrong, 0
+        self._aliases, self._at, self._wrong, self.read_so_far = simulation.aliases, at, wrong, 0
 
     def read(self, function: FunctionRef) -> AliasState:
-        self._count += 1
+        self.read_so_far += 1
         said = self._aliases.read(function)
-        return replace(said, **self._wrong) if self._count == self._at else said  # type: ignore[arg-type]
+        return replace(said, **self._wrong) if self.read_so_far == self._at else said  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._aliases, name)
@@ -602,8 +602,12 @@ class Misread:
 def test_one_odd_reading_of_an_alias_is_no_foreign_writer(wrong: dict[str, object], at: int) -> None:
     simulation = fleet()
     state = begun(simulation)
-    ports = simulation.ports(aliases=Misread(simulation, at, **wrong))
-    assert runner.run(simulation.stage, ports, state).phase is Phase.PROMOTED
+    aliases = Misread(simulation, at, **wrong)
+    ports = simulation.ports(aliases=aliases)
+    while aliases.read_so_far < at + 4:  # of two aliases, each tick
+        simulation.clock.sleep(60)
+        state = runner.tick(simulation.stage, ports, state).state
+        assert state.phase is Phase.BAKING
 
 
 @pytest.mark.parametrize("description", ["", "canary1 k 41>42 b -zz 10@0 - f|x"])
