@@ -1,4 +1,4 @@
-"""Limits and headers that servers share."""
+"""Limits that servers share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from flagkit.web.asgi import DisconnectedError, RefusedRequestError, caller_address, path_of, read_body, respond
-from flagkit.web.headers import SecurityHeaders
 from flagkit.web.limits import MOST_CALLERS, BodyLimit, RateLimit
 
 
@@ -116,13 +115,3 @@ def test_the_path_below_a_mount() -> None:
     assert path_of({"path": "/flags", "root_path": "/flags"}) == ""
     assert path_of({"path": "/flagsx", "root_path": "/flags"}) == "/flagsx"
     assert path_of({"path": "/x"}) == "/x"
-
-
-def test_pages_have_security_headers_unless_they_have_their_own() -> None:
-    app = SecurityHeaders(echo)
-    start = answered(app, parts_of(body(b""), body(b"")))[0]
-    headers = dict(start["headers"])
-    assert headers[b"x-frame-options"] == b"OWN"
-    assert headers[b"x-content-type-options"] == b"nosniff"
-    assert b"default-src 'self'" in headers[b"content-security-policy"]
-    assert answered(app, None, type="lifespan") == [{"type": "lifespan"}]
