@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test e2e screenshots sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox console test e2e screenshots sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, wr
 
 sandbox: $(VENV)/.demo  ## a local AWS with functions, flags, alarms and traffic (ARGS="--speed 1")
 	@$(BIN)/python -m canary sandbox $(ARGS)
+
+console: $(VENV)/.demo  ## flags and releases in a browser, on a sandbox that releases on and on (ARGS="--speed 1")
+	@$(BIN)/python -m canary console --sandbox $(ARGS)
 
 test: $(VENV)/.dev  ## the suite without sweeps, with the coverage floors (ARGS="-k name" runs a part without them)
 ifeq ($(strip $(ARGS)),)
@@ -145,7 +148,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate
 lock: $(VENV)/.dev  ## locks the versions again, with hashes, for every Python and system (ARGS=--upgrade takes newer ones)
 	@$(UV)
 	@$(LOCK) $(ARGS) requirements/uv.in -o requirements/uv.txt
-	@$(LOCK) $(ARGS) --extra cli --extra testing pyproject.toml requirements/demo.in -o requirements/demo.txt
+	@$(LOCK) $(ARGS) --extra cli --extra console --extra testing pyproject.toml requirements/demo.in -o requirements/demo.txt
 	@$(LOCK) $(ARGS) --all-extras -c requirements/demo.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 clean:  ## removes what was built

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 
@@ -19,6 +20,9 @@ from canary.cli.options import DEFAULT_PLAN, PlanPath, Profile, Region
 from canary.cli.session import cli_context
 from canary.errors import UsageError
 from flagkit.cli.arguments import Context, Option
+
+if TYPE_CHECKING:
+    from canary.console.actions import Orders
 
 SANDBOX_PORT: Final = 4566
 WARM_UP: Final = "step 10m"
@@ -60,7 +64,9 @@ def console(
     Needs the extra `console`; with --sandbox also `sandbox`. Ctrl-C ends it.
     """
     try:
-        from canary.console import ReleasesSettings, panel
+        from canary.console import ReleasesSettings
+        from canary.console.pages import Releases
+        from canary.console.stages import Stages
         from flagkit.console import ConsoleSettings, configured, create_app
         from flagkit.console.serving import address_of, listen, serving
     except ModuleNotFoundError as error:
@@ -68,26 +74,53 @@ def console(
             f"the console needs {error.name}, which is not installed",
             hint="Install it with: pip install 'flagkit-canary[console]'",
         ) from None
-    from canary.cli.sandbox import wait_for_signal
+    from canary.cli.sandbox import signals, wait_for_signal
 
     base = cli_context(context).base
-    with ExitStack() as stack:
-        taken = stack.enter_context(listen(host, port))
-        if sandbox:
-            environ = stack.enter_context(_sandbox(speed))
-            os.environ.update(environ)
-            plan, source = Path(environ["CANARY_PLAN"]), source or _environments()
-            stack.enter_context(_releases(plan))
-        elif plan == DEFAULT_PLAN:
-            plan = Path(os.environ.get("CANARY_PLAN") or plan)
-        releases = panel(ReleasesSettings(base / plan, base=base, region=region, profile=profile))
-        sources = tuple(source or os.environ.get("FLAGKIT_SOURCE", "flags.json").split())
-        settings = configured(ConsoleSettings(sources, base_url=address_of(taken)))
-        click.echo(f"The console is on {address_of(taken)}/, releases are on {address_of(taken)}/releases/.")
-        sys.stdout.flush()
-        stack.enter_context(serving(create_app(settings, panels=[releases]), taken))  # it writes the one-time address
-        wait_for_signal()
+    with _as_own_errors(), ExitStack() as stack:
+        try:
+            stack.enter_context(signals(signal.default_int_handler, "SIGTERM", "SIGHUP"))  # until it serves
+            taken = stack.enter_context(listen(host, port))
+            if sandbox:
+                environ = stack.enter_context(_sandbox(speed))
+                os.environ.update(environ)
+                plan, source = Path(environ["CANARY_PLAN"]), source or _environments()
+                stack.enter_context(_releases(plan))
+            elif plan == DEFAULT_PLAN:
+                plan = Path(os.environ.get("CANARY_PLAN") or plan)
+            settings = ReleasesSettings(base / plan, base=base, region=region, profile=profile)
+            releases = Releases(Stages(settings))
+            sources = tuple(source or os.environ.get("FLAGKIT_SOURCE", "flags.json").split())
+            flags = configured(ConsoleSettings(sources, base_url=address_of(taken)))
+            app = create_app(flags, panels=[releases.panel()])
+            click.echo(f"The console is on {address_of(taken)}/, releases are on {address_of(taken)}/releases/.")
+            click.echo("Ctrl-C ends it.")
+            sys.stdout.flush()
+            stack.enter_context(serving(app, taken))  # it writes the address that signs in
+            wait_for_signal()
+            _finish(releases.orders)
+        finally:
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # what was started is ended in any case
+                with suppress(AttributeError, ValueError):
+                    signal.signal(getattr(signal, name), signal.SIG_IGN)
     return 0
+
+
+@contextmanager
+def _as_own_errors() -> Iterator[None]:
+    from flagkit.errors import FlagkitError
+
+    try:
+        yield
+    except FlagkitError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+
+
+def _finish(orders: Orders) -> None:
+    """Waits for what people asked for: half a rollback is none. A second Ctrl-C ends the wait."""
+    for order in orders.under_way():
+        click.echo(f"Waiting: {order.text}", err=True)
+        order.ended.wait()
 
 
 def _environments() -> list[str]:

@@ -224,13 +224,14 @@ def wait_for_signal() -> None:
         del number, frame
         ended.set()
 
-    with _signals(end):
+    with signals(end, "SIGINT", "SIGTERM", "SIGHUP"):
         ended.wait()
 
 
 @contextmanager
-def _signals(handler: Any) -> Iterator[None]:
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+def signals(handler: Any, *names: str) -> Iterator[None]:
+    """Handles these signals while the block runs, as far as this system has them."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = [(number, signal.signal(number, handler)) for number in numbers]
     try:
         yield

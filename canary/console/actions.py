@@ -7,7 +7,6 @@ long AWS is away; the page that asked for it waits only so long.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -199,27 +198,24 @@ class Orders:
             return asked.message
         return "" if state is None else f"{phase_name(state.phase)}: {state.why}"
 
-    def finish(self, within_s: float) -> None:
-        """Waits for actions that are under way; for the end of the program."""
-        due = time.monotonic() + within_s
-        for order in list(self._last.values()):
-            order.ended.wait(max(0.0, due - time.monotonic()))
+    def under_way(self) -> tuple[Order, ...]:
+        """What is being carried out; a program that ends waits for it."""
+        return tuple(order for order in list(self._last.values()) if not order.ended.is_set())
 
     def _carry_out(self, stage: StagePlan, order: Order, seen: str) -> None:
+        ports = None
         try:
             ports = self._stages.ports(stage, order.by)
-            try:
-                state = _COMMANDS[order.action](stage, ports, on_request(order.by, order.reason), seen)
-                order.outcome = "done" if state is None else f"{phase_name(state.phase)}: {state.why}".rstrip(": ")
-            finally:
-                ports.flush(FLUSH_S)
+            state = _COMMANDS[order.action](stage, ports, on_request(order.by, order.reason), seen)
+            order.outcome = "done" if state is None else f"{phase_name(state.phase)}: {state.why}".rstrip(": ")
         except CanaryError as error:
             order.problem = error
         except Exception as error:  # noqa: BLE001 - the person who asked must be told
             order.problem = CanaryError(f"{type(error).__name__}: {error}")
-        finally:
-            self._stages.changed(stage.name)
-            order.ended.set()
+        self._stages.changed(stage.name)
+        order.ended.set()
+        if ports is not None:  # nobody waits for notifications
+            ports.flush(FLUSH_S)
 
 
 def basis(now: StageNow) -> str:

@@ -64,9 +64,7 @@ def panel(settings: ReleasesSettings) -> Panel:
     Raises:
         PlanError: the plan can't be read or is not valid.
     """
-    stages = Stages(settings)
-    stages.plan  # noqa: B018 - a console of a plan that is not valid doesn't start
-    return Releases(stages).panel()
+    return Releases(Stages(settings)).panel()
 
 
 class Releases:
@@ -77,6 +75,7 @@ class Releases:
     """
 
     def __init__(self, stages: Stages) -> None:
+        stages.plan  # noqa: B018 - a console of a plan that is not valid doesn't start
         self.stages = stages
         self.orders = Orders(stages)
 
@@ -171,7 +170,12 @@ def stage_page(self: Releases, request: Request, form: FormData) -> Response:
     answer = self.stages.now([stage.name])[stage.name]
     card = self.card(request, stage, answer)
     past = self.stages.past(stage.name)
-    context = {"card": card, "rows": models.rows_of_page(past.value, 1)[:5], "environment": card.place}
+    context = {
+        "card": card,
+        "rows": models.rows_of_page(past.value, 1)[:5],
+        "past_fault": models.fault(past.problem) if past.problem else None,
+        "environment": card.place,
+    }
     status = 200
     if answer.value is None and answer.problem is not None:
         status = next(status for kind, status in STATUS if isinstance(answer.problem, kind))

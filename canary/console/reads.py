@@ -46,6 +46,7 @@ class Answer:
 class _Flight:
     """A call that is under way, or has ended."""
 
+    began_s: float
     ended: threading.Event = field(default_factory=threading.Event)
     ended_s: float = 0.0
     value: Any = None
@@ -56,7 +57,7 @@ class Reads:
     """Keeps the last answers.
 
     Args:
-        deadline_s: how long anybody waits.
+        deadline_s: how long an answer is waited for.
         monotonic: real seconds.
     """
 
@@ -69,10 +70,9 @@ class Reads:
         self._good: dict[Hashable, _Flight] = {}
 
     def all(self, reads: Mapping[Hashable, Read]) -> dict[Hashable, Answer]:
-        """Answers of all, under one deadline: a slow one keeps no other waiting."""
-        until_s = self._monotonic() + self._deadline_s
+        """Answers of all; each has a deadline from when it was first asked for, so a slow one is waited for once."""
         flights = {key: self._flight(key, read) for key, read in reads.items()}
-        return {key: self._answer(key, flight, until_s) for key, flight in flights.items()}
+        return {key: self._answer(key, flight) for key, flight in flights.items()}
 
     def one(self, key: Hashable, read: Read) -> Answer:
         """The answer of one."""
@@ -91,7 +91,7 @@ class Reads:
                 return running
             if latest is not None and self._monotonic() - latest.ended_s < read.fresh_s:
                 return latest
-            flight = self._running[key] = _Flight()
+            flight = self._running[key] = _Flight(self._monotonic())
         threading.Thread(target=self._run, args=(key, flight, read.call), name=f"read {key}", daemon=True).start()
         return flight
 
@@ -111,8 +111,8 @@ class Reads:
                     self._good[key] = flight
         flight.ended.set()
 
-    def _answer(self, key: Hashable, flight: _Flight, until_s: float) -> Answer:
-        if flight.ended.wait(max(0.0, until_s - self._monotonic())):
+    def _answer(self, key: Hashable, flight: _Flight) -> Answer:
+        if flight.ended.wait(max(0.0, flight.began_s + self._deadline_s - self._monotonic())):
             if flight.problem is None:
                 return Answer(flight.value)
             problem = flight.problem

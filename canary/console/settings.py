@@ -37,7 +37,7 @@ class ReleasesSettings:
     profile: str | None = None
     sessions: Callable[[StagePlan], Session] | None = None
     clock: Clock | None = None
-    deadline_s: float = 4.0
+    deadline_s: float = 3.0
     action_s: float = 8.0
     fresh_s: float = 1.0
     refresh_s: float = 2.0

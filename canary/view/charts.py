@@ -82,7 +82,7 @@ def _bars(view: BarsView, *, narrow: bool) -> str:
         viewBox=f"0 0 {NARROW_WIDTH if narrow else WIDTH} {14 + height * len(view.bars):.0f}",
         role="img",
         aria_labelledby=f"bt{number} bd{number}",
-        class_="chart bars",
+        class_="chart",
     )
 
 
@@ -90,15 +90,15 @@ def _row(bar: Bar, x: Scale, top: float, *, narrow: bool) -> str:
     middle = top + 15
     if narrow:  # the texts stand above the bar
         texts = text_at(0, top + 11, bar.label) + text_at(
-            x.to_px, top + 11, bar.text, class_="value", text_anchor="end"
+            x.to_px, top + 11, bar.text, class_="chart-value", text_anchor="end"
         )
         top += 18
     else:
         texts = text_at(x.from_px - 12, middle, bar.label, text_anchor="end")
-        texts += text_at(x.to_px + 12, middle, bar.text, class_="value")
+        texts += text_at(x.to_px + 12, middle, bar.text, class_="chart-value")
     parts = [
         texts,
-        element("rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=20, rx=4, class_="bar-track"),
+        element("rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=20, rx=4, class_="chart-track"),
     ]
     width = x(bar.share_ratio) - x.from_px
     if width > 0:
@@ -110,12 +110,12 @@ def _row(bar: Bar, x: Scale, top: float, *, narrow: bool) -> str:
                 width=max(width, 2.0),
                 height=20,
                 rx=4,
-                class_="bar strong" if bar.emphasised else "bar",
+                class_="chart-bar chart-strong" if bar.emphasised else "chart-bar",
             )
         )
     if bar.expected_ratio is not None:
         at = x(bar.expected_ratio)
-        parts.append(line((at, top - 3), (at, top + 23), class_="expected"))
+        parts.append(line((at, top - 3), (at, top + 23), class_="chart-expected"))
     return "".join(parts)
 
 
@@ -153,7 +153,7 @@ def _timeline(view: CanaryView, x: TimeAxis) -> str:
         viewBox=f"0 0 {x.width:g} {top + 40:.0f}",
         role="img",
         aria_labelledby=f"t{number} d{number}",
-        class_="chart timeline",
+        class_="chart",
     )
 
 
@@ -199,24 +199,24 @@ def _rate_text(name: str, rate: Rate, unit: str) -> str:
 
 
 def _frame(x: TimeAxis, top: float, height: float, title: str) -> str:
-    return text_at(x.from_px, top - 10, title, class_="panel-title") + element(
-        "rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=height, class_="panel"
+    return text_at(x.from_px, top - 10, title, class_="chart-title") + element(
+        "rect", x=x.from_px, y=top, width=x.to_px - x.from_px, height=height, class_="chart-panel"
     )
 
 
 def _grid(x: TimeAxis, y: Scale, values: Sequence[float], label: Callable[[float], str]) -> str:
     parts = []
     for value in values:
-        parts.append(line((x.from_px, y(value)), (x.to_px, y(value)), class_="grid"))
-        parts.append(text_at(x.from_px - 8, y(value) + 4, label(value), class_="tick", text_anchor="end"))
+        parts.append(line((x.from_px, y(value)), (x.to_px, y(value)), class_="chart-grid"))
+        parts.append(text_at(x.from_px - 8, y(value) + 4, label(value), class_="chart-tick", text_anchor="end"))
     return "".join(parts)
 
 
 def _clock_axis(x: TimeAxis, bottom: float) -> str:
     ticks = clock_ticks(x.started_at, x.high, 4 if x.narrow else 8)
-    parts = [text_at(x(at), bottom + 18, label, class_="tick", text_anchor="middle") for at, label in ticks]
+    parts = [text_at(x(at), bottom + 18, label, class_="chart-tick", text_anchor="middle") for at, label in ticks]
     where = (x.from_px - 4, bottom + 34, "start") if x.narrow else (x.to_px + 8, bottom + 18, "start")
-    return "".join(parts) + text_at(*where[:2], "time of day, UTC", class_="tick", text_anchor=where[2])
+    return "".join(parts) + text_at(*where[:2], "time of day, UTC", class_="chart-tick", text_anchor=where[2])
 
 
 def _weight_panel(view: CanaryView, x: TimeAxis, top: float) -> str:
@@ -233,7 +233,7 @@ def _weight_panel(view: CanaryView, x: TimeAxis, top: float) -> str:
             x(point.at_min) + 5,
             y(point.percent) - 5 if point.percent < 80 else y(point.percent) + 14,
             f"{point.percent:g} %",
-            class_="value",
+            class_="chart-value",
         )
         for point in view.weights
         if point.percent > 0
@@ -241,8 +241,8 @@ def _weight_panel(view: CanaryView, x: TimeAxis, top: float) -> str:
     return (
         _frame(x, top, WEIGHT_PX, f"Traffic on {view.candidate_name}")
         + _grid(x, y, (0, 50, 100), lambda value: f"{value:g} %")
-        + element("path", d=area, class_="weight-area")
-        + element("path", d=path(points), class_="weight-line")
+        + element("path", d=area, class_="chart-weight-area")
+        + element("path", d=path(points), class_="chart-weight-line")
         + labels
     )
 
@@ -278,7 +278,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) 
         + _settling(x, last.at_min, top, view.elapsed_min)
         + _interval(x, y, stream.minutes, lambda point: point.baseline_so_far, "baseline")
         + _interval(x, y, stream.minutes, lambda point: point.candidate_so_far, "candidate")
-        + line((x.from_px, y(stream.limit_ratio)), (x.to_px, y(stream.limit_ratio)), class_="limit")
+        + line((x.from_px, y(stream.limit_ratio)), (x.to_px, y(stream.limit_ratio)), class_="chart-limit")
         + _dots(x, y, stream.minutes, lambda point: point.baseline, "baseline", view.baseline_name)
         + _dots(x, y, stream.minutes, lambda point: point.candidate, "candidate", view.candidate_name)
         + _labels(x, labels)
@@ -295,8 +295,8 @@ def _settling(x: TimeAxis, last_min: float, top: float, now_min: float) -> str:
     width = x(now_min) - x(last_min)
     if width < 6:
         return ""
-    shade = element("rect", x=x(last_min), y=top, width=width, height=SHARE_PX, class_="settling")
-    return shade + (text_at(x(last_min) + 6, top + 16, "not settled yet", class_="tick") if width > 96 else "")
+    shade = element("rect", x=x(last_min), y=top, width=width, height=SHARE_PX, class_="chart-settling")
+    return shade + (text_at(x(last_min) + 6, top + 16, "not settled yet", class_="chart-tick") if width > 96 else "")
 
 
 def _interval(
@@ -309,11 +309,11 @@ def _interval(
     lower = [(at, y(rate.low_ratio)) for at, rate in points]
     middle = [(at, y(rate.ratio or 0.0)) for at, rate in points]
     at, last = points[-1]
-    whisker = line((at, y(last.low_ratio)), (at, y(last.high_ratio)), class_=f"{name}-whisker")
+    whisker = line((at, y(last.low_ratio)), (at, y(last.high_ratio)), class_=f"chart-{name}-whisker")
     return (
-        element("path", d=area(upper, lower), class_=f"{name}-area")
+        element("path", d=area(upper, lower), class_=f"chart-{name}-area")
         + whisker
-        + element("path", d=path(middle), class_=f"{name}-line")
+        + element("path", d=path(middle), class_=f"chart-{name}-line")
     )
 
 
@@ -334,7 +334,7 @@ def _dots(
                 cx=x(point.at_min),
                 cy=y(rate.ratio),
                 r=3.2,
-                class_=f"{name}-dot",
+                class_=f"chart-{name}-dot",
             )
         )
     return "".join(parts)
@@ -352,9 +352,13 @@ def _labels(x: TimeAxis, labels: Sequence[tuple[float, str, str]], distance_px: 
     for at, text, name in sorted(labels):
         lowest = max(at, lowest + distance_px)
         if x.narrow:
-            parts.append(text_at(x.to_px - 5, lowest - 4, text, class_=f"value inside {name}", text_anchor="end"))
+            parts.append(
+                text_at(
+                    x.to_px - 5, lowest - 4, text, class_=f"chart-value chart-inside chart-{name}", text_anchor="end"
+                )
+            )
         else:
-            parts.append(text_at(x.to_px + 10, lowest + 4, text, class_=f"value {name}"))
+            parts.append(text_at(x.to_px + 10, lowest + 4, text, class_=f"chart-value chart-{name}"))
     return "".join(parts)
 
 
@@ -373,7 +377,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis
         _grid(
             x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < (3 if x.narrow else 5) else f"10^{value:g}:1"
         ),
-        line((x.from_px, bound), (x.to_px, bound), class_="limit"),
+        line((x.from_px, bound), (x.to_px, bound), class_="chart-limit"),
     ]
     labels = [(bound, f"rolls back at {10**view.bound_log10:,.0f}:1", "limit-text")]
     for stream in streams:
@@ -382,9 +386,9 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis
         if points:
             # Evidence starts at odds of 1:1 when traffic is shifted.
             whole = [(x(0.0), y(0.0)), *points]
-            parts.append(element("path", hint, d=path(whole), class_="evidence"))
+            parts.append(element("path", hint, d=path(whole), class_="chart-evidence"))
             at, height = points[-1]
-            parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="candidate-dot"))
+            parts.append(element("circle", hint, cx=at, cy=height, r=2.6, class_="chart-candidate-dot"))
             if height <= bound and not x.narrow:  # there it would stand on the title; the table has it
                 labels.append((height, _name(view, stream), "candidate-text"))
     return "".join(parts) + _labels(x, labels)
@@ -403,14 +407,14 @@ def _marks(notes: Sequence[Note], x: TimeAxis, bottom: float) -> str:
         anchored_left = at + width < x.width - 10
         free_px[row] = at + width if anchored_left else at
         if at - drawn > 6:
-            parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"mark {note.tone}"))
+            parts.append(line((at, 14 + 14.0 * row), (at, bottom), class_=f"chart-mark chart-{note.tone}"))
             drawn = at
         parts.append(
             text_at(
                 at + 5 if anchored_left else at - 5,
                 18 + 14.0 * row,
                 note.title,
-                class_=f"mark-text {note.tone}",
+                class_=f"chart-mark-text chart-{note.tone}",
                 text_anchor="start" if anchored_left else "end",
             )
         )

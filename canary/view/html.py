@@ -14,33 +14,33 @@ from canary.view.svg import element
 
 CHART_CSS = """
 .chart{display:block;width:100%;height:auto;font:12.5px system-ui,-apple-system,"Segoe UI",sans-serif}
-.chart text{fill:var(--ink)}
-.chart .tick{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
-.chart .panel-title{fill:var(--muted);font-size:12.5px;font-weight:600}
-.chart .panel{fill:none}
-.chart .grid{stroke:var(--grid);stroke-width:1}
-.chart .inside{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
-.chart .value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
-.chart .weight-area{fill:var(--candidate-soft)}.chart .weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
-.chart .candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
-.chart .baseline-line{fill:none;stroke:var(--baseline);stroke-width:2;stroke-linejoin:round;stroke-dasharray:7 3}
-.chart .candidate-whisker{stroke:var(--candidate);stroke-width:1.4;opacity:.7}
-.chart .baseline-whisker{stroke:var(--baseline);stroke-width:1.4;opacity:.7}
-.chart .candidate-area{fill:var(--candidate-soft)}.chart .baseline-area{fill:var(--baseline-soft)}
-.chart .candidate-dot{fill:var(--candidate);stroke:var(--card);stroke-width:1.2}
-.chart .baseline-dot{fill:var(--card);stroke:var(--baseline);stroke-width:1.6}
-.chart .candidate-text{fill:var(--candidate)}.chart .baseline-text{fill:var(--baseline)}
-.chart .limit-text{fill:var(--limit)}
-.chart .limit{stroke:var(--limit);stroke-width:1.3;stroke-dasharray:3 4}
-.chart .evidence{fill:none;stroke:var(--candidate);stroke-width:2.2;stroke-linejoin:round}
-.chart .settling{fill:var(--grid);opacity:.55}
-.chart .mark{stroke:var(--muted);stroke-width:1;opacity:.55}
-.chart .mark.good{stroke:var(--good)}.chart .mark.bad{stroke:var(--bad);stroke-width:1.6;opacity:.9}
-.chart .mark.warn{stroke:var(--warn)}
-.chart .mark-text{font-weight:600;fill:var(--muted)}.chart .mark-text.good{fill:var(--good)}
-.chart .mark-text.bad{fill:var(--bad)}.chart .mark-text.warn{fill:var(--warn)}
-.chart .bar-track{fill:var(--grid)}.chart .bar{fill:var(--baseline)}.chart .bar.strong{fill:var(--accent)}
-.chart .expected{stroke:var(--ink);stroke-width:2}
+:where(.chart) text{fill:var(--ink)}
+.chart-tick{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
+.chart-title{fill:var(--muted);font-size:12.5px;font-weight:600}
+.chart-panel{fill:none}
+.chart-grid{stroke:var(--grid);stroke-width:1}
+.chart-inside{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
+.chart-value{font-weight:600;font-size:12px;font-variant-numeric:tabular-nums}
+.chart-weight-area{fill:var(--candidate-soft)}.chart-weight-line{fill:none;stroke:var(--candidate);stroke-width:2}
+.chart-candidate-line{fill:none;stroke:var(--candidate);stroke-width:2.4;stroke-linejoin:round}
+.chart-baseline-line{fill:none;stroke:var(--baseline);stroke-width:2;stroke-linejoin:round;stroke-dasharray:7 3}
+.chart-candidate-whisker{stroke:var(--candidate);stroke-width:1.4;opacity:.7}
+.chart-baseline-whisker{stroke:var(--baseline);stroke-width:1.4;opacity:.7}
+.chart-candidate-area{fill:var(--candidate-soft)}.chart-baseline-area{fill:var(--baseline-soft)}
+.chart-candidate-dot{fill:var(--candidate);stroke:var(--card);stroke-width:1.2}
+.chart-baseline-dot{fill:var(--card);stroke:var(--baseline);stroke-width:1.6}
+.chart-candidate-text{fill:var(--candidate)}.chart-baseline-text{fill:var(--baseline)}
+.chart-limit-text{fill:var(--limit)}
+.chart-limit{stroke:var(--limit);stroke-width:1.3;stroke-dasharray:3 4}
+.chart-evidence{fill:none;stroke:var(--candidate);stroke-width:2.2;stroke-linejoin:round}
+.chart-settling{fill:var(--grid);opacity:.55}
+.chart-mark{stroke:var(--muted);stroke-width:1;opacity:.55}
+.chart-mark.chart-good{stroke:var(--good)}.chart-mark.chart-bad{stroke:var(--bad);stroke-width:1.6;opacity:.9}
+.chart-mark.chart-warn{stroke:var(--warn)}
+.chart-mark-text{font-weight:600;fill:var(--muted)}.chart-mark-text.chart-good{fill:var(--good)}
+.chart-mark-text.chart-bad{fill:var(--bad)}.chart-mark-text.chart-warn{fill:var(--warn)}
+.chart-track{fill:var(--grid)}.chart-bar{fill:var(--baseline)}.chart-bar.chart-strong{fill:var(--accent)}
+.chart-expected{stroke:var(--ink);stroke-width:2}
 .chart-narrow{display:none}
 @media (max-width:640px){.chart-wide{display:none}.chart-narrow{display:block}}
 """

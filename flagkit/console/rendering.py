@@ -72,7 +72,10 @@ def render(
         return f"{prefix}{path}"
 
     def asset(name: str) -> str:
-        return f"{prefix}/static/{name}?v={_digest(name)}"
+        first, _, rest = name.partition("/")
+        folder = next((panel.static for panel in state.panels if rest and panel.name == first), None)
+        path = HERE / "static" / name if folder is None else folder / rest
+        return f"{prefix}/static/{name}?v={_digest(path)}"
 
     values: dict[str, Any] = {
         "title": state.settings.title,
@@ -98,7 +101,6 @@ def _with_key(fields: Fields, key: str) -> Fields:
 
 
 @lru_cache
-def _digest(name: str) -> str:
-    path = HERE / "static" / name
-    content = path.read_bytes() if path.is_file() else name.encode()
+def _digest(path: Path) -> str:
+    content = path.read_bytes() if path.is_file() else path.name.encode()
     return hashlib.sha256(content).hexdigest()[:12]

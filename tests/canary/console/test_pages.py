@@ -37,7 +37,7 @@ def test_a_canary_in_progress_is_shown_with_both_versions_evidence_gates_and_jou
         "version 1 (baseline) 80 %",
         "version 2 (new) 20 %",
         state.canary_id,
-        'class="chart timeline"',
+        'class="chart"',
         "Last verdict",
         "rolls back at 100:1",
         "canary started",

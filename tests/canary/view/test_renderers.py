@@ -110,8 +110,8 @@ def test_a_canary_that_saw_no_traffic_still_has_a_page(held: tuple[Event, ...], 
 def test_bars_mark_what_was_asked_for() -> None:
     chart = BarsView("Shares", "two bars", (Bar("off", 0.0, 0.0, "0 of 9"), Bar("on", 1.0, None, "9 of 9", True)))
     text = page(Report("t", "l", (Chapter("h", "", bars=(chart, chart)),), facts=(("a", "b"),), footer="f"))
-    assert text.count('class="expected"') == 4  # wide and narrow
-    assert text.count('class="bar strong"') == 4
+    assert text.count('class="chart-expected"') == 4  # wide and narrow
+    assert text.count('class="chart-bar chart-strong"') == 4
     assert "<h3>Shares</h3>" in text
 
 
