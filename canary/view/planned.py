@@ -66,7 +66,8 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
     yield "Advances when every gate is healthy and the step has ended:"
     needed = clean_requests(stage)
     yield (
-        f"  {needed} clean requests on the new version prove it at each step "
+        f"  {needed} clean {'requests on the new version' if stage.outcomes is None else 'users with the variant'} "
+        "prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
     if power is not None:

@@ -155,8 +155,15 @@ def scenario_text(found: Comparison) -> str:
     return (
         f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
         f"{100 * assumed.candidate_errors:.6g} % fail on the new version{begins}, "
-        f"{100 * assumed.baseline_errors:.6g} % on the baseline{_bursts(assumed)}{probes}.{left_out}"
+        f"{100 * assumed.baseline_errors:.6g} % on the baseline{_bursts(assumed)}{probes}{_users(assumed)}.{left_out}"
     )
+
+
+def _users(assumed: Scenario) -> str:
+    users = assumed.users
+    if users is None:
+        return ""
+    return f"; {users.number:,} users may come, {percent(users.broken)} of them broken with and without the variant"
 
 
 def _bursts(assumed: Scenario) -> str:

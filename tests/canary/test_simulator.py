@@ -319,6 +319,11 @@ def test_users_whose_feature_is_broken_are_found_and_broken_users_are_no_regress
     assert play(of_users, scenario, "s0") == broken[0]
 
 
+def test_the_comparison_says_who_comes(of_users: StagePlan) -> None:
+    found = compare(of_users, Scenario(0.08, 0.0, 10.0, users=Users(300)), runs=1)
+    assert "; 300 users may come, 2 % of them broken with and without the variant." in next(comparison_lines(found))
+
+
 def test_lost_users_are_a_wrong_sample_ratio(of_users: StagePlan) -> None:
     ending = play(of_users, Scenario(0.0, 0.0, 10.0, users=Users(lost=0.5)), "s")
     assert ending.outcome == "inconclusive"
