@@ -227,30 +227,37 @@ def _live(workspace: Workspace, target: Place, name: str) -> FlagDocument:
 
 def _base(workspace: Workspace, place: Place, requested: Requested, newest: Stored) -> Stored | None:
     """Return the version that a form showed; None if it can't be had."""
-    number, _, digest = requested.base.partition("-")
+    number, digest = _read_token(requested.base)
     if not requested.base or digest == _digest(newest.document, requested.anchor):
         return newest  # nobody changed this flag
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+    if number is None:
         return None
     try:
-        found = workspace.version(place, int(number))
+        found = workspace.version(place, number)
     except SourceError:
         return None
     return found if _digest(found.document, requested.anchor) == digest else None
 
 
 def _between(workspace: Workspace, place: Place, newest: Stored, requested: Requested) -> tuple[Version, ...]:
-    number = requested.base.partition("-")[0]
-    if not number.isdecimal() or int(number[:9]) >= newest.version.number:
+    number, _ = _read_token(requested.base)
+    if number is None or number >= newest.version.number:
         return ()
     with workspace.reading(place) as store:
         found: list[Version] = []
         for version in store.versions():
-            if version.number <= int(number) or len(found) == _MAX_BETWEEN:
+            if version.number <= number or len(found) == _MAX_BETWEEN:
                 break
             if version.changes is None or requested.key in version.changes:
                 found.append(version)
     return tuple(found)
+
+
+def _read_token(token: str) -> tuple[int | None, str]:
+    """Return the number and the rest of what `token_of` returned; no number where it can't have."""
+    number, _, digest = token.partition("-")
+    is_number = number.isascii() and number.isdecimal() and len(number) < 10
+    return int(number) if is_number else None, digest
 
 
 def _digest(document: FlagDocument, key: str) -> str:

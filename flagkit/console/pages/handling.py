@@ -38,6 +38,7 @@ from flagkit.errors import (
 )
 
 MAX_FIELDS: Final = 2_000
+MAX_LISTS: Final = 20
 MAX_FILE_BYTES: Final = 5_000_000
 
 # The first class that fits counts, so narrower ones come first.
@@ -128,8 +129,23 @@ def deployer_of(request: Request) -> Deployer:
 
 def people_of(request: Request) -> LoadedUsers | None:
     """Return the users that somebody loaded; None if they loaded none."""
-    found: LoadedUsers | None = request.app.state.people.get(request.state.identity.name)
+    found: LoadedUsers | None = request.app.state.people.get(_owner_of(request))
     return found
+
+
+def keep_people(request: Request, people: LoadedUsers | None) -> None:
+    """Keep the users that somebody loaded, or forget them; of few people at a time."""
+    kept: dict[object, LoadedUsers] = request.app.state.people
+    kept.pop(_owner_of(request), None)
+    if people is not None:
+        kept[_owner_of(request)] = people
+    while len(kept) > MAX_LISTS:
+        kept.pop(next(iter(kept)), None)
+
+
+def _owner_of(request: Request) -> tuple[str, str]:
+    """Return who a list of users belongs to: two people may have one name."""
+    return request.state.identity.subject, request.state.identity.name
 
 
 def status_of(error: FlagkitError) -> int:

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from flagkit.admin.people import parse_users
 from flagkit.console.models.playground import MAX_FLAGS, play, read_people
-from flagkit.console.pages.handling import LoadedUsers, page, people_of, status_of, workspace_of
+from flagkit.console.pages.handling import LoadedUsers, keep_people, page, people_of, status_of, workspace_of
 from flagkit.console.rendering import render
 from flagkit.errors import FlagkitError, UsageError
 
@@ -41,12 +41,10 @@ def users(request: Request, form: FormData) -> Response:
     """Load a list of users, to see how many of them a change concerns."""
     if request.method != "POST":
         return render(request, "users.html", {"people": people_of(request), "error": None, "text": ""})
-    loaded = request.app.state.people
-    name = request.state.identity.name
     text = str(form.get("text", ""))
     try:
         if form.get("forget"):
-            loaded.pop(name, None)
+            keep_people(request, None)
         else:
             file = form.get("file")
             title = "the list"
@@ -56,7 +54,7 @@ def users(request: Request, form: FormData) -> Response:
             found, context = parse_users(text, title)
             if len(found) > MAX_LOADED:
                 raise UsageError(f"{title} has {len(found):,} users; at most {MAX_LOADED:,} are loaded")
-            loaded[name] = LoadedUsers(title, tuple(found), context)
+            keep_people(request, LoadedUsers(title, tuple(found), context))
     except UnicodeDecodeError:
         error: FlagkitError = UsageError("the file is not UTF-8 text", hint="Save it as UTF-8.")
         return _refused(request, error, "")

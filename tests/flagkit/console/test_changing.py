@@ -425,3 +425,29 @@ def test_users_of_a_flag_that_stays_off_notice_nothing(person: Person) -> None:
     person.change("off", "new_flow")
     person.client.post("/users", data={"text": "userId,country\n1,US\n2,US\n3,US"})
     assert "No answer differs for the 3 users" in person.ask("rollout", "new_flow", percent="100")
+
+
+@pytest.mark.parametrize("base", ["", "-", "9" * 5000, "\u0661-x", "1-", "\x00", "0-0", "-1-0"])
+def test_a_forged_version_is_at_most_a_conflict(person: Person, base: str) -> None:
+    data = {"action": "off", "key": "new_flow", "base": base}
+    assert person.client.post("/e/dev/change", data=data).status_code in {200, 409}
+
+
+@pytest.mark.parametrize("action", ["off", "delete", "copy", "revert", "people"])
+def test_a_key_that_is_no_flag_changes_nothing(person: Person, tmp_path, action: str) -> None:
+    before = (tmp_path / "dev.json").read_bytes()
+    for key in ("", "flagkit-segments", "../prod", "a/b", "New Flow", "x" * 5000, "\N{GRINNING FACE}"):
+        data = {"action": action, "key": key, "step": "save", "reason": "x", "from": "prod", "to": "1", "users": "7"}
+        answer = person.client.post("/e/dev/change", data=data, follow_redirects=False)
+        assert answer.status_code in {404, 422}
+        assert "<h1>" in answer.text
+    assert (tmp_path / "dev.json").read_bytes() == before
+
+
+def test_users_that_somebody_loads_are_theirs(person: Person) -> None:
+    people = person.client.app.state.people
+    for number in range(30):
+        people["somebody", str(number)] = number
+    person.client.post("/users", data={"text": "userId\n1"})
+    assert len(people) == 20
+    assert "1 user of" in person.page("/users")
