@@ -1,7 +1,7 @@
 """A store that refuses changes which need an approval and have none, whoever makes them: commands, Python, the console.
 
 It protects from mistakes and short cuts. Whoever may write to the file or profile with other tools needs no flagkit;
-permissions keep them out (docs/approvals.md).
+permissions keep them out (docs/approvals.md, decision 0037).
 """
 
 from __future__ import annotations

@@ -233,6 +233,11 @@ def test_a_button_without_fields_can_be_pressed_again(console: Console) -> None:
     assert "Send again" in answer.text
 
 
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(console: Console) -> None:
+    headers = {**OURS, "Content-Length": "6000001", "Content-Type": "application/x-www-form-urlencoded"}
+    assert console.client.post("/who/prod/flags/a/on", content=b"a=1", headers=headers).status_code == 413
+
+
 def test_a_form_of_another_site_is_not_kept(console: Console) -> None:
     answer = console.client.post("/who/prod/flags/a/on", data={"reason": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
