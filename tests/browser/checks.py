@@ -20,7 +20,8 @@ _FOCUSED = """() => ({
   control: document.activeElement?.dataset?.control ?? null,
   isShown: (() => {
     const one = document.activeElement, style = getComputedStyle(one);
-    return one.matches(':focus-visible') && (style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+    const isOutlined = style.outlineStyle !== 'none' || style.boxShadow !== 'none';
+    return one.type?.startsWith('date') || (one.matches(':focus-visible') && isOutlined);
   })(),
   html: document.activeElement?.outerHTML.slice(0, 120),
 })"""
@@ -46,7 +47,7 @@ def unreachable(page: Page) -> list[str]:
     wanted = {str(control) for control in page.evaluate(_CONTROLS)}
     page.evaluate("document.activeElement?.blur()")
     faults, reached = [], set()
-    for _ in range(len(wanted) + 5):
+    for _ in range(len(wanted) + 5 + 6 * page.locator("[type^=date]").count()):  # a date has fields of its own
         page.keyboard.press("Tab")
         at = page.evaluate(_FOCUSED)
         if at["control"] is None:
