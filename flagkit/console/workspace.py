@@ -177,6 +177,10 @@ class Workspace:
                 self._asking[place.name] = proposals_of(store) is not None
         return self._asking[place.name]
 
+    def others(self, place: Place) -> Workspace:
+        """Return the same without one environment."""
+        return self.only(lambda name: name != place.name)
+
     def each(self, ask: Callable[[Place], _Answer]) -> dict[str, _Answer | FlagkitError]:
         """Ask something of each environment at the same time; an error is an answer."""
 
@@ -186,7 +190,7 @@ class Workspace:
             except FlagkitError as error:
                 return error
 
-        if len(self.environments) == 1:
+        if len(self.environments) <= 1:
             return {place.name: asked(place) for place in self.environments}
         with ThreadPoolExecutor(len(self.environments)) as pool:
             answers = pool.map(asked, self.environments)

@@ -139,11 +139,7 @@ def flag_page(workspace: Workspace, place: Place, key: str) -> FlagPage:
     stored, now = standing.saved, workspace.clock.now()
     document = stored.document
     source = readable(document, key)
-    others = {
-        name: answer
-        for name, answer in workspace.each(lambda each: _elsewhere(workspace, each, key)).items()
-        if name != place.name
-    }
+    others = workspace.others(place).each(lambda each: _elsewhere(workspace, each, key))
     return FlagPage(
         key=key,
         place=place,

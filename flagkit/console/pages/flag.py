@@ -70,10 +70,11 @@ def copy_flag(request: Request, _: FormData) -> Response:
     def token(target: Place) -> str:
         return token_of(workspace.newest(target), shown.key)
 
+    elsewhere = workspace.others(place)
+    answers = elsewhere.each(token)
     targets = [
-        (target, answer, answer if isinstance(answer, FlagkitError) else None)
-        for target in workspace.environments
-        if target.name != place.name and (answer := workspace.each(token)[target.name])
+        (target, answers[target.name], answer if isinstance(answer := answers[target.name], FlagkitError) else None)
+        for target in elsewhere.environments
     ]
     return render(request, "copy.html", {"flag": shown, "environment": place, "targets": targets})
 
