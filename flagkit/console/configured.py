@@ -13,6 +13,7 @@ from flagkit.console.identity import Grant, Role
 from flagkit.console.settings import ConsoleSettings
 from flagkit.console.sign_in import SignIn
 from flagkit.console.token_sign_in import Claims, TokenSignIn
+from flagkit.console.workspace import named
 from flagkit.errors import UsageError
 from flagkit.runtime.clock import Clock
 from flagkit.web.token_settings import BalancerSettings, TokenSettings
@@ -34,8 +35,7 @@ def configured(
     """
     if path is None:
         known = os.environ if environment is None else environment
-        first = settings.sources[0] if settings.sources else ""
-        path = find_file(first.partition("=")[2] or first, known, Path.cwd())
+        path = find_file(named(settings.sources[0])[1], known, Path.cwd()) if settings.sources else None
     table = None if path is None else read_settings(path).console
     if table is None:
         return settings

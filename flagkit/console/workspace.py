@@ -369,14 +369,20 @@ def live_of(standing: Standing, place: Place) -> Stored:
     return standing.live
 
 
+def named(source: str) -> tuple[str | None, str]:
+    """Return the name that `NAME=SOURCE` gives an environment, None where it gives none, and its source."""
+    given = _NAMED.fullmatch(source)
+    name, url = (None, source) if given is None else (given[1], given[2])
+    return name, url if ":" in url else f"file:{url}"
+
+
 def _places(sources: Sequence[str]) -> Iterator[Place]:
     if not sources:
         raise UsageError("no flag source is given", hint="Give --source or set FLAGKIT_SOURCE.")
     seen: set[str] = set()
     others = 0
     for word in sources:
-        given = _NAMED.fullmatch(word)
-        name, url = (None, word) if given is None else (given[1], given[2])
+        name, url = named(word)
         address = parse(url)
         if name is None:
             name = environment(url)
@@ -388,7 +394,7 @@ def _places(sources: Sequence[str]) -> Iterator[Place]:
         seen.add(name)
         tone = tone_of(name, others)
         others += tone.startswith("other")
-        yield Place(name, url if ":" in url else f"file:{url}", is_protected(name), tone)
+        yield Place(name, url, is_protected(name), tone)
 
 
 def tone_of(name: str, others: int = 0) -> str:

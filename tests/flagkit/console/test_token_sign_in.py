@@ -257,6 +257,15 @@ def test_settings_come_from_the_file(tmp_path: Path, sign_in: str) -> None:
     assert (settings.audit_file, settings.trusted_proxies) == (Path("-"), 1)
 
 
+@pytest.mark.parametrize(
+    "source", ["appconfig://a/b/c?region=eu-west-1", "prod=appconfig://a/b/c?region=x", "flags.json"]
+)
+def test_the_file_of_any_first_source_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flagkit.toml").write_text(BASE % ALB)
+    assert configured(ConsoleSettings((source,), clock=CLOCK), environment={}).sign_in is not None
+
+
 def test_without_a_table_settings_stay(tmp_path: Path) -> None:
     assert read(tmp_path, "").sign_in is None
     assert read(tmp_path, '[console]\nhosts = ["a"]\n').sign_in is None
