@@ -7,6 +7,7 @@ long AWS is away; the page that asked for it waits only so long.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +23,7 @@ from canary.errors import CanaryError, ConflictError
 from canary.runner import Ports
 from canary.runner.engines import hand_over
 from canary.view.current import StageNow
-from canary.view.labels import duration_text, phase_name
+from canary.view.labels import as_sentence, duration_text, phase_name
 from flagkit.channels.text import printable
 from flagkit.console import Role
 
@@ -53,6 +54,9 @@ LABELS: Final = {
     Action.ROLLBACK: "Roll back",
     Action.ABORT: "Abort",
 }
+SHOWN_S: Final = 600.0
+"""For so long the page of a stage shows what became of an action; the journal has it for good."""
+
 _SIGNALS: Final = {
     Action.PAUSE: Signal.PAUSE,
     Action.RESUME: Signal.RESUME,
@@ -130,6 +134,8 @@ class Order:
     Attributes:
         action: which.
         by: who.
+        reason: why.
+        began_s: when, in real seconds.
         outcome: what became of it; empty while it is being carried out.
         problem: why it was not carried out.
     """
@@ -137,6 +143,7 @@ class Order:
     action: Action
     by: str
     reason: str
+    began_s: float
     outcome: str = ""
     problem: CanaryError | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -144,10 +151,12 @@ class Order:
     @property
     def text(self) -> str:
         """One sentence for the page."""
+        if self.outcome:
+            return as_sentence(self.outcome)
         what = f"{LABELS[self.action]} by {self.by}"
-        if not self.ended.is_set():
-            return f"{what} is being carried out."
-        return f"{what}: {self.outcome or (self.problem.message if self.problem else 'done')}"
+        if self.problem is not None:
+            return f"{what} was not carried out: {self.problem.message}"
+        return f"{what} is being carried out."
 
 
 class Orders:
@@ -159,8 +168,11 @@ class Orders:
         self._last: dict[str, Order] = {}
 
     def last(self, stage: str) -> Order | None:
-        """The last action of a stage that this console carried out."""
-        return self._last.get(stage)
+        """The last action of a stage that this console carries out, or carried out a moment ago."""
+        order = self._last.get(stage)
+        if order is None or (order.ended.is_set() and time.monotonic() - order.began_s > SHOWN_S):
+            return None
+        return order
 
     def give(self, stage: StagePlan, action: Action, by: str, reason: str, seen: str) -> Order:
         """Carries an action out, and waits for its end, but not for long.
@@ -179,7 +191,7 @@ class Orders:
             last = self._last.get(stage.name)
             if last is not None and last.action is action and not last.ended.is_set():
                 raise ConflictError(last.text, hint="Wait for its end; the page of the stage shows it.")
-            order = self._last[stage.name] = Order(action, by, reason)
+            order = self._last[stage.name] = Order(action, by, reason, time.monotonic())
         threading.Thread(
             target=self._carry_out, args=(stage, order, seen), name=f"{action} {stage.name}", daemon=True
         ).start()
@@ -207,7 +219,7 @@ class Orders:
         try:
             ports = self._stages.ports(stage, order.by)
             state = _COMMANDS[order.action](stage, ports, on_request(order.by, order.reason), seen)
-            order.outcome = "done" if state is None else f"{phase_name(state.phase)}: {state.why}".rstrip(": ")
+            order.outcome = "done" if state is None else state.why or phase_name(state.phase)
         except CanaryError as error:
             order.problem = error
         except Exception as error:  # noqa: BLE001 - the person who asked must be told

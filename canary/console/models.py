@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -17,13 +17,12 @@ from canary.core.plan import StagePlan
 from canary.errors import AccessDeniedError, CanaryError, NotFoundError, UnavailableError
 from canary.view.charts import timeline
 from canary.view.current import AliasNow, Route, StageNow
-from canary.view.labels import PHASE_TONES, duration_text, odds, percent, phase_name, span_text
+from canary.view.labels import PHASE_TONES, odds, percent, phase_name, span_text
 from canary.view.model import CanaryView, StepState, StreamView, Tone
 from canary.view.plain import clock, interval_text, look_text, rate_texts
 from flagkit.console import Identity
 
 PAGE_ROWS: Final = 25
-ROLES: Final = {"baseline": "baseline", "new": "new", "": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +263,6 @@ HELPERS: Final = {
     "badge": badge,
     "chart": chart,
     "clock": clock,
-    "duration_text": duration_text,
     "gate_status": gate_status,
     "interval_text": interval_text,
     "look_text": look_text,
@@ -278,8 +276,3 @@ HELPERS: Final = {
     "steps": steps,
 }
 """Functions of the templates."""
-
-
-def names_of(rows: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
-    """The stages that the rows name."""
-    return tuple(sorted({row.get("stage", "") for row in rows} - {""}))
