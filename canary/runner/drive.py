@@ -325,7 +325,9 @@ def _published_end(state: CanaryState, session: Session) -> CanaryEnded | None:
     last = next((event for event in reversed(events) if isinstance(event, CanaryEnded)), None)
     if last is None or any(event.at > last.at for event in events[events.index(last) :]):
         return None
-    return last if state.phase in {last.outcome, Phase.CONFLICT} else None
+    # Without records an aborted canary and one that was rolled back look alike.
+    seen = {Phase.ROLLED_BACK, Phase.ABORTED} if state.phase is Phase.ROLLED_BACK else {state.phase}
+    return last if last.outcome in seen or state.phase is Phase.CONFLICT else None
 
 
 def _was_watched(known: CanaryState | None, session: Session) -> bool:

@@ -205,6 +205,15 @@ def test_a_start_that_a_killed_driver_did_not_get_to_is_aborted_in_the_journal()
     assert ends(simulation) == [Phase.ABORTED]
 
 
+def test_a_driver_that_finds_an_aborted_canary_publishes_no_second_end() -> None:
+    """It published a rollback after the abort: to the aliases both look alike."""
+    simulation = fleet()
+    state = begun(simulation)
+    runner.abort(simulation.stage, simulation.ports())
+    done = runner.run(simulation.stage, simulation.ports(), state)
+    assert (done.phase, ends(simulation)) == (Phase.ABORTED, [Phase.ABORTED])
+
+
 def test_what_was_deployed_by_hand_after_a_killed_driver_is_nothing_to_alert_of() -> None:
     simulation = fleet()
     begun(simulation)
