@@ -14,6 +14,7 @@ from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
 from canary.adapters.engines import engine_of
+from canary.adapters.flag_target import FlagAliases, no_dead_man
 from canary.adapters.flags import FlagsOff
 from canary.adapters.health import HealthChecks
 from canary.adapters.hooks import HookCalls
@@ -24,9 +25,9 @@ from canary.adapters.outcomes import WEAKER, UserMetrics, source_of
 from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
-from canary.core.plan import EngineName, EventBridgeTarget, Plan, SnsTarget, StagePlan
+from canary.core.plan import EngineName, EventBridgeTarget, FlagTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
-from canary.ports import Clock, Journal, MetricSource, Observer
+from canary.ports import Aliases, Clock, Journal, MetricSource, Observer, Target
 from canary.runner import Ports
 
 
@@ -94,8 +95,13 @@ def assemble(
     clock = clock or SystemClock()
     session = session or open_session(chosen.region)
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
-    aliases = LambdaAliases(session, clock, on_date=on_date)
-    switch = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
+    aliases: Aliases
+    dead_man: DeadManSwitch | None = None
+    if chosen.flag is None:
+        aliases = LambdaAliases(session, clock, on_date=on_date)
+        dead_man = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
+    else:
+        aliases = FlagAliases(_within(base, chosen.flag), chosen.variant, session)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
@@ -106,18 +112,24 @@ def assemble(
         hooks=HookCalls(session),
         clock=clock,
         journal=journal,
-        observers=(*observers, switch, *flags, *_notifiers(chosen, session, clock, journal)),
+        observers=(*observers, *([dead_man] if dead_man else []), *flags, *_notifiers(chosen, session, clock, journal)),
         origin=origin,
         # A Lambda function is frozen between two ticks, and threads with it.
         pairs=PairedInvocations(
             session, clock, beside=isinstance(clock, SystemClock) and "AWS_LAMBDA_FUNCTION_NAME" not in environ
         ),
         credentials_end=partial(credentials_end, session),
-        dead_man=switch.checked,
+        dead_man=dead_man.checked if dead_man else no_dead_man,
         engine=engine_of(engine, chosen, plan.journal, session),
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )
+
+
+def _within(base: Path, flag: FlagTarget) -> FlagTarget:
+    """A flag in a file is found from the plan's directory."""
+    kind, _, path = flag.source.partition(":")
+    return FlagTarget(f"file:{base / path}", flag.key) if kind == "file" else flag
 
 
 def _metrics(stage: StagePlan, session: Session, clock: Clock, base: Path) -> MetricSource:
@@ -125,7 +137,13 @@ def _metrics(stage: StagePlan, session: Session, clock: Clock, base: Path) -> Me
     if stage.outcomes is None:
         return found
     note = WEAKER if stage.outcomes.startswith("emf:") else ""
-    return UserMetrics(found, source_of(stage.outcomes, session, clock, base), note=note)
+    source = source_of(stage.outcomes, session, clock, base)
+    return UserMetrics(found, source, stage.variant, _experiment, note)
+
+
+def _experiment(target: Target) -> str:
+    """The flag's key, where the users of a flag are counted."""
+    return target.function.flag or target.function.name
 
 
 def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journal) -> tuple[Observer, ...]:

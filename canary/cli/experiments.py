@@ -42,7 +42,7 @@ def read_experiment(
     aws = open_aws(session.region or stage.region, session.profile)
     gates = [gate for gate in stage.gates.values() if isinstance(gate, OutcomesGate | MeanGate)]
     metrics = tuple(dict.fromkeys(gate.metric for gate in gates))
-    experiment = name or stage.functions[0].name
+    experiment = name or stage.functions[0].flag or stage.functions[0].name
     rows = source_of(stage.outcomes, aws, clock, session.context.base)(Asked(experiment, "on", metrics, since))
     present = int(clock.now().timestamp() // 60)
     return experiment, read_rows([row for row in rows if since <= row.minute < present], control, shares, effect_ratio)

@@ -185,7 +185,7 @@ def describe(view: CanaryView) -> str:
         f"{_rate_text(view.baseline_name, stream.baseline, stream.unit)}; the limit is {percent(stream.limit_ratio)}."
         for stream in shown_streams(view)
     )
-    return f"Traffic on {view.candidate_name}: {steps or 'none'}. {shares} {view.headline}"
+    return f"{view.weight_name}: {steps or 'none'}. {shares} {view.headline}"
 
 
 def _rate_text(name: str, rate: Rate, unit: str) -> str:
@@ -239,7 +239,7 @@ def _weight_panel(view: CanaryView, x: TimeAxis, top: float) -> str:
         if point.percent > 0
     )
     return (
-        _frame(x, top, WEIGHT_PX, f"Traffic on {view.candidate_name}")
+        _frame(x, top, WEIGHT_PX, view.weight_name)
         + _grid(x, y, (0, 50, 100), lambda value: f"{value:g} %")
         + element("path", d=area, class_="chart-weight-area")
         + element("path", d=path(points), class_="chart-weight-line")

@@ -179,7 +179,7 @@ def _functions(view: CanaryView) -> str:
     labels = ("function", "alias", "baseline", "new", "weight of the new version")
     rows = [
         (
-            f.name, f.alias, f"version {f.baseline_version}", f"version {f.candidate_version}",
+            f.name, f.alias, f.baseline_name, f.candidate_name,
             f"{f.weight_percent:g} %" + (f" ({f.serves})" if f.serves else ""),
         )
         for f in view.functions

@@ -13,6 +13,7 @@ from enum import Enum, StrEnum
 from typing import Literal
 
 from canary.core.events import UNKNOWN_ORIGIN, Origin
+from canary.core.plan import flag_of
 
 
 class Tone(StrEnum):
@@ -175,6 +176,21 @@ class FunctionView:
     serves: str = ""
     serves_since: datetime | None = None
 
+    @property
+    def title(self) -> str:
+        """`api:live`, or the flag and its variant."""
+        return f"{flag_of(self.name) or self.name}:{self.alias}"
+
+    @property
+    def baseline_name(self) -> str:
+        """`version 6 (baseline)`, or who doesn't get the flag."""
+        return "users without it" if flag_of(self.name) else f"version {self.baseline_version} (baseline)"
+
+    @property
+    def candidate_name(self) -> str:
+        """`version 7 (new)`, or who gets the flag."""
+        return "users with it" if flag_of(self.name) else f"version {self.candidate_version} (new)"
+
 
 @dataclass(frozen=True, slots=True)
 class CanaryView:
@@ -235,14 +251,28 @@ class CanaryView:
         return self.started_at + timedelta(minutes=self.elapsed_min)
 
     @property
+    def flag(self) -> str:
+        """The flag that is rolled out; empty for a release of functions."""
+        return next((flag_of(function.name) for function in self.functions), "")
+
+    @property
     def candidate_name(self) -> str:
-        """`version 3 (new)`, or `new version` when the functions have different numbers."""
+        """`version 3 (new)`, or `new version` when the functions have different numbers; of a flag, who gets it."""
+        if self.flag:
+            return f"users with {self.flag}"
         return _version_name({function.candidate_version for function in self.functions}, "new", "new version")
 
     @property
     def baseline_name(self) -> str:
-        """`version 2 (baseline)`, or `baseline` when the functions have different numbers."""
+        """`version 2 (baseline)`, or `baseline` when the functions have different numbers; of a flag, all others."""
+        if self.flag:
+            return "users without it"
         return _version_name({function.baseline_version for function in self.functions}, "baseline", "baseline")
+
+    @property
+    def weight_name(self) -> str:
+        """What the weight is a share of, as a title."""
+        return f"Share of users with {self.flag}" if self.flag else f"Traffic on {self.candidate_name}"
 
 
 def _version_name(versions: set[str], role: str, otherwise: str) -> str:

@@ -62,10 +62,7 @@ def interval_text(rate: Rate) -> str:
 
 def function_text(function: FunctionView) -> str:
     """`api:live: version 6 (baseline) → version 7 (new), 10 %`."""
-    return (
-        f"{function.name}:{function.alias}: version {function.baseline_version} (baseline) → "
-        f"version {function.candidate_version} (new), {function.weight_percent:g} %"
-    )
+    return f"{function.title}: {function.baseline_name} → {function.candidate_name}, {function.weight_percent:g} %"
 
 
 def status_lines(view: CanaryView) -> Iterator[str]:

@@ -58,10 +58,10 @@ def _functions(view: CanaryView) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for function in view.functions:
         table.add_row(
-            Text(f"{function.name}:{function.alias}", style="bold"),
-            Text(f"version {function.baseline_version} (baseline)", style="blue"),
+            Text(function.title, style="bold"),
+            Text(function.baseline_name, style="blue"),
             Text("──▶", style="dim"),
-            Text(f"version {function.candidate_version} (new)", style="yellow"),
+            Text(function.candidate_name, style="yellow"),
             Text(f"{function.weight_percent:g} %", style="bold yellow"),
         )
     return table

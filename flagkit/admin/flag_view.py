@@ -29,7 +29,7 @@ from flagkit.authoring.conditions import (
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
-from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
+from flagkit.core.definitions import ROLLOUTS_FLAG, SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
 from flagkit.core.rules.ast import And, Condition, Not, Or, Split
 from flagkit.core.snapshot import Snapshot
@@ -191,6 +191,13 @@ def snapshot_of(document: Document, now: Callable[[], datetime]) -> Snapshot:
     if document.kind is DocumentKind.FEATURE_FLAGS:
         return Snapshot.from_retrieved(document.content, version=document.version, label=document.label)
     return Snapshot.from_json(document.content, version=document.version, label=document.label, now=now)
+
+
+def has_rollout(document: Document, key: str) -> bool:
+    """Whether a guarded rollout of the flag is under way: the document has its record."""
+    with suppress(ValueError, AttributeError, TypeError):
+        return bool(json.loads(document.content)["values"].get(ROLLOUTS_FLAG, {}).get(key))
+    return False
 
 
 def known_flag(snapshot: Snapshot, key: str) -> str:

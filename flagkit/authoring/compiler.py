@@ -51,7 +51,7 @@ from flagkit.authoring.fields import flags_in
 from flagkit.authoring.language import read_condition
 from flagkit.authoring.ranges import Allocation, Allocations, BucketRange, reallocate_with_fixed
 from flagkit.authoring.source import AuthoringDocument, FlagSource, RuleSource, SegmentSource, VariantSource
-from flagkit.core.definitions import INTERNAL_FLAGS, SWITCHED_OFF
+from flagkit.core.definitions import SEGMENTS_FLAG, SWITCHED_OFF
 from flagkit.core.documents import MAX_VARIANTS, FlagDocument
 from flagkit.core.documents.constraints import MAX_TEXT_LENGTH
 from flagkit.core.metadata import Metadata, write_metadata
@@ -68,7 +68,6 @@ from flagkit.errors import EditError, RuleError, UnknownFlagError
 _Entry = TypeVar("_Entry")
 _Ruled: TypeAlias = "tuple[VariantSource, Rule | str | None]"
 
-(SEGMENTS_FLAG,) = INTERNAL_FLAGS
 _SEGMENTS = {
     "name": "Segments",
     "description": "Named groups of users that no flag uses yet. Kept by flagkit; it is off for everybody.",

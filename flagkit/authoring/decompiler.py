@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from flagkit.authoring.compiler import SEGMENTS_FLAG, Compiler
+from flagkit.authoring.compiler import Compiler
 from flagkit.authoring.conditions import (
     EXPOSURE,
     GROUP,
@@ -31,7 +31,7 @@ from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, RuleShape, VariantShape, common_limits, read_shapes, whole
 from flagkit.authoring.source import AttributeSource, AuthoringDocument, FlagSource
-from flagkit.core.definitions import SWITCHED_OFF
+from flagkit.core.definitions import ROLLOUTS_FLAG, SEGMENTS_FLAG, SWITCHED_OFF
 from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.metadata import read_metadata
 from flagkit.core.rules.ast import Condition, Or
@@ -60,7 +60,7 @@ class _Decompiler:
     kept: tuple[VariantShape[Variant], ...] = ()
 
     def run(self) -> AuthoringDocument:
-        self.values = dict(self.document.values)
+        self.values = {key: value for key, value in self.document.values.items() if key != ROLLOUTS_FLAG}
         self._take_kept_segments()
         for key, value in self.values.items():
             if _is_switched_off(value):
@@ -95,7 +95,7 @@ class _Decompiler:
         holdouts: dict[str, object] = {}
         layers: dict[str, object] = {}
         flags: dict[str, FlagSource] = {}
-        hidden = {SEGMENTS_FLAG} if self.kept else set[str]()
+        hidden = {ROLLOUTS_FLAG, SEGMENTS_FLAG} if self.kept else {ROLLOUTS_FLAG}
         for key in sorted({*self.document.flags, *self.values} - hidden):
             try:
                 flags[key] = FlagSource.model_validate(self._flag(key))

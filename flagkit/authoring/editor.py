@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
-from flagkit.authoring.compiler import SEGMENTS_FLAG, Compiler
+from flagkit.authoring.compiler import Compiler
 from flagkit.authoring.conditions import HOLDOUT, LAYER, REQUIRES, SEGMENT, parsed, read_required
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.movement import read_allocations
 from flagkit.authoring.source import AuthoringDocument, FlagSource
-from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.core.definitions import INTERNAL_FLAGS, ROLLOUTS_FLAG, SEGMENTS_FLAG
 from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import Compare, Text
 from flagkit.errors import EditError, UnknownFlagError
@@ -41,7 +41,7 @@ def apply_source(document: FlagDocument, source: AuthoringDocument) -> FlagDocum
         EditError: the source contradicts itself (`compile_document`).
         DocumentError: the result breaks AWS's limits.
     """
-    return recompiled(document, source, {*document.flags, *document.values, *source.flags})
+    return recompiled(document, source, {*document.flags, *document.values, *source.flags} - {ROLLOUTS_FLAG})
 
 
 def readable(document: FlagDocument, key: str) -> FlagSource:

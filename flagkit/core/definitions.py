@@ -15,8 +15,14 @@ from flagkit.core.context import boolean_of
 from flagkit.core.evaluation import NO_ATTRIBUTES, Attribute
 from flagkit.errors import DocumentError, Violation
 
-INTERNAL_FLAGS = frozenset({"flagkit-segments"})
-"""Keys of flags that flagkit keeps for itself: never evaluated, listed or generated. `authoring` writes them."""
+SEGMENTS_FLAG = "flagkit-segments"
+"""Holds the segments that no flag names; `authoring` writes it."""
+
+ROLLOUTS_FLAG = "flagkit-rollouts"
+"""Holds the records of guarded rollouts; `admin` writes it."""
+
+INTERNAL_FLAGS = frozenset({SEGMENTS_FLAG, ROLLOUTS_FLAG})
+"""Keys of flags that flagkit keeps for itself: never evaluated, listed or generated."""
 
 SWITCHED_OFF = "switched off"
 """The name of the variant that `authoring` puts in front of the others to switch a flag with variants off."""

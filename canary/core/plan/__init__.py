@@ -9,6 +9,7 @@ from canary.core.plan.arithmetic import (
     probes_sent,
 )
 from canary.core.plan.document import Plan
+from canary.core.plan.flag_target import FlagTarget
 from canary.core.plan.gates import (
     AlarmsGate,
     CountingGate,
@@ -48,7 +49,7 @@ from canary.core.plan.settings import (
 )
 from canary.core.plan.stage import EngineName, StagePlan
 from canary.core.plan.user_gates import MeanGate, OutcomesGate
-from canary.core.plan.values import FunctionRef, format_duration, parse_duration
+from canary.core.plan.values import FunctionRef, flag_of, format_duration, parse_duration
 
 __all__ = [
     "AlarmsGate",
@@ -61,6 +62,7 @@ __all__ = [
     "EventBridgeTarget",
     "Evidence",
     "FlagSwitch",
+    "FlagTarget",
     "FunctionRef",
     "Gate",
     "GaugeGate",
@@ -93,6 +95,7 @@ __all__ = [
     "check_feasibility",
     "clean_requests",
     "first_weight",
+    "flag_of",
     "format_duration",
     "has_little_traffic",
     "is_per_function",

@@ -10,9 +10,12 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from canary.core.plan.values import Model, parse_duration
+from canary.core.plan.flag_target import FlagTarget
+from canary.core.plan.values import FunctionRef, Model, parse_duration
 
 DEFAULT_WEIGHTS = (10, 25, 50)
+USER_STEPS = (1, 5, 25, 50)
+ALL_USERS = 100
 MOST_STEPS = 20
 """More do not fit into the canary's record of 256 characters."""
 DEFAULT_GATES = ("errors", "latency")
@@ -84,9 +87,11 @@ def expand_steps(table: Mapping[str, object]) -> object:
     if "growth" in table and "steps" in table:
         raise ValueError("give either steps or growth")
     growth = _growth(table.get("growth"))
-    steps = growth.weights if growth else table.get("steps", DEFAULT_WEIGHTS)
+    steps = growth.weights if growth else table.get("steps", DEFAULT_WEIGHTS if "flag" not in table else USER_STEPS)
     if not isinstance(steps, (list, tuple)):
         return steps
+    if "flag" in table and len(steps) > 1 and steps[-1] == ALL_USERS:
+        steps = steps[:-1]  # the promotion is the last step
     steps = _with_pauses(steps)
     bake = _default_bake(table, len(steps))
     return [{"bake": bake, **step} if isinstance(step, Mapping) else {"weight": step, "bake": bake} for step in steps]
@@ -179,8 +184,25 @@ def expand_stage(table: Mapping[str, object]) -> dict[str, object]:
     defaults = DEFAULT_GATES if table.get("outcomes") is None else DEFAULT_USER_GATES
     written = {key: value for key, value in table.items() if key != "probes"}
     return {
-        **written,
+        **_with_flag(written),
         "steps": expand_steps(table),
         "gates": expand_gates(with_probes(table.get("gates", {}), table.get("probes")), defaults),
         "rules": expand_rules(table.get("name"), table.get("rules", {})),
     }
+
+
+def _with_flag(table: dict[str, object]) -> dict[str, object]:
+    """A stage with a flag has one name in `functions` that stands for it.
+
+    Raises:
+        ValueError: it has functions, too.
+    """
+    if "flag" not in table:
+        return table
+    if "functions" in table:
+        raise ValueError("give either functions or flag")
+    try:
+        target = FlagTarget.parse(str(table["flag"]))
+        return {**table, "functions": (target.function(str(table.get("variant", "on"))),)}
+    except ValueError:
+        return {**table, "functions": (FunctionRef("flag.unknown", "on"),)}  # its own field reports it

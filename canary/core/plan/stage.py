@@ -10,9 +10,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from canary.core.measurements import StreamKey
+from canary.core.plan.flag_target import FlagTarget
 from canary.core.plan.gates import (
     EmfGate,
     ErrorsGate,
@@ -34,8 +35,18 @@ OnInterrupt = Literal["ask", "rollback", "leave"]
 EngineName = Literal["local", "stepfunctions", "lambda"]
 
 
+def _counts_requests(gate: Gate) -> bool:
+    if isinstance(gate, (OutcomesGate, MeanGate)):
+        return False
+    return is_per_function(gate) or isinstance(gate, (LatencyGate, Http5xxGate))
+
+
 def _function(value: object) -> object:
     return FunctionRef.parse(value) if isinstance(value, str) else value
+
+
+def _flag(value: object) -> object:
+    return FlagTarget.parse(value) if isinstance(value, str) else value
 
 
 class StagePlan(Model):
@@ -43,6 +54,9 @@ class StagePlan(Model):
 
     name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,64}$")
     functions: tuple[Annotated[FunctionRef, BeforeValidator(_function)], ...] = Field(min_length=1)
+    flag: Annotated[FlagTarget, BeforeValidator(_flag), WithJsonSchema({"type": "string"})] | None = None
+    """What the stage shifts instead of functions; then `functions` has one name that stands for it."""
+    variant: str = Field(default="on", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,127}$")
     order: tuple[tuple[str, ...], ...] = ()
     steps: tuple[Step, ...] = Field(min_length=1, max_length=MOST_STEPS)
     growth: Growth | None = None
@@ -90,7 +104,13 @@ class StagePlan(Model):
 
     @model_validator(mode="after")
     def _check(self) -> StagePlan:
-        for problem in (self._function_problem(), self._step_problem(), self._watch_problem(), self._gate_problem()):
+        for problem in (
+            self._function_problem(),
+            self._flag_problem(),
+            self._step_problem(),
+            self._watch_problem(),
+            self._gate_problem(),
+        ):
             if problem:
                 raise ValueError(problem)
         return self
@@ -106,6 +126,18 @@ class StagePlan(Model):
         if unknown := sorted(set(ordered) - set(keys)):
             return f"order lists {', '.join(unknown)}, but functions has only {', '.join(sorted(keys))}"
         return ""
+
+    def _flag_problem(self) -> str:
+        if self.flag is None:
+            return "" if "variant" not in self.model_fields_set else "variant is set, but no flag"
+        if self.outcomes is None:
+            return 'flag: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'
+        if requests := sorted(name for name, gate in self.gates.items() if _counts_requests(gate)):
+            return f"{', '.join(requests)}: counts requests of functions, and a flag is judged by its users"
+        for field in ("order", "dead_man", "hooks", "flags_off"):
+            if getattr(self, field):
+                return f"{field} is not available for a flag"
+        return f'engine = "{self.engine}" is not available for a flag' if self.engine != "local" else ""
 
     def _step_problem(self) -> str:
         weights = [step.weight for step in self.steps]

@@ -33,6 +33,9 @@ LONGEST = timedelta(days=30)
 
 Invoked = Literal["sync", "async", "queue"]
 
+FLAG = "flag."
+"""How the name begins that stands for a flag in a stage; no Lambda function has a dot in its name."""
+
 
 class Model(BaseModel):
     """Base of every plan table: unknown fields are refused, values never change."""
@@ -176,6 +179,11 @@ class FunctionRef:
         """The function's name, of `NAME`, `ACCOUNT:function:NAME` or an ARN."""
         return self.function.rpartition(":")[2]
 
+    @property
+    def flag(self) -> str:
+        """The key of the flag that it stands for; empty for a Lambda function."""
+        return flag_of(self.function)
+
     def __str__(self) -> str:
         return self.key
 
@@ -183,3 +191,8 @@ class FunctionRef:
     def source_dispersion(self) -> float:
         """d_source of statistics.md §4.7."""
         return 1.0 if self.invoked == "sync" else 3.0
+
+
+def flag_of(function: str) -> str:
+    """The flag that "flag.new_checkout" or "flag.new_checkout:on" stands for; empty for a Lambda function."""
+    return function.removeprefix(FLAG).partition(":")[0] if function.startswith(FLAG) else ""

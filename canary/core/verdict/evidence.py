@@ -55,7 +55,7 @@ class Examiner:
         self._needed = -math.log(self._alpha_safe)
 
     def names(self, score: Score) -> tuple[str, str]:
-        """How candidate and base of a stream are called."""
+        """Where candidate and baseline of a stream were counted."""
         return version_names(self._versions.get(score.key.function, self._only))
 
     def proof_from(self, score: Score) -> int:
@@ -105,7 +105,7 @@ class Examiner:
         if self._below_limit(score) >= self._needed:
             return f"{numbers}; shown to stay below {limit(score.limit)} %"
         factor = float(self._stage.evidence.not_worse_than)
-        return f"{numbers}; shown to be less than {factor:g} times as often as on {self.names(score)[1]}"
+        return f"{numbers}; shown to be less than {factor:g} times as often as {self.names(score)[1]}"
 
     def _below_limit(self, score: Score) -> float:
         """Ln E of "the rate stays below the limit" (§4.8).

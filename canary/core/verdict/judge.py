@@ -225,7 +225,7 @@ class _Case:
                     else f"has counted no {unit_of(score.gate)[:-1]}"
                 )
                 name = self._examiner.names(score)[0]
-                sentence = f"{score.key} {what} for {name} at the present weight"
+                sentence = f"{score.key} {what} {name} at the present weight"
                 found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
         return tuple(found)
 

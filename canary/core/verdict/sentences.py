@@ -19,6 +19,7 @@ from canary.core.plan import (
     QueueGate,
     RatioGate,
     ThrottlesGate,
+    flag_of,
 )
 from canary.core.stats.bounds import Interval
 from canary.core.stats.means import Sums, difference
@@ -96,10 +97,12 @@ def of_function(key: StreamKey, *, alone: bool) -> str:
 
 
 def version_names(versions: FunctionVersions | None) -> tuple[str, str]:
-    """How the candidate and the base are called."""
+    """Where candidate and baseline were counted: on which version, or with or without which flag."""
     if versions is None:
-        return "the new version", "the baseline"
-    return f"version {versions.candidate} (new)", f"version {versions.baseline} (baseline)"
+        return "on the new version", "on the baseline"
+    if flag := flag_of(versions.function):
+        return f"with {flag}", "without it"
+    return f"on version {versions.candidate} (new)", f"on version {versions.baseline} (baseline)"
 
 
 def counted(
@@ -115,7 +118,7 @@ def counted(
     Args:
         gate: what was counted.
         where: " of api:live" or nothing.
-        names: how candidate and baseline are called.
+        names: where candidate and baseline were counted.
         counts: candidate requests, bad ones, baseline requests, bad ones.
         bounds: 99 % interval of the candidate's rate, when it is shown.
         usual_s: the baseline's usual p95, where requests above it are counted instead of those above the limit.
@@ -125,31 +128,31 @@ def counted(
         mine, other = x_c / n_c if n_c else 0.0, x_b / n_b if n_b else 0.0
         share = f", {100.0 * mine / other:.0f} % of that" if other else "; nothing to compare with"
         what = f"{gate.numerator.name} per {gate.denominator.name}"
-        return f"{what}{where}: {mine:.3g} on {names[0]}{share} on {names[1]} ({other:.3g}) in the same minutes"
+        return f"{what}{where}: {mine:.3g} {names[0]}{share} {names[1]} ({other:.3g}) in the same minutes"
     if isinstance(gate, ProbesGate):
         if not n_c:
             return f"no pair of probes answered yet{where}"
-        return f"{x_c:,} of {n_c:,} pairs of probes{where} failed on {names[0]} alone, {x_b:,} on {names[1]} alone"
+        return f"{x_c:,} of {n_c:,} pairs of probes{where} failed {names[0]} alone, {x_b:,} {names[1]} alone"
     interval = f" (99 % interval {percent(bounds.lower)}–{percent(bounds.upper)} %)" if bounds else ""
     apart = n_b > 0 or not isinstance(gate, (Http5xxGate, ThrottlesGate))
-    who = f"on {names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"
+    who = f"{names[0]}{where}" if apart else f"through the alias{where}" if where else "through the alias"
     if n_c == 0:
         return f"no {unit_of(gate)[:-1]} counted yet {who}"
     what = what_is_bad(gate) if usual_s is None else f"took longer than the usual p95 of {duration(usual_s)}"
     text = f"{percent(x_c / n_c)} % of {n_c:,} {unit_of(gate)} {what} {who}{interval}"
-    return f"{text}, {percent(x_b / n_b)} % on {names[1]} in the same minutes" if n_b else text
+    return f"{text}, {percent(x_b / n_b)} % {names[1]} in the same minutes" if n_b else text
 
 
 def averaged(gate: MeanGate, where: str, names: tuple[str, str], minutes: Sequence[Sums], alpha: float | None) -> str:
     """The means of a value gate in one sentence; `alpha` is that of the interval, None for none."""
     found = difference(minutes)
     if not all(found.users):
-        return f"no user counted yet on {names[0]}{where}"
-    text = f"{gate.metric}{where}: {found.means[0]:.3g} on {names[0]} ({found.users[0]:,} users)"
+        return f"no user counted yet {names[0]}{where}"
+    text = f"{gate.metric}{where}: {found.means[0]:.3g} {names[0]} ({found.users[0]:,} users)"
     if alpha is not None and (half := found.half_width(alpha)) < math.inf:
         low, high = found.effect - half, found.effect + half
         text += f", difference in the same minutes {found.effect:+.2g} (interval {low:+.2g} to {high:+.2g})"
-    return f"{text}, {found.means[1]:.3g} on {names[1]} ({found.users[1]:,} users)"
+    return f"{text}, {found.means[1]:.3g} {names[1]} ({found.users[1]:,} users)"
 
 
 def gauged(gate: GaugeGate, key: StreamKey, minutes: int, broken: int) -> str:

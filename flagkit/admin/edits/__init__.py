@@ -7,6 +7,7 @@ returns an equal document. Only the named flag is rewritten, and flags that spel
 from flagkit.admin.edits.attributes import read_value, set_attributes
 from flagkit.admin.edits.lifecycle import archive, copy, create, delete, describe, restore, restore_all
 from flagkit.admin.edits.limits import holdout, ramp, require, required
+from flagkit.admin.edits.rollouts import expose, exposed_percent, put_rollout, rollout_record
 from flagkit.admin.edits.rules import RuleView, add_rule, change_rule, list_rules, move_rule, remove_rule
 from flagkit.admin.edits.segments import change_segment, delete_segment, list_segments, put_segment
 from flagkit.admin.edits.state import kill, schedule, switch_off, switch_on
@@ -23,11 +24,14 @@ __all__ = [
     "delete",
     "delete_segment",
     "describe",
+    "expose",
+    "exposed_percent",
     "holdout",
     "kill",
     "list_rules",
     "list_segments",
     "move_rule",
+    "put_rollout",
     "put_segment",
     "ramp",
     "read_value",
@@ -37,6 +41,7 @@ __all__ = [
     "restore",
     "restore_all",
     "rollout",
+    "rollout_record",
     "schedule",
     "set_attributes",
     "split",

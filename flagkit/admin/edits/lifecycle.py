@@ -14,7 +14,7 @@ from flagkit.admin.edits.state import switch_off, switch_on
 from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_flag
 from flagkit.authoring.editor import edit_document, part_of, readable, recompiled, related_keys, unknown_flag
-from flagkit.core.definitions import INTERNAL_FLAGS
+from flagkit.core.definitions import INTERNAL_FLAGS, ROLLOUTS_FLAG
 from flagkit.core.documents import FlagDocument
 from flagkit.core.metadata import FlagKind, problem_of_name
 from flagkit.errors import DocumentError, EditError
@@ -211,8 +211,9 @@ def copy(document: FlagDocument, keys: Iterable[str], other: FlagDocument, *, wi
 
 
 def restore_all(document: FlagDocument, other: FlagDocument) -> FlagDocument:
-    """Restore everything to what it is in another document."""
-    return with_entries(document, changed_entries(document, other))
+    """Restore everything to what it is in another document, but for the records of guarded rollouts."""
+    changed = changed_entries(document, other)
+    return with_entries(document, {key: entry for key, entry in changed.items() if key != ROLLOUTS_FLAG})
 
 
 def _owner(name: str | None) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.code import plan, pull
 from flagkit.admin.entries import EMPTY, entries_of, is_same
-from flagkit.authoring.compiler import SEGMENTS_FLAG
+from flagkit.core.definitions import SEGMENTS_FLAG
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import DocumentError, EditError
 

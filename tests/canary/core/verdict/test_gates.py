@@ -167,7 +167,7 @@ def test_a_gauge_that_was_not_measured_or_failed_is_unknown(case: Make) -> None:
 def test_a_gauge_without_values_says_so(case: Make, make_gauge: Make) -> None:
     seen = Observations(gauges=(make_gauge("lag", [None] * 8),))
     found = case(text=LAG + "max = 30", errors=[GOOD] * 8, seen=seen).judged()
-    assert found.sentence == "lag has no value for version 3 (new) at the present weight"
+    assert found.sentence == "lag has no value on version 3 (new) at the present weight"
 
 
 @pytest.mark.parametrize(

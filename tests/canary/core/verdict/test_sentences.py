@@ -37,4 +37,4 @@ def test_what_bad_requests_did() -> None:
 
 
 def test_versions_without_numbers() -> None:
-    assert version_names(None) == ("the new version", "the baseline")
+    assert version_names(None) == ("on the new version", "on the baseline")

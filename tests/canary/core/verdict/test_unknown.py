@@ -52,7 +52,7 @@ def test_warm_up_is_inconclusive_not_unknown(case: Make) -> None:
 def test_no_traffic_is_never_success(case: Make) -> None:
     found = case(errors=[(0, 0, 600, 6)] * 30).judged()
     assert (found.verdict, found.deciding) == (Verdict.NO_DATA, Rule.NO_DATA)
-    assert found.sentence == "errors of api:live has counted no request for version 3 (new) at the present weight"
+    assert found.sentence == "errors of api:live has counted no request on version 3 (new) at the present weight"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_little_says_how_many_more_users_it_takes() -> None:
 def test_before_the_first_window_closes_there_is_no_user() -> None:
     found = judged(NONE_YET)
     assert found.verdict is Verdict.NO_DATA
-    assert found.sentence == "outcomes of flag:on has counted no user for version 2 (new) at the present weight"
+    assert found.sentence == "outcomes of flag:on has counted no user on version 2 (new) at the present weight"
     assert "no user counted yet on version 2 (new)" in " ".join(found.reasons)
 
 

@@ -9,9 +9,9 @@ import pytest
 from flagkit.admin import edits
 from flagkit.admin.entries import is_same, keys_of
 from flagkit.authoring import FlagSource, decompile, edit_flag, flag_movement, show_where
-from flagkit.authoring.compiler import SEGMENTS_FLAG
 from flagkit.authoring.movement import flag_allocation
 from flagkit.authoring.ranges import sizes
+from flagkit.core.definitions import SEGMENTS_FLAG
 from flagkit.core.documents import FlagDocument
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, EditError, UnknownFlagError

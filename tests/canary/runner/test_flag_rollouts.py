@@ -1,0 +1,189 @@
+"""A stage whose target is a flag: the same machine raises and lowers the share of users; the document has the truth."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from canary import runner
+from canary.adapters.flag_target import FlagAliases
+from canary.core.alias import AliasSpec, AliasState
+from canary.core.measurements import MINUTE
+from canary.core.phases import Phase
+from canary.core.plan import FlagTarget, FunctionRef, StagePlan
+from canary.core.state import CanaryState
+from canary.errors import NoChangeError, RefusedError
+from canary.runner import Ports
+from canary.simulator import Simulation
+from canary.simulator.aliases import InMemoryAliases
+from canary.simulator.ports import Requests, SteadyTraffic
+from flagkit.admin import edits
+from flagkit.admin.entries import keys_of
+from flagkit.admin.stores import Note, open_store
+from flagkit.cli import main as flagkit_main
+from flagkit.core.documents import FlagDocument
+from tests.canary.faults import simulation_of
+
+KEY = "new_checkout"
+
+
+class Shown(FlagAliases):
+    """A flag whose share the synthetic users of a simulation see."""
+
+    def __init__(self, target: FlagTarget, simulation: Simulation) -> None:
+        super().__init__(target, "on", None)
+        self.simulation = simulation
+
+    def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
+        state = super().write(function, spec, revision_id)
+        self.simulation.aliases.change(
+            function.key, version=state.version, extra_version=state.extra_version, extra_bp=state.extra_bp
+        )
+        return state
+
+
+class SteadyUsers(SteadyTraffic):
+    """Users are counted once their window is over, by the share that they met at their first exposure."""
+
+    aliases: InMemoryAliases
+
+    def served(self, key: str, version: str, minute: datetime, share: float) -> Requests:
+        first = minute - timedelta(minutes=5)
+        return super().served(key, version, minute, self.aliases.share_in(key, version, first, first + MINUTE))
+
+
+class Rollout:
+    """A flag in a file, a stage that rolls it out, and synthetic users."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"file:{folder / 'flags.json'}"
+        self.edit(lambda document: edits.create(edits.create(document, KEY), "other"))
+        self.stage = StagePlan.model_validate(
+            {"name": "checkout", "flag": f"{self.url}#{KEY}", "outcomes": "csv:unused.csv", "steps": [1, 25, 100]}
+        )
+        self.simulation = simulation_of(self.stage)
+        self.users = SteadyUsers()
+        self.users.aliases = self.simulation.aliases
+        self.simulation.metrics.traffic = self.users
+        self.target = self.stage.flag or FlagTarget("", "")
+
+    def ports(self) -> Ports:
+        return replace(self.simulation.ports(), aliases=Shown(self.target, self.simulation))
+
+    def edit(self, change: object) -> None:
+        store = open_store(self.url)
+        base = store.read(missing_ok=True)
+        store.save(base, change(base.document), Note())  # type: ignore[operator]
+        store.close()
+
+    @property
+    def document(self) -> FlagDocument:
+        return open_store(self.url).read().document
+
+    @property
+    def percent(self) -> Decimal:
+        return edits.exposed_percent(self.document, KEY)
+
+    def begin(self) -> None:
+        ports = self.ports()
+        runner.tick(self.stage, ports, runner.start(self.stage, ports))
+
+    def driven_on(self) -> CanaryState:
+        """What another process makes of it."""
+        ports = self.ports()
+        state = runner.current(self.stage, ports)
+        assert state is not None
+        return runner.run(self.stage, ports, state)
+
+
+@pytest.fixture
+def rollout(tmp_path: Path) -> Rollout:
+    return Rollout(tmp_path)
+
+
+def test_a_feature_without_harm_reaches_everybody(rollout: Rollout) -> None:
+    ports = rollout.ports()
+    state = runner.run(rollout.stage, ports, runner.start(rollout.stage, ports))
+    assert (state.phase, rollout.percent) == (Phase.PROMOTED, Decimal(100))
+    assert edits.rollout_record(rollout.document, KEY) is None
+
+
+def test_a_feature_that_breaks_its_users_is_lowered_to_nobody(rollout: Rollout) -> None:
+    rollout.users.failing["2"] = 0.3
+    ports = rollout.ports()
+    state = runner.run(rollout.stage, ports, runner.start(rollout.stage, ports))
+    assert (state.phase, rollout.percent) == (Phase.ROLLED_BACK, Decimal(0))
+    assert edits.rollout_record(rollout.document, KEY) is None
+
+
+def test_the_record_of_a_rollout_is_seen_by_nobody_who_reads_flags(rollout: Rollout) -> None:
+    rollout.begin()
+    document = rollout.document
+    assert (rollout.percent, bool(edits.rollout_record(document, KEY))) == (Decimal(1), True)
+    assert keys_of(document) == (KEY, "other")
+
+
+def test_any_process_can_resume_a_rollout_from_the_document_alone(rollout: Rollout) -> None:
+    rollout.begin()
+    assert rollout.driven_on().phase is Phase.PROMOTED
+
+
+def test_a_percentage_edited_by_hand_is_a_conflict_and_stays(rollout: Rollout) -> None:
+    rollout.begin()
+    rollout.edit(lambda document: edits.rollout(document, KEY, 40))
+    state = rollout.driven_on()
+    assert (state.phase, rollout.percent) == (Phase.CONFLICT, Decimal(40))
+
+
+def test_a_flag_that_is_killed_during_its_rollout_is_a_conflict_and_stays_off(rollout: Rollout) -> None:
+    rollout.begin()
+    rollout.edit(lambda document: edits.kill(document, KEY))
+    assert rollout.driven_on().phase is Phase.CONFLICT
+    assert rollout.percent == 0
+
+
+def test_edits_of_other_flags_disturb_no_rollout(rollout: Rollout) -> None:
+    rollout.begin()
+    rollout.edit(lambda document: edits.rollout(document, "other", 40))
+    assert rollout.driven_on().phase is Phase.PROMOTED
+    assert edits.exposed_percent(rollout.document, "other") == 0, "it is off, and stays so"
+
+
+def test_a_flag_that_everybody_has_already_has_nothing_to_roll_out(rollout: Rollout) -> None:
+    rollout.edit(lambda document: edits.switch_on(document, KEY))
+    with pytest.raises(NoChangeError):
+        runner.start(rollout.stage, rollout.ports())
+
+
+def test_a_flag_that_some_users_have_already_is_refused(rollout: Rollout) -> None:
+    rollout.edit(lambda document: edits.switch_on(edits.rollout(document, KEY, 10), KEY))
+    with pytest.raises(RefusedError, match="10 %"):
+        runner.start(rollout.stage, rollout.ports())
+
+
+def test_a_flag_that_splits_by_another_attribute_is_refused(rollout: Rollout) -> None:
+    rollout.edit(lambda document: edits.rollout(document, KEY, 0, by="country"))
+    with pytest.raises(Exception, match="splits by country"):
+        runner.start(rollout.stage, rollout.ports())
+
+
+def test_a_person_rolls_a_rollout_back(rollout: Rollout) -> None:
+    rollout.begin()
+    ports = rollout.ports()
+    runner.rollback(rollout.stage, ports)
+    assert rollout.percent == 0
+
+
+def test_show_says_that_a_rollout_is_under_way(rollout: Rollout, capsys: pytest.CaptureFixture[str]) -> None:
+    with suppress(SystemExit):
+        flagkit_main(["show", KEY, "-s", rollout.url])
+    assert "rollout is under way" not in capsys.readouterr().out
+    rollout.begin()
+    with suppress(SystemExit):
+        flagkit_main(["show", KEY, "-s", rollout.url])
+    assert "A guarded rollout is under way" in capsys.readouterr().out
