@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flagkit.core.evaluation import Evaluation
+from flagkit.core.evaluation import ErrorCode, Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UsageError
 
@@ -101,6 +101,8 @@ def _both_off(old: Evaluation, new: Evaluation) -> bool:
 
 def answer_of(evaluation: Evaluation) -> str:
     """An answer in a word or two."""
+    if evaluation.error is ErrorCode.FLAG_NOT_FOUND:
+        return "does not exist"
     if evaluation.error is not None:
         return f"no answer ({evaluation.error.value})"
     state = "on" if evaluation.enabled else "off"

@@ -108,6 +108,7 @@ def test_a_morning(console: Served, person: Callable[..., Person], tmp_path: Pat
     page.goto(f"{console.url}/e/staging/flags/{FLAG}/copy")
     page.get_by_label("Copy on and off, too").last.check()
     page.get_by_role("button", name="Preview the copy to prod").click()
+    page.get_by_text("does not exist → on").wait_for()
     page.get_by_label("Reason").fill("looked fine in staging")
     page.get_by_label("Type its name to confirm").fill("prod")
     picture("propose")

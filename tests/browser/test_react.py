@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from flagkit import Flags
 from flagkit.ofrep import OfrepSettings
+from tests.browser.checks import overflow, violations
 from tests.browser.conftest import REACT, Person, until
 from tests.browser.serving import Served
 
@@ -87,6 +88,7 @@ def test_a_page_in_another_tab_changes_when_the_document_changes(
 ) -> None:
     tab = person().open(site.url)
     flow(tab, "old")
+    assert violations(tab) + overflow(tab) == []
     tab.evaluate(RECORD)
     times = []
     for on in (True, False, True, False, True):
