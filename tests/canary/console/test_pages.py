@@ -209,3 +209,20 @@ def test_a_failed_read_shows_the_last_value_and_a_change_makes_all_of_them_old()
     broken = reads.one("b", Read(lambda: 1 // 0))
     assert broken.problem is not None
     assert "ZeroDivisionError" in broken.problem.message
+
+
+def test_a_journal_in_a_table_is_asked_for_each_stage(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk('journal = "dynamodb://canaries"\n' + PLAN, fresh_s=0)
+    assert "canaries" in desk.get("/").text  # the table is missing: said, and the aliases are shown
+    assert "version 1 100 %" in desk.get("/").text
+    desk.aws.session().client("dynamodb").create_table(
+        TableName="canaries",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    desk.release(0)
+    state = desk.start()
+    assert "not watched" not in desk.get("/staging").text
+    assert state.canary_id in desk.get(f"/staging/canaries/{state.canary_id}").text
+    assert state.canary_id in desk.get("/?stage=staging").text
