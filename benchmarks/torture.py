@@ -26,6 +26,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from canary.core.resources import JOURNAL_TABLE
 from flagkit.testing import Fault
 
 ROOT: Final = Path(__file__).parents[1]
@@ -59,6 +60,8 @@ MORE = """hooks = [
 probes = {{ invoke = {{}}, per_minute = 6 }}
 """
 """What every other plan has besides."""
+JOURNAL = f'journal = "dynamodb://{JOURNAL_TABLE}"\n'
+"""What every third plan begins with; the others keep their journal in files."""
 HANDLER = """
 import random
 
@@ -313,7 +316,8 @@ def _play(run: Run) -> str:
     run.server.step(8 * 60)
     more = MORE.format(hooks=run.hooks.url) if run.seed % 2 else ""
     (run.folder / "canary.toml").write_text(
-        PLAN.format(stage=run.stage, function=run.function, hooks=run.hooks.url, more=more)
+        (JOURNAL if run.seed % 3 == 2 else "")
+        + PLAN.format(stage=run.stage, function=run.function, hooks=run.hooks.url, more=more)
     )
     if run.hazard.startswith("closed streams"):
         run.redirections = run.random.choice(("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&-", "<&- >&- 2>&-"))
@@ -479,6 +483,13 @@ def work(seeds: list[int]) -> None:
     hooks = Hooks()
     with serve(speed=SPEED, seed=seeds[0]) as server:
         _with_date_offset(server)
+        with server.lock:
+            server.aws.session().client("dynamodb").create_table(
+                TableName=JOURNAL_TABLE,
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+                BillingMode="PAY_PER_REQUEST",
+            )
         for seed in seeds:
             began = time.monotonic()
             result: dict[str, object] = {"seed": seed, "hazard": list(HAZARDS)[seed % len(HAZARDS)]}
