@@ -62,7 +62,7 @@ test: $(VENV)/.dev  ## the suite without sweeps, with the coverage floors (ARGS=
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep and not browser" tests
-	@$(BIN)/python -m coverage run -m pytest README.md docs  # blocks of a page go on from each other: one process
+	@$(BIN)/python -m coverage run -m pytest -n auto --dist loadfile README.md docs  # blocks of a page go on from each other
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='flagkit/core/*,canary/core/*' --fail-under=90
