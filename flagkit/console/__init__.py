@@ -16,7 +16,7 @@ from flagkit.lazy import lazy_names
 if TYPE_CHECKING:
     from flagkit.console.access import needs
     from flagkit.console.app import create_app
-    from flagkit.console.configured import configured
+    from flagkit.console.configuration import configured
     from flagkit.console.identity import Identity, Role
     from flagkit.console.panel import Panel
     from flagkit.console.rendering import render
@@ -43,7 +43,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "flagkit.console.app": ("create_app",),
-        "flagkit.console.configured": ("configured",),
+        "flagkit.console.configuration": ("configured",),
         "flagkit.console.identity": ("Identity", "Role"),
         "flagkit.console.panel": ("Panel",),
         "flagkit.console.rendering": ("render",),

@@ -33,6 +33,16 @@ def test_the_public_names_are_sorted_and_exist(module_name: str) -> None:
 
 
 @pytest.mark.parametrize("module_name", PACKAGES)
+def test_a_lazy_name_is_that_of_no_file_beside_it(module_name: str) -> None:
+    """Whoever imports the file first would find the module under the name."""
+    folder = ROOT / module_name.replace(".", "/")
+    files = {path.stem for path in folder.glob("*.py")} & set(exported(module_name))
+    assert {
+        name for name in files if f'"{module_name}.{name}": (' in (folder / "__init__.py").read_text("utf-8")
+    } == set()
+
+
+@pytest.mark.parametrize("module_name", PACKAGES)
 def test_a_lazy_package_names_each_thing_the_same_three_times(module_name: str) -> None:
     tree = ast.parse((ROOT / module_name.replace(".", "/") / "__init__.py").read_text("utf-8"))
     assigned = {it.targets[0].id: it.value for it in tree.body if isinstance(it, ast.Assign)}  # type: ignore[attr-defined]
