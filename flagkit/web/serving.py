@@ -55,7 +55,7 @@ def run(app: App, listening: socket.socket, *, stopping: Callable[[], object] | 
     """
     _allow_many_files()
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_level="warning",
         access_log=False,  # addresses of streams are not written down
         server_header=False,

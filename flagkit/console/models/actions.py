@@ -147,7 +147,7 @@ def _people(now: Current) -> FlagDocument:
     if any(added.values()):
         document = edits.target(document, now.key, **added, variant=variant)  # type: ignore[arg-type]
     if any(removed.values()):
-        document = edits.target(document, now.key, **removed, variant=variant, remove=True)  # type: ignore[arg-type]
+        document = edits.target(document, now.key, **removed, variant=variant, remove=True)
     return document
 
 
