@@ -102,7 +102,7 @@ def test_every_write_works_without_javascript(console: Served, person: Callable[
     page.get_by_role("switch").click()
     page.get_by_label("Reason").fill("no script")
     page.get_by_role("button", name="Save in dev").click()
-    page.get_by_text("is saved").wait_for()
+    page.get_by_text("is saved: no script").wait_for()
     assert page.get_by_role("switch").get_attribute("aria-checked") == "false"
     assert open_store(DEV).read().version.reason == "no script"
 
