@@ -126,7 +126,7 @@ def _ticks(begin: dt.datetime, end: dt.datetime, x: object) -> Iterator[tuple[fl
     span = end - begin
     for part in range(5):
         at = begin + span * (part + 0.5) / 5
-        text = f"{at:%d %b %H:%M}" if span < dt.timedelta(days=4) else f"{at:%d %b %Y}"
+        text = f"{at:%d %b %H:%M}" if span < dt.timedelta(days=10) else f"{at:%d %b %Y}"
         yield x(at), text
 
 
