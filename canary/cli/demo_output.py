@@ -11,7 +11,8 @@ from canary.cli.json_lines import write_json
 from canary.cli.output import write_report
 from canary.cli.screens import Screen, terminal
 from canary.demo import DemoOutput, DemoResult
-from canary.demo.report import release_text
+from canary.demo.report import release_text, rollout_text
+from canary.demo.rollout import FEATURE, RolledOut
 from canary.demo.scenario import FlagStep, Released
 from canary.view.build import ViewBuilder
 from canary.view.html import page
@@ -32,6 +33,7 @@ def output(screen: Callable[[ViewBuilder], Screen], *, as_json: bool, no_color: 
             step=lambda step: write_json({"event": "flag_step", "step": step}),
             screen=screen,
             released=lambda released: write_json({"event": "released", "released": _released_data(released)}),
+            rolled_out=lambda rollout: write_json({"event": "rolled_out", "rollout": _rollout_data(rollout)}),
         )
     console = terminal(no_color=no_color)
     return DemoOutput(
@@ -39,7 +41,8 @@ def output(screen: Callable[[ViewBuilder], Screen], *, as_json: bool, no_color: 
         line=lambda text: _line(console, text),
         step=lambda step: _line(console, step_text(step)),
         screen=screen,
-        released=lambda released: _ended(console, released),
+        released=lambda released: _ended(console, release_text(released)),
+        rolled_out=lambda rollout: _ended(console, rollout_text(rollout)),
     )
 
 
@@ -84,6 +87,18 @@ def _line(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _ended(console: Console, released: Released) -> None:
-    for line in release_text(released):
+def _ended(console: Console, lines: list[str]) -> None:
+    for line in lines:
         _line(console, f"  {line}")
+
+
+def _rollout_data(rollout: RolledOut) -> dict[str, object]:
+    return {
+        "flag": FEATURE,
+        "outcome": rollout.phase,
+        "exposed": rollout.exposed,
+        "failed": rollout.failed,
+        "minutes": rollout.minutes,
+        "percent": rollout.percent,
+        "sentence": rollout.view.evidence,
+    }

@@ -1,8 +1,8 @@
 """`canary demo`: the shipped code driving the stand-in; nothing here is scripted.
 
 A flag is off, at 25 %, on for one named user besides, and on. Version 2 is released and promoted. Version 3 fails,
-version 4 is slow, and both are rolled back, unless the options say otherwise: change the fault rate and the outcome
-changes.
+version 4 is slow, and both are rolled back. A feature that breaks 8 % of its users is rolled out and lowered. With an
+error rate of 0 version 3 and the feature reach everybody.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canary.core.plan import Plan
-from canary.demo.report import demo_report
+from canary.demo.report import demo_report, rollout_heading
+from canary.demo.rollout import RolledOut, plan_of, roll_out
 from canary.demo.scenario import (
     ALIAS,
     CALL_S,
@@ -38,6 +39,9 @@ from canary.view.model import Report
 
 __all__ = ["DemoOutput", "DemoResult", "Options", "run_demo"]
 
+BROKEN = 0.08
+"""Share of the users for whom the feature breaks a request."""
+
 HISTORY_MIN = 12
 """Minutes of the baseline's traffic before the first release."""
 
@@ -56,6 +60,7 @@ class DemoResult:
 
     steps: tuple[FlagStep, ...]
     releases: tuple[Released, ...]
+    rollout: RolledOut
     report: Report
 
 
@@ -68,6 +73,7 @@ class DemoOutput:
     step: Callable[[FlagStep], object]
     screen: Callable[[ViewBuilder], Screen]
     released: Callable[[Released], object]
+    rolled_out: Callable[[RolledOut], object]
 
 
 def run_demo(options: Options, output: DemoOutput) -> DemoResult:
@@ -105,13 +111,19 @@ def run_demo(options: Options, output: DemoOutput) -> DemoResult:
             # Quiet minutes in between, so that one release's last minutes aren't the next one's first.
             aws.clock.advance(5 * 60)
         total = traffic.stop().requests + sum(step.asked for step in steps)
+        broken = BROKEN if options.error_rate else 0.0
+        output.heading(rollout_heading(broken))
+        features = plan_of(base)
+        screen = output.screen(ViewBuilder(features.stage("express")))
+        rollout = roll_out(aws, base, broken, options.seed, screen, features)
+        output.rolled_out(rollout)
         facts = (
             ("Handler executions", f"{total:,}"),
             ("AWS calls", f"{len(aws.wire.calls):,}"),
             ("Virtual time", f"{aws.clock.monotonic() / 60:.0f} minutes"),
             ("Real time", f"{time.perf_counter() - began_s:.1f} s"),
         )
-    return DemoResult(tuple(steps), tuple(releases), demo_report(steps, releases, facts))
+    return DemoResult(tuple(steps), tuple(releases), rollout, demo_report(steps, releases, rollout, facts))
 
 
 def _releases(options: Options) -> tuple[Release, ...]:

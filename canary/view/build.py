@@ -24,7 +24,7 @@ from canary.core.events import (
 )
 from canary.core.machine import NOT_WATCHED
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
-from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate
+from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate, flag_of
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement, Verdict
 from canary.view.labels import (
@@ -220,7 +220,8 @@ class ViewBuilder:
         )
 
     def _headline(self, weight_bp: int, evidence: str) -> str:
-        sentence = headline(self._phase, weight_bp, "" if self._why == evidence else self._why)
+        flag = next((flag_of(move.function) for move in self._start.functions), "") if self._start else ""
+        sentence = headline(self._phase, weight_bp, "" if self._why == evidence else self._why, flag)
         return f"{sentence} {as_sentence(self._why)}" if self._is_unwatched else sentence
 
     @property
@@ -336,7 +337,9 @@ def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _start_text(event: CanaryStarted) -> str:
-    moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
+    moves = ", ".join(
+        flag_of(move.function) or f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions
+    )
     steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
     return f"{moves}; steps {steps} %{'; hotfix' if event.hotfix else ''}"
 

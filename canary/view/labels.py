@@ -63,8 +63,8 @@ def phase_note(phase: Phase) -> tuple[Tone, str] | None:
     return _NOTES.get(phase)
 
 
-def headline(phase: Phase, weight_bp: int, why: str) -> str:
-    """One sentence that says where the canary stands."""
+def headline(phase: Phase, weight_bp: int, why: str, flag: str = "") -> str:
+    """One sentence that says where the canary stands, of functions or of a flag."""
     share = f"{weight_bp / 100:g} %"
     sentence = {
         Phase.STARTING: "Preflight passed; no traffic has been shifted yet.",
@@ -81,7 +81,24 @@ def headline(phase: Phase, weight_bp: int, why: str) -> str:
         Phase.ABORTED: "Aborted. The baseline serves all traffic.",
         Phase.CONFLICT: "Another writer changed an alias. Canary stopped without writing.",
     }[phase]
+    sentence = _of_flag(flag, share).get(phase, sentence) if flag else sentence
     return sentence if phase in _BY_ITSELF or not why else f"{sentence} {as_sentence(why)}"
+
+
+def _of_flag(flag: str, share: str) -> dict[Phase, str]:
+    return {
+        Phase.STARTING: "Preflight passed; no user has been exposed yet.",
+        Phase.BAKING: f"{share} of the users have {flag} and are being evaluated.",
+        Phase.PAUSED: f"Paused at {share}. Evaluation continues; a regression is rolled back.",
+        Phase.PROMOTING: f"Giving {flag} to all users.",
+        Phase.POST_BAKE: f"All users have {flag}. The post-promotion watch is running.",
+        Phase.ROLLING_BACK: f"Rolling back: lowering {flag} to 0 %.",
+        Phase.ABORTING: f"Aborting: lowering {flag} to 0 %.",
+        Phase.PROMOTED: f"All users have {flag}.",
+        Phase.ROLLED_BACK: f"{flag} is back at 0 %.",
+        Phase.ABORTED: f"Aborted. {flag} is back at 0 %.",
+        Phase.CONFLICT: "Another writer changed the flag. Canary stopped without writing.",
+    }
 
 
 def next_action(

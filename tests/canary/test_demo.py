@@ -46,8 +46,12 @@ def test_the_demo_shows_flag_and_releases(tmp_path: Path, capsys: pytest.Capture
     assert 0 < ended[1]["failed"] < ended[1]["served"]
     assert 0 < ended[1]["rollback_s"] < 5
 
+    rollout = next(event["rollout"] for event in events if event["event"] == "rolled_out")
+    assert (rollout["outcome"], rollout["percent"]) == ("rolled_back", 0)
+    assert "users failed with express_delivery" in rollout["sentence"]
+
     page = report.read_text()
-    assert page.count("<svg") == 8  # wide and narrow
+    assert page.count("<svg") == 10  # wide and narrow
     assert "src=" not in page
     assert events[-1]["report"] == str(report)
 
@@ -60,6 +64,7 @@ def test_without_errors_version_3_is_promoted(tmp_path: Path, capsys: pytest.Cap
     assert "Version 3 without errors" in text
     assert "promoted: version 3 served" in text
     assert "alias: version 3, no weights" in text
+    assert "flag: 100 % of users" in text
     assert f"report: {tmp_path / 'demo.html'}" in text
 
 
