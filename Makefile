@@ -62,10 +62,10 @@ test: $(VENV)/.dev  ## the suite without sweeps, with the coverage floors (ARGS=
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -n auto -m "not sweep and not browser" tests
-	@$(BIN)/python -m coverage run -m pytest -n auto --dist loadfile README.md docs  # blocks of a page go on from each other
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include='flagkit/core/*,canary/core/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='flagkit/core/*,canary/core/*' --fail-under=90
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile README.md docs  # blocks of a page go on from each other
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
@@ -82,7 +82,7 @@ e2e: $(VENV)/.dev  ## the browser tests, in 90 s; needs the programs chromium an
 	  { echo "error: no Chromium; install it, e.g. apt-get install chromium" >&2; exit 2; }
 	@command -v npm >/dev/null || { echo "error: no npm for the React page; install it, e.g. apt-get install npm" >&2; exit 2; }
 	@$(MAKE) --no-print-directory $(REACT)/dist/index.html
-	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m browser tests/browser $(ARGS)
 
 screenshots: $(VENV)/.dev  ## the pictures of the console in docs/assets/console, by the test of the page that has them
 	@SCREENSHOTS=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_morning.py

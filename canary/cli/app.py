@@ -16,7 +16,7 @@ _SECTIONS = {
         Command("status", "canary.cli.inspect:status", "Show the canary in progress and its evidence."),
         Command("verify", "canary.cli.inspect:verify", "Check the health of the live versions."),
         Command("console", "canary.cli.console:console", "Serve the web console: flags and releases in a browser."),
-        Command("analyze", "canary.cli.analyze:analyze", "Read a rollout or experiment: effects with intervals."),
+        Command("analyze", "canary.cli.analyze:analyze", "Read a rollout or an experiment."),
         Command("history", "canary.cli.inspect:history", "List past canaries, or show one in full."),
     ),
     "Intervene": (

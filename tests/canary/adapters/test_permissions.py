@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-OPERATION = re.compile(r"(Get|List|Update|Publish|Put|Describe|Create|Delete|Invoke|Query|Scan)([A-Z]\w+)?")
+OPERATION = re.compile(
+    r"(?:Get|List|Update|Publish|Put|Describe|Create|Delete|Invoke)[A-Z]\w+(?<!Expression)|Invoke|Query|Scan"
+)
 ACTIONS = {"Invoke": "InvokeFunction"}
 
 

@@ -61,6 +61,6 @@ def test_a_port_in_use_and_a_plan_that_is_missing_are_said(capsys: pytest.Captur
         port = taken.getsockname()[1]
         taken.listen()
         assert run(["console", "--port", str(port)]) == 2
-        assert f"127.0.0.1:{port} can't be used" in capsys.readouterr().err
+        assert f"can't listen on 127.0.0.1, port {port}" in capsys.readouterr().err
     assert run(["console", "--port", "0", "--plan", "nowhere.toml"]) == 2
     assert "nowhere.toml" in capsys.readouterr().err

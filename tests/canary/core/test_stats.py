@@ -307,3 +307,12 @@ def test_less_is_worse_by_swapping_the_versions() -> None:
     assert swap(minutes) == (Counts(900, 90, 100, 2, 1.0, 2.0),)
     assert ratio_path(swap(minutes * 6), 1.25, H)[-1] > math.log(200)
     assert ratio_path(minutes * 6, 1.25, H)[-1] < 0
+
+
+def test_without_minutes_nothing_is_known_of_their_dispersion() -> None:
+    assert estimate_dispersion([]) == NOTHING_KNOWN
+
+
+def test_versions_that_are_nearly_alike_can_not_be_told_apart() -> None:
+    with pytest.raises(ValueError, match="at least 1.2"):
+        grids.below_ratio(1.1)

@@ -16,8 +16,8 @@ from flagkit.cli.app import program
 from flagkit.cli.arguments import LazyGroup
 
 ROOT = Path(__file__).parents[3]
-SCRIPTS = {"completion"}
-"""Commands whose answer is a program for the shell."""
+SCRIPTS = {"completion", "console", "ofrep"}
+"""Commands whose answer is a program for the shell, and servers, which answer elsewhere."""
 
 WORDS: dict[str, tuple[str, ...]] = {
     "list": (),
