@@ -107,6 +107,7 @@ def test_the_first_paint_shows_what_the_server_wrote_into_the_page(
 ) -> None:
     """The flag server answers late: the old flow must not flash up, neither before nor after its answer."""
     document.switch(on=True)
+    flow(person().open(site.url), "new")  # the server has read the document
     visitor = person()
     visitor.context.add_init_script(RECORD)
     waiting: list[Any] = []

@@ -33,6 +33,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "split": ("plain", "a=50", "b=50"),
     "rule list": ("new_flow",),
     "rule add": ("new_flow", "--when", "plan = pro"),
+    "rule change": ("new_flow", "1", "--when", "plan = pro"),
     "rule move": ("new_flow", "2", "1"),
     "rule remove": ("new_flow", "1"),
     "require": ("plain", "new_flow"),
@@ -68,6 +69,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "iam": ("--role", "reader"),
     "notify": (),
     "notify test": (),
+    "proposals": (),
     "codegen": (),
 }
 
@@ -95,7 +97,7 @@ def test_an_answer_is_one_document(terminal, name: str, tmp_path: Path) -> None:
     (tmp_path / "theirs.json").write_text('{"version": "1", "flags": {"theirs": {}}, "values": {"theirs": {}}}')
     (tmp_path / "powertools.json").write_text('{"imported": {"default": true}}')
     terminal.good("segment", "put", "staff", "--user", "7", "--user", "8", "--pace", "immediate")
-    if name in {"rule move", "rule remove"}:
+    if name in {"rule change", "rule move", "rule remove"}:
         for plan in ("pro", "trial"):
             terminal.good("rule", "add", "new_flow", "--when", f"plan = {plan}", "--pace", "immediate")
     done = terminal(*name.split(), *WORDS[name], "--yes", "--json")
@@ -108,7 +110,7 @@ def test_an_answer_is_one_document(terminal, name: str, tmp_path: Path) -> None:
         assert error.keys() == {"code", "message", "details", "hint", "exit_code"}
         assert (error["exit_code"], type(error["details"])) == (done.code, list)
         assert f"error[{error['code']}]: " in done.err
-        assert name in {"stop", "rollback", "notify", "notify test", "what-if", "init", "iam"}
+        assert name in {"stop", "rollback", "notify", "notify test", "what-if", "init", "iam", "proposals"}
     else:
         assert done.code in {0, 1, 8}
         assert not [line for line in done.err.splitlines() if line.startswith("error")]
