@@ -71,7 +71,7 @@ else
 endif
 
 sweep: $(VENV)/.dev  ## the tests that repeat whole runs: kills at every call, days of faults, thousands of examples (3 minutes)
-	@$(BIN)/python -m pytest -n auto -m sweep tests $(ARGS)  # the floors hold without them, and coverage would double their time
+	@$(BIN)/python -m pytest -n auto -m "sweep and not browser" tests $(ARGS)  # the floors hold without them, and coverage would double their time
 
 REACT := examples/react
 $(REACT)/dist/index.html: $(REACT)/package-lock.json $(REACT)/index.html $(REACT)/vite.config.js $(wildcard $(REACT)/src/*)

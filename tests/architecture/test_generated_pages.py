@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_generated_pages_are_current(capsys: pytest.CaptureFixture[str]) -> None:
     generate = importlib.import_module("generate")

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.fleet import play
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_canaries_of_several_stages_end_as_their_data_say() -> None:
     fleet, _ = play(7, stages=2, canaries=1)

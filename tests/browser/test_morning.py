@@ -26,6 +26,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
+@pytest.mark.sweep
 def test_a_morning(console: Served, person: Callable[..., Person], tmp_path: Path) -> None:
     maria = person(viewport=WIDE)
     page = at_work(maria, console.url, "maria")

@@ -73,6 +73,7 @@ PAGES = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", PAGES)
 def test_every_page_is_accessible(

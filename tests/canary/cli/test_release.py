@@ -140,6 +140,7 @@ probes = { path = "/orders", per_minute = 30 }
 """
 
 
+@pytest.mark.sweep
 def test_paired_probes_roll_back_where_few_users_reach_the_new_version(desk: Desk) -> None:
     desk.write_plan(PROBED)
     desk.aws.traffic.streams[0].requests_per_minute = 20  # so that only the probes can find it

@@ -36,6 +36,7 @@ def address(process: subprocess.Popen[str], pattern: str) -> str:
     raise AssertionError("".join(lines))
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_it_serves_until_it_is_ended_and_leaves_nothing_running(process: subprocess.Popen[str]) -> None:
     sandbox = address(process, r"Sandbox on (http://127\.0\.0\.1:\d+)")

@@ -29,6 +29,7 @@ def command(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> Command:
     return command
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("engine", "code", "exit_code", "version"),
     [

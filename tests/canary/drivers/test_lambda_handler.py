@@ -60,6 +60,7 @@ def play(drive: Any, aws: AwsStandIn, event: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError("never done")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("is_warm", [True, False])
 @pytest.mark.parametrize(("code", "phase", "version"), [(GOOD + "\n", "promoted", "2"), (BAD, "rolled_back", "1")])
 def test_ticks_from_separate_invocations_carry_a_canary_to_its_end(
@@ -85,6 +86,7 @@ def test_a_tick_without_a_canary_is_idle_and_done(drive: Any) -> None:
     assert drive({"stage": "dev", "action": "rollback"})["phase"] == "idle"
 
 
+@pytest.mark.sweep
 def test_a_rollback_without_a_canary_never_reverts_a_promotion(drive: Any, aws: AwsStandIn) -> None:
     """A state machine whose canary has ended rolls back when its ticks fail."""
     aws.lambda_.deploy("api", GOOD + "\n")

@@ -138,6 +138,7 @@ def test_a_state_that_can_not_be_saved_is_said_once_and_at_the_end(
     assert capfd.readouterr().err.count("the state is not saved") == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_sandbox_that_is_killed_comes_back(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "canary", "sandbox", "--scenario", "empty", "--json", "--speed", "0"]

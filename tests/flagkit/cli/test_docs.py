@@ -57,6 +57,7 @@ def test_the_reference_explains_every_finding_of_lint() -> None:
     assert {code for code in found if code[0].islower()} <= lint_codes()
 
 
+@pytest.mark.sweep
 def test_the_page_for_product_teams_is_true_on_appconfig(on_aws, tmp_path: Path) -> None:
     """On a file, tests/architecture/test_pages_run.py also compares what is printed."""
     (tmp_path / "users.csv").write_text(users())
