@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from canary.core.stats import grids
+from canary.core.stats import dispersion, grids
 from canary.core.stats.bounds import interval
 from canary.core.stats.dispersion import NOTHING_KNOWN, Dispersion, estimate_dispersion, temper_absolute, temper_ratio
 from canary.core.stats.mixture import restart_path
@@ -260,6 +260,7 @@ def test_a_short_or_thin_history_tempers_by_the_source_only() -> None:
     assert estimate_dispersion([(1, 0)] * 100).phi == 1.0
     assert not estimate_dispersion([(1, 0)] * 100).is_usable
     assert estimate_dispersion([(50, 1)]).phi == 1.0
+    dispersion._estimated.cache_clear()  # another test may have asked already
     assert estimate_dispersion([]) == NOTHING_KNOWN
     assert temper_ratio(NOTHING_KNOWN, 0, 0, 1.0) == 1.0
 
@@ -316,3 +317,4 @@ def test_without_minutes_nothing_is_known_of_their_dispersion() -> None:
 def test_versions_that_are_nearly_the_same_have_no_ratios() -> None:
     with pytest.raises(ValueError, match="not 1"):
         grids.below_ratio(1.1)
+    assert len(grids.below_ratio(1.3717)) == grids.NOT_WORSE
