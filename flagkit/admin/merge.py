@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from flagkit.admin.edits.rollouts import put_rollout, rollout_records
 from flagkit.admin.entries import changed_entries, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile
 from flagkit.authoring.editor import part_of, recompiled, related_keys
@@ -18,7 +19,8 @@ def merge(base: FlagDocument, ours: FlagDocument, theirs: FlagDocument) -> FlagD
     """Merge our edits of `base` and theirs.
 
     A flag counts as edited by somebody if its readable form differs: the copy of a prerequisite or a segment in it
-    follows the other flag and is written again.
+    follows the other flag and is written again. The record of a guarded rollout is written by nobody who hasn't seen
+    the flag as it is: both change together, or neither.
 
     Args:
         base: what both started from.
@@ -38,12 +40,18 @@ def merge(base: FlagDocument, ours: FlagDocument, theirs: FlagDocument) -> FlagD
     flags = _picked(*(source.flags for source in sources))
     segments = _picked(*(source.segments for source in sources))
     holdouts = _picked(*(source.holdouts for source in sources))
+    records = _picked(*(rollout_records(document) for document in (base, ours, theirs)))
+    old, new = sources[0].flags, sources[2].flags
+    unseen = {key for key, side in records.items() if side is None or (side == 1 and old.get(key) != new.get(key))}
     conflicts = [f"flag {key}" for key, side in flags.items() if side is None]
+    conflicts += [f"the guarded rollout of {key}" for key in sorted(unseen) if f"flag {key}" not in conflicts]
     conflicts += [f"segment {name}" for name, side in segments.items() if side is None]
     conflicts += [f"holdout {name}" for name, side in holdouts.items() if side is None]
     if conflicts:
         raise _conflict(conflicts)
     merged = with_entries(theirs, {key: mine.get(key) for key, side in flags.items() if side == 1})
+    for key, side in records.items():
+        merged = put_rollout(merged, key, rollout_records(ours).get(key)) if side == 1 else merged
     return _consistent(merged, _joined(sources, flags, segments, holdouts), sources, keys)
 
 

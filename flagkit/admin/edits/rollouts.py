@@ -28,11 +28,16 @@ _DECLARED: Final[dict[str, JsonValue]] = {
 }
 
 
+def rollout_records(document: FlagDocument) -> dict[str, str]:
+    """Return the records of all rollouts that are under way, by flag."""
+    value = document.values.get(ROLLOUTS_FLAG)
+    attributes = {} if value is None else value.attributes
+    return {key: record for key, record in attributes.items() if isinstance(record, str) and record}
+
+
 def rollout_record(document: FlagDocument, key: str) -> str | None:
     """Return the record of the flag's rollout; None where none is under way."""
-    value = document.values.get(ROLLOUTS_FLAG)
-    record = None if value is None else value.attributes.get(key)
-    return record if isinstance(record, str) and record else None
+    return rollout_records(document).get(key)
 
 
 def put_rollout(document: FlagDocument, key: str, record: str | None) -> FlagDocument:

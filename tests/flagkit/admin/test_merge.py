@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from flagkit.admin import edits
@@ -44,6 +46,31 @@ def test_one_side_alone_is_taken_as_it_is():
 def test_the_same_flag_twice_is_a_conflict(theirs):
     with pytest.raises(ConflictError, match="flag a"):
         merge(BASE, edits.switch_on(BASE, "a"), theirs)
+
+
+def test_percentage_and_record_of_a_rollout_are_merged_together_with_edits_of_other_flags():
+    """A driver saves while somebody edits another flag, or another driver rolls another one out."""
+    ours = edits.put_rollout(edits.expose(BASE, "a", Decimal(10)), "a", "ours")
+    theirs = edits.put_rollout(edits.rollout(BASE, "c", 40), "b", "theirs")
+    for merged in (merge(BASE, ours, theirs), merge(BASE, theirs, ours)):
+        assert edits.exposed_percent(merged, "a") == 10
+        assert (edits.rollout_record(merged, "a"), edits.rollout_record(merged, "b")) == ("ours", "theirs")
+    ended = edits.put_rollout(ours, "a", None)
+    assert edits.rollout_record(merge(ours, ended, edits.rollout(ours, "c", 40)), "a") is None
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        edits.put_rollout(BASE, "a", "theirs"),
+        edits.rollout(BASE, "a", 40),
+        edits.switch_on(BASE, "a"),
+        edits.delete(BASE, "a"),
+    ],
+)
+def test_the_record_of_a_rollout_is_never_written_over_a_change_of_its_flag(theirs):
+    with pytest.raises(ConflictError, match=r"(flag|rollout of) a"):
+        merge(BASE, edits.put_rollout(BASE, "a", "ours"), theirs)
 
 
 def test_new_segments_of_both_are_there():
