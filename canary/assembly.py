@@ -27,7 +27,7 @@ from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
 from canary.core.plan import EngineName, EventBridgeTarget, FlagTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
-from canary.ports import Aliases, Clock, Journal, MetricSource, Observer, Target
+from canary.ports import Aliases, Clock, Journal, MetricSource, Observer
 from canary.runner import Ports
 
 
@@ -138,12 +138,7 @@ def _metrics(stage: StagePlan, session: Session, clock: Clock, base: Path) -> Me
         return found
     note = WEAKER if stage.outcomes.startswith("emf:") else ""
     source = source_of(stage.outcomes, session, clock, base)
-    return UserMetrics(found, source, stage.variant, _experiment, note)
-
-
-def _experiment(target: Target) -> str:
-    """The flag's key, where the users of a flag are counted."""
-    return target.function.flag or target.function.name
+    return UserMetrics(found, source, stage.variant, note)
 
 
 def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journal) -> tuple[Observer, ...]:

@@ -97,11 +97,13 @@ class Window:
         start: first minute that is scored (the one in which the canary began).
         end: first minute too young to be settled.
         history_start: first minute of the baseline's history before `start`.
+        canary_id: the canary that is measured; empty before and after one.
     """
 
     start: datetime
     end: datetime
     history_start: datetime
+    canary_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,7 +340,7 @@ class Flags:
     def report_to(self, outcomes: Outcomes) -> Callable[[], None]:
         """Record exposures of experiments, and what `report` says, with `outcomes`; return a function that stops it."""
         self.outcomes = outcomes
-        return self.watch(outcomes.watch)
+        return self._engine.add_chooser(outcomes.follow)
 
     def report(self, user_id: UserId, **happened: Unpack[Happened]) -> None:
         """Say what happened to a user; it counts once for the experiments the user is in (see `flagkit.outcomes`).

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from canary.adapters.aws import Session
 from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts, basis_points, percent_text
 from canary.core.plan import FlagTarget, FunctionRef
-from canary.core.record import MARK
 from canary.errors import (
     AccessDeniedError,
     AwsError,
@@ -170,11 +169,12 @@ class FlagAliases:
     def _is_same_rollout(self, newest: FlagDocument, live: FlagDocument, spec: AliasSpec) -> bool:
         """Whether a save that isn't deployed was made by this very rollout: a driver ended between the two."""
         from flagkit.admin.edits import rollout_record
+        from flagkit.core.rollouts import rollout_id
 
         key = self._target.key
-        known = {_rollout_id(text) for text in (spec.description, rollout_record(live, key) or "")} - {""}
-        saved = rollout_record(newest, key) or ""
-        return _rollout_id(saved) in known if saved else bool(known) and self._ends(newest, spec)
+        known = {rollout_id(text) for text in (spec.description, rollout_record(live, key))} - {""}
+        saved = rollout_record(newest, key)
+        return rollout_id(saved) in known if saved else bool(known) and self._ends(newest, spec)
 
     def _ends(self, newest: FlagDocument, spec: AliasSpec) -> bool:
         """Whether it is the last save of a rollout, which removes the record."""
@@ -208,7 +208,3 @@ def _exposed_bp(spec: AliasSpec) -> int:
     if spec.extra_version == EXPOSED:
         return spec.extra_bp
     return ALL_BP if spec.version == EXPOSED else 0
-
-
-def _rollout_id(record: str) -> str:
-    return record.removeprefix(MARK).partition(" ")[0] if record.startswith(MARK) else ""

@@ -23,10 +23,11 @@ from canary.core.measurements import (
     StreamKey,
     SumStream,
 )
-from canary.core.plan import MeanGate, OutcomesGate, StagePlan
+from canary.core.plan import FunctionRef, MeanGate, OutcomesGate, StagePlan
 from canary.errors import CanaryError, OutcomesError
 from canary.ports import Clock, MetricSource, Target, Window
 from flagkit.core.outcomes import Row, add_up
+from flagkit.core.rollouts import experiment_of
 from flagkit.outcomes import DynamoStore
 from flagkit.outcomes.emf import USERS
 
@@ -40,7 +41,7 @@ class Asked:
     """Which rows are wanted.
 
     Attributes:
-        experiment: the name that users are counted under.
+        experiment: the name that users are counted under; of a flag's rollout with its id, `new_checkout@k3f9a2c1`.
         variant: the arm that is the candidate; all others are the baseline.
         metrics: the metrics of the gates.
         since: the first minute in which a window ended, in minutes since 1970.
@@ -63,7 +64,6 @@ class UserMetrics:
         inner: measures the other gates.
         source: of the rows.
         variant: the arm that is the candidate.
-        experiment: the name that the users of a target are counted under; the function's name if None.
         note: a warning about the source.
     """
 
@@ -72,12 +72,10 @@ class UserMetrics:
         inner: MetricSource,
         source: Source,
         variant: str = VARIANT,
-        experiment: Callable[[Target], str] | None = None,
         note: str = "",
     ) -> None:
         self._note = note
         self._inner, self._source, self._variant = inner, source, variant
-        self._experiment = experiment or (lambda target: target.function.name)
         self._last: dict[str, Sequence[Row]] = {}
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
@@ -91,7 +89,8 @@ class UserMetrics:
         notes = [*found.notes, self._note] if self._note else list(found.notes)
         for target in targets:
             metrics = tuple(dict.fromkeys(gate.metric for gate in gates.values()))
-            asked = Asked(self._experiment(target), self._variant, metrics, _minute(window.start))
+            experiment = counted_under(target.function, window.canary_id)
+            asked = Asked(experiment, self._variant, metrics, _minute(window.start))
             rows, state, detail = self._rows(target, asked)
             end = _minute(window.end)
             settled = [row for row in rows if asked.since <= row.minute < end]
@@ -133,6 +132,11 @@ class UserMetrics:
         except Exception as error:  # noqa: BLE001 - whatever a store raises: unknown is not success, and never ends a driver
             return self._last.get(key, ()), DataState.FAILED, f"outcomes could not be read: {type(error).__name__}"
         return self._last[key], DataState.COMPLETE, ""
+
+
+def counted_under(function: FunctionRef, canary_id: str) -> str:
+    """The experiment of a canary: that of a flag's rollout, or what a function is called."""
+    return experiment_of(function.flag, canary_id) if function.flag else function.name
 
 
 Arms = tuple[Row, Row]

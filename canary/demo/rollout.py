@@ -121,10 +121,11 @@ class Users:
     def _write(self) -> None:
         with self._table.open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file)
-            lines.writerow(("minute", "arm", "users", "failed"))
-            for row in self._store.rows(FEATURE):
-                minute = datetime.fromtimestamp(row.minute * 60, UTC)
-                lines.writerow((f"{minute:%Y-%m-%dT%H:%M}", row.arm, row.users, row.bad.get("failed", 0)))
+            lines.writerow(("experiment", "minute", "arm", "users", "failed"))
+            for name in self._store.experiments:
+                for row in self._store.rows(name):
+                    minute = datetime.fromtimestamp(row.minute * 60, UTC)
+                    lines.writerow((name, f"{minute:%Y-%m-%dT%H:%M}", row.arm, row.users, row.bad.get("failed", 0)))
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def _measured(state: CanaryState, targets: Sequence[Target], session: Session) -
     now = ports.clock.now()
     longest_s = longest_timeout_s(targets, session)
     soonest, latest = settle_at_least(longest_s), settle(stage.settle, longest_s)
-    span = window(stage, state.shifts[0].at, now)
+    span = replace(window(stage, state.shifts[0].at, now), canary_id=state.canary_id)
     found = session.answer(
         "the metrics source", partial(ports.metrics.measure, stage, targets, span), partial(_unmeasured, stage)
     )

@@ -16,10 +16,11 @@ from functools import cached_property, partial
 from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from flagkit.core.definitions import INTERNAL_FLAGS, FlagDefinition, read_flag, read_retrieved
+from flagkit.core.definitions import INTERNAL_FLAGS, ROLLOUTS_FLAG, FlagDefinition, read_flag, read_retrieved
 from flagkit.core.entries import Entries, read_entries, read_values
 from flagkit.core.evaluation import ErrorCode, Evaluation, FlagFunction, constant, failure
 from flagkit.core.flags import read_flag_function
+from flagkit.core.rollouts import rollout_ids
 from flagkit.errors import DocumentError, RuleError, Violation
 
 if TYPE_CHECKING:
@@ -228,6 +229,13 @@ class Snapshot:
     def rules_unseen(self) -> frozenset[str]:
         """Keys of the flags that have rules which were not delivered."""
         return frozenset() if self._read is read_flag else frozenset(filter(self._is_unseen, self._entries))
+
+    @cached_property
+    def rollouts(self) -> Mapping[str, str]:
+        """The ids of the guarded rollouts that are under way, by flag."""
+        with suppress(KeyError, DocumentError):
+            return rollout_ids(self._entries[ROLLOUTS_FLAG])
+        return {}
 
     def _is_unseen(self, key: str) -> bool:
         if '"_variant"' not in (self._entries.text(key) or ""):

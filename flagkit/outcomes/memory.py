@@ -45,6 +45,12 @@ class MemoryStore:
             kept = [row for row in self._rows.get(experiment, {}).values() if since <= row.minute]
         return add_up(row for row in kept if until is None or row.minute < until)
 
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """The names that users were counted under, in the order of their first users."""
+        with self._lock:
+            return tuple(self._rows)
+
     def _add(self, experiment: str, row: Row | None) -> None:
         if row is not None:
             kept = self._rows.setdefault(experiment, {})

@@ -10,23 +10,32 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, Unpack
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from cachetools import TTLCache
 
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.outcomes import FAILED, SLOW, Exposed, Happened, Outcome, is_usable
+from flagkit.core.rollouts import experiment_of
 from flagkit.errors import UsageError
 from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock, SystemClock
 from flagkit.runtime.exposures import PAIRS_KEPT, Pseudonyms
+
+if TYPE_CHECKING:
+    from flagkit.core.snapshot import Snapshot
+    from flagkit.runtime.overrides import Choice, Watcher
 
 logger = logging.getLogger("flagkit")
 SECRET_VARIABLE = "FLAGKIT_OUTCOMES_SECRET"  # noqa: S105 - its name, not its value
 _ATTEMPTS = 3
 """How often an outcome of a user whose exposure isn't known is sent: another process may still have to send it."""
 _BATCH = 1000
+_LAG_S = 300.0
+"""Besides the window: how long other processes may still count under a name that this one has left."""
 VALUE = "value"
 """The metric of `report(value=…)` without a name."""
 
@@ -64,7 +73,8 @@ class Outcomes:
         secret: hashes user ids (HMAC-SHA-256), the same in the whole deployment; if None: the environment variable
             FLAGKIT_OUTCOMES_SECRET.
         experiments: the flags whose users are counted, or a function from a flag's key to the name it is counted
-            under (None: not counted), for example with the id of its rollout.
+            under (None: not counted), asked once for each document. While a guarded rollout of the flag is under way,
+            its id is added to the name: `new_checkout@k3f9a2c1`.
         slow_s: requests that take longer are slow, where a framework's integration reports them.
         flush_interval_s: how often the background thread sends a batch; if None, only `flush` sends.
         capacity: how many events wait at most; the rest is dropped and counted.
@@ -100,7 +110,9 @@ class Outcomes:
         self._store, self._slow_s = store, slow_s
         self._pseudonyms = Pseudonyms(secret)
         self._name_of = experiments if callable(experiments) else _named(experiments)
-        self._names: set[str] = set()
+        self._current: dict[str, str] = {}
+        self._until: dict[str, float] = {}
+        self._follows = False
         self._capacity, self._flush_interval_s = capacity, flush_interval_s
         self._exposed: deque[Exposed] = deque()
         self._happened: deque[tuple[Outcome, int]] = deque()
@@ -110,17 +122,52 @@ class Outcomes:
         self._thread: threading.Thread | None = None
         self._closed = False
         forks.register(self)
-        if not callable(experiments):
-            self._names.update(experiments)
+        for key in () if callable(experiments) else _keys(experiments):
+            self._name(key, {})
 
-    def watch(self, evaluation: Evaluation, user_id: object) -> None:
-        """Record an answer as an exposure, if its flag is an experiment: the first one of a user."""
+    def follow(self, snapshot: Snapshot | None) -> Choice:
+        """Watch the answers of a document; `Flags.report_to` calls it with each one, before its flags are read.
+
+        An answer is counted for the rollout that was under way in the document that gave it.
+        """
+        self._follows = True
+        rollouts = {} if snapshot is None else snapshot.rollouts
+        if snapshot is not None:
+            for key in {*self._current, *rollouts}.intersection(snapshot.flags):
+                self._name(key, rollouts)
+        return partial(self._watcher, rollouts)
+
+    def _watcher(self, rollouts: Mapping[str, str], key: str) -> Watcher | None:
+        name = self._name(key, rollouts, is_new=False)
+        return None if name is None else partial(self._watch, name)
+
+    def _name(self, key: str, rollouts: Mapping[str, str], *, is_new: bool = True) -> str | None:
+        """What users of a flag are counted under; what they were counted under before is forgotten after a while."""
+        try:
+            plain = self._name_of(key)
+        except Exception:
+            logger.warning("flagkit: whether %s is an experiment could not be found out", key, exc_info=True)
+            return None
+        if plain is None:
+            return None
+        name = experiment_of(plain, rollouts.get(key, ""))
+        with self._lock:
+            before = self._current.get(key, name)
+            if is_new or before == name:
+                if before != name:
+                    self._until[before] = self._leaving()
+                self._current[key] = name
+                self._until[name] = inf
+        return name
+
+    def _leaving(self) -> float:
+        return self.clock.monotonic() + self._store.window_s + _LAG_S
+
+    def _watch(self, name: str, evaluation: Evaluation, user_id: object) -> None:
+        """Record an answer as an exposure: the first one of a user."""
         if evaluation.error is not None or user_id is None:
             return
         try:
-            name = self._name_of(evaluation.key)
-            if name is None:
-                return
             pair = name, str(user_id)
             if pair in self._seen:  # without the lock: a second exposure does no harm
                 return
@@ -128,7 +175,8 @@ class Outcomes:
             arm = evaluation.variant or ("on" if evaluation.is_on else "off")
             event = Exposed(name, self._pseudonyms.of(pair[1]), arm, at_s)
             with self._lock:
-                self._names.add(name)
+                if name not in self._until:
+                    self._until[name] = self._leaving()
                 self._seen[pair] = at_s
                 self._keep(event)
         except Exception:
@@ -150,8 +198,13 @@ class Outcomes:
                 events.append((SLOW, None))
             if value is not None:
                 events.append((metric or VALUE, float(value)))
+            if not self._follows:
+                self._follows = True
+                logger.warning("flagkit: reports count in no guarded rollout before flags.report_to(outcomes)")
+            present = self.clock.monotonic()
             with self._lock:
-                for name in tuple(self._names):
+                self._until = {name: until for name, until in self._until.items() if until >= present}
+                for name in self._until:
                     exposed_s = self._seen.get((name, plain))
                     if exposed_s is not None and now_s > exposed_s + self._store.window_s:
                         continue  # the window is over
@@ -248,6 +301,10 @@ class Outcomes:
             self.flush()
 
 
+def _keys(experiments: Collection[str]) -> frozenset[str]:
+    return frozenset((experiments,) if isinstance(experiments, str) else experiments)
+
+
 def _named(experiments: Collection[str]) -> Callable[[str], str | None]:
-    known = frozenset((experiments,) if isinstance(experiments, str) else experiments)
+    known = _keys(experiments)
     return lambda key: key if key in known else None

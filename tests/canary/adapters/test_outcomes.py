@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from canary.adapters.outcomes import Asked, UserMetrics, source_of
 from canary.adapters.series import Points, Series
 from canary.adapters.warehouse import from_command, from_file
 from canary.core.measurements import MINUTE, DataState, MinuteCounts, MinuteSums, Observations, StreamKey
+from canary.core.phases import Phase
 from canary.core.plan import FunctionRef, StagePlan
+from canary.core.record import Record, encode
 from canary.errors import OutcomesError
 from canary.ports import Target, Window
 from flagkit.core.outcomes import Exposed, Outcome, Row
+from flagkit.core.rollouts import rollout_id
 from flagkit.outcomes import EmfStore, MemoryStore
 from flagkit.testing import VirtualClock
 from tests.canary.stages import stage_of
@@ -52,6 +56,20 @@ class Other:
         self, stage: StagePlan, targets: Sequence[Target], keys: Collection[StreamKey]
     ) -> Mapping[StreamKey, str]:
         return {}
+
+
+def test_the_record_that_canary_writes_names_its_rollout() -> None:
+    record = Record("k3f9a2c1", "1", "2", Phase.STARTING, T0, (), None, "9f3a2b1c", "a text of its own")
+    assert rollout_id(encode(record)) == "k3f9a2c1"
+
+
+def test_a_flags_rollout_has_an_experiment_of_its_own() -> None:
+    asked: list[str] = []
+    metrics = UserMetrics(Other(), lambda wanted: asked.append(wanted.experiment) or ROWS)
+    flag = Target(FunctionRef("flag.checkout", "on"), "1", "2")
+    for target, canary_id in ((flag, "k1"), (flag, ""), (TARGET, "k1")):
+        metrics.measure(stage(), [target], replace(WINDOW, canary_id=canary_id))
+    assert asked == ["checkout@k1", "checkout", "shop"]
 
 
 def stage(**gates: object) -> StagePlan:

@@ -95,14 +95,123 @@ def test_another_process_may_have_exposed_the_user(flags: Flags, clock: VirtualC
     assert not payments._happened  # given up after three attempts
 
 
-def test_experiments_can_be_named_by_their_rollout(flags: Flags, clock: VirtualClock) -> None:
-    names = {"checkout": "checkout@k3x"}
+def test_a_function_can_name_experiments(flags: Flags, clock: VirtualClock) -> None:
+    names = {"checkout": "shop"}
     outcomes, store = recording(flags, clock, experiments=names.get)
-    flags.report("u", failed=True)  # no rollout is known yet
+    flags.report("u", failed=True)  # no experiment is known yet
     flags.is_enabled("checkout", "u")
     flags.is_enabled("search", "u")
     outcomes.flush()
-    assert [row.users for row in store.rows("checkout@k3x")] == [1]
+    assert store.experiments == ("shop",)
+
+
+def test_a_function_that_raises_makes_no_experiment(flags: Flags, clock: VirtualClock) -> None:
+    def name_of(key: str) -> str:
+        raise RuntimeError(key)
+
+    outcomes, _ = recording(flags, clock, experiments=name_of)
+    assert flags.is_enabled("checkout", "u")
+    assert outcomes.flush() == 0
+
+
+class Document:
+    """A document whose flag `checkout` is on, in one rollout after the other."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.source = StaticSource({})
+        self.put("")
+        self.flags = Flags(self.source, clock=clock)
+
+    def put(self, rollout: str) -> None:
+        values: dict[str, object] = {"checkout": {"enabled": True}, "search": {"enabled": True}}
+        if rollout:
+            values["flagkit-rollouts"] = {"enabled": False, "checkout": f"canary1 {rollout} 1>2 b"}
+        self.source.replace({"version": "1", "flags": {}, "values": values})
+
+    def live(self, rollout: str) -> None:
+        self.put(rollout)
+        self.flags.refresh()
+
+
+def test_each_rollout_counts_users_of_its_own(clock: VirtualClock) -> None:
+    document = Document(clock)
+    outcomes, store = recording(document.flags, clock)
+    for rollout in ("", "k1", "k2", ""):
+        document.live(rollout)
+        document.flags.is_enabled("checkout", "u")
+        document.flags.report("u", failed=True)
+        outcomes.flush()
+        clock.advance(30)
+    assert store.experiments == ("checkout", "checkout@k1", "checkout@k2")
+    assert [row.bad for name in store.experiments for row in store.rows(name)] == [{"failed": 1}] * 3
+
+
+def test_an_answer_counts_for_the_rollout_of_the_document_that_gave_it(clock: VirtualClock) -> None:
+    document = Document(clock)
+    outcomes, store = recording(document.flags, clock)
+    document.live("k1")
+    late = document.flags._flags  # a thread that reads while the next document comes
+    document.live("k2")
+    late["checkout"]("u", None)
+    document.flags.report("u", failed=True)
+    outcomes.flush()
+    assert [(row.users, row.bad) for row in store.rows("checkout@k1")] == [(1, {"failed": 1})]
+
+
+def test_a_process_that_reads_no_flags_reports_for_the_rollout(clock: VirtualClock) -> None:
+    document = Document(clock)
+    shop, store = recording(document.flags, clock)
+    other = Document(clock)
+    payments, _ = recording(other.flags, clock, store=store)
+    for shown in (document, other):
+        shown.live("k1")
+    document.flags.is_enabled("checkout", "u")
+    shop.flush()
+    other.flags.report("u", failed=True)
+    payments.flush()
+    assert store.rows("checkout@k1")[0].bad == {"failed": 1}
+
+
+def test_another_document_without_the_flag_ends_no_rollout(clock: VirtualClock, flags: Flags) -> None:
+    document = Document(clock)
+    outcomes, store = recording(document.flags, clock)
+    document.live("k1")
+    Flags(StaticSource({"unrelated": True}), clock=clock).report_to(outcomes)
+    clock.advance(3600)
+    document.flags.is_enabled("checkout", "u")
+    document.flags.report("u", failed=True)
+    outcomes.flush()
+    assert store.rows("checkout@k1")[0].bad == {"failed": 1}
+
+
+def test_names_of_rollouts_that_are_over_are_forgotten(clock: VirtualClock) -> None:
+    document = Document(clock)
+    outcomes, _ = recording(document.flags, clock)
+    for number in range(20):
+        document.live(f"k{number}")
+        late = document.flags._flags
+        clock.advance(601)
+        document.flags.report("u", failed=True)
+    assert list(outcomes._until) == ["checkout@k19"]
+    document.live("")
+    clock.advance(601)
+    document.flags.report("u", failed=True)
+    late["checkout"]("late", None)
+    assert list(outcomes._until) == ["checkout", "checkout@k19"]
+
+
+def test_flags_that_are_no_experiment_are_not_watched(clock: VirtualClock) -> None:
+    document = Document(clock)
+    recording(document.flags, clock)
+    table = document.flags._engine.watched
+    assert [len(table.watchers(key)) for key in ("checkout", "search")] == [1, 0]  # type: ignore[attr-defined]
+
+
+def test_reports_without_the_flags_are_warned_of_once(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes = Outcomes(MemoryStore(), secret="s", experiments={"checkout"}, flush_interval_s=None, clock=clock)
+    for user in range(3):
+        outcomes.report(user, failed=True)
+    assert caplog.text.count("before flags.report_to") == 1
 
 
 def test_a_store_that_is_away_loses_nothing_until_the_buffer_is_full(
@@ -147,7 +256,8 @@ def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.L
     outcomes, store = recording(flags, clock)
     flags.report(Unprintable(), failed=True)  # type: ignore[arg-type]
     flags.report("u", value="many")  # type: ignore[arg-type]
-    outcomes.watch(flags.evaluate("checkout", "u"), Unprintable())
+    flags.is_enabled("checkout", "u")
+    flags._flags["checkout"](Unprintable(), None)
     outcomes.observe(lambda: Unprintable().__str__(), 500, 0.0)
     flags.is_enabled("checkout", "nan")
     flags.report("nan", value=float("nan"), metric="orders")
