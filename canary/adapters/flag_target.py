@@ -15,7 +15,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from canary.adapters.aws import Session
-from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts, basis_points, percent_text
+from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts, basis_points
+from canary.core.flag_note import flag_note
 from canary.core.plan import FlagTarget, FunctionRef
 from canary.errors import (
     AccessDeniedError,
@@ -70,7 +71,7 @@ class FlagAliases:
 
         A decrease replaces a deployment of the same profile that is in progress; an increase waits for another tick.
         """
-        from flagkit.admin.edits import expose, put_rollout
+        from flagkit.admin.edits import expose, put_rollout, rollout_record
         from flagkit.admin.stores import Note
 
         key, percent = self._target.key, Decimal(_exposed_bp(spec)) / 100
@@ -84,11 +85,11 @@ class FlagAliases:
                 raise StaleRevisionError(f"flag {key} has a change that is saved but not deployed")
             document = expose(newest.document, key, percent, self._variant)
             document = put_rollout(document, key, spec.description or None)
-            shown = percent_text(_exposed_bp(spec))
-            reason = f"guarded rollout{'' if spec.description else ' ended'}: {shown} % of users"
+            before, record = self._percent(live), rollout_record(live, key) or ""
+            reason = flag_note(basis_points(before), _exposed_bp(spec), record, spec)
             receipt = self._store.save(newest, document, Note(reason=reason))
             if (deployments := self._store.deployments) is not None:
-                lowers = percent < self._percent(live)
+                lowers = percent < before
                 when_busy: WhenBusy = "replace" if lowers or _only_bakes(deployments.status()) else "refuse"
                 deployments.deploy(receipt.version.number, pace="immediate", when_busy=when_busy, reason=reason)
         return self.read(function)

@@ -7,7 +7,7 @@ AWS's floats in exactly one place, `ratio`, and are read in exactly one place, `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from canary.core.plan import FunctionRef
@@ -51,12 +51,14 @@ class AliasSpec:
         extra_version: the one additional version, or None for "no weights".
         extra_bp: the additional version's share in basis points.
         description: the whole description: the canary's record, or the operator's own text.
+        why: the sentence that led to it, for a target that keeps a history; the alias doesn't say it.
     """
 
     version: str
     extra_version: str | None
     extra_bp: int
     description: str
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,6 @@ class CanaryState:
 
     def _routed(self, function: FunctionState, description: str) -> AliasSpec:
         if self.phase in FORWARD:
-            return AliasSpec(function.baseline, function.candidate, self.weight_bp, description)
+            return AliasSpec(function.baseline, function.candidate, self.weight_bp, description, self.why)
         version = function.candidate if self.phase in AFTER_PROMOTION else function.baseline
-        return AliasSpec(version, None, 0, description)
+        return AliasSpec(version, None, 0, description, self.why)

@@ -199,7 +199,12 @@ def _move_all(session: Session, to: Mapping[str, str]) -> None:
 
 
 def _move(
-    function: FunctionRef, version: str, alias: AliasState, session: Session, description: str | None = None
+    function: FunctionRef,
+    version: str,
+    alias: AliasState,
+    session: Session,
+    description: str | None = None,
+    why: str = "",
 ) -> None:
     """Sends all traffic of one alias to a version, which must exist; with another description if one is given."""
     text = alias.description if description is None else description
@@ -213,7 +218,7 @@ def _move(
         command = rollback_command(function, alias.version, session)
         hint = f"Choose another: {command}." if command else "Publish one first."
         raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
-    write_spec(function, AliasSpec(version, None, 0, text), alias, session)
+    write_spec(function, AliasSpec(version, None, 0, text, why), alias, session)
     was = alias.routes_text.removeprefix("serves ")
     session.notice(f"{function} moved on request from {was} to version {version}", is_planned=True)
 
@@ -252,9 +257,9 @@ def _revert(session: Session, confirm: Callable[[str], None] | None, request: st
     if confirm is not None:
         confirm(f"Revert {what} {started.canary_id} ({changes})?")
     session = session.of(started.canary_id)
-    for function in functions:
-        _move(function, moves[function.key].baseline, seen[function.key], session)
     why = f"reverted {what} {started.canary_id} {request}: {changes}"
+    for function in functions:
+        _move(function, moves[function.key].baseline, seen[function.key], session, why=why)
     now = ports.clock.now().replace(microsecond=0)
     session.publish(TrafficShifted(started.canary_id, stage.name, now, 0, why))
     session.publish(

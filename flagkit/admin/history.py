@@ -11,6 +11,7 @@ from datetime import datetime
 
 from flagkit.admin.diff import DocumentDiff, compare
 from flagkit.admin.edits import restore, restore_all
+from flagkit.admin.edits.rollouts import changed_rollouts
 from flagkit.admin.entries import EMPTY, keys_of
 from flagkit.admin.stores.base import Stored, Version, VersionReader
 from flagkit.authoring.editor import unknown_flag
@@ -25,12 +26,14 @@ class Entry:
     Attributes:
         version: the version that was made; author, time and reason are its.
         diff: what it changed; with a key, only what it changed of that flag.
+        rollouts: the flags whose guarded rollout it is a step of; with a key, only that one.
         problem: why the difference can't be told, e.g. the version isn't a flag document; empty otherwise.
     """
 
     version: Version
     diff: DocumentDiff
     problem: str = ""
+    rollouts: tuple[str, ...] = ()
 
 
 def history(store: VersionReader, key: str | None = None, *, limit: int | None = None) -> Iterator[Entry]:
@@ -54,9 +57,10 @@ def history(store: VersionReader, key: str | None = None, *, limit: int | None =
         else:
             diff = compare(before, after)
             found = diff if key is None else DocumentDiff(tuple(flag for flag in diff.flags if flag.key == key))
-            if key is not None and not found:
+            rollouts = tuple(each for each in changed_rollouts(before, after) if key in {None, each})
+            if key is not None and not found and not rollouts:
                 continue
-            entry = Entry(version, found)
+            entry = Entry(version, found, rollouts=rollouts)
         left = None if left is None else left - 1
         yield entry
 

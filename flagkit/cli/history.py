@@ -35,19 +35,25 @@ def history(
 
     with cli_context(context).store(source) as store:
         found = list(entries(store, key, limit=limit))
-        if key is not None and not any(entry.diff for entry in found):
+        if key is not None and not any(entry.diff or entry.rollouts for entry in found):
             admin.history.known(store, key)
     if as_json:
         print_json(
             [
-                {**_version_data(entry.version), "changes": entry.diff.to_dict(), "problem": entry.problem}
+                {
+                    **_version_data(entry.version),
+                    "changes": entry.diff.to_dict(),
+                    "rollouts": list(entry.rollouts),
+                    "problem": entry.problem,
+                }
                 for entry in found
             ]
         )
         return 0
     for entry in found:
         echo(_headline(entry))
-        shown = entry.problem or entry.diff.to_text()
+        steps = bool(entry.rollouts and not entry.diff)
+        shown = entry.problem or ("No user's answer changes." if steps else entry.diff.to_text())
         show_changes("\n".join(f"  {line}" for line in shown.splitlines()))
     if not found:
         echo("No changes.")

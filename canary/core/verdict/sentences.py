@@ -140,7 +140,8 @@ def counted(
         return f"no {unit_of(gate)[:-1]} counted yet {who}"
     what = what_is_bad(gate) if usual_s is None else f"took longer than the usual p95 of {duration(usual_s)}"
     text = f"{percent(x_c / n_c)} % of {n_c:,} {unit_of(gate)} {what} {who}{interval}"
-    return f"{text}, {percent(x_b / n_b)} % {names[1]} in the same minutes" if n_b else text
+    others = f"of {n_b:,} " if isinstance(gate, OutcomesGate) else ""
+    return f"{text}, {percent(x_b / n_b)} % {others}{names[1]} in the same minutes" if n_b else text
 
 
 def averaged(gate: MeanGate, where: str, names: tuple[str, str], minutes: Sequence[Sums], alpha: float | None) -> str:

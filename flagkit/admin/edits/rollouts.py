@@ -40,6 +40,12 @@ def rollout_record(document: FlagDocument, key: str) -> str | None:
     return rollout_records(document).get(key)
 
 
+def changed_rollouts(before: FlagDocument, after: FlagDocument) -> tuple[str, ...]:
+    """Return the flags whose record differs: a rollout of theirs began, went on or ended."""
+    keys = {key for side in (before, after) if (found := side.values.get(ROLLOUTS_FLAG)) for key in found.attributes}
+    return tuple(sorted(key for key in keys if rollout_record(before, key) != rollout_record(after, key)))
+
+
 def put_rollout(document: FlagDocument, key: str, record: str | None) -> FlagDocument:
     """Write the record of the flag's rollout, or remove it where None.
 

@@ -85,6 +85,10 @@ class Rollout:
     def document(self) -> FlagDocument:
         return open_store(self.url).read().document
 
+    def reasons(self) -> list[str]:
+        """Why each version of the rollout was saved, oldest first."""
+        return [found.reason for found in open_store(self.url).versions() if found.reason][::-1]
+
     @property
     def percent(self) -> Decimal:
         return edits.exposed_percent(self.document, KEY)
@@ -111,6 +115,36 @@ def test_a_feature_without_harm_reaches_everybody(rollout: Rollout) -> None:
     state = runner.run(rollout.stage, ports, runner.start(rollout.stage, ports))
     assert (state.phase, rollout.percent) == (Phase.PROMOTED, Decimal(100))
     assert edits.rollout_record(rollout.document, KEY) is None
+
+
+def test_each_version_of_the_flag_keeps_what_led_to_it(rollout: Rollout) -> None:
+    ports = rollout.ports()
+    runner.run(rollout.stage, ports, runner.start(rollout.stage, ports))
+    start, first, second, *_, end = rollout.reasons()
+    assert (start, first) == ("guarded rollout started at 0 % of users", "guarded rollout: 0 % → 1 % of users")
+    assert second.startswith("guarded rollout: 1 % → 25 % of users; 0 % of 80 users failed with new_checkout (99 % ")
+    assert "0 % of 17,920 without it in the same minutes" in second
+    assert end.startswith("guarded rollout ended at 100 % of users; no regression")
+
+
+def test_the_history_of_a_flag_has_each_step_of_its_rollout_and_no_other_flags(
+    rollout: Rollout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollout.begin()
+    runner.rollback(rollout.stage, rollout.ports(), request="on request of amira")
+    with suppress(SystemExit):
+        flagkit_main(["history", KEY, "-s", rollout.url])
+    heads = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines() if line.startswith("version")]
+    assert heads == [
+        "guarded rollout ended at 0 % of users; rolled back on request of amira",
+        "guarded rollout: 1 % → 0 % of users; rolled back on request of amira",
+        "guarded rollout: 0 % → 1 % of users",
+        "guarded rollout started at 0 % of users",
+        "",
+    ]
+    with suppress(SystemExit):
+        flagkit_main(["history", "other", "-s", rollout.url])
+    assert "rollout" not in capsys.readouterr().out
 
 
 def test_a_feature_that_breaks_its_users_is_lowered_to_nobody(rollout: Rollout) -> None:
@@ -177,6 +211,18 @@ def test_a_person_rolls_a_rollout_back(rollout: Rollout) -> None:
     ports = rollout.ports()
     runner.rollback(rollout.stage, ports)
     assert rollout.percent == 0
+    assert rollout.reasons()[-2:] == [
+        "guarded rollout: 1 % → 0 % of users; rolled back on request",
+        "guarded rollout ended at 0 % of users; rolled back on request",
+    ]
+
+
+def test_a_promotion_that_is_reverted_is_a_version_of_its_own(rollout: Rollout) -> None:
+    ports = rollout.ports()
+    runner.run(rollout.stage, ports, runner.start(rollout.stage, ports))
+    runner.rollback(rollout.stage, ports, request="on request of amira")
+    assert rollout.percent == 0
+    assert rollout.reasons()[-1].startswith("guarded rollout: 100 % → 0 % of users; reverted promotion ")
 
 
 def test_show_says_that_a_rollout_is_under_way(rollout: Rollout, capsys: pytest.CaptureFixture[str]) -> None:
