@@ -101,7 +101,7 @@ def assemble(
         aliases = LambdaAliases(session, clock, on_date=on_date)
         dead_man = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
     else:
-        aliases = FlagAliases(_within(base, chosen.flag), chosen.variant, session)
+        aliases = FlagAliases(flag_within(base, chosen.flag), chosen.variant, session)
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
@@ -126,7 +126,7 @@ def assemble(
     )
 
 
-def _within(base: Path, flag: FlagTarget) -> FlagTarget:
+def flag_within(base: Path, flag: FlagTarget) -> FlagTarget:
     """A flag in a file is found from the plan's directory."""
     kind, _, path = flag.source.partition(":")
     return FlagTarget(f"file:{base / path}", flag.key) if kind == "file" else flag

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from canary.adapters.aws import Session as AwsSession
 from canary.adapters.aws import open_session as open_aws
 from canary.adapters.clock import SystemClock
-from canary.adapters.outcomes import Asked, source_of
+from canary.adapters.flag_target import FlagAliases
+from canary.adapters.outcomes import Asked, counted_under, source_of
+from canary.assembly import flag_within, open_journal
 from canary.cli.json_lines import write_json
 from canary.cli.output import write_report
 from canary.cli.session import Session, percentage
 from canary.core.plan import MeanGate, OutcomesGate
 from canary.core.reading import Reading, read_rows
+from canary.core.verdict.arms import steps_of
 from canary.errors import PlanError, UsageError
+from canary.runner.weights import Weights, weights_of
 from canary.view.analyzed import reading_data, reading_lines, reading_report
 from canary.view.html import page
+from flagkit.core.outcomes import Row
 
 _SUM_TOLERANCE = 0.001
 
 
-def read_experiment(
-    session: Session, name: str | None, control: str, shares: dict[str, float], effect_ratio: float, since: int
-) -> tuple[str, Reading]:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of an experiment.
+
+    Attributes:
+        experiment: the name that users are counted under; the stage's rollout if None.
+        canary_id: the rollout; the one under way or the newest if None.
+        control: the arm to compare with; `off`, or the one with the most users, if None.
+        shares: that the arms had all the time.
+        effect_ratio: that users needed are computed for.
+        since: the first minute, in minutes since 1970.
+    """
+
+    experiment: str | None
+    canary_id: str | None
+    control: str | None
+    shares: dict[str, float]
+    effect_ratio: float
+    since: int
+
+
+def read_experiment(session: Session, asked: Question) -> tuple[str, Reading]:
     """The experiment of a stage; windows that are still open are left out.
 
     Raises:
@@ -36,16 +64,59 @@ def read_experiment(
         raise PlanError(
             f"stage {stage.name} names no outcomes", hint='Add outcomes = "dynamodb://TABLE" or "csv:FILE" to it.'
         )
-    if not effect_ratio > 0.0:
+    if not asked.effect_ratio > 0.0:
         raise UsageError("the effect must be above 0 %", hint="Give a percentage such as 5%.")
     clock = session.context.clock or SystemClock()
     aws = open_aws(session.region or stage.region, session.profile)
     gates = [gate for gate in stage.gates.values() if isinstance(gate, OutcomesGate | MeanGate)]
     metrics = tuple(dict.fromkeys(gate.metric for gate in gates))
-    experiment = name or stage.functions[0].flag or stage.functions[0].name
-    rows = source_of(stage.outcomes, aws, clock, session.context.base)(Asked(experiment, "on", metrics, since))
-    present = int(clock.now().timestamp() // 60)
-    return experiment, read_rows([row for row in rows if since <= row.minute < present], control, shares, effect_ratio)
+    rollout = _rollout(session, asked, aws)
+    experiment = asked.experiment or counted_under(stage.functions[0], rollout.canary_id if rollout else "")
+    source = source_of(stage.outcomes, aws, clock, session.context.base)
+    present = clock.now().replace(second=0, microsecond=0)
+    end = int(present.timestamp() // 60)
+    rows = [row for row in source(Asked(experiment, stage.variant, metrics, asked.since)) if asked.since <= row.minute]
+    rows = [row for row in rows if row.minute < end]
+    steps = steps_of(_arms(rows, stage.variant), rollout.changes, stage.window, present) if rollout else ()
+    control = asked.control or _control(rows, stage.variant)
+    return experiment, read_rows(rows, control, asked.shares, asked.effect_ratio, steps)
+
+
+def _rollout(session: Session, asked: Question, aws: AwsSession) -> Weights | None:
+    """The rollout of a flag that is asked for; None for an experiment with a name, or of a function.
+
+    Raises:
+        UsageError: the stage has no rollouts.
+        NotFoundError: the journal has no such rollout.
+    """
+    stage, base = session.stage, session.context.base
+    if stage.flag is None or asked.experiment is not None:
+        if asked.canary_id is not None:
+            raise UsageError(
+                "--canary names a rollout of the stage's flag, which this isn't", hint="Leave out --canary."
+            )
+        return None
+    aliases = FlagAliases(flag_within(base, stage.flag), stage.variant, aws)
+    journal = open_journal(session.plan, base=base, session=aws, stage=stage.name)
+    return weights_of(stage, aliases, journal, asked.canary_id)
+
+
+def _arms(rows: Sequence[Row], variant: str) -> dict[datetime, tuple[int, int]]:
+    """Users with and without the variant by minute."""
+    found: dict[datetime, tuple[int, int]] = {}
+    for row in rows:
+        at = datetime.fromtimestamp(row.minute * 60, UTC)
+        on, off = found.get(at, (0, 0))
+        found[at] = (on + row.users, off) if row.arm == variant else (on, off + row.users)
+    return found
+
+
+def _control(rows: Sequence[Row], variant: str) -> str:
+    """The arm `off` where there is one, else that with the most users without the variant."""
+    users: Counter[str] = Counter()
+    for row in rows:
+        users[row.arm] += row.users if row.arm != variant else 0
+    return "off" if "off" in users or not users.total() else users.most_common(1)[0][0]
 
 
 def show_reading(name: str, found: Reading, effect_ratio: float, *, as_json: bool, report: Path | None) -> None:

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from canary.core.stats.bounds import Interval, interval
 from canary.core.stats.means import Difference, Sums, difference, users_needed
-from canary.core.stats.share import shares_ln_e
+from canary.core.stats.share import share_over_steps, shares_ln_e
+from canary.core.verdict.arms import ShareStep
 
 ALPHA = 0.05
 """Error probability of all intervals of one metric together."""
@@ -91,8 +92,9 @@ class Reading:
         users: of each arm.
         effects: by metric and arm.
         minutes: from the first to the last row, in minutes since 1970; None without a row.
-        expected: the shares that were expected; empty if none were given.
-        is_share_wrong: whether the arms' shares contradict them; None if none were given.
+        expected: the shares that were expected all the time; empty if none were given.
+        is_share_wrong: whether the arms' shares contradict what was expected; None if that isn't known.
+        steps: the users of each percentage of a rollout.
     """
 
     control: str
@@ -101,10 +103,15 @@ class Reading:
     minutes: tuple[int, int] | None
     expected: Mapping[str, float]
     is_share_wrong: bool | None
+    steps: tuple[ShareStep, ...] = ()
 
 
 def read_rows(
-    rows: Sequence[ArmMinute], control: str, expected: Mapping[str, float] | None = None, effect_ratio: float = 0.05
+    rows: Sequence[ArmMinute],
+    control: str,
+    expected: Mapping[str, float] | None = None,
+    effect_ratio: float = 0.05,
+    steps: tuple[ShareStep, ...] = (),
 ) -> Reading:
     """Compare each arm with the control.
 
@@ -115,6 +122,7 @@ def read_rows(
         control: the arm to compare with.
         expected: shares of the arms, if they were the same all the time; they add up to 1.
         effect_ratio: the effect that users needed are computed for, relative to the control's mean.
+        steps: the users of each percentage of a rollout, which are tested where no shares are expected.
     """
     users: dict[str, int] = {control: 0}
     for row in rows:
@@ -134,9 +142,12 @@ def read_rows(
         arms = sorted({*expected, *users})
         shares, counts = [expected.get(arm, 0.0) for arm in arms], [users.get(arm, 0) for arm in arms]
         is_wrong = shares_ln_e(shares, counts) >= -math.log(ALPHA_SHARE)
+    elif any(step.exposed or step.others for step in steps):
+        ln_e = share_over_steps((step.share, step.exposed, step.others) for step in steps)
+        is_wrong = ln_e >= -math.log(ALPHA_SHARE)
     minutes = [row.minute for row in rows]
     span = (min(minutes), max(minutes)) if minutes else None
-    return Reading(control, users, effects, span, expected or {}, is_wrong)
+    return Reading(control, users, effects, span, expected or {}, is_wrong, steps)
 
 
 def _effect(

@@ -21,6 +21,9 @@ def reading_data(name: str, found: Reading) -> dict[str, object]:
         "until": None if found.minutes is None else _at(found.minutes[1] + 1),
         "users": dict(found.users),
         "shares": {arm: users / total if total else 0.0 for arm, users in found.users.items()},
+        "steps": [
+            {"percent": 100.0 * step.share, "exposed": step.exposed, "others": step.others} for step in found.steps
+        ],
         "is_sample_ratio_wrong": found.is_share_wrong,
         "effects": [
             {
@@ -55,6 +58,10 @@ def reading_lines(name: str, found: Reading, effect_percent: float) -> Iterator[
         expected = percent(found.expected[arm]) if arm in found.expected else "–"
         label = f"{arm} (control)" if arm == found.control else arm
         yield f"{label:<20}{users:>12,}{percent(users / total if total else 0.0):>10}{expected:>10}"
+    for step in found.steps:
+        users = step.exposed + step.others
+        share = percent(step.exposed / users) if users else "–"
+        yield f"{f'new users at {percent(step.share)}':<20}{users:>12,}{share:>10}{percent(step.share):>10}"
     yield ""
     yield sample_ratio_text(found)
     yield ""
@@ -83,10 +90,13 @@ def reading_lines(name: str, found: Reading, effect_percent: float) -> Iterator[
 def sample_ratio_text(found: Reading) -> str:
     """What the shares of the arms say."""
     if found.is_share_wrong is None:
+        if found.steps:
+            return "Sample ratio: not checked yet. It takes users first exposed two minutes after a step begins."
         return "Sample ratio: not checked. `--shares on=50,off=50` gives the shares that the arms had all the time."
     if found.is_share_wrong:
         return "Sample ratio: wrong. The arms can't be compared: users are assigned wrongly or lost on the way."
-    return "Sample ratio: no contradiction to the expected shares."
+    expected = "expected shares" if found.expected else "percentages of the rollout"
+    return f"Sample ratio: no contradiction to the {expected}."
 
 
 def reading_report(name: str, found: Reading, effect_percent: float) -> Report:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
-from canary.core.measurements import MINUTE, AliasTraffic, Observations
+from canary.core.measurements import AliasTraffic, Observations
 from canary.core.plan import ErrorsGate, MeanGate, OutcomesGate, ProbesGate, StagePlan, ThrottlesGate
 from canary.core.stats.share import share_ln_e, share_over_steps
+from canary.core.verdict.arms import undisturbed
 from canary.core.verdict.guards import Finding
 from canary.core.verdict.model import Rule
 from canary.core.verdict.scoring import Score, counts_failures
@@ -54,18 +53,9 @@ def wrong_share(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...
     return tuple(found)
 
 
-POLLED: Final = timedelta(minutes=1)
-"""Besides the time that a shift takes: programs poll AppConfig once a minute (appconfig.md §3), so the first users of a
-step still meet the percentage before it."""
-
-
 def wrong_arms(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
-    """The share of first exposures isn't the flag's percentage: users are assigned wrongly, or lost on the way.
-
-    A user counts in the minute in which the window closes, so the first exposure was so much earlier.
-    """
-    bound, later = -math.log(stage.evidence.alpha_share), stage.window // MINUTE - 1
-    polled = POLLED // MINUTE
+    """The share of first exposures isn't the flag's percentage: users are assigned wrongly, or lost on the way."""
+    bound = -math.log(stage.evidence.alpha_share)
     seen: dict[str, Score] = {}
     for score in scores:
         if isinstance(score.gate, (OutcomesGate, MeanGate)):
@@ -74,8 +64,8 @@ def wrong_arms(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]
     for function, score in seen.items():
         steps = [
             (weight, sum(m.n_c for m in rows), sum(m.n_b for m in rows))
-            for a, b, weight in score.schedule.segments
-            if 0.0 < weight < 1.0 and (rows := score.counts[a + later + polled : b + later])
+            for a, b, weight in undisturbed(score.schedule.segments, stage.window)
+            if (rows := score.counts[a:b])
         ]
         if steps and share_over_steps(steps) >= bound:
             weight, n_c, n_b = max(steps, key=lambda step: share_ln_e(*step))

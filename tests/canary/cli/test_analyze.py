@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from canary.adapters.journals import FileJournal
 from canary.cli import run
 from canary.cli.session import CliContext
+from canary.core.events import CanaryEnded, CanaryStarted, FunctionMove, TrafficShifted
+from canary.core.measurements import MINUTE
+from canary.core.phases import Phase
+from canary.core.plan import Plan
+from canary.core.record import Record, Shift, encode
+from canary.core.recover import fingerprint
+from flagkit.admin import edits
+from flagkit.core.documents import FlagDocument
 from flagkit.testing import VirtualClock
 
 PLAN = """\
@@ -89,5 +100,134 @@ def test_wrong_arguments_are_named(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
 ) -> None:
     code, _, err = analyze(folder, capsys, *words)
+    assert code != 0
+    assert problem in err
+
+
+ROLLOUT = """\
+[stages.checkout]
+flag = "file:flags.json#new_checkout"
+variant = "on"
+steps = [25, 50, 100]
+bake = "10m"
+outcomes = "csv:outcomes.csv"
+"""
+T0 = VirtualClock().now().replace(second=0, microsecond=0) - timedelta(minutes=60)
+ENDED = "k2ended0"
+RUNNING = "k3running"
+
+
+@pytest.fixture
+def rolled(folder: Path) -> Path:
+    """A rollout that is over, at 25 % and 50 %, and the start of its journal."""
+    (folder / "canary.toml").write_text(ROLLOUT)
+    (folder / "flags.json").write_bytes(document("").to_json())
+    journal = FileJournal(folder / ".canary")
+    move = FunctionMove("flag.new_checkout:on", "1", "2")
+    for name, at in (("k1older0", T0 - timedelta(days=1)), (ENDED, T0)):
+        journal.append(CanaryStarted(name, "checkout", at, (move,), (2500, 5000), "9f3a2b1c"))
+        journal.append(TrafficShifted(name, "checkout", at, 2500, "step 1"))
+        journal.append(TrafficShifted(name, "checkout", at + 20 * MINUTE, 5000, "step 2"))
+        end = at + 40 * MINUTE
+        journal.append(CanaryEnded(name, "checkout", end, Phase.CONFLICT, "changed by hand", at))
+    write_users(folder, ENDED, {0: 0.25, 20: 0.5, 40: 0.9})
+    return folder
+
+
+def document(record: str) -> FlagDocument:
+    empty = FlagDocument.parse('{"version": "1", "flags": {}, "values": {}}')
+    return edits.put_rollout(edits.create(empty, "new_checkout"), "new_checkout", record or None)
+
+
+def write_users(folder: Path, rollout: str, shares: dict[int, float]) -> None:
+    """100 new users a minute, who meet the percentage of the last step a minute later."""
+    rows = ["experiment,minute,arm,users,failed"]
+    share = 0.0
+    for minute in range(58):
+        share = shares.get(minute - 1, share)
+        on = round(100 * share)
+        at = int(T0.timestamp() // 60) + minute + 4
+        rows += [f"new_checkout@{rollout},{at},{arm},{users},1" for arm, users in (("on", on), ("off", 100 - on))]
+    (folder / "outcomes.csv").write_text("\n".join(rows).replace(",0,1", ",0,0") + "\n")
+
+
+def test_a_rollout_that_is_over_is_checked_against_its_own_steps(
+    rolled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = analyze(rolled, capsys, "checkout")
+    assert code == 0
+    assert out.startswith(f"new_checkout@{ENDED}, ")
+    assert "Sample ratio: no contradiction to the percentages of the rollout." in out
+    steps = [line.split() for line in out.splitlines() if line.startswith("new users at")]
+    assert [(row[3], row[5], row[6]) for row in steps] == [("25", "1,800", "25"), ("50", "1,800", "50")]
+    _, out, _ = analyze(rolled, capsys, "checkout", "--canary", "k1older0", "--json")
+    found = json.loads(out)
+    assert (found["experiment"], found["users"], found["is_sample_ratio_wrong"]) == (
+        "new_checkout@k1older0",
+        {"off": 0},
+        None,
+    )
+
+
+def test_a_wrong_share_of_a_step_is_found(rolled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_users(rolled, ENDED, {0: 0.25, 20: 0.4})
+    _, out, _ = analyze(rolled, capsys, "checkout")
+    assert "Sample ratio: wrong." in out
+
+
+def test_a_rollout_under_way_is_read_from_the_document(rolled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = Plan.parse(ROLLOUT).stage("checkout")
+    shifts = (Shift(T0, 2500), Shift(T0 + 20 * MINUTE, 5000))
+    record = Record(RUNNING, "1", "2", Phase.BAKING, T0, shifts, None, fingerprint(stage), "")
+    shown = edits.expose(document(encode(record)), "new_checkout", Decimal(50))
+    (rolled / "flags.json").write_bytes(shown.to_json())
+    write_users(rolled, RUNNING, {0: 0.25, 20: 0.5})
+    _, out, _ = analyze(rolled, capsys, "checkout", "--json")
+    found = json.loads(out)
+    assert (found["experiment"], found["is_sample_ratio_wrong"]) == (f"new_checkout@{RUNNING}", False)
+    assert [(step["percent"], step["exposed"], step["others"]) for step in found["steps"]] == [
+        (25, 450, 1350),
+        (50, 1700, 1700),
+    ]
+    (rolled / "flags.json").write_bytes(edits.expose(shown, "new_checkout", Decimal(70)).to_json())
+    _, out, _ = analyze(rolled, capsys, "checkout")  # nobody knows since when it is 70 %
+    assert "Sample ratio: not checked." in out
+    _, out, _ = analyze(rolled, capsys, "checkout", "--canary", ENDED)
+    assert "No user of" in out
+
+
+def test_before_the_first_rollout_the_key_names_the_experiment(
+    rolled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (rolled / ".canary").iterdir():
+        path.unlink()
+    _, out, _ = analyze(rolled, capsys, "checkout")
+    assert out.startswith("No user of new_checkout is counted yet")
+    (rolled / "flags.json").unlink()
+    _, out, _ = analyze(rolled, capsys, "checkout")  # the flag was deleted: the journal is left
+    assert out.startswith("No user of new_checkout is counted yet")
+
+
+def test_the_control_is_the_arm_without_the_variant(rolled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (rolled / "outcomes.csv").read_text()
+    (rolled / "outcomes.csv").write_text(text.replace(",off,", ",red,"))
+    _, out, _ = analyze(rolled, capsys, "checkout")
+    assert "red (control)" in out
+    _, out, _ = analyze(rolled, capsys, "checkout", "--control", "on", "--experiment", f"new_checkout@{ENDED}")
+    assert "on (control)" in out
+    assert "Sample ratio: not checked." in out
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--canary", "k0absent"], "no start of a canary k0absent in stage checkout"),
+        (["--canary", ENDED, "--experiment", "new_checkout"], "--canary names a rollout"),
+    ],
+)
+def test_a_rollout_that_is_not_one_is_named(
+    rolled: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+) -> None:
+    code, _, err = analyze(rolled, capsys, "checkout", *words)
     assert code != 0
     assert problem in err
