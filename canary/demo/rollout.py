@@ -130,7 +130,7 @@ class Users:
 
 @contextmanager
 def _feature(aws: AwsStandIn) -> Iterator[None]:
-    """The feature's profile: a flag that is off, and the strategy without a bake that `flagkit setup` creates."""
+    """The feature's profile: a flag that is off, and the strategy without a bake that `flagkit init` creates."""
     from flagkit.admin.edits import create
     from flagkit.admin.stores import Note, open_store
 

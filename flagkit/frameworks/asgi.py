@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ class FlagsASGIMiddleware:
         app: the application.
         read: from the scope to the caller, called when a flag first needs it, so that what inner middleware has added
             to the scope (`scope["user"]`, `scope["state"]`) is available; `caller_from_scope` if None.
-        outcomes: where HTTP requests that fail (status 500 and above) or are slow are recorded for their users.
+        outcomes: where HTTP requests that fail (status 500 and above) or are slow are recorded for their users; what
+            waits is sent when the server shuts down.
     """
 
     def __init__(
@@ -36,6 +38,9 @@ class FlagsASGIMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "lifespan" and self._outcomes is not None:
+            await self._app(scope, receive, _flushing(self._outcomes, send))
+            return
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
@@ -57,6 +62,17 @@ class FlagsASGIMiddleware:
                 raise
             finally:
                 request.end()
+
+
+def _flushing(outcomes: Outcomes, send: Send) -> Send:
+    """Send the outcomes that wait before the application says that it has shut down: servers end by a signal then."""
+
+    async def flush(message: MutableMapping[str, Any]) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await asyncio.to_thread(outcomes.flush)
+        await send(message)
+
+    return flush
 
 
 def caller_from_scope(scope: Scope) -> Caller:

@@ -25,10 +25,10 @@ class Request:
     def __init__(self, outcomes: Outcomes | None, user_id: Callable[[], object]) -> None:
         self.status = 500
         self._outcomes, self._user_id = outcomes, user_id
-        self._began = 0.0 if outcomes is None else outcomes.clock.monotonic()
+        self._began = 0.0 if outcomes is None else outcomes.elapsed_s()
 
     def end(self) -> None:
         """Record it, the first time."""
         outcomes, self._outcomes = self._outcomes, None
         if outcomes is not None:
-            outcomes.observe(self._user_id, self.status, outcomes.clock.monotonic() - self._began)
+            outcomes.observe(self._user_id, self.status, outcomes.elapsed_s() - self._began)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flagkit.core.outcomes import WINDOW_S, Exposed, Outcome, Row, Unit, add_up, expose, report
+from flagkit.runtime import forks
 from flagkit.runtime.clock import Clock, SystemClock
 
 Item = dict[str, Any]
@@ -61,6 +62,12 @@ class DynamoStore:
         self.window_s = window_s
         self._table, self._given, self._shards, self._kept_s = table, client, shards, kept_s
         self._clock = SystemClock() if clock is None else clock
+        if client is None:
+            forks.register(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's connections."""
+        self._given = None
 
     def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Count them; returns the outcomes of users whose exposure isn't known yet.

@@ -47,6 +47,11 @@ class EmfStore(MemoryStore):
         stream.flush()
         return unknown
 
+    def after_fork(self) -> None:
+        """The parent writes what it has counted."""
+        super().after_fork()
+        self._added.clear()
+
     def _add(self, experiment: str, row: Row | None) -> None:
         super()._add(experiment, row)
         if row is not None:

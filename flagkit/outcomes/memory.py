@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from flagkit.core.outcomes import WINDOW_S, Exposed, Outcome, Row, Unit, add_up, expose, report
+from flagkit.runtime import forks
 
 
 class MemoryStore:
@@ -19,6 +20,11 @@ class MemoryStore:
         self.window_s = window_s
         self._units: dict[tuple[str, str], Unit] = {}
         self._rows: dict[str, dict[tuple[int, str], Row]] = {}
+        self._lock = threading.Lock()
+        forks.register(self)
+
+    def after_fork(self) -> None:
+        """A thread of the parent may have held the lock."""
         self._lock = threading.Lock()
 
     def record(self, exposures: Sequence[Exposed], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:

@@ -6,9 +6,11 @@ while a request is served, or keeps a user id that isn't hashed once it is sent.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -22,7 +24,7 @@ from flagkit.core.outcomes import FAILED, SLOW, Exposed, Happened, Outcome, is_u
 from flagkit.core.rollouts import experiment_of
 from flagkit.errors import UsageError
 from flagkit.runtime import forks
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock, stopwatch, wait_by
 from flagkit.runtime.exposures import PAIRS_KEPT, Pseudonyms
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Outcomes:
     Attributes:
         dropped: how many events were lost, because of the capacity or a store that failed for too long.
         clock: dates events.
+        elapsed_s: a stopwatch for requests.
 
     Raises:
         UsageError: there is no secret.
@@ -106,7 +109,8 @@ class Outcomes:
                 hint=f"Give secret=…, or set {SECRET_VARIABLE}; the same in the whole deployment.",
             )
         self.dropped = 0
-        self.clock: Clock = SystemClock() if clock is None else clock
+        self.clock: Clock = machine_clock() if clock is None else clock
+        self.elapsed_s = stopwatch(self.clock)
         self._store, self._slow_s = store, slow_s
         self._pseudonyms = Pseudonyms(secret)
         self._name_of = experiments if callable(experiments) else _named(experiments)
@@ -122,6 +126,7 @@ class Outcomes:
         self._thread: threading.Thread | None = None
         self._closed = False
         forks.register(self)
+        _alive.add(self)
         for key in () if callable(experiments) else _keys(experiments):
             self._name(key, {})
 
@@ -282,7 +287,9 @@ class Outcomes:
         else:
             self._happened.append((event, 0))
         if self._thread is None and self._flush_interval_s is not None:
-            self._thread = threading.Thread(target=self._loop, name="flagkit-outcomes", daemon=True)
+            self._thread = threading.Thread(
+                target=self._loop, args=(self._flush_interval_s,), name="flagkit-outcomes", daemon=True
+            )
             self._thread.start()
 
     def _again(self, exposed: list[Exposed], happened: list[tuple[Outcome, int]], error: Exception) -> None:
@@ -296,9 +303,14 @@ class Outcomes:
             self._exposed.extendleft(reversed(kept))
             self._happened.extendleft(reversed(rest))
 
-    def _loop(self) -> None:
-        while not self._wake.wait(self._flush_interval_s):
+    def _loop(self, interval_s: float) -> None:
+        while not wait_by(self.clock, self._wake, interval_s):
             self.flush()
+
+    def at_exit(self) -> None:
+        """Send what the thread would have sent if the program had gone on."""
+        if self._thread is not None:
+            self.close()
 
 
 def _keys(experiments: Collection[str]) -> frozenset[str]:
@@ -308,3 +320,14 @@ def _keys(experiments: Collection[str]) -> frozenset[str]:
 def _named(experiments: Collection[str]) -> Callable[[str], str | None]:
     known = _keys(experiments)
     return lambda key: key if key in known else None
+
+
+_alive: weakref.WeakSet[Outcomes] = weakref.WeakSet()
+
+
+def _at_exit() -> None:
+    for outcomes in list(_alive):
+        outcomes.at_exit()
+
+
+atexit.register(_at_exit)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, RunningClock, machine_clock
 from flagkit.runtime.overrides import Chooser, FlagTable, Overlay, Override, Watched, Watcher, always, fixed, notify
 from flagkit.runtime.refresher import Refresher, RefreshMode, Worker, logger
 from flagkit.runtime.store import Store
@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
 
     Attributes:
         refresh: who polls the source: `background`, `on_demand` or `manual`; `auto` (default) is `on_demand` in AWS
-            Lambda, `manual` with a clock that isn't the machine's or a source that never changes by itself, and
+            Lambda, `manual` with a clock that doesn't go on by itself or a source that never changes by itself, and
             `background` otherwise.
         start_wait_s: how long the constructor waits for the first document at most; 5 by default.
         stale_after_s: how long a document counts as fresh without being confirmed; three intervals by default.
@@ -35,7 +35,7 @@ class Options(TypedDict, total=False):
             environment variable FLAGKIT_OVERRIDES (a JSON object) take precedence over these.
         fallback: what is used when neither the source nor the cache has a document: a file's path, or flags.
         cache_dir: directory that keeps the last good document, for a start while the source is unavailable.
-        clock: time; the machine's by default.
+        clock: time; the machine's by default, or that of the sandbox which the environment names.
     """
 
     refresh: Literal["auto", "background", "on_demand", "manual"]
@@ -62,7 +62,7 @@ class Engine:
             raise TypeError(
                 f"unknown option {min(unknown)!r} of Flags; valid: {', '.join(sorted(Options.__optional_keys__))}"
             )
-        self.clock: Clock = options.get("clock") or SystemClock()
+        self.clock: Clock = options.get("clock") or machine_clock()
         self.mode = _mode(options.get("refresh", "auto"), self.clock, source)
         self._install = install
         self.unwatched: FlagTable = {}
@@ -221,7 +221,7 @@ def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCach
 def _mode(wanted: str, clock: Clock, source: Source) -> RefreshMode:
     if wanted != "auto":
         return RefreshMode(wanted)
-    if not isinstance(clock, SystemClock) or math.isinf(source.poll_interval_s):
+    if not isinstance(clock, RunningClock) or math.isinf(source.poll_interval_s):
         return RefreshMode.MANUAL
     return RefreshMode.ON_DEMAND if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else RefreshMode.BACKGROUND
 

@@ -23,7 +23,7 @@ from cachetools import TTLCache
 
 from flagkit.core.evaluation import Evaluation
 from flagkit.runtime import forks
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 
 
 class Pseudonyms:
@@ -106,7 +106,7 @@ class Exposures:
     ) -> None:
         self.dropped = 0
         self._sink = sink
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = machine_clock() if clock is None else clock
         self._capacity = capacity
         self._pseudonyms = Pseudonyms(salt) if hash_users else None
         self._waiting: deque[Exposure] = deque()
@@ -255,7 +255,7 @@ class FirehoseSink:
         self._client = client
         self._stream = stream
         self._attempts = attempts
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = machine_clock() if clock is None else clock
 
     def __call__(self, exposures: Sequence[Exposure]) -> int:
         """Send them and return how many were refused in all attempts."""

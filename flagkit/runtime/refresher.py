@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from flagkit.errors import DocumentError, FlagkitError, SourceError, SourceUnavailableError
 from flagkit.runtime import forks
-from flagkit.runtime.clock import Clock
+from flagkit.runtime.clock import Clock, wait_by
 from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source
 
@@ -142,7 +142,7 @@ class Refresher:
             self.refresh_if_due(FETCH_LIMIT_S)
             due_s = self._store.next_poll_s
             wait_s = 1.0 if due_s is None else due_s - self._clock.monotonic()
-            self._wake.wait(min(max(0.05, wait_s), _LONGEST_WAIT_S))
+            wait_by(self._clock, self._wake, min(max(0.05, wait_s), _LONGEST_WAIT_S))
 
     def _give_up(self) -> None:
         """Leave a fetch that hangs to its thread, and go on without it; what it brings in the end is not used."""

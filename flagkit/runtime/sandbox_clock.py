@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from flagkit.runtime import forks
+
 _ASK_AGAIN_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 0.25
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +50,11 @@ class SandboxClock:
         self._known_s = monotonic()
         self._epoch_s = datetime.now(UTC).timestamp()
         self._speed = 1.0
+        forks.register(self)
+
+    def after_fork(self) -> None:
+        """A thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """The sandbox's time of day, aware, in UTC."""
@@ -77,6 +84,11 @@ class SandboxClock:
             real_s = left_s / self._speed if self._speed else _LONGEST_WAIT_S
             if wait(min(real_s, _LONGEST_WAIT_S)):
                 return
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Waits until the event is set, or so much of the sandbox's time has passed; True if it is set."""
+        self.sleep(seconds, event.wait)
+        return event.is_set()
 
     def _ask(self) -> None:
         self._asked_s = self._monotonic()

@@ -32,7 +32,7 @@ from flagkit.channels.messages import (
     teams_message,
 )
 from flagkit.channels.text import printable
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 
 if TYPE_CHECKING:
     import boto3
@@ -101,7 +101,7 @@ class Delivery:
         self._session = session
         self._environment = os.environ if environment is None else environment
         self._http = http
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = machine_clock() if clock is None else clock
         self._limit_s = limit_s
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._making = threading.Lock()

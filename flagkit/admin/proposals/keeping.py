@@ -21,7 +21,7 @@ from flagkit.errors import (
     SourceNotFoundError,
     SourceUnavailableError,
 )
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 
 SUFFIX: Final = "-proposals"
 """Of the profile that keeps the proposals of another one."""
@@ -71,7 +71,7 @@ class FileProposals:
         target = flags.resolve()
         self._path = target.with_name(f"{target.name}.proposals.json")
         self._lock = target.with_name(f".{target.name}.proposals.lock")
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = machine_clock() if clock is None else clock
         self._disk = Disk() if disk is None else disk
 
     def read(self) -> tuple[Proposal, ...]:

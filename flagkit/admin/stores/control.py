@@ -23,7 +23,7 @@ from flagkit.errors import (
     SourceUnavailableError,
     Violation,
 )
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 from flagkit.runtime.refresher import delay_after_failure
 from flagkit.sources.answers import refuse_odd_answers
 from flagkit.sources.aws import FAILURES, read_body, translate
@@ -78,7 +78,7 @@ class Control:
     ) -> None:
         self._tries = TRIES if tries is None else tries
         self.names = f"{application}/{environment}/{profile}"
-        self.clock = SystemClock() if clock is None else clock
+        self.clock = machine_clock() if clock is None else clock
         self._wanted = {"application": application, "profile": profile, "environment": environment}
         self._ids: dict[str, str] = {}
         self._known: dict[str, str] = {}

@@ -36,7 +36,7 @@ from flagkit.errors import (
     SourceNotFoundError,
     SourceUnavailableError,
 )
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 
 LOCK_WAIT_S = 10.0
 
@@ -95,7 +95,7 @@ class FileStore:
     ) -> None:
         self.path = Path(path)
         self.url = f"file:{path}"
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = machine_clock() if clock is None else clock
         self._disk = Disk() if disk is None else disk
         self._lock_wait_s = lock_wait_s
         self._known: tuple[list[Line], bytes] = ([], b"")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flagkit.admin.stores.base import FlagStore
 from flagkit.errors import SourceUrlError, UsageError
-from flagkit.runtime.clock import Clock, SystemClock
+from flagkit.runtime.clock import Clock, machine_clock
 from flagkit.sources.urls import default_url, parse
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def open_store(
         return store
     from flagkit.admin.notices.store import noticed
 
-    time = SystemClock() if clock is None else clock
+    time = machine_clock() if clock is None else clock
     found = noticed(store, settings, time, session=session, warn=warn)
     if not settings.approvals:
         return found

@@ -151,3 +151,18 @@ def test_an_answer_of_any_form_is_a_success_and_is_sent_at_the_end(shop: Shop) -
 
     assert handler({}, None) == "done"
     assert [(row.users, row.bad) for row in shop.store.rows("checkout")] == [(1, {})]
+
+
+def test_an_asgi_server_that_shuts_down_sends_what_waits(shop: Shop) -> None:
+    sent: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def send(message: Any) -> None:
+        sent.append(f"{message['type']}: {len(shop.store.rows('checkout'))}")
+
+    shop.flags.is_enabled("checkout", "u")
+    asyncio.run(FlagsASGIMiddleware(app, outcomes=shop.outcomes)({"type": "lifespan"}, app, send))
+    assert sent == ["lifespan.startup.complete: 0", "lifespan.shutdown.complete: 1"]

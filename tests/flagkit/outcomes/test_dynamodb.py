@@ -216,3 +216,11 @@ def test_the_client_is_created_when_it_is_first_used(client: Any) -> None:
     store = DynamoStore(TABLE)
     store.record([Exposed("checkout", "not-hex", "on", 60_000.0)], [])
     assert [row.users for row in store.rows("checkout")] == [1]
+
+
+def test_a_forked_child_opens_connections_of_its_own(client: Any) -> None:
+    store = DynamoStore(TABLE)
+    mine = store._client
+    store.after_fork()
+    assert store._client is not mine
+    assert store.rows("checkout") == ()

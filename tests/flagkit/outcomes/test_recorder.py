@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +14,7 @@ from openfeature.track import TrackingEventDetails
 
 from flagkit import Flags, StaticSource, UsageError
 from flagkit.openfeature import FlagkitProvider
-from flagkit.outcomes import Exposed, MemoryStore, Outcome, Outcomes, Row
+from flagkit.outcomes import EmfStore, Exposed, MemoryStore, Outcome, Outcomes, Row, recorder
 from flagkit.testing import VirtualClock
 
 
@@ -318,12 +320,33 @@ def test_the_thread_sends_and_close_sends_the_rest(flags: Flags) -> None:
     assert outcomes.dropped == 1
 
 
+def test_what_waits_is_sent_when_the_program_ends(flags: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_alive", weakref.WeakSet())
+    store, quiet = MemoryStore(), MemoryStore()
+    for one, interval_s in ((store, 3600.0), (quiet, None)):
+        flags.report_to(Outcomes(one, secret="s", experiments={"checkout"}, flush_interval_s=interval_s))
+    flags.is_enabled("checkout", "u")
+    recorder._at_exit()
+    assert [row.users for row in store.rows("checkout")] == [1]
+    assert quiet.rows("checkout") == (), "only `flush` sends"
+
+
 def test_a_forked_child_sends_nothing_twice(flags: Flags, clock: VirtualClock) -> None:
     outcomes, _ = recording(flags, clock)
     flags.is_enabled("checkout", "u")
     flags.report("u", failed=True)
     outcomes.after_fork()
     assert outcomes.flush() == 0
+
+
+def test_a_forked_child_has_locks_of_its_own_and_writes_nothing_of_its_parent() -> None:
+    stream = io.StringIO()
+    store = EmfStore(stream=stream)
+    MemoryStore.record(store, [Exposed("checkout", "u", "on", 1e9)], ())
+    store._lock.acquire()
+    store.after_fork()
+    store.record((), ())
+    assert stream.getvalue() == ""
 
 
 def test_openfeature_tracking_is_an_outcome(flags: Flags, clock: VirtualClock) -> None:

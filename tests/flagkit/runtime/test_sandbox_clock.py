@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from flagkit.runtime.clock import SystemClock, machine_clock
+from flagkit import Flags, StaticSource
+from flagkit.runtime.clock import SystemClock, machine_clock, stopwatch, wait_by
 from flagkit.runtime.sandbox_clock import SandboxClock
+from flagkit.sources.base import Document
+from flagkit.testing import VirtualClock
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -114,6 +118,50 @@ def test_an_answer_that_is_no_clock_changes_nothing(sandbox: dict[str, Any], bod
     sandbox["body"] = body
     real.seconds += 1.0
     assert clock.epoch_s() == pytest.approx(1_800_000_060)
+
+
+def test_a_wait_for_an_event_ends_with_it_or_with_the_sandboxs_time(sandbox: dict[str, Any]) -> None:
+    event = threading.Event()
+    clock = SandboxClock(sandbox["url"])
+    sandbox["speed"] = 1e6
+    assert not wait_by(clock, event, 3600)
+    clock.after_fork()
+    event.set()
+    assert wait_by(clock, event, 3600)
+
+
+def test_only_a_clock_that_goes_on_is_waited_by() -> None:
+    event, real = threading.Event(), SystemClock()
+    event.set()
+    assert wait_by(real, event, 60)
+    assert wait_by(VirtualClock(), event, 60)
+    assert stopwatch(real) is time.monotonic
+    assert stopwatch(VirtualClock())() == 0
+
+
+def test_a_client_polls_by_the_sandboxs_clock(monkeypatch: pytest.MonkeyPatch, sandbox: dict[str, Any]) -> None:
+    monkeypatch.setenv("SANDBOX_CLOCK_URL", sandbox["url"])
+    sandbox["speed"] = 1e6
+    asked = threading.Event()
+
+    class Source(StaticSource):
+        """Says when it is asked again."""
+
+        poll_interval_s = 60.0
+
+        def __init__(self) -> None:
+            super().__init__({"a": True})
+            self.fetches = 0
+
+        def fetch(self) -> Document | None:
+            self.fetches += 1
+            if self.fetches == 2:
+                asked.set()
+            return super().fetch()
+
+    with Flags(Source()) as flags:
+        assert asked.wait(10)
+        assert flags.is_enabled("a")
 
 
 def test_without_a_sandbox_the_clock_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
