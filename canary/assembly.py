@@ -148,4 +148,4 @@ def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journa
     topics = SnsTopics(session) if any(isinstance(target, SnsTarget) for target in targets) else None
     buses = EventBuses(session) if any(isinstance(target, EventBridgeTarget) for target in targets) else None
     beside = isinstance(clock, SystemClock)
-    return (Notifier(targets, clock, topics=topics, buses=buses, journal=journal, beside=beside),)
+    return (Notifier(targets, clock, topics=topics, buses=buses, stage=stage, journal=journal, beside=beside),)

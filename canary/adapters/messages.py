@@ -14,7 +14,7 @@ Facts = Mapping[str, object]
 ALERTS: Final = frozenset[Transition]({"decision_needed", "incident", "conflict", "failed"})
 """Transitions that wait for a person: alerts until the canary moves on or ends."""
 
-_DEFAULT_TEXT: Final = Template("[$stage] $title: $why")
+_DEFAULT_TEXT: Final = Template("[$stage] $title: $summary")
 _COLOURS: Final = {
     "promoted": "2EB67D",
     "rolled_back": "E01E5A",

@@ -16,17 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from string import Template
 from typing import Final, assert_never
 
 from canary.adapters.buses import Buses, Topics
-from canary.adapters.git import CI_PEOPLE
+from canary.adapters.facts import Standing, facts_of
 from canary.adapters.messages import Facts, messages
 from canary.core.events import (
     CanaryEnded,
     CanaryStarted,
     Event,
-    FunctionMove,
     Judged,
     Noticed,
     PhaseChanged,
@@ -34,12 +32,11 @@ from canary.core.events import (
     which_id,
 )
 from canary.core.phases import Phase
-from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, Transition, WebhookTarget
+from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, StagePlan, Transition, WebhookTarget
 from canary.errors import AwsError, CanaryError, UnavailableError
 from canary.ports import Clock, Journal
 from flagkit.channels.http import Answer, Http
 from flagkit.channels.messages import signed_headers
-from flagkit.channels.text import printable
 
 logger = logging.getLogger("canary.notify")
 
@@ -51,14 +48,6 @@ FLUSH_S: Final = 15.0
 
 _ATTEMPTS: Final = 4
 _TIMEOUT_S: Final = 8.0
-_TITLES: Final[Mapping[Transition, str]] = {
-    "started": "canary started",
-    "held": "canary on hold",
-    "decision_needed": "decision needed",
-    "incident": "both versions fail",
-    "alert": "attention needed",
-    "rolled_back": "canary rolled back",
-}
 
 _HOLDS: Final = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE})
 _ENDS: Final[Mapping[Phase, Transition]] = {
@@ -70,22 +59,11 @@ _ENDS: Final[Mapping[Phase, Transition]] = {
 _ONCE: Final = frozenset[Transition]({"started", "advanced", "promoted", "rolled_back", "aborted"})
 """Transitions that a canary has once, or once for each weight."""
 
-_RUNS: Final = (
-    ("GITHUB_RUN_ID", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"),
-    ("CI_JOB_URL", "$CI_JOB_URL"),
-    ("CODEBUILD_BUILD_URL", "$CODEBUILD_BUILD_URL"),
-    ("CIRCLE_BUILD_URL", "$CIRCLE_BUILD_URL"),
-    ("BUILD_URL", "$BUILD_URL"),
-)
-
 
 @dataclass(slots=True)
-class _Canary:
+class _Canary(Standing):
     """What is known about the canary that events are about."""
 
-    moves: tuple[FunctionMove, ...] = ()
-    weight_bp: int = 0
-    judged: Judged | None = None
     sent: set[str] = field(default_factory=set)
 
     def take(self, event: Event) -> tuple[Transition, str] | None:
@@ -94,9 +72,10 @@ class _Canary:
         if isinstance(event, CanaryStarted):
             self.moves = event.functions
         elif isinstance(event, TrafficShifted):
-            self.weight_bp = event.weight_bp
+            self.shift(event.weight_bp)
         elif isinstance(event, Judged):
-            self.judged, self.weight_bp = event, event.weight_bp
+            self.judged = event
+            self.shift(event.weight_bp)
         if transition is None:
             return None
         key = _id_of(event, transition, self.weight_bp)
@@ -159,12 +138,13 @@ class Notifier:
         clock: for waits between attempts.
         topics, buses: the AWS side; needed only when the plan names such targets.
         http: makes the requests.
+        stage: the plan, for what a message says about a flag and its users.
         environment: where secrets, and who runs the canary, are looked up.
         journal: where a driver that takes over finds the beginning, and failed deliveries are written.
         beside: send from a thread of its own; a virtual clock must see one call after the other.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a target doesn't need has a default
         self,
         targets: Sequence[Notification],
         clock: Clock,
@@ -172,6 +152,7 @@ class Notifier:
         topics: Topics | None = None,
         buses: Buses | None = None,
         http: Http | None = None,
+        stage: StagePlan | None = None,
         environment: Mapping[str, str] | None = None,
         journal: Journal | None = None,
         beside: bool = False,
@@ -181,6 +162,7 @@ class Notifier:
         self._topics = topics
         self._buses = buses
         self._http = http or Http()
+        self._stage = stage
         self._environment = os.environ if environment is None else environment
         self._journal = journal
         self._canaries: dict[str, _Canary] = {}
@@ -203,7 +185,7 @@ class Notifier:
         if (taken := canary.take(event)) is None:
             return
         transition, message_id = taken
-        facts = {"id": message_id, **self._facts(event, transition, canary)}
+        facts = {"id": message_id, **facts_of(event, transition, canary, self._stage, self._environment)}
         for target in self._targets:
             if not target.on or transition in target.on:
                 self._send_or_queue(target, facts)
@@ -248,41 +230,6 @@ class Notifier:
         except (CanaryError, OSError) as error:
             logger.warning("canary %s: its journal can't be read (%s)", event.canary_id, type(error).__name__)
         return canary
-
-    def _facts(self, event: Event, transition: Transition, canary: _Canary) -> dict[str, object]:
-        """What every message is made of: JSON-ready, on one line each, without any user data."""
-        judgement = canary.judged.judgement if canary.judged else None
-        versions = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in canary.moves)
-        why = event.judgement.sentence if isinstance(event, Judged) else _reason(event)
-        weight = f"{canary.weight_bp / 100:g} %"
-        if transition == "started":
-            why = f"{weight} on {_aliases(len(canary.moves))}" + (f" ({versions})" if versions else "")
-        title = f"advanced to {weight}" if transition == "advanced" else _TITLES.get(transition)
-        return {
-            "canary_id": event.canary_id,
-            "stage": event.stage,
-            "transition": transition,
-            "title": title or f"canary {transition.replace('_', ' ')}",
-            "why": printable(why, 600),
-            "weight_percent": canary.weight_bp / 100,
-            "versions": printable(versions, 600),
-            "functions": [
-                {"function": move.function, "baseline": move.baseline, "candidate": move.candidate}
-                for move in canary.moves
-            ],
-            "gates": [f"{key.function} {key.gate}".strip() for key in judgement.blamed] if judgement else [],
-            "who": next((printable(self._environment[n]) for n in CI_PEOPLE if self._environment.get(n)), ""),
-            "link": self._link(),
-            "command": _command(event.stage, transition),
-            "at": event.at.isoformat(),
-        }
-
-    def _link(self) -> str:
-        """The CI job that runs the canary, as the CI system names it."""
-        for name, form in _RUNS:
-            if self._environment.get(name):
-                return printable(Template(form).safe_substitute(self._environment), 300)
-        return ""
 
     def _send_or_queue(self, target: Notification, facts: Facts) -> None:
         if self._queue is None:
@@ -397,22 +344,5 @@ def _check(answer: Answer) -> None:
         raise AwsError(f"HTTP status {answer.status}")
 
 
-def _reason(event: Event) -> str:
-    return event.text if isinstance(event, Noticed) else str(getattr(event, "why", ""))
-
-
 def _name_of(target: Notification, facts: Facts) -> str:
     return f"notification {facts['transition']} to {target.kind}"
-
-
-def _aliases(count: int) -> str:
-    return "the alias" if count == 0 else f"{count} alias{'es' if count > 1 else ''}"
-
-
-def _command(stage: str, transition: Transition) -> str:
-    """What a person types next."""
-    if transition == "decision_needed":
-        return f"canary promote {stage} | canary rollback {stage}"
-    if transition in {"rolled_back", "promoted", "aborted"}:
-        return "canary history"
-    return f"canary status {stage}"

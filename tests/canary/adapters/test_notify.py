@@ -23,10 +23,10 @@ from canary.core.events import (
     PhaseChanged,
     TrafficShifted,
 )
-from canary.core.measurements import StreamKey
+from canary.core.measurements import DataState, StreamKey
 from canary.core.phases import Phase
-from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, WebhookTarget
-from canary.core.verdict import Judgement, Rule, SharedIncident, Verdict
+from canary.core.plan import EventBridgeTarget, Notification, SnsTarget, StagePlan, WebhookTarget
+from canary.core.verdict import Judgement, Rule, SharedIncident, StreamEvidence, Verdict
 from canary.errors import UnavailableError
 from canary.testing import InMemoryJournal
 from flagkit.channels.http import Http
@@ -140,6 +140,74 @@ def test_slack_gets_text_with_stage_and_reason() -> None:
     people.notify(ROLLED_BACK)
     (body,) = receiver.bodies()
     assert body["text"] == "[staging] canary rolled back: 12.1 % of 248 requests failed (canary history)"
+
+
+FLAG = StagePlan.model_validate(
+    {"name": "checkout", "flag": "file:flags.json#new_checkout", "outcomes": "csv:users.csv", "steps": [5, 25, 100]}
+)
+OF_FLAG = replace(STARTED, stage="checkout", functions=(FunctionMove("flag.new_checkout:on", "1", "2"),))
+
+
+def counted(verdict: Verdict, users: int, failed: int) -> Judged:
+    """What a look found: so many users with the flag, so many of them failed, and 1 % of 4,000 others."""
+    key = StreamKey("flag.new_checkout:on", "outcomes")
+    evidence = StreamEvidence(
+        key, DataState.COMPLETE, 0.05, users, failed, 4000, 40, True, None, None, None, (), "numbers"
+    )
+    judgement = Judgement(verdict, "8.2 % failed", Rule.REGRESSION, AT, evidence=(evidence,), blamed=(key,))
+    return Judged("k3f9", "checkout", AT, Phase.BAKING, 2500, judgement)
+
+
+def shift(weight_bp: int, why: str) -> TrafficShifted:
+    return TrafficShifted("k3f9", "checkout", AT, weight_bp, why)
+
+
+def test_notices_of_a_rollout_say_who_gains_and_who_loses() -> None:
+    receiver = Receiver()
+    hook = WebhookTarget(kind="webhook", url="https://hook.example.org")
+    people = Notifier([hook], VirtualClock(), http=Http(httpx.MockTransport(receiver)), stage=FLAG, environment={})
+    for event in (
+        OF_FLAG,
+        shift(500, "rollout started: 5 % of the users"),
+        shift(2500, "advanced to 25 %: 0.5 % failed"),
+        counted(Verdict.UNHEALTHY, 1204, 99),
+        shift(0, "8.2 % failed"),
+        replace(ROLLED_BACK, stage="checkout", why="8.2 % failed"),
+    ):
+        people.notify(event)
+    assert [body["text"] for body in receiver.bodies()] == [
+        "[checkout] rollout started: new_checkout (on): 0 % → 5 % of users, 5 % gain it (canary status checkout)",
+        "[checkout] advanced to 25 %: new_checkout (on): 5 % → 25 % of users, 20 % gain it. 0.5 % failed "
+        "(canary status checkout)",
+        "[checkout] rollout rolled back: new_checkout (on): 25 % → 0 % of users, 25 % lose it. 8.2 % failed. "
+        "By 09:00 UTC: 1,204 users with it, 99 failed (8.2 %, 99 % interval 5.5–11.9 %); "
+        "4,000 users without it, 40 failed (1.0 %, 99 % interval 0.5–1.8 %) (canary history)",
+    ]
+    back = receiver.bodies()[-1]
+    assert (back["flag"], back["variant"], back["functions"], back["gates"]) == ("new_checkout", "on", [], ["outcomes"])
+    assert (back["from_percent"], back["weight_percent"]) == (25, 0)
+    users = back["users"]
+    assert isinstance(users, dict)
+    assert {name: users["with"][name] for name in ("users", "failed")} == {"users": 1204, "failed": 99}
+    assert users["without"]["failed_percent"] == 1.0
+    assert len(users["without"]["interval_percent"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (CanaryEnded("k3f9", "checkout", AT, Phase.CONFLICT, "flag changed", AT), "rollout stopped by another change"),
+        (moved(Phase.BAKING, Phase.HOLDING), "rollout on hold"),
+        (moved(Phase.PAUSED, Phase.BAKING), "rollout resumed"),
+    ],
+)
+def test_a_notice_of_a_rollout_that_moves_nobody_says_where_it_stays(event: Event, text: str) -> None:
+    receiver = Receiver()
+    people = Notifier([SLACK], VirtualClock(), http=Http(httpx.MockTransport(receiver)), stage=FLAG, environment={})
+    for each in (OF_FLAG, shift(500, ""), event):
+        people.notify(each)
+    stays = f"{text}: new_checkout (on): stays at 5 % of users. "
+    assert str(receiver.bodies()[-1]["text"]).partition("] ")[2].startswith(stays)
 
 
 def test_teams_gets_an_adaptive_card() -> None:
