@@ -8,7 +8,7 @@ from os import environ
 from pathlib import Path
 
 from canary.adapters.alarms import CloudWatchAlarms
-from canary.adapters.aws import Session, credentials_end, open_session
+from canary.adapters.aws import Session, credentials_end, open_session, unused_session
 from canary.adapters.buses import EventBuses, SnsTopics
 from canary.adapters.clock import SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
@@ -93,7 +93,8 @@ def assemble(
     """
     chosen = plan.stage(stage)
     clock = clock or SystemClock()
-    session = session or open_session(chosen.region)
+    is_local = chosen.is_local and not plan.journal.startswith("dynamodb:")
+    session = unused_session() if is_local else session or open_session(chosen.region)
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
     aliases: Aliases
     dead_man: DeadManSwitch | None = None

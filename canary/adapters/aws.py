@@ -103,6 +103,11 @@ def open_session(region: str | None = None, profile: str | None = None) -> Sessi
         raise AccessDeniedError(str(error), hint="Correct --profile or AWS_PROFILE.") from error
 
 
+def unused_session() -> Session:
+    """A session for a stage without anything in AWS: clients want a region and credentials, and none is asked."""
+    return boto3.Session("unused", "unused", region_name="us-east-1")
+
+
 _SAYS_END: Final = ("aws_credential_expiration", "x_security_token_expires", "aws_expiration", "expiration")
 """Where tools that write temporary credentials into a profile say when they end; boto3 reads none of it."""
 

@@ -77,8 +77,9 @@ class CloudWatchMetrics:
         """Every counting gate and gauge of the stage over the window, from scratch."""
         counting = list(_counting(stage, targets))
         metrics = list(_metrics(stage, targets))
-        totals = [by_alias(target, "Invocations") for target in targets]
-        totals += [by_function(target, "Invocations") for target in targets]
+        functions = [target for target in targets if not target.function.flag]
+        totals = [by_alias(target, "Invocations") for target in functions]
+        totals += [by_function(target, "Invocations") for target in functions]
         slow = self._slow(stage, targets, window)
         wanted: list[Wanted] = [series for _, need in counting for series in _all(need)]
         wanted += totals
@@ -90,13 +91,14 @@ class CloudWatchMetrics:
         return Observations(
             streams=tuple(self._remembered(_stream(key, need, found, window, slow.get(key))) for key, need in counting),
             gauges=tuple(self._remembered_gauge(gauge) for gauge in gauges),
-            traffic=tuple(_traffic(target, found, window) for target in targets),
+            traffic=tuple(_traffic(target, found, window) for target in functions),
         )
 
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> dict[str, float]:
         """Mean of the alias' Invocations over the last day; a younger alias since its first request."""
         end = whole_minute(now)
-        series = {target.function.key: by_alias(target, "Invocations") for target in targets}
+        functions = [target for target in targets if not target.function.flag]
+        series = {target.function.key: by_alias(target, "Invocations") for target in functions}
         found = self._reader.fetch(series.values(), end - DAY, end)
         means: dict[str, float] = {}
         for key, one in series.items():
@@ -157,9 +159,10 @@ class CloudWatchMetrics:
 def metrics_per_look(stage: StagePlan) -> int:
     """How many metrics `measure` asks GetMetricData for at each look: what AWS bills."""
     targets = [Target(function, "1", "2") for function in stage.functions]
+    functions = [target for target in targets if not target.function.flag]
     wanted = [series for _, need in _counting(stage, targets) for series in _all(need)]
-    wanted += [by_alias(target, "Invocations") for target in targets]
-    wanted += [by_function(target, "Invocations") for target in targets]
+    wanted += [by_alias(target, "Invocations") for target in functions]
+    wanted += [by_function(target, "Invocations") for target in functions]
     wanted += [
         series
         for gate in stage.gates.values()

@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from canary.adapters.aws import Api, Session
 from canary.core.events import CanaryEnded, CanaryStarted, Event
+from canary.core.words import shown, words_of
 
 logger = logging.getLogger("canary.journal")
 
@@ -108,12 +109,20 @@ def _checked(kind: Any, said: Any) -> Any:
     return said
 
 
+def _moves(started: CanaryStarted) -> str:
+    """From what to what it shifts, for `Journal.canaries`."""
+    moves = (
+        (words_of(move.function), shown(move.function), move.baseline, move.candidate) for move in started.functions
+    )
+    return ", ".join(f"{name} {words.version(old)} → {words.version(new)}" for words, name, old, new in moves)
+
+
 def summary_row(events: Iterable[Event]) -> dict[str, str] | None:
     """One row of `Journal.canaries`, with its versions; None when the start was never written."""
     row: dict[str, str] | None = None
     for event in events:
         if isinstance(event, CanaryStarted):
-            moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
+            moves = _moves(event)
             row = {
                 "canary_id": event.canary_id,
                 "stage": event.stage,
@@ -267,7 +276,7 @@ class DynamoJournal:
         }
         put = {"TableName": self._table, "Item": {**key, "event": body, "expires_at": _expiry(event.at)}}
         if isinstance(event, CanaryStarted):
-            moves = ", ".join(f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions)
+            moves = _moves(event)
             said = {"started_at": event.at.isoformat(), "versions": moves, "started_by": event.origin.started_by}
             self._put_listed(event, put, said)
         elif isinstance(event, CanaryEnded):

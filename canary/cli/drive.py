@@ -118,7 +118,7 @@ def request(
 
 
 def _moved(stage: StagePlan, ports: Ports) -> str:
-    live = (f"{function} serves version {ports.aliases.read(function).version}" for function in stage.functions)
+    live = (f"{function} {ports.aliases.read(function).routes_text}" for function in stage.functions)
     return f"no canary in progress; {', '.join(live)}"
 
 

@@ -100,7 +100,7 @@ def _search(
 
 
 def _show(sighting: Sighting, *, as_json: bool) -> None:
-    names = [str(alias.function) for alias in sighting.aliases]
+    names = [alias.function.key for alias in sighting.aliases]
     if as_json:
         write_json(
             {

@@ -14,6 +14,7 @@ from canary.cli.json_lines import write_json
 from canary.cli.screens import Screen
 from canary.core.phases import Phase
 from canary.core.state import CanaryState
+from canary.core.words import shown
 from canary.errors import UsageError
 from canary.runner import Check, Level
 from canary.view.html import canary_report, page
@@ -68,7 +69,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool, failed_code: int) -> 
         if as_json:
             write_json(check)
             continue
-        about = f" ({check.function})" if check.function else ""
+        about = f" ({shown(check.function)})" if check.function else ""
         click.echo(f"{_SIGNS[check.level]}  {label_of(check.name)}{about}: {printable(check.text, 2_000)}")
         if check.hint and check.level is not Level.OK:
             click.echo(f"         {check.hint}")

@@ -145,7 +145,7 @@ def promote(
         assume_yes=yes,
         branch=branch,
         needs_clean_tree=False,
-        question=f"Shift all traffic of {stage} to the new version?",
+        question=session.stage.words.all_to_candidate.format(stage=stage),
     )
     return drive(session, runner.promote, as_json=as_json, no_color=no_color, report=report)
 

@@ -38,7 +38,7 @@ def show_status(session: Session, *, as_json: bool, no_color: bool, report: Path
     if now.problem is not None:
         if not as_json:  # whatever the records say, what the aliases serve is known
             for alias in now.aliases:
-                click.echo(f"{alias.key} {alias.text}")
+                click.echo(f"{alias.name} {alias.text}")
         raise now.problem
     if now.canary is None:
         _show_no_canary(now, as_json=as_json)
@@ -82,17 +82,27 @@ def _show_no_canary(now: StageNow, *, as_json: bool) -> None:
     """Shows what is live when no canary is in progress."""
     name = now.stage.name
     if as_json:
-        functions = [
-            {"function": alias.key, "version": alias.routes[0].version, "serves": alias.text} for alias in now.aliases
-        ]
-        write_json({"stage": name, "canary": None, "functions": functions})
+        write_json({"stage": name, "canary": None, **_live_now(now)})
         return
-    live_now = ", ".join(f"{alias.key} {alias.text}" for alias in now.aliases)
+    live_now = ", ".join(f"{alias.name} {alias.text}" for alias in now.aliases)
     if not now.is_unwatched:
         click.echo(f"no canary in progress on {name}; {live_now}")
         return
-    click.echo(f"{live_now}\nNot watched: stage {name} has no record of a canary that set these weights.")
-    click.echo(f"  next: `canary rollback {name}` to clear the weights")
+    words = now.stage.words
+    click.echo(f"{live_now}\nNot watched: stage {name} has no record of a canary that set {words.these_weights}.")
+    click.echo(f"  next: {words.clear(name)}")
+
+
+def _live_now(now: StageNow) -> dict[str, object]:
+    """What is live, for programs."""
+    if now.stage.flag is not None:
+        percent = now.aliases[0].percent
+        return {"flag": {"source": now.stage.flag.source, "key": now.stage.flag.key, "percent": percent}}
+    return {
+        "functions": [
+            {"function": alias.key, "version": alias.routes[0].version, "serves": alias.text} for alias in now.aliases
+        ]
+    }
 
 
 @contextmanager
@@ -139,8 +149,8 @@ def show_plan(stage: StagePlan, rps: float | None, *, as_json: bool) -> int:
         findings = {"findings": found} if rps is not None else {}
         write_json(stage.model_dump(mode="json") | {"looks": looks} | findings | simulated)
     else:
-        cost = cost_line(stage, metrics)
-        for line in (*plan_lines(stage, rps, found_by), cost, "", *picture(stage)):
+        cost = (cost_line(stage, metrics),) if metrics else ()
+        for line in (*plan_lines(stage, rps, found_by), *cost, "", *picture(stage)):
             click.echo(line)
         for finding in found:
             click.echo(f"{finding.severity}: {finding.message}")

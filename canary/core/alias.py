@@ -81,15 +81,17 @@ class AliasState:
     @property
     def routes_text(self) -> str:
         """Where its traffic goes, in a sentence's second half."""
-        return f"serves {'' if self.extra_version else 'version '}{self.versions_text}"
+        return self.function.words.serves(self)
 
     @property
     def versions_text(self) -> str:
-        """The version that it serves; with their shares where there are two."""
-        if self.extra_version is None:
-            return self.version
-        rest = percent_text(ALL_BP - self.extra_bp)
-        return f"{rest} % version {self.version} and {percent_text(self.extra_bp)} % version {self.extra_version}"
+        """The version that it serves, with their shares where there are two; of a flag its percentage."""
+        return self.function.words.share(self)
+
+    @property
+    def percents(self) -> tuple[str, str]:
+        """The shares of both versions, for people."""
+        return percent_text(ALL_BP - self.extra_bp), percent_text(self.extra_bp)
 
     def says(self, spec: AliasSpec) -> bool:
         """True when the alias already is what the spec wants."""

@@ -203,18 +203,16 @@ def _unfinished_hook(state: CanaryState, observations: Observations) -> HookResu
 def _begin(state: CanaryState) -> Trigger:
     if state.unstarted:
         return Signal.ABORT, f"the start was interrupted before {', '.join(state.unstarted)} had its canary record"
-    count = len(state.functions)
-    aliases = "1 alias" if count == 1 else f"{count} aliases"
-    return Signal.BEGIN, f"canary started: {percent_text(state.planned_bp[0])} % on {aliases}"
+    return Signal.BEGIN, state.stage.words.started(percent_text(state.planned_bp[0]), len(state.functions))
 
 
 def _promoting(state: CanaryState) -> Trigger | None:
     # AWS drains an alias with provisioned concurrency by weights of its own (trap 13): wait for it.
-    return None if state.draining else (Signal.ALIGNED, "every alias is verified on the new version")
+    return None if state.draining else (Signal.ALIGNED, state.stage.words.verified_new)
 
 
 def _rolling_back(state: CanaryState) -> Trigger | None:
-    why = "; ".join([state.why or "every alias is verified on the baseline", *(c.text for c in state.foreign)])
+    why = "; ".join([state.why or state.stage.words.verified_old, *(c.text for c in state.foreign)])
     return None if state.draining else (Signal.ALIGNED, why)
 
 
@@ -263,7 +261,7 @@ def _post_bake(state: CanaryState, judgement: Judgement, observations: Observati
         return Signal.POST_BAKE_OVER, why
     if now < over + stage.hold_max:
         return None
-    why = f"{NOT_WATCHED}: no measured minute with traffic in {format_duration(now - state.step_at)} at 100 %"
+    why = f"{NOT_WATCHED}: {stage.words.unwatched(format_duration(now - state.step_at))}"
     if stage.on_no_data == "rollback":
         return Signal.ROLLBACK, f'{why}; on_no_data = "rollback"'
     return Signal.UNWATCHED, why

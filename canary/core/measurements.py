@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from canary.core.words import shown
+
 MINUTE = timedelta(minutes=1)
 
 
@@ -41,7 +43,7 @@ class StreamKey:
     gate: str
 
     def __str__(self) -> str:
-        return f"{self.gate} of {self.function}" if self.function else self.gate
+        return f"{self.gate} of {shown(self.function)}" if self.function else self.gate
 
 
 @dataclass(frozen=True, slots=True)

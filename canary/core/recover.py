@@ -126,12 +126,16 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
                 unstarted.append(key)
             elif state.phase not in RETURNING and state.phase is not Phase.PROMOTED:
                 foreign.append(
-                    ForeignChange(key, f"{key} lost the record of canary {state.canary_id}; it {alias.routes_text}")
+                    ForeignChange(
+                        key, f"{alias.function} lost the record of canary {state.canary_id}; it {alias.routes_text}"
+                    )
                 )
         elif is_draining(alias, record):
             draining.append(key)
         elif not routes_as_recorded(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
-            foreign.append(ForeignChange(key, f"{key} was changed outside this canary; it {alias.routes_text}"))
+            foreign.append(
+                ForeignChange(key, f"{alias.function} was changed outside this canary; it {alias.routes_text}")
+            )
         elif not alias.says(state.spec(functions[key])) or state.phase is Phase.PROMOTED:
             behind.append(key)  # a promotion that is over still has its descriptions to restore
     return replace(

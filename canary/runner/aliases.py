@@ -23,6 +23,7 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import decode, is_record
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
+from canary.core.words import shown
 from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
 from canary.runner.session import ATTEMPTS, Session, as_aws_error
 
@@ -38,7 +39,7 @@ def read_all(functions: Sequence[FunctionRef], session: Session) -> dict[str, Al
     aliases = session.ports.aliases
 
     def read(function: FunctionRef) -> AliasState:
-        return session.call(f"GetAlias {function}", lambda: aliases.read(function))
+        return session.call(function.words.verb(f"GetAlias {function}"), lambda: aliases.read(function))
 
     return {function.key: read(function) for function in functions}
 
@@ -103,7 +104,7 @@ def carry_out(effects: Sequence[Effect], state: CanaryState, seen: dict[str, Ali
         if effect.kind is WriteKind.ROLLBACK:
             foreign, allied = roll_back(effect.writes, session)
             for key in foreign:
-                session.notice(f"{key} was changed outside this canary and was left as it is")
+                session.notice(f"{shown(key)} was changed outside this canary and was left as it is")
         elif effect.kind is WriteKind.RESTORE:
             allied = write_in_order(_whole_texts(effect.writes, state, session), seen, session)
         else:
@@ -161,7 +162,7 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[tuple[str
                 session.notice(f"the rollback of {write.function} is refused: {error.message}{other}", is_alert=True)
             if refusals >= REFUSALS:
                 raise error
-            session.wait(f"UpdateAlias {write.function} (rollback)", attempt, error)
+            session.wait(write.function.words.verb(f"UpdateAlias {write.function} (rollback)"), attempt, error)
     return tuple(foreign), frozenset(write.function.key for write in writes) - sent - frozenset(foreign)
 
 
@@ -194,7 +195,7 @@ def write_spec(function: FunctionRef, spec: AliasSpec, seen: AliasState, session
 def _write(write: AliasWrite, seen: AliasState, session: Session) -> tuple[AliasState, bool]:
     """What the alias says then, and whether it was surely an ally who made it so."""
     aliases = session.ports.aliases
-    action = f"UpdateAlias {write.function}"
+    action = write.function.words.verb(f"UpdateAlias {write.function}")
     if seen.says(write.spec):
         return seen, False
     was_sent = False
@@ -207,7 +208,9 @@ def _write(write: AliasWrite, seen: AliasState, session: Session) -> tuple[Alias
             lost, was_sent = error, True
         except StaleRevisionError:
             pass  # somebody wrote, perhaps we: reading shows
-        found = session.call(f"GetAlias {write.function}", lambda: aliases.read(write.function))
+        found = session.call(
+            write.function.words.verb(f"GetAlias {write.function}"), lambda: aliases.read(write.function)
+        )
         if found.says(write.spec) or _drains(found, write):
             return found, not was_sent
         if not found.same_content(seen):
@@ -240,7 +243,7 @@ def _roll_back_once(write: AliasWrite, sent: set[str], session: Session) -> bool
     except NotFoundError:
         return False
     except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
-        return as_aws_error(f"UpdateAlias {write.function}", error)
+        return as_aws_error(write.function.words.verb(f"UpdateAlias {write.function}"), error)
     if seen.says(write.spec) or _drains(seen, write) or _has_ended(seen, write):
         return True
     if not _is_ours(seen, write):
@@ -254,7 +257,7 @@ def _roll_back_once(write: AliasWrite, sent: set[str], session: Session) -> bool
         return error
     except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
         sent.add(write.function.key)
-        return as_aws_error(f"UpdateAlias {write.function}", error)
+        return as_aws_error(write.function.words.verb(f"UpdateAlias {write.function}"), error)
     if found.says(write.spec) or _drains(found, write):
         return True
     return UnavailableError(f"{write.function} differs from what was written")

@@ -136,7 +136,7 @@ def _roll_back(stage: StagePlan, ports: Ports, state: CanaryState, signal: Signa
                 continue
             state = tick(stage, ports, state).state
         except UnavailableError as error:
-            session.notice(f"AWS is unavailable, trying again: {error.message}")
+            session.notice(f"{stage.words.store} is unavailable, trying again: {error.message}")
         if state.phase not in FINAL:
             ports.clock.sleep(NUDGE.total_seconds())
     return state
@@ -219,8 +219,7 @@ def _move(
         hint = f"Choose another: {command}." if command else "Publish one first."
         raise RefusedError(f"version {version} of {function.function} no longer exists", hint=hint) from error
     write_spec(function, AliasSpec(version, None, 0, text, why), alias, session)
-    was = alias.routes_text.removeprefix("serves ")
-    session.notice(f"{function} moved on request from {was} to version {version}", is_planned=True)
+    session.notice(f"{function} moved on request from {function.words.moved(alias, version)}", is_planned=True)
 
 
 def _revert(session: Session, confirm: Callable[[str], None] | None, request: str) -> CanaryState:
@@ -238,9 +237,9 @@ def _revert(session: Session, confirm: Callable[[str], None] | None, request: st
         (alias.version, alias.extra_version) == (moves[key].baseline, None) for key, alias in seen.items()
     )
     if started is None or not known or (outcome in RETURNING and not is_back):
+        missing = f"the journal has no canary {stage.words.of_what_is_live}"
         raise NotRunningError(
-            f"no canary is in progress in stage {stage.name}, and the journal has no canary of the live versions",
-            hint=f"Name the version: `canary rollback {stage.name} --to VERSION`.",
+            f"no canary is in progress in stage {stage.name}, and {missing}", hint=stage.words.by_hand(stage.name)
         )
     state = CanaryState(
         canary_id=started.canary_id,
@@ -251,9 +250,14 @@ def _revert(session: Session, confirm: Callable[[str], None] | None, request: st
         fingerprint=started.fingerprint,
     )
     if is_back:
-        return replace(state, why=f"already rolled back; {', '.join(f'{k} {a.routes_text}' for k, a in seen.items())}")
+        return replace(
+            state, why=f"already rolled back; {', '.join(f'{a.function} {a.routes_text}' for a in seen.values())}"
+        )
     what = "promotion" if outcome is Phase.PROMOTED else "canary"
-    changes = ", ".join(f"{key} {alias.versions_text} → {moves[key].baseline}" for key, alias in seen.items())
+    changes = ", ".join(
+        f"{alias.function} {alias.versions_text} → {stage.words.version(moves[key].baseline)}"
+        for key, alias in seen.items()
+    )
     if confirm is not None:
         confirm(f"Revert {what} {started.canary_id} ({changes})?")
     session = session.of(started.canary_id)
@@ -279,8 +283,8 @@ def versions_to_retry(stage: StagePlan, ports: Ports) -> dict[str, str]:
     if started is None or outcome is Phase.PROMOTED:
         last = "its last canary was promoted" if started else "its journal has no canary"
         raise RefusedError(
-            f"stage {stage.name} has no release to retry: {last}",
-            hint=f"Release a version: `canary deploy {stage.name}`.",
+            f"stage {stage.name} has no {stage.words.run} to retry: {last}",
+            hint=f"Start one: `canary deploy {stage.name}`.",
         )
     return {move.function: move.candidate for move in started.functions}
 

@@ -203,12 +203,12 @@ class _Failures:
         """
         session = self.session
         if isinstance(error, UnavailableError):
-            session.notice(f"AWS is unavailable, trying again: {error.message}")
+            session.notice(f"{session.stage.words.store} is unavailable, trying again: {error.message}")
             return ""
         now = session.ports.clock.now()
         if self.refused_at is None:
             self.refused_at = now
-            session.notice(f"AWS refuses the driver: {error.message}", is_alert=True)
+            session.notice(f"{session.stage.words.store} refuses the driver: {error.message}", is_alert=True)
         refused_for = now - self.refused_at
         if refused_for >= REFUSED_FOR + session.stage.hold_max:
             session.notice(f"the driver stopped, and this canary is not watched: {error.message}", is_alert=True)
@@ -350,7 +350,7 @@ def _refused(before: CanaryState, after: CanaryState, session: Session, error: A
     """AWS refuses the next step for good (a deleted version, a lost permission): the canary is rolled back."""
     if after.phase in FINAL:
         raise error
-    why = f"AWS refused the next step: {error.message}"
+    why = f"{session.stage.words.refused}: {error.message}"
     return ask(session.stage, session.ports, Signal.ROLLBACK, why, known=before)
 
 

@@ -106,7 +106,7 @@ def find(
     except NotFoundError as error:
         if known is None:
             raise
-        return _ended(known, Phase.CONFLICT, f"an alias or its function was deleted: {error.message}"), {}, session
+        return _ended(known, Phase.CONFLICT, f"{stage.words.gone}: {error.message}"), {}, session
     try:
         state = recover(stage, list(seen.values()))
     except (ConflictError, RecordError) as error:
@@ -308,25 +308,24 @@ def _unmeasured(stage: StagePlan, reason: str) -> Observations:
 
 
 def _ended_elsewhere(known: CanaryState, other: CanaryState | None, seen: Mapping[str, AliasState]) -> CanaryState:
+    words = known.stage.words
     if other is not None:
-        return _ended(known, Phase.CONFLICT, f"canary {other.canary_id} has taken over the aliases; {_routes(seen)}")
+        return _ended(
+            known, Phase.CONFLICT, f"canary {other.canary_id} has taken over the {words.places}; {_routes(seen)}"
+        )
     now_on = [(alias.version, alias.extra_version) for alias in (seen[f.function.key] for f in known.functions)]
     if now_on == [(f.candidate, None) for f in known.functions]:
-        return _ended(
-            known, Phase.PROMOTED, "found promoted: every alias serves the new version, and its record is gone"
-        )
+        return _ended(known, Phase.PROMOTED, words.found_promoted)
     if now_on == [(f.baseline, None) for f in known.functions]:
         if known.phase is Phase.STARTING:
-            return _ended(known, Phase.ABORTED, "its record is gone, and no traffic was shifted")
-        return _ended(
-            known, Phase.ROLLED_BACK, "found rolled back: every alias serves the baseline, and its record is gone"
-        )
-    return _ended(known, Phase.CONFLICT, f"the aliases were changed outside this canary; {_routes(seen)}")
+            return _ended(known, Phase.ABORTED, words.found_unstarted)
+        return _ended(known, Phase.ROLLED_BACK, words.found_rolled_back)
+    return _ended(known, Phase.CONFLICT, f"{words.changed}; {_routes(seen)}")
 
 
 def _routes(seen: Mapping[str, AliasState]) -> str:
     """What the aliases really serve: a person must decide about it."""
-    return ", ".join(f"{key} {alias.routes_text}" for key, alias in seen.items())
+    return ", ".join(f"{alias.function} {alias.routes_text}" for alias in seen.values())
 
 
 def _ended(known: CanaryState, phase: Phase, why: str) -> CanaryState:

@@ -66,7 +66,8 @@ def preflight(
     checks += _guarded("alarms", "", lambda: alarm_checks(session, ignore_alarms))
     checks += _guarded("health", "", lambda: health_checks(stage, ports, baselines, targets))
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
-    checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
+    if not stage.is_local:
+        checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
     checks += _journal_checks(session)
     if (facts := ports.dead_man) is not None:
         checks += _guarded("dead_man", "", lambda: _dead_man_checks(stage, facts))

@@ -16,6 +16,7 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.record import decode
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
+from canary.core.words import shown
 from canary.errors import (
     AwsError,
     CanaryError,
@@ -74,8 +75,10 @@ def start(
     targets = [Target(f, seen[f.key].version, candidates[f.key]) for f in in_order(stage)]
     released = [target for target in targets if target.baseline != target.candidate]
     if not released:
-        live = ", ".join(f"{target.function} serves version {target.baseline} already" for target in targets)
-        raise NoChangeError(f"stage {stage.name} has nothing to release: {live}")
+        live = ", ".join(stage.words.is_done(target.function.key, target.baseline) for target in targets)
+        raise NoChangeError(
+            f"stage {stage.name} has nothing to {stage.words.act}: {live}", hint=stage.words.nothing_new or None
+        )
     unchanged = [target for target in targets if target not in released]
     narrowed = replace(session, stage=stage.with_functions({target.function.key for target in released}))
     checks = _refuse_unless_ready(narrowed, released, ignore_alarms)
@@ -186,7 +189,9 @@ def _refuse_unless_ready(
     checks = preflight(stage, session.ports, targets, ignore_alarms=ignore_alarms)
     failed = [check for check in checks if check.level is Level.FAILED]
     if failed:
-        lines = "\n".join(f"  {check.name} {check.function}: {check.text}".replace(" :", ":") for check in failed)
+        lines = "\n".join(
+            f"  {check.name} {shown(check.function)}: {check.text}".replace(" :", ":") for check in failed
+        )
         raise RefusedError(
             f"stage {stage.name} is not ready; nothing was changed\n{lines}", hint=failed[0].hint or None
         )
@@ -239,7 +244,11 @@ def _write_records(state: CanaryState, seen: dict[str, AliasState], session: Ses
         write_in_order(start_writes(state).writes, seen, session)
     except StaleRevisionError as error:
         winner = _undo(state, session)
-        why = f"canary {winner} has started on an alias of stage {state.stage.name}" if winner else error.message
+        why = (
+            f"canary {winner} has started on {state.stage.words.a_place} of stage {state.stage.name}"
+            if winner
+            else error.message
+        )
         _publish_end(state, Phase.CONFLICT, why, session)
         raise ConflictError(why) from error
     except AwsError as error:

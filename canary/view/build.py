@@ -24,9 +24,10 @@ from canary.core.events import (
 )
 from canary.core.machine import NOT_WATCHED
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
-from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate, flag_of
+from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement, Verdict
+from canary.core.words import Words, words_of
 from canary.view.labels import (
     PHASE_TONES,
     as_sentence,
@@ -210,7 +211,7 @@ class ViewBuilder:
             facts=self._facts(streams),
             bound_log10=self._streams.bound_log10(self.stage),
             decision_min=self._judgement.minutes_to_decision if self._judgement else None,
-            next_action=next_action(self._phase, start.stage, self.stage, self._weights, end),
+            next_action=next_action(self._phase, start.stage, self.stage, self._weights, end, self._words),
             origin=start.origin,
             plan=tuple(plan_lines(self.stage)) if self.stage else (),
             verdict=self._judgement.verdict.value.replace("_", " ") if self._judgement else "",
@@ -220,9 +221,12 @@ class ViewBuilder:
         )
 
     def _headline(self, weight_bp: int, evidence: str) -> str:
-        flag = next((flag_of(move.function) for move in self._start.functions), "") if self._start else ""
-        sentence = headline(self._phase, weight_bp, "" if self._why == evidence else self._why, flag)
+        sentence = headline(self._phase, weight_bp, "" if self._why == evidence else self._why, self._words)
         return f"{sentence} {as_sentence(self._why)}" if self._is_unwatched else sentence
+
+    @property
+    def _words(self) -> Words:
+        return words_of(self._start.functions[0].function if self._start and self._start.functions else "")
 
     @property
     def _is_unwatched(self) -> bool:
@@ -243,10 +247,10 @@ class ViewBuilder:
         self._weights.append((event.at, event.weight_bp))
         if not event.weight_bp:
             return  # the rollback is a note of its own
-        count = len(self._start.functions) if self._start else 0
-        aliases = f" on {count} alias{'es' if count != 1 else ''}" if first and count else ""
         if first:
-            self._note(event.at, Tone.PLAIN, "canary started", f"{_share(event.weight_bp)}{aliases}")
+            count = len(self._start.functions) if self._start else 0
+            where = self._words.started_on(count) if count else ""
+            self._note(event.at, Tone.PLAIN, "canary started", f"{_share(event.weight_bp)}{where}")
         else:
             reason = event.why.removeprefix(f"advanced to {_share(event.weight_bp)}: ")
             self._note(event.at, Tone.PLAIN, f"advanced to {_share(event.weight_bp)}", reason)
@@ -269,7 +273,7 @@ class ViewBuilder:
         tone = PHASE_TONES.get(event.outcome, Tone.PLAIN)
         if event.outcome is Phase.ROLLED_BACK:
             took = "" if self.rollback_s is None else f" in {_seconds(self.rollback_s)}"
-            self._note(event.at, tone, "rolled back to 0 %", f"every alias verified on the baseline{took}", marks=True)
+            self._note(event.at, tone, "rolled back to 0 %", f"{self._words.back}{took}", marks=True)
             return
         known = self._judgement is not None and event.why == self._judgement.sentence
         text = "" if known else event.why
@@ -302,10 +306,10 @@ class ViewBuilder:
                 served[stream.function] = max(served.get(stream.function, 0), stream.candidate.requests)
             users = [stream for stream in streams if stream.unit in ("users", "means")]
             if served or not users:
-                facts.append(("Requests on the new version", f"{sum(served.values()):,}"))
+                facts.append((self._words.counted_title, f"{sum(served.values()):,}"))
             if users:
                 counts = max((stream.candidate.requests, stream.baseline.requests) for stream in users)
-                facts.append(("Users with and without the variant", f"{counts[0]:,} and {counts[1]:,}"))
+                facts.append((self._words.arms_title, f"{counts[0]:,} and {counts[1]:,}"))
         if judgement is not None:
             shown = (stream.candidate.bad for stream in streams if stream.is_dry_run and "failed" in stream.title)
             what = "users" if any(stream.unit == "users" for stream in streams) else "requests"
@@ -338,7 +342,7 @@ def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _start_text(event: CanaryStarted) -> str:
     moves = ", ".join(
-        flag_of(move.function) or f"{move.function} {move.baseline} → {move.candidate}" for move in event.functions
+        words_of(move.function).move(move.function, move.baseline, move.candidate) for move in event.functions
     )
     steps = ", ".join(f"{bp / 100:g}" for bp in event.steps_bp)
     return f"{moves}; steps {steps} %{'; hotfix' if event.hotfix else ''}"

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from html import escape
 from itertools import count
 
+from canary.core.words import shown
 from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, CanaryView, MinutePoint, Note, Rate, StreamView
 from canary.view.svg import Point, Scale, area, element, line, nice_top, path, text_at
@@ -191,7 +192,7 @@ def describe(view: CanaryView) -> str:
 def _rate_text(name: str, rate: Rate, unit: str) -> str:
     unit = "users" if unit == "means" else unit
     if rate.ratio is None:
-        return f"{name} served no {unit}"
+        return f"{name}: no {unit}"
     return (
         f"{name} {percent(rate.ratio)} of {rate.requests:,} {unit} "
         f"(interval {percent(rate.low_ratio)} to {percent(rate.high_ratio)})"
@@ -287,7 +288,7 @@ def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) 
 
 def _name(view: CanaryView, stream: StreamView) -> str:
     """`errors`, or `errors, api:live` where there are several functions."""
-    return stream.gate + (f", {stream.function}" if len({s.function for s in view.streams}) > 1 else "")
+    return stream.gate + (f", {shown(stream.function)}" if len({s.function for s in view.streams}) > 1 else "")
 
 
 def _settling(x: TimeAxis, last_min: float, top: float, now_min: float) -> str:
@@ -372,7 +373,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis
             x,
             top,
             EVIDENCE_PX,
-            "Odds against the new version" + ("" if x.narrow else " at each evaluation (logarithmic)"),
+            f"Odds {view.words.against}" + ("" if x.narrow else " at each evaluation (logarithmic)"),
         ),
         _grid(
             x, y, ticks, lambda value: f"{10**value:,.0f}:1" if value < (3 if x.narrow else 5) else f"10^{value:g}:1"
@@ -382,7 +383,7 @@ def _evidence_panel(view: CanaryView, streams: Sequence[StreamView], x: TimeAxis
     labels = [(bound, f"rolls back at {10**view.bound_log10:,.0f}:1", "limit-text")]
     for stream in streams:
         points = [(x(point.at_min), y(point.log10)) for point in stream.evidence if point.log10 is not None]
-        hint = element("title", escape(f"{stream.label} of {stream.function or view.stage}"))
+        hint = element("title", escape(f"{stream.label} of {shown(stream.function) or view.stage}"))
         if points:
             # Evidence starts at odds of 1:1 when traffic is shifted.
             whole = [(x(0.0), y(0.0)), *points]

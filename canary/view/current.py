@@ -16,6 +16,7 @@ from canary.core.plan import HealthGate, Plan, StagePlan, format_duration
 from canary.core.recover import fingerprint, in_order, recover
 from canary.core.state import CanaryState, FunctionState
 from canary.core.verdict import judge
+from canary.core.words import EVERYBODY, shown
 from canary.errors import CanaryError, ConflictError, RecordError
 from canary.runner import Ports
 from canary.runner.aliases import read_all
@@ -49,6 +50,16 @@ class AliasNow:
     key: str
     routes: tuple[Route, ...]
     text: str
+
+    @property
+    def name(self) -> str:
+        """What people read for its key."""
+        return shown(self.key)
+
+    @property
+    def percent(self) -> float:
+        """Share of a flag's users that have it, in percent."""
+        return next((route.percent for route in self.routes if route.version == EVERYBODY), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +190,7 @@ def _as_it_is(view: CanaryView, state: CanaryState, seen: Mapping[str, AliasStat
             view,
             tone=Tone.WARN,
             headline=f"{'; '.join(change.text for change in state.foreign)}.",
-            next_action=f"`canary rollback {name}` rolls back the aliases that are unchanged",
+            next_action=state.stage.words.rest_back(name),
         )
     if watch is None or view.is_driven:
         return view

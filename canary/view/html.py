@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from html import escape
 
+from canary.core.words import shown
 from canary.view.charts import bars, shown_streams, timeline
 from canary.view.labels import odds, percent, span_text
 from canary.view.model import CanaryView, Chapter, Report, StreamView
@@ -116,7 +117,7 @@ def page(report: Report) -> str:
 def canary_report(view: CanaryView) -> Report:
     """A report about one canary."""
     chapter = Chapter(
-        heading=f"{view.stage}: {view.baseline_name} to {view.candidate_name}",
+        heading=f"{view.stage}: {view.words.heading((view.baseline_name, view.candidate_name))}",
         prose=view.headline,
         tone=view.tone,
         verdict=f"{view.phase}, not watched" if view.is_driven is False else view.phase,
@@ -176,10 +177,10 @@ def _origin(view: CanaryView) -> str:
 
 
 def _functions(view: CanaryView) -> str:
-    labels = ("function", "alias", "baseline", "new", "weight of the new version")
+    labels = view.words.columns
     rows = [
         (
-            f.name, f.alias, f.baseline_name, f.candidate_name,
+            f.shown_name, f.alias, f.baseline_name, f.candidate_name,
             f"{f.weight_percent:g} %" + (f" ({f.serves})" if f.serves else ""),
         )
         for f in view.functions
@@ -189,10 +190,10 @@ def _functions(view: CanaryView) -> str:
 
 def _gates(view: CanaryView) -> str:
     """One row for each gate of each function."""
-    labels = ("function", "gate", "status", "new", "interval", "baseline", "limit", "odds")
+    labels = view.words.gate_columns
     rows = [
         (
-            stream.function or "stage",
+            shown(stream.function) or "stage",
             f"{stream.gate}: {stream.title}",
             stream.status,
             rate_texts(stream)[0],
@@ -252,7 +253,7 @@ def _table(view: CanaryView, stream: StreamView) -> str:
         for rate in (point.candidate, point.baseline):
             cells += [f"{rate.bad:,}", f"{rate.requests:,}", "–" if rate.ratio is None else percent(rate.ratio)]
         rows.append(element("tr", *(element("td", cell, class_="n") for cell in cells)))
-    caption = element("caption", escape(f"{stream.function}: {stream.title}"))
+    caption = element("caption", escape(f"{shown(stream.function)}: {stream.title}"))
     return element("table", caption, element("thead", element("tr", head)), element("tbody", *rows))
 
 

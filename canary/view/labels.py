@@ -21,6 +21,7 @@ from canary.core.plan import (
     StagePlan,
     ThrottlesGate,
 )
+from canary.core.words import Words
 from canary.view.model import Tone
 
 PHASE_TONES: Final = {
@@ -63,52 +64,25 @@ def phase_note(phase: Phase) -> tuple[Tone, str] | None:
     return _NOTES.get(phase)
 
 
-def headline(phase: Phase, weight_bp: int, why: str, flag: str = "") -> str:
-    """One sentence that says where the canary stands, of functions or of a flag."""
-    share = f"{weight_bp / 100:g} %"
-    sentence = {
-        Phase.STARTING: "Preflight passed; no traffic has been shifted yet.",
-        Phase.BAKING: f"The new version serves {share} of the traffic and is being evaluated.",
-        Phase.HOLDING: f"Holding at {share}: the evidence is not conclusive yet.",
-        Phase.PAUSED: f"Paused at {share}. Evaluation continues; an unhealthy version is rolled back.",
-        Phase.INCONCLUSIVE: f"Inconclusive at {share}: promote it or roll it back.",
-        Phase.PROMOTING: "Shifting all traffic to the new version.",
-        Phase.POST_BAKE: "The new version serves all traffic. The post-promotion watch is running.",
-        Phase.ROLLING_BACK: "Rolling back: shifting all traffic to the baseline.",
-        Phase.ABORTING: "Aborting: shifting all traffic to the baseline.",
-        Phase.PROMOTED: "The new version serves all traffic.",
-        Phase.ROLLED_BACK: "The baseline serves all traffic.",
-        Phase.ABORTED: "Aborted. The baseline serves all traffic.",
-        Phase.CONFLICT: "Another writer changed an alias. Canary stopped without writing.",
-    }[phase]
-    sentence = _of_flag(flag, share).get(phase, sentence) if flag else sentence
+def headline(phase: Phase, weight_bp: int, why: str, words: Words) -> str:
+    """One sentence that says where the canary stands."""
+    sentence = words.headline(phase, f"{weight_bp / 100:g} %")
     return sentence if phase in _BY_ITSELF or not why else f"{sentence} {as_sentence(why)}"
 
 
-def _of_flag(flag: str, share: str) -> dict[Phase, str]:
-    return {
-        Phase.STARTING: "Preflight passed; no user has been exposed yet.",
-        Phase.BAKING: f"{share} of the users have {flag} and are being evaluated.",
-        Phase.PAUSED: f"Paused at {share}. Evaluation continues; a regression is rolled back.",
-        Phase.PROMOTING: f"Giving {flag} to all users.",
-        Phase.POST_BAKE: f"All users have {flag}. The post-promotion watch is running.",
-        Phase.ROLLING_BACK: f"Rolling back: lowering {flag} to 0 %.",
-        Phase.ABORTING: f"Aborting: lowering {flag} to 0 %.",
-        Phase.PROMOTED: f"All users have {flag}.",
-        Phase.ROLLED_BACK: f"{flag} is back at 0 %.",
-        Phase.ABORTED: f"Aborted. {flag} is back at 0 %.",
-        Phase.CONFLICT: "Another writer changed the flag. Canary stopped without writing.",
-    }
-
-
 def next_action(
-    phase: Phase, name: str, stage: StagePlan | None, weights: Sequence[tuple[datetime, int]], now: datetime
+    phase: Phase,
+    name: str,
+    stage: StagePlan | None,
+    weights: Sequence[tuple[datetime, int]],
+    now: datetime,
+    words: Words,
 ) -> str:
     """What happens next and when, or the command that a person runs; empty at the end."""
     commands = {
         Phase.PAUSED: f"`canary resume {name}` continues, `canary rollback {name}` ends it",
         Phase.INCONCLUSIVE: f"`canary promote {name}` or `canary rollback {name}`",
-        Phase.CONFLICT: f"`canary status {name}` shows what each alias serves",
+        Phase.CONFLICT: f"`canary status {name}` shows {words.now}",
     }
     if phase in commands or stage is None or not weights:
         return commands.get(phase, "")

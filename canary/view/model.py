@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Literal
 
 from canary.core.events import UNKNOWN_ORIGIN, Origin
-from canary.core.plan import flag_of
+from canary.core.words import Words, flag_of, shown, words_of
 
 
 class Tone(StrEnum):
@@ -177,19 +177,29 @@ class FunctionView:
     serves_since: datetime | None = None
 
     @property
+    def key(self) -> str:
+        """As `FunctionRef.key`."""
+        return f"{self.name}:{self.alias}"
+
+    @property
+    def shown_name(self) -> str:
+        """The function's name, or the flag's key."""
+        return flag_of(self.name) or self.name
+
+    @property
     def title(self) -> str:
-        """`api:live`, or the flag and its variant."""
-        return f"{flag_of(self.name) or self.name}:{self.alias}"
+        """`api:live`, or the flag."""
+        return shown(self.key)
 
     @property
     def baseline_name(self) -> str:
         """`version 6 (baseline)`, or who doesn't get the flag."""
-        return "users without it" if flag_of(self.name) else f"version {self.baseline_version} (baseline)"
+        return words_of(self.key).arms(self.baseline_version, self.candidate_version)[0]
 
     @property
     def candidate_name(self) -> str:
         """`version 7 (new)`, or who gets the flag."""
-        return "users with it" if flag_of(self.name) else f"version {self.candidate_version} (new)"
+        return words_of(self.key).arms(self.baseline_version, self.candidate_version)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,20 +269,25 @@ class CanaryView:
     def candidate_name(self) -> str:
         """`version 3 (new)`, or `new version` when the functions have different numbers; of a flag, who gets it."""
         if self.flag:
-            return f"users with {self.flag}"
+            return self.functions[0].candidate_name
         return _version_name({function.candidate_version for function in self.functions}, "new", "new version")
 
     @property
     def baseline_name(self) -> str:
         """`version 2 (baseline)`, or `baseline` when the functions have different numbers; of a flag, all others."""
         if self.flag:
-            return "users without it"
+            return self.functions[0].baseline_name
         return _version_name({function.baseline_version for function in self.functions}, "baseline", "baseline")
 
     @property
     def weight_name(self) -> str:
         """What the weight is a share of, as a title."""
-        return f"Share of users with {self.flag}" if self.flag else f"Traffic on {self.candidate_name}"
+        return f"{self.words.share_title} {self.candidate_name}"
+
+    @property
+    def words(self) -> Words:
+        """How what is shifted is spoken of."""
+        return words_of(self.functions[0].key if self.functions else "")
 
 
 def _version_name(versions: set[str], role: str, otherwise: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from canary.core.words import shown, words_of
 from canary.view.labels import odds, percent, span_text
 from canary.view.model import CanaryView, FunctionView, Note, Rate, StreamView, Tone
 
@@ -21,7 +22,7 @@ def note_line(note: Note) -> str:
 
 def gate_line(view: CanaryView, stream: StreamView) -> str:
     """One gate of one function: `09:05:00   api:live errors healthy: 0 % of 148, baseline 0.9 % of 1,240, …`."""
-    where = f"{stream.function} " if stream.function else ""
+    where = f"{shown(stream.function)} " if stream.function else ""
     return f"{clock(view.now)}   {where}{stream_text(stream)}"
 
 
@@ -36,7 +37,7 @@ def stream_text(stream: StreamView) -> str:
     if stream.unit in ("minutes", "means"):
         return f"{stream.label} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
     return (
-        f"{stream.label} {stream.status}: {candidate}, baseline {baseline}, "
+        f"{stream.label} {stream.status}: {candidate}, {words_of(stream.function).rest} {baseline}, "
         f"limit {percent(stream.limit_ratio)}, evidence {odds(stream.against_log10)}"
     )
 
@@ -62,7 +63,8 @@ def interval_text(rate: Rate) -> str:
 
 def function_text(function: FunctionView) -> str:
     """`api:live: version 6 (baseline) → version 7 (new), 10 %`."""
-    return f"{function.title}: {function.baseline_name} → {function.candidate_name}, {function.weight_percent:g} %"
+    arms = function.baseline_name, function.candidate_name
+    return f"{function.title}: {words_of(function.key).line(arms, f'{function.weight_percent:g} %')}"
 
 
 def status_lines(view: CanaryView) -> Iterator[str]:
@@ -70,14 +72,14 @@ def status_lines(view: CanaryView) -> Iterator[str]:
     for function in view.functions:
         if function.serves:
             since = f" since {clock(function.serves_since)} UTC" if function.serves_since else ""
-            yield f"{function.name}:{function.alias} {function.serves}{since}"
+            yield f"{function.title} {function.serves}{since}"
     yield f"{view.stage}: canary {view.canary_id} is {view.phase}, {age_text(view)}"
     for function in view.functions:
         yield f"  {function_text(function)}"
     if view.steps:
         yield "  steps: " + ", ".join(f"{step.percent:g} % {step.state}" for step in view.steps)
     for stream in view.streams:
-        where = f"{stream.function} " if stream.function else ""
+        where = f"{shown(stream.function)} " if stream.function else ""
         yield f"  {where}{stream_text(stream)} (interval {interval_text(stream.candidate)})"
     yield f"  {view.headline}"
     if view.evidence:
@@ -131,11 +133,11 @@ def markdown(view: CanaryView) -> str:
         "",
         *(f"- {_cell(function_text(function))}" for function in view.functions),
         "",
-        f"| function | gate | limit | {view.candidate_name} | interval | {view.baseline_name} | evidence |",
+        f"| {view.words.subject} | gate | limit | {view.candidate_name} | interval | {view.baseline_name} | evidence |",
         "|---|---|---|---|---|---|---|",
     ]
     rows += [
-        f"| {_cell(stream.function or 'stage')} | {_cell(stream.title)} | {percent(stream.limit_ratio)} "
+        f"| {_cell(shown(stream.function) or 'stage')} | {_cell(stream.title)} | {percent(stream.limit_ratio)} "
         f"| {rate_texts(stream)[0]} | {interval_text(stream.candidate)} | {rate_texts(stream)[1]} "
         f"| {odds(stream.against_log10)} |"
         for stream in view.streams

@@ -32,6 +32,7 @@ from canary.core.plan import (
     probes_sent,
 )
 from canary.core.plan.gates import ValueGate
+from canary.core.words import Words
 from canary.view.labels import duration_text, percent
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         requests_per_s: expected traffic of the stage; shows how long each step needs.
         power: what the plan can do at this traffic, as simulated.
     """
-    names = ", ".join(function.key for function in stage.functions)
-    yield f"Stage {stage.name} releases {names}" + (" together." if len(stage.functions) > 1 else ".")
+    words = stage.words
+    names = ", ".join(map(str, stage.functions)) + (" together" if len(stage.functions) > 1 else "")
+    yield f"Stage {stage.name} {words.releases(names)}{f' in {stage.flag.source}' if stage.flag else ''}."
     if len(stage.groups) > 1:
         order = ", then ".join(" and ".join(function.key for function in group) for group in stage.groups)
         yield f"Within each step: {order}."
@@ -65,14 +67,14 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
     yield ""
     yield "Advances when every gate is healthy and the step has ended:"
     needed = clean_requests(stage)
+    what = "requests" if stage.outcomes is None else "users"
     yield (
-        f"  {needed} clean {'requests on the new version' if stage.outcomes is None else 'users with the variant'} "
-        "prove it at each step "
+        f"  {needed} clean {what} {words.at_candidate} prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
     if power is not None:
-        yield from _power(power)
-    if requests_per_s and has_little_traffic(stage, requests_per_s * 60):
+        yield from _power(power, words)
+    if requests_per_s and not stage.flag and has_little_traffic(stage, requests_per_s * 60):
         yield from _for_little_traffic(stage, requests_per_s * 60)
     for hook in stage.hooks:
         when = "Before any traffic" if hook.when == "before_traffic" else "After the promotion"
@@ -92,7 +94,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         f"If inconclusive: holds up to {duration_text(stage.hold_max)}, then {_policy(stage.on_inconclusive)}. "
         f"Without data: {_policy(stage.on_no_data)}."
     )
-    yield f"If both versions fail alike: {_incident(stage)}."
+    yield f"If {words.both} fail alike: {_incident(stage)}."
     if rules := _rules(stage):
         yield f"Rules: {rules}."
 
@@ -108,25 +110,26 @@ def cost_line(stage: StagePlan, metrics: int) -> str:
     shown = f"${dollars:,.2f}" if dollars >= 0.01 else "less than $0.01"
     each = f"{metrics:,} metrics every {duration_text(stage.tick)}"
     planned = duration_text(stage.total_bake + stage.post_bake)
-    return f"CloudWatch: {each}; a release of {planned} costs {shown} (GetMetricData)."
+    return f"CloudWatch: {each}; a {stage.words.run} of {planned} costs {shown} (GetMetricData)."
 
 
-def _power(power: Power) -> Iterator[str]:
+def _power(power: Power, words: Words) -> Iterator[str]:
     """What the plan does at this traffic."""
     low, high = (100 * bound for bound in power.in_time_interval)
-    yield f"In {power.runs} simulated releases beside a baseline with {percent(power.baseline_errors)} errors:"
+    yield f"In {power.runs} simulated {words.run}s {words.beside(percent(power.baseline_errors))}:"
     yield (
-        f"  healthy versions: {percent(power.promoted_in_time)} are promoted without a hold "
+        f"  healthy {words.ones}: {percent(power.promoted_in_time)} are promoted without a hold "
         f"(95 % interval {low:.3g}–{high:.3g} %), {percent(power.promoted)} in all"
     )
     when = f", after {power.minutes:.1f} min on average" if power.minutes is not None else ""
-    yield f"  10 % errors: {percent(power.found)} are rolled back{when}"
+    yield f"  10 % {words.failing}: {percent(power.found)} are rolled back{when}"
     if power.smallest is None:
-        yield "  no regression is rolled back in 80 % of the releases"
+        yield f"  no regression is rolled back in 80 % of the {words.run}s"
         if power.enough_per_s is not None:
             yield f"  one that fails every request would be, from {60 * power.enough_per_s:.3g} requests per minute on"
     else:
-        yield f"  smallest regression that is rolled back in 80 % of the releases: {percent(power.smallest)} errors"
+        smallest = f"{percent(power.smallest)} {words.failing}"
+        yield f"  smallest regression that is rolled back in 80 % of the {words.run}s: {smallest}"
 
 
 def _for_little_traffic(stage: StagePlan, per_minute: float) -> Iterator[str]:

@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from canary.core.words import shown
 from canary.view.labels import odds, percent
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
 from canary.view.plain import age_text, clock, interval_text, look_text, rate_texts
@@ -82,7 +83,7 @@ def _streams(view: CanaryView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=False)
     several = len({stream.function for stream in view.streams}) > 1
     if several:
-        table.add_column("function", no_wrap=True)
+        table.add_column(view.words.subject, no_wrap=True)
     table.add_column("gate", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column(view.candidate_name, style="yellow", no_wrap=True)
@@ -94,7 +95,7 @@ def _streams(view: CanaryView) -> Table:
     for stream in view.streams:
         last = stream.against_log10
         table.add_row(
-            *([stream.function or "stage"] if several else []),
+            *([shown(stream.function) or "stage"] if several else []),
             stream.label,
             Text(stream.status, style=_STATUS_STYLES.get(stream.status, "dim")),
             rate_texts(stream)[0],

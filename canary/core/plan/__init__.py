@@ -49,7 +49,8 @@ from canary.core.plan.settings import (
 )
 from canary.core.plan.stage import EngineName, StagePlan
 from canary.core.plan.user_gates import MeanGate, OutcomesGate
-from canary.core.plan.values import FunctionRef, flag_of, format_duration, parse_duration
+from canary.core.plan.values import FunctionRef, format_duration, parse_duration
+from canary.core.words import flag_of
 
 __all__ = [
     "AlarmsGate",

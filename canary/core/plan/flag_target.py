@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from canary.core.plan.values import FLAG, FunctionRef
+from canary.core.plan.values import FunctionRef
+from canary.core.words import FLAG
 
 _KEY = re.compile(r"[a-z][a-zA-Z0-9_-]{0,63}")
 _SOURCES = ("appconfig://", "file:")

@@ -27,6 +27,7 @@ from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Hook, Notif
 from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
 from canary.core.plan.user_gates import MeanGate, OutcomesGate, OutcomeSource, Window
 from canary.core.plan.values import Duration, FunctionRef, Model, Switch, Whole, format_duration
+from canary.core.words import Words
 from canary.errors import PlanError
 
 Policy = Literal["hold", "promote", "rollback"]
@@ -195,6 +196,23 @@ class StagePlan(Model):
                 f'"{format_duration(self.window)}": the outcomes of its first users would come after it'
             )
         return ""
+
+    @property
+    def words(self) -> Words:
+        """How what it shifts is spoken of."""
+        return self.functions[0].words
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing of it is in AWS: a flag in a file, judged by outcomes of a file or a command."""
+        return (
+            self.flag is not None
+            and self.flag.source.startswith("file:")
+            and (self.outcomes or "").startswith(("csv:", "command:"))
+            and all(isinstance(gate, (OutcomesGate, MeanGate)) for gate in self.gates.values())
+            and not self.notifications
+            and self.engine == "local"
+        )
 
     @property
     def groups(self) -> tuple[tuple[FunctionRef, ...], ...]:

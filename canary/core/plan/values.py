@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from canary.core.words import Words, flag_of, shown, words_of
+
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)h)?\s*(?:(\d+(?:\.\d+)?)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*(?:(\d+)ms)?", re.ASCII
 )
@@ -32,9 +34,6 @@ LONGEST = timedelta(days=30)
 """No canary lives that long; whatever is longer is a slip."""
 
 Invoked = Literal["sync", "async", "queue"]
-
-FLAG = "flag."
-"""How the name begins that stands for a flag in a stage; no Lambda function has a dot in its name."""
 
 
 class Model(BaseModel):
@@ -184,15 +183,15 @@ class FunctionRef:
         """The key of the flag that it stands for; empty for a Lambda function."""
         return flag_of(self.function)
 
+    @property
+    def words(self) -> Words:
+        """How it is spoken of."""
+        return words_of(self.key)
+
     def __str__(self) -> str:
-        return self.key
+        return shown(self.key)
 
     @property
     def source_dispersion(self) -> float:
         """d_source of statistics.md §4.7."""
         return 1.0 if self.invoked == "sync" else 3.0
-
-
-def flag_of(function: str) -> str:
-    """The flag that "flag.new_checkout" or "flag.new_checkout:on" stands for; empty for a Lambda function."""
-    return function.removeprefix(FLAG).partition(":")[0] if function.startswith(FLAG) else ""

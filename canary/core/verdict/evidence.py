@@ -15,7 +15,7 @@ from canary.core.stats.processes import Counts, not_worse_ln_e
 from canary.core.stats.safe import requests_needed, safe_ln_e
 from canary.core.verdict.model import StreamEvidence
 from canary.core.verdict.scoring import Score, is_by_version, warm_up_of
-from canary.core.verdict.sentences import STATES, averaged, counted, gauged, limit, of_function, version_names
+from canary.core.verdict.sentences import STATES, averaged, counted, gauged, limit, of_function
 from canary.core.verdict.timeline import Timeline
 
 ALPHA_INTERVAL = 0.005
@@ -56,7 +56,8 @@ class Examiner:
 
     def names(self, score: Score) -> tuple[str, str]:
         """Where candidate and baseline of a stream were counted."""
-        return version_names(self._versions.get(score.key.function, self._only))
+        versions = self._versions.get(score.key.function, self._only)
+        return self._stage.words.counted_at(*((versions.baseline, versions.candidate) if versions else ("", "")))
 
     def proof_from(self, score: Score) -> int:
         """Index of the first minute that counts for the proof of health."""

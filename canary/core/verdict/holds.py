@@ -15,6 +15,7 @@ from canary.core.verdict.model import Rule
 from canary.core.verdict.scoring import Score, counts_failures
 from canary.core.verdict.sentences import limit, percent, unit_of
 from canary.core.verdict.timeline import Timeline
+from canary.core.words import shown
 
 LOST_RATIO = 0.05
 """So much of the alias' requests may be missing from the two versions' counts before the canary is called blind."""
@@ -73,7 +74,7 @@ def wrong_arms(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]
                 Finding(
                     Rule.SHARE,
                     f"sample ratio: {percent(n_c / (n_c + n_b))} % of the {n_c + n_b:,} users first exposed to "
-                    f"{function} at {percent(weight)} % got the variant; the users can't be compared (wrong "
+                    f"{shown(function)} at {percent(weight)} % got the variant; the users can't be compared (wrong "
                     "assignment, bots, or a redirect that loses users)",
                     blamed=(score.key,),
                 )
@@ -194,8 +195,9 @@ def harm(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]:
     found = failures(scores)
     if found.excess - BY_CHANCE * math.sqrt(found.variance) <= stage.harm_cap:
         return ()
+    words = stage.words
     sentence = (
-        f"{found.failed:,} {found.unit} failed on the new version, {found.excess:,.0f} more than the old version's "
-        f"rate explains; harm_cap is {stage.harm_cap}"
+        f"{found.failed:,} {found.unit} failed {words.at_candidate}, {found.excess:,.0f} more than {words.old_rate} "
+        f"explains; harm_cap is {stage.harm_cap}"
     )
     return (Finding(Rule.HARM, sentence),)

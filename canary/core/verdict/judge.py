@@ -158,7 +158,7 @@ class _Case:
         worst = ranked[0]
         numbers = self._examiner.sentence(worst, until=minute + 1, bounds=True)
         own = max(value for value, _ in at_minute)
-        against = evidence_text(self._evidence[minute], self._bound, len(self._blaming), own)
+        against = evidence_text(self._evidence[minute], self._bound, len(self._blaming), own, self._stage.words)
         keys = tuple(score.key for score in ranked if score in blamed) or (worst.key,)
         return (Finding(Rule.REGRESSION, f"{numbers}; {against}", self._line.minutes[minute], keys),)
 
@@ -182,11 +182,11 @@ class _Case:
         if not is_by_version(worst.gate):
             who = "this gate can't tell the versions apart"
         elif recent and not recent[-1].n_b:
-            who = "the baseline has no traffic to compare with"
+            who = self._stage.words.alone
         elif sum(m.x_b for m in recent) > worst.limit * sum(m.n_b for m in recent):
-            who = "both versions exceed it"
+            who = self._stage.words.alike
         else:
-            who = "there is too little evidence that only the new version does"
+            who = self._stage.words.unsure
         return f"{self._examiner.sentence(worst, until=until)}; the limit is {limit(worst.limit)} %, {who}"
 
     def _incident_finding(self) -> Sequence[Finding]:
@@ -210,8 +210,9 @@ class _Case:
     # 4 to 6: not known, not safe, safe
 
     def _missing(self) -> tuple[Finding, ...]:
+        weight = self._stage.words.weight
         if not any(score.schedule.step_from < len(self._line.minutes) for score in self._scores):
-            return (Finding(Rule.NO_DATA, "no complete minute at the present weight has settled yet"),)
+            return (Finding(Rule.NO_DATA, f"no complete minute at the present {weight} has settled yet"),)
         found: list[Finding] = []
         for score in self._scores:
             if not score.is_shifted:
@@ -225,7 +226,7 @@ class _Case:
                     else f"has counted no {unit_of(score.gate)[:-1]}"
                 )
                 name = self._examiner.names(score)[0]
-                sentence = f"{score.key} {what} {name} at the present weight"
+                sentence = f"{score.key} {what} {name} at the present {weight}"
                 found.append(Finding(Rule.NO_DATA, sentence, blamed=(score.key,)))
         return tuple(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from canary.core.measurements import DataState, FunctionVersions, StreamKey
+from canary.core.measurements import DataState, StreamKey
 from canary.core.plan import (
     CountingGate,
     EmfGate,
@@ -19,10 +19,10 @@ from canary.core.plan import (
     QueueGate,
     RatioGate,
     ThrottlesGate,
-    flag_of,
 )
 from canary.core.stats.bounds import Interval
 from canary.core.stats.means import Sums, difference
+from canary.core.words import Words, shown
 
 STATES = {
     DataState.NO_DATA: "has no data",
@@ -54,14 +54,14 @@ def odds(ln_e: float) -> str:
     return f"{round(value, -digits):,.0f}:1"
 
 
-def evidence_text(ln_e: float, ln_bound: float, streams: int, ln_own: float) -> str:
+def evidence_text(ln_e: float, ln_bound: float, streams: int, ln_own: float, words: Words) -> str:
     """The evidence beside its bound.
 
     "1,230:1 against the new version (rolls back at 100:1)"; of several streams "332:1 against the new version (mean of
     2 gates, this one 664:1; rolls back at 100:1)".
     """
     combined = f"mean of {streams} gates, this one {odds(ln_own)}; " if streams > 1 else ""
-    return f"{odds(ln_e)} against the new version ({combined}rolls back at {odds(ln_bound)})"
+    return f"{odds(ln_e)} {words.against} ({combined}rolls back at {odds(ln_bound)})"
 
 
 def unit_of(gate: CountingGate | GaugeGate | MeanGate) -> str:
@@ -93,16 +93,7 @@ def duration(seconds: float) -> str:
 
 def of_function(key: StreamKey, *, alone: bool) -> str:
     """Names the function where the stage has several."""
-    return f" of {key.function}" if key.function and not alone else ""
-
-
-def version_names(versions: FunctionVersions | None) -> tuple[str, str]:
-    """Where candidate and baseline were counted: on which version, or with or without which flag."""
-    if versions is None:
-        return "on the new version", "on the baseline"
-    if flag := flag_of(versions.function):
-        return f"with {flag}", "without it"
-    return f"on version {versions.candidate} (new)", f"on version {versions.baseline} (baseline)"
+    return f" of {shown(key.function)}" if key.function and not alone else ""
 
 
 def counted(

@@ -8,6 +8,7 @@ import pytest
 
 from canary.core.events import CanaryStarted, FunctionMove
 from canary.core.phases import Phase
+from canary.core.words import words_of
 from canary.view.build import view_of_events
 from canary.view.labels import headline
 from canary.view.plain import function_text
@@ -17,7 +18,7 @@ NOW = datetime(2027, 1, 5, 9, tzinfo=UTC)
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_no_phase_of_a_rollout_speaks_of_versions_or_traffic(phase: Phase) -> None:
-    text = headline(phase, 500, "", "new_checkout")
+    text = headline(phase, 500, "", words_of("flag.new_checkout:on"))
     assert not {"version", "traffic", "baseline"} & set(text.lower().replace(".", " ").replace(":", " ").split())
 
 
@@ -31,4 +32,4 @@ def test_a_rollout_names_its_users() -> None:
         "users without it",
     )
     assert view.weight_name == "Share of users with new_checkout"
-    assert function_text(view.functions[0]) == "new_checkout:on: users without it → users with it, 0 %"
+    assert function_text(view.functions[0]) == "new_checkout: 0 % of the users have it"

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from canary.core.plan import ErrorsGate, LatencyGate, ThrottlesGate
-from canary.core.verdict.sentences import limit, odds, percent, version_names, what_is_bad
+from canary.core.verdict.sentences import limit, odds, percent, what_is_bad
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,3 @@ def test_what_bad_requests_did() -> None:
     assert what_is_bad(ErrorsGate()) == "failed"
     assert what_is_bad(LatencyGate()) == "took longer than 2.05 s"
     assert what_is_bad(ThrottlesGate()) == "were throttled"
-
-
-def test_versions_without_numbers() -> None:
-    assert version_names(None) == ("on the new version", "on the baseline")

@@ -1,0 +1,96 @@
+"""Every command on a flag, as a user runs it: it speaks of the flag, its percentage and its users."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.canary.cli.conftest import Done
+from tests.canary.cli.flag_desk import FlagDesk
+
+OF_FUNCTIONS = re.compile(
+    r"\b(versions?|alias(es)?|requests?|traffic|baseline|lambda|functions?|AppConfig|AWS)\b|LATEST|flag\.new_checkout",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> FlagDesk:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    return FlagDesk(tmp_path, capsys)
+
+
+def speaks_of_users(done: Done) -> str:
+    """What was printed, without a word that belongs to functions."""
+    text = (done.out + done.err).replace("on request", "")
+    assert [line for line in text.splitlines() if OF_FUNCTIONS.search(line)] == []
+    return text
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("plan", "checkout"), 0),
+        (("status", "checkout"), 0),
+        (("pause", "checkout"), 5),
+        (("resume", "checkout"), 5),
+        (("promote", "checkout", "--yes"), 5),
+        (("rollback", "checkout"), 5),
+        (("abort", "checkout"), 5),
+        (("history",), 0),
+        (("deploy", "checkout", "--retry"), 5),
+    ],
+)
+def test_a_command_before_the_rollout_speaks_of_users(desk: FlagDesk, words: tuple[str, ...], code: int) -> None:
+    done = desk(*words)
+    assert done.code == code, done
+    assert speaks_of_users(done)
+
+
+@pytest.mark.slow
+def test_a_rollout_speaks_of_users_to_its_end(desk: FlagDesk) -> None:
+    said = speaks_of_users(desk("deploy", "checkout", "--report", str(desk.base / "report.html")))
+    assert "canary started: 5 % of the users" in said
+    assert "promoted" in said
+    assert desk.percent == 100
+    page = re.sub(r"<(style|path)[^>]*>[^<]*", "", (desk.base / "report.html").read_text())
+    assert [text for text in re.findall(r">([^<]+)<", page) if OF_FUNCTIONS.search(text)] == []
+    assert "is at 100 %" in speaks_of_users(desk("status", "checkout"))
+    speaks_of_users(desk("history"))
+    assert "all users have new_checkout already" in speaks_of_users(desk("deploy", "checkout"))
+    assert "new_checkout 100 % → 0 %" in speaks_of_users(desk("rollback", "checkout"))
+    assert "new_checkout 100 % → 0 %" in desk.asked[-1]
+    assert desk.percent == 0
+
+
+@pytest.mark.slow
+def test_a_rollout_that_breaks_its_users_speaks_of_users(desk: FlagDesk) -> None:
+    desk.failing = (0.2, 0.01)
+    done = desk("deploy", "checkout")
+    said = speaks_of_users(done)
+    assert (done.code, desk.percent) == (3, 0)
+    assert "against new_checkout" in said
+    assert "new_checkout is back at 0 %" in said
+
+
+@pytest.mark.slow
+def test_a_rollout_without_outcomes_holds_and_speaks_of_users(desk: FlagDesk) -> None:
+    desk.per_minute = 0
+    done = desk("deploy", "checkout")
+    said = speaks_of_users(done)
+    assert (done.code, desk.percent) == (4, 5)
+    assert "has counted no user with new_checkout at the present percentage" in said
+    for words, code in (
+        (("status", "checkout"), 0),
+        (("deploy", "checkout"), 6),
+        (("pause", "checkout"), 0),
+        (("rollback", "checkout"), 0),
+    ):
+        done = desk(*words)
+        assert done.code == code, done
+        speaks_of_users(done)
+    assert desk.percent == 0
