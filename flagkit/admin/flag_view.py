@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagkit.admin.audience import FlagStatus, status_of
 from flagkit.admin.changes import UNKNOWN, FlagChanges
+from flagkit.admin.rollouts import Rollout, rollouts_in
 from flagkit.authoring.conditions import (
     GROUP,
     OFF,
@@ -29,7 +30,7 @@ from flagkit.authoring.conditions import (
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
-from flagkit.core.definitions import ROLLOUTS_FLAG, SWITCHED_OFF, FlagDefinition, VariantDefinition
+from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
 from flagkit.core.rules.ast import And, Condition, Not, Or, Split
 from flagkit.core.snapshot import Snapshot
@@ -81,6 +82,7 @@ class FlagView:
         status: state and audience; None for a broken flag, and where the rules were not delivered.
         targeting: what the rules say; None like `status`.
         definition: the flag; None for a broken one.
+        rollout: the guarded rollout that is under way; None where there is none.
     """
 
     key: str
@@ -94,6 +96,7 @@ class FlagView:
     is_overdue: bool = False
     changes: FlagChanges = UNKNOWN
     evaluated: LastEvaluated = None
+    rollout: Rollout | None = None
 
     @property
     def variants(self) -> tuple[VariantDefinition, ...]:
@@ -155,6 +158,7 @@ class FlagView:
         found["percent"] = None if status is None or status.percent is None else float(status.percent)
         found["starts"] = None if status is None or status.opens is None else status.opens.isoformat()
         found["ends"] = None if status is None or status.closes is None else status.closes.isoformat()
+        found["rollout"] = None if self.rollout is None else self.rollout.data()
         for name in ("users", "groups", "segments", "requires"):
             found[name] = [] if targeting is None else _named(targeting, name)
         if self.definition is not None:
@@ -193,13 +197,6 @@ def snapshot_of(document: Document, now: Callable[[], datetime]) -> Snapshot:
     return Snapshot.from_json(document.content, version=document.version, label=document.label, now=now)
 
 
-def has_rollout(document: Document, key: str) -> bool:
-    """Whether a guarded rollout of the flag is under way: the document has its record."""
-    with suppress(ValueError, AttributeError, TypeError):
-        return bool(json.loads(document.content)["values"].get(ROLLOUTS_FLAG, {}).get(key))
-    return False
-
-
 def known_flag(snapshot: Snapshot, key: str) -> str:
     """The key, if there is such a flag.
 
@@ -219,9 +216,10 @@ def views(
     document: Document, snapshot: Snapshot, now: datetime, changes: Mapping[str, FlagChanges] | None = None
 ) -> dict[str, FlagView]:
     """Return every flag of a document by its key."""
-    texts = _texts(document)
+    content = _content(document)
+    texts, rollouts = _texts(content), rollouts_in(content.get("values"))
     return {
-        key: _view(snapshot, key, texts.get(key, _NO_TEXTS), (changes or {}).get(key), now)
+        key: _view(snapshot, key, texts.get(key, _NO_TEXTS), (changes or {}).get(key), now, rollouts.get(key))
         for key in sorted({*snapshot.flags, *texts})
     }
 
@@ -230,7 +228,9 @@ def view_of(
     document: Document, snapshot: Snapshot, key: str, now: datetime, changes: FlagChanges | None = None
 ) -> FlagView:
     """Return one flag of a document."""
-    return _view(snapshot, key, _texts(document, key).get(key, _NO_TEXTS), changes, now)
+    content = _content(document)
+    rollout = rollouts_in(content.get("values")).get(key)
+    return _view(snapshot, key, _texts(content, key).get(key, _NO_TEXTS), changes, now, rollout)
 
 
 def reason_of(explanation: Explanation, flag: FlagView) -> str:
@@ -245,9 +245,16 @@ def reason_of(explanation: Explanation, flag: FlagView) -> str:
     return f"{said}: {why}." if why else f"{said}."
 
 
-def _view(snapshot: Snapshot, key: str, texts: FlagTexts, changes: FlagChanges | None, now: datetime) -> FlagView:
+def _view(
+    snapshot: Snapshot,
+    key: str,
+    texts: FlagTexts,
+    changes: FlagChanges | None,
+    now: datetime,
+    rollout: Rollout | None = None,
+) -> FlagView:
     overdue = texts.remove_by is not None and is_past(texts.remove_by, now)
-    written: dict[str, Any] = {"texts": texts, "is_overdue": overdue, "changes": changes or UNKNOWN}
+    written: dict[str, Any] = {"texts": texts, "is_overdue": overdue, "changes": changes or UNKNOWN, "rollout": rollout}
     if key not in snapshot.flags:
         return FlagView(key, "off", "off", "no value in the document", **written)
     try:
@@ -266,16 +273,20 @@ def _view(snapshot: Snapshot, key: str, texts: FlagTexts, changes: FlagChanges |
     shown = status.to_text()
     if texts.about.archived:
         shown = "archived" if status.state == "off" else f"{shown} (archived)"
+    if rollout is not None:
+        shown = f"{shown} (rollout{f', {rollout.step_text}' if rollout.step_text else ''})"
     return FlagView(
         key, status.state, shown, status.audience, status=status, targeting=targeting, definition=definition, **written
     )
 
 
-def _texts(document: Document, key: str | None = None) -> dict[str, FlagTexts]:
+def _content(document: Document) -> dict[str, Any]:
+    """What a document says; what AWS's retrieval leaves out is not known."""
+    return {} if document.kind is DocumentKind.FEATURE_FLAGS else _object(json.loads(document.content))
+
+
+def _texts(content: Mapping[str, Any], key: str | None = None) -> dict[str, FlagTexts]:
     """What is written about each flag, or about one, read as leniently as the flags themselves."""
-    if document.kind is DocumentKind.FEATURE_FLAGS:
-        return {}
-    content: Any = json.loads(document.content)
     declared, values = (_object(content.get(side)) for side in ("flags", "values"))
     keys = [*declared] if key is None else [key]
     return {each: _about(declared.get(each), values.get(each)) for each in keys if not each.startswith("flagkit-")}

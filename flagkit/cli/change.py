@@ -7,7 +7,7 @@ of them take, and carries the change out.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -136,6 +136,7 @@ def changes(command: Callable[..., Change]) -> Callable[..., int]:
 def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
     """Carry a change out and return the exit code."""
     from flagkit.admin.diff import compare
+    from flagkit.admin.edits.rollouts import conflicts
     from flagkit.admin.stores import Note
 
     source = chosen.source
@@ -156,16 +157,26 @@ def carry_out(cli: CliContext, change: Change, chosen: ChangeOptions) -> int:
         diff = compare(current.document, new, now=current.now)
         if not diff.flags:
             return _nothing_to_do(cli, store, diff, chosen, remarks)
+        stopped = conflicts(current.document, new)
+        warnings = [f"Warning: {text}" for text in stopped.values()]
+        remarks += warnings
         if not chosen.as_json:
-            show_changes(diff.to_text())
-            if change.summary:
-                echo(f"{diff.summary()}.")
+            _show(change, diff, warnings)
         if chosen.dry_run or chosen.propose:
             return _unsaved(store, current, new, chosen, diff, remarks)
         _confirm_deletions(cli, diff, assume_yes=chosen.yes)
+        _confirm_conflicts(cli, stopped, chosen)
         cli.confirm(store.url, assume_yes=chosen.yes)
         receipt = store.save(current.stored, new, Note(chosen.reason))
         return _saved(cli, store, diff, receipt, chosen, remarks)
+
+
+def _show(change: Change, diff: DocumentDiff, warnings: list[str]) -> None:
+    show_changes(diff.to_text())
+    if change.summary:
+        echo(f"{diff.summary()}.")
+    for warning in warnings:
+        say(warning)
 
 
 def _edited(change: Change, current: EditContext) -> FlagDocument:
@@ -207,6 +218,22 @@ def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool)
         raise RefusedError(f"this deletes {what}", hint="Nothing was changed. Confirm on a terminal, or use --yes.")
     if not cli.agrees(f"Delete {what}?", assume_yes=False):
         raise RefusedError(f"the deletion of {', '.join(keys)} was not confirmed", hint="Nothing was changed.")
+
+
+def _confirm_conflicts(cli: CliContext, keys: Collection[str], chosen: ChangeOptions) -> None:
+    """Ask before a guarded rollout is stopped; an emergency isn't held up where nobody can answer.
+
+    Raises:
+        RefusedError: the answer is no, or there is no terminal to ask on.
+    """
+    if not keys or chosen.yes or (cli.ask is None and chosen.deploying.emergency):
+        return
+    names = ", ".join(keys)
+    if cli.ask is None:
+        what = f"this stops the guarded rollout of {names}"
+        raise RefusedError(what, hint="Nothing was changed. Confirm on a terminal, or use --yes.")
+    if not cli.agrees(f"Change {names} all the same?", assume_yes=False):
+        raise RefusedError(f"the change of {names} was not confirmed", hint="Nothing was changed.")
 
 
 def _unsaved(

@@ -118,7 +118,7 @@ def show(
 
     Example: flagkit show new_checkout
     """
-    from flagkit.admin.flag_view import has_rollout, known_flag, snapshot_of, view_of
+    from flagkit.admin.flag_view import known_flag, snapshot_of, view_of
     from flagkit.cli.flag_list import facts
 
     cli = cli_context(context)
@@ -140,8 +140,11 @@ def show(
     paragraph(f"Audience: {flag.audience}" if flag.state != "broken" else flag.audience, "  ")
     for line in facts(flag):
         paragraph(line, "  ")
-    if has_rollout(document, key):
-        paragraph("A guarded rollout is under way: a change of the percentage by hand ends it.", "  ")
+    if flag.rollout is not None:
+        paragraph(f"Guarded rollout: {flag.rollout.to_text()} (canary {flag.rollout.id})", "  ")
+        paragraph(
+            "A change of the flag by hand is a conflict: canary stops, and the flag stays as it was changed.", "  "
+        )
     for line in flag.details():
         echo(f"  {line}")
     for line in flag.rules() if verbose else ():

@@ -14,12 +14,13 @@ from pydantic import JsonValue
 from flagkit.admin.edits.state import switch_on
 from flagkit.admin.edits.targeting import rollout
 from flagkit.admin.entries import Entry, entries_of, with_entries
+from flagkit.admin.rollouts import read_record
 from flagkit.authoring import FlagSource
 from flagkit.authoring.editor import readable
 from flagkit.authoring.ranges import STEPS
 from flagkit.core.definitions import ROLLOUTS_FLAG
 from flagkit.core.documents import FlagDocument
-from flagkit.errors import EditError
+from flagkit.errors import EditError, UnknownFlagError
 
 _USER: Final = "userId"
 _DECLARED: Final[dict[str, JsonValue]] = {
@@ -44,6 +45,35 @@ def changed_rollouts(before: FlagDocument, after: FlagDocument) -> tuple[str, ..
     """Return the flags whose record differs: a rollout of theirs began, went on or ended."""
     keys = {key for side in (before, after) if (found := side.values.get(ROLLOUTS_FLAG)) for key in found.attributes}
     return tuple(sorted(key for key in keys if rollout_record(before, key) != rollout_record(after, key)))
+
+
+def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
+    """Return which rollouts under way a change by hand stops, and what happens then, in sentences by flag.
+
+    canary stops where it finds another percentage than it set, the flag switched off, or no percentage at all. Names,
+    descriptions and users who are targeted by name are no conflict.
+    """
+    value = before.values.get(ROLLOUTS_FLAG)
+    records = {} if value is None else value.attributes
+    found = {}
+    for key, record in records.items():
+        share = _share(before, key)
+        if isinstance(record, str) and record and share is not None and share != _share(after, key):
+            found[key] = (
+                f"{key} is in a guarded rollout: {read_record(record).to_text()}. With this change canary stops: it "
+                "neither raises nor lowers the percentage any more, and the flag stays as it was changed. "
+                "`canary rollback STAGE` ends a rollout."
+            )
+    return found
+
+
+def _share(document: FlagDocument, key: str) -> Decimal | None:
+    """The share that a rollout finds; None where there is no flag, or no percentage of users."""
+    try:
+        variants = readable(document, key).variants
+        return exposed_percent(document, key, variants[0].name if variants else "on")
+    except (EditError, UnknownFlagError):
+        return None
 
 
 def put_rollout(document: FlagDocument, key: str, record: str | None) -> FlagDocument:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -225,11 +226,37 @@ def test_a_promotion_that_is_reverted_is_a_version_of_its_own(rollout: Rollout) 
     assert rollout.reasons()[-1].startswith("guarded rollout: 100 % → 0 % of users; reverted promotion ")
 
 
-def test_show_says_that_a_rollout_is_under_way(rollout: Rollout, capsys: pytest.CaptureFixture[str]) -> None:
-    with suppress(SystemExit):
-        flagkit_main(["show", KEY, "-s", rollout.url])
-    assert "rollout is under way" not in capsys.readouterr().out
+def test_show_and_list_say_that_a_rollout_is_under_way(rollout: Rollout, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str) -> str:
+        with suppress(SystemExit):
+            flagkit_main([*arguments, "-s", rollout.url])
+        return capsys.readouterr().out
+
+    assert "rollout" not in said("show", KEY) + said("list")
     rollout.begin()
-    with suppress(SystemExit):
-        flagkit_main(["show", KEY, "-s", rollout.url])
-    assert "A guarded rollout is under way" in capsys.readouterr().out
+    assert "Guarded rollout: 1 % of users, step 1 of 3 since " in said("show", KEY)
+    assert "1 % (rollout, step 1 of 3)" in said("list")
+    found = {flag["key"]: flag["rollout"] for flag in json.loads(said("list", "--json"))}
+    assert (found["other"], found[KEY]["percent"], found[KEY]["step"], found[KEY]["steps"]) == (None, 1, 1, 3)
+
+
+def test_a_change_by_hand_says_that_it_stops_the_rollout_and_asks(
+    rollout: Rollout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> tuple[int | str | None, str]:
+        with pytest.raises(SystemExit) as ended:
+            flagkit_main([*arguments, "-s", rollout.url])
+        return ended.value.code, capsys.readouterr().err
+
+    rollout.begin()
+    assert run("describe", KEY, "--owner", "shop")[1] == "", "it changes no percentage"
+    code, said = run("rollout", KEY, "40")
+    assert (code, rollout.percent) == (5, Decimal(1)), said
+    assert f"{KEY} is in a guarded rollout: 1 % of users, step 1 of 3" in " ".join(said.split())
+    assert "this stops the guarded rollout" in said
+    code, said = run("rollout", KEY, "40", "--yes")
+    assert (code, rollout.percent) == (0, Decimal(40))
+    assert "With this change canary stops" in " ".join(said.split())
+    code, said = run("kill", KEY)
+    assert (code, rollout.percent) == (0, Decimal(0)), "an emergency is not held up where nobody can answer"
+    assert "Warning" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,16 @@ def test_a_switched_off_flag_shows_its_own_variants_only(on_file) -> None:
     on_file.good("off", "plain")
     assert [variant["name"] for variant in on_file.flag("plain")["variants"]] == ["red", "blue", "default"]
     assert "switched off" not in on_file.good("show", "plain", "--verbose").out
+
+
+def test_a_person_is_asked_before_a_guarded_rollout_is_stopped(on_file) -> None:
+    document = json.loads(on_file.file.read_text())
+    document["flags"]["flagkit-rollouts"] = {"name": "r", "attributes": {"new_flow": {}}}
+    document["values"]["flagkit-rollouts"] = {"enabled": False, "new_flow": "canary1 k3f9a2c1 more"}
+    on_file.file.write_text(json.dumps(document))
+    dry = on_file.good("rollout", "new_flow", "40", "--dry-run", "--json")
+    assert "new_flow is in a guarded rollout: under way." in dry.json["remarks"][0]
+    assert on_file("rollout", "new_flow", "40", answers=["n"]).code == 5
+    assert on_file("kill", "new_flow", answers=["n"]).code == 5
+    on_file.good("rollout", "new_flow", "40", answers=["y"])
+    assert on_file.asked == ["Change new_flow all the same? [y/N] "] * 3
