@@ -15,24 +15,14 @@ from typing import TYPE_CHECKING, Any
 from flagkit.admin.audience import FlagStatus, status_of
 from flagkit.admin.changes import UNKNOWN, FlagChanges
 from flagkit.admin.rollouts import Rollout, rollouts_in
-from flagkit.authoring.conditions import (
-    GROUP,
-    OFF,
-    REQUIRES,
-    RULE,
-    SEGMENT,
-    USER,
-    listed,
-    name_of,
-    parsed,
-    read_required,
-)
+from flagkit.authoring.conditions import GROUP, OFF, USER, listed, name_of, parsed, read_required
 from flagkit.authoring.language import show_where
 from flagkit.authoring.reading import ShownFlag, read_shown
 from flagkit.core.bucketing import BUCKETS
 from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.metadata import NO_METADATA, Metadata, is_past, read_metadata
 from flagkit.core.rules.ast import And, Condition, Not, Or, Split
+from flagkit.core.shares import REQUIRES, RULE, SEGMENT
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, RuleError, UnknownFlagError
 from flagkit.sources import Document, DocumentKind

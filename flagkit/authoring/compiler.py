@@ -20,16 +20,10 @@ from typing import NoReturn, TypeAlias, TypeVar
 from pydantic import JsonValue
 
 from flagkit.authoring.conditions import (
-    EXPOSURE,
     GROUP,
-    HOLDOUT,
-    LAYER,
     OFF,
     OFF_RULE,
     ON,
-    REQUIRES,
-    RULE,
-    SEGMENT,
     USER,
     Share,
     all_of,
@@ -63,6 +57,7 @@ from flagkit.core.rules.ast import (
     Rule,
 )
 from flagkit.core.rules.printer import print_rule
+from flagkit.core.shares import EXPOSURE, HOLDOUT, LAYER, REQUIRES, RULE, SEGMENT
 from flagkit.errors import EditError, RuleError, UnknownFlagError
 
 _Entry = TypeVar("_Entry")

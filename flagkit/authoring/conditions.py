@@ -34,19 +34,13 @@ from flagkit.core.rules.ast import (
     Timestamp,
 )
 from flagkit.core.rules.parser import parse_rule
+from flagkit.core.shares import REQUIRES
 from flagkit.errors import EditError
 
 # flagkit provides `$now` from its clock; the AppConfig Agent only if the caller sends it (docs/authoring.md).
 NOW = Key("now")
 USER = "userId"
 GROUP = "group"
-
-SEGMENT = "segment:"
-REQUIRES = "requires:"
-LAYER = "layer:"
-HOLDOUT = "holdout:"
-RULE = "rule:"
-EXPOSURE = ":exposure"
 
 ON, OFF = "on", "off"
 """The variants of a flag that is targeted and has none of its own."""

@@ -12,21 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from flagkit.authoring.compiler import Compiler
-from flagkit.authoring.conditions import (
-    EXPOSURE,
-    GROUP,
-    HOLDOUT,
-    LAYER,
-    OFF,
-    OFF_RULE,
-    ON,
-    USER,
-    Share,
-    any_of,
-    listed,
-    parsed,
-    unexpanded,
-)
+from flagkit.authoring.conditions import GROUP, OFF, OFF_RULE, ON, USER, Share, any_of, listed, parsed, unexpanded
 from flagkit.authoring.language import written_condition
 from flagkit.authoring.ranges import STEPS, Allocations, allocate, show_percent
 from flagkit.authoring.shape import Gates, Limits, RuleShape, VariantShape, common_limits, read_shapes, whole
@@ -36,6 +22,7 @@ from flagkit.core.documents import AttributeDefinition, FlagDeclaration, FlagDoc
 from flagkit.core.metadata import read_metadata
 from flagkit.core.rules.ast import Condition, Or
 from flagkit.core.rules.printer import print_rule
+from flagkit.core.shares import EXPOSURE, HOLDOUT, LAYER
 from flagkit.errors import EditError
 
 Words = dict[str, object]

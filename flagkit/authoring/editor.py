@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from flagkit.authoring.compiler import Compiler
-from flagkit.authoring.conditions import HOLDOUT, LAYER, REQUIRES, SEGMENT, parsed, read_required
+from flagkit.authoring.conditions import parsed, read_required
 from flagkit.authoring.decompiler import decompile
 from flagkit.authoring.movement import read_allocations
 from flagkit.authoring.source import AuthoringDocument, FlagSource
 from flagkit.core.definitions import INTERNAL_FLAGS, ROLLOUTS_FLAG, SEGMENTS_FLAG
 from flagkit.core.documents import FlagDeclaration, FlagDocument, FlagValue, Variant
 from flagkit.core.rules.ast import Compare, Text
+from flagkit.core.shares import HOLDOUT, LAYER, REQUIRES, SEGMENT
 from flagkit.errors import EditError, UnknownFlagError
 
 _Entry = TypeVar("_Entry")

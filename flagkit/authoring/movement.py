@@ -14,10 +14,11 @@ from fractions import Fraction
 from itertools import pairwise, product
 from typing import TypeAlias
 
-from flagkit.authoring.conditions import LAYER, OFF, ON, Share
+from flagkit.authoring.conditions import OFF, ON, Share
 from flagkit.authoring.ranges import STEPS, Allocation, Allocations, BucketRange, show_percent, without
 from flagkit.authoring.shape import VariantShape, read_shapes
 from flagkit.core.documents import FlagDocument, FlagValue, Variant
+from flagkit.core.shares import LAYER
 from flagkit.errors import UnknownFlagError
 
 EVERYBODY = (BucketRange(0, STEPS),)

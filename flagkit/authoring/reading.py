@@ -10,11 +10,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flagkit.authoring.conditions import HOLDOUT, LAYER, OFF, OFF_RULE, ON, parsed
+from flagkit.authoring.conditions import OFF, OFF_RULE, ON, parsed
 from flagkit.authoring.language import written_condition
 from flagkit.authoring.shape import Gates, VariantShape, common_limits, read_ruled, whole
 from flagkit.core.definitions import SWITCHED_OFF, FlagDefinition, VariantDefinition
 from flagkit.core.rules.printer import print_rule
+from flagkit.core.shares import HOLDOUT, LAYER
 
 
 @dataclass(frozen=True, slots=True)

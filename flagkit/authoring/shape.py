@@ -12,13 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flagkit.authoring.conditions import (
-    EXPOSURE,
     GROUP,
-    HOLDOUT,
-    LAYER,
-    REQUIRES,
-    RULE,
-    SEGMENT,
     USER,
     Share,
     all_of,
@@ -35,6 +29,7 @@ from flagkit.authoring.conditions import (
     read_share,
 )
 from flagkit.core.rules.ast import Condition, Or
+from flagkit.core.shares import EXPOSURE, HOLDOUT, LAYER, REQUIRES, RULE, SEGMENT
 
 if TYPE_CHECKING:
     from flagkit.core.documents import FlagValue, Variant

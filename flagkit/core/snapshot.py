@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flagkit.core.rules.patterns import Patterns
     from flagkit.core.rules.shapes import Loop, Row
     from flagkit.core.rules.values import Scope
+    from flagkit.core.shares import Decides
     from flagkit.core.variants import WalkedFlag
 
 _Divided: TypeAlias = "tuple[dict[str, Evaluation], dict[str, FlagFunction], list[tuple[Loop, list[Row]]]]"
@@ -236,6 +237,15 @@ class Snapshot:
         with suppress(KeyError, DocumentError):
             return rollout_ids(self._entries[ROLLOUTS_FLAG])
         return {}
+
+    def percentage_decides(self, key: str) -> Decides | None:
+        """Return what tells about whom the flag's own percentage decides; None if about everybody, or nobody knows."""
+        from flagkit.core.shares import percentage_decides
+
+        with suppress(KeyError, DocumentError, RuleError):
+            definition = self.definition(key)
+            return percentage_decides(definition, self.scope(key)) if definition.variants else None
+        return None
 
     def _is_unseen(self, key: str) -> bool:
         if '"_variant"' not in (self._entries.text(key) or ""):

@@ -28,8 +28,9 @@ from flagkit.runtime.clock import Clock, machine_clock, stopwatch, wait_by
 from flagkit.runtime.exposures import PAIRS_KEPT, Pseudonyms
 
 if TYPE_CHECKING:
+    from flagkit.core.shares import Decides
     from flagkit.core.snapshot import Snapshot
-    from flagkit.runtime.overrides import Choice, Watcher
+    from flagkit.runtime.overrides import Choice, Follower
 
 logger = logging.getLogger("flagkit")
 SECRET_VARIABLE = "FLAGKIT_OUTCOMES_SECRET"  # noqa: S105 - its name, not its value
@@ -133,18 +134,20 @@ class Outcomes:
     def follow(self, snapshot: Snapshot | None) -> Choice:
         """Watch the answers of a document; `Flags.report_to` calls it with each one, before its flags are read.
 
-        An answer is counted for the rollout that was under way in the document that gave it.
+        An answer is counted for the rollout that was under way in the document that gave it. Users about whom the
+        percentage doesn't decide are not exposed: targeted by name, held out, outside of the layer or the condition.
         """
         self._follows = True
         rollouts = {} if snapshot is None else snapshot.rollouts
         if snapshot is not None:
             for key in {*self._current, *rollouts}.intersection(snapshot.flags):
                 self._name(key, rollouts)
-        return partial(self._watcher, rollouts)
+        return partial(self._follower, snapshot, rollouts)
 
-    def _watcher(self, rollouts: Mapping[str, str], key: str) -> Watcher | None:
+    def _follower(self, snapshot: Snapshot | None, rollouts: Mapping[str, str], key: str) -> Follower | None:
         name = self._name(key, rollouts, is_new=False)
-        return None if name is None else partial(self._watch, name)
+        decides = None if name is None or snapshot is None else snapshot.percentage_decides(key)
+        return None if name is None else partial(self._watch, name, decides)
 
     def _name(self, key: str, rollouts: Mapping[str, str], *, is_new: bool = True) -> str | None:
         """What users of a flag are counted under; what they were counted under before is forgotten after a while."""
@@ -168,13 +171,22 @@ class Outcomes:
     def _leaving(self) -> float:
         return self.clock.monotonic() + self._store.window_s + _LAG_S
 
-    def _watch(self, name: str, evaluation: Evaluation, user_id: object) -> None:
-        """Record an answer as an exposure: the first one of a user."""
+    def _watch(
+        self,
+        name: str,
+        decides: Decides | None,
+        evaluation: Evaluation,
+        user_id: object,
+        context: Mapping[str, object] | None,
+    ) -> None:
+        """Record an answer as an exposure: the first one of a user about whom the percentage decided."""
         if evaluation.error is not None or user_id is None:
             return
         try:
             pair = name, str(user_id)
             if pair in self._seen:  # without the lock: a second exposure does no harm
+                return
+            if decides is not None and not decides(user_id, context):
                 return
             at_s = self.clock.now().timestamp()
             arm = evaluation.variant or ("on" if evaluation.is_on else "off")

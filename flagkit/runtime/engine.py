@@ -12,7 +12,7 @@ from flagkit.core.evaluation import Evaluation
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import DocumentError, FlagkitError, SourceUrlError
 from flagkit.runtime.clock import Clock, RunningClock, machine_clock
-from flagkit.runtime.overrides import Chooser, FlagTable, Overlay, Override, Watched, Watcher, always, fixed, notify
+from flagkit.runtime.overrides import Chooser, FlagTable, Overlay, Override, Watched, Watcher, fixed, notify
 from flagkit.runtime.refresher import Refresher, RefreshMode, Worker, logger
 from flagkit.runtime.store import Store
 from flagkit.sources.base import Document, Source, rules_are_hidden
@@ -68,6 +68,7 @@ class Engine:
         self.unwatched: FlagTable = {}
         self.watched: FlagTable = {}
         self._table_listeners: tuple[Callable[[], object], ...] = ()
+        self._watchers: tuple[Watcher, ...] = ()
         self._choosers: tuple[Chooser, ...] = ()
         self._overrides: tuple[Override, ...] = tuple(_overriding(options.get("overrides")))
         self._cache = _cache(options.get("cache_dir"), source)
@@ -102,10 +103,17 @@ class Engine:
 
     def add_watcher(self, watcher: Watcher) -> Callable[[], None]:
         """Notify a watcher of each answer; return the function that removes it."""
-        return self.add_chooser(always(watcher))
+        self._watchers = (*self._watchers, watcher)
+        self._rebuild_table()
+
+        def stop() -> None:
+            self._watchers = tuple(other for other in self._watchers if other is not watcher)
+            self._rebuild_table()
+
+        return stop
 
     def add_chooser(self, chooser: Chooser) -> Callable[[], None]:
-        """Notify watchers that are chosen by flag and snapshot; return the function that removes them."""
+        """Let answers be followed by what is chosen by snapshot and flag; return the function that ends it."""
         self._choosers = (*self._choosers, chooser)
         self._rebuild_table()
 
@@ -133,8 +141,7 @@ class Engine:
 
     def watch_unknown(self, evaluation: Evaluation, user_id: object) -> None:
         """Notify the watchers of a read of an unknown flag."""
-        if isinstance(watched := self.watched, Watched):
-            notify(watched.watchers(evaluation.key), evaluation, user_id)
+        notify(self._watchers, evaluation, user_id)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Wait until the source has answered properly once."""
@@ -192,7 +199,7 @@ class Engine:
         """Install the table of flags; again if its parts changed meanwhile, because threads share no lock here."""
         used: tuple[object, ...] | None = None
         while used is None or any(old is not new for old, new in zip(used, self._parts(), strict=True)):
-            used = snapshot, overrides, choosers = self._parts()
+            used = snapshot, overrides, watchers, choosers = self._parts()
             table: FlagTable = {} if snapshot is None else snapshot.flags
             document = self.store.document
             if snapshot is not None and document is not None and document.remote is not None:
@@ -201,13 +208,14 @@ class Engine:
             for override in overrides:
                 table = override(table)
             self.unwatched = table
-            self.watched = Watched(table, tuple(choose(snapshot) for choose in choosers)) if choosers else table
+            choices = tuple(choose(snapshot) for choose in choosers)
+            self.watched = Watched(table, watchers, choices) if watchers or choices else table
             self._install(self.watched)
         for listener in self._table_listeners:
             listener()
 
-    def _parts(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Chooser, ...]]:
-        return self.store.snapshot, self._overrides, self._choosers
+    def _parts(self) -> tuple[Snapshot | None, tuple[Override, ...], tuple[Watcher, ...], tuple[Chooser, ...]]:
+        return self.store.snapshot, self._overrides, self._watchers, self._choosers
 
 
 def _cache(directory: str | os.PathLike[str] | None, source: Source) -> DiskCache | None:

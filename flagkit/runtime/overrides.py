@@ -15,15 +15,12 @@ FlagTable = Mapping[str, FlagFunction]
 Override = Callable[[FlagTable], FlagTable]
 Watcher = Callable[[Evaluation, object], object]
 """Called with each answer and its user: `(evaluation, user_id)`. Runs in the reading thread, so it must be quick."""
-Choice = Callable[[str], Watcher | None]
-"""What watches the answers of a flag, None for nothing; asked once for each flag that is read and each table."""
+Follower = Callable[[Evaluation, object, Mapping[str, object] | None], object]
+"""A watcher of one flag that is given the context, too. It must not raise."""
+Choice = Callable[[str], Follower | None]
+"""What follows a flag, None for nothing; asked once for each flag that is read and each table."""
 Chooser = Callable[[Snapshot | None], Choice]
-"""Called with the snapshot of a new table, before the table is used."""
-
-
-def always(watcher: Watcher) -> Chooser:
-    """Watches every flag."""
-    return lambda _snapshot: lambda _key: watcher
+"""Called with the snapshot of a new table, before the table is used. Neither it nor its choice must raise."""
 
 
 class Overlay(dict[str, FlagFunction]):
@@ -60,27 +57,28 @@ def fixed(values: Mapping[str, object], *, version: str) -> Override:
 class Watched(dict[str, FlagFunction]):
     """A table that notifies watchers of each answer; its functions are created when they are first used."""
 
-    def __init__(self, below: FlagTable, choices: tuple[Choice, ...]) -> None:
+    def __init__(self, below: FlagTable, watchers: tuple[Watcher, ...], choices: tuple[Choice, ...] = ()) -> None:
         super().__init__()
         self._below = below
+        self._watchers = watchers
         self._choices = choices
 
     def __missing__(self, key: str) -> FlagFunction:
         below = self._below
         below[key]  # raises for an unknown flag, which the caller handles
-        watchers = self.watchers(key)
+        watchers = self._watchers
+        followers = tuple(follower for choice in self._choices if (follower := choice(key)) is not None)
 
         def watched(user_id: object, context: Mapping[str, object] | None) -> Evaluation:
             evaluation = below[key](user_id, context)
-            notify(watchers, evaluation, user_id)
+            for follower in followers:
+                follower(evaluation, user_id, context)
+            if watchers:
+                notify(watchers, evaluation, user_id)
             return evaluation
 
         self[key] = watched
         return watched
-
-    def watchers(self, key: str) -> tuple[Watcher, ...]:
-        """Who is notified of a flag's answers."""
-        return tuple(watcher for choice in self._choices if (watcher := choice(key)) is not None)
 
     def __contains__(self, key: object) -> bool:
         return key in self._below

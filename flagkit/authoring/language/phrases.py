@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from flagkit.authoring.conditions import REQUIRES, name_of, read_required, unexpanded
+from flagkit.authoring.conditions import name_of, read_required, unexpanded
 from flagkit.authoring.language.clock import show_window
 from flagkit.authoring.language.grammar import KEYWORDS, moment_test, read_condition
 from flagkit.authoring.language.lexer import is_bare, quoted
@@ -31,6 +31,7 @@ from flagkit.core.rules.ast import (
 )
 from flagkit.core.rules.keys import IPV6
 from flagkit.core.rules.printer import print_operand
+from flagkit.core.shares import REQUIRES
 from flagkit.errors import EditError
 
 _SIGNS: dict[CompareOperator, str] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -11,9 +11,9 @@ from typing import Final
 from flagkit.admin.flag_view import FlagView, reason_of
 from flagkit.admin.people import User, answer_of
 from flagkit.authoring import show_where
-from flagkit.authoring.conditions import REQUIRES, RULE, SEGMENT
 from flagkit.core.evaluation import Evaluation
 from flagkit.core.explanation import Explanation, Step, explain
+from flagkit.core.shares import REQUIRES, RULE, SEGMENT
 from flagkit.core.snapshot import Snapshot
 from flagkit.errors import UsageError
 

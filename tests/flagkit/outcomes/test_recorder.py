@@ -205,8 +205,8 @@ def test_names_of_rollouts_that_are_over_are_forgotten(clock: VirtualClock) -> N
 def test_flags_that_are_no_experiment_are_not_watched(clock: VirtualClock) -> None:
     document = Document(clock)
     recording(document.flags, clock)
-    table = document.flags._engine.watched
-    assert [len(table.watchers(key)) for key in ("checkout", "search")] == [1, 0]  # type: ignore[attr-defined]
+    (choice,) = document.flags._engine.watched._choices  # type: ignore[attr-defined]
+    assert (choice("checkout") is None, choice("search") is None) == (False, True)
 
 
 def test_reports_without_the_flags_are_warned_of_once(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -373,3 +373,16 @@ def test_openfeature_tracking_is_an_outcome(flags: Flags, clock: VirtualClock) -
 
 def test_without_a_store_reports_do_nothing() -> None:
     Flags(StaticSource({})).report("u", failed=True)
+
+
+def test_users_about_whom_the_percentage_does_not_decide_are_not_exposed(clock: VirtualClock) -> None:
+    rule = '(or (in $userId ["vip"]) (and (eq $country "US") (split pct::100 by::$userId seed::"checkout")))'
+    variants = [{"name": "on", "enabled": True, "rule": rule}, {"name": "off", "enabled": False}]
+    source = StaticSource({"version": "1", "flags": {}, "values": {"checkout": {"_variants": variants}}})
+    flags = Flags(source, clock=clock)
+    outcomes, store = recording(flags, clock)
+    for user, country in (("vip", "DE"), ("vip", "US"), ("u", "DE"), ("u", "US")):
+        flags.is_enabled("checkout", user, {"country": country})
+    flags.is_enabled("checkout", "w", "no context")  # type: ignore[arg-type]
+    outcomes.flush()
+    assert [(row.arm, row.users) for row in store.rows("checkout")] == [("on", 1)]
