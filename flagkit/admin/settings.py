@@ -96,6 +96,7 @@ class Approvals(_OfSource):
     """How many other people approve a change of a source before it is saved."""
 
     count: int = Field(default=1, ge=1, le=5)
+    exempt: tuple[Literal["guarded_rollouts"], ...] = ()
 
 
 def _tables(value: object) -> object:
@@ -203,6 +204,11 @@ class SourceSettings:
         """Return how many people approve a change of a source; of all tables that name it, the most."""
         fits = (item.count for item in self.approvals if any(self._fits(item.source, name) for name in names))
         return max(fits, default=0)
+
+    def frees_rollouts_of(self, names: Collection[str]) -> bool:
+        """Return whether guarded rollouts of a source need no approval: every table that names it has to say so."""
+        fits = [item for item in self.approvals if any(self._fits(item.source, name) for name in names)]
+        return bool(fits) and all("guarded_rollouts" in item.exempt for item in fits)
 
     def _fits(self, pattern: str, name: str) -> bool:
         if pattern == "*" or pattern.startswith("appconfig:"):

@@ -6,6 +6,7 @@ changes both and no reader, list or generated code sees it. What a record says i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -57,8 +58,8 @@ def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
     records = {} if value is None else value.attributes
     found = {}
     for key, record in records.items():
-        share = _share(before, key)
-        if isinstance(record, str) and record and share is not None and share != _share(after, key):
+        share = shared(before, key)
+        if isinstance(record, str) and record and share is not None and share != shared(after, key):
             found[key] = (
                 f"{key} is in a guarded rollout: {read_record(record).to_text()}. With this change canary stops: it "
                 "neither raises nor lowers the percentage any more, and the flag stays as it was changed. "
@@ -67,11 +68,20 @@ def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
     return found
 
 
-def _share(document: FlagDocument, key: str) -> Decimal | None:
-    """The share that a rollout finds; None where there is no flag, or no percentage of users."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Who gets a flag by its one percentage of users."""
+
+    variant: str
+    percent: Decimal
+
+
+def shared(document: FlagDocument, key: str) -> Share | None:
+    """Return the share that a guarded rollout finds; None where there is no flag, or no one percentage of users."""
     try:
         variants = readable(document, key).variants
-        return exposed_percent(document, key, variants[0].name if variants else "on")
+        variant = variants[0].name if variants else "on"
+        return Share(variant, exposed_percent(document, key, variant))
     except (EditError, UnknownFlagError):
         return None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flagkit.admin.proposals.review import SAVED, Proposals, live_or_empty, only_switches_off
+from flagkit.admin.proposals.review import SAVED, Proposals, is_exempt, live_or_empty
 from flagkit.admin.stores.base import (
     Deployment,
     Deployments,
@@ -58,7 +58,7 @@ class GuardedStore:
         return self._store.versions()
 
     def save(self, base: Stored, document: FlagDocument, note: Note) -> Receipt:
-        """Save a document that was made from `base`, if it only switches flags off.
+        """Save a document that was made from `base`, if its change is exempt from approvals (`is_exempt`).
 
         Raises:
             ApprovalRequiredError: it does more. Nothing is saved.
@@ -66,9 +66,14 @@ class GuardedStore:
         """
         if note.edit_id.startswith(SAVED):
             raise EditError(f"{note.edit_id!r} is the id of a proposal", hint="Leave it out.")
-        if not only_switches_off(base.document, document) and self.proposals.required:
+        if not is_exempt(base.document, document) and self._asks(base.document, document):
             raise _required(self.url, self.proposals.required)
         return self._store.save(base, document, note)
+
+    def _asks(self, before: FlagDocument, after: FlagDocument) -> bool:
+        if not self.proposals.required:
+            return False
+        return not (self.proposals.frees_rollouts and is_exempt(before, after, rollouts=True))
 
     def close(self) -> None:
         """Let go of connections."""
@@ -114,7 +119,7 @@ class _GuardedDeployments:
         on_wait: OnDeployment | None = None,
         on_stop: OnDeployment | None = None,
     ) -> Deployment | None:
-        """Deploy a version that was approved, that only switches flags off, or whose own change only does.
+        """Deploy a version that was approved, that is exempt from approvals, or whose own change is.
 
         Raises:
             ApprovalRequiredError: it was not approved. Nothing is deployed.
@@ -152,7 +157,8 @@ class _GuardedDeployments:
         if self._proposals.was_approved(stored.version.edit_id):
             return
         changes = ((before(), stored.document) for before in (self._live, partial(self._before, number)))
-        if not any(only_switches_off(*change) for change in changes):
+        frees = self._proposals.frees_rollouts
+        if not any(is_exempt(*change, rollouts=frees) for change in changes):
             raise _required(self._store.url, self._proposals.required, number)
 
     def _live(self) -> FlagDocument:
@@ -165,6 +171,16 @@ class _GuardedDeployments:
             return self._store.read(earlier, missing_ok=True).document
         except SourceNotFoundError:
             return self._live()
+
+
+def approvals_of_rollouts(store: FlagStore) -> int:
+    """Return how many people would have to approve each step of a guarded rollout; 0 where it needs none.
+
+    Raises:
+        SourceError: AWS doesn't say what the source is called, so nobody knows.
+    """
+    proposals = proposals_of(store)
+    return 0 if proposals is None or proposals.frees_rollouts else proposals.required
 
 
 def _required(url: str, count: int, version: int | None = None) -> ApprovalRequiredError:

@@ -46,7 +46,8 @@ def guarded(
     @cache
     def demand() -> Demand:
         # By AppConfig's names: a source that is given by its ids is the same source.
-        return Demand(settings.approvals_of(names_of(plain)), shown(plain)[1])
+        names = names_of(plain)
+        return Demand(settings.approvals_of(names), shown(plain)[1], settings.frees_rollouts_of(names))
 
     def caller() -> Person:
         if plain.deployments is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from flagkit.admin.diff import DocumentDiff, compare
-from flagkit.admin.edits import switch_off
+from flagkit.admin.edits import expose, put_rollout, rollout_record, switch_off
+from flagkit.admin.edits.rollouts import changed_rollouts, shared
 from flagkit.admin.entries import EMPTY, changed_entries, entries_of, is_same, with_entries
 from flagkit.admin.environments import live_document
 from flagkit.admin.identity import Person
@@ -67,10 +68,12 @@ class Demand:
     Attributes:
         count: how many other people approve a change; 0 for none.
         environment: its name; None for a file.
+        frees_rollouts: whether guarded rollouts need no approval.
     """
 
     count: int
     environment: str | None = None
+    frees_rollouts: bool = False
 
 
 class Proposals:
@@ -105,6 +108,11 @@ class Proposals:
     def required(self) -> int:
         """How many other people approve a change; 0 for none."""
         return self._demand().count
+
+    @property
+    def frees_rollouts(self) -> bool:
+        """Whether guarded rollouts need no approval."""
+        return self._demand().frees_rollouts
 
     @property
     def _environment(self) -> str | None:
@@ -325,13 +333,40 @@ class Proposals:
         return next(item for item in self._kept.change(changed) if item.id == number)
 
 
-def only_switches_off(before: FlagDocument, after: FlagDocument) -> bool:
-    """Tell whether a change does nothing but switch flags off, which needs no approval: harm is stopped at once."""
+def is_exempt(before: FlagDocument, after: FlagDocument, *, rollouts: bool = False) -> bool:
+    """Tell whether a change needs no approval.
+
+    Harm is stopped at once: flags are switched off, or their percentage is lowered to 0 %, or in a guarded rollout to
+    whatever it returns to. The record of a rollout under way concerns no user.
+
+    Args:
+        before: the document that is changed.
+        after: the changed document.
+        rollouts: whether guarded rollouts need none, either: they begin, and raise a percentage.
+    """
     document = before
     for flag in compare(before, after).flags:
-        if flag.kind == "changed" and flag.key in before.values and flag.was_live:
-            document = switch_off(document, flag.key)
+        if flag.kind == "changed" and flag.key in before.values:
+            document = _towards(after, document, flag.key, rollouts=rollouts)
+    for key in changed_rollouts(before, after):
+        if rollouts or rollout_record(before, key) is not None:
+            document = put_rollout(document, key, rollout_record(after, key))
     return is_same(document, after)
+
+
+def _towards(after: FlagDocument, document: FlagDocument, key: str, *, rollouts: bool) -> FlagDocument:
+    """Make the part of a flag's change that needs no approval."""
+    off = switch_off(document, key)
+    if entries_of(off, {key}) == entries_of(after, {key}):
+        return off
+    had, gets = shared(document, key), shared(after, key)
+    if had is None or gets is None:
+        return document
+    is_under_way = rollout_record(document, key) is not None
+    may_raise = rollouts and is_under_way and rollout_record(after, key) is not None
+    if may_raise or (gets.percent < had.percent and (is_under_way or not gets.percent)):
+        return expose(document, key, gets.percent, had.variant)
+    return document
 
 
 def live_or_empty(store: FlagStore) -> FlagDocument:

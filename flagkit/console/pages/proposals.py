@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from flagkit.admin.proposals.guard import GuardedStore, proposals_of
 from flagkit.admin.proposals.proposal import Proposal
-from flagkit.admin.proposals.review import PROPOSAL_ID, Proposals, Review, only_switches_off
+from flagkit.admin.proposals.review import PROPOSAL_ID, Proposals, Review, is_exempt
 from flagkit.admin.stores import FlagStore, Note
 from flagkit.console.audit import record
 from flagkit.console.identity import Role
@@ -101,7 +101,7 @@ def propose(request: Request, place: Place, store: FlagStore, prepared: Prepared
 
 def proposes(workspace: Workspace, place: Place, prepared: Prepared) -> bool:
     """Tell whether saving a change proposes it."""
-    return workspace.asks_approval(place) and not only_switches_off(prepared.newest.document, prepared.merged)
+    return workspace.asks_approval(place) and not is_exempt(prepared.newest.document, prepared.merged)
 
 
 def _decided(

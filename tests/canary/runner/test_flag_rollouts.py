@@ -260,3 +260,26 @@ def test_a_change_by_hand_says_that_it_stops_the_rollout_and_asks(
     code, said = run("kill", KEY)
     assert (code, rollout.percent) == (0, Decimal(0)), "an emergency is not held up where nobody can answer"
     assert "Warning" in said
+
+
+def test_where_rollouts_are_exempt_from_approvals_a_rollout_needs_none(
+    rollout: Rollout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLAGKIT_CONFIG", str(tmp_path / "flagkit.toml"))
+    (tmp_path / "flagkit.toml").write_text('[[approvals]]\nexempt = ["guarded_rollouts"]\n')
+    rollout.begin()
+    assert rollout.driven_on().phase is Phase.PROMOTED
+    assert rollout.percent == 100
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_lowering_never_waits_for_an_approval(
+    rollout: Rollout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_over: bool
+) -> None:
+    rollout.begin()
+    if is_over:
+        rollout.driven_on()
+    monkeypatch.setenv("FLAGKIT_CONFIG", str(tmp_path / "flagkit.toml"))
+    (tmp_path / "flagkit.toml").write_text("[[approvals]]\ncount = 2\n")
+    runner.rollback(rollout.stage, rollout.ports())
+    assert (rollout.percent, edits.rollout_record(rollout.document, KEY)) == (Decimal(0), None)

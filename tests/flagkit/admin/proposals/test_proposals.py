@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from flagkit.admin import edits
 from flagkit.admin.diff import compare
 from flagkit.admin.identity import Person
 from flagkit.admin.notices.notice import Notice
-from flagkit.admin.proposals.guard import GuardedStore
+from flagkit.admin.proposals.guard import GuardedStore, approvals_of_rollouts
 from flagkit.admin.proposals.proposal import KEPT_CLOSED, Approval, Proposal, decode, encode
-from flagkit.admin.proposals.review import Proposals, only_switches_off
+from flagkit.admin.proposals.review import Proposals, is_exempt
 from flagkit.admin.stores import Note, open_store
 from flagkit.admin.stores.opening import open_plain_store
 from flagkit.core.documents import FlagDocument
@@ -373,24 +374,72 @@ def test_a_source_given_by_ids_is_the_same_source(on_aws: Place) -> None:
         by_id.store.save(base, edits.switch_on(base.document, "c"), Note("x"))
 
 
-# What counts as switching off
+# What needs no approval
+
+RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a0 25@0,50 - 9f3a2b1c|"
+
+
+def rolled_out(percent: int, record: str | None = RECORD) -> FlagDocument:
+    """The flags with `a` at this percentage of users, in a guarded rollout."""
+    document = edits.expose(FlagDocument.parse(DOCUMENT), "a", Decimal(percent))
+    return edits.put_rollout(document, "a", record)
 
 
 @pytest.mark.parametrize(
-    ("change", "is_off"),
+    ("change", "is_free"),
     [
         (lambda it: edits.switch_off(it, "a"), True),
         (lambda it: edits.kill(edits.kill(it, "a"), "b"), True),
         (lambda it: edits.rollout(edits.kill(it, "a"), "a", 50), False),
         (lambda it: edits.switch_on(edits.kill(it, "a"), "c"), False),
         (lambda it: edits.delete(it, "a"), False),
-        (lambda it: edits.rollout(it, "a", 0), False),
+        (lambda it: edits.rollout(it, "a", 0), True),
+        (lambda it: edits.rollout(it, "a", 0, by="country"), False),
+        (lambda it: edits.rollout(it, "a", 60), False),
+        (lambda it: edits.put_rollout(it, "a", RECORD), False),
         (lambda it: it, True),
     ],
 )
-def test_only_switching_off_is_switching_off(change: Any, is_off: bool) -> None:
+def test_only_what_stops_harm_needs_no_approval(change: Any, is_free: bool) -> None:
     before = FlagDocument.parse(DOCUMENT)
-    assert only_switches_off(before, change(before)) is is_off
+    assert is_exempt(before, change(before)) is is_free
+
+
+@pytest.mark.parametrize(
+    ("after", "is_free", "is_free_if_exempt"),
+    [
+        (rolled_out(50, RECORD.replace("50 ", "50@a ")), False, True),
+        (rolled_out(25, RECORD.replace(" b ", " u ")), True, True),
+        (rolled_out(5, RECORD.replace(" b ", " r ")), True, True),
+        (rolled_out(0, None), True, True),
+        (rolled_out(50, None), False, False),
+        (edits.switch_on(rolled_out(50), "c"), False, False),
+        (edits.target(rolled_out(25), "a", users=["42"]), False, False),
+    ],
+)
+def test_a_rollout_under_way_lowers_freely_and_raises_where_that_is_exempt(
+    after: FlagDocument, is_free: bool, is_free_if_exempt: bool
+) -> None:
+    before = rolled_out(25)
+    assert (is_exempt(before, after), is_exempt(before, after, rollouts=True)) == (is_free, is_free_if_exempt)
+
+
+def test_a_rollout_begins_only_where_rollouts_are_exempt() -> None:
+    before, after = rolled_out(0, None), rolled_out(0)
+    assert (is_exempt(before, after), is_exempt(before, after, rollouts=True)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("tables", "count"),
+    [
+        ("[[approvals]]\n", 1),
+        ('[[approvals]]\nexempt = ["guarded_rollouts"]\n', 0),
+        ('[[approvals]]\nexempt = ["guarded_rollouts"]\n[[approvals]]\ncount = 2\n', 2),
+    ],
+)
+def test_rollouts_are_exempt_where_every_table_says_so(place: Place, tables: str, count: int) -> None:
+    Path("flagkit.toml").write_text(tables)
+    assert approvals_of_rollouts(place.opened()) == count
 
 
 # How they are written down
