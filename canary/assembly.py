@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from os import environ
 from pathlib import Path
@@ -21,10 +21,12 @@ from canary.adapters.hooks import HookCalls
 from canary.adapters.journals import DynamoJournal, FileJournal
 from canary.adapters.lambda_aliases import LambdaAliases
 from canary.adapters.notify import Notifier
+from canary.adapters.others import Others, others_of
 from canary.adapters.outcomes import WEAKER, UserMetrics, source_of
 from canary.adapters.pairs import PairedInvocations
 from canary.adapters.queries import QueryingMetrics
 from canary.core.events import UNKNOWN_ORIGIN, Origin
+from canary.core.others import beside
 from canary.core.plan import EngineName, EventBridgeTarget, FlagTarget, Plan, SnsTarget, StagePlan
 from canary.errors import PlanError
 from canary.ports import Aliases, Clock, Journal, MetricSource, Observer
@@ -98,16 +100,19 @@ def assemble(
     on_date = clock.aws_says if isinstance(clock, SystemClock) else None
     aliases: Aliases
     dead_man: DeadManSwitch | None = None
+    others: Others | None = None
     if chosen.flag is None:
         aliases = LambdaAliases(session, clock, on_date=on_date)
         dead_man = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
     else:
-        aliases = FlagAliases(flag_within(base, chosen.flag), chosen.variant, session)
+        own = flag_within(base, chosen.flag)
+        aliases = FlagAliases(own, chosen.variant, session)
+        others = others_of(own, [(own, aliases), *_of_other_stages(plan, chosen, base, session)])
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     journal = open_journal(plan, base=base, session=session, stage=stage)
     return Ports(
         aliases=aliases,
-        metrics=_metrics(chosen, session, clock, base),
+        metrics=_metrics(chosen, session, clock, base, others),
         probes=HealthChecks(session),
         alarms=CloudWatchAlarms(session, clock),
         hooks=HookCalls(session),
@@ -122,6 +127,7 @@ def assemble(
         credentials_end=partial(credentials_end, session),
         dead_man=dead_man.checked if dead_man else no_dead_man,
         engine=engine_of(engine, chosen, plan.journal, session),
+        others=others,
         # Threads only against the real AWS: a virtual clock must see one call after the other.
         in_parallel=isinstance(clock, SystemClock),
     )
@@ -133,13 +139,29 @@ def flag_within(base: Path, flag: FlagTarget) -> FlagTarget:
     return FlagTarget(f"file:{base / path}", flag.key) if kind == "file" else flag
 
 
-def _metrics(stage: StagePlan, session: Session, clock: Clock, base: Path) -> MetricSource:
+def _of_other_stages(
+    plan: Plan, chosen: StagePlan, base: Path, session: Session
+) -> Iterator[tuple[FlagTarget, FlagAliases]]:
+    """The flags that a plan's other stages roll out to the same users, in the same region."""
+    for name, flag in beside(chosen, plan.stages.values()):
+        if plan.stages[name].region == chosen.region:
+            found = flag_within(base, flag)
+            yield found, FlagAliases(found, plan.stages[name].variant, session)
+
+
+def _metrics(
+    stage: StagePlan, session: Session, clock: Clock, base: Path, others: Others | None = None
+) -> MetricSource:
     found = QueryingMetrics(CloudWatchMetrics(session, clock), clock)
     if stage.outcomes is None:
         return found
-    note = WEAKER if stage.outcomes.startswith("emf:") else ""
+    weaker = (WEAKER,) if stage.outcomes.startswith("emf:") else ()
+
+    def notes() -> tuple[str, ...]:
+        return (*weaker, *(other.sentence for other in (others() if others else ())))
+
     source = source_of(stage.outcomes, session, clock, base)
-    return UserMetrics(found, source, stage.variant, note)
+    return UserMetrics(found, source, stage.variant, notes)
 
 
 def _notifiers(stage: StagePlan, session: Session, clock: Clock, journal: Journal) -> tuple[Observer, ...]:

@@ -94,6 +94,15 @@ class FlagAliases:
                 deployments.deploy(receipt.version.number, pace="immediate", when_busy=when_busy, reason=reason)
         return self.read(function)
 
+    def live_document(self) -> FlagDocument:
+        """The document that is live.
+
+        Raises:
+            AwsError: it can't be read.
+        """
+        with self._translated():
+            return self._live()
+
     def create(self, function: FunctionRef, version: str) -> None:  # noqa: ARG002 - the port's signature
         """A flag is created by `flagkit create`.
 

@@ -5,7 +5,7 @@ A store that doesn't answer leaves what was known, with the reason: what was evi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,7 @@ class UserMetrics:
         inner: measures the other gates.
         source: of the rows.
         variant: the arm that is the candidate.
-        note: a warning about the source.
+        notes: warnings about the source and its users, asked at each look.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class UserMetrics:
         inner: MetricSource,
         source: Source,
         variant: str = VARIANT,
-        note: str = "",
+        notes: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        self._note = note
+        self._notes = notes
         self._inner, self._source, self._variant = inner, source, variant
         self._last: dict[str, Sequence[Row]] = {}
 
@@ -86,7 +86,7 @@ class UserMetrics:
             return found
         streams = [stream for stream in found.streams if stream.key.gate not in gates]
         sums = list(found.sums)
-        notes = [*found.notes, self._note] if self._note else list(found.notes)
+        notes = [*found.notes, *self._notes()]
         for target in targets:
             metrics = tuple(dict.fromkeys(gate.metric for gate in gates.values()))
             experiment = counted_under(target.function, window.canary_id)

@@ -154,7 +154,7 @@ def plan(
         rps = views.traffic_of_yesterday(session)
         if not as_json:
             click.echo(f"Traffic of the last day: {rps:.3g} requests per second.")
-    return views.show_plan(session.stage, rps, as_json=as_json)
+    return views.show_plan(session.stage, rps, session.plan.stages, as_json=as_json)
 
 
 def duration(word: str) -> timedelta:

@@ -17,6 +17,7 @@ from canary.cli.screens import terminal
 from canary.cli.session import Session
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event
+from canary.core.others import apart, shared_users
 from canary.core.plan import Plan, StagePlan, check_feasibility
 from canary.errors import NotFoundError, PlanError, UnavailableError, UsageError
 from canary.ports import Target
@@ -138,7 +139,7 @@ def _simulated(stage: StagePlan, rps: float) -> Power:
     return power_of(stage, rps, progress=lambda what: click.echo(f"simulating {what} ...", err=True))
 
 
-def show_plan(stage: StagePlan, rps: float | None, *, as_json: bool) -> int:
+def show_plan(stage: StagePlan, rps: float | None, stages: Mapping[str, StagePlan], *, as_json: bool) -> int:
     """Shows a stage with every default and, with a traffic, what the plan can do; returns the exit code."""
     found = () if rps is None else check_feasibility(stage, rps * 60)
     found_by = None if rps is None else _simulated(stage, rps)
@@ -147,13 +148,18 @@ def show_plan(stage: StagePlan, rps: float | None, *, as_json: bool) -> int:
         looks = {"metrics": metrics, "dollars": round(cost_of_looks(stage, metrics), 6)}
         simulated = {} if found_by is None else {"simulated": found_by}
         findings = {"findings": found} if rps is not None else {}
-        write_json(stage.model_dump(mode="json") | {"looks": looks} | findings | simulated)
+        warnings = {"warnings": shared_users(stage, stages.values())} if stage.flag else {}
+        write_json(stage.model_dump(mode="json") | {"looks": looks} | findings | simulated | warnings)
     else:
         cost = (cost_line(stage, metrics),) if metrics else ()
         for line in (*plan_lines(stage, rps, found_by), *cost, "", *picture(stage)):
             click.echo(line)
         for finding in found:
             click.echo(f"{finding.severity}: {finding.message}")
+        if stage.flag is not None and (shared := shared_users(stage, stages.values())):
+            click.echo(
+                "\n".join([*(f"warning: {sentence}" for sentence in shared), f"hint: {apart(stage.flag.source)}"])
+            )
     return PlanError.exit_code if any(finding.severity == "refuse" for finding in found) else 0
 
 

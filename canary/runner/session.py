@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from canary.core.events import UNKNOWN_ORIGIN, CallRetried, Event, Judged, Measured, Noticed, Origin
 from canary.core.measurements import HookResult, MinuteCounts, Observations, Stream, StreamKey
+from canary.core.others import OtherRollout
 from canary.core.plan import StagePlan
 from canary.core.settling import Settling
 from canary.errors import AwsError, CanaryError, UnavailableError
@@ -101,6 +102,7 @@ class Ports:
         credentials_end: when the credentials of the driver end.
         dead_man: which dead-man switch guards the stage; None where that is of no interest.
         engine: what drives the canary in AWS; None where the caller does.
+        others: the other rollouts that are under way for the same users; None where there can't be any.
         in_parallel: roll several aliases back at once, in threads; the simulator and tests say False.
     """
 
@@ -118,6 +120,7 @@ class Ports:
     credentials_end: Callable[[], CredentialsEnd] = CredentialsEnd
     dead_man: Callable[[], DeadManFacts] | None = None
     engine: Engine | None = None
+    others: Callable[[], tuple[OtherRollout, ...]] | None = None
     in_parallel: bool = True
     memory: Memory = field(default_factory=Memory)
 

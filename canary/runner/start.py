@@ -30,6 +30,7 @@ from canary.ports import Target
 from canary.runner.aliases import first_release_hint, read_agreed, read_all, refuse_unknown, write_in_order
 from canary.runner.checks import Check, Level
 from canary.runner.observe import START_LASTS
+from canary.runner.others import OTHERS
 from canary.runner.preflight import CREDENTIALS, preflight
 from canary.runner.session import Ports, Session
 
@@ -91,10 +92,10 @@ def start(
         session.notice(
             f"{target.function} already serves version {target.baseline} and is left as it is", is_planned=True
         )
-    if session.ports.credentials_end().at is not None:
-        for check in checks:
-            if (check.name, check.level) == (CREDENTIALS, Level.WARNING):
-                session.notice(check.text)
+    published = {OTHERS} if session.ports.credentials_end().at is None else {OTHERS, CREDENTIALS}
+    for check in checks:
+        if check.name in published and check.level is Level.WARNING:
+            session.notice(check.text)
     _write_records(state, seen, session)
     return state
 

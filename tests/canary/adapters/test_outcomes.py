@@ -104,7 +104,7 @@ def test_a_stage_without_gates_about_users_reads_no_outcomes() -> None:
 
 def test_no_rows_are_no_data_and_a_failed_store_keeps_what_was_known() -> None:
     answers: list[Callable[[], Sequence[Row]]] = [lambda: (), lambda: ROWS, _refuse, _break]
-    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)(), note="weaker")
+    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)(), notes=lambda: ["weaker"])
     states = []
     for _ in range(4):
         found = metrics.measure(stage(), [TARGET], WINDOW)
