@@ -15,7 +15,7 @@ ARGS ?=
 # Bytecode is kept, whatever the environment says: a suite that starts hundreds of processes compiles once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox console test e2e screenshots sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
+.PHONY: help demo sandbox rollout-demo console test e2e screenshots sweep test-lowest quick check types lint docs build wheel-smoke examples bench fuzz torture generate format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ demo: $(VENV)/.demo  ## toggles a flag, releases a good and two bad versions, wr
 
 sandbox: $(VENV)/.demo  ## a local AWS with functions, flags, alarms and traffic (ARGS="--speed 1")
 	@$(BIN)/python -m canary sandbox $(ARGS)
+
+rollout-demo: $(VENV)/.demo  ## a guarded rollout with real processes: two servers, users, a driver, and kills (2 minutes; ARGS="--users-per-second 100")
+	@$(BIN)/python examples/rollout/run.py $(ARGS)
 
 console: $(VENV)/.demo  ## flags and releases in a browser, on a sandbox that releases on and on (ARGS="--speed 1")
 	@$(BIN)/python -m canary console --sandbox $(ARGS)

@@ -78,6 +78,7 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         self.on_moto_call: Callable[[Request], object] | None = None
         self._owed = threading.local()
         self._stack = ExitStack()
+        self._has_quick_tables = False
 
     @property
     def url(self) -> str:
@@ -211,6 +212,8 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
                 checked_params(target.operation, prepared)
             except ServiceError as error:  # moto takes what botocore sends
                 raise Refused(error.code, error.message, 400) from error
+        if target.service == "dynamodb":
+            self._quicken_tables()
         event = f"before-send.{model.service_id.hyphenize()}.{target.operation.name}"
         # The way that boto3's own calls take in this process: the stand-in's services first, then moto.
         calls = self.aws.wire.calls
@@ -229,6 +232,14 @@ class SandboxServer(AbstractContextManager["SandboxServer"]):
         if request.method != "HEAD" and whole > len(response.content):  # a fault cut it
             return Reply(response.status_code, response.content.ljust(whole), sent, cut_at=len(response.content))
         return Reply(response.status_code, body, sent)
+
+    def _quicken_tables(self) -> None:
+        """At the first call only: moto's DynamoDB takes a while to load."""
+        if not self._has_quick_tables:
+            from canary.sandbox.tables import quick_tables
+
+            self._has_quick_tables = True
+            self._stack.enter_context(quick_tables())
 
     def _pay(self) -> None:
         seconds, self._owed.seconds = getattr(self._owed, "seconds", 0.0), 0.0
