@@ -7,6 +7,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,10 @@ def _aliaser(self: botocore.hooks.EventAliaser, event_emitter: object, event_ali
 
 
 botocore.hooks.EventAliaser.__init__ = _aliaser
+
+# A shell starts a job in the background with SIGINT ignored, and so do the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent
 
