@@ -64,6 +64,7 @@ def _decides(
         """Puts the user into a bucket of the flag's own percentage."""
 
         __slots__ = ("at",)
+        at: int
 
         def bucket(self, rule: Split) -> int:
             is_own = rule.by.name == scope.user_key and seed_of(rule, scope) in own
