@@ -85,30 +85,23 @@ def possible(now: StageNow) -> tuple[Action, ...]:
 def effect(action: Action, now: StageNow) -> str:
     """What an action does now, in sentences."""
     canary, stage = now.canary, now.stage
+    words = stage.words
     if canary is None:
-        return "Sends all traffic of the stage to the versions before its last canary."
-    new, old = canary.candidate_name, canary.baseline_name
+        return words.reverts
+    new, old, share = canary.candidate_name, canary.baseline_name, f"{canary.weight_percent:g} %"
     match action:
         case Action.PAUSE:
-            return (
-                f"Keeps {new} at {canary.weight_percent:g} %. Evaluation continues, and an unhealthy version is still "
-                "rolled back."
-            )
+            return words.kept(new, share)
         case Action.RESUME:
-            return f"Continues with the steps of the plan from {canary.weight_percent:g} %."
+            return f"Continues with the steps of the plan from {share}."
         case Action.PROMOTE:
-            aliases = "1 alias" if len(canary.functions) == 1 else f"{len(canary.functions)} aliases"
             watch = duration_text(stage.post_bake) or "0 s"
-            return (
-                f"Sends all traffic of {aliases} to {new} now, whatever the evidence. "
-                f"The post-promotion watch of {watch} follows."
-            )
+            return f"{words.given(new, len(canary.functions))} The post-promotion watch of {watch} follows."
         case Action.ROLLBACK:
-            return f"Sends all traffic to {old} now and ends the canary as rolled back."
+            return f"{words.undone(old)} and ends the canary as rolled back."
         case Action.ABORT:
-            return (
-                f"Sends all traffic to {old} now and ends the canary as aborted: nobody says that {new} is unhealthy."
-            )
+            ends = f"{words.undone(old)} and ends the canary as aborted"
+            return f"{ends}: nobody says that {words.named(new)} is unhealthy."
 
 
 def caution(action: Action, now: StageNow) -> str:

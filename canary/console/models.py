@@ -14,11 +14,12 @@ from canary.console.actions import LABELS, NEEDS, Action, Order, possible
 from canary.console.reads import Answer
 from canary.core.phases import FINAL, Phase
 from canary.core.plan import StagePlan
+from canary.core.words import shown, words_of
 from canary.errors import AccessDeniedError, CanaryError, NotFoundError, UnavailableError
 from canary.view.charts import timeline
 from canary.view.current import AliasNow, Route, StageNow
 from canary.view.labels import PHASE_TONES, odds, percent, phase_name, span_text
-from canary.view.model import CanaryView, StepState, StreamView, Tone
+from canary.view.model import CanaryView, FunctionView, StepState, StreamView, Tone
 from canary.view.plain import clock, interval_text, look_text, rate_texts
 from flagkit.console import Identity
 
@@ -116,7 +117,7 @@ def stage_card(stage: StagePlan, tone: str, answer: Answer, order: Order | None,
     now: StageNow | None = answer.value
     return StageCard(
         place=Place(stage.name, tone),
-        functions=tuple(function.key for function in stage.functions),
+        functions=tuple(shown(function.key) for function in stage.functions),
         now=now,
         fault=None if answer.problem is None else fault(answer.problem, answer),
         order=order,
@@ -231,9 +232,15 @@ def share_bar(alias: AliasNow) -> Markup:
     return Markup(f"{opening}{''.join(parts)}</svg>")  # noqa: S704 - numbers and fixed words
 
 
-def route_text(route: Route) -> str:
-    """`version 4 (new) 10 %`."""
-    return f"version {route.version}{f' ({route.role})' if route.role else ''} {route.percent:g} %"
+def route_text(route: Route, alias: AliasNow) -> str:
+    """`version 4 (new) 10 %`; of a flag `10 % with it`."""
+    return words_of(alias.key).route(route.version, route.role, f"{route.percent:g} %")
+
+
+def pair_text(function: FunctionView) -> str:
+    """`3 → 4`; of a flag `10 % of the users`."""
+    percent = f"{function.weight_percent:g} %"
+    return words_of(function.key).pair(function.baseline_version, function.candidate_version, percent)
 
 
 def marked(text: str) -> Markup:
@@ -268,10 +275,12 @@ HELPERS: Final = {
     "look_text": look_text,
     "marked": marked,
     "odds": odds,
+    "pair_text": pair_text,
     "percent": percent,
     "rate_texts": rate_texts,
     "route_text": route_text,
     "share_bar": share_bar,
+    "shown": shown,
     "span_text": span_text,
     "steps": steps,
 }

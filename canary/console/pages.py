@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from canary.assembly import flag_within
 from canary.console import models
 from canary.console.actions import LABELS, NEEDS, Action, Orders, basis, caution, effect, possible
 from canary.console.settings import ReleasesSettings
@@ -33,7 +35,7 @@ from canary.errors import (
 from canary.view.current import StageNow
 from canary.view.html import CHART_CSS, canary_report, page
 from canary.view.model import CanaryView
-from flagkit.console import Panel, Role, render
+from flagkit.console import Panel, Role, RolloutPage, render
 from flagkit.console.access import needs
 from flagkit.console.audit import record
 from flagkit.console.workspace import tone_of
@@ -93,7 +95,20 @@ class Releases:
         for action in Action:
             routes.append(self._route(f"{stage}/{action}", _asking(action), NEEDS[action], method="GET"))
             routes.append(self._route(f"{stage}/{action}", _acting(action), NEEDS[action], method="POST"))
-        return Panel("releases", "Releases", routes, HERE / "templates", HERE / "static", "releases.css")
+        return Panel("releases", "Releases", routes, HERE / "templates", HERE / "static", "releases.css", self.rollouts)
+
+    def rollouts(self) -> list[RolloutPage]:
+        """The stages that roll a flag out; none while the plan can't be read."""
+        try:
+            stages = self.stages.plan.stages.values()
+        except CanaryError:
+            return []
+        base = self.stages.settings.base
+        return [
+            RolloutPage(flag_within(base, stage.flag).source, stage.flag.key, stage.name, f"/{quote(stage.name)}")
+            for stage in stages
+            if stage.flag is not None
+        ]
 
     def card(self, request: Request, stage: StagePlan, answer: Any) -> models.StageCard:
         """A stage on a page."""

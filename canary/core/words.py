@@ -83,6 +83,9 @@ class Words:
     share_title = "Traffic on"
     a_place = "an alias"
     places = "aliases"
+    share_heading = "Traffic"
+    unexplained = "Weights without a canary"
+    reverts = "Sends all traffic of the stage to the versions before its last canary."
 
     def verb(self, call: str) -> str:
         """What a call does, where `call` begins with the name of AWS's action."""
@@ -162,6 +165,31 @@ class Words:
         """What a person does where no canary is known."""
         return f"Name the version: `canary rollback {stage} --to VERSION`."
 
+    def kept(self, candidate: str, percent: str) -> str:
+        """What a pause does."""
+        return f"Keeps {candidate} at {percent}. Evaluation continues, and an unhealthy version is still rolled back."
+
+    def given(self, candidate: str, count: int) -> str:
+        """What a promotion does."""
+        aliases = "1 alias" if count == 1 else f"{count} aliases"
+        return f"Sends all traffic of {aliases} to {candidate} now, whatever the evidence."
+
+    def undone(self, baseline: str) -> str:
+        """What a rollback does."""
+        return f"Sends all traffic to {baseline} now"
+
+    def named(self, candidate: str) -> str:
+        """What could be unhealthy."""
+        return candidate
+
+    def route(self, version: str, role: str, percent: str) -> str:
+        """A version with its share."""
+        return f"version {version}{f' ({role})' if role else ''} {percent}"
+
+    def pair(self, baseline: str, candidate: str, percent: str) -> str:  # noqa: ARG002 - of a flag it is the percentage
+        """From which version to which."""
+        return f"{baseline} → {candidate}"
+
     def unwatched(self, span: str) -> str:
         """Nothing was measured after the promotion."""
         return f"no measured minute with traffic in {span} at 100 %"
@@ -220,6 +248,9 @@ class FlagWords(Words):
     gate_columns = ("flag", "gate", "status", "with it", "interval", "without it", "limit", "odds")
     a_place = "the flag"
     places = "flag"
+    share_heading = "Users"
+    unexplained = "A percentage that no canary has set"
+    reverts = "Lowers the flag of the stage to the percentage before its last canary."
     share_title = "Share of"
 
     def __init__(self, flag: str) -> None:
@@ -297,6 +328,32 @@ class FlagWords(Words):
     def by_hand(self, stage: str) -> str:  # noqa: ARG002
         """What a person does where no canary is known."""
         return f"Set its percentage with `flagkit rollout {self.key} PERCENT`."
+
+    def kept(self, candidate: str, percent: str) -> str:  # noqa: ARG002
+        """What a pause does."""
+        return (
+            f"Keeps {self.flag} at {percent} of the users. Evaluation continues, and a regression is still rolled back."
+        )
+
+    def given(self, candidate: str, count: int) -> str:  # noqa: ARG002
+        """What a promotion does."""
+        return f"Gives {self.flag} to all users now, whatever the evidence."
+
+    def undone(self, baseline: str) -> str:  # noqa: ARG002
+        """What a rollback does."""
+        return f"Lowers {self.flag} to 0 % of the users now"
+
+    def named(self, candidate: str) -> str:  # noqa: ARG002
+        """What could be unhealthy."""
+        return self.flag
+
+    def route(self, version: str, role: str, percent: str) -> str:  # noqa: ARG002
+        """Users with it, or without it."""
+        return f"{percent} {'with' if version == EVERYBODY else 'without'} it"
+
+    def pair(self, baseline: str, candidate: str, percent: str) -> str:  # noqa: ARG002
+        """How many have it."""
+        return f"{percent} of the users"
 
     def unwatched(self, span: str) -> str:
         """Nothing was measured after the promotion."""

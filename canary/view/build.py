@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from canary.core.alias import ALL_BP, basis_points
 from canary.core.events import (
@@ -23,16 +24,19 @@ from canary.core.events import (
     TrafficShifted,
 )
 from canary.core.machine import NOT_WATCHED
+from canary.core.measurements import MINUTE, WeightChange
 from canary.core.phases import AFTER_PROMOTION, Phase, Signal
 from canary.core.plan import ProbesGate, StagePlan, ThrottlesGate
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement, Verdict
+from canary.core.verdict.arms import steps_of
 from canary.core.words import Words, words_of
 from canary.view.labels import (
     PHASE_TONES,
     as_sentence,
     headline,
     next_action,
+    percent,
     phase_name,
     phase_note,
     span_text,
@@ -310,13 +314,36 @@ class ViewBuilder:
             if users:
                 counts = max((stream.candidate.requests, stream.baseline.requests) for stream in users)
                 facts.append((self._words.arms_title, f"{counts[0]:,} and {counts[1]:,}"))
+        if ratio := self._sample_ratio():
+            facts.append(("Sample ratio", ratio))
         if judgement is not None:
-            shown = (stream.candidate.bad for stream in streams if stream.is_dry_run and "failed" in stream.title)
-            what = "users" if any(stream.unit == "users" for stream in streams) else "requests"
-            facts.append((f"Failed {what}", f"{max((judgement.failed_requests, *shown)):,}"))
+            facts += self._failed(streams, judgement)
         if self.rollback_s is not None:
             facts.append(("Rollback took", _seconds(self.rollback_s)))  # records carry whole seconds
         return tuple(facts)
+
+    def _failed(self, streams: tuple[StreamView, ...], judgement: Judgement) -> list[tuple[str, str]]:
+        if not any(stream.unit in ("users", "means") for stream in streams):
+            shown = (stream.candidate.bad for stream in streams if stream.is_dry_run and "failed" in stream.title)
+            return [("Failed requests", f"{max((judgement.failed_requests, *shown)):,}")]
+        failing = next((stream for stream in streams if stream.unit == "users" and "failed" in stream.title), None)
+        if failing is None:
+            return []
+        new, old = self._words.counted_at("", "")
+        return [("Failed users", f"{failing.candidate.bad:,} {new}, {failing.baseline.bad:,} {old}")]
+
+    def _sample_ratio(self) -> str:
+        """The share of the users of the last step who have the flag, beside the share that should."""
+        users = self._streams.users(self.stage)
+        if self.stage is None or not users:
+            return ""
+        changes = [WeightChange(at, Decimal(weight_bp) / 100) for at, weight_bp in self._weights]
+        counted = steps_of(users, changes, self.stage.window, max(users) + MINUTE)
+        step = next((step for step in reversed(counted) if step.exposed + step.others), None)
+        if step is None:
+            return ""
+        total = step.exposed + step.others
+        return f"{percent(step.exposed / total)} of {total:,} first exposures, {percent(step.share)} expected"
 
     def _counts_requests(self, stream: StreamView) -> bool:
         """Whether it counts what users sent to the new version: no minutes, no probes, no sums of both versions."""

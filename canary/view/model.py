@@ -97,6 +97,7 @@ class StreamView:
         evidence: one point for each look.
         unit: what is counted; a gauge counts the minutes in which it broke its limit.
         is_dry_run: measured and shown, and decides nothing.
+        sentence: its numbers at the last look, in one line; of means the only place that has them.
     """
 
     function: str
@@ -110,6 +111,7 @@ class StreamView:
     status: str = "collecting"
     unit: Literal["requests", "minutes", "users", "means"] = "requests"
     is_dry_run: bool = False
+    sentence: str = ""
 
     @property
     def label(self) -> str:

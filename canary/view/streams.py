@@ -61,6 +61,13 @@ class StreamHistory:
         keys = dict.fromkeys([*self._evidence, *self._minutes])
         return tuple(self._view(key, started_at, stage) for key in keys)
 
+    def users(self, stage: StagePlan | None) -> dict[datetime, tuple[int, int]]:
+        """Users with the flag and without it by the minute in which their windows ended."""
+        gates = stage.gates if stage else {}
+        key = next((key for key in self._minutes if isinstance(gates.get(key.gate), OutcomesGate)), None)
+        rows = {} if key is None else self._minutes[key]
+        return {minute: (row.candidate_requests, row.baseline_requests) for minute, row in rows.items()}
+
     @staticmethod
     def bound_log10(stage: StagePlan | None) -> float:
         """Evidence that rolls back, as log10 of odds."""
@@ -103,6 +110,7 @@ class StreamHistory:
             status="unhealthy" if key in self._blamed else _status(evidence, points),
             unit=self._unit(key, gate),
             is_dry_run=gate is not None and gate.dry_run,
+            sentence=evidence.sentence if evidence else "",
             evidence=tuple(
                 EvidencePoint(minutes_between(started_at, at), _log10(look.ln_evidence))
                 for at, look in self._looks.get(key, ())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flagkit.console.app import create_app
     from flagkit.console.configuration import configured
     from flagkit.console.identity import Identity, Role
-    from flagkit.console.panel import Panel
+    from flagkit.console.panel import Panel, RolloutPage
     from flagkit.console.rendering import render
     from flagkit.console.serverless import lambda_handler
     from flagkit.console.settings import ConsoleSettings
@@ -31,6 +31,7 @@ __all__ = [
     "LocalSignIn",
     "Panel",
     "Role",
+    "RolloutPage",
     "Sessions",
     "configured",
     "create_app",
@@ -45,7 +46,7 @@ __getattr__ = lazy_names(
         "flagkit.console.app": ("create_app",),
         "flagkit.console.configuration": ("configured",),
         "flagkit.console.identity": ("Identity", "Role"),
-        "flagkit.console.panel": ("Panel",),
+        "flagkit.console.panel": ("Panel", "RolloutPage"),
         "flagkit.console.rendering": ("render",),
         "flagkit.console.access": ("needs",),
         "flagkit.console.serverless": ("lambda_handler",),

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPage:
+    """A page of a panel about the guarded rollout of a flag.
+
+    Attributes:
+        source: where the flag is kept.
+        key: the flag.
+        title: what the link says.
+        path: below the panel's.
+    """
+
+    source: str
+    key: str
+    title: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +41,7 @@ class Panel:
         templates: a folder of Jinja2 templates. Give them names that start with `NAME/`.
         static: a folder of files that are served below `/static/NAME`.
         stylesheet: a file of `static` that the panel's pages load after the console's own.
+        rollouts: returns the panel's pages about guarded rollouts, for the pages of their flags.
     """
 
     name: str
@@ -32,3 +50,4 @@ class Panel:
     templates: Path | None = None
     static: Path | None = None
     stylesheet: str | None = None
+    rollouts: Callable[[], Sequence[RolloutPage]] | None = None

@@ -178,7 +178,7 @@ class Examiner:
             ln_literal=paths.literal[-1] if paths.literal else None,
             ln_safe=ln_safe,
             evidence_by_minute=path,
-            sentence=self.sentence(score),
+            sentence=self.sentence(score, bounds=isinstance(score.gate, MeanGate)),
             requests_needed=needed,
             minutes_needed=needed / expected if needed is not None and expected > 0.0 else None,
             dispersion=self._dispersion(score),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from flagkit.admin.diff import DocumentDiff, FlagDiff, compare
+from flagkit.admin.edits.rollouts import conflicts
 from flagkit.admin.entries import entries_of
 from flagkit.admin.environments import refuse_shared
 from flagkit.admin.merge import merge
@@ -178,7 +179,7 @@ def prepare(workspace: Workspace, place: Place, requested: Requested) -> Prepare
             token=token_of(newest, requested.anchor),
         ) from error
     diff = compare(newest.document, merged, now=now)
-    remarks = tuple(remarks_of(Fields(requested.fields)))
+    remarks = (*remarks_of(Fields(requested.fields)), *conflicts(newest.document, merged).values())
     return Prepared(requested, base, newest, ours, merged, diff, between, remarks)
 
 

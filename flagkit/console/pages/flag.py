@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from flagkit.admin.history import history, known
+from flagkit.admin.settings_file import name_of_source
 from flagkit.console.models.actions import Fields
 from flagkit.console.models.changes import token_of
 from flagkit.console.models.conditions import OPERATORS
@@ -34,8 +35,21 @@ def show_flag(request: Request, _: FormData) -> Response:
         "operators": OPERATORS,
         "known_attributes": known_attributes(workspace, place),
         "done": done_of(request, workspace, place),
+        "rollout_pages": _rollout_pages(request, place, shown.key) if shown.saved.rollout else [],
     }
     return render(request, "flag.html", values)
+
+
+def _rollout_pages(request: Request, place: Place, key: str) -> list[tuple[str, str]]:
+    """What the panels call their pages about the flag's rollout, and the paths."""
+    name = name_of_source(place.url)
+    return [
+        (f"{panel.title}: {found.title}", f"/{panel.name}{found.path}")
+        for panel in request.app.state.panels
+        if panel.rollouts is not None
+        for found in panel.rollouts()
+        if found.key == key and name_of_source(found.source) == name
+    ]
 
 
 def flag_history(request: Request, _: FormData) -> Response:
