@@ -9,7 +9,9 @@
     ├── NotRunningError          no canary is in progress where one is needed
     ├── AwsError                 an AWS call failed
     │   ├── NotFoundError        function, version, alias or alarm does not exist
+    │   │   └── FlagNotFoundError  the flag of a stage does not exist
     │   ├── AccessDeniedError    a permission or credentials are missing
+    │   ├── UnusableFlagError    the flag has no percentage of users that could be raised
     │   ├── StaleRevisionError   the alias was changed meanwhile; nothing was written
     │   └── UnavailableError     network, throttling, 5xx: can be tried again
     ├── FlagsOffError            flags that a rollback should switch off are still on
@@ -96,11 +98,25 @@ class AwsError(CanaryError):
     code = "aws_failed"
 
 
+class UnusableFlagError(AwsError):
+    """The flag has no percentage of users that could be raised and lowered."""
+
+    code = "flag_unusable"
+    default_hint = "Give the flag one percentage of users: `flagkit rollout KEY 0 --by userId`."
+
+
 class NotFoundError(AwsError):
     """A function, version, alias or alarm does not exist."""
 
     code = "aws_not_found"
     default_hint = "Check the name, the region and the account."
+
+
+class FlagNotFoundError(NotFoundError):
+    """The flag of a stage, its source, or a version of it that is live does not exist."""
+
+    code = "flag_not_found"
+    default_hint = "`flagkit list` shows the flags of a source."
 
 
 class AccessDeniedError(AwsError):

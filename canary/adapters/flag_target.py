@@ -21,9 +21,11 @@ from canary.core.plan import FlagTarget, FunctionRef
 from canary.errors import (
     AccessDeniedError,
     AwsError,
+    FlagNotFoundError,
     NotFoundError,
     StaleRevisionError,
     UnavailableError,
+    UnusableFlagError,
 )
 from canary.ports import DeadManFacts
 
@@ -124,8 +126,11 @@ class FlagAliases:
         return VersionFacts(version, "Active", "", "", 0, "", "", durable=False)
 
     def function_facts(self, function: FunctionRef) -> FunctionFacts:  # noqa: ARG002
-        """Nothing bypasses a flag."""
-        return FunctionFacts()
+        """What a rollout would meet; nothing bypasses a flag."""
+        from canary.adapters.flag_facts import flag_facts
+
+        with self._translated():
+            return flag_facts(self._target, self._store, self._session)
 
     @property
     def _store(self) -> FlagStore:
@@ -143,7 +148,7 @@ class FlagAliases:
         if not status.is_pending:
             return newest.document
         if status.served is None:
-            raise NotFoundError(
+            raise FlagNotFoundError(
                 f"no version of {self._target.source} is live", hint="Deploy it first: `flagkit deploy`."
             )
         return self._store.read(status.served).document
@@ -203,7 +208,9 @@ class FlagAliases:
         except errors.AccessDeniedError as error:
             raise AccessDeniedError(error.message, hint=error.hint) from error
         except (errors.UnknownFlagError, errors.SourceNotFoundError, errors.NotDeployedError) as error:
-            raise NotFoundError(error.message, hint=error.hint) from error
+            raise FlagNotFoundError(error.message, hint=error.hint) from error
+        except errors.EditError as error:
+            raise UnusableFlagError(error.message, hint=error.hint) from error
         except errors.FlagkitError as error:
             raise AwsError(error.message, hint=error.hint) from error
 

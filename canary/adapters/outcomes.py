@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from canary.adapters.aws import Api, Session
+from canary.adapters.aws import Api, Session, reading
 from canary.adapters.series import Series, SeriesReader
 from canary.adapters.warehouse import from_command, from_file
 from canary.core.measurements import (
@@ -176,13 +176,19 @@ def source_of(where: str, session: Session, clock: Clock, base: Path = Path()) -
     kind, _, rest = where.partition(":")
     if kind == "dynamodb":
         store = DynamoStore(rest.strip("/"), client=Api(session, "dynamodb").client)
-        return lambda asked: store.rows(asked.experiment, asked.since)
+        return lambda asked: _from_table(store, asked)
     if kind == "emf":
         reader = SeriesReader(Api(session, "cloudwatch"), clock)
         return lambda asked: _from_metrics(reader, rest.strip("/"), asked, clock.now())
     if kind == "csv":
         return lambda asked: from_file(base / rest, asked.experiment)
     return lambda asked: from_command(rest, base, asked.experiment, asked.since)
+
+
+def _from_table(store: DynamoStore, asked: Asked) -> tuple[Row, ...]:
+    """Counts of a table, with AWS's errors as canary's own: a table that doesn't exist is named as such."""
+    with reading("dynamodb", "Query"):
+        return tuple(store.rows(asked.experiment, asked.since))
 
 
 def _from_metrics(reader: SeriesReader, namespace: str, asked: Asked, now: datetime) -> tuple[Row, ...]:

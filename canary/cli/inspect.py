@@ -134,6 +134,16 @@ def plan(
         bool,
         Option("--yesterday", help="Instead of --rps: the traffic of the last day, of the function with the least."),
     ] = False,
+    users: Annotated[
+        int | None,
+        Option(
+            "--users",
+            metavar="N",
+            min=1,
+            max=1_000_000_000,
+            help="Users who may come in all, where users are counted; says which steps get enough of them.",
+        ),
+    ] = None,
     region: Region = None,
     profile: Profile = None,
     as_json: AsJson = False,
@@ -141,7 +151,7 @@ def plan(
     """Print the plan of a stage with every default.
 
     Makes no AWS call but with --yesterday. With a traffic releases are simulated: how often the plan promotes in time,
-    and what it finds; exit code 2 if a step has too few requests to be shown healthy.
+    and what it finds; exit code 2 if a step has too few requests, or users, to be shown healthy.
     """
     from canary.cli import views
 
@@ -150,11 +160,16 @@ def plan(
     if rps is not None and not 0 < rps < math.inf:
         raise UsageError(f"--rps {rps:g} is not a request rate", hint="Give a number above 0, for example --rps 2.")
     session: Session = open_session(cli_context(context), plan_path, stage, region=region, profile=profile)
+    if users is not None and session.stage.outcomes is None:
+        raise UsageError(f"stage {stage} counts requests, not users", hint="Use --rps.")
+    if yesterday and session.stage.flag:
+        hint = "Give --users; `canary doctor` counts the users of the last day."
+        raise UsageError("--yesterday is for functions: a flag has no traffic of its own", hint=hint)
     if yesterday:
         rps = views.traffic_of_yesterday(session)
         if not as_json:
             click.echo(f"Traffic of the last day: {rps:.3g} requests per second.")
-    return views.show_plan(session.stage, rps, session.plan.stages, as_json=as_json)
+    return views.show_plan(session.stage, rps, session.plan.stages, users=users, as_json=as_json)
 
 
 def duration(word: str) -> timedelta:

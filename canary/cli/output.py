@@ -90,6 +90,14 @@ _LABELS: Final = {
     "alarm_green": "alarm state",
     "alarm_exists": "alarm",
     "dead_man": "dead-man switch",
+    "flag_readable": "flag",
+    "flag_archived": "archive",
+    "flag_schedule": "schedule",
+    "flag_deployed": "saved and deployed",
+    "flag_deployment": "deployment",
+    "flag_strategy": "strategy",
+    "enough_users": "users",
+    "users_healthy": "users without it",
 }
 
 

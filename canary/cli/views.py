@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from canary.cli.session import Session
 from canary.cli.signals import StoppableClock, StopRequest
 from canary.core.events import CanaryStarted, Event
 from canary.core.others import apart, shared_users
-from canary.core.plan import Plan, StagePlan, check_feasibility
+from canary.core.plan import Plan, StagePlan, StepProblem, check_feasibility, check_users, new_users_needed
 from canary.errors import NotFoundError, PlanError, UnavailableError, UsageError
 from canary.ports import Target
 from canary.view.current import StageNow, past_view, stage_now
@@ -132,22 +134,54 @@ def traffic_of_yesterday(session: Session) -> float:
     return min(known) / 60
 
 
-def _simulated(stage: StagePlan, rps: float) -> Power:
+def _simulated(stage: StagePlan, rps: float, users: int | None) -> Power:
     """What the plan can do; takes some seconds, so it says on stderr what it is doing."""
-    from canary.simulator import power_of
+    from canary.simulator import Users, power_of
 
-    return power_of(stage, rps, progress=lambda what: click.echo(f"simulating {what} ...", err=True))
+    return power_of(
+        stage,
+        rps,
+        users=None if users is None else Users(users),
+        progress=lambda what: click.echo(f"simulating {what} ...", err=True),
+    )
 
 
-def show_plan(stage: StagePlan, rps: float | None, stages: Mapping[str, StagePlan], *, as_json: bool) -> int:
+_MOST_WORK = 40_000.0
+
+
+def _is_too_large(stage: StagePlan, rps: float, users: int | None) -> bool:
+    """Whether hundreds of rollouts with so many users would take more than a minute or two; says so on stderr."""
+    if stage.outcomes is None or rps * 30 * (stage.total_bake / timedelta(minutes=1)) + (users or 0) <= _MOST_WORK:
+        return False
+    hint = f"`canary simulate {stage.name} --runs 20` does it"
+    click.echo(f"not simulated: so many requests and users take minutes; {hint}", err=True)
+    return True
+
+
+def _problems(stage: StagePlan, rps: float | None, users: int | None) -> tuple[StepProblem, ...]:
+    if stage.outcomes is None:
+        return () if rps is None else check_feasibility(stage, rps * 60)
+    return check_users(stage, math.inf if rps is None else rps * 60, users)
+
+
+def show_plan(
+    stage: StagePlan,
+    rps: float | None,
+    stages: Mapping[str, StagePlan],
+    *,
+    users: int | None = None,
+    as_json: bool,
+) -> int:
     """Shows a stage with every default and, with a traffic, what the plan can do; returns the exit code."""
-    found = () if rps is None else check_feasibility(stage, rps * 60)
-    found_by = None if rps is None else _simulated(stage, rps)
+    found = _problems(stage, rps, users)
+    found_by = None if rps is None or _is_too_large(stage, rps, users) else _simulated(stage, rps, users)
     metrics = metrics_per_look(stage)
     if as_json:
         looks = {"metrics": metrics, "dollars": round(cost_of_looks(stage, metrics), 6)}
         simulated = {} if found_by is None else {"simulated": found_by}
-        findings = {"findings": found} if rps is not None else {}
+        findings: dict[str, object] = {"findings": found} if rps is not None or users is not None else {}
+        if coming := new_users_needed(stage):
+            findings |= {"new_users_needed": coming}
         warnings = {"warnings": shared_users(stage, stages.values())} if stage.flag else {}
         write_json(stage.model_dump(mode="json") | {"looks": looks} | findings | simulated | warnings)
     else:
@@ -155,7 +189,8 @@ def show_plan(stage: StagePlan, rps: float | None, stages: Mapping[str, StagePla
         for line in (*plan_lines(stage, rps, found_by), *cost, "", *picture(stage)):
             click.echo(line)
         for finding in found:
-            click.echo(f"{finding.severity}: {finding.message}")
+            advice = "" if finding.hint in finding.message else f". {finding.hint}"
+            click.echo(f"{finding.severity}: {finding.message}{advice}")
         if stage.flag is not None and (shared := shared_users(stage, stages.values())):
             click.echo(
                 "\n".join([*(f"warning: {sentence}" for sentence in shared), f"hint: {apart(stage.flag.source)}"])

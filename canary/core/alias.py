@@ -121,6 +121,22 @@ class VersionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something about a target that a canary of it would meet.
+
+    Attributes:
+        name: stable name of the check that shows it.
+        hint: what to do about it.
+        refuses: whether nothing may start before it is gone.
+    """
+
+    name: str
+    text: str
+    hint: str
+    refuses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionFacts:
     """What preflight must know about a function around its alias.
 
@@ -129,9 +145,11 @@ class FunctionFacts:
         unqualified_url: True when a function URL sits on `$LATEST` and bypasses the alias.
         unqualified_sources: event sources that call the function without the alias.
         unknown: actions that are not permitted to us, so that the rest can't tell.
+        obstacles: what else a canary would meet.
     """
 
     provisioned_on: tuple[str, ...] = ()
     unqualified_url: bool = False
     unqualified_sources: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()

@@ -71,6 +71,8 @@ class Words:
     found_unstarted = "its record is gone, and no traffic was shifted"
     refused = "AWS refused the next step"
     store = "AWS"
+    without_dead_man = "Deploy `canary infra {stage}`, or set dead_man in the plan."
+    taken = "Another release may be in progress. `canary rollback STAGE` clears weights that canary has set."
     nothing_new = ""
     these_weights = "these weights"
     now = "what each alias serves"
@@ -217,8 +219,8 @@ class FlagWords(Words):
     """A flag: a share of the users has it."""
 
     run = "rollout"
-    ones = "variants"
-    failing = "more failing requests"
+    ones = "rollouts"
+    failing = "failing requests"
     both = "users with and without it"
     act = "roll out"
     unit = "users"
@@ -238,6 +240,7 @@ class FlagWords(Words):
     found_unstarted = "its record is gone, and no user was exposed"
     refused = "the next step was refused"
     store = "the source of the flag"
+    without_dead_man = "Then `canary resume {stage}` or `canary rollback {stage}` takes over, from any process."
     nothing_new = "Lower its percentage first, or pass --allow-no-change."
     these_weights = "this percentage"
     now = "the percentage of the flag"
@@ -256,6 +259,7 @@ class FlagWords(Words):
     def __init__(self, flag: str) -> None:
         self.flag, self.key = flag, flag.partition(":")[0]
         self.candidate = flag
+        self.taken = f"Lower it to 0 % first: `flagkit rollout {self.key} 0`. A rollout starts with nobody."
         self.at_candidate = f"with {flag}"
         self.against = f"against {flag}"
         self.counted_title = f"Users with {flag}"

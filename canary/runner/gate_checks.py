@@ -13,6 +13,7 @@ from canary.core.plan import (
     HealthGate,
     Http5xxGate,
     LatencyGate,
+    MeanGate,
     MetricGate,
     OutcomesGate,
     RatioGate,
@@ -148,14 +149,15 @@ def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -
     measured = ports.metrics.measure(stage, baselines, Window(now, now, history_start(now, stage.evidence.history)))
     traffic = partial(ports.metrics.requests_per_minute, baselines, now)
     for stream in measured.streams:
+        if isinstance(stage.gates[stream.key.gate], OutcomesGate):
+            continue  # see flag_checks
         if stream.state in _UNREAD:
             text = f"{stream.key}: {stream.detail or stream.state.value}"
             yield Check("metrics", Level.FAILED, text, stream.key.function)
-        elif isinstance(stage.gates[stream.key.gate], OutcomesGate):
-            continue  # before a rollout nobody is exposed
         elif not any(row.baseline_requests or row.candidate_requests for row in stream.history):
             yield _no_requests(stage, stream, traffic)
-    yield from _unread(stage, (*measured.gauges, *measured.sums))
+    sums = [one for one in measured.sums if not isinstance(stage.gates[one.key.gate], MeanGate)]
+    yield from _unread(stage, (*measured.gauges, *sums))
     yield from _existence_checks(stage, ports, baselines, measured)
     unhealthy = unhealthy_baselines(stage, measured.streams)
     level = Level.WARNING if stage.hotfix else Level.FAILED
@@ -163,7 +165,7 @@ def metric_checks(stage: StagePlan, ports: Ports, baselines: Sequence[Target]) -
         yield Check(
             "baseline_healthy", level, text, hint="Release a fix with --hotfix, or wait until it has recovered."
         )
-    if not unhealthy:
+    if not unhealthy and not stage.flag:
         yield Check("baseline_healthy", Level.OK, "the baseline keeps every limit")
     for text in weakened_evidence(stage, measured.streams):
         yield Check("evidence", Level.WARNING, text, hint="Wait until the history is calm, or raise the first weight.")

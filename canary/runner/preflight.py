@@ -30,6 +30,7 @@ from canary.ports import DeadManFacts, Target
 from canary.runner.aliases import first_release_hint
 from canary.runner.checks import Check, Level, check
 from canary.runner.engines import engine_checks
+from canary.runner.flag_checks import flag_checks, user_checks
 from canary.runner.gate_checks import alarm_checks, health_checks, metric_checks, probe_checks
 from canary.runner.observe import longest_timeout_s
 from canary.runner.others import OTHERS, other_checks
@@ -52,15 +53,21 @@ def preflight(
     """
     session = Session(stage, ports)
     checks: list[Check] = []
+    readable = "flag_readable" if stage.flag else "alias_readable"
     seen: dict[str, AliasState] = {}
     baselines: list[Target] = []
     for function in in_order(stage):
         target = next((target for target in targets if target.function == function), None)
-        checks += _guarded("alias_readable", function.key, partial(_alias_checks, function, seen, session))
+        checks += _guarded(readable, function.key, partial(_alias_checks, function, seen, session))
         if target is not None:
             baselines.append(Target(function, target.baseline, target.baseline))
+        if target is not None and not function.flag:
             checks += _guarded("version_readable", function.key, partial(_version_checks, target, session))
-        elif function.key in seen and not any(c.level is Level.FAILED and c.function == function.key for c in checks):
+        elif (
+            target is None
+            and function.key in seen
+            and not any(c.level is Level.FAILED and c.function == function.key for c in checks)
+        ):
             version = seen[function.key].version
             baselines.append(Target(function, version, version))
     checks += _guarded("record_fits", "", lambda: _record_checks(targets, seen, session))
@@ -78,6 +85,7 @@ def preflight(
         checks += _guarded("engine_deployed", "", lambda: engine_checks(stage, engine))
     if baselines:
         checks += _guarded("metrics", "", lambda: metric_checks(stage, ports, baselines))
+        checks += _guarded("outcomes", "", lambda: user_checks(stage, ports, baselines))
         checks += _guarded("enough_traffic", "", lambda: _feasibility_checks(targets or baselines, session))
     return tuple(checks)
 
@@ -104,7 +112,8 @@ def _credentials_check(session: Session) -> Check:
     end = session.ports.credentials_end()
     planned = stage.total_bake + stage.post_bake
     longest = planned + (len(stage.steps) + 1) * stage.hold_max
-    lasts = f"this release lasts {format_duration(planned)} as planned, {format_duration(longest)} if every step holds"
+    as_planned = f"this {stage.words.run} lasts {format_duration(planned)} as planned"
+    lasts = f"{as_planned}, {format_duration(longest)} if every step holds"
     hint = "Ask for credentials that last longer, use a driver in AWS, or set dead_man in the plan."
     if end.at is None and end.is_known:
         return Check(CREDENTIALS, Level.OK, "the AWS credentials don't end by themselves")
@@ -141,10 +150,9 @@ def _dead_man_checks(stage: StagePlan, find: Callable[[], DeadManFacts]) -> Iter
 
 
 def _dead_man_check(stage: StagePlan, facts: DeadManFacts) -> Check:
-    hint = f"Deploy `canary infra {stage.name}`, or set dead_man in the plan."
     if facts.kind is None:
-        text = f"there is none ({facts.problem}), so a canary whose driver is killed keeps its weight"
-        return Check("dead_man", Level.WARNING, text, hint=hint)
+        text = f"there is none ({facts.problem}), so a canary whose driver is killed keeps its {stage.words.weight}"
+        return Check("dead_man", Level.WARNING, text, hint=stage.words.without_dead_man.format(stage=stage.name))
     if facts.problem:
         again = f"Deploy `canary infra {stage.name}` again, or correct dead_man in the plan."
         return Check("dead_man", Level.WARNING, facts.problem, hint=again)
@@ -159,10 +167,12 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
     """The alias stands still on a published version, is free, and all traffic goes through it."""
     key, stage = function.key, session.stage
     aliases = session.ports.aliases
-    try:
-        alias = seen[key] = session.call(f"GetAlias {key}", partial(aliases.read, function))
-    except NotFoundError as error:
-        raise NotFoundError(error.message, hint=first_release_hint(stage)) from error
+    alias = seen[key] = _read(function, session)
+    if function.flag:
+        facts = session.call(f"read {function}", partial(aliases.function_facts, function))
+        yield from flag_checks(alias, facts)
+        yield _free(alias)
+        return
     yield check(
         "alias_published",
         alias.version != UNPUBLISHED,
@@ -205,16 +215,24 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
         yield Check("provisioned_concurrency", Level.WARNING, text, key, hint)
 
 
+def _read(function: FunctionRef, session: Session) -> AliasState:
+    action = function.words.verb(f"GetAlias {function}")
+    try:
+        return session.call(action, partial(session.ports.aliases.read, function))
+    except NotFoundError as error:
+        hint = error.hint if function.flag else first_release_hint(session.stage)
+        raise NotFoundError(error.message, hint=hint) from error
+
+
 def _free(alias: AliasState) -> Check:
-    key = alias.function.key
+    key, name = alias.function.key, alias.function
     record = decode(alias.description)
     if record is not None and record.phase is not Phase.STARTING:
-        text = f"canary {record.canary_id} is in progress on {key}"
+        text = f"canary {record.canary_id} is in progress on {name}"
         return Check("alias_free", Level.FAILED, text, key, "Wait until it ends, or run `canary rollback STAGE`.")
     if alias.extra_version is not None:
-        hint = "Another release may be in progress. `canary rollback STAGE` clears weights that canary has set."
-        return Check("alias_free", Level.FAILED, f"{key} {alias.routes_text}", key, hint)
-    return Check("alias_free", Level.OK, f"no canary in progress on {key}", key)
+        return Check("alias_free", Level.FAILED, f"{name} {alias.routes_text}", key, name.words.taken)
+    return Check("alias_free", Level.OK, f"no canary in progress on {name}", key)
 
 
 def _version_checks(target: Target, session: Session) -> Iterator[Check]:
@@ -272,7 +290,7 @@ def _record_checks(targets: Sequence[Target], seen: Mapping[str, AliasState], se
             steps = len(session.stage.steps)
             yield Check(
                 "record_fits", Level.FAILED, f"the record of {steps} steps is {-room} characters too long",
-                target.function.key, "Use fewer steps: an alias description has at most 256 characters.",
+                target.function.key, "Use fewer steps: a record has at most 256 characters.",
             )  # fmt: skip
         elif len(text) > room:
             yield Check(
@@ -307,7 +325,7 @@ def _feasibility_checks(targets: Sequence[Target], session: Session) -> Iterator
     """Refuses steps that not even the longest hold could show to be healthy; names those that will have to hold."""
     stage, ports = session.stage, session.ports
     for target in targets:
-        yield from _settling_checks(target, session)
+        yield from () if target.function.flag else _settling_checks(target, session)
     per_minute = ports.metrics.requests_per_minute(targets, ports.clock.now())
     known = {key: rate for key, rate in per_minute.items() if rate > 0.0}  # without traffic: `on_no_data` is for that
     for finding in check_feasibility(stage, known):

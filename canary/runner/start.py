@@ -146,7 +146,8 @@ def _aliases(session: Session) -> dict[str, AliasState]:
     try:
         return read_agreed(in_order(session.stage), session)  # the operator's descriptions are kept from here on
     except NotFoundError as error:
-        raise NotFoundError(error.message, hint=first_release_hint(session.stage)) from error
+        hint = error.hint if session.stage.flag else first_release_hint(session.stage)
+        raise NotFoundError(error.message, hint=hint) from error
 
 
 def new_id() -> str:

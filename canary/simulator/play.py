@@ -46,7 +46,8 @@ class Ending:
         minutes: minutes from the first traffic to the end.
         failed_requests: requests that failed on the new version until then, of all functions together.
         in_time: promoted without a hold.
-        work: what it cost to play, in minutes of a stream that were drawn or judged.
+        work: what it cost to play, in minutes of a stream that were drawn or judged; a user costs as much, and a
+            request of a user half.
     """
 
     outcome: str
@@ -151,6 +152,8 @@ class _Release:
         self._served_users: dict[datetime, Served] = {}
         self._resumed = 0
         self._work = sum(len(row.history) for row in self._rows)
+        if self._users is not None:
+            self._work += (scenario.users or Users()).number
         self._seen = Observations()
 
     def ending(self) -> Ending:
@@ -259,6 +262,7 @@ class _Release:
         on, off = (self._scenario.mix(since_min, candidate=candidate) for candidate in (True, False))
         requests = poisson(self._scenario.requests_per_s * 60.0, self._arrivals)
         users.serve(requests, share, (on[0], off[0]), (on[1], off[1]))
+        self._work += requests // 2
         self._served_users[minute] = users.requests
 
     def _served(self, key: str, version: str, minute: datetime, share: float) -> Requests:

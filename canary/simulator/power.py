@@ -10,6 +10,7 @@ from canary.core.plan import StagePlan
 from canary.simulator.counts import Scenario
 from canary.simulator.play import Ending, play
 from canary.simulator.releases import playable, share_interval
+from canary.simulator.users import Users
 
 HEALTHY_RUNS = 100
 REGRESSION_RUNS = 50
@@ -55,6 +56,7 @@ def power_of(
     requests_per_s: float,
     *,
     baseline_errors: float = 0.01,
+    users: Users | None = None,
     seed: int = 0,
     progress: Callable[[str], object] = lambda what: None,  # noqa: ARG005
 ) -> Power:
@@ -64,11 +66,12 @@ def power_of(
         stage: the plan.
         requests_per_s: traffic of each function.
         baseline_errors: error rate of the baseline, as ratio.
+        users: who comes, where the stage counts users; the usual ones if None.
         seed: the same seed gives the same answer.
         progress: called with what is simulated next.
     """
     stage, _ = playable(stage)
-    scenario = Scenario(baseline_errors, baseline_errors, requests_per_s)
+    scenario = Scenario(baseline_errors, baseline_errors, requests_per_s, users=users)
 
     def played(errors: float, per_s: float = requests_per_s) -> Iterator[Ending]:
         assumed = replace(scenario, candidate_errors=errors, requests_per_s=per_s)

@@ -29,6 +29,7 @@ from canary.core.plan import (
     clean_requests,
     first_weight,
     has_little_traffic,
+    new_users_needed,
     probes_sent,
 )
 from canary.core.plan.gates import ValueGate
@@ -72,6 +73,9 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         f"  {needed} clean {what} {words.at_candidate} prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
+    if coming := new_users_needed(stage):
+        steps = ", ".join(f"{number:,} in step {step}" for step, number in enumerate(coming, 1))
+        yield f"  so users who must come for the first time, with it and without it: {steps} ({sum(coming):,} in all)"
     if power is not None:
         yield from _power(power, words)
     if requests_per_s and not stage.flag and has_little_traffic(stage, requests_per_s * 60):
@@ -239,7 +243,7 @@ def _limits(gate: ValueGate) -> str:
 
 def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> str:
     words = f"{step.weight:g} % for {_range(stage.min_bake, step.bake)}"
-    if not requests_per_s:
+    if not requests_per_s or stage.outcomes is not None:
         return words
     per_minute = requests_per_s * 60 * float(step.weight) / 100
     needed = clean_requests(stage)

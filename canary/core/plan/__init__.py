@@ -3,9 +3,11 @@
 from canary.core.plan.arithmetic import (
     StepProblem,
     check_feasibility,
+    check_users,
     clean_requests,
     first_weight,
     has_little_traffic,
+    new_users_needed,
     probes_sent,
 )
 from canary.core.plan.document import Plan
@@ -94,12 +96,14 @@ __all__ = [
     "Transition",
     "WebhookTarget",
     "check_feasibility",
+    "check_users",
     "clean_requests",
     "first_weight",
     "flag_of",
     "format_duration",
     "has_little_traffic",
     "is_per_function",
+    "new_users_needed",
     "parse_duration",
     "probes_sent",
 ]

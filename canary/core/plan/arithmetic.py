@@ -151,6 +151,81 @@ def check_feasibility(stage: StagePlan, requests_per_minute: float | Mapping[str
     return tuple(finding for finding in found if finding)
 
 
+def check_users(stage: StagePlan, users_per_minute: float, users: int | None = None) -> tuple[StepProblem, ...]:
+    """The steps of a rollout that don't get enough new users with the flag in their time, even if nobody fails.
+
+    Args:
+        stage: the plan.
+        users_per_minute: users who come for the first time, with the flag and without it; infinite where not known.
+        users: how many may come in all; None where not known. Steps after one that uses them up are not listed.
+    """
+    needs = [need for need in _needs(stage) if need.unit == "users"]
+    if not needs:
+        return ()
+    need = max(needs, key=lambda need: need.requests)
+    found: list[StepProblem] = []
+    counted = 0.0
+    for number, step in enumerate(stage.steps, 1):
+        coming = need.requests / (float(step.weight) / 100.0)
+        if users is not None and counted + coming > users:
+            return (*found, _too_few(stage, need, number, coming, counted, users))
+        counted += coming
+        minutes = coming / users_per_minute if users_per_minute > 0.0 else math.inf
+        if minutes > step.bake.total_seconds() / 60.0:
+            found.append(_too_slow(stage, need, number, coming, users_per_minute))
+    return tuple(found)
+
+
+def _needed_users(stage: StagePlan, need: _Need, number: int) -> str:
+    step = stage.steps[number - 1]
+    what = f"{need.requests:,} clean users {stage.words.at_candidate} for {need.gate}"
+    return f"step {number} ({step.weight:f} %) needs {what}"
+
+
+def _too_few(stage: StagePlan, need: _Need, number: int, coming: float, counted: float, users: int) -> StepProblem:
+    """No time gives the step so many users."""
+    weight, text = stage.steps[number - 1].weight, _needed_users(stage, need, number)
+    if coming > users:
+        have = math.floor(users * float(weight) / 100.0)
+        text += f", and {weight:f} % of {users:,} users are {have:,}: no time makes them more"
+        hint = _larger_step(need, users)
+    else:
+        text += f", so {math.ceil(coming):,} new users; the steps before it count {math.ceil(counted):,} of {users:,}"
+        hint = "Use fewer or larger steps, or raise limit_percent."
+    key = stage.functions[0].key
+    return StepProblem("refuse", key, number, need.gate, need.requests, math.inf, text, hint)
+
+
+def _too_slow(stage: StagePlan, need: _Need, number: int, coming: float, per_minute: float) -> StepProblem:
+    """The step gets so many users only after its end."""
+    step = stage.steps[number - 1]
+    minutes = coming / per_minute if per_minute > 0.0 else math.inf
+    bake, hold = step.bake.total_seconds() / 60.0, stage.hold_max.total_seconds() / 60.0
+    never = minutes > bake + hold
+    takes = (
+        f"at {per_minute:.3g} a minute that takes {_minutes(minutes)} minutes" if per_minute > 0.0 else "nobody comes"
+    )
+    text = (
+        f"{_needed_users(stage, need, number)}, so {math.ceil(coming):,} new users; {takes}, but it bakes "
+        f"{format_duration(step.bake)}{f', and the longest hold is {format_duration(stage.hold_max)}' if never else ''}"
+    )
+    severity: Literal["refuse", "warn"] = "refuse" if never else "warn"
+    hint, key = _larger_step(need, bake * per_minute), stage.functions[0].key
+    return StepProblem(severity, key, number, need.gate, need.requests, minutes, text, hint)
+
+
+def _larger_step(need: _Need, users: float) -> str:
+    """The smallest usual percentage at which so many users are enough."""
+    weight = next((weight for weight in _WEIGHTS if need.requests * 100.0 / weight <= users), None)
+    return "Raise limit_percent." if weight is None else f"Start at {weight:g} %, or raise limit_percent."
+
+
+def new_users_needed(stage: StagePlan) -> tuple[int, ...]:
+    """How many users must come for the first time in each step, with the flag and without it, if nobody fails."""
+    needed = max((need.requests for need in _needs(stage) if need.unit == "users"), default=0)
+    return tuple(math.ceil(needed * 100 / step.weight) for step in stage.steps)
+
+
 ENOUGH_PER_MINUTE = 20.0
 """With so many requests of the new version a minute a regression from 1 % to 10 % is found within 8 minutes."""
 

@@ -136,3 +136,15 @@ def test_both_versions_of_a_flag_always_exist(profile: Profile) -> None:
     assert aliases.version_facts(function, "1").state == "Active"
     assert not aliases.function_facts(function).unqualified_url
     assert no_dead_man().kind is None
+
+
+def test_what_is_saved_but_not_deployed_and_a_missing_strategy_are_named(profile: Profile) -> None:
+    def found() -> dict[str, bool]:
+        return {it.name: it.refuses for it in profile.aliases.function_facts(profile.function).obstacles}
+
+    assert found() == {"flag_strategy": False, "flag_deployment": False}, "AppConfig.AllAtOnce watches for 10 minutes"
+    profile.aws.clock.sleep(1200)
+    profile.save(lambda document: edits.rollout(document, "other", 40), deploy=False)
+    assert found() == {"flag_strategy": False, "flag_deployed": False}
+    profile.save(lambda document: edits.rollout(document, KEY, 40), deploy=False)
+    assert found() == {"flag_strategy": False, "flag_deployed": True}

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from canary.assembly import assemble, load_plan
 from canary.cli import run
 from canary.cli.session import CliContext
+from canary.core.plan import StagePlan
+from canary.runner import Ports
 from flagkit.admin import edits
 from flagkit.admin.stores import Note, open_store
 from flagkit.core.documents import FlagDocument
@@ -73,6 +76,13 @@ class FlagDesk:
         code = run(words, context)
         caught = self.capture.readouterr()
         return Done(code, caught.out, caught.err)
+
+    @property
+    def stage(self) -> StagePlan:
+        return load_plan(self.base / "canary.toml").stage("checkout")
+
+    def ports(self) -> Ports:
+        return assemble(load_plan(self.base / "canary.toml"), "checkout", base=self.base, clock=self.clock)
 
     def write_plan(self, text: str) -> None:
         (self.base / "canary.toml").write_text(text)

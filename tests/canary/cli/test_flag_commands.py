@@ -11,7 +11,7 @@ from tests.canary.cli.conftest import Done
 from tests.canary.cli.flag_desk import FlagDesk
 
 OF_FUNCTIONS = re.compile(
-    r"\b(versions?|alias(es)?|requests?|traffic|baseline|lambda|functions?|AppConfig|AWS)\b|LATEST|flag\.new_checkout",
+    r"\b(versions?|alias(es)?|requests?|traffic|baseline|lambda|functions?)\b|LATEST|flag\.new_checkout",
     re.IGNORECASE,
 )
 
@@ -35,6 +35,8 @@ def speaks_of_users(done: Done) -> str:
     ("words", "code"),
     [
         (("plan", "checkout"), 0),
+        (("plan", "checkout", "--users", "1000"), 2),
+        (("doctor", "checkout"), 7),
         (("status", "checkout"), 0),
         (("pause", "checkout"), 5),
         (("resume", "checkout"), 5),
@@ -86,6 +88,7 @@ def test_a_rollout_without_outcomes_holds_and_speaks_of_users(desk: FlagDesk) ->
     assert "has counted no user with new_checkout at the present percentage" in said
     for words, code in (
         (("status", "checkout"), 0),
+        (("doctor", "checkout"), 5),
         (("deploy", "checkout"), 6),
         (("pause", "checkout"), 0),
         (("rollback", "checkout"), 0),

@@ -1,0 +1,71 @@
+"""What stands in the way of a flag's rollout, or would make its arms differ: values, for the preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from canary.adapters.aws import Api, Session
+from canary.core.alias import FunctionFacts, Obstacle
+from canary.core.plan import FlagTarget
+
+if TYPE_CHECKING:
+    from flagkit.admin.stores import FlagStore
+    from flagkit.authoring import FlagSource
+
+IMMEDIATE: Final = "flagkit-immediate"
+
+
+def flag_facts(target: FlagTarget, store: FlagStore, session: Session | None) -> FunctionFacts:
+    """Everything about the flag that its percentage doesn't say."""
+    from flagkit.authoring.editor import readable
+
+    newest = store.read()
+    flag = readable(newest.document, target.key)
+    found = [*_of_flag(target.key, flag)]
+    if store.deployments is not None:
+        found += _of_deployments(target, store)
+        if session is not None:
+            found += _of_strategies(target, session)
+    return FunctionFacts(obstacles=tuple(found))
+
+
+def _of_flag(key: str, flag: FlagSource) -> Iterator[Obstacle]:
+    if flag.archived:
+        text = f"{key} is archived, and an archived flag can't be switched on"
+        yield Obstacle("flag_archived", text, f"`flagkit archive {key} --undo`.", refuses=True)
+    if times := [f"{word} {at:%Y-%m-%d %H:%M} UTC" for word, at in (("from", flag.starts), ("until", flag.ends)) if at]:
+        text = (
+            f"{key} has a schedule ({' '.join(times)}): outside of it nobody has the flag, whatever its percentage is"
+        )
+        yield Obstacle("flag_schedule", text, f"Remove it during the rollout: `flagkit schedule {key} --clear`.")
+
+
+def _of_deployments(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
+    from flagkit.admin.entries import changed_keys
+
+    assert store.deployments is not None
+    status = store.deployments.status()
+    if status.is_pending and status.served is not None:
+        changed = changed_keys(store.read(status.served).document, store.read().document)
+        if target.key in changed:
+            text = f"{target.key} has a change that is saved but not deployed"
+            yield Obstacle("flag_deployed", text, "Deploy it (`flagkit deploy`), or undo it (`flagkit revert`).", True)
+        elif changed:
+            text = (
+                f"changes of {', '.join(sorted(changed))} are saved but not deployed: they go live with the first step"
+            )
+            yield Obstacle("flag_deployed", text, "Deploy them before (`flagkit deploy`), or undo them.")
+    if status.running is not None:
+        text = f"deployment {status.running.number} is in progress, and an increase waits until it has ended"
+        yield Obstacle("flag_deployment", text, "Wait for it: `flagkit status`.")
+
+
+def _of_strategies(target: FlagTarget, session: Session) -> Iterator[Obstacle]:
+    names = {str(item.get("Name")) for item in Api(session, "appconfig").pages("ListDeploymentStrategies", "Items")}
+    if IMMEDIATE not in names:
+        text = (
+            f"there is no deployment strategy {IMMEDIATE}: each step is deployed with AppConfig.AllAtOnce, which "
+            "occupies the environment for 10 minutes"
+        )
+        yield Obstacle("flag_strategy", text, f"Create it: `flagkit init --source {target.source}`.")
