@@ -147,6 +147,10 @@ class Words:
         """What a canary does, in short."""
         return f"{key} {baseline} → {candidate}"
 
+    def legend(self, arms: tuple[str, str]) -> tuple[str, str]:
+        """Baseline and candidate beside the lines of a chart, where there is little room."""
+        return arms
+
     def heading(self, arms: tuple[str, str]) -> str:
         """From what to what."""
         return f"{arms[0]} to {arms[1]}"
@@ -312,6 +316,10 @@ class FlagWords(Words):
     def move(self, key: str, baseline: str, candidate: str) -> str:  # noqa: ARG002
         """What a canary does, in short."""
         return self.flag
+
+    def legend(self, arms: tuple[str, str]) -> tuple[str, str]:  # noqa: ARG002
+        """Baseline and candidate beside the lines of a chart."""
+        return "without it", "with it"
 
     def heading(self, arms: tuple[str, str]) -> str:
         """From what to what."""

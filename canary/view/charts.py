@@ -261,9 +261,10 @@ def _share_panel(view: CanaryView, stream: StreamView, x: TimeAxis, top: float) 
     last = stream.minutes[-1]
     candidate_end = _ended(y, stream.minutes, lambda point: point.candidate_so_far)
     base_end = _ended(y, stream.minutes, lambda point: point.baseline_so_far)
+    old, new = view.words.legend((view.baseline_name, view.candidate_name))
     labels = [
-        (candidate_end, f"{view.candidate_name}  {percent(last.candidate_so_far.ratio or 0.0)}", "candidate-text"),
-        (base_end, f"{view.baseline_name}  {percent(last.baseline_so_far.ratio or 0.0)}", "baseline-text"),
+        (candidate_end, f"{new}  {percent(last.candidate_so_far.ratio or 0.0)}", "candidate-text"),
+        (base_end, f"{old}  {percent(last.baseline_so_far.ratio or 0.0)}", "baseline-text"),
         (y(stream.limit_ratio), f"limit  {percent(stream.limit_ratio)}", "limit-text"),
     ]
     title = stream.title + _name(view, stream).removeprefix(stream.gate)
