@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from canary import runner
 from canary.assembly import load_plan
@@ -10,7 +13,9 @@ from canary.core.phases import Phase
 from tests.browser.checks import overflow, violations
 from tests.browser.conftest import Person
 from tests.browser.serving import Served
+from tests.canary.cli.flag_desk import KEY
 from tests.canary.console.conftest import Desk, desk, make_desk  # noqa: F401
+from tests.canary.console.test_flags import RolloutDesk
 
 
 def test_an_open_page_shows_that_the_canary_is_rolled_back(desk: Desk, person: Callable[..., Person]) -> None:  # noqa: F811
@@ -29,3 +34,20 @@ def test_an_open_page_shows_that_the_canary_is_rolled_back(desk: Desk, person: C
         page.get_by_text("rolled back").first.wait_for()
         assert len(page.evaluate("performance.getEntriesByType('navigation')")) == 1, "without a reload"
         assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_rollout_of_a_flag_is_readable_wide_and_narrow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], person: Callable[..., Person], scheme: str
+) -> None:
+    rollout = RolloutDesk(tmp_path, capsys)
+    rollout.begin(8)
+    found = {}
+    with Served(rollout.client.app) as served:
+        for width in (1280, 390):
+            somebody = person(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            for path in ("/releases/checkout", "/releases/checkout/pause", f"/e/prod/flags/{KEY}", "/releases/"):
+                page = somebody.open(served.url + path)
+                found[width, path] = violations(page) + overflow(page)
+        assert page.get_by_text("50 % with it").is_visible()
+    assert {where: faults for where, faults in found.items() if faults} == {}
