@@ -3,13 +3,24 @@
 Nobody exposed is version "1", everybody exposed is version "2"; both always exist. One save changes percentage and
 record, if the flag still is what was read, and is deployed at once. What counts as read is what is live: a save that
 was never deployed has changed nothing for users. Imports flagkit, and only when a stage has a flag.
+
+A driver may end between the save and its deployment, and others save and deploy, too:
+
+| the newest version is not live, and | read as | an increase | a decrease |
+|---|---|---|---|
+| says the same of the flag | what is live | deploys it, too | deploys it, too |
+| is a decrease of this rollout | rolling back | is refused: stale | completes it |
+| is another save of this rollout | what is live | takes its place | takes its place |
+| was live, and was rolled back | changed by somebody else | is refused: conflict | takes its place |
+| has somebody else's change of the flag | what is live | waits | takes its place |
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -17,12 +28,15 @@ from typing import TYPE_CHECKING, Final
 from canary.adapters.aws import Session
 from canary.core.alias import ALL_BP, AliasSpec, AliasState, FunctionFacts, VersionFacts, basis_points
 from canary.core.flag_note import flag_note
+from canary.core.phases import RETURNING
 from canary.core.plan import FlagTarget, FunctionRef
+from canary.core.record import Record, decode
 from canary.errors import (
     AccessDeniedError,
     AwsError,
     FlagNotFoundError,
     NotFoundError,
+    RecordError,
     StaleRevisionError,
     UnavailableError,
     UnusableFlagError,
@@ -31,7 +45,7 @@ from canary.ports import DeadManFacts
 
 if TYPE_CHECKING:
     from flagkit.admin.stores import FlagStore
-    from flagkit.admin.stores.base import DeploymentStatus, WhenBusy
+    from flagkit.admin.stores.base import DeploymentStatus, Stored, WhenBusy
     from flagkit.core.documents import FlagDocument
     from flagkit.runtime.clock import Clock as FlagClock
 
@@ -66,33 +80,40 @@ class FlagAliases:
     def read(self, function: FunctionRef) -> AliasState:
         """What share of the users gets the variant by the document that is live."""
         with self._translated():
-            return self._state(function, self._live())
+            seen = self._seen()
+            exposed_bp = self._exposed_bp(seen.live)
+        is_shared = 0 < exposed_bp < ALL_BP
+        return AliasState(
+            function=function,
+            version=EXPOSED if exposed_bp == ALL_BP else NOT_EXPOSED,
+            extra_version=EXPOSED if is_shared else None,
+            extra_bp=exposed_bp if is_shared else 0,
+            description=seen.record,
+            revision_id=self._revision(seen),
+        )
 
     def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
         """Saves percentage and record in one version of the document, and deploys it.
 
-        A decrease replaces a deployment of the same profile that is in progress; an increase waits for another tick.
+        A decrease replaces a deployment of the same profile that is in progress. Everything else waits for it, and
+        for a change of the flag that somebody saved and didn't deploy yet.
         """
-        from flagkit.admin.edits import expose, put_rollout, rollout_record
         from flagkit.admin.stores import Note
 
-        key, percent = self._target.key, Decimal(_exposed_bp(spec)) / 100
+        wanted_bp = _wanted_bp(spec)
         with self._translated():
-            live = self._live()
-            if self._revision(live) != revision_id:
-                raise StaleRevisionError(f"flag {key} has changed")
-            newest = self._store.read()
-            is_live = self._revision(newest.document) == revision_id
-            if not is_live and not self._is_same_rollout(newest.document, live, spec):
-                raise StaleRevisionError(f"flag {key} has a change that is saved but not deployed")
-            document = expose(newest.document, key, percent, self._variant)
-            document = put_rollout(document, key, spec.description or None)
-            before, record = self._percent(live), rollout_record(live, key) or ""
-            reason = flag_note(basis_points(before), _exposed_bp(spec), record, spec)
-            receipt = self._store.save(newest, document, Note(reason=reason))
+            seen = self._seen()
+            if self._revision(seen) != revision_id:
+                raise StaleRevisionError(f"flag {self._target.key} has changed")
+            before_bp = self._exposed_bp(seen.live)
+            is_urgent = wanted_bp < before_bp or _returns(spec.description)
+            if not is_urgent:
+                self._refuse_while_busy(seen, spec)
+            document = self._changed(seen, Decimal(wanted_bp) / 100, spec.description)
+            reason = flag_note(before_bp, wanted_bp, seen.record, spec)
+            receipt = self._store.save(seen.newest, document, Note(reason=reason))
             if (deployments := self._store.deployments) is not None:
-                lowers = percent < before
-                when_busy: WhenBusy = "replace" if lowers or _only_bakes(deployments.status()) else "refuse"
+                when_busy: WhenBusy = "replace" if is_urgent or seen.only_bakes else "refuse"
                 deployments.deploy(receipt.version.number, pace="immediate", when_busy=when_busy, reason=reason)
         return self.read(function)
 
@@ -103,7 +124,7 @@ class FlagAliases:
             AwsError: it can't be read.
         """
         with self._translated():
-            return self._live()
+            return self._seen().live
 
     def create(self, function: FunctionRef, version: str) -> None:  # noqa: ARG002 - the port's signature
         """A flag is created by `flagkit create`.
@@ -140,60 +161,104 @@ class FlagAliases:
             self._opened = open_store(self._target.source, session=self._session, clock=self._clock)
         return self._opened
 
-    def _live(self) -> FlagDocument:
-        newest = self._store.read()
+    def _seen(self) -> _Seen:
         if self._store.deployments is None:
-            return newest.document
+            newest = self._store.read()
+            return _Seen(newest, newest.document, self._record(newest.document))
         status = self._store.deployments.status()
-        if not status.is_pending:
-            return newest.document
+        newest = self._store.read()
         if status.served is None:
             raise FlagNotFoundError(
                 f"no version of {self._target.source} is live", hint="Deploy it first: `flagkit deploy`."
             )
-        return self._store.read(status.served).document
+        is_live = status.served == newest.version.number
+        live = newest.document if is_live else self._store.read(status.served).document
+        return _Seen(newest, live, self._last_record(newest, live, status), status)
 
-    def _state(self, function: FunctionRef, document: FlagDocument) -> AliasState:
-        from flagkit.admin.edits import rollout_record
+    def _last_record(self, newest: Stored, live: FlagDocument, status: DeploymentStatus) -> str:
+        """The record that is live, but for two: a decrease is never undone, and what was taken from users is missed.
 
-        exposed_bp = basis_points(self._percent(document))
-        is_shared = 0 < exposed_bp < ALL_BP
-        return AliasState(
-            function=function,
-            version=EXPOSED if exposed_bp == ALL_BP else NOT_EXPOSED,
-            extra_version=EXPOSED if is_shared else None,
-            extra_bp=exposed_bp if is_shared else 0,
-            description=rollout_record(document, self._target.key) or "",
-            revision_id=self._revision(document),
-        )
-
-    def _percent(self, document: FlagDocument) -> Decimal:
-        from flagkit.admin.edits import exposed_percent
-
-        return exposed_percent(document, self._target.key, self._variant)
-
-    def _revision(self, document: FlagDocument) -> str:
-        """Hash of all that a document says about the flag and its rollout."""
-        from flagkit.admin.edits import rollout_record
-        from flagkit.admin.entries import entries_of
-
-        entry = entries_of(document, {self._target.key}).get(self._target.key)
-        said = [entry, rollout_record(document, self._target.key)]
-        return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-    def _is_same_rollout(self, newest: FlagDocument, live: FlagDocument, spec: AliasSpec) -> bool:
-        """Whether a save that isn't deployed was made by this very rollout: a driver ended between the two."""
-        from flagkit.admin.edits import rollout_record
+        So a decrease that was saved counts, although its driver ended before the deployment; and after somebody rolled
+        a deployment back, or deployed an older version, the record that users had shows that they lost it.
+        """
         from flagkit.core.rollouts import rollout_id
 
-        key = self._target.key
-        known = {rollout_id(text) for text in (spec.description, rollout_record(live, key))} - {""}
-        saved = rollout_record(newest, key)
-        return rollout_id(saved) in known if saved else bool(known) and self._ends(newest, spec)
+        saved, kept = self._record(newest.document), self._record(live)
+        if self._said(newest.document) == self._said(live):
+            return kept
+        if _returns(saved) and rollout_id(saved) == rollout_id(kept):
+            return saved
+        return saved if self._said(newest.document) == self._said_once(status.reverted, newest) else kept
 
-    def _ends(self, newest: FlagDocument, spec: AliasSpec) -> bool:
-        """Whether it is the last save of a rollout, which removes the record."""
-        return not spec.description and basis_points(self._percent(newest)) == _exposed_bp(spec)
+    def _said_once(self, version: int | None, newest: Stored) -> object:
+        from flagkit.errors import FlagkitError
+
+        if version is None or version == newest.version.number:
+            return version and self._said(newest.document)
+        with suppress(FlagkitError):  # it may have been deleted
+            return self._said(self._store.read(version).document)
+        return None
+
+    def _changed(self, seen: _Seen, percent: Decimal, record: str) -> FlagDocument:
+        from flagkit.admin.edits import expose, put_rollout
+        from flagkit.admin.entries import entries_of, with_entries
+        from flagkit.errors import EditError, UnknownFlagError
+
+        key = self._target.key
+        try:
+            document = expose(seen.newest.document, key, percent, self._variant)
+        except (EditError, UnknownFlagError):
+            # What somebody saved has no percentage, and isn't live: users need the decrease now.
+            whole = with_entries(seen.newest.document, entries_of(seen.live, {key}))
+            document = expose(whole, key, percent, self._variant)
+        return put_rollout(document, key, record or None)
+
+    def _refuse_while_busy(self, seen: _Seen, spec: AliasSpec) -> None:
+        newest, live = seen.newest.document, seen.live
+        if self._said(newest) != self._said(live) and not self._is_of_rollout(newest, seen, spec):
+            raise UnavailableError(
+                f"flag {self._target.key} has a change that is saved but not deployed",
+                hint="Deploy it: `flagkit deploy`, or undo it: `flagkit revert --last`.",
+            )
+        running = None if seen.status is None else seen.status.running
+        if running is not None and not seen.only_bakes:
+            raise UnavailableError(f"deployment {running.number} is in progress ({running.state.lower()})")
+
+    def _is_of_rollout(self, newest: FlagDocument, seen: _Seen, spec: AliasSpec) -> bool:
+        """Whether a save that isn't deployed was made by this very rollout: a driver ended between the two."""
+        from flagkit.core.rollouts import rollout_id
+        from flagkit.errors import EditError, UnknownFlagError
+
+        saved = self._record(newest)
+        known = {rollout_id(spec.description), rollout_id(seen.record)} - {""}
+        try:
+            exposed_bp = self._exposed_bp(newest)
+        except (EditError, UnknownFlagError):
+            return False
+        if not saved:  # the last save of a rollout removes the record
+            return bool(known) and not spec.description and exposed_bp == _wanted_bp(spec)
+        is_changed = saved != self._record(seen.live)
+        return is_changed and rollout_id(saved) in known and exposed_bp == _recorded_bp(saved)
+
+    def _exposed_bp(self, document: FlagDocument) -> int:
+        from flagkit.admin.edits import exposed_percent
+
+        return basis_points(exposed_percent(document, self._target.key, self._variant))
+
+    def _record(self, document: FlagDocument) -> str:
+        from flagkit.admin.edits import rollout_record
+
+        return rollout_record(document, self._target.key) or ""
+
+    def _said(self, document: FlagDocument) -> tuple[object, str]:
+        """All that a document says about the flag and its rollout."""
+        from flagkit.admin.entries import entries_of
+
+        return entries_of(document, {self._target.key}).get(self._target.key), self._record(document)
+
+    def _revision(self, seen: _Seen) -> str:
+        said = [self._said(seen.live)[0], seen.record]
+        return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -215,13 +280,47 @@ class FlagAliases:
             raise AwsError(error.message, hint=error.hint) from error
 
 
-def _only_bakes(status: DeploymentStatus) -> bool:
-    """Whether all clients have the running deployment of this profile, which is only watched by alarms."""
-    running, last = status.running, status.last
-    return running is not None and last is not None and (running.number, running.state) == (last.number, "BAKING")
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What users have, and what the next save changes.
+
+    Attributes:
+        newest: the newest version.
+        live: the document that users have.
+        record: what the rollout has written last.
+        status: of the deployments; None for a file.
+    """
+
+    newest: Stored
+    live: FlagDocument
+    record: str
+    status: DeploymentStatus | None = None
+
+    @property
+    def only_bakes(self) -> bool:
+        """Whether all clients have the running deployment of this profile, which is only watched by alarms."""
+        running, last = (None, None) if self.status is None else (self.status.running, self.status.last)
+        return running is not None and last is not None and (running.number, running.state) == (last.number, "BAKING")
 
 
-def _exposed_bp(spec: AliasSpec) -> int:
+def _wanted_bp(spec: AliasSpec) -> int:
     if spec.extra_version == EXPOSED:
         return spec.extra_bp
     return ALL_BP if spec.version == EXPOSED else 0
+
+
+def _returns(record: str) -> bool:
+    found = _decoded(record)
+    return found is not None and found.phase in RETURNING
+
+
+def _recorded_bp(record: str) -> int:
+    found = _decoded(record)
+    return found.shifts[-1].weight_bp if found is not None and found.shifts else 0
+
+
+def _decoded(record: str) -> Record | None:
+    try:
+        return decode(record)
+    except RecordError:
+        return None

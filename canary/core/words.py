@@ -237,7 +237,7 @@ class FlagWords(Words):
     verified_new = "the flag is verified at 100 %"
     verified_old = "the lowered percentage is verified"
     back = "percentage verified"
-    gone = "the flag can't be found"
+    gone = "the flag can't be rolled out any more"
     changed = "the flag was changed outside this canary"
     found_promoted = "found promoted: all users have the flag, and its record is gone"
     found_rolled_back = "found rolled back: no user has the flag, and its record is gone"

@@ -24,7 +24,15 @@ from canary.core.record import decode, is_record
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
 from canary.core.words import shown
-from canary.errors import AwsError, NotFoundError, RecordError, RefusedError, StaleRevisionError, UnavailableError
+from canary.errors import (
+    AwsError,
+    NotFoundError,
+    RecordError,
+    RefusedError,
+    StaleRevisionError,
+    UnavailableError,
+    UnusableFlagError,
+)
 from canary.runner.session import ATTEMPTS, Session, as_aws_error
 
 READINGS = 5
@@ -198,14 +206,14 @@ def _write(write: AliasWrite, seen: AliasState, session: Session) -> tuple[Alias
     action = write.function.words.verb(f"UpdateAlias {write.function}")
     if seen.says(write.spec):
         return seen, False
-    was_sent = False
+    was_sent, why, hint = False, "", None
     for attempt in range(1, ATTEMPTS + 1):
         lost: AwsError | None = None
         try:
             aliases.write(write.function, write.spec, seen.revision_id)
             was_sent = True
         except UnavailableError as error:
-            lost, was_sent = error, True
+            lost, was_sent, why, hint = error, True, f": {error.message}", error.hint
         except StaleRevisionError:
             pass  # somebody wrote, perhaps we: reading shows
         found = session.call(
@@ -218,7 +226,7 @@ def _write(write: AliasWrite, seen: AliasState, session: Session) -> tuple[Alias
         seen = found
         if lost is not None and attempt < ATTEMPTS:
             session.wait(action, attempt, lost)
-    raise UnavailableError(f"{action} had no effect in {ATTEMPTS} attempts")
+    raise UnavailableError(f"{action} had no effect in {ATTEMPTS} attempts{why}", hint=hint)
 
 
 def _drains(found: AliasState, write: AliasWrite) -> bool:
@@ -240,7 +248,7 @@ def _roll_back_once(write: AliasWrite, sent: set[str], session: Session) -> bool
     aliases = session.ports.aliases
     try:
         seen = aliases.read(write.function)
-    except NotFoundError:
+    except (NotFoundError, UnusableFlagError):
         return False
     except Exception as error:  # noqa: BLE001  an odd answer is tried again (decision 0017)
         return as_aws_error(write.function.words.verb(f"UpdateAlias {write.function}"), error)

@@ -17,7 +17,7 @@ from canary.core.plan import FunctionRef, StagePlan
 from canary.core.recover import fingerprint, in_order
 from canary.core.schedule import NUDGE
 from canary.core.state import CanaryState, FunctionState
-from canary.errors import NotFoundError, NotRunningError, RefusedError, UnavailableError
+from canary.errors import NotFoundError, NotRunningError, RecordError, RefusedError, UnavailableError
 from canary.runner.aliases import read_all, refuse_unknown, rollback_command, whole_descriptions, write_spec
 from canary.runner.drive import ask, tick
 from canary.runner.observe import current, find, unfinished
@@ -105,7 +105,12 @@ def rollback(
         NotRunningError: no canary is in progress, and nothing names the version to return to.
         RefusedError: a canary is in progress and `to` is given; or the version to return to was deleted.
     """
-    state = current(stage, ports)
+    try:
+        state = current(stage, ports)
+    except RecordError:
+        if stage.flag is None:
+            raise
+        return _lower(Session(stage, ports))
     if state is None:
         if not to:
             return _revert(Session(stage, ports), confirm, request)
@@ -186,6 +191,18 @@ def _is_deleted(function: FunctionState, session: Session) -> bool:
     except NotFoundError:
         return True
     return False
+
+
+def _lower(session: Session) -> CanaryState | None:
+    """Ends a rollout of a flag whose record can't be read: whatever it said, nobody had the variant at first."""
+    for function, alias in zip(
+        in_order(session.stage), read_all(in_order(session.stage), session).values(), strict=True
+    ):
+        _move(function, "1", alias, session, "")
+    try:
+        return tick(session.stage, session.ports).state  # it has ended, and this is told now
+    except NotRunningError:
+        return None
 
 
 def _move_all(session: Session, to: Mapping[str, str]) -> None:

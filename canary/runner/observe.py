@@ -25,7 +25,7 @@ from canary.core.record import Shift
 from canary.core.recover import in_order, recover
 from canary.core.schedule import history_start, settle, settle_at_least, whole_minute
 from canary.core.state import CanaryState, FunctionState
-from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError
+from canary.errors import ConflictError, NotFoundError, NotRunningError, RecordError, UnusableFlagError
 from canary.ports import Target, Window
 from canary.runner.aliases import read_agreed, read_all
 from canary.runner.hooks import ask_hooks
@@ -103,7 +103,7 @@ def find(
     session = Session(stage, ports, known.canary_id if known else "")
     try:
         seen = _read_surely(known, session)
-    except NotFoundError as error:
+    except (NotFoundError, UnusableFlagError) as error:
         if known is None:
             raise
         return _ended(known, Phase.CONFLICT, f"{stage.words.gone}: {error.message}"), {}, session

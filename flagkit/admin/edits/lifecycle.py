@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from flagkit.admin.edits.attributes import set_attributes
+from flagkit.admin.edits.rollouts import put_rollout
 from flagkit.admin.edits.state import switch_off, switch_on
 from flagkit.admin.entries import changed_entries, entries_of, keys_of, require, with_entries
 from flagkit.authoring import AuthoringDocument, FlagSource, decompile, edit_flag
@@ -78,7 +79,7 @@ def create(  # noqa: PLR0913 - each is a part of the flag
 
 
 def delete(document: FlagDocument, key: str) -> FlagDocument:
-    """Delete a flag.
+    """Delete a flag, and the record of its guarded rollout.
 
     Raises:
         UnknownFlagError: there is no such flag.
@@ -94,7 +95,7 @@ def delete(document: FlagDocument, key: str) -> FlagDocument:
         flags = {other: flag for other, flag in source.flags.items() if other != key}
         return source.model_copy(update={"flags": flags})
 
-    return edit_document(document, {key}, remove)
+    return put_rollout(edit_document(document, {key}, remove), key, None)
 
 
 def describe(  # noqa: PLR0913 - each is a part of the flag

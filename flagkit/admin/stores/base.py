@@ -154,12 +154,15 @@ class DeploymentStatus:
         served: number of the version that clients get, or will; None if nothing was deployed, or it can't be told.
         running: the deployment that blocks the environment, of this profile or another.
         last: the newest deployment of this profile.
+        reverted: number of the newest version that clients had and have no longer: its deployment was rolled back, or
+            an older version was deployed over it; None if there is none among the last fifty deployments.
     """
 
     newest: int
     served: int | None
     running: Deployment | None
     last: Deployment | None
+    reverted: int | None = None
 
     @property
     def is_pending(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from flagkit.admin.stores.base import (
@@ -32,6 +33,7 @@ from flagkit.errors import (
 POLL_S = 5.0
 ROLLBACK_POLL_S = 1.0  # a stopped deployment rolls back in seconds
 _POLL_S = {"DEPLOYING": POLL_S, "BAKING": 20.0}  # a bake takes minutes
+_REMEMBERED = 50  # one page
 WAIT_LIMIT_S = 1200.0  # twice the bake of AWS's AllAtOnce and of flagkit's own strategy
 
 
@@ -128,12 +130,13 @@ class AppConfigDeployments:
         listed = self._recent()
         own = [item for item in listed if self._is_own(item)]
         holding = next((item for item in own if item.holds), None)
-        return DeploymentStatus(
+        status = DeploymentStatus(
             self._control.newest_version(),
             None if holding is None else holding.version,
             next((item for item in listed if item.is_running), None),
             own[0] if own else None,
         )
+        return replace(status, reverted=self._reverted(status.served)) if status.is_pending else status
 
     def deploy(
         self,
@@ -289,6 +292,10 @@ class AppConfigDeployments:
             if self._is_own(item) and item.holds:
                 break
         return found
+
+    def _reverted(self, served: int | None) -> int | None:
+        own = (item.version for item in islice(self._list(), _REMEMBERED) if self._is_own(item))
+        return max((version for version in own if version is not None and version > (served or 0)), default=None)
 
     def _list(self) -> Iterator[Deployment]:
         for item in self._control.pages("ListDeployments", **self._control.environment()):

@@ -78,7 +78,7 @@ def test_what_is_saved_and_not_deployed_has_changed_nothing(profile: Profile) ->
     revision = profile.revision()
     profile.save(lambda document: edits.expose(document, KEY, Decimal(40)), deploy=False)
     assert profile.aliases.read(profile.function).extra_bp == 0
-    with pytest.raises(StaleRevisionError, match="saved but not deployed"):
+    with pytest.raises(UnavailableError, match="saved but not deployed"):
         profile.write(TEN, revision)
 
 

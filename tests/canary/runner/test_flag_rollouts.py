@@ -168,27 +168,6 @@ def test_any_process_can_resume_a_rollout_from_the_document_alone(rollout: Rollo
     assert rollout.driven_on().phase is Phase.PROMOTED
 
 
-def test_a_percentage_edited_by_hand_is_a_conflict_and_stays(rollout: Rollout) -> None:
-    rollout.begin()
-    rollout.edit(lambda document: edits.rollout(document, KEY, 40))
-    state = rollout.driven_on()
-    assert (state.phase, rollout.percent) == (Phase.CONFLICT, Decimal(40))
-
-
-def test_a_flag_that_is_killed_during_its_rollout_is_a_conflict_and_stays_off(rollout: Rollout) -> None:
-    rollout.begin()
-    rollout.edit(lambda document: edits.kill(document, KEY))
-    assert rollout.driven_on().phase is Phase.CONFLICT
-    assert rollout.percent == 0
-
-
-def test_edits_of_other_flags_disturb_no_rollout(rollout: Rollout) -> None:
-    rollout.begin()
-    rollout.edit(lambda document: edits.rollout(document, "other", 40))
-    assert rollout.driven_on().phase is Phase.PROMOTED
-    assert edits.exposed_percent(rollout.document, "other") == 0, "it is off, and stays so"
-
-
 def test_a_flag_that_everybody_has_already_has_nothing_to_roll_out(rollout: Rollout) -> None:
     rollout.edit(lambda document: edits.switch_on(document, KEY))
     with pytest.raises(NoChangeError):

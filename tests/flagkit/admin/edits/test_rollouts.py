@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from flagkit.admin import edits
+from flagkit.admin.edits.rollouts import rollout_records
 from flagkit.admin.entries import EMPTY, keys_of
 from flagkit.authoring import decompile
 from flagkit.authoring.editor import apply_source
@@ -68,6 +69,11 @@ def test_records_of_two_rollouts_come_and_go_apart() -> None:
     document = edits.put_rollout(document, "flag", None)
     assert (edits.rollout_record(document, "flag"), edits.rollout_record(document, "other")) == (None, RECORD)
     assert edits.put_rollout(document, "other", None) == flag()
+
+
+def test_a_flag_is_deleted_with_its_record() -> None:
+    document = edits.put_rollout(edits.put_rollout(flag(), "flag", RECORD), "other", RECORD)
+    assert rollout_records(edits.delete(document, "flag")) == {"other": RECORD}
 
 
 def test_no_other_edit_sees_or_loses_a_record() -> None:

@@ -54,6 +54,16 @@ def test_a_process_that_died_between_saving_and_deploying_is_noticed_and_finishe
     assert later.deployments.finish() is None
 
 
+def test_what_users_had_and_have_no_longer_is_known(store):
+    for _ in range(3):
+        store.deployments.deploy(save(store), pace="immediate")
+    assert store.deployments.status().reverted is None
+    store.deployments.revert()
+    assert (store.deployments.status().served, store.deployments.status().reverted) == (2, 3)
+    save(store)
+    assert store.deployments.status().reverted == 3
+
+
 def test_a_guarded_deployment_bakes_and_is_followed_to_its_end(store):
     deployment = store.deployments.deploy(save(store))
     states = [(item.state, item.percent) for item in store.deployments.follow(deployment.number)]
