@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from flagkit.cli.arguments import Context, Option
 from flagkit.cli.context import CliContext, cli_context
 from flagkit.cli.errors import NOT_DEPLOYED
 from flagkit.cli.output import echo, print_json, say
-from flagkit.errors import UsageError
+from flagkit.errors import FlagkitError, UsageError
 
 if TYPE_CHECKING:
     from flagkit.admin.stores import Deployment, Deployments, DeploymentStatus, FlagStore, WhenBusy
@@ -121,6 +122,8 @@ def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool, as_
         deployments = store.deployments
         if deployments is None:
             raise UsageError("a file has no deployments", hint="`flagkit revert --last` undoes the last change.")
+        if not as_json:
+            _say_what_stops(store)
         cli.confirm(store.url, assume_yes=yes)
         taken = deployments.revert() if finished else deployments.stop()
         if taken.is_running:
@@ -132,6 +135,17 @@ def _undo(cli: CliContext, source: str | None, *, yes: bool, finished: bool, as_
             echo(f"Deployment {taken.number}: {state_of(taken)}.")
             echo(found.to_text())
     return 0
+
+
+def _say_what_stops(store: FlagStore) -> None:
+    """Say which guarded rollouts stop if users lose a step of theirs; harm is stopped without asking."""
+    from flagkit.admin.edits.rollouts import rollouts_under_way
+
+    keys: tuple[str, ...] = ()
+    with suppress(FlagkitError):  # a document that can't be read is no reason to keep it live
+        keys = rollouts_under_way(store.read().document)
+    if keys:
+        say(f"Warning: {', '.join(keys)} in a guarded rollout: canary stops where this takes a step of it from users.")
 
 
 @dataclass(frozen=True, slots=True)

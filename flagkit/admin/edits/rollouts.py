@@ -42,9 +42,15 @@ def rollout_record(document: FlagDocument, key: str) -> str | None:
     return rollout_records(document).get(key)
 
 
+def rollouts_under_way(document: FlagDocument) -> tuple[str, ...]:
+    """Return the flags that have a record."""
+    value = document.values.get(ROLLOUTS_FLAG)
+    return () if value is None else tuple(sorted(key for key in value.attributes if rollout_record(document, key)))
+
+
 def changed_rollouts(before: FlagDocument, after: FlagDocument) -> tuple[str, ...]:
     """Return the flags whose record differs: a rollout of theirs began, went on or ended."""
-    keys = {key for side in (before, after) if (found := side.values.get(ROLLOUTS_FLAG)) for key in found.attributes}
+    keys = {*rollouts_under_way(before), *rollouts_under_way(after)}
     return tuple(sorted(key for key in keys if rollout_record(before, key) != rollout_record(after, key)))
 
 
@@ -54,14 +60,13 @@ def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
     canary stops where it finds another percentage than it set, the flag switched off, or no percentage at all. Names,
     descriptions and users who are targeted by name are no conflict.
     """
-    value = before.values.get(ROLLOUTS_FLAG)
-    records = {} if value is None else value.attributes
     found = {}
-    for key, record in records.items():
+    for key in rollouts_under_way(before):
         share = shared(before, key)
-        if isinstance(record, str) and record and share is not None and share != shared(after, key):
+        if share is not None and share != shared(after, key):
+            under_way = read_record(rollout_record(before, key) or "")
             found[key] = (
-                f"{key} is in a guarded rollout: {read_record(record).to_text()}. With this change canary stops: it "
+                f"{key} is in a guarded rollout: {under_way.to_text()}. With this change canary stops: it "
                 "neither raises nor lowers the percentage any more, and the flag stays as it was changed. "
                 "`canary rollback STAGE` ends a rollout."
             )

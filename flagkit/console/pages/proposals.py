@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from flagkit.admin.edits.rollouts import conflicts
 from flagkit.admin.proposals.guard import GuardedStore, proposals_of
 from flagkit.admin.proposals.proposal import Proposal
 from flagkit.admin.proposals.review import PROPOSAL_ID, Proposals, Review, is_exempt
@@ -157,6 +158,7 @@ def _page(
         "environment": place,
         "review": review,
         "proposal": proposal,
+        "stopped": {} if review.document is None else conflicts(review.base.document, review.document),
         "is_own": is_own,
         "has_approved": has_approved,
         "may_approve": may_approve and not is_own and not has_approved and review.document is not None,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from flagkit.admin import edits
 from flagkit.admin.setup import init
+from flagkit.admin.stores import Note, open_store
 from flagkit.testing import Fault
 
 
@@ -110,6 +112,14 @@ def test_while_another_deployment_runs_one_may_wait_replace_queue_or_refuse(on_a
     replaced = on_aws.good("rollout", "new_flow", "50", "--when-busy", "replace")
     assert "Version 5 is live" in replaced.out
     assert on_aws("on", "plain", "--when-busy", "never").code == 2
+
+
+def test_a_rollback_of_a_deployment_says_which_guarded_rollouts_it_stops(on_aws) -> None:
+    store = open_store(on_aws.source, session=on_aws.aws.session(), clock=on_aws.aws.clock)
+    base = store.read()
+    store.save(base, edits.put_rollout(base.document, "new_flow", "canary1 k3f9a2c1 more"), Note())
+    on_aws.good("deploy")
+    assert "Warning: new_flow in a guarded rollout" in on_aws.good("rollback").err
 
 
 def test_stop_and_rollback_bring_back_what_was_served(on_aws) -> None:

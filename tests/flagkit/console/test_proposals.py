@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,15 @@ class Team:
 @pytest.fixture
 def team(tmp_path: Path) -> Team:
     return Team(tmp_path)
+
+
+def test_who_approves_reads_that_the_change_stops_a_guarded_rollout(team: Team) -> None:
+    store = open_plain_store(team.url, session=None, clock=team.clock)
+    base = store.read()
+    document = edits.put_rollout(edits.expose(base.document, "plain", Decimal(10)), "plain", "canary1 k3f9a2c1 more")
+    store.save(base, document, Note())
+    assert "is in a guarded rollout" in team.get(team.propose()).text
+    assert "is in a guarded rollout" not in team.get(team.propose(40, key="new_flow")).text
 
 
 def test_another_persons_approval_saves_the_change(team: Team) -> None:
