@@ -22,7 +22,7 @@ def flag_facts(target: FlagTarget, store: FlagStore, session: Session | None) ->
 
     newest = store.read()
     flag = readable(newest.document, target.key)
-    found = [*_of_flag(target.key, flag)]
+    found = [*_of_flag(target.key, flag), *_of_approvals(target, store)]
     if store.deployments is not None:
         found += _of_deployments(target, store)
         if session is not None:
@@ -39,6 +39,16 @@ def _of_flag(key: str, flag: FlagSource) -> Iterator[Obstacle]:
             f"{key} has a schedule ({' '.join(times)}): outside of it nobody has the flag, whatever its percentage is"
         )
         yield Obstacle("flag_schedule", text, f"Remove it during the rollout: `flagkit schedule {key} --clear`.")
+
+
+def _of_approvals(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
+    from flagkit.admin.proposals.guard import approvals_of_rollouts
+
+    if (count := approvals_of_rollouts(store)) > 0:
+        people = "another person" if count == 1 else f"{count} other people"
+        text = f"each change of {target.source} needs the approval of {people}, and a rollout can't wait for one"
+        hint = 'Let rollouts be exempt: exempt = ["guarded_rollouts"] below [[approvals]] in flagkit.toml.'
+        yield Obstacle("flag_approvals", text, hint, refuses=True)
 
 
 def _of_deployments(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:

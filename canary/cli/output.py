@@ -92,6 +92,7 @@ _LABELS: Final = {
     "dead_man": "dead-man switch",
     "flag_readable": "flag",
     "flag_archived": "archive",
+    "flag_approvals": "approvals",
     "flag_schedule": "schedule",
     "flag_deployed": "saved and deployed",
     "flag_deployment": "deployment",

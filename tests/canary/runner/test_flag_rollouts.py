@@ -251,6 +251,17 @@ def test_where_rollouts_are_exempt_from_approvals_a_rollout_needs_none(
     assert rollout.percent == 100
 
 
+def test_where_each_change_needs_an_approval_no_rollout_begins(
+    rollout: Rollout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLAGKIT_CONFIG", str(tmp_path / "flagkit.toml"))
+    (tmp_path / "flagkit.toml").write_text("[[approvals]]\n")
+    with pytest.raises(RefusedError, match="needs the approval of another person") as refused:
+        runner.start(rollout.stage, rollout.ports())
+    assert 'exempt = ["guarded_rollouts"]' in (refused.value.hint or "")
+    assert rollout.reasons() == []
+
+
 @pytest.mark.parametrize("is_over", [False, True])
 def test_lowering_never_waits_for_an_approval(
     rollout: Rollout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_over: bool
