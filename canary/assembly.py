@@ -10,7 +10,7 @@ from pathlib import Path
 from canary.adapters.alarms import CloudWatchAlarms
 from canary.adapters.aws import Session, credentials_end, open_session, unused_session
 from canary.adapters.buses import EventBuses, SnsTopics
-from canary.adapters.clock import SystemClock
+from canary.adapters.clock import AppConfigClock, SystemClock
 from canary.adapters.cloudwatch import CloudWatchMetrics
 from canary.adapters.deadman import DeadManSwitch
 from canary.adapters.engines import engine_of
@@ -106,7 +106,9 @@ def assemble(
         dead_man = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
     else:
         own = flag_within(base, chosen.flag)
-        aliases = FlagAliases(own, chosen.variant, session)
+        aliases = FlagAliases(own, chosen.variant, session, clock=AppConfigClock(clock))
+        if not own.is_file:
+            dead_man = DeadManSwitch(chosen, chosen.dead_man, session, aliases, clock)
         others = others_of(own, [(own, aliases), *_of_other_stages(plan, chosen, base, session)])
     flags = (FlagsOff(chosen.flags_off, session),) if chosen.flags_off else ()
     journal = open_journal(plan, base=base, session=session, stage=stage)

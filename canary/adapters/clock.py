@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from canary.ports import Clock
 from flagkit.runtime.clock import sandbox_clock
 
 TOLERATED: Final = timedelta(seconds=5)
@@ -53,3 +54,26 @@ class SystemClock:
 
     def _counted(self) -> datetime:
         return self._began + timedelta(seconds=time.monotonic() - self._began_s)
+
+
+class AppConfigClock:
+    """The driver's clock for flagkit, which waits for deployments of AppConfig.
+
+    Args:
+        clock: the driver's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The time of day, aware, in UTC."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Seconds on the driver's clock."""
+        return self._clock.now().timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        self._clock.sleep(seconds)

@@ -1,6 +1,7 @@
 """The dead-man switch: one-time EventBridge schedules that roll back when every driver has died.
 
-It needs no compute. Where the stage's rollback state machine is deployed, one schedule for each canary starts it: it is
+It needs no compute, but for a flag: its document can't be edited without code, so the state machine calls the tick
+function. Where the stage's rollback state machine is deployed, one schedule for each canary starts it: it is
 there before the first shift, because it needs no RevisionId. Elsewhere Scheduler itself calls `lambda:UpdateAlias` for
 each alias, with the RevisionId of the last write. Both do nothing once anybody else has moved the alias. Each sign of
 life of a driver pushes them forward. It decides nothing, and a failure here never stops a canary.
@@ -15,14 +16,15 @@ from datetime import timedelta
 from typing import Final
 
 from canary.adapters.aws import Api, Session, reading
+from canary.adapters.engines import ask_tick_function
 from canary.core import resources
 from canary.core.engines import functions_of
 from canary.core.events import CanaryEnded, CanaryStarted, Event, Judged, TrafficShifted
 from canary.core.phases import Phase
 from canary.core.plan import DeadMan, FunctionRef, StagePlan
 from canary.core.record import decode
-from canary.core.recover import is_draining, routes_as_recorded
-from canary.errors import AwsError, CanaryError, NotFoundError, UnavailableError
+from canary.core.recover import deployed_fingerprint, is_draining, routes_as_recorded
+from canary.errors import AccessDeniedError, AwsError, CanaryError, NotFoundError, UnavailableError
 from canary.ports import Aliases, Clock, DeadManFacts
 
 logger = logging.getLogger("canary.deadman")
@@ -48,7 +50,7 @@ class DeadManSwitch:
     ) -> None:
         self._stage = stage
         self._settings = settings
-        self._facts = None if is_deployed(stage) else DeadManFacts("aliases")
+        self._facts = None if is_deployed(stage) or stage.flag else DeadManFacts("aliases")
         self._workflow = ""
         self._session = session
         self._aliases = aliases
@@ -90,9 +92,21 @@ class DeadManSwitch:
         except NotFoundError:
             return replace(facts, problem=f"its role {role} does not exist")
         except CanaryError as error:
+            denied, facts = [], replace(facts, unknown=error.message)
+        if denied:
+            return replace(facts, problem=f"its role {role} may not {action} on {', '.join(denied)}")
+        return facts if self._stage.flag is None else self._with_tick_function(facts)
+
+    def _with_tick_function(self, facts: DeadManFacts) -> DeadManFacts:
+        """A flag is lowered by the tick function, by the plan that this has."""
+        try:
+            answer = ask_tick_function(self._session, self._stage.name)
+        except (AccessDeniedError, UnavailableError) as error:
             return replace(facts, unknown=error.message)
-        text = f"its role {role} may not {action} on {', '.join(denied)}" if denied else ""
-        return replace(facts, problem=text)
+        except AwsError as error:
+            return replace(facts, problem=error.message)
+        is_same = answer.get("fingerprint") == deployed_fingerprint(self._stage)
+        return facts if is_same else replace(facts, problem="the tick function has another plan")
 
     def _look(self) -> DeadManFacts:
         if self._settings is None and (problem := self._lacks_group()):
@@ -123,8 +137,11 @@ class DeadManSwitch:
             found = Api(self._session, "stepfunctions").call("DescribeStateMachine", stateMachineArn=arn)
         except UnavailableError:
             raise
-        except AwsError:
-            return DeadManFacts("aliases")
+        except AwsError as error:
+            if self._stage.flag is None:
+                return DeadManFacts("aliases")
+            missing_machine = f"{arn.rpartition(':')[2]} is not deployed"
+            return DeadManFacts(None, missing_machine if isinstance(error, NotFoundError) else error.message)
         with reading("states", "DescribeStateMachine"):
             states = json.loads(found["definition"])["States"]
             takes_id, items = "canary_id" in json.dumps(states), states["RollBack"]["Items"]
@@ -149,7 +166,8 @@ class DeadManSwitch:
             kind = self.facts().kind
             if kind == "workflow" and isinstance(event, CanaryEnded):
                 self._delete(resources.dead_man_schedule(self._stage.name, event.canary_id), subject)
-            elif kind == "workflow":
+            elif kind == "workflow" and not (isinstance(event, TrafficShifted) and not event.weight_bp):
+                # Who rolls back leaves the schedule as it is, and may need no permission to push it.
                 self._put(self._start_of_workflow(event.canary_id))
             elif kind == "aliases" and not isinstance(event, CanaryStarted):
                 for function in self._stage.functions:

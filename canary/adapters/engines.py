@@ -24,6 +24,27 @@ MOST_STARTS: Final = 20
 """Executions of one canary: each one after the first was started by `canary resume`."""
 
 
+def ask_tick_function(session: Session, stage: str) -> dict[str, Any]:
+    """What the tick function of a stage says of its plan; of a flag it reads the share of users, too.
+
+    Raises:
+        NotFoundError: it isn't deployed.
+        AwsError: it can't be asked, or fails.
+    """
+    name = resources.tick_function(stage)
+    payload = json.dumps({"action": "check", "stage": stage}).encode()
+    api = Api(session, "lambda", read_timeout_s=CHECK_S)
+    try:
+        answer = api.call("Invoke", FunctionName=name, Payload=payload)
+    except NotFoundError as error:
+        raise NotFoundError(f"the tick function {name} is not deployed", hint="") from error
+    body = read_body(answer["Payload"], "lambda:Invoke")
+    if "FunctionError" in answer:
+        raise AwsError(f"the tick function {name} failed: {body.decode('utf-8', 'replace')[:500]}", hint="")
+    with reading("lambda", "Invoke"):
+        return dict(json.loads(body))
+
+
 class _DeployedEngine(ABC):
     """What both engines share: the tick function, and a look at the other engine."""
 
@@ -35,7 +56,7 @@ class _DeployedEngine(ABC):
     def facts(self) -> EngineFacts:
         """What is deployed; see `canary.ports.Engine`."""
         functions = self._functions()
-        answer = self._check()
+        answer = ask_tick_function(self._session, self._stage.name)
         return EngineFacts(
             plan=str(answer.get("fingerprint", "")),
             journal=str(answer.get("journal", "")),
@@ -51,21 +72,6 @@ class _DeployedEngine(ABC):
     @abstractmethod
     def _others(self) -> tuple[str, ...]:
         """What is active in the stage beside this engine."""
-
-    def _check(self) -> dict[str, Any]:
-        """What the tick function says of its plan."""
-        name = resources.tick_function(self._stage.name)
-        payload = json.dumps({"action": "check", "stage": self._stage.name}).encode()
-        api = Api(self._session, "lambda", read_timeout_s=CHECK_S)
-        try:
-            answer = api.call("Invoke", FunctionName=name, Payload=payload)
-        except NotFoundError as error:
-            raise NotFoundError(f"the tick function {name} is not deployed", hint="") from error
-        body = read_body(answer["Payload"], "lambda:Invoke")
-        if "FunctionError" in answer:
-            raise AwsError(f"the tick function {name} failed: {body.decode('utf-8', 'replace')[:500]}", hint="")
-        with reading("lambda", "Invoke"):
-            return dict(json.loads(body))
 
     @cached_property
     def _where(self) -> dict[str, str]:

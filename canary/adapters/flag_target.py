@@ -54,8 +54,8 @@ EXPOSED: Final = "2"
 
 
 def no_dead_man() -> DeadManFacts:
-    """Nothing in AWS lowers a flag: a schedule can't write a document."""
-    return DeadManFacts(None, "nothing in AWS can lower a flag")
+    """Nothing in AWS lowers a flag in a file."""
+    return DeadManFacts(None, "nothing in AWS can change a file of yours")
 
 
 class FlagAliases:
@@ -81,7 +81,7 @@ class FlagAliases:
         """What share of the users gets the variant by the document that is live."""
         with self._translated():
             seen = self._seen()
-            exposed_bp = self._exposed_bp(seen.live)
+            exposed_bp, arn = self._exposed_bp(seen.live), self._arn()
         is_shared = 0 < exposed_bp < ALL_BP
         return AliasState(
             function=function,
@@ -90,6 +90,7 @@ class FlagAliases:
             extra_bp=exposed_bp if is_shared else 0,
             description=seen.record,
             revision_id=self._revision(seen),
+            arn=arn,
         )
 
     def write(self, function: FunctionRef, spec: AliasSpec, revision_id: str) -> AliasState:
@@ -174,6 +175,15 @@ class FlagAliases:
         is_live = status.served == newest.version.number
         live = newest.document if is_live else self._store.read(status.served).document
         return _Seen(newest, live, self._last_record(newest, live, status), status)
+
+    def _arn(self) -> str:
+        """Of the profile: it says in which account and region the flag is."""
+        if self._target.is_file:
+            return ""
+        from flagkit.admin.stores.appconfig import AppConfigStore
+
+        assert isinstance(self._store, AppConfigStore)
+        return self._store.control.arn("profile")
 
     def _last_record(self, newest: Stored, live: FlagDocument, status: DeploymentStatus) -> str:
         """The record that is live, but for two: a decrease is never undone, and what was taken from users is missed.

@@ -271,6 +271,7 @@ def _session(
 
     Raises:
         UsageError: there is no such engine.
+        PlanError: it can't drive this stage.
     """
     from canary.core.plan import EngineName
 
@@ -280,7 +281,7 @@ def _session(
     names: tuple[EngineName, ...] = get_args(EngineName)
     if (chosen := next((name for name in names if name == engine), None)) is None:
         raise UsageError(f"{engine!r} is not an engine", hint=f"Use one of {', '.join(names)}.")
-    return session.with_stage(session.stage.model_copy(update={"engine": chosen}))
+    return session.with_stage(session.stage.with_engine(chosen))
 
 
 def _versions(words: list[str]) -> dict[str, str]:

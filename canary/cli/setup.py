@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import resources
 from typing import Annotated
 
@@ -162,6 +163,10 @@ def iam(
         str, Option("--role", metavar="ROLE", help="driver (releases), rollback (rolls back) or viewer (only reads).")
     ] = "driver",
     account: Annotated[str, Option("--account", metavar="ID", help="AWS account of the resources.")] = "*",
+    flag_ids: Annotated[
+        str,
+        Option("--flag-ids", metavar="APP/ENV/PROFILE", help="Ids in AppConfig of the flag that the stage rolls out."),
+    ] = "*/*/*",
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
 ) -> int:
@@ -170,10 +175,15 @@ def iam(
     It has the actions that the commands call for this plan, on the stage's resources. Makes no AWS call.
     """
     from canary.cli.json_lines import write_json
-    from canary.infra.policies import ROLES, policy
+    from canary.infra.policies import ROLES, FlagIds, policy
 
     if role not in ROLES:
         raise UsageError(f"{role!r} is not a role", hint=f"Use one of: {', '.join(ROLES)}.")
+    ids = flag_ids.split("/")
+    if len(ids) != len(fields(FlagIds)) or not all(ids):
+        hint = "Use the ids of application, environment and profile: abc1234/def5678/ghi9012."
+        raise UsageError(f"{flag_ids!r} is not three ids", hint=hint)
     whole = read_plan(cli_context(context), plan)
-    write_json(policy(whole, whole.stage(stage), role, account=account, region=region or "*"))
+    found = policy(whole, whole.stage(stage), role, account=account, region=region or "*", flag=FlagIds(*ids))
+    write_json(found)
     return 0

@@ -33,8 +33,9 @@ STATE_BYTES: Final = 256 * 1024
 
 
 def functions_of(stage: StagePlan) -> list[dict[str, str]]:
-    """The aliases that a rollback by Step Functions reads and writes, as its definition has them."""
-    return [{"function": function.function, "alias": function.alias} for function in in_order(stage)]
+    """What a rollback by Step Functions reads and writes, as its definition has it: the aliases, or the flag."""
+    flag = {"flag": str(stage.flag)} if stage.flag else {}
+    return [{"function": function.function, "alias": function.alias, **flag} for function in in_order(stage)]
 
 
 def tries_of(stage: StagePlan) -> int:

@@ -244,7 +244,10 @@ class FlagWords(Words):
     found_unstarted = "its record is gone, and no user was exposed"
     refused = "the next step was refused"
     store = "the source of the flag"
-    without_dead_man = "Then `canary resume {stage}` or `canary rollback {stage}` takes over, from any process."
+    without_dead_man = (
+        "Deploy `canary infra {stage}` where the flag is in AppConfig. Without it `canary resume {stage}` or "
+        "`canary rollback {stage}` takes over, from any process."
+    )
     nothing_new = "Lower its percentage first, or pass --allow-no-change."
     these_weights = "this percentage"
     now = "the percentage of the flag"

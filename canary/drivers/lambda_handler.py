@@ -24,7 +24,7 @@ from canary.core.phases import FINAL
 from canary.core.plan import Plan, StagePlan
 from canary.core.recover import deployed_fingerprint
 from canary.core.state import CanaryState
-from canary.errors import NotRunningError, UsageError
+from canary.errors import NotRunningError, PlanError, UsageError
 from canary.runner import Ports, current, rollback, start, tick
 from canary.runner.session import Memory
 from flagkit.lazy import version
@@ -48,7 +48,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, object]:
         event: `{"stage": "prod", "action": "tick"}`; action `start` takes `versions` (by function key, "" for all),
             `rollback` rolls everything back, and `check` only says which plan the function has. Action defaults to
             `tick`; with a `canary_id` it looks after that canary only, and with a `schedule` it deletes that when the
-            canary is over.
+            canary is over. A `rollback` with a `canary_id` ends that canary only, and only where nobody else has
+            changed it; with a `flag` it is refused unless the plan has that flag.
         context: Lambda's; what the invocation has left is what notifications may take.
 
     Returns:
@@ -85,12 +86,12 @@ def act(
         raise UsageError(f"unknown action {action!r}", hint=f"Use one of {', '.join(ACTIONS)}.")
     plan = load_plan(plan_path)
     stage = plan.stage(name)
-    if action == "check":
-        return _check(plan, stage)
     kept = (plan_path, name)
     if action == "start":
         _memories.pop(kept, None)
     ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
+    if action == "check":
+        return _check(plan, stage, ports)
     ports = replace(ports, memory=_memories.setdefault(kept, Memory()))
     canary_id = str(event.get("canary_id") or "")
     try:
@@ -110,15 +111,21 @@ def act(
 def _act(action: str, event: Mapping[str, Any], stage: StagePlan, ports: Ports) -> dict[str, object]:
     if action == "start":
         return _summary(start(stage, ports, versions=event.get("versions")), 0)
-    if action == "rollback":
-        # Never what has ended: a state machine that lost its canary must not revert the promotion.
-        state = rollback(stage, ports) if current(stage, ports) else None
-        if state is None:
-            raise NotRunningError(f"no canary is in progress in stage {stage.name}")
-        return _summary(state, 0)
     wanted = event.get("canary_id")
-    if wanted and (found := current(stage, ports)) is not None and found.canary_id != wanted:
+    found = current(stage, ports) if wanted or action == "rollback" else None
+    if wanted and found is not None and found.canary_id != wanted:
         raise NotRunningError(f"canary {wanted} is no longer in progress in stage {stage.name}")
+    if action == "rollback":
+        if (flag := event.get("flag")) and flag != str(stage.flag):
+            raise PlanError(f"the plan of the tick function has {stage.flag or 'no flag'}, not {flag}")
+        # Never what has ended: a state machine that lost its canary must not revert the promotion.
+        if found is None:
+            raise NotRunningError(f"no canary is in progress in stage {stage.name}")
+        if not (wanted and found.foreign):
+            state = rollback(stage, ports)
+            assert state is not None
+            return _summary(state, 0)
+        # What somebody else has changed is left to them, and a tick says so.
     done = tick(stage, ports)
     wait_s = 0.0 if done.next_at is None else (done.next_at - ports.clock.now()).total_seconds()
     return _summary(done.state, max(1, round(wait_s)))
@@ -151,6 +158,8 @@ def _ended(stage: StagePlan, ports: Ports, canary_id: str) -> dict[str, object]:
     }
 
 
-def _check(plan: Plan, stage: StagePlan) -> dict[str, object]:
+def _check(plan: Plan, stage: StagePlan, ports: Ports) -> dict[str, object]:
+    if stage.flag is not None:
+        ports.aliases.read(stage.functions[0])  # a function that may not read its flag can't lower it, either
     found = deployed_fingerprint(stage)
     return {"stage": stage.name, "fingerprint": found, "journal": plan.journal, "version": version()}

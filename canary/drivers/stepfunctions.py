@@ -2,7 +2,8 @@
 
 The tick function judges (`canary.drivers.lambda_handler`); Step Functions waits, retries and outlives processes. The
 rollback reads the record in each alias and calls `lambda:updateAlias` itself, guarded by RevisionId, so it works when
-the tick function does not.
+the tick function does not. A flag is lowered by the tick function, called again until it works: its document can't be
+edited without code.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ import json
 from datetime import timedelta
 from typing import Final
 
-from canary.core.engines import LONGEST, TURNS, check_limits, functions_of, tries_of
+from canary.core.engines import LONGEST, TURNS, check_limits, functions_of
 from canary.core.events import which_id
 from canary.core.plan import StagePlan, Transition
 from canary.core.record import MARK
 from canary.core.resources import partition_of
+from canary.drivers.one_item import (
+    ALL,
+    ONLY_OURS,
+    TICK_S,
+    UNTOUCHED_OR_ANY,
+    State,
+    call_lambda,
+    invoke_tick,
+    one_alias,
+    one_flag,
+)
+from canary.errors import PlanError
 
-TICK_S: Final = 900
-"""A Lambda function runs no longer."""
-
-_State = dict[str, object]
-_ALL: Final = ["States.ALL"]
-_AGAIN: Final = [{"ErrorEquals": _ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}]
+_AGAIN: Final = [{"ErrorEquals": ALL, "IntervalSeconds": 1, "BackoffRate": 2.0, "MaxAttempts": 3}]
 _RETRY: Final = [
     # AWS itself is unavailable: as long as a driver elsewhere can't see anything, either.
     {
@@ -38,7 +46,7 @@ _RETRY: Final = [
         "MaxAttempts": 40,
     },
     {
-        "ErrorEquals": _ALL,
+        "ErrorEquals": ALL,
         "IntervalSeconds": 5,
         "BackoffRate": 2.0,
         "MaxAttempts": 6,
@@ -46,18 +54,6 @@ _RETRY: Final = [
         "JitterStrategy": "FULL",
     },
 ]
-
-_PAIR: Final = "$split($split($description, ' ')[2], '>')"
-_UNTOUCHED: Final = f"""(
-$words := $split($description, ' ');
-$pair := {_PAIR};
-$last := $filter($split($words[5], ','), function($step) {{ $contains($step, '@') }})[-1];
-$bp := $exists($last) ? $round($number($substringBefore($last, '@')) * 100) : 0;
-$words[1] = $canary_id and (
-$substring($words[3], 0, 1) in ['r', 'a'] ? $version in $pair and $extra in ['', $pair[0], $pair[1]]
-: $bp = 10000 ? $version = $pair[1] and $extra in ['', $pair[0]]
-: $version = $pair[0] and ($bp = 0 ? $extra = '' : $extra = $pair[1] and $extra_bp = $bp)))"""
-"""The record is this canary's, and the alias routes as it says (`canary.core.recover`): nobody has moved it since."""
 
 
 def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str, object]:
@@ -75,6 +71,8 @@ def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str
         PlanError: one execution can't hold a release of this plan.
     """
     check_limits(stage)
+    is_flag = stage.flag is not None
+    back = "RollBack" if is_flag else "Records"
     well_formed = " and ".join(
         f"$type($canary.{name}) = '{kind}'"
         for name, kind in (("phase", "string"), ("done", "boolean"), ("wait_s", "number"))
@@ -93,19 +91,19 @@ def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str
             "Next": "Tick",
         },
         "Tick": {
-            **_tick(tick_arn),
+            **invoke_tick(tick_arn),
             "Assign": {"canary": "{% $states.result.Payload %}", "turn": "{% $turn + 1 %}"},
             "Retry": _RETRY,
-            "Catch": _catch("Records"),
+            "Catch": _catch(back),
             "Next": "Look",
         },
         "Look": {
             "Type": "Choice",
             "Choices": [
-                {"Condition": f"{{% $not({well_formed}) %}}", "Next": "Records"},
+                {"Condition": f"{{% $not({well_formed}) %}}", "Next": back},
                 {"Condition": "{% $canary.phase = 'promoted' %}", "Next": "Promoted"},
                 {"Condition": "{% $canary.done %}", "Next": "NotPromoted"},
-                {"Condition": f"{{% $turn >= {TURNS} %}}", "Next": "Records"},
+                {"Condition": f"{{% $turn >= {TURNS} %}}", "Next": back},
             ],
             "Default": "Wait",
         },
@@ -114,16 +112,13 @@ def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str
             "Seconds": f"{{% $floor($max([1, $min([{TICK_S}, $canary.wait_s])])) %}}",
             "Next": "Tick",
         },
-        "Records": _records(stage),
         **_rollback(
             stage,
             topic_arn,
-            done="Publish",
+            done="RolledBack" if is_flag else "Publish",
             notified="RolledBack",
-            mine=" and $split($description, ' ')[1] = $canary_id",
+            one=one_flag(stage, tick_arn) if is_flag else one_alias(stage, ONLY_OURS),
         ),
-        # The traffic is back. If the tick function works by now, it publishes the end.
-        "Publish": {**_tick(tick_arn), "Catch": _catch("Notify" if topic_arn else "RolledBack"), "Next": "RolledBack"},
         "Promoted": {"Type": "Succeed", "Output": "{% $canary %}"},
         "NotPromoted": {
             "Type": "Fail",
@@ -133,24 +128,37 @@ def definition(stage: StagePlan, tick_arn: str, topic_arn: str = "") -> dict[str
         "RolledBack": {
             "Type": "Fail",
             "Error": "CanaryRolledBack",
-            "Cause": "The tick function failed or the history was full; Step Functions rolled every alias back.",
+            "Cause": "The tick function failed or the history was full; Step Functions rolled back.",
         },
     }
+    if not is_flag:
+        states["Records"] = _records(stage)
+        # The traffic is back. If the tick function works by now, it publishes the end.
+        then = "Notify" if topic_arn else "RolledBack"
+        states["Publish"] = {**invoke_tick(tick_arn), "Catch": _catch(then), "Next": "RolledBack"}
     return _machine(stage, "one tick per turn; the state is in the alias", "Begin", states, LONGEST)
 
 
-def rollback_definition(stage: StagePlan, topic_arn: str = "") -> dict[str, object]:
+def rollback_definition(stage: StagePlan, topic_arn: str = "", tick_arn: str = "") -> dict[str, object]:
     """The state machine that only rolls back: for people, alarms and the dead-man switch. It takes any input.
 
     It ends aliases with the record of a canary and leaves every other alone; running it twice changes nothing. With a
-    `canary_id` in its input it ends that canary only, and only where an alias still routes as its record says.
+    `canary_id` in its input it ends that canary only, and only where an alias still routes as its record says. The same
+    holds for the stage of a flag, with the share of users.
 
     Args:
         stage: the plan.
         topic_arn: SNS topic for what was rolled back, and what could not be.
+        tick_arn: as for `definition`; needed by the stage of a flag only.
+
+    Raises:
+        PlanError: the stage has a flag, and nothing that could lower it is given.
     """
+    is_flag = stage.flag is not None
+    if is_flag and not tick_arn:
+        raise PlanError(f"the rollback of stage {stage.name} needs its tick function", hint="Pass tick_arn.")
     given = "$type($states.input) = 'object' and $exists($states.input.canary_id)"
-    states = {
+    states: dict[str, object] = {
         "Begin": {
             "Type": "Pass",
             "Assign": {
@@ -158,18 +166,20 @@ def rollback_definition(stage: StagePlan, topic_arn: str = "") -> dict[str, obje
                 "is_promoted": False,
                 **_NOTHING_DONE,
             },
-            "Next": "Records",
+            "Next": "RollBack" if is_flag else "Records",
         },
-        "Records": _records(stage),
         **_rollback(
             stage,
             topic_arn,
-            done="Notify" if topic_arn else "Done",
+            done="Notify" if topic_arn and not is_flag else "Done",
             notified="Done",
-            mine=f" and ($canary_id = '' or ({_UNTOUCHED}))",
+            one=one_flag(stage, tick_arn) if is_flag else one_alias(stage, UNTOUCHED_OR_ANY),
         ),
         "Done": {"Type": "Succeed"},
     }
+    if is_flag:
+        return _machine(stage, "let the tick function lower the flag", "Begin", states, timedelta(days=1))
+    states["Records"] = _records(stage)
     return _machine(stage, "roll back without any code of ours", "Begin", states, timedelta(days=1))
 
 
@@ -186,20 +196,7 @@ def _machine(
     }
 
 
-def _tick(tick_arn: str) -> _State:
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "TimeoutSeconds": TICK_S + 60,
-        "Arguments": {
-            "FunctionName": tick_arn,
-            "Payload": {"action": "tick", "stage": "{% $stage %}", "canary_id": "{% $canary_id %}"},
-        },
-        "Output": {},
-    }
-
-
-def _records(stage: StagePlan) -> _State:
+def _records(stage: StagePlan) -> State:
     """Reads every record first: one that says "promoted" decides for all aliases, or they would end on two versions.
 
     The letter f is on every alias before the first one loses its record (canary.core.record).
@@ -208,7 +205,7 @@ def _records(stage: StagePlan) -> _State:
     mine = "($canary_id = '' or $split($text, ' ')[1] = $canary_id)"
     found = f"$count($filter($states.result, function($text) {{ {promoted} and {mine} }})) > 0"
     text = "$exists($states.result.Description) ? $states.result.Description : ''"
-    read = _lambda("getAlias", {})
+    read = call_lambda("getAlias", {})
     read["Arguments"] = {"FunctionName": "{% $states.input.function %}", "Name": "{% $states.input.alias %}"}
     return {
         "Type": "Map",
@@ -222,7 +219,7 @@ def _records(stage: StagePlan) -> _State:
                     **read,
                     "Output": f"{{% {text} %}}",
                     "Retry": _AGAIN,
-                    "Catch": [{"ErrorEquals": _ALL, "Output": "", "Next": "Known"}],
+                    "Catch": [{"ErrorEquals": ALL, "Output": "", "Next": "Known"}],
                     "Next": "Known",
                 },
                 "Known": {"Type": "Pass", "End": True},
@@ -235,8 +232,10 @@ def _records(stage: StagePlan) -> _State:
     }
 
 
-def _rollback(stage: StagePlan, topic_arn: str, *, done: str, notified: str, mine: str) -> dict[str, object]:
-    """The states from `RollBack` on; `done` follows if no alias is stuck, and `notified` the message."""
+def _rollback(
+    stage: StagePlan, topic_arn: str, *, done: str, notified: str, one: dict[str, object]
+) -> dict[str, object]:
+    """The states from `RollBack` on: `one` rolls one item back; `done` follows if none is stuck."""
     states: dict[str, object] = {
         "RollBack": {
             "Type": "Map",
@@ -244,8 +243,8 @@ def _rollback(stage: StagePlan, topic_arn: str, *, done: str, notified: str, min
             "MaxConcurrency": 0,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "INLINE"},
-                "StartAt": "Alias",
-                "States": _one_alias(mine, tries_of(stage)),
+                "StartAt": next(iter(one)),
+                "States": one,
             },
             "Assign": {
                 "moved": "{% $join($distinct([$states.result.moved]), ' ') %}",
@@ -255,7 +254,7 @@ def _rollback(stage: StagePlan, topic_arn: str, *, done: str, notified: str, min
             "Retry": _AGAIN,
             "Catch": [
                 {
-                    "ErrorEquals": _ALL,
+                    "ErrorEquals": ALL,
                     "Assign": {"stuck": "{% 'every alias (' & $states.errorOutput.Error & ')' %}"},
                     "Output": {},
                     "Next": "Ended",
@@ -274,11 +273,12 @@ def _rollback(stage: StagePlan, topic_arn: str, *, done: str, notified: str, min
         "NotRolledBack": {
             "Type": "Fail",
             "Error": "CanaryNotRolledBack",
-            "Cause": f"{{% $stuck & ' may still have weights: run `canary rollback {stage.name}`.' %}}",
+            "Cause": f"{{% $stuck & ' {_left(stage)}: run `canary rollback {stage.name}`.' %}}",
         },
     }
     if topic_arn:
-        states["Notify"] = _message(stage, topic_arn, "rolled_back", notified)
+        if stage.flag is None:  # the tick function publishes what it lowers
+            states["Notify"] = _message(stage, topic_arn, "rolled_back", notified)
         states["Alert"] = _message(stage, topic_arn, "alert", "NotRolledBack")
     return states
 
@@ -287,11 +287,11 @@ _NOTHING_DONE: Final = {"moved": "", "stuck": ""}
 _TITLES: Final = {"rolled_back": "canary rolled back by Step Functions", "alert": "canary NOT rolled back"}
 
 
-def _message(stage: StagePlan, topic_arn: str, transition: Transition, then: str) -> _State:
+def _message(stage: StagePlan, topic_arn: str, transition: Transition, then: str) -> State:
     """A message in the form of the plan's notifications, with the id that a driver would give it."""
     title = _TITLES[transition]
     is_stuck = transition == "alert"
-    why = "$stuck & ' may still have weights'" if is_stuck else "'no driver was needed; every alias is on its baseline'"
+    why = f"$stuck & ' {_left(stage)}'" if is_stuck else "'no driver was needed; every alias is on its baseline'"
     known = "$moved != '' ? $split($moved, ' ')[0] : $canary_id"
     message = json.dumps(
         {
@@ -318,109 +318,10 @@ def _message(stage: StagePlan, topic_arn: str, transition: Transition, then: str
     }
 
 
-def _one_alias(mine: str, tries: int) -> dict[str, object]:
-    """Rolls one alias back, and reads it again until it has no record: whatever fails, the others go on.
-
-    It gives up what can't succeed (a version that was deleted), and anything else after so many tries.
-    """
-    weights = "$states.result.RoutingConfig.AdditionalVersionWeights"
-    # Whoever has moved the alias to a third version and left the description keeps it.
-    known = f"$version in {_PAIR} and ($extra = '' or $extra in {_PAIR})"
-    is_ours = f"$contains($description, /^{MARK}[^ ]+ [0-9]+>[0-9]+ [^|~]*[|~]/) and {known}{mine}"
-    # The letter f: promoted, and only the operator's description is still to be restored (canary.core.record).
-    letter = "$substring($split($description, ' ')[3], 0, 1)"
-    index = f"{letter} = 'f' or ($is_promoted and {letter} = 'o') ? 1 : 0"
-    return {
-        "Alias": {
-            "Type": "Pass",
-            "Assign": {
-                "function": "{% $states.input.function %}",
-                "alias": "{% $states.input.alias %}",
-                "description": "",
-                "revision": "",
-                "version": "",
-                "extra": "",
-                "extra_bp": 0,
-                "pause_s": 5,
-                "tries": 1,
-                "error": "",
-            },
-            "Next": "Read",
-        },
-        "Read": {
-            **_lambda("getAlias", {}),
-            "Assign": {
-                "description": "{% $exists($states.result.Description) ? $states.result.Description : '' %}",
-                "revision": "{% $states.result.RevisionId %}",
-                "version": "{% $states.result.FunctionVersion %}",
-                "extra": f"{{% $exists($keys({weights})) ? $keys({weights})[0] : '' %}}",
-                "extra_bp": f"{{% $exists($keys({weights})) ? "
-                f"$round($lookup({weights}, $keys({weights})[0]) * 10000) : 0 %}}",
-            },
-            "Catch": [{"ErrorEquals": ["Lambda.ResourceNotFoundException"], "Next": "Left"}, *_FAILED],
-            "Next": "Ours",
-        },
-        "Ours": {
-            "Type": "Choice",
-            "Choices": [{"Condition": f"{{% {is_ours} %}}", "Next": "Update"}],
-            "Default": "Left",
-        },
-        "Update": {
-            **_lambda(
-                "updateAlias",
-                {
-                    "FunctionVersion": f"{{% {_PAIR}[{index}] %}}",
-                    "RoutingConfig": {"AdditionalVersionWeights": {}},
-                    "Description": "{% $replace($description, /^[^|~]*[|~]/, '') %}",
-                    "RevisionId": "{% $revision %}",
-                },
-            ),
-            "Catch": [{**_FAILED[0], "ErrorEquals": _FINAL, "Next": "Stuck"}, *_FAILED],
-            "Next": "Moved",
-        },
-        "Again": {
-            "Type": "Choice",
-            "Choices": [{"Condition": f"{{% $tries >= {tries} %}}", "Next": "Stuck"}],
-            "Default": "Pause",
-        },
-        "Pause": {
-            "Type": "Wait",
-            "Seconds": "{% $pause_s %}",
-            "Assign": {"pause_s": "{% $min([300, $pause_s * 2]) %}", "tries": "{% $tries + 1 %}"},
-            "Next": "Read",
-        },
-        "Stuck": {
-            "Type": "Pass",
-            "Output": {"stuck": "{% $function & ':' & $alias & ' (' & $error & ')' %}"},
-            "End": True,
-        },
-        # Only the description of a promoted alias was restored where the index is 1.
-        "Moved": {
-            "Type": "Pass",
-            "Output": f"{{% ({index}) = 1 ? {{}} : {{'moved': $split($description, ' ')[1]}} %}}",
-            "End": True,
-        },
-        "Left": {"Type": "Pass", "Output": {}, "End": True},
-    }
-
-
-_FINAL: Final = ["Lambda.ResourceNotFoundException", "Lambda.InvalidParameterValueException"]
-"""A version that was deleted, or that can't be served: no other try ends otherwise."""
-
-_FAILED: Final[list[dict[str, object]]] = [
-    {"ErrorEquals": _ALL, "Assign": {"error": "{% $states.errorOutput.Error %}"}, "Output": {}, "Next": "Again"}
-]
-
-
-def _lambda(action: str, more: dict[str, object]) -> _State:
-    return {
-        "Type": "Task",
-        "Resource": f"arn:aws:states:::aws-sdk:lambda:{action}",
-        "TimeoutSeconds": 60,
-        "Arguments": {"FunctionName": "{% $function %}", "Name": "{% $alias %}", **more},
-        "Output": {},
-    }
+def _left(stage: StagePlan) -> str:
+    """What may be true of a target that is stuck."""
+    return "may still have weights" if stage.flag is None else "may still be on for some users"
 
 
 def _catch(state: str) -> list[dict[str, object]]:
-    return [{"ErrorEquals": _ALL, "Output": {}, "Next": state}]
+    return [{"ErrorEquals": ALL, "Output": {}, "Next": state}]

@@ -30,7 +30,7 @@ def alarms(plan: Plan, stage: StagePlan, tick_function: str) -> dict[str, Resour
     """
     targets = [Target(function, "0", "0") for function in stage.functions]
     found: dict[str, Resource] = {}
-    for target in targets:
+    for target in targets if stage.flag is None else ():
         series = by_alias(target, "Errors")
         found |= _alarm(stage, "Errors", target.function.key, _over(series, 10, period_s=300))
     found |= _alarm(stage, "TickErrors", tick_function, _over(_of_function(tick_function), 2, period_s=300))
@@ -57,13 +57,12 @@ def alarms(plan: Plan, stage: StagePlan, tick_function: str) -> dict[str, Resour
 
 
 def tables(plan: Plan, stage: StagePlan) -> list[str]:
-    """The DynamoDB tables that a stage names: the journal's, and those of its metric gates."""
-    kind, _, rest = plan.journal.partition(":")
+    """The DynamoDB tables that a stage names: those of the journal, of outcomes, and of its metric gates."""
+    stores = [where.partition(":") for where in (plan.journal, stage.outcomes or "")]
     gates = (gate for gate in stage.gates.values() if isinstance(gate, MetricGate))
     metrics = (metric for gate in gates for metric in gate.references if metric.namespace == "AWS/DynamoDB")
-    named = {metric.dimensions.get("TableName", "") for metric in metrics} | {
-        rest.strip("/") if kind == "dynamodb" else ""
-    }
+    named = {metric.dimensions.get("TableName", "") for metric in metrics}
+    named |= {rest.strip("/") for kind, _, rest in stores if kind == "dynamodb"}
     return sorted(name for name in named if name and "{" not in name)
 
 

@@ -29,7 +29,7 @@ def dashboard(stage: StagePlan, tick_function: str, alarm_arns: Sequence[str]) -
             "properties": {"title": f"Alarms of {stage.name}", "alarms": list(alarm_arns)},
         }
     ]
-    for function in stage.functions:
+    for function in stage.functions if stage.flag is None else ():
         widgets += [_by_version(function, metric, stat) for metric, stat in _BY_VERSION]
     driver = [["AWS/Lambda", name, "FunctionName", tick_function] for name in ("Invocations", "Errors")]
     widgets.append(_graph(f"Driver {tick_function}", "Sum", driver))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from canary.core import resources
 from canary.core.plan import Plan
@@ -22,7 +22,6 @@ from canary.testing import AwsStandIn
 
 STAGE: Final = "drill"
 FUNCTION: Final = "sample"
-LOOK_S: Final = 5
 LONGEST_S: Final = 3600
 _ACCOUNT: Final = {"account": "123456789012", "region": "us-east-1"}
 _ROLE: Final = resources.role_arn(resources.dead_man_role(STAGE), **_ACCOUNT)
@@ -72,28 +71,45 @@ class Drill:
     failed_requests: int
 
 
-def run(name: str, folder: Path, *, failing_percent: float = 30, seed: int = 1) -> Drill:
+def run(name: str, folder: Path, *, failing_percent: float = 30, seed: int = 1, flag: bool = False) -> Drill:
     """Runs one drill on a stand-in of its own.
 
     Args:
         name: of `DRILLS`.
         folder: where the plan is written.
-        failing_percent: requests of the bad version that fail.
+        failing_percent: requests of the bad version that fail, or users for whom the feature breaks one.
         seed: equal seeds give equal results.
+        flag: whether a flag is rolled out, instead of a version.
     """
-    path = folder / "canary.toml"
-    path.write_text(PLAN, encoding="utf-8")
+    running = Running
+    if flag:
+        from canary.infra.flag_drill import FlagRunning as running  # noqa: N813
     with AwsStandIn(seed=seed) as aws:
-        return _Running(aws, path, name, failing_percent / 100).measured()
+        return running(aws, folder / "canary.toml", name, failing_percent / 100, seed).measured()
 
 
-class _Running:
-    def __init__(self, aws: AwsStandIn, plan: Path, name: str, failing_ratio: float) -> None:
-        self._aws, self._plan, self._name, self._failing_ratio = aws, plan, name, failing_ratio
+class Running:
+    """One drill.
+
+    Args:
+        aws: the stand-in.
+        plan: where the plan is written.
+        name: of the drill.
+        failing_ratio: of requests, or of users.
+        seed: of what is random.
+    """
+
+    look_s = 5
+    drills: ClassVar = DRILLS
+
+    def __init__(self, aws: AwsStandIn, plan: Path, name: str, failing_ratio: float, seed: int) -> None:
+        self._aws, self._plan, self._name, self._failing_ratio, self._seed = aws, plan, name, failing_ratio, seed
         self._session = aws.session()
         self._is_broken = False
+        plan.write_text(self._text, encoding="utf-8")
 
     def measured(self) -> Drill:
+        """Begins a release, loses what the drill loses, and waits for the rollback."""
         self._build()
         canary_id = str(self._act("start")["canary_id"])
         if self._name in {"engine", "broken"}:
@@ -103,17 +119,30 @@ class _Running:
         clock = self._aws.clock
         began = clock.now()
         self._is_broken = self._name == "broken"
+        self._began()
         ticks = self._ticks() if self._name == "command" else iter(())
         while self._has_weights() and (clock.now() - began).total_seconds() < LONGEST_S:
-            clock.advance(LOOK_S)
+            clock.advance(self.look_s)
             next(ticks, None)
         took = None if self._has_weights() else (clock.now() - began).total_seconds()
         clock.advance(60)
-        return Drill(self._name, DRILLS[self._name], took, self._failed())
+        return Drill(self._name, self.drills[self._name], took, self._failed())
+
+    def _install(self, **parameters: str) -> None:
+        made = template(Plan.parse(self._text), STAGE)
+        is_alarm = "true" if self._name == "alarm" else "false"
+        install(made, self._session, self._deploy, AlarmRollback=is_alarm, **parameters)
+
+    @property
+    def _text(self) -> str:
+        """The plan."""
+        return PLAN
+
+    def _began(self) -> None:
+        """Something bad is out."""
 
     def _build(self) -> None:
-        made = template(Plan.parse(PLAN), STAGE)
-        install(made, self._session, self._deploy, AlarmRollback="true" if self._name == "alarm" else "false")
+        self._install()
         self._aws.lambda_.deploy(FUNCTION, _SOURCE.format(failing=0), alias="live")
         self._aws.traffic.steady(FUNCTION, "live", requests_per_minute=300)
         self._aws.clock.advance(600)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from canary.core import resources
 from canary.core.plan import StagePlan
+from canary.errors import PlanError
 from canary.infra.alarms import logical_id
 from canary.infra.template import Template
 
@@ -31,7 +32,7 @@ def terraform(made: Template, stage: StagePlan, template_file: str) -> dict[str,
     names = {key: _variable(key) for key in made["Parameters"] if key not in own}
     for key, name in names.items():
         said = made["Parameters"][key]
-        more = {"default": said["Default"]} if "Default" in said else {"sensitive": True}
+        more = {"default": said["Default"]} if "Default" in said else {"sensitive": True} if said.get("NoEcho") else {}
         variables[name] = {"type": "string", "description": said["Description"], **more}
         if values := said.get("AllowedValues"):
             listed = ", ".join(f'"{value}"' for value in values)
@@ -82,7 +83,13 @@ def sam(stage: StagePlan) -> dict[str, Any]:
 
     Version 1 is published when the stack is created. SAM's AutoPublishAlias would move the alias at each deployment,
     past the canary; a resource whose properties stay the same isn't touched.
+
+    Raises:
+        PlanError: the stage has a flag, and no functions.
     """
+    if stage.flag is not None:
+        hint = "Its engines are in the formats cloudformation and terraform."
+        raise PlanError(f"stage {stage.name} rolls out a flag; it has no functions for a SAM template", hint=hint)
     found: dict[str, Any] = {}
     ids = _Ids()
     for function in stage.functions:

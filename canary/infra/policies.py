@@ -1,13 +1,15 @@
 """IAM policies of the calls that the adapters make for a stage; nothing is called here.
 
 Lambda's permissions are per function: there is no resource for an alias, and no condition on a version or a weight
-(lambda-canary.md §8). Who may roll back may therefore shift traffic, too.
+(lambda-canary.md §8). Who may roll back may therefore shift traffic, too. AppConfig has none for one flag, and its ARNs
+are made of ids, which a plan doesn't have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
 
 from canary.adapters.cloudwatch import queue_name
 from canary.adapters.deadman import is_deployed
@@ -18,7 +20,9 @@ from canary.core.plan import (
     EventBridgeTarget,
     FunctionRef,
     HealthGate,
+    MeanGate,
     MetricGate,
+    OutcomesGate,
     Plan,
     ProbesGate,
     QueueGate,
@@ -26,6 +30,7 @@ from canary.core.plan import (
     SnsTarget,
     StagePlan,
 )
+from flagkit.admin import iam
 
 Role = Literal["driver", "rollback", "viewer"]
 Part = Role | Literal["tick"]
@@ -38,7 +43,21 @@ _SHIFT = ("lambda:CreateAlias", "lambda:ListVersionsByFunction", "lambda:Publish
 _SCHEDULES = ("scheduler:DeleteSchedule", "scheduler:CreateSchedule", "scheduler:UpdateSchedule")
 
 
-def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", region: str = "*") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class FlagIds:
+    """The ids of a flag's profile in AppConfig; `*` where one isn't known."""
+
+    application: str = "*"
+    environment: str = "*"
+    profile: str = "*"
+
+
+ANY_FLAG: Final = FlagIds()
+
+
+def policy(
+    plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", region: str = "*", flag: FlagIds = ANY_FLAG
+) -> dict[str, Any]:
     """The policy of a role: `driver` releases, `rollback` rolls back and aborts, `viewer` runs what only reads.
 
     Args:
@@ -47,15 +66,16 @@ def policy(plan: Plan, stage: StagePlan, role: Role, *, account: str = "*", regi
         role: who gets the policy.
         account: of the resources; `*` where it isn't known.
         region: likewise.
+        flag: where the flag is, for a stage that has one.
     """
-    found = statements(plan, stage, role, f"{stage.region or region}:{account}")
+    found = statements(plan, stage, role, f"{stage.region or region}:{account}", flag)
     partition = resources.partition_of(stage.region or region)
     for statement in found:
         statement["Resource"] = [arn.replace("arn:aws:", f"arn:{partition}:") for arn in statement["Resource"]]
     return document(found)
 
 
-def statements(plan: Plan, stage: StagePlan, role: Part, where: str) -> list[Statement]:
+def statements(plan: Plan, stage: StagePlan, role: Part, where: str, flag: FlagIds = ANY_FLAG) -> list[Statement]:
     """What `policy` is made of, in the partition `aws`; `tick` is the role of the tick function.
 
     Args:
@@ -63,10 +83,12 @@ def statements(plan: Plan, stage: StagePlan, role: Part, where: str) -> list[Sta
         stage: the stage.
         role: who gets the policy.
         where: `REGION:ACCOUNT` of the resources.
+        flag: where the flag is, for a stage that has one.
     """
     makers = {"driver": _driver, "rollback": _rollback, "viewer": _viewer, "tick": _tick}
-    found = [*makers[role](stage, where), *_journal(plan, stage, where, writes=role != "viewer")]
-    return [statement for statement in found if statement["Resource"]]
+    flags = _flag(stage, where, flag, writes=role != "viewer") if stage.flag else ()
+    found = [*makers[role](stage, where), *flags, *_journal(plan, stage, where, writes=role != "viewer")]
+    return _filled(found)
 
 
 def document(found: list[Statement]) -> dict[str, Any]:
@@ -102,27 +124,28 @@ def part_statements(stage: StagePlan, where: str) -> dict[str, list[Statement]]:
     `engine`: both state machines, and the schedule of the lambda engine. `dead_man`: the dead-man switch.
     """
     functions = _functions(stage, where)
-    return {
-        "engine": [
-            allow("Aliases", ("lambda:GetAlias", "lambda:UpdateAlias"), functions),
-            allow("Tick", ("lambda:InvokeFunction",), [_tick_function(stage.name, where)]),
-            allow("Topic", ("sns:Publish",), [f"arn:aws:sns:{where}:{resources.topic(stage.name)}"]),
-        ],
-        "dead_man": [
-            allow("Rollback", ("states:StartExecution",), [_rollback_machine(stage.name, where)]),
-            allow("Aliases", ("lambda:UpdateAlias",), functions),
-        ],
-    }
+    engine = [
+        allow("Aliases", ("lambda:GetAlias", "lambda:UpdateAlias"), functions),
+        allow("Tick", ("lambda:InvokeFunction",), [_tick_function(stage.name, where)]),
+        allow("Topic", ("sns:Publish",), [f"arn:aws:sns:{where}:{resources.topic(stage.name)}"]),
+    ]
+    dead_man = [
+        allow("Rollback", ("states:StartExecution",), [_rollback_machine(stage.name, where)]),
+        allow("Aliases", ("lambda:UpdateAlias",), functions),
+    ]
+    return {"engine": _filled(engine), "dead_man": _filled(dead_man)}
 
 
 def _driver(stage: StagePlan, where: str) -> list[Statement]:
+    checked = [_tick_function(stage.name, where)] if stage.flag and not stage.flag.is_file else []
     return [
         allow("Aliases", (*_READ, *_LISTS, *_SHIFT), _functions(stage, where)),
-        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        _event_sources(stage),
+        allow("DeadManTick", ("lambda:InvokeFunction",), checked),
         *_evaluates(stage, where),
         *_metrics(stage, where),
         *_reports(stage, where, drives=True),
-        _dead_man_role(stage, where),
+        *_dead_man_role(stage, where),
     ]
 
 
@@ -158,11 +181,27 @@ def _rollback(stage: StagePlan, where: str) -> list[Statement]:
 def _viewer(stage: StagePlan, where: str) -> list[Statement]:
     return [
         allow("Aliases", (*_READ, *_LISTS), _functions(stage, where)),
-        allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"]),
+        _event_sources(stage),
         *_metrics(stage, where),
         *_dead_man_looks(stage, where),
-        _dead_man_role(stage, where),
+        *_dead_man_role(stage, where),
     ]
+
+
+def _event_sources(stage: StagePlan) -> Statement:
+    return allow("EventSources", ("lambda:ListEventSourceMappings",), ["*"] if stage.flag is None else [])
+
+
+def _flag(stage: StagePlan, where: str, ids: FlagIds, *, writes: bool) -> list[Statement]:
+    """What flagkit grants to who edits the profile, without the plane that serves flags."""
+    if stage.flag is None or stage.flag.is_file:
+        return []
+    parts = iam.Resources(*_split(where), ids.application, ids.environment, ids.profile, strategies=["*"])
+    granted: Any = iam.policy("toggler" if writes else "reader", parts)["Statement"]
+    unused = {"appconfig:StartConfigurationSession", "appconfig:GetLatestConfiguration"}
+    unused |= set() if writes else {"appconfig:ListDeploymentStrategies"}
+    needed = [(one, [action for action in one["Action"] if action not in unused]) for one in granted]
+    return [allow(one["Sid"], actions, one["Resource"]) for one, actions in needed if actions]
 
 
 def _metrics(stage: StagePlan, where: str, *, lists: bool = True) -> list[Statement]:
@@ -172,8 +211,10 @@ def _metrics(stage: StagePlan, where: str, *, lists: bool = True) -> list[Statem
     kind, _, table = (stage.outcomes or "").partition("://")
     tables = [f"arn:aws:dynamodb:{where}:table/{table}"] if kind == "dynamodb" else []
     listed = ("cloudwatch:ListMetrics",) if own and lists else ()
+    elsewhere = OutcomesGate | MeanGate | AlarmsGate | HealthGate
+    asked = stage.flag is None or kind == "emf" or any(not isinstance(g, elsewhere) for g in stage.gates.values())
     return [
-        allow("Metrics", ("cloudwatch:GetMetricData", *listed), ["*"]),
+        allow("Metrics", ("cloudwatch:GetMetricData", *listed), ["*"] if asked else []),
         allow(
             "Alarms", ("cloudwatch:DescribeAlarms",), [f"arn:aws:cloudwatch:{where}:alarm:{name}" for name in alarms]
         ),
@@ -199,30 +240,39 @@ def _reports(stage: StagePlan, where: str, *, drives: bool) -> list[Statement]:
 
 def _dead_man(stage: StagePlan, where: str, *, drives: bool) -> Iterator[Statement]:
     """The switch that the plan names, or the one that is deployed with the stage."""
+    if _has_no_switch(stage):
+        return
     settings = stage.dead_man
     group = settings.group if settings else resources.SCHEDULE_GROUP
     schedules = f"arn:aws:scheduler:{where}:schedule/{group}/{resources.dead_man_schedules(stage.name)}*"
     yield from _dead_man_looks(stage, where)
     yield allow("DeadManSwitch", _SCHEDULES if drives else _SCHEDULES[:1], [schedules])
-    if drives:
-        passed = {**_dead_man_role(stage, where), "Sid": "DeadManRole", "Action": ["iam:PassRole"]}
+    for checked in _dead_man_role(stage, where) if drives else ():
+        passed = {**checked, "Sid": "DeadManRole", "Action": ["iam:PassRole"]}
         passed["Condition"] = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         yield passed
 
 
-def _dead_man_role(stage: StagePlan, where: str) -> Statement:
+def _dead_man_role(stage: StagePlan, where: str) -> Iterator[Statement]:
     """What checks the role of the switch; nothing is done with it."""
-    settings = stage.dead_man
-    role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
-    return allow("DeadManRoleCheck", ("iam:SimulatePrincipalPolicy",), [role])
+    if not _has_no_switch(stage):
+        settings = stage.dead_man
+        role = settings.role_arn if settings else _role_arn(resources.dead_man_role(stage.name), where)
+        yield allow("DeadManRoleCheck", ("iam:SimulatePrincipalPolicy",), [role])
+
+
+def _has_no_switch(stage: StagePlan) -> bool:
+    return stage.flag is not None and stage.flag.is_file
 
 
 def _dead_man_looks(stage: StagePlan, where: str) -> Iterator[Statement]:
-    """What finds the deployed switch, where the plan names none or its role."""
+    """What finds the deployed switch, where the plan names none or its role; a flag has no other."""
+    if _has_no_switch(stage):
+        return
     if stage.dead_man is None:
         group = f"arn:aws:scheduler:{where}:schedule-group/{resources.SCHEDULE_GROUP}"
         yield allow("DeadManGroup", ("scheduler:GetScheduleGroup",), [group])
-    if is_deployed(stage):
+    if is_deployed(stage) or stage.flag:
         yield allow("DeadManWorkflow", ("states:DescribeStateMachine",), [_rollback_machine(stage.name, where)])
 
 
@@ -236,8 +286,13 @@ def _journal(plan: Plan, stage: StagePlan, where: str, *, writes: bool) -> list[
     return [statement]
 
 
+def _filled(found: Iterable[Statement]) -> list[Statement]:
+    """Those that allow something."""
+    return [statement for statement in found if statement["Resource"]]
+
+
 def _functions(stage: StagePlan, where: str) -> list[str]:
-    return _arns(stage.functions, where)
+    return _arns(stage.functions, where) if stage.flag is None else []
 
 
 def _arns(functions: Iterable[FunctionRef], where: str) -> list[str]:
@@ -270,8 +325,14 @@ def _tick_schedules(stage: str, where: str) -> str:
 
 
 def _role_arn(name: str, where: str) -> str:
-    account = where[where.index(":", where.find("}") + 1) + 1 :]  # a region may be ${AWS::Region}
+    _, account = _split(where)
     return f"arn:aws:iam::{account}:role/{name}"
+
+
+def _split(where: str) -> tuple[str, str]:
+    """Region and account; a region may be ${AWS::Region}."""
+    colon = where.index(":", where.find("}") + 1)
+    return where[:colon], where[colon + 1 :]
 
 
 def allow(name: str, actions: Iterable[str], resources: list[str]) -> Statement:

@@ -16,7 +16,7 @@ from canary.drivers.stepfunctions import definition, rollback_definition
 from canary.errors import PlanError
 from canary.infra.alarms import alarms, is_of_a_release
 from canary.infra.dashboard import dashboard
-from canary.infra.policies import Statement, allow, document, engine_statements, part_statements, statements
+from canary.infra.policies import FlagIds, Statement, allow, document, engine_statements, part_statements, statements
 
 Template = dict[str, Any]
 
@@ -47,6 +47,8 @@ _PARAMETERS: Final = {
     "FlagProfile": ("Id of its configuration profile.", ""),
     "FlagStrategy": ("Id of the deployment strategy that a toggler may use.", ""),
 }
+_WHERE_THE_FLAG_IS: Final = ("FlagApplication", "FlagEnvironment", "FlagProfile")
+_FLAG: Final = FlagIds(*(f"${{{name}}}" for name in _WHERE_THE_FLAG_IS))
 _TIERS: Final = {
     "development": "dev|review|trunk",
     "testing": "test|tst|int|ac(ce|)pt|qa|qc|control|quality",
@@ -74,23 +76,25 @@ def template(plan: Plan, name: str) -> Template:
     stage = plan.stage(name)
     if plan.journal.startswith("file:"):
         plan = plan.model_copy(update={"journal": f"dynamodb://{resources.JOURNAL_TABLE}"})
+    alarm_path = _alarm_path(plan, stage)
+    unused = () if alarm_path else ("AlarmRollback",)  # a flag without an alarms gate
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"canary: drives, stops and watches releases of stage {name}",
         "Parameters": {
-            **{key: _parameter(key, name) for key in _PARAMETERS},
+            **{key: _parameter(key, stage) for key in _PARAMETERS if key not in unused},
             **{key: _secret(variable) for variable, key in _variables(stage).items()},
         },
         "Conditions": {
             "HasShared": {"Fn::Equals": [{"Ref": "CreateShared"}, "true"]},
-            "HasAlarmRollback": {"Fn::Equals": [{"Ref": "AlarmRollback"}, "true"]},
+            **({"HasAlarmRollback": {"Fn::Equals": [{"Ref": "AlarmRollback"}, "true"]}} if alarm_path else {}),
             **{f"Has{key}": _is_given(key) for key in ("GitHubRepository", "GitLabProject", "FlagApplication")},
         },
         "Resources": {
             **_shared(plan),
             **_engine(plan, stage),
             **_watch(plan, stage),
-            **_alarm_path(plan, stage),
+            **alarm_path,
             **_people(plan, stage),
         },
         "Outputs": {
@@ -103,13 +107,17 @@ def template(plan: Plan, name: str) -> Template:
     }
 
 
-def _parameter(name: str, stage: str) -> Template:
+def _parameter(name: str, stage: StagePlan) -> Template:
     text, default = _PARAMETERS[name]
     found: Template = {"Type": "String", "Description": text}
     if name == "GitHubEnvironment":
-        default = stage
+        default = stage.name
     elif name == "GitLabScope":
-        default = f"ref_type:branch:ref:main:deployment_tier:{_tier(stage)}"
+        default = f"ref_type:branch:ref:main:deployment_tier:{_tier(stage.name)}"
+    elif stage.flag is not None and name in _WHERE_THE_FLAG_IS:
+        # Whoever drives it needs them.
+        text, default = f"Id of the {name.removeprefix('Flag').lower()} in AppConfig of {stage.flag}.", None
+        found |= {"Description": text, "MinLength": 1}
     if default is not None:
         found["Default"] = default
     if name in _CHOICES:
@@ -196,7 +204,7 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
                 **({"Environment": {"Variables": variables}} if variables else {}),
             },
         },
-        "TickRole": _tick_role(stage, [*statements(plan, stage, "tick", _WHERE), writes]),
+        "TickRole": _tick_role(stage, [*statements(plan, stage, "tick", _WHERE, _FLAG), writes]),
         "EngineRole": _role(
             resources.engine_role(name), ["scheduler.amazonaws.com", "states.amazonaws.com"], may["engine"]
         ),
@@ -206,7 +214,9 @@ def _engine(plan: Plan, stage: StagePlan) -> Template:
             {"Tick": _arn("TickFunction"), "Topic": topic},
         ),
         "RollbackStateMachine": _machine(
-            resources.rollback_machine(name), rollback_definition(stage, "${Topic}"), {"Topic": topic}
+            resources.rollback_machine(name),
+            rollback_definition(stage, "${Topic}", "${Tick}"),
+            {"Topic": topic, **({"Tick": _arn("TickFunction")} if stage.flag else {})},
         ),
         "DeadManRole": _role(resources.dead_man_role(name), ["scheduler.amazonaws.com"], may["dead_man"]),
     }
@@ -256,6 +266,8 @@ def _alarm_path(plan: Plan, stage: StagePlan) -> Template:
     own = {one["Properties"]["AlarmName"]: _arn(key) for key, one in found.items() if is_of_a_release(key)}
     named = sorted({name for gate in stage.gates.values() if isinstance(gate, AlarmsGate) for name in gate.names})
     others = {name: _filled(f"arn:aws:cloudwatch:{_WHERE}:alarm:{name}") for name in named}
+    if not own and not others:
+        return {}
     start = allow("Rollback", ("states:StartExecution",), [_machine_arn(resources.rollback_machine(stage.name))])
     role = _role(resources.part("alarm", stage.name), ["events.amazonaws.com"], [start])
     rules = {
@@ -312,11 +324,11 @@ def _people(plan: Plan, stage: StagePlan) -> Template:
         allow("Rollback", ("states:StartExecution",), [_machine_arn(rollback)]),
         allow("Executions", ("states:DescribeExecution",), [f"arn:aws:states:{_WHERE}:execution:{rollback}:*"]),
     ]
-    driver = [*statements(plan, stage, "driver", _WHERE), *engine_statements(stage, _WHERE)]
+    driver = [*statements(plan, stage, "driver", _WHERE, _FLAG), *engine_statements(stage, _WHERE)]
     return {
         "DriverPolicy": _managed(resources.part("driver", name), driver),
         "RollbackPolicy": _managed(resources.part("rollback", name), starts),
-        "ViewerPolicy": _managed(resources.part("viewer", name), statements(plan, stage, "viewer", _WHERE)),
+        "ViewerPolicy": _managed(resources.part("viewer", name), statements(plan, stage, "viewer", _WHERE, _FLAG)),
         **_flag_policies(name),
         "GitHubRole": _oidc_role(
             resources.part("github", name),

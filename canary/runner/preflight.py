@@ -146,7 +146,9 @@ def _dead_man_checks(stage: StagePlan, find: Callable[[], DeadManFacts]) -> Iter
     yield _dead_man_check(stage, facts)
     if facts.unknown:
         text = f"whether the role of the dead-man switch may do that is unknown: {facts.unknown}"
-        yield Check("dead_man_role", Level.WARNING, text, hint="Grant iam:SimulatePrincipalPolicy on the role.")
+        more = "" if stage.flag is None else ", and lambda:InvokeFunction on the tick function"
+        hint = f"Grant iam:SimulatePrincipalPolicy on the role{more}."
+        yield Check("dead_man_role", Level.WARNING, text, hint=hint)
 
 
 def _dead_man_check(stage: StagePlan, facts: DeadManFacts) -> Check:

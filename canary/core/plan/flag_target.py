@@ -39,6 +39,11 @@ class FlagTarget:
             )
         return cls(source, key)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is in a file, which only who has the file can change."""
+        return self.source.startswith("file:")
+
     def function(self, variant: str) -> FunctionRef:
         """How streams, journal and messages name it: "flag.new_checkout:on"."""
         return FunctionRef(f"{FLAG}{self.key}", variant)

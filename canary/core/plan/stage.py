@@ -36,6 +36,9 @@ OnInterrupt = Literal["ask", "rollback", "leave"]
 EngineName = Literal["local", "stepfunctions", "lambda"]
 
 
+_NOT_YOURS = "nothing in AWS can change your file"
+
+
 def _counts_requests(gate: Gate) -> bool:
     if isinstance(gate, (OutcomesGate, MeanGate)):
         return False
@@ -108,6 +111,7 @@ class StagePlan(Model):
         for problem in (
             self._function_problem(),
             self._flag_problem(),
+            self._engine_problem(self.engine),
             self._step_problem(),
             self._watch_problem(),
             self._gate_problem(),
@@ -135,10 +139,23 @@ class StagePlan(Model):
             return 'flag: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'
         if requests := sorted(name for name, gate in self.gates.items() if _counts_requests(gate)):
             return f"{', '.join(requests)}: counts requests of functions, and a flag is judged by its users"
-        for field in ("order", "dead_man", "hooks", "flags_off"):
+        for field in ("order", "hooks", "flags_off"):
             if getattr(self, field):
                 return f"{field} is not available for a flag"
-        return f'engine = "{self.engine}" is not available for a flag' if self.engine != "local" else ""
+        if self.flag.is_file and self.dead_man:
+            return f"dead_man needs a flag in AppConfig: {_NOT_YOURS} {self.flag.source}"
+        return ""
+
+    def _engine_problem(self, engine: EngineName) -> str:
+        if engine == "local":
+            return ""
+        if self.flag is not None and self.flag.is_file:
+            return f'engine = "{engine}" needs a flag in AppConfig: {_NOT_YOURS} {self.flag.source}'
+        kind = (self.outcomes or "").partition(":")[0]
+        if kind in ("csv", "command"):
+            why = "a driver in AWS has neither your files nor your commands"
+            return f'outcomes = "{kind}:…" needs engine = "local": {why}'
+        return ""
 
     def _step_problem(self) -> str:
         weights = [step.weight for step in self.steps]
@@ -185,9 +202,6 @@ class StagePlan(Model):
         if self.outcomes is None:
             return f'{", ".join(users)}: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'
         kind = self.outcomes.partition(":")[0]
-        if self.engine != "local" and kind in ("csv", "command"):
-            why = "a driver in AWS has neither your files nor your commands"
-            return f'outcomes = "{kind}:…" needs engine = "local": {why}'
         if kind == "emf" and self.window > timedelta(hours=2):
             return "window is at most 2h with emf:// outcomes: CloudWatch takes no metrics that are dated later"
         if short := next((step for step in self.steps if step.bake < self.window), None):
@@ -267,6 +281,16 @@ class StagePlan(Model):
         except ValidationError as error:
             raise PlanError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
         return self.model_copy(update={"steps": steps})
+
+    def with_engine(self, engine: EngineName) -> StagePlan:
+        """The same stage driven by another engine.
+
+        Raises:
+            PlanError: the engine can't drive it.
+        """
+        if problem := self._engine_problem(engine):
+            raise PlanError(f"stage {self.name}: {problem}")
+        return self.model_copy(update={"engine": engine})
 
     def with_functions(self, keys: Collection[str]) -> StagePlan:
         """The same stage with these of its functions only."""

@@ -26,7 +26,7 @@ def test_a_drill_ends_on_the_baseline(name: str, longest_s: int, tmp_path: Path)
 
 def test_the_command_shows_each_drill(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(name: str, folder: Path, **options: Any) -> Drill:
-        assert options == {"failing_percent": 12.0, "seed": 1}
+        assert options == {"failing_percent": 12.0, "seed": 1, "flag": False}
         return Drill(name, DRILLS[name], 140.0 if name == "command" else None, 20)
 
     monkeypatch.setattr(drill, "run", measured)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,9 +14,14 @@ from canary.adapters.aws import Api
 from canary.assembly import assemble
 from canary.core import resources
 from canary.core.plan import Plan
-from canary.drivers import act, definition, lambda_handler
-from canary.infra.policies import engine_statements, policy, statements
+from canary.drivers import act, definition, lambda_handler, rollback_definition
+from canary.infra.policies import FlagIds, engine_statements, policy, statements
 from canary.runner import Ports
+from flagkit.admin import edits
+from flagkit.admin.stores import Note, open_store
+from flagkit.admin.stores.control import Control
+from flagkit.core.documents import FlagDocument
+from flagkit.testing import AppConfigFlags
 from tests.canary.cli.conftest import Desk
 
 ACCOUNT = "123456789012"
@@ -150,11 +156,30 @@ def asked(service: str, operation: str, said: Mapping[str, Any]) -> Iterator[tup
             resources = [said["stateMachineArn"]]
         case "iam":
             resources = [said["PolicySourceArn"]]
+        case "appconfig":
+            resources = [f"arn:aws:appconfig:{near}:{part}" for part in parts_of(operation, said)] or ["*"]
         case "sts":
             resources = []  # GetCallerIdentity needs no permission
         case _:
             resources = ["*"]
     yield from ((action, resource, key) for resource in resources)
+
+
+def parts_of(operation: str, said: Mapping[str, Any]) -> Iterator[str]:
+    """What a call to AppConfig must be allowed on (appconfig.md §8)."""
+    if "ApplicationId" not in said:
+        return
+    application = f"application/{said['ApplicationId']}"
+    environment = f"{application}/environment/{said.get('EnvironmentId')}"
+    yield application
+    if "ConfigurationProfileId" in said:
+        yield f"{application}/configurationprofile/{said['ConfigurationProfileId']}"
+    if "EnvironmentId" in said:
+        yield environment
+    if operation in {"GetDeployment", "StopDeployment", "ListDeployments"}:
+        yield f"{environment}/deployment/{said.get('DeploymentNumber', '*')}"
+    if "DeploymentStrategyId" in said:
+        yield f"deploymentstrategy/{said['DeploymentStrategyId']}"
 
 
 def allows(statement: Statement, action: str, resource: str, key: str) -> bool:
@@ -304,3 +329,119 @@ def test_whoever_judges_users_may_read_their_table(source: str, tables: list[str
         found = statements(plan, plan.stage("shop"), role, f"us-east-1:{ACCOUNT}")  # type: ignore[arg-type]
         read = [arn for statement in found if statement["Sid"] == "Outcomes" for arn in statement["Resource"]]
         assert read == [f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table}" for table in tables]
+
+
+FLAGGED = """
+journal = "dynamodb://canary"
+
+[stages.staging]
+flag = "appconfig://shop/test/flags#new_checkout"
+outcomes = "dynamodb://canary"
+steps = [20]
+bake = "5m"
+hold_max = "5m"
+on_inconclusive = "promote"
+on_no_data = "promote"
+
+[stages.staging.rules]
+clean_tree = false
+"""
+
+
+class FlagCalls(Calls):
+    """The calls for a stage that rolls out a flag."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(desk, monkeypatch)
+        desk.write_plan(FLAGGED)
+        session = desk.aws.session()
+        session.client("scheduler").create_schedule_group(Name=resources.SCHEDULE_GROUP)
+        keys = [{"AttributeName": name, "KeyType": kind} for name, kind in (("pk", "HASH"), ("sk", "RANGE"))]
+        types = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+        session.client("dynamodb").create_table(
+            TableName="canary", KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST"
+        )  # fmt: skip
+        self.flags = AppConfigFlags(session)
+        self.save(lambda document: edits.create(edits.create(document, "new_checkout"), "other"), "immediate")
+        desk.aws.clock.advance(60)
+        self.deploy_engines()
+        arn = resources.tick_function_arn("staging", account=ACCOUNT, region="us-east-1")
+        session.client("stepfunctions").create_state_machine(
+            name=resources.rollback_machine("staging"),
+            definition=json.dumps(rollback_definition(Plan.parse(FLAGGED).stage("staging"), tick_arn=arn)),
+            roleArn=resources.role_arn(resources.engine_role("staging"), account=ACCOUNT, region="us-east-1"),
+        )
+        once = Control.once
+
+        def noting_once(control: Control, operation: str, **said: Any) -> Any:
+            self.made.update(asked("appconfig", operation, said))
+            return once(control, operation, **said)
+
+        monkeypatch.setattr(Control, "once", noting_once)
+
+    def save(self, change: Callable[[FlagDocument], FlagDocument], pace: str) -> None:
+        """A change that isn't canary's."""
+        made, self.made = self.made, set()
+        store = open_store(self.flags.url, session=self.desk.aws.session(), clock=self.desk.aws.clock)
+        saved = store.save(base := store.read(missing_ok=True), change(base.document), Note())
+        assert store.deployments is not None
+        store.deployments.deploy(saved.version.number, pace=pace, when_busy="replace")
+        self.made = made
+
+    def interrupted_by_a_deployment(self) -> None:
+        """Another flag is being deployed slowly, which a decrease replaces."""
+        slow = self.flags.strategy(duration_min=30, step_percent=10)
+        self.save(lambda document: edits.rollout(document, "other", 10), slow)
+
+    @property
+    def ids(self) -> FlagIds:
+        return FlagIds(self.flags.application_id, self.flags.environment_id, self.flags.profile_id)
+
+    def compared(self, role: str) -> tuple[list[object], list[object]]:
+        """As `compare`; a deployment alone is asked for after a lost answer, and by an older botocore."""
+        words = (
+            "--role",
+            role,
+            "--account",
+            ACCOUNT,
+            "--region",
+            "us-east-1",
+            "--flag-ids",
+            "/".join(astuple(self.ids)),
+        )
+        missing, unused = compare(self.made, json.loads(self.desk("iam", "staging", *words).out)["Statement"])
+        return missing, [one for one in unused if one[0] != "appconfig:GetDeployment"]
+
+
+@pytest.mark.sweep
+def test_who_drives_or_reads_a_flag_may_do_that_and_nothing_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = FlagCalls(desk, monkeypatch)
+    calls.run("doctor", "staging").run("status", "staging")
+    missing, unused = calls.compared("viewer")
+    tick = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:canary-tick-staging"
+    assert (missing, unused) == ([("lambda:InvokeFunction", tick, "")], [])  # a viewer may not start a tick
+    calls.act("start")
+    calls.act("tick")
+    calls.interrupted_by_a_deployment()
+    calls.made.clear()
+    calls.run("abort", "staging").run("rollback", "staging")
+    assert calls.compared("rollback") == ([], [])
+    calls.made.clear()
+    calls.run("doctor", "staging").run("deploy", "staging", "--engine", "stepfunctions")
+    calls.desk.aws.clock.advance(3600)
+    calls.save(lambda document: edits.rollout(document, "new_checkout", 0), "immediate")
+    calls.desk.aws.clock.advance(60)
+    calls.act("start")
+    calls.act("tick")
+    calls.interrupted_by_a_deployment()
+    calls.run("rollback", "staging")
+    plan, where = Plan.parse(FLAGGED), f"us-east-1:{ACCOUNT}"
+    stage = plan.stage("staging")
+    handing_over = engine_statements(stage, where)
+    missing, unused = calls.compared("driver")
+    assert unused == []
+    assert compare(set(missing), handing_over)[0] == []
+    missing, unused = compare(calls.ticks, statements(plan, stage, "tick", where, calls.ids))
+    assert missing == []
+    of_the_flag = {action for action, _ in unused if action.startswith("appconfig:")}
+    assert of_the_flag <= {"appconfig:GetDeployment", "appconfig:StopDeployment"}  # nothing was rolled back there

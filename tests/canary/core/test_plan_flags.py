@@ -8,6 +8,8 @@ from canary.core.plan import FlagTarget, FunctionRef, Plan, StagePlan, flag_of
 from canary.errors import PlanError
 
 FLAG = "appconfig://civicforge/prod/flags#new_checkout"
+FILE = {"flag": "file:flags.json#new_checkout"}
+ROLE = "arn:aws:iam::123456789012:role/x"
 
 
 def stage(**settings: object) -> StagePlan:
@@ -42,8 +44,8 @@ def test_a_lambda_function_is_never_taken_for_a_flag() -> None:
         ({"outcomes": None}, "outcomes is required"),
         ({"gates": {"errors": {}}}, "errors: counts requests of functions"),
         ({"gates": {"latency": {"source": "alb", "target": "app/a/b"}}}, "latency: counts requests"),
-        ({"engine": "lambda"}, 'engine = "lambda" is not available for a flag'),
-        ({"dead_man": {"role_arn": "arn:aws:iam::123456789012:role/x"}}, "dead_man is not available"),
+        ({**FILE, "engine": "lambda"}, 'engine = "lambda" needs a flag in AppConfig.*your file file:flags.json'),
+        ({**FILE, "dead_man": {"role_arn": ROLE}}, "dead_man needs a flag in AppConfig"),
         ({"variant": "two words"}, "variant"),
     ],
 )
@@ -55,3 +57,11 @@ def test_what_a_flag_can_not_be_rolled_out_with_is_refused(settings: dict[str, o
 def test_a_variant_belongs_to_a_flag() -> None:
     with pytest.raises(PlanError, match="variant is set, but no flag"):
         Plan.parse('[stages.prod]\nfunctions = ["api:live"]\nvariant = "on"\n')
+
+
+def test_an_engine_in_aws_drives_no_flag_and_reads_no_outcomes_that_are_in_your_files() -> None:
+    assert stage().with_engine("lambda").engine == "lambda"
+    for settings in (FILE, {"outcomes": "csv:users.csv"}):
+        assert stage(**settings).with_engine("local").engine == "local"
+        with pytest.raises(PlanError, match=r"needs (a flag in AppConfig|engine = .local.)"):
+            stage(**settings).with_engine("stepfunctions")

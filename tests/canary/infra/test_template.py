@@ -16,8 +16,9 @@ import canary
 from canary.adapters.deadman import TARGET
 from canary.core import resources
 from canary.core.plan import Plan
+from canary.drivers import rollback_definition
 from canary.errors import PlanError
-from canary.infra.formats import terraform
+from canary.infra.formats import _variable, sam, terraform
 from canary.infra.policies import part_statements
 from canary.infra.template import _ENVIRONMENT, template
 
@@ -47,6 +48,9 @@ max = 80
 """
 
 
+HERE = "${AWS::Region}:${AWS::AccountId}"
+
+
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
     return template(Plan.parse(PLAN), "prod")
@@ -56,6 +60,11 @@ def properties(made: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {key: one["Properties"] for key, one in made["Resources"].items() if one["Type"] == kind}
 
 
+def granted(made: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = made["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return found
+
+
 def actions(statements: list[dict[str, Any]]) -> set[str]:
     return {action for statement in statements for action in statement["Action"]}
 
@@ -63,12 +72,45 @@ def actions(statements: list[dict[str, Any]]) -> set[str]:
 @pytest.mark.slow
 def test_cfn_lint_finds_nothing(made: dict[str, Any], tmp_path: Path) -> None:
     civicforge = Path(__file__).parents[3] / "examples" / "civicforge" / "canary.toml"
-    path, other = tmp_path / "template.json", tmp_path / "civicforge.json"
+    path, other, flag = (tmp_path / f"{name}.json" for name in ("template", "civicforge", "flag"))
     path.write_text(json.dumps(made))
+    flag.write_text(json.dumps(template(Plan.parse(FLAG), "checkout")))
     other.write_text(json.dumps(template(Plan.parse(civicforge.read_text("utf-8")), "staging")))
-    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path, other]
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", path, other, flag]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FLAG = """
+[stages.checkout]
+flag = "appconfig://shop/prod/flags#new_checkout"
+outcomes = "dynamodb://canary-outcomes"
+"""
+
+
+def test_a_stage_that_rolls_out_a_flag_has_what_lowers_it_and_nothing_of_functions() -> None:
+    plan = Plan.parse(FLAG)
+    made = template(plan, "checkout")
+    for name in ("FlagApplication", "FlagEnvironment", "FlagProfile"):
+        assert "Default" not in made["Parameters"][name], "the tick function needs it"
+        assert "sensitive" not in terraform(made, plan.stage("checkout"), "x")["variable"][_variable(name)]
+    text = json.dumps(made)
+    assert "flag.new_checkout:" not in json.dumps([one for one in made["Resources"].values() if "Policies" in one])
+    assert "lambda:UpdateAlias" not in text
+    assert "AWS::Events::Rule" not in text, "no alarm is named"
+    alarms = {one["AlarmName"] for one in properties(made, "AWS::CloudWatch::Alarm").values()}
+    tables = {f"canary-checkout-Throttles-{table}" for table in ("canary-journal", "canary-outcomes")}
+    assert alarms == {"canary-checkout-TickErrors-canary-tick-checkout", *tables}
+    deploy = [s for s in granted(made, "TickRole") if "appconfig:StartDeployment" in s["Action"]]
+    assert {"Fn::Sub": f"arn:${{AWS::Partition}}:appconfig:{HERE}:application/${{FlagApplication}}"} in deploy[0][
+        "Resource"
+    ]
+    rule = template(Plan.parse(FLAG + '[stages.checkout.gates.red]\nkind = "alarms"\nnames = ["x"]'), "checkout")
+    assert properties(rule, "AWS::Events::Rule")["AlarmRule"]["Targets"][0]["Arn"] == {"Ref": "RollbackStateMachine"}
+    with pytest.raises(PlanError, match="it has no functions for a SAM template"):
+        sam(plan.stage("checkout"))
+    with pytest.raises(PlanError, match="needs its tick function"):
+        rollback_definition(plan.stage("checkout"))
 
 
 def test_what_drivers_look_up_has_the_names_that_they_look_for(made: dict[str, Any]) -> None:
