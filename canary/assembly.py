@@ -159,8 +159,8 @@ def _metrics(
         return found
     weaker = (WEAKER,) if stage.outcomes.startswith("emf:") else ()
 
-    def notes() -> tuple[str, ...]:
-        return (*weaker, *(other.sentence for other in (others() if others else ())))
+    def notes(canary_id: str) -> tuple[str, ...]:
+        return (*weaker, *(other.sentence for other in (others() if others and canary_id else ())))
 
     source = source_of(stage.outcomes, session, clock, base)
     return UserMetrics(found, source, stage.variant, notes)

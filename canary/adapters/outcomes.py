@@ -34,6 +34,10 @@ from flagkit.outcomes.emf import USERS
 VARIANT = "on"
 _AHEAD_MIN = 2
 """Minutes by which a user's window may end later than the present allows before clocks are said to be apart."""
+_LATE_MIN = 10
+"""Minutes after which a row that was read before shouldn't get further users."""
+_MISDATED_RATIO = 0.01
+"""From this share of all users on, wrongly dated ones hold the stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,28 @@ Source = Callable[[Asked], Sequence[Row]]
 """Answers the rows of an experiment; open windows may be among them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read last of an experiment.
+
+    Attributes:
+        since, until: the minutes that were of interest.
+        rows: all of them, open windows included.
+        late: users who came to rows that had been read long after their minute.
+    """
+
+    since: int
+    until: int = 0
+    rows: Sequence[Row] = ()
+    late: int = 0
+
+    def then(self, rows: Sequence[Row], until: int) -> _Read:
+        """What is read next, with the users who came late."""
+        closed = self.until - _LATE_MIN
+        before, now = (sum(row.users for row in each if row.minute < closed) for each in (self.rows, rows))
+        return _Read(self.since, until, rows, self.late + max(0, now - before))
+
+
 class UserMetrics:
     """A metric source that adds the gates about users.
 
@@ -64,7 +90,7 @@ class UserMetrics:
         inner: measures the other gates.
         source: of the rows.
         variant: the arm that is the candidate.
-        notes: warnings about the source and its users, asked at each look.
+        notes: warnings about the source and its users, asked at each look with the canary's id.
     """
 
     def __init__(
@@ -72,11 +98,11 @@ class UserMetrics:
         inner: MetricSource,
         source: Source,
         variant: str = VARIANT,
-        notes: Callable[[], Iterable[str]] = tuple,
+        notes: Callable[[str], Iterable[str]] = lambda _canary_id: (),
     ) -> None:
         self._notes = notes
         self._inner, self._source, self._variant = inner, source, variant
-        self._last: dict[str, Sequence[Row]] = {}
+        self._last: dict[str, _Read] = {}
 
     def measure(self, stage: StagePlan, targets: Sequence[Target], window: Window) -> Observations:
         """What `inner` measures, and every gate about users over the window."""
@@ -86,19 +112,23 @@ class UserMetrics:
             return found
         streams = [stream for stream in found.streams if stream.key.gate not in gates]
         sums = list(found.sums)
-        notes = [*found.notes, *self._notes()]
+        notes, doubts = [*found.notes, *self._notes(window.canary_id)], list(found.doubts)
         for target in targets:
             metrics = tuple(dict.fromkeys(gate.metric for gate in gates.values()))
             experiment = counted_under(target.function, window.canary_id)
             asked = Asked(experiment, self._variant, metrics, _minute(window.start))
-            rows, state, detail = self._rows(target, asked)
             end = _minute(window.end)
+            read, state, detail = self._rows(asked, end)
+            rows = read.rows
             settled = [row for row in rows if asked.since <= row.minute < end]
             if state is DataState.COMPLETE and not rows:
-                state, detail = DataState.NO_DATA, f"no user of {asked.experiment} was counted"
-            late = end + stage.window // MINUTE + stage.settle // MINUTE + _AHEAD_MIN
-            if ahead := sum(row.users for row in rows if row.minute > late):
-                notes.append(f"{ahead:,} users of {asked.experiment} are dated in the future: clocks are apart")
+                state, detail = DataState.NO_DATA, f"no user of {experiment} was counted"
+                if window.canary_id and target.function.flag:
+                    detail += ": programs count those who are read with a user id, after flags.report_to"
+            latest = end + (stage.window + stage.settle) // MINUTE + _AHEAD_MIN
+            text, is_much = _misdated(experiment, rows, latest, read.late)
+            if text:
+                (doubts if is_much else notes).append(text)
             for name, gate in gates.items():
                 key = StreamKey(target.function.key, name)
                 if isinstance(gate, OutcomesGate):
@@ -111,7 +141,7 @@ class UserMetrics:
                         _sums(minute, arms, gate.metric) for minute, arms in _by_minute(settled, self._variant)
                     )
                     sums.append(SumStream(key, summed, state, detail))
-        return replace(found, streams=tuple(streams), sums=tuple(sums), notes=tuple(notes))
+        return replace(found, streams=tuple(streams), sums=tuple(sums), notes=tuple(notes), doubts=tuple(doubts))
 
     def requests_per_minute(self, targets: Sequence[Target], now: datetime) -> Mapping[str, float]:
         """As `inner` counts."""
@@ -123,15 +153,35 @@ class UserMetrics:
         """As `inner` says; before a rollout no user is counted."""
         return self._inner.missing_series(stage, targets, keys)
 
-    def _rows(self, target: Target, asked: Asked) -> tuple[Sequence[Row], DataState, str]:
-        key = target.function.key
+    def _rows(self, asked: Asked, end: int) -> tuple[_Read, DataState, str]:
+        before = self._last.get(asked.experiment)
+        if before is None or before.since != asked.since:
+            before = _Read(asked.since)
         try:
-            self._last[key] = add_up(self._source(asked))
+            rows = add_up(self._source(asked))
         except CanaryError as error:
-            return self._last.get(key, ()), DataState.FAILED, error.message
+            return before, DataState.FAILED, error.message
         except Exception as error:  # noqa: BLE001 - whatever a store raises: unknown is not success, and never ends a driver
-            return self._last.get(key, ()), DataState.FAILED, f"outcomes could not be read: {type(error).__name__}"
-        return self._last[key], DataState.COMPLETE, ""
+            return before, DataState.FAILED, f"outcomes could not be read: {type(error).__name__}"
+        found = self._last[asked.experiment] = before.then(rows, end)
+        return found, DataState.COMPLETE, ""
+
+
+def _misdated(experiment: str, rows: Sequence[Row], latest: int, late: int) -> tuple[str, bool]:
+    """What is wrong with the users' dates, and whether that is so with many of them."""
+    ahead = sum(row.users for row in rows if row.minute > latest)
+    what = [
+        f"{count:,} {text}"
+        for count, text in (
+            (ahead, "are dated in the future"),
+            (late, f"were counted more than {_LATE_MIN} min after their windows"),
+        )
+        if count
+    ]
+    if not what:
+        return "", False
+    text = f"users of {experiment}: {', '.join(what)}; clocks are apart, or a store was away"
+    return text, ahead + late >= _MISDATED_RATIO * sum(row.users for row in rows)
 
 
 def counted_under(function: FunctionRef, canary_id: str) -> str:

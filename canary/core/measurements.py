@@ -251,6 +251,7 @@ class Observations:
         settled_until: start of the first minute that doesn't count yet; None where the plan's `settle` says it.
         settle_s: how old a minute was when it counted, as measured; None where the plan's `settle` says it.
         notes: warnings of those who measured.
+        doubts: their reasons not to go on, which blame nobody.
     """
 
     streams: tuple[Stream, ...] = ()
@@ -264,3 +265,4 @@ class Observations:
     settle_s: float | None = None
     notes: tuple[str, ...] = ()
     sums: tuple[SumStream, ...] = ()
+    doubts: tuple[str, ...] = ()

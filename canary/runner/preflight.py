@@ -33,7 +33,7 @@ from canary.runner.engines import engine_checks
 from canary.runner.flag_checks import flag_checks, user_checks
 from canary.runner.gate_checks import alarm_checks, health_checks, metric_checks, probe_checks
 from canary.runner.observe import longest_timeout_s
-from canary.runner.others import OTHERS, other_checks
+from canary.runner.others import OTHERS, rollout_checks
 from canary.runner.session import Ports, Session
 
 
@@ -76,7 +76,7 @@ def preflight(
     checks += _guarded("probes", "", lambda: probe_checks(stage, ports, baselines))
     if not stage.is_local:
         checks += _guarded(CREDENTIALS, "", lambda: [_credentials_check(session)])
-    checks += _guarded(OTHERS, "", lambda: other_checks(ports))
+    checks += _guarded(OTHERS, "", lambda: rollout_checks(stage, ports))
     checks += _journal_checks(session)
     if (facts := ports.dead_man) is not None:
         checks += _guarded("dead_man", "", lambda: _dead_man_checks(stage, facts))

@@ -14,8 +14,9 @@ Number = TypeVar("Number", int, float)
 
 WINDOW_S = 300.0
 """How long outcomes of a user count unless it is set: whole minutes, that of the first exposure included."""
-CLOCKS_APART_S = 5.0
-"""An outcome may be dated so much before the exposure: two machines dated them."""
+CLOCKS_APART_S = 60.0
+"""An outcome may be dated so much before the exposure: two machines dated them. What really happened before it is then
+counted, too, in all arms alike; what is left out would make a rollout look healthy."""
 FAILED, SLOW = "failed", "slow"
 """The metrics of `report(failed=…)` and `report(slow=…)`."""
 

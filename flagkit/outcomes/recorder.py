@@ -118,6 +118,7 @@ class Outcomes:
         self._current: dict[str, str] = {}
         self._until: dict[str, float] = {}
         self._follows = False
+        self._nameless: set[str] = set()
         self._capacity, self._flush_interval_s = capacity, flush_interval_s
         self._exposed: deque[Exposed] = deque()
         self._happened: deque[tuple[Outcome, int]] = deque()
@@ -180,6 +181,9 @@ class Outcomes:
         context: Mapping[str, object] | None,
     ) -> None:
         """Record an answer as an exposure: the first one of a user about whom the percentage decided."""
+        if user_id is None and evaluation.key not in self._nameless:
+            self._nameless.add(evaluation.key)
+            logger.warning("flagkit: %s is read without a user id, and nobody is counted then", evaluation.key)
         if evaluation.error is not None or user_id is None:
             return
         try:
@@ -291,6 +295,10 @@ class Outcomes:
     def _keep(self, event: Exposed | Outcome) -> None:
         """Queue an event; the lock is held."""
         full = len(self._exposed) + len(self._happened) >= self._capacity
+        if full and isinstance(event, Outcome) and self._exposed:
+            self._exposed.pop()  # a user who isn't counted says nothing; one whose failure is lost looks well
+            self.dropped += 1
+            full = False
         if self._closed or full or not is_usable(event):
             self.dropped += 1
             return
@@ -305,15 +313,13 @@ class Outcomes:
             self._thread.start()
 
     def _again(self, exposed: list[Exposed], happened: list[tuple[Outcome, int]], error: Exception) -> None:
-        """Keep a batch for the next flush, as far as there is room; what is older is sent first."""
+        """Keep a batch for the next flush, as far as there is room, outcomes before exposures (see `_keep`)."""
         logger.warning("flagkit: outcomes could not be stored (%s); they are sent again", type(error).__name__)
         with self._lock:
-            room = max(0, self._capacity - len(self._exposed) - len(self._happened))
-            kept = exposed[:room]
-            rest = happened[: room - len(kept)]
-            self.dropped += len(exposed) + len(happened) - len(kept) - len(rest)
-            self._exposed.extendleft(reversed(kept))
-            self._happened.extendleft(reversed(rest))
+            waiting = len(exposed) + len(self._exposed) + len(happened) + len(self._happened)
+            self._happened = deque([*happened, *self._happened][: self._capacity])
+            self._exposed = deque([*exposed, *self._exposed][: self._capacity - len(self._happened)])
+            self.dropped += waiting - len(self._happened) - len(self._exposed)
 
     def _loop(self, interval_s: float) -> None:
         while not wait_by(self.clock, self._wake, interval_s):

@@ -204,12 +204,18 @@ class StagePlan(Model):
         kind = self.outcomes.partition(":")[0]
         if kind == "emf" and self.window > timedelta(hours=2):
             return "window is at most 2h with emf:// outcomes: CloudWatch takes no metrics that are dated later"
-        if short := next((step for step in self.steps if step.bake < self.window), None):
-            return (
-                f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than window = "
-                f'"{format_duration(self.window)}": the outcomes of its first users would come after it'
-            )
-        return ""
+        return self.window_problem
+
+    @property
+    def window_problem(self) -> str:
+        """Why the outcomes of a step's users come too late for it; empty where they don't."""
+        short = next((step for step in self.steps if step.bake < self.window), None)
+        if short is None or self.outcomes is None:
+            return ""
+        return (
+            f"the step of {short.weight:f} % bakes {format_duration(short.bake)}, less than window = "
+            f'"{format_duration(self.window)}": the outcomes of its first users would come after it'
+        )
 
     @property
     def words(self) -> Words:

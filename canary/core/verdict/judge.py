@@ -233,6 +233,7 @@ class _Case:
     def _reasons_to_hold(self) -> tuple[Finding, ...]:
         return (
             *unclear(self._stage, self._observations, self._start),
+            *(Finding(Rule.CLOCKS, text) for text in self._observations.doubts),
             *holds.wrong_share(self._stage, self._scores),
             *holds.wrong_arms(self._stage, self._scores),
             *holds.lost_requests(self._observations, self._scores, self._line),

@@ -29,6 +29,7 @@ class Rule(StrEnum):
     BLIND = "metrics unknown and probe failed"
     REGRESSION = "regression"
     LITERAL = "literal limit"
+    CLOCKS = "clocks"
     SHARE = "sample ratio"
     CONSERVATION = "conservation"
     HARM = "harm cap"

@@ -104,7 +104,7 @@ def test_a_stage_without_gates_about_users_reads_no_outcomes() -> None:
 
 def test_no_rows_are_no_data_and_a_failed_store_keeps_what_was_known() -> None:
     answers: list[Callable[[], Sequence[Row]]] = [lambda: (), lambda: ROWS, _refuse, _break]
-    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)(), notes=lambda: ["weaker"])
+    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)(), notes=lambda _: ["weaker"])
     states = []
     for _ in range(4):
         found = metrics.measure(stage(), [TARGET], WINDOW)
@@ -126,10 +126,49 @@ def _break() -> Sequence[Row]:
     raise ConnectionError("secret")
 
 
-def test_users_of_the_future_say_that_clocks_are_apart() -> None:
-    rows = (*ROWS, Row(M0 + 13, "on", 4))
-    found = UserMetrics(Other(), lambda asked: rows).measure(stage(), [TARGET], WINDOW)
-    assert found.notes[-1] == "4 users of shop are dated in the future: clocks are apart"
+def test_users_of_the_future_say_that_clocks_are_apart_and_many_hold() -> None:
+    text = "users of shop: 4 are dated in the future; clocks are apart, or a store was away"
+    for others, notes, doubts in ((0, (), (text,)), (400, (text,), ())):
+        rows = (*ROWS, Row(M0 + 13, "on", 4), Row(M0 + 1, "off", others))
+        found = UserMetrics(Other(), lambda asked, rows=rows: rows).measure(stage(), [TARGET], WINDOW)
+        assert (found.notes, found.doubts) == (("noted", *notes), doubts)
+
+
+def test_users_who_come_long_after_their_minute_are_said_to_be_late() -> None:
+    def row(minute: int, users: int) -> Row:
+        return Row(M0 + minute, "off", users)
+
+    answers: list[Callable[[], Sequence[Row]]] = [
+        lambda: [row(0, 100)],
+        _break,  # what it would have answered is not late because of that
+        lambda: [row(0, 100), row(5, 300), row(14, 500)],
+        lambda: [row(0, 103), row(5, 300), row(14, 600)],
+        lambda: [row(0, 105), row(5, 330), row(14, 600)],
+    ]
+    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)())
+    said = []
+    for minute in (5, 14, 15, 16, 17):
+        found = metrics.measure(stage(), [TARGET], replace(WINDOW, end=T0 + minute * MINUTE))
+        said.append((found.notes[1:], found.doubts))
+    text = "users of shop: {} were counted more than 10 min after their windows; clocks are apart, or a store was away"
+    assert said == [
+        ((), ()),
+        ((), ()),
+        ((), ()),
+        ((text.format(3),), ()),
+        ((), (text.format(35),)),
+    ]
+
+
+def test_a_store_that_fails_at_the_start_shows_nothing_of_the_rollout_before() -> None:
+    answers: list[Callable[[], Sequence[Row]]] = [lambda: ROWS, _refuse]
+    metrics = UserMetrics(Other(), lambda asked: answers.pop(0)())
+    flag = Target(FunctionRef("flag.checkout", "on"), "1", "2")
+    rows = [
+        len(metrics.measure(stage(), [flag], replace(WINDOW, canary_id=name)).streams[0].minutes)
+        for name in ("k1", "k2")
+    ]
+    assert rows == [2, 0]
 
 
 TABLE = """\

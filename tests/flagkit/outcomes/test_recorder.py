@@ -231,7 +231,7 @@ def test_a_store_that_is_away_loses_nothing_until_the_buffer_is_full(
     assert "token" not in caplog.text
     away.is_away = False
     assert outcomes.flush() == 4
-    assert away.rows("checkout")[0].users == 3
+    assert [(row.users, row.bad) for row in away.rows("checkout")] == [(2, {"failed": 2})]  # no failure is lost
 
 
 def test_what_failed_while_others_reported_keeps_its_place_as_far_as_there_is_room(
@@ -247,7 +247,7 @@ def test_what_failed_while_others_reported_keeps_its_place_as_far_as_there_is_ro
     flags.report("a", failed=True)
     outcomes.flush()
     assert outcomes.dropped == 1
-    assert len(outcomes._exposed) == 2
+    assert (len(outcomes._exposed), len(outcomes._happened)) == (1, 1)
 
 
 def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -269,9 +269,13 @@ def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.L
     assert "lost" in caplog.text
 
 
-def test_errors_and_reads_without_a_user_are_no_exposure(flags: Flags, clock: VirtualClock) -> None:
+def test_errors_and_reads_without_a_user_are_no_exposure(
+    flags: Flags, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     outcomes, _ = recording(flags, clock, experiments="checkout")
-    flags.evaluate("checkout")
+    for _ in range(2):
+        flags.evaluate("checkout")
+    assert caplog.text.count("checkout is read without a user id") == 1
     flags.evaluate("no_such_flag", "u")
     assert outcomes.flush() == 0
 
