@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 import boto3
@@ -103,6 +103,7 @@ def open_session(region: str | None = None, profile: str | None = None) -> Sessi
         raise AccessDeniedError(str(error), hint="Correct --profile or AWS_PROFILE.") from error
 
 
+@cache
 def unused_session() -> Session:
     """A session for a stage without anything in AWS: clients want a region and credentials, and none is asked."""
     return boto3.Session("unused", "unused", region_name="us-east-1")

@@ -73,7 +73,7 @@ def deploy(
 ) -> int:
     """Release a version step by step and evaluate each step.
 
-    Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
+    A stage with a flag gives it to more and more users. Exit code 0 if promoted, 3 if rolled back, 4 if on hold.
     """
     from canary import runner
     from canary.cli.drive import drive
@@ -84,6 +84,11 @@ def deploy(
         raise UsageError("--publish, --version and --retry can't be combined", hint="Use one of them.")
     session = _session(context, plan, stage, region, profile, engine)
     planned = session.stage
+    _refuse_for_flag(
+        planned if publish or version or create_alias else None,
+        "--version, --publish and --create-alias",
+        f"Leave them out: `canary deploy {stage}`.",
+    )
     if percents:
         planned = planned.with_steps(weights(percents))
     if hotfix:
@@ -118,6 +123,11 @@ def deploy(
         return 0
 
 
+def _refuse_for_flag(stage: StagePlan | None, options: str, hint: str) -> None:
+    if stage is not None and stage.flag:
+        raise UsageError(f"{options} {'is' if ' ' not in options else 'are'} for functions, not for a flag", hint=hint)
+
+
 def promote(
     context: Context,
     stage: Stage,
@@ -133,7 +143,7 @@ def promote(
 ) -> int:
     """Send all traffic to the new version now.
 
-    Post-promotion watch follows.
+    A flag is given to all users. Post-promotion watch follows.
     """
     from canary import runner
     from canary.cli.drive import drive
@@ -168,14 +178,15 @@ def rollback(
 ) -> int:
     """Send all traffic to the baseline version now.
 
-    A canary in progress is rolled back without a prompt. When none is in progress, the last one is reverted after a
-    confirmation.
+    A flag is lowered. A canary in progress is rolled back without a prompt. When none is in progress, the last one is
+    reverted after a confirmation.
     """
     from canary import runner
     from canary.cli.drive import request
 
     session = open_session(cli_context(context), plan, stage, region=region, profile=profile)
     targets = _versions(to or [])
+    _refuse_for_flag(session.stage if targets else None, "--to", session.stage.words.by_hand(stage))
 
     def confirm(question: str) -> None:
         session.confirm(question, assume_yes=yes)

@@ -1,10 +1,14 @@
 """Commands that set canary up: init writes a plan, schema and iam print. None of them changes anything in AWS."""
 
+# ruff: noqa: PLR0913, PLR0917 - each parameter is an option of the command line
+
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
+from pathlib import Path
 from typing import Annotated
 
 import click
@@ -49,7 +53,36 @@ bake = "10m"            # the longest time of each step
 # Notifications:
 # notifications = [{{ kind = "slack", url_env = "SLACK_URL" }}]
 """
+FLAG_PLAN = """\
+# Plan of canary for a flag. How users are counted: docs/canary/guarded-rollouts.md; every field: docs/canary/plan.md.
+# `canary plan {stage}` shows it with every default, `canary doctor {stage}` checks flag, outcomes and users.
+
+[stages.{stage}]
+flag = "{flag}"
+steps = {steps}        # percent of the users, ascending
+bake = "10m"            # the longest time of each step, at least as long as window
+window = "5m"           # what happens to a user within it counts, once
+outcomes = "{outcomes}"   # or "dynamodb://TABLE", "emf://NAMESPACE", "csv:FILE", "command:COMMAND"
+
+# What rolls back. More than 5 % of the users with a failed request do so without being written here:
+# [stages.{stage}.gates.outcomes]
+# limit_percent = 5
+
+# More gates:
+# [stages.{stage}.gates.slow]
+# kind = "outcomes"
+# metric = "slow"                # reported by the integrations, or by flags.report(user_id, slow=True)
+# limit_percent = 10
+# [stages.{stage}.gates.orders]
+# kind = "value"
+# metric = "orders"              # flags.report(user_id, value=18.5, metric="orders")
+# percent_of_baseline = 90
+
+# Notifications:
+# notifications = [{{ kind = "slack", url_env = "SLACK_URL" }}]
+"""
 STEPS = (10.0, 50.0)
+FLAG_STEPS = (5.0, 25.0, 50.0, 100.0)
 
 
 def init(
@@ -59,12 +92,26 @@ def init(
         Argument(metavar="FUNCTION:ALIAS", help="Functions to release, each with its alias; found in AWS if left out."),
     ] = None,
     stage: Annotated[str, Option("--stage", metavar="STAGE", help="Name of the stage.")] = "staging",
+    flag: Annotated[
+        str | None,
+        Option(
+            "--flag",
+            metavar="SOURCE#KEY",
+            help="Flag to roll out instead: file:flags.json#key or appconfig://APP/ENV/PROFILE#key.",
+        ),
+    ] = None,
+    users: Annotated[
+        int | None,
+        Option(
+            "--users", metavar="N", min=1, max=1_000_000_000, help="Users who may come: chooses a flag's first step."
+        ),
+    ] = None,
     plan: PlanPath = DEFAULT_PLAN,
     region: Region = None,
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Write a commented plan for functions that exist.
+    """Write a commented plan for functions that exist, or for a flag.
 
     Without arguments it asks AWS for the functions that have an alias, and how much traffic they had in the last day:
     at little traffic the first step is larger. An existing file is never replaced.
@@ -74,6 +121,12 @@ def init(
     path = cli_context(context).base / plan
     if path.exists():
         raise UsageError(f"{plan} exists already", hint="Edit it, or name another file: --plan FILE.")
+    if flag is not None:
+        if functions:
+            raise UsageError("give either functions or --flag", hint="A stage shifts functions or one flag.")
+        return _init_flag(path, plan, stage, flag, users, as_json=as_json)
+    if users is not None:
+        raise UsageError("--users needs --flag", hint="Functions have requests: leave --users out.")
     named = functions or _functions_of_account(region, profile)
     if not named:
         raise NotFoundError(
@@ -84,10 +137,7 @@ def init(
     steps = STEPS if functions else _steps_for_traffic(text, stage, cli_context(context), region, profile)
     if steps != STEPS:
         text = plan_text(stage, named, steps)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{plan} can't be written: {error.strerror}", hint="Name another file: --plan FILE.") from None
+    _write(path, plan, text)
     if as_json:
         write_json({"plan": str(plan), "stage": stage, "functions": list(named), "steps": list(steps)})
     else:
@@ -96,6 +146,58 @@ def init(
             click.echo(f"The first step is {steps[0]:g} %, because there was little traffic in the last day.")
         click.echo(f"Next: canary doctor {stage}")
     return 0
+
+
+def _write(path: Path, plan: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{plan} can't be written: {error.strerror}", hint="Name another file: --plan FILE.") from None
+
+
+def _init_flag(path: Path, plan: Path, stage: str, flag: str, users: int | None, *, as_json: bool) -> int:
+    from canary.cli.json_lines import write_json
+
+    text, steps = flag_plan_text(stage, flag, users)
+    _write(path, plan, text)
+    if as_json:
+        write_json({"plan": str(plan), "stage": stage, "flag": flag, "steps": list(steps)})
+    else:
+        click.echo(f"{plan} written: stage {stage} with flag {flag}")
+        if steps != FLAG_STEPS:
+            click.echo(
+                f"The first step is {steps[0]:g} %, because a smaller one doesn't get enough of {users:,} users."
+            )
+        click.echo(f"Next: canary doctor {stage}")
+    return 0
+
+
+def flag_plan_text(stage: str, flag: str, users: int | None = None) -> tuple[str, tuple[float, ...]]:
+    """The plan that `init --flag` writes, and its steps: with few users fewer and larger ones.
+
+    Raises:
+        UsageError: no flag, a stage that can't be named so, or so few users that no step gets enough of them.
+    """
+    from canary.core.plan import FlagTarget, Plan, check_users
+
+    try:
+        target = FlagTarget.parse(flag)
+    except ValueError as error:
+        raise UsageError(str(error), hint="Example: canary init --flag file:flags.json#new_checkout") from None
+    outcomes = "csv:outcomes.csv" if target.source.startswith("file:") else "dynamodb://canary-outcomes"
+    for steps in (FLAG_STEPS, (10.0, 50.0, 100.0), (25.0, 50.0, 100.0), (50.0, 100.0)):
+        shown = f"[{', '.join(f'{step:g}' for step in steps)}]"
+        text = FLAG_PLAN.format(stage=stage, flag=target, outcomes=outcomes, steps=shown)
+        try:
+            planned = Plan.parse(text).stage(stage)
+        except CanaryError as error:
+            raise UsageError(error.message, hint="Use letters, digits, - and _ for --stage.") from None
+        if users is None or not check_users(planned, math.inf, users):
+            return text, steps
+    raise UsageError(
+        f"{users:,} users are too few for any rollout: half of them are fewer than a step needs",
+        hint="Leave --users out, and raise limit_percent in the plan.",
+    )
 
 
 def _functions_of_account(region: str | None, profile: str | None) -> Sequence[str]:

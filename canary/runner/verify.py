@@ -8,11 +8,20 @@ from decimal import Decimal
 from functools import partial
 
 from canary.core.measurements import AlarmState, DataState, Gauge, Stream
-from canary.core.plan import ErrorsGate, Gate, HealthGate, LatencyGate, QueueGate, StagePlan, format_duration
+from canary.core.plan import (
+    ErrorsGate,
+    Gate,
+    HealthGate,
+    LatencyGate,
+    OutcomesGate,
+    QueueGate,
+    StagePlan,
+    format_duration,
+)
 from canary.core.recover import in_order
 from canary.core.schedule import settle, settled_until
 from canary.core.verdict.sentences import limit as limit_text
-from canary.core.verdict.sentences import percent
+from canary.core.verdict.sentences import percent, what_is_bad
 from canary.ports import Target, Window
 from canary.runner.aliases import read_all
 from canary.runner.checks import Check, Level
@@ -61,6 +70,8 @@ def verify(
 
 
 def _gates(session: Session, live: Sequence[Target], p99: timedelta) -> dict[str, Gate]:
+    if session.stage.flag:
+        return {name: gate for name, gate in session.stage.gates.items() if isinstance(gate, OutcomesGate)}
     queues = {gate.queue for gate in session.stage.gates.values() if isinstance(gate, QueueGate)}
     read = session.ports.aliases.version_facts
     for target in live:
@@ -73,9 +84,11 @@ def _gates(session: Session, live: Sequence[Target], p99: timedelta) -> dict[str
 
 def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: timedelta) -> Check:
     # One version is live, so its series equals the alias' total; either may be missing (lambda-canary.md §2.1).
+    name, key = stream.key.gate, stream.key.function
+    if isinstance(gate, OutcomesGate):
+        return _users(stream, gate, window)
     requests = sum(max(row.candidate_requests, row.baseline_requests) for row in stream.minutes)
     bad = sum(max(row.candidate_bad, row.baseline_bad) for row in stream.minutes)
-    name, key = stream.key.gate, stream.key.function
     if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
         return Check(name, Level.FAILED, f"no answer from CloudWatch: {stream.detail or stream.state.value}", key)
     if not requests:
@@ -85,6 +98,21 @@ def _share(stream: Stream, gate: Gate, max_errors_percent: Decimal, window: time
         limit, what = gate.limit_ratio, f"took longer than {gate.snapped.total_seconds():.3g} s"
     level = Level.OK if bad / requests <= limit else Level.FAILED
     shares = f"{percent(bad / requests)} % of {requests:,.0f} requests {what}, limit {limit_text(limit)} %"
+    return Check(name, level, shares, key)
+
+
+def _users(stream: Stream, gate: OutcomesGate, window: timedelta) -> Check:
+    """All users whose windows ended lately, with the flag and without it."""
+    name, key = stream.key.gate, stream.key.function
+    users = sum(row.candidate_requests + row.baseline_requests for row in stream.minutes)
+    bad = sum(row.candidate_bad + row.baseline_bad for row in stream.minutes)
+    if stream.state in {DataState.FAILED, DataState.PARTIAL, DataState.UNKNOWN}:
+        return Check(name, Level.FAILED, f"outcomes can't be read: {stream.detail or stream.state.value}", key)
+    if not users:
+        return Check(name, Level.NO_DATA, f"no users in {format_duration(window)}: nothing was verified", key)
+    ratio = float(gate.limit_percent) / 100
+    level = Level.OK if bad / users <= ratio else Level.FAILED
+    shares = f"{percent(bad / users)} % of {users:,} users {what_is_bad(gate)}, limit {limit_text(ratio)} %"
     return Check(name, level, shares, key)
 
 

@@ -130,6 +130,8 @@ class Comparison:
     probes_per_minute: int = 0
     is_refused: bool = False
     """Whether the baseline is already unhealthy, so that such a release starts only with --hotfix."""
+    target: str = ""
+    """Key of the first function of the stage, or of what stands for its flag."""
 
 
 RUNS = 1000
@@ -179,6 +181,7 @@ def compare(
         left_out=left_out,
         probes_per_minute=max((g.per_minute for g in stage.gates.values() if isinstance(g, ProbesGate)), default=0),
         is_refused=all(is_refused(stage, scenario, f"{seed}/{number}") for number in range(_STARTS)),
+        target=stage.functions[0].key,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from canary.core.words import Words, words_of
 from canary.view.labels import percent
 from canary.view.model import Bar, BarsView, Chapter, Report
 
@@ -46,10 +47,12 @@ def _data(summary: Summary) -> dict[str, object]:
 
 def comparison_lines(found: Comparison) -> Iterator[str]:
     """The result as a table and a histogram of characters."""
+    words = words_of(found.target)
     yield scenario_text(found)
     yield ""
     yield (
-        f"{'new version':<24}{'promoted':>20}{'rolled back':>20}{'inconclusive':>14}{'minutes to rollback':>21}"
+        f"{words.candidate.removeprefix('the '):<24}{'promoted':>20}{'rolled back':>20}{'inconclusive':>14}"
+        f"{'minutes to rollback':>21}"
         f"{'failed requests':>18}"
     )
     for name, summary in _rows(found):
@@ -62,14 +65,14 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
             f"{percent(summary.inconclusive_ratio):>14}{spread:>21}{f'{failed.mean:.1f} (p95 {failed.p95:.0f})':>18}"
         )
     yield ""
-    yield from histogram_lines(found.rollback_minutes)
+    yield from histogram_lines(found.rollback_minutes, words.run)
     yield (
         f"False rollbacks: {_with_interval(found.healthy.rolled_back_ratio, found.healthy.rolled_back_interval)} of "
-        f"{found.healthy.runs:,} further releases with a new version as good as the baseline (95 % intervals); "
+        f"{found.healthy.runs:,} further {words.run}s {words.harmless} (95 % intervals); "
         f"{percent(found.healthy.in_time_ratio)} of them are promoted without a hold."
     )
     if found.is_refused:
-        yield "`canary deploy` refuses such a release without --hotfix: the baseline is already unhealthy."
+        yield f"`canary deploy` refuses such a {words.run} without --hotfix: {words.already_unhealthy}."
 
 
 def _with_interval(ratio: float, interval: tuple[float, float]) -> str:
@@ -77,10 +80,10 @@ def _with_interval(ratio: float, interval: tuple[float, float]) -> str:
     return f"{percent(ratio)} ({100 * interval[0]:.3g}–{100 * interval[1]:.3g} %)"
 
 
-def histogram_lines(minutes: tuple[float, ...]) -> Iterator[str]:
+def histogram_lines(minutes: tuple[float, ...], run: str = "release") -> Iterator[str]:
     """Minutes to rollback as bars of characters."""
     if not minutes:
-        yield "No release was rolled back."
+        yield f"No {run} was rolled back."
         return
     bins = list(_bins(minutes))
     most = max(count for _, count in bins)
@@ -103,18 +106,18 @@ def _bins(minutes: tuple[float, ...]) -> Iterator[tuple[str, int]]:
         yield f"{start}" if width == 1 else f"{start}–{start + width - 1}", counts.get(index, 0)
 
 
-def _histogram(minutes: tuple[float, ...]) -> Iterator[BarsView]:
+def _histogram(minutes: tuple[float, ...], run: str) -> Iterator[BarsView]:
     """Minutes to rollback as drawn bars; nothing without a rollback."""
     bins = list(_bins(minutes))
     most = max((count for _, count in bins), default=1)
-    bars = tuple(Bar(f"{label} min", count / most, None, f"{count:,} releases") for label, count in bins)
+    bars = tuple(Bar(f"{label} min", count / most, None, f"{count:,} {run}s") for label, count in bins)
     if bars:
         yield _bars("Minutes to rollback", bars)
 
 
 def comparison_report(found: Comparison) -> Report:
     """The result as a page."""
-    rows = list(_rows(found))
+    rows, words = list(_rows(found)), words_of(found.target)
     most = max((summary.failed_requests.mean for _, summary in rows), default=0.0) or 1.0
     ends = tuple(
         Bar(f"{name}: {label}", ratio, None, percent(ratio), emphasised=label == "rolled back")
@@ -130,17 +133,17 @@ def comparison_report(found: Comparison) -> Report:
         for name, summary in rows
     )
     chapter = Chapter(
-        heading=f"{found.summary.runs:,} releases to {found.stage}",
+        heading=f"{found.summary.runs:,} {words.run}s {words.of_stage} {found.stage}",
         prose=scenario_text(found),
         bars=(
-            _bars("How the releases ended", ends),
-            _bars("Failed requests of the new version ", failed),
-            *_histogram(found.rollback_minutes),
+            _bars(f"How the {words.run}s ended", ends),
+            _bars(f"Failed requests {words.at_candidate}", failed),
+            *_histogram(found.rollback_minutes, words.run),
         ),
     )
     return Report(
-        title=f"Simulated canary releases to {found.stage}",
-        lead="The same release, simulated many times with synthetic traffic.",
+        title=f"Simulated canary {words.run}s {words.of_stage} {found.stage}",
+        lead=f"The same {words.run}, simulated many times with synthetic {words.synthetic}.",
         chapters=(chapter,),
         footer=f"Seed {found.seed}.",
     )
@@ -151,11 +154,14 @@ def scenario_text(found: Comparison) -> str:
     assumed = found.scenario
     left_out = f" Gates without synthetic data, left out: {', '.join(found.left_out)}." if found.left_out else ""
     probes = f"; {found.probes_per_minute:,} pairs of probes per minute" if found.probes_per_minute else ""
+    words = words_of(found.target)
     begins = f" from minute {assumed.from_minute:g}" if assumed.from_minute else ""
     return (
-        f"{found.summary.runs:,} releases to {found.stage} at {assumed.requests_per_s:g} requests per second: "
-        f"{100 * assumed.candidate_errors:.6g} % fail on the new version{begins}, "
-        f"{100 * assumed.baseline_errors:.6g} % on the baseline{_bursts(assumed)}{probes}{_users(assumed)}.{left_out}"
+        f"{found.summary.runs:,} {words.run}s {words.of_stage} {found.stage} "
+        f"at {assumed.requests_per_s:g} requests per second: "
+        f"{100 * assumed.candidate_errors:.6g} % fail {words.at_candidate}{begins}, "
+        f"{100 * assumed.baseline_errors:.6g} % {words.at_rest}"
+        f"{_bursts(assumed, words)}{probes}{_users(assumed)}.{left_out}"
     )
 
 
@@ -166,10 +172,10 @@ def _users(assumed: Scenario) -> str:
     return f"; {users.number:,} users may come, {percent(users.broken)} of them broken with and without the variant"
 
 
-def _bursts(assumed: Scenario) -> str:
+def _bursts(assumed: Scenario, words: Words) -> str:
     bursts = (
         ("an outage two hours before", assumed.history_outage),
-        ("an outage of both versions", assumed.shared_outage),
+        (f"an outage of {words.both}", assumed.shared_outage),
         ("cold starts after each step", assumed.cold_start),
     )
     return "".join(
@@ -179,7 +185,7 @@ def _bursts(assumed: Scenario) -> str:
 
 def _rows(found: Comparison) -> Iterator[tuple[str, Summary]]:
     yield "as described", found.summary
-    yield "as good as the baseline", found.healthy
+    yield words_of(found.target).as_good, found.healthy
 
 
 def _bars(title: str, bars: tuple[Bar, ...]) -> BarsView:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.canary.cli.conftest import Done
-from tests.canary.cli.flag_desk import FlagDesk
+from tests.canary.cli.flag_desk import PLAN, FlagDesk
 
 OF_FUNCTIONS = re.compile(
     r"\b(versions?|alias(es)?|requests?|traffic|baseline|lambda|functions?)\b|LATEST|flag\.new_checkout",
@@ -37,14 +37,16 @@ def speaks_of_users(done: Done) -> str:
         (("plan", "checkout"), 0),
         (("plan", "checkout", "--users", "1000"), 2),
         (("doctor", "checkout"), 7),
+        (("verify", "checkout"), 7),
+        (("deploy", "checkout", "--retry"), 5),
         (("status", "checkout"), 0),
+        (("status", "checkout", "--json"), 0),
         (("pause", "checkout"), 5),
         (("resume", "checkout"), 5),
         (("promote", "checkout", "--yes"), 5),
         (("rollback", "checkout"), 5),
         (("abort", "checkout"), 5),
         (("history",), 0),
-        (("deploy", "checkout", "--retry"), 5),
     ],
 )
 def test_a_command_before_the_rollout_speaks_of_users(desk: FlagDesk, words: tuple[str, ...], code: int) -> None:
@@ -97,3 +99,62 @@ def test_a_rollout_without_outcomes_holds_and_speaks_of_users(desk: FlagDesk) ->
         assert done.code == code, done
         speaks_of_users(done)
     assert desk.percent == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deploy", "checkout", "--version", "2"),
+        ("deploy", "checkout", "--publish"),
+        ("deploy", "checkout", "--create-alias"),
+        ("rollback", "checkout", "--to", "1"),
+        ("plan", "checkout", "--yesterday"),
+    ],
+)
+def test_options_for_functions_are_refused_for_a_flag(desk: FlagDesk, words: tuple[str, ...]) -> None:
+    done = desk(*words)
+    assert (done.code, "for functions" in done.err, "hint: " in done.err) == (2, True, True), done
+
+
+def test_users_are_asked_for_only_where_users_are_counted(desk: FlagDesk) -> None:
+    desk.write_plan('[stages.staging]\nfunctions = ["api:live"]\n')
+    assert "counts requests, not users" in desk("plan", "staging", "--users", "5").err
+
+
+def test_a_large_simulation_is_left_to_its_own_command(desk: FlagDesk) -> None:
+    done = desk("plan", "checkout", "--rps", "100", "--users", "100000")
+    assert (done.code, "not simulated" in done.err) == (0, True)
+
+
+def test_verify_looks_at_the_users_of_the_last_minutes(desk: FlagDesk) -> None:
+    desk.clock.advance(20 * 60)
+    done = desk("verify", "checkout")
+    assert (done.code, "1.0 % of" in speaks_of_users(done)) == (0, True), done
+    desk.failing = (0.2, 0.2)
+    desk.clock.advance(20 * 60)
+    assert desk("verify", "checkout").code == 1
+    desk.write_plan(PLAN.replace("outcomes.csv", "nowhere.csv"))
+    assert "outcomes can't be read" in desk("verify", "checkout").out
+
+
+@pytest.mark.parametrize(("users", "steps"), [(None, "[5, 25, 50, 100]"), (900, "[10, 50, 100]"), (200, "[50, 100]")])
+def test_init_writes_a_plan_for_a_flag(desk: FlagDesk, users: int | None, steps: str) -> None:
+    more = () if users is None else ("--users", str(users))
+    done = desk("init", "--flag", "file:flags.json#new_checkout", "--plan", "new.toml", *more)
+    assert (done.code, f"steps = {steps}" in (desk.base / "new.toml").read_text()) == (0, True), done
+    assert desk("plan", "staging", "--plan", "new.toml", *more).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--flag", "flags.json#new_checkout"), "must be a source and a flag"),
+        (("api:live", "--flag", "file:flags.json#new_checkout"), "either functions or --flag"),
+        (("api:live", "--users", "9"), "--users needs --flag"),
+        (("--flag", "file:flags.json#new_checkout", "--users", "9"), "too few"),
+        (("--flag", "file:flags.json#new_checkout", "--stage", "no stage"), ""),
+    ],
+)
+def test_init_refuses_what_is_no_flag(desk: FlagDesk, words: tuple[str, ...], text: str) -> None:
+    done = desk("init", "--plan", "new.toml", *words)
+    assert (done.code, text in done.err) == (2, True), done
