@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -76,6 +76,7 @@ class FlagAliases:
         self._session = session
         self._clock = clock
         self._opened: FlagStore | None = None
+        self._known_arn = ""
 
     def read(self, function: FunctionRef) -> AliasState:
         """What share of the users gets the variant by the document that is live."""
@@ -180,10 +181,16 @@ class FlagAliases:
         """Of the profile: it says in which account and region the flag is."""
         if self._target.is_file:
             return ""
-        from flagkit.admin.stores.appconfig import AppConfigStore
+        if not self._known_arn:
+            from flagkit.admin.stores.appconfig import AppConfigStore
+            from flagkit.admin.stores.opening import open_plain_store
 
-        assert isinstance(self._store, AppConfigStore)
-        return self._store.control.arn("profile")
+            # The store itself may be one that notifies, or asks for approvals.
+            plain = open_plain_store(self._target.source, session=self._session, clock=self._clock)
+            with closing(plain):
+                assert isinstance(plain, AppConfigStore)
+                self._known_arn = plain.control.arn("profile")
+        return self._known_arn
 
     def _last_record(self, newest: Stored, live: FlagDocument, status: DeploymentStatus) -> str:
         """The record that is live, but for two: a decrease is never undone, and what was taken from users is missed.

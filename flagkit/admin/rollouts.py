@@ -90,8 +90,9 @@ def read_record(text: str) -> Rollout:
     known = Rollout(rollout_id(text), _PHASES.get(found["phase"], ""), since=started)
     with suppress(ValueError, ArithmeticError):
         words = [word.partition("@") for word in found["shifts"].split(",") if word]
-        steps = 1 + sum(0 < Decimal(percent) < 100 for percent, _, _ in words)
-        done = [(Decimal(percent), int(offset, 36)) for percent, mark, offset in words if mark]
+        shifts = [(Decimal(percent.rstrip("?")), mark, offset) for percent, mark, offset in words]
+        steps = 1 + len({percent for percent, _, _ in shifts if 0 < percent < 100})
+        done = [(percent, int(offset, 36)) for percent, mark, offset in shifts if mark]
         if not done:
             return replace(known, percent=Decimal(0), steps=steps)
         (percent, offset), before = done[-1], done[-2:-1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import boto3
 import pytest
@@ -148,3 +150,18 @@ def test_what_is_saved_but_not_deployed_and_a_missing_strategy_are_named(profile
     assert found() == {"flag_strategy": False, "flag_deployed": False}
     profile.save(lambda document: edits.rollout(document, KEY, 40), deploy=False)
     assert found() == {"flag_strategy": False, "flag_deployed": True}
+
+
+def test_a_version_keeps_why_it_was_saved_and_where_rollouts_are_exempt_needs_no_approval(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLAGKIT_CONFIG", str(tmp_path / "flagkit.toml"))
+    (tmp_path / "flagkit.toml").write_text('[[approvals]]\nexempt = ["guarded_rollouts"]\n')
+    profile.write(AliasSpec("1", None, 0, RECORD.replace("10@0,25", "10,25").replace(" b ", " s ")))
+    profile.write(replace(TEN, why="canary started: 10 % of the users"))
+    profile.write(replace(NONE, why="8 % of 412 users failed – " * 60))
+    store = open_store(profile.flags.url, clock=profile.aws.clock)
+    ended, began, *_ = (version.reason or "" for version in store.versions())
+    assert began == "guarded rollout: 0 % → 10 % of users"
+    assert ended.startswith("guarded rollout ended at 0 % of users; 8 % of 412 users failed")
+    assert ended.endswith(" …")
