@@ -89,9 +89,12 @@ def act(
     kept = (plan_path, name)
     if action == "start":
         _memories.pop(kept, None)
+    if action == "check" and stage.flag is None:
+        return _check(plan, stage)
     ports = assemble(plan, name, base=Path(tempfile.gettempdir()), session=session, clock=clock)
     if action == "check":
-        return _check(plan, stage, ports)
+        ports.aliases.read(stage.functions[0])  # a function that may not read its flag can't lower it, either
+        return _check(plan, stage)
     ports = replace(ports, memory=_memories.setdefault(kept, Memory()))
     canary_id = str(event.get("canary_id") or "")
     try:
@@ -158,8 +161,6 @@ def _ended(stage: StagePlan, ports: Ports, canary_id: str) -> dict[str, object]:
     }
 
 
-def _check(plan: Plan, stage: StagePlan, ports: Ports) -> dict[str, object]:
-    if stage.flag is not None:
-        ports.aliases.read(stage.functions[0])  # a function that may not read its flag can't lower it, either
+def _check(plan: Plan, stage: StagePlan) -> dict[str, object]:
     found = deployed_fingerprint(stage)
     return {"stage": stage.name, "fingerprint": found, "journal": plan.journal, "version": version()}
