@@ -87,8 +87,8 @@ e2e: $(VENV)/.dev  ## the browser tests, in 90 s; needs the programs chromium an
 	@$(MAKE) --no-print-directory $(REACT)/dist/index.html
 	@$(BIN)/python -m pytest -n auto -m browser tests/browser $(ARGS)
 
-screenshots: $(VENV)/.dev  ## the pictures of the console in docs/assets/console, by the test of the page that has them
-	@SCREENSHOTS=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_morning.py
+screenshots: $(VENV)/.dev  ## the pictures of the console in docs/assets/console, by the tests of the pages that have them
+	@SCREENSHOTS=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_morning.py tests/browser/test_releases.py
 
 test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
 	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
