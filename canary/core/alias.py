@@ -60,6 +60,10 @@ class AliasSpec:
     description: str
     why: str = field(default="", compare=False)
 
+    def share_bp(self, version: str) -> int:
+        """The share that a version shall have, in basis points."""
+        return _share_bp(self, version)
+
 
 @dataclass(frozen=True, slots=True)
 class AliasState:
@@ -93,6 +97,10 @@ class AliasState:
         """The shares of both versions, for people."""
         return percent_text(ALL_BP - self.extra_bp), percent_text(self.extra_bp)
 
+    def share_bp(self, version: str) -> int:
+        """The share that a version has, in basis points."""
+        return _share_bp(self, version)
+
     def says(self, spec: AliasSpec) -> bool:
         """True when the alias already is what the spec wants."""
         return self.routes_like(spec) and self.description == spec.description
@@ -104,6 +112,11 @@ class AliasState:
     def same_content(self, other: AliasState) -> bool:
         """True when only the RevisionId may differ (AWS moves it on resource-policy changes too)."""
         return other.says(AliasSpec(self.version, self.extra_version, self.extra_bp, self.description))
+
+
+def _share_bp(alias: AliasSpec | AliasState, version: str) -> int:
+    extra_bp = 0 if alias.extra_version is None else alias.extra_bp
+    return ALL_BP - extra_bp if alias.version == version else extra_bp if alias.extra_version == version else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ Rules (after h11's `_state.py`; the table itself is `phases.TRANSITIONS`):
    `hold_max`, and then the plan's policy decides (decision 0009). With `on_unhealthy = "pause"` a person decides.
 2. Every phase in which the candidate carries traffic is judged and can be rolled back: holding, paused, inconclusive
    and promoted ones too (flagger#1801).
-3. A rollback goes to the recorded baseline version with no weights, and only weight 0 is ever written after it.
+3. A rollback goes to the recorded baseline version with no weights, and only weight 0 is ever written after it. With
+   `on_unhealthy = "last_safe"` what the evidence rolls back goes to the last weight that was left with a healthy
+   verdict, and only that is written after it; a person's rollback goes to 0.
 4. Evidence is never state: it is measured again at each tick (statistics.md §4.1).
 
 The first half of this file chooses the signal of a tick; the second half says what entering a phase changes and orders.
@@ -70,6 +72,9 @@ NOT_WATCHED: Final = "not watched"
 _UNSURE: Final = frozenset({Rule.WAITING, Rule.NO_DATA})
 """Rules that say nothing worse than "not enough evidence": all that `promote` as a policy may overrule."""
 
+_FROM_A_STEP: Final = frozenset({Signal.NEXT_STEP, Signal.LAST_STEP_DONE, Signal.PROMOTE})
+"""Signals that leave a step behind."""
+
 _KINDS: Final = {
     Signal.BEGIN: WriteKind.FORWARD,
     Signal.NEXT_STEP: WriteKind.FORWARD,
@@ -102,7 +107,11 @@ def conclude(
     """`decide` with the evidence already judged; `observations` are published along with what follows from them."""
     now = now.replace(microsecond=0)  # the record keeps whole seconds
     trigger = _trigger(state, judgement, observations or Observations(), now)
-    after, ordered = _finish_writing(state, now) if trigger is None else _enter(state, *trigger, now)
+    if trigger is None:
+        after, ordered = _finish_writing(state, now)
+    else:
+        is_healthy = judgement is not None and judgement.verdict is Verdict.HEALTHY
+        after, ordered = _enter(state, *trigger, now, is_healthy=is_healthy, resting_bp=state.resting_bp)
     published: list[Effect] = []
     if observations is not None:
         published.append(Announce(Measured(state.canary_id, state.stage.name, now, observations)))
@@ -313,14 +322,26 @@ def _step_or_promotion(state: CanaryState, why: str) -> Trigger:
 _Step = tuple[CanaryState, tuple[Effect, ...]]
 
 
-def _enter(state: CanaryState, signal: Signal, why: str, now: datetime) -> _Step:
+def _enter(
+    state: CanaryState, signal: Signal, why: str, now: datetime, *, is_healthy: bool = False, resting_bp: int = 0
+) -> _Step:
     """Takes the transition that the signal asks for.
+
+    Args:
+        state: before it.
+        signal: what happened.
+        why: the sentence that explains it.
+        now: this tick.
+        is_healthy: whether the verdict is.
+        resting_bp: the weight that a rollback leaves.
 
     Raises:
         RefusedError: the table has no such transition; nothing changed.
     """
     phase = next_phase(state.phase, signal)
-    shifts = _shifts(state, phase, signal, now)
+    if signal in _FROM_A_STEP and state.stage.flag is not None and not is_healthy:
+        state = replace(state, shifts=(*state.shifts[:-1], replace(state.shifts[-1], is_unsure=True)))
+    shifts = _shifts(state, phase, signal, now, resting_bp)
     moved = shifts != state.shifts
     after = replace(
         state,
@@ -359,13 +380,13 @@ def _finish_writing(state: CanaryState, now: datetime) -> _Step:
     return done, (WriteAliases(kind, writes),)
 
 
-def _shifts(state: CanaryState, phase: Phase, signal: Signal, now: datetime) -> tuple[Shift, ...]:
+def _shifts(state: CanaryState, phase: Phase, signal: Signal, now: datetime, resting_bp: int) -> tuple[Shift, ...]:
     if signal in {Signal.BEGIN, Signal.NEXT_STEP}:
         return (*state.shifts, Shift(now, state.planned_bp[0]))
     if phase is Phase.PROMOTING:
         return (*state.shifts, Shift(now, ALL_BP))
-    if phase in RETURNING and state.weight_bp:
-        return (*state.shifts, Shift(now, 0))
+    if phase in RETURNING and state.weight_bp and state.phase not in RETURNING:
+        return (*state.shifts, Shift(now, resting_bp))
     return state.shifts
 
 

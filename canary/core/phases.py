@@ -69,7 +69,7 @@ FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.ABORTED, Phase.CONFL
 """Phases that no signal leaves."""
 
 RETURNING = frozenset({Phase.ROLLING_BACK, Phase.ABORTING, Phase.ROLLED_BACK, Phase.ABORTED})
-"""Phases in which the only weight ever written is 0."""
+"""Phases in which only the weight of the rollback is ever written: 0, or of a flag its last safe percentage."""
 
 FORWARD = frozenset({Phase.BAKING, Phase.HOLDING, Phase.PAUSED, Phase.INCONCLUSIVE})
 """Phases in which both versions share the traffic."""

@@ -8,7 +8,8 @@ so state and traffic can't disagree, and any process that can read the alias can
     |       |        |     | |       |                 |   `- fingerprint of the stage's plan
     |       |        |     | |       |                 `- deadline of the present hold (`-`: none)
     |       |        |     | |       `- weight in percent @ seconds since the start, base 36, one per change;
-    |       |        |     | |          a weight without @ is a step still to come
+    |       |        |     | |          a weight without @ is a step still to come; `5?@0` of a flag was left without
+    |       |        |     | |          a healthy verdict
     |       |        |     | `- start, Unix seconds, base 36
     |       |        |     `- letter of the phase, then x for a hotfix, then /5 where only some functions take part
     |       |        `- baseline version > candidate version
@@ -36,7 +37,7 @@ FAMILY: Final = "canary"
 """How each record of any format starts, followed by digits."""
 
 _OFFSET = r"[0-9a-z]{1,6}"
-_STEP = rf"\d{{1,3}}(?:\.\d{{1,2}})?(?:@{_OFFSET})?"
+_STEP = rf"\d{{1,3}}(?:\.\d{{1,2}})?(?:\??@{_OFFSET})?"
 _FORM: Final = re.compile(
     rf"(?P<head>{MARK}(?P<id>[A-Za-z0-9_-]+) (?P<baseline>[1-9]\d{{0,18}})>(?P<candidate>[1-9]\d{{0,18}}) "
     rf"(?P<letter>[a-z])(?P<hotfix>x?)(?:/(?P<members>[0-9a-z]{{1,13}}))? "
@@ -67,10 +68,15 @@ _PHASES: Final = {letter: phase for phase, letter in _LETTERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One change of weight: from `at` on the candidate carries `weight_bp` basis points."""
+    """One change of weight: from `at` on the candidate carries `weight_bp` basis points.
+
+    Attributes:
+        is_unsure: whether a person or a policy went on from it without a healthy verdict.
+    """
 
     at: datetime
     weight_bp: int
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,9 @@ def base36(number: int) -> str:
 def _head(record: Record) -> str:
     flags = _LETTERS[record.phase] + "x" * record.hotfix
     flags += f"/{base36(record.members)}" if record.members else ""
-    done = [f"{percent_text(shift.weight_bp)}@{_offset(record, shift.at)}" for shift in record.shifts]
+    done = [
+        f"{percent_text(shift.weight_bp)}{'?' * shift.is_unsure}@{_offset(record, shift.at)}" for shift in record.shifts
+    ]
     shifts = ",".join([*done, *map(percent_text, record.planned_bp)])
     deadline = "-" if record.deadline is None else _offset(record, record.deadline)
     started = base36(int(record.started_at.timestamp()))
@@ -186,7 +194,11 @@ def _read(match: re.Match[str]) -> Record | None:
         candidate=match["candidate"],
         phase=phase,
         started_at=started_at,
-        shifts=tuple(Shift(when(offset), basis_points(weight)) for weight, at, offset in steps if at),
+        shifts=tuple(
+            Shift(when(offset), basis_points(weight.rstrip("?")), weight.endswith("?"))
+            for weight, at, offset in steps
+            if at
+        ),
         deadline=None if match["deadline"] == "-" else when(match["deadline"]),
         fingerprint=match["fingerprint"],
         description="",
@@ -204,7 +216,8 @@ def _is_possible(record: Record) -> bool:
     elif record.phase in AFTER_PROMOTION:
         fits = weight == ALL_BP
     else:
-        fits = weight is None or (record.phase in RETURNING and weight == 0)
+        earlier = {0, *(shift.weight_bp for shift in record.shifts[:-2])}
+        fits = weight is None or (record.phase in RETURNING and weight in earlier and weight < ALL_BP)
     return (
         fits
         and record.baseline != record.candidate

@@ -93,7 +93,10 @@ def _leading(records: Mapping[str, Record]) -> Record:
 
 def _in_progress(stage: StagePlan, record: Record) -> StagePlan:
     """The plan with the steps and the hotfix mode of this very canary (`canary deploy STAGE 10`)."""
-    done = tuple(shift.weight_bp for shift in record.shifts if 0 < shift.weight_bp < ALL_BP)
+    done: list[int] = []
+    for shift in record.shifts:
+        if max(done, default=0) < shift.weight_bp < ALL_BP:  # a rollback to an earlier weight is no step
+            done.append(shift.weight_bp)
     weights = (*done, *record.planned_bp)
     planned = tuple(basis_points(step.weight) for step in stage.steps)
     sharing = record.phase in FORWARD or record.phase is Phase.STARTING
@@ -132,7 +135,9 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
                 )
         elif is_draining(alias, record):
             draining.append(key)
-        elif not routes_as_recorded(alias, record) and not (state.phase in RETURNING and _names_only(alias, record)):
+        elif not routes_as_recorded(alias, record) and not (
+            state.phase in RETURNING and _can_be_lowered(alias, record)
+        ):
             foreign.append(
                 ForeignChange(key, f"{alias.function} was changed outside this canary; it {alias.routes_text}")
             )
@@ -150,8 +155,10 @@ def _compare(state: CanaryState, aliases: Sequence[AliasState], records: Mapping
 def is_draining(alias: AliasState, record: Record) -> bool:
     """True when the weights are AWS's own: an alias with provisioned concurrency that changed its primary version.
 
-    AWS then injects `{old: x}` and lets it run out (lambda-canary.md §9, trap 13).
+    A flag has none. AWS then injects `{old: x}` and lets it run out (lambda-canary.md §9, trap 13).
     """
+    if alias.function.flag:
+        return False
     if record.phase in AFTER_PROMOTION:
         return (alias.version, alias.extra_version) == (record.candidate, record.baseline)
     was_promoted = any(shift.weight_bp == ALL_BP for shift in record.shifts)
@@ -162,10 +169,16 @@ def is_draining(alias: AliasState, record: Record) -> bool:
 def routes_as_recorded(alias: AliasState, record: Record) -> bool:
     """True when an alias routes as the canary that wrote its record has left it."""
     routes = (alias.version, alias.extra_version, alias.extra_bp)
-    if record.phase in FORWARD:
+    if record.phase in FORWARD or _resting_bp(record):
         return routes == (record.baseline, record.candidate, record.shifts[-1].weight_bp)
     return routes == (record.candidate if record.phase in AFTER_PROMOTION else record.baseline, None, 0)
 
 
-def _names_only(alias: AliasState, record: Record) -> bool:
-    return {alias.version, alias.extra_version} <= {record.baseline, record.candidate, None}
+def _resting_bp(record: Record) -> int:
+    return record.shifts[-1].weight_bp if record.phase in RETURNING and record.shifts else 0
+
+
+def _can_be_lowered(alias: AliasState, record: Record) -> bool:
+    """A rollback replaces shares of its own two versions, and never raises that of the candidate."""
+    names = {alias.version, alias.extra_version} <= {record.baseline, record.candidate, None}
+    return names and alias.share_bp(record.candidate) >= _resting_bp(record)

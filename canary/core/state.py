@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from canary.core.alias import AliasSpec, basis_points
 from canary.core.measurements import WeightChange
-from canary.core.phases import AFTER_PROMOTION, FORWARD, Phase
+from canary.core.phases import AFTER_PROMOTION, FORWARD, RETURNING, Phase
 from canary.core.plan import FunctionRef, StagePlan, Step
 from canary.core.record import Record, Shift, encode
 
@@ -78,6 +78,18 @@ class CanaryState:
     def weight_bp(self) -> int:
         """What the candidate carries, in basis points; 10,000 once promoted."""
         return self.shifts[-1].weight_bp if self.shifts else 0
+
+    @property
+    def safe_bp(self) -> int:
+        """The last weight before the present one that was left with a healthy verdict; 0 without any."""
+        return next((shift.weight_bp for shift in reversed(self.shifts[:-1]) if not shift.is_unsure), 0)
+
+    @property
+    def resting_bp(self) -> int:
+        """What a rollback by evidence leaves to the candidate; `on_unhealthy` says it."""
+        if self.phase in RETURNING:
+            return self.weight_bp
+        return self.safe_bp if self.stage.on_unhealthy == "last_safe" else 0
 
     @property
     def step_number(self) -> int:
@@ -150,7 +162,7 @@ class CanaryState:
         return self._routed(function, function.description)
 
     def _routed(self, function: FunctionState, description: str) -> AliasSpec:
-        if self.phase in FORWARD:
+        if self.phase in FORWARD or (self.phase in RETURNING and self.weight_bp):
             return AliasSpec(function.baseline, function.candidate, self.weight_bp, description, self.why)
         version = function.candidate if self.phase in AFTER_PROMOTION else function.baseline
         return AliasSpec(version, None, 0, description, self.why)

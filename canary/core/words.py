@@ -252,7 +252,7 @@ class FlagWords(Words):
     gone = "the flag can't be rolled out any more"
     changed = "the flag was changed outside this canary"
     found_promoted = "found promoted: all users have the flag, and its record is gone"
-    found_rolled_back = "found rolled back: no user has the flag, and its record is gone"
+    found_rolled_back = "found rolled back: its percentage is lowered, and its record is gone"
     found_unstarted = "its record is gone, and no user was exposed"
     refused = "the next step was refused"
     store = "the source of the flag"
@@ -394,10 +394,10 @@ class FlagWords(Words):
             Phase.PAUSED: f"Paused at {share}. Evaluation continues; a regression is rolled back.",
             Phase.PROMOTING: f"Giving {self.flag} to all users.",
             Phase.POST_BAKE: f"All users have {self.flag}. The post-promotion watch is running.",
-            Phase.ROLLING_BACK: f"Rolling back: lowering {self.flag} to 0 %.",
+            Phase.ROLLING_BACK: f"Rolling back: lowering {self.flag} to {share}.",
             Phase.ABORTING: f"Aborting: lowering {self.flag} to 0 %.",
             Phase.PROMOTED: f"All users have {self.flag}.",
-            Phase.ROLLED_BACK: f"{self.flag} is back at 0 %.",
+            Phase.ROLLED_BACK: f"{self.flag} is back at {share}.",
             Phase.ABORTED: f"Aborted. {self.flag} is back at 0 %.",
             Phase.CONFLICT: "Another writer changed the flag. Canary stopped without writing.",
         }

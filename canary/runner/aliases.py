@@ -277,7 +277,12 @@ def _has_ended(seen: AliasState, write: AliasWrite) -> bool:
 
 
 def _is_ours(seen: AliasState, write: AliasWrite) -> bool:
-    """A rollback may only replace what this canary can have left: its two versions, and no other canary's record."""
+    """A rollback may only replace what this canary can have left: its two versions, and no other canary's record.
+
+    It never raises the share of the candidate: whoever lowered it further has done more.
+    """
+    if seen.share_bp(write.versions[1]) < write.spec.share_bp(write.versions[1]):
+        return False
     if not {seen.version, seen.extra_version} <= {*write.versions, None}:
         return False
     try:

@@ -253,7 +253,8 @@ def _revert(session: Session, confirm: Callable[[str], None] | None, request: st
     is_back = known and all(
         (alias.version, alias.extra_version) == (moves[key].baseline, None) for key, alias in seen.items()
     )
-    if started is None or not known or (outcome in RETURNING and not is_back):
+    was_lowered = outcome in RETURNING and stage.flag is None  # a flag may rest at its last safe percentage
+    if started is None or not known or (was_lowered and not is_back):
         missing = f"the journal has no canary {stage.words.of_what_is_live}"
         raise NotRunningError(
             f"no canary is in progress in stage {stage.name}, and {missing}", hint=stage.words.by_hand(stage.name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from canary.core.alias import ALL_BP
+from canary.core.alias import AliasState
 from canary.core.events import CanaryEnded, PhaseChanged, TrafficShifted
 from canary.core.machine import JUDGED, NOT_WATCHED, decide, request
 from canary.core.measurements import Observations
@@ -273,7 +273,7 @@ class _Look:
 def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     state, seen, session = find(stage, ports, known)
     if state.phase in FINAL and not state.behind:
-        return _found_ended(state, known, session)
+        return _found_ended(state, known, seen, session)
     _compare_plans(state, session)
     if state.phase is Phase.POST_BAKE:
         _check_baselines(state, session)
@@ -294,7 +294,9 @@ def _look(stage: StagePlan, ports: Ports, known: CanaryState | None) -> _Look:
     return look
 
 
-def _found_ended(state: CanaryState, known: CanaryState | None, session: Session) -> _Look:
+def _found_ended(
+    state: CanaryState, known: CanaryState | None, seen: Mapping[str, AliasState], session: Session
+) -> _Look:
     """An end that this driver only found.
 
     Who ended the canary has published it, unless it was no driver, or one that lost the answer to its last write.
@@ -308,7 +310,7 @@ def _found_ended(state: CanaryState, known: CanaryState | None, session: Session
         return _Look(replace(state, phase=end.outcome, why=end.why, is_watched=is_watched), Observations())
     if state.phase is Phase.PROMOTED and not _was_watched(known, session):
         state = replace(state, why=f"{NOT_WATCHED}: {state.why}", is_watched=False)
-    _publish_end(state, known, session)
+    _publish_end(state, known, seen, session)
     return _Look(state, Observations())
 
 
@@ -336,10 +338,14 @@ def _was_watched(known: CanaryState | None, session: Session) -> bool:
     return session.ports.clock.now() >= known.step_at + session.stage.post_bake
 
 
-def _publish_end(state: CanaryState, known: CanaryState | None, session: Session) -> None:
+def _publish_end(
+    state: CanaryState, known: CanaryState | None, seen: Mapping[str, AliasState], session: Session
+) -> None:
     now, name = session.ports.clock.now(), state.stage.name
-    share = {Phase.PROMOTED: ALL_BP, Phase.ROLLED_BACK: 0}.get(state.phase)
-    if share is not None and share != state.weight_bp:
+    lead = state.functions[0]
+    if state.phase in {Phase.PROMOTED, Phase.ROLLED_BACK} and (
+        (share := seen[lead.function.key].share_bp(lead.candidate)) != state.weight_bp
+    ):
         session.publish(TrafficShifted(state.canary_id, name, now, share, state.why))
     if known is not None and known.phase is not state.phase:
         session.publish(PhaseChanged(state.canary_id, name, now, known.phase, state.phase, state.why))

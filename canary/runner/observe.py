@@ -320,6 +320,9 @@ def _ended_elsewhere(known: CanaryState, other: CanaryState | None, seen: Mappin
         if known.phase is Phase.STARTING:
             return _ended(known, Phase.ABORTED, words.found_unstarted)
         return _ended(known, Phase.ROLLED_BACK, words.found_rolled_back)
+    at = [(alias.version, alias.extra_version, alias.extra_bp) for alias in seen.values()]
+    if known.resting_bp and at == [(f.baseline, f.candidate, known.resting_bp) for f in known.functions]:
+        return _ended(known, Phase.ROLLED_BACK, words.found_rolled_back)
     return _ended(known, Phase.CONFLICT, f"{words.changed}; {_routes(seen)}")
 
 

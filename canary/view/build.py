@@ -247,9 +247,9 @@ class ViewBuilder:
         self._notes.append((at, tone, title, printable(text, 2_000), marks))
 
     def _shifted(self, event: TrafficShifted) -> None:
-        first = not self._weights
+        first, is_lower = not self._weights, any(event.weight_bp < bp for _, bp in self._weights[-1:])
         self._weights.append((event.at, event.weight_bp))
-        if not event.weight_bp:
+        if is_lower or not event.weight_bp:
             return  # the rollback is a note of its own
         if first:
             count = len(self._start.functions) if self._start else 0
@@ -277,7 +277,8 @@ class ViewBuilder:
         tone = PHASE_TONES.get(event.outcome, Tone.PLAIN)
         if event.outcome is Phase.ROLLED_BACK:
             took = "" if self.rollback_s is None else f" in {_seconds(self.rollback_s)}"
-            self._note(event.at, tone, "rolled back to 0 %", f"{self._words.back}{took}", marks=True)
+            rests = _share(self._weights[-1][1] if self._weights else 0)
+            self._note(event.at, tone, f"rolled back to {rests}", f"{self._words.back}{took}", marks=True)
             return
         known = self._judgement is not None and event.why == self._judgement.sentence
         text = "" if known else event.why

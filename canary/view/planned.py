@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from canary.core.plan import (
     AlarmsGate,
@@ -73,7 +73,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         f"  {needed} clean {what} {words.at_candidate} prove it at each step "
         f"(all steps together take at least {duration_text(stage.minimum_watch)})"
     )
-    if coming := new_users_needed(stage):
+    if stage.outcomes is not None and (coming := new_users_needed(stage)):
         steps = ", ".join(f"{number:,} in step {step}" for step, number in enumerate(coming, 1))
         yield f"  so users who must come for the first time, with it and without it: {steps} ({sum(coming):,} in all)"
     if power is not None:
@@ -85,7 +85,7 @@ def plan_lines(stage: StagePlan, requests_per_s: float | None = None, power: Pow
         otherwise = "nothing is shifted" if hook.when == "before_traffic" else "it is rolled back"
         where = hook.function or redacted(hook.url or "")
         yield f"{when}: {where} must succeed within {duration_text(hook.within)}, otherwise {otherwise}."
-    yield "Rolls back at any time if:"
+    yield f"{_ROLLS_BACK.get(stage.on_unhealthy, 'Rolls back')} at any time if:"
     for name, gate in stage.gates.items():
         yield f"  {name}: {gate_text(gate, stage)}{' (dry run: shown only)' if gate.dry_run else ''}"
     per_minute, planned = probes_sent(stage)
@@ -251,6 +251,13 @@ def _step_text(stage: StagePlan, step: Step, requests_per_s: float | None) -> st
     late = timedelta(minutes=minutes) + stage.settle > step.bake
     verdict = ": too short, the step would hold" if late else ""
     return f"{words}; {needed} clean requests at {per_minute:g} per minute take {minutes:.1f} min{verdict}"
+
+
+_ROLLS_BACK: Final = {
+    "pause": "Pauses and waits for a person",
+    "off": "Goes back to 0 %",
+    "last_safe": "Goes back to the last percentage that was shown healthy",
+}
 
 
 def _policy(policy: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import boto3
@@ -39,6 +40,16 @@ class Killed(BaseException):
     """The driver's process ends here; none of its code sees that."""
 
 
+class Users(SteadyUsers):
+    """Users who suffer at and above a percentage only."""
+
+    suffers_from_bp = 0
+
+    def failing_ratio(self, key: str, version: str, minute: datetime) -> float:
+        alias = self.aliases.state_at(key, minute)
+        return super().failing_ratio(key, version, minute) if alias.share_bp("2") >= self.suffers_from_bp else 0.0
+
+
 class Scenario:
     """The flag, its stage, users that are counted, and a journal; everything but the drivers' memory.
 
@@ -56,7 +67,7 @@ class Scenario:
         self.stage = StagePlan.model_validate({**plan, "watch_max": "20m", **settings})
         self.simulation = Simulation(self.stage, clock=self.clock)
         self.simulation.clock.sleep(300)
-        self.users = SteadyUsers()
+        self.users = Users()
         self.users.aliases = self.simulation.aliases
         self.simulation.metrics.traffic = self.users
         self.simulation.journal = Watched(self)

@@ -163,6 +163,32 @@ def test_once_unhealthy_only_weight_0_is_written(steps: list, inconclusive: str,
     travel(journey, steps, check)
 
 
+@given(STEPS, POLICIES, POLICIES, st.sampled_from(["off", "last_safe"]))
+def test_an_unhealthy_rollout_gains_no_users_and_rests_where_it_was_shown_healthy(
+    steps: list, inconclusive: str, no_data: str, on_unhealthy: str
+) -> None:
+    plan = {"name": "checkout", "flag": "file:flags.json#a", "outcomes": "csv:a.csv", "on_unhealthy": on_unhealthy}
+    policies = {"on_inconclusive": inconclusive, "on_no_data": no_data}
+    journey = Journey(StagePlan.model_validate({**plan, **policies}))
+    (key,) = journey.aliases
+    shown_healthy, before, unhealthy_from = {0}, 0, -1
+
+    def check(now: Journey) -> None:
+        nonlocal before, unhealthy_from
+        weight = now.weight(key)
+        if weight > before and now.grew_on[-1][0] is Verdict.HEALTHY and on_unhealthy == "last_safe":
+            shown_healthy.add(before)
+        if now.was_unhealthy and unhealthy_from < 0:
+            unhealthy_from = len(now.weights) - 1
+        if unhealthy_from >= 0:
+            assert weight in shown_healthy
+            shares = [weights[key] for weights in now.weights[unhealthy_from:]]
+            assert shares == sorted(shares, reverse=True)
+        before = weight
+
+    travel(journey, steps, check)
+
+
 @given(STEPS, POLICIES, POLICIES)
 def test_rolled_back_means_all_traffic_on_the_baseline_and_promoted_means_never_unhealthy(
     steps: list, inconclusive: str, no_data: str

@@ -192,7 +192,7 @@ def expand_stage(table: Mapping[str, object]) -> dict[str, object]:
 
 
 def _with_flag(table: dict[str, object]) -> dict[str, object]:
-    """A stage with a flag has one name in `functions` that stands for it.
+    """A stage with a flag has one name in `functions` that stands for it, and is switched off by a rollback.
 
     Raises:
         ValueError: it has functions, too.
@@ -201,6 +201,8 @@ def _with_flag(table: dict[str, object]) -> dict[str, object]:
         return table
     if "functions" in table:
         raise ValueError("give either functions or flag")
+    if table.get("on_unhealthy", "rollback") == "rollback":
+        table = {**table, "on_unhealthy": "off"}
     try:
         target = FlagTarget.parse(str(table["flag"]))
         return {**table, "functions": (target.function(str(table.get("variant", "on"))),)}

@@ -81,8 +81,8 @@ class StagePlan(Model):
     promote: Literal["auto", "manual"] = "auto"
     on_inconclusive: Policy = "hold"
     on_no_data: Policy = "hold"
-    on_unhealthy: Literal["rollback", "pause"] = "rollback"
-    """After the promotion an unhealthy version is rolled back with either."""
+    on_unhealthy: Literal["rollback", "pause", "off", "last_safe"] = "rollback"
+    """After the promotion an unhealthy version is rolled back with each; "off" and "last_safe" are a flag's."""
     unknown_after: Duration = timedelta(minutes=5)
     shared_incident: SharedIncidentPolicy = "grace"
     shared_grace: Duration = timedelta(minutes=3)
@@ -134,6 +134,8 @@ class StagePlan(Model):
 
     def _flag_problem(self) -> str:
         if self.flag is None:
+            if self.on_unhealthy in {"off", "last_safe"}:
+                return f'on_unhealthy = "{self.on_unhealthy}" is available for a flag only'
             return "" if "variant" not in self.model_fields_set else "variant is set, but no flag"
         if self.outcomes is None:
             return 'flag: outcomes is required, such as outcomes = "dynamodb://canary-outcomes"'

@@ -274,7 +274,10 @@ OUT_OF_BOUNDS: tuple[tuple[str, str], ...] = (
     ("account = '12345'", "account: must match"),
     ("notifications = [{ kind = 'sns', topic_arn = 'alerts' }]", "topic_arn: must match ^arn:"),
     ("notifications = [{ kind = 'slack', url = 'hooks.slack.com' }]", "url: must be a URL"),
-    ("on_unhealthy = 'paus'", "on_unhealthy: must be one of 'rollback' or 'pause', but is \"paus\""),
+    (
+        "on_unhealthy = 'paus'",
+        "on_unhealthy: must be one of 'rollback', 'pause', 'off' or 'last_safe', but is \"paus\"",
+    ),
 )
 
 

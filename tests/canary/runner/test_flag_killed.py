@@ -19,9 +19,13 @@ WRITES = ("appconfig.CreateHostedConfigurationVersion", "appconfig.StartDeployme
 
 @contextmanager
 def scenario_of(kind: str, folder: Path) -> Iterator[Scenario]:
+    """With "last_safe", users suffer from 25 % on."""
     with pytest.MonkeyPatch.context() as patch:
-        if kind == "file":
-            yield FileScenario(folder, patch)
+        settings = {"on_unhealthy": "last_safe"} if kind == "last_safe" else {}
+        if kind != "appconfig":
+            scenario = FileScenario(folder, patch, **settings)
+            scenario.users.suffers_from_bp = 2500 if settings else 0
+            yield scenario
         else:
             with AwsStandIn() as aws:
                 yield AppConfigScenario(aws)
@@ -33,7 +37,7 @@ def moments(kind: str, folder: Path, failing: float) -> list[int]:
         scenario.users.failing["2"] = failing
         scenario.deploy()
         found = enumerate(scenario.moments)
-        if kind == "file":
+        if kind != "appconfig":
             return [number for number, _ in found]
         return sorted({at for number, call in found if call in WRITES for at in (number - 1, number)})
 
@@ -60,13 +64,20 @@ def check(scenario: Scenario, what: str) -> None:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("kind", ["file", "appconfig"])
 @pytest.mark.parametrize(
-    ("failing", "command", "ends"),
+    ("kind", "failing", "command", "ends"),
     [
-        (0.0, goes_on, {(Phase.PROMOTED, 100)}),
-        (0.3, goes_on, {(Phase.ROLLED_BACK, 0)}),
-        (0.0, rolls_back, {(Phase.ROLLED_BACK, 0), (Phase.ABORTED, 0), (Phase.PROMOTED, 100)}),
+        ("last_safe", 0.3, goes_on, {(Phase.ROLLED_BACK, 1)}),
+        ("last_safe", 0.3, rolls_back, {(Phase.ROLLED_BACK, 0), (Phase.ABORTED, 0), (Phase.ROLLED_BACK, 1)}),
+        *(
+            (kind, *case)
+            for kind in ("file", "appconfig")
+            for case in (
+                (0.0, goes_on, {(Phase.PROMOTED, 100)}),
+                (0.3, goes_on, {(Phase.ROLLED_BACK, 0)}),
+                (0.0, rolls_back, {(Phase.ROLLED_BACK, 0), (Phase.ABORTED, 0), (Phase.PROMOTED, 100)}),
+            )
+        ),
     ],
 )
 def test_killed_at_every_moment_it_ends_as_an_uninterrupted_rollout(
