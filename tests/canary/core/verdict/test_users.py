@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -85,6 +86,34 @@ def test_a_wrong_share_of_first_exposures_holds_with_its_own_sentence() -> None:
         "sample ratio: 16.7 % of the 2,880 users first exposed to flag:on at 25.0 % got the variant; the users can't "
         "be compared (wrong assignment, bots, or a redirect that loses users)"
     )
+
+
+@pytest.mark.parametrize(("late_min", "holds"), [(0, False), (1, False), (2, False), (5, True)])
+def test_programs_that_follow_a_step_two_minutes_later_hold_nobody(late_min: int, holds: bool) -> None:
+    """25 % for 20 minutes, then 50 %, which programs have so many minutes later; 1,000 new users a minute."""
+    shifted = 20
+    rows = [
+        (0, 0, 0, 0) if minute < 4 else (500, 0, 500, 0) if minute - 4 >= shifted + late_min else (250, 0, 750, 0)
+        for minute in range(40)
+    ]
+    minutes = tuple(MinuteCounts(T0 + MINUTE * index, *row) for index, row in enumerate(rows))
+    until = T0 + MINUTE * len(rows)
+    seen = Observations((Stream(StreamKey(KEY, "outcomes"), minutes),), versions=NAMES, settled_until=until)
+    changes = [WeightChange(T0, Decimal(25)), WeightChange(T0 + shifted * MINUTE, Decimal(50))]
+    found = judge(stage(), seen, changes, until + timedelta(minutes=2))
+    assert any(reason.startswith("sample ratio") for reason in found.reasons) is holds
+
+
+def test_doubts_of_those_who_measured_hold_and_roll_nothing_back() -> None:
+    minutes = tuple(MinuteCounts(T0 + MINUTE * index, 100, 0, 300, 0) for index in range(4, 12))
+    until = T0 + 12 * MINUTE
+    doubts = ("users of flag: 40 are dated in the future",)
+    for bad, verdict in ((0, Verdict.INCONCLUSIVE), (30, Verdict.UNHEALTHY)):
+        rows = tuple(replace(row, candidate_bad=bad) for row in minutes)
+        streams = (Stream(StreamKey(KEY, "outcomes"), rows),)
+        seen = Observations(streams, versions=NAMES, settled_until=until, doubts=doubts)
+        found = judge(stage(), seen, [WeightChange(T0, Decimal(25))], until + timedelta(minutes=2))
+        assert (found.verdict, doubts[0] in found.reasons) == (verdict, True)
 
 
 @pytest.mark.parametrize("metric", ["slow", "abandoned"])
