@@ -64,7 +64,7 @@ def pattern_of(test: PatternTest) -> str:
             name = _name(operator, str(version))
             return f"^(?:v|V)?(?P<{name}>{version_pattern(operator, version)})$"
         case NetworkTest(network):
-            return f"^(?P<{_name('cidr', str(network))}>{_network_pattern(network)})$"
+            return f"^(?P<{_name('cidr', network_text(network))}>{_network_pattern(network)})$"
         case CaselessTest(kind, texts):
             start, end = _ANCHORS[kind]
             return f"(?i){start}(?:{'|'.join(map(_escape, texts))}){end}"
@@ -89,6 +89,15 @@ def read_network(text: str) -> IPv4Network | IPv6Network:
         with suppress(ValueError):
             hint = f"Did you mean {ip_network(text, strict=False)}?"
         raise EditError(f"{text!r} is not a valid address range", hint=hint) from error
+
+
+def network_text(network: IPv4Network | IPv6Network) -> str:
+    """The one spelling of a range: patterns are compared, and `str` differs between versions of Python."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None:
+        return str(network)
+    high, low = divmod(int(mapped), 2**16)
+    return f"::ffff:{high:x}:{low:x}/{network.prefixlen}"
 
 
 def _named_test(pattern: str) -> PatternTest | None:
@@ -149,7 +158,7 @@ def _network_pattern(network: IPv4Network | IPv6Network) -> str:
 
 def _ipv6_pattern(network: IPv6Network) -> str:
     """Of an address in full form: the digits that the prefix fixes, one digit that it fixes in part, and any others."""
-    digits = network.network_address.exploded.replace(":", "")
+    digits = network.network_address.packed.hex()
     whole, bits = divmod(network.prefixlen, 4)
     parts = list(digits[:whole])
     if bits:

@@ -11,7 +11,14 @@ from flagkit.authoring.conditions import name_of, read_required, unexpanded
 from flagkit.authoring.language.clock import show_window
 from flagkit.authoring.language.grammar import KEYWORDS, moment_test, read_condition
 from flagkit.authoring.language.lexer import is_bare, quoted
-from flagkit.authoring.language.patterns import CaselessTest, CaseTest, NetworkTest, VersionTest, read_pattern
+from flagkit.authoring.language.patterns import (
+    CaselessTest,
+    CaseTest,
+    NetworkTest,
+    VersionTest,
+    network_text,
+    read_pattern,
+)
 from flagkit.core.rules.ast import (
     And,
     Compare,
@@ -107,7 +114,7 @@ def _networks(operands: tuple[Condition, ...]) -> str | None:
         if not isinstance(operand, Matches) or not isinstance(operand.value, Key) or not isinstance(test, NetworkTest):
             return None
         names.add(_address(operand.value.name, test))
-        networks.append(str(test.network))
+        networks.append(network_text(test.network))
     return f"{names.pop()} in cidr {', '.join(networks)}" if len(names) == 1 else None
 
 

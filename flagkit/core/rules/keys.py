@@ -80,7 +80,8 @@ def _ipv6(name: str, now: Callable[[], datetime] | None) -> Callable[[Context], 
     def read(context: Context) -> object:
         value = context.get(name) if special is None else special(context)
         try:
-            return IPv6Address(str(value).partition("%")[0]).exploded
+            # Not `exploded`: from Python 3.13 on, it writes the end of an IPv4-mapped address with dots.
+            return IPv6Address(str(value).partition("%")[0]).packed.hex(":", 2)
         except Exception:  # noqa: BLE001 - not an address, or a hostile object: the key is then missing
             return None
 

@@ -403,7 +403,14 @@ def test_an_ipv6_range_holds_what_the_addresses_say_however_they_are_written(net
     for value in ("", "10.0.0.1", "2001:db8::g", ":::", None, 7, ["2001:db8::1"], {}):
         assert not holds(f"ip in cidr {network}", {"ip": value})
     assert holds(f"client.ip in cidr {network}", {"client": {"ip": str(net.network_address)}})
-    assert holds(f"ip in cidr {network}", {"ipv6@ip": net.network_address.exploded})  # as AWS's Agent is sent it
+    full = net.network_address.packed.hex(":", 2)  # as AWS's Agent is sent it
+    assert holds(f"ip in cidr {network}", {"ipv6@ip": full})
+
+
+def test_a_range_has_one_spelling_in_every_python() -> None:
+    """Python 3.13 writes `::ffff:0:0` as `::ffff:0.0.0.0`."""
+    condition = "ip in cidr ::ffff:10.1.0.0/112, 2001:db8::/32"
+    assert show_where(read_where(condition)) == "ip in cidr ::ffff:a01:0/112, 2001:db8::/32"
 
 
 def test_what_a_condition_may_not_mean_is_said() -> None:
