@@ -122,8 +122,16 @@ def facts_of(
         "at": event.at.isoformat(),
     }
     arms = arms_of(stage.gates, judgement) if stage and is_flag and judgement else None
-    parts = [found["change"], found["why"], "" if arms is None else arms.to_text()]
-    return {**found, "users": None if arms is None else _users(arms), "summary": ". ".join(str(p) for p in parts if p)}
+    summary = found["why"]
+    if is_flag:
+        parts = [found["change"], _sentence(str(found["why"])), "" if arms is None else arms.to_text()]
+        summary = ". ".join(str(part) for part in parts if part)
+    return {**found, "users": None if arms is None else _users(arms), "summary": summary}
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter, unless it begins with a name."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def _title(transition: Transition, weight: str) -> str:

@@ -94,6 +94,13 @@ def test_a_promotion_in_the_panel_gives_the_flag_to_all(rollout: RolloutDesk) ->
     rollout.begin(2)
     rollout.act("promote")
     assert rollout.desk.percent == 100
+    state = runner.current(rollout.plan, rollout.ports)
+    assert state is not None
+    runner.run(rollout.plan, rollout.ports, state)
+    asked = rollout.act("rollback")
+    assert "Revert promotion" in asked
+    assert "new_checkout 100 % → 0 %" in asked
+    assert rollout.desk.percent == 0
 
 
 def test_the_page_of_the_flag_shows_the_rollout_and_leads_to_the_panel(rollout: RolloutDesk) -> None:
