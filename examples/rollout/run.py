@@ -37,6 +37,7 @@ SOURCE = "appconfig://shop/prod/flags"
 TABLE = "canary-outcomes"
 SECRET = "one for the whole deployment"
 PROMOTED, ROLLED_BACK = 0, 3
+MOST_LOST = 100
 BEGAN = time.monotonic()
 
 
@@ -257,10 +258,11 @@ def share_now(users: Users, servers: list[Server]) -> float:
 
 
 def compare(users: Users) -> None:
-    """The table against what users saw: everybody counted once, and nobody who never came."""
+    """The table against what users saw: everybody counted once, nobody who never came, and hardly anybody lost."""
     pseudonym = {hmac.new(SECRET.encode(), user.encode(), hashlib.sha256).hexdigest()[:32]: user for user in users.saw}
     known: dict[str, Counter[str]] = defaultdict(Counter)
     counted: dict[str, Counter[str]] = defaultdict(Counter)
+    lost = set(users.saw)
     for page in boto3.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE):
         for item in page["Items"]:
             kind, name, last = item["pk"]["S"].split("#")
@@ -272,6 +274,7 @@ def compare(users: Users) -> None:
             user = pseudonym.get(last)
             if user is None:
                 raise UnexpectedError(f"{name} has a user who never came")
+            lost.discard(user)
             arm = item["a"]["S"]
             known[name][arm] += 1
             if "failed" in item.get("b", {}).get("SS", ()):
@@ -282,6 +285,9 @@ def compare(users: Users) -> None:
         if +numbers != +counted[name]:
             raise UnexpectedError(f"{name}: the table has {dict(numbers)}, its counters say {dict(+counted[name])}")
         say(f"{name}: {', '.join(f'{arm}: {n:,}' for arm, n in sorted(numbers.items()))}; everybody is counted once")
+    say(f"lost with the server that was killed: {len(lost):,} of {len(users.saw):,} users")
+    if len(lost) > MOST_LOST:
+        raise UnexpectedError(f"expected at most {MOST_LOST}: what that server had not sent in its last 5 seconds")
 
 
 def roll_out(
