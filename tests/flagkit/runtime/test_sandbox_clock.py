@@ -40,6 +40,7 @@ def sandbox() -> Iterator[dict[str, Any]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer["asked"] += 1
+            answer["epoch_s"] += answer.get("step_s", 0.0)
             body = answer.get("body") or json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -120,10 +121,22 @@ def test_an_answer_that_is_no_clock_changes_nothing(sandbox: dict[str, Any], bod
     assert clock.epoch_s() == pytest.approx(1_800_000_060)
 
 
+def test_a_wait_never_ends_before_the_sandboxs_time(sandbox: dict[str, Any]) -> None:
+    """A busy sandbox is slower than its speed says."""
+    real = Real()
+
+    def pause(seconds: float) -> None:
+        real.pause(seconds)
+        sandbox["epoch_s"] += seconds * 30
+
+    SandboxClock(sandbox["url"], monotonic=real, pause=pause).sleep(6)
+    assert sandbox["epoch_s"] == pytest.approx(1_800_000_006)
+
+
 def test_a_wait_for_an_event_ends_with_it_or_with_the_sandboxs_time(sandbox: dict[str, Any]) -> None:
     event = threading.Event()
     clock = SandboxClock(sandbox["url"])
-    sandbox["speed"] = 1e6
+    sandbox.update(speed=1e6, step_s=3600.0)
     assert not wait_by(clock, event, 3600)
     clock.after_fork()
     event.set()
@@ -141,7 +154,7 @@ def test_only_a_clock_that_goes_on_is_waited_by() -> None:
 
 def test_a_client_polls_by_the_sandboxs_clock(monkeypatch: pytest.MonkeyPatch, sandbox: dict[str, Any]) -> None:
     monkeypatch.setenv("SANDBOX_CLOCK_URL", sandbox["url"])
-    sandbox["speed"] = 1e6
+    sandbox.update(speed=1e6, step_s=60.0)
     asked = threading.Event()
 
     class Source(StaticSource):
