@@ -199,7 +199,6 @@ def _flag(stage: StagePlan, where: str, ids: FlagIds, *, writes: bool) -> list[S
     parts = iam.Resources(*_split(where), ids.application, ids.environment, ids.profile, strategies=["*"])
     granted: Any = iam.policy("toggler" if writes else "reader", parts)["Statement"]
     unused = {"appconfig:StartConfigurationSession", "appconfig:GetLatestConfiguration"}
-    unused |= set() if writes else {"appconfig:ListDeploymentStrategies"}
     needed = [(one, [action for action in one["Action"] if action not in unused]) for one in granted]
     return [allow(one["Sid"], actions, one["Resource"]) for one, actions in needed if actions]
 
