@@ -113,6 +113,8 @@ class DeadManSwitch:
             return DeadManFacts(None, problem)
         with reading("lambda", "GetAlias"):
             _, _, _, region, account, *_ = self._aliases.read(self._stage.functions[0]).arn.split(":")
+        if self._stage.flag is not None:
+            region = str(self._session.region_name)  # a flag may be kept in another one
         where = {"account": account, "region": region}
         if self._settings is None:
             role = resources.role_arn(resources.dead_man_role(self._stage.name), **where)

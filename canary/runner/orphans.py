@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from canary.core.orphans import Sighting, end_of
 from canary.core.phases import Phase
-from canary.core.plan import StagePlan
+from canary.core.plan import FlagTarget, StagePlan
 from canary.errors import AwsError, CanaryError, ConflictError
 from canary.ports import Aliases, Clock
 from canary.runner.commands import abort
@@ -16,16 +16,21 @@ from canary.runner.session import Ports
 TRIES = 5
 
 
-def stage_of(sighting: Sighting, stages: Iterable[StagePlan], home: str | None) -> StagePlan | None:
+def stage_of(
+    sighting: Sighting, stages: Iterable[StagePlan], home: str | None, flags: Collection[FlagTarget] = ()
+) -> StagePlan | None:
     """The stage of the plan that a canary belongs to; None where the plan has none with its functions.
 
     Args:
         sighting: the canary.
         stages: of the plan.
         home: the region of stages that name none.
+        flags: how the plan may name the flag, where it is the rollout of one.
     """
     keys = {alias.function.key for alias in sighting.aliases}
     near = (stage for stage in stages if (stage.region or home) == sighting.region)
+    if flags:
+        return next((stage for stage in near if stage.flag in flags), None)
     return next((stage for stage in near if keys <= {function.key for function in stage.functions}), None)
 
 

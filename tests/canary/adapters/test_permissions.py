@@ -25,6 +25,8 @@ def operations() -> set[str]:
 
 def test_every_operation_of_an_adapter_is_listed() -> None:
     page = (ROOT / "docs" / "canary" / "how-it-works.md").read_text("utf-8")
-    listed = set(re.findall(r"`(?:lambda|cloudwatch|sqs|sns|events|dynamodb|scheduler|states|sts):(\w+)`", page))
+    listed = set(
+        re.findall(r"`(?:appconfig|lambda|cloudwatch|sqs|sns|events|dynamodb|scheduler|states|sts):(\w+)`", page)
+    )
     assert operations() - listed == set()
     assert {"GetAlias", "UpdateAlias", "GetMetricData"} <= operations()

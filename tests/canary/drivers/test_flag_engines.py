@@ -11,6 +11,8 @@ import boto3
 import pytest
 
 from canary.assembly import assemble, load_plan
+from canary.cli import run as main
+from canary.cli.session import CliContext
 from canary.core import resources
 from canary.core.phases import Phase
 from canary.core.plan import EngineName, StagePlan
@@ -182,3 +184,27 @@ def test_a_drill_lowers_the_flag(name: str, longest_s: int, tmp_path: Path) -> N
     assert done.rollback_s is not None
     assert 0 < done.rollback_s <= longest_s
     assert done.failed_requests > 0
+
+
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_a_rollout_that_nobody_drives_is_found_in_its_document_and_lowered(
+    has_plan: bool, deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def orphans(*words: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(["orphans", *words], CliContext(clock=deployed.aws.clock, base=deployed.folder))
+        return code, capsys.readouterr().out
+
+    assert orphans() == (0, "no canary in progress\n")
+    canary_id = deployed.begin()
+    if not has_plan:
+        (deployed.folder / "canary.toml").unlink()
+    code, out = orphans()
+    assert (code, f"{canary_id}  in progress: baking" in out, f"{SOURCE}#{KEY}" in out) == (0, True, True)
+    deployed.break_tick_function()
+    deployed.aws.clock.advance(3 * 3600)
+    assert (orphans()[0], deployed.percent) == (1, 10)
+    assert orphans("--end", "--yes")[0] == 0
+    assert (deployed.percent, orphans()) == (0, (0, "no canary in progress\n"))
+    deployed.aws.faults.add("denied", "appconfig.ListApplications")
+    assert orphans()[0] == 1, "what can't be searched isn't clean"
