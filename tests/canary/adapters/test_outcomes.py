@@ -72,6 +72,15 @@ def test_a_flags_rollout_has_an_experiment_of_its_own() -> None:
     assert asked == ["checkout@k1", "checkout", "shop"]
 
 
+def test_nobody_counted_in_a_rollout_says_who_would_be() -> None:
+    metrics = UserMetrics(Other(), lambda wanted: ())
+    flag = Target(FunctionRef("flag.checkout", "on"), "1", "2")
+    (stream,) = metrics.measure(stage(), [flag], replace(WINDOW, canary_id="k1")).streams
+    assert stream.detail == (
+        "no user of checkout@k1 was counted: programs count those who are read with a user id, after flags.report_to"
+    )
+
+
 def stage(**gates: object) -> StagePlan:
     return stage_of("shop:live", outcomes="csv:outcomes.csv", gates={"outcomes": {}, **gates})
 

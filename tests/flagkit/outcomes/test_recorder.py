@@ -296,6 +296,32 @@ def test_a_store_never_sees_a_users_id(flags: Flags, clock: VirtualClock) -> Non
     assert "alice" not in repr(seen)
 
 
+def test_outcomes_made_up_without_the_secret_and_replays_of_another_rollout_count_for_nobody(
+    clock: VirtualClock,
+) -> None:
+    document = Document(clock)
+    outcomes, store = recording(document.flags, clock)
+    document.live("k1")
+    document.flags.is_enabled("checkout", "u")
+    document.flags.report("u", failed=True)
+    waiting = [*outcomes._exposed], [event for event, _ in outcomes._happened]
+    outcomes.flush()
+    document.live("k2")
+    document.flags.is_enabled("checkout", "u")
+    outcomes.flush()
+    forger = Outcomes(
+        store, secret="guessed", experiments=lambda key: "checkout@k2", flush_interval_s=None, clock=clock
+    )
+    forger.follow(None)("checkout")
+    forger.report("u", failed=True)
+    forger.flush()
+    store.record(*waiting)
+    assert [(row.users, dict(row.bad)) for name in ("checkout@k1", "checkout@k2") for row in store.rows(name)] == [
+        (1, {"failed": 1}),
+        (1, {}),
+    ]
+
+
 def test_a_secret_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLAGKIT_OUTCOMES_SECRET", raising=False)
     with pytest.raises(UsageError, match="need a secret"):
