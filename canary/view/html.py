@@ -10,7 +10,7 @@ from canary.core.words import shown
 from canary.view.charts import bars, shown_streams, timeline
 from canary.view.labels import odds, percent, span_text
 from canary.view.model import CanaryView, Chapter, Report, StreamView
-from canary.view.plain import clock, interval_text, look_text, rate_texts
+from canary.view.plain import bounds_text, clock, limit_text, look_text, rate_texts
 from canary.view.svg import element
 
 CHART_CSS = """
@@ -197,9 +197,9 @@ def _gates(view: CanaryView) -> str:
             f"{stream.gate}: {stream.title}",
             stream.status,
             rate_texts(stream)[0],
-            interval_text(stream.candidate),
+            bounds_text(stream),
             rate_texts(stream)[1],
-            percent(stream.limit_ratio),
+            limit_text(stream),
             odds(stream.against_log10),
         )
         for stream in view.streams

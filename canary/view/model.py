@@ -82,6 +82,23 @@ class EvidencePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """Means per user of a `value` gate, over all judged minutes.
+
+    Attributes:
+        candidate: with the variant.
+        baseline: without it.
+        low: lower bound of the difference in the same minutes; None where nothing can be said yet.
+        high: upper bound.
+    """
+
+    candidate: float
+    baseline: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamView:
     """One gate of one function, as measured on both versions.
 
@@ -97,6 +114,7 @@ class StreamView:
         evidence: one point for each look.
         unit: what is counted; a gauge counts the minutes in which it broke its limit.
         is_dry_run: measured and shown, and decides nothing.
+        means: of a gate that compares means.
         sentence: its numbers at the last look, in one line; of means the only place that has them.
     """
 
@@ -111,6 +129,7 @@ class StreamView:
     status: str = "collecting"
     unit: Literal["requests", "minutes", "users", "means"] = "requests"
     is_dry_run: bool = False
+    means: Means | None = None
     sentence: str = ""
 
     @property

@@ -34,11 +34,11 @@ def clock(at: datetime) -> str:
 def stream_text(stream: StreamView) -> str:
     """`errors unhealthy: 12.1 % of 248, baseline 1.1 % of 2,230, limit 5 %, evidence 3,400:1`."""
     candidate, baseline = rate_texts(stream)
-    if stream.unit in ("minutes", "means"):
+    if stream.unit == "minutes":
         return f"{stream.label} {stream.status}: {candidate}, evidence {odds(stream.against_log10)}"
     return (
         f"{stream.label} {stream.status}: {candidate}, {words_of(stream.function).rest} {baseline}, "
-        f"limit {percent(stream.limit_ratio)}, evidence {odds(stream.against_log10)}"
+        f"limit {limit_text(stream)}, evidence {odds(stream.against_log10)}"
     )
 
 
@@ -48,12 +48,33 @@ def rate_texts(stream: StreamView) -> tuple[str, str]:
     if stream.unit == "minutes":
         return f"broke its limit in {rate.bad} of {rate.requests} min" if rate.requests else "no values", "–"
     if stream.unit == "means":
-        return f"{rate.requests:,} users", f"{stream.baseline.requests:,} users"
+        means = stream.means
+        return (
+            _mean_text(means.candidate if means else None, rate.requests),
+            _mean_text(means.baseline if means else None, stream.baseline.requests),
+        )
     return _rate_text(stream.candidate, stream.unit), _rate_text(stream.baseline, stream.unit)
 
 
 def _rate_text(rate: Rate, unit: str) -> str:
     return f"no {unit}" if rate.ratio is None else f"{percent(rate.ratio)} of {rate.requests:,}"
+
+
+def _mean_text(mean: float | None, users: int) -> str:
+    return f"{users:,} users" if mean is None else f"{mean:.3g} ({users:,} users)"
+
+
+def bounds_text(stream: StreamView) -> str:
+    """The interval of the new version's share, or of two means `difference -0.4 to +1.2`."""
+    if stream.unit != "means":
+        return interval_text(stream.candidate)
+    means = stream.means
+    return "–" if means is None or means.low is None else f"difference {means.low:+.2g} to {means.high:+.2g}"
+
+
+def limit_text(stream: StreamView) -> str:
+    """`5 %`, or `90 % of that` where means are compared."""
+    return f"{percent(stream.limit_ratio)}{' of that' if stream.unit == 'means' else ''}"
 
 
 def interval_text(rate: Rate) -> str:
@@ -80,7 +101,9 @@ def status_lines(view: CanaryView) -> Iterator[str]:
         yield "  steps: " + ", ".join(f"{step.percent:g} % {step.state}" for step in view.steps)
     for stream in view.streams:
         where = f"{shown(stream.function)} " if stream.function else ""
-        yield f"  {where}{stream_text(stream)} (interval {interval_text(stream.candidate)})"
+        yield f"  {where}{stream_text(stream)} (interval {bounds_text(stream)})"
+    if view.flag and view.facts:
+        yield f"  {facts_text(view)}"
     yield f"  {view.headline}"
     if view.evidence:
         yield f"  {view.evidence}"
@@ -89,6 +112,11 @@ def status_lines(view: CanaryView) -> Iterator[str]:
         yield f"  {look}"
     if view.next_action:
         yield f"  next: {view.next_action}"
+
+
+def facts_text(view: CanaryView) -> str:
+    """Users of both arms, sample ratio and failures, in a line."""
+    return ", ".join(f"{label[:1].lower()}{label[1:]}: {value}" for label, value in view.facts)
 
 
 def age_text(view: CanaryView) -> str:
@@ -114,7 +142,7 @@ def summary_lines(view: CanaryView) -> Iterator[str]:
         yield f"  {view.evidence}"
     yield from (f"  warning: {caution}" for caution in view.cautions)
     if view.facts:
-        yield "  " + ", ".join(f"{label.lower()}: {value}" for label, value in view.facts)
+        yield f"  {facts_text(view)}"
     if view.warnings:
         yield f"  {view.warnings} {'warning' if view.warnings == 1 else 'warnings'} above"
     if view.next_action:
@@ -138,7 +166,7 @@ def markdown(view: CanaryView) -> str:
     ]
     rows += [
         f"| {_cell(shown(stream.function) or 'stage')} | {_cell(stream.title)} | {percent(stream.limit_ratio)} "
-        f"| {rate_texts(stream)[0]} | {interval_text(stream.candidate)} | {rate_texts(stream)[1]} "
+        f"| {rate_texts(stream)[0]} | {bounds_text(stream)} | {rate_texts(stream)[1]} "
         f"| {odds(stream.against_log10)} |"
         for stream in view.streams
     ]

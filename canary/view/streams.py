@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-from canary.core.measurements import MINUTE, DataState, MinuteCounts, Observations, StreamKey
+from canary.core.measurements import MINUTE, DataState, MinuteCounts, MinuteSums, Observations, StreamKey
 from canary.core.plan import Gate, MeanGate, OutcomesGate, ProbesGate, StagePlan
 from canary.core.stats import bounds
+from canary.core.stats.means import Sums, difference
 from canary.core.verdict import Judgement, StreamEvidence, Verdict
 from canary.view.labels import gate_title
-from canary.view.model import EvidencePoint, MinutePoint, Rate, StreamView
+from canary.view.model import EvidencePoint, Means, MinutePoint, Rate, StreamView
 
 ALPHA: Final = 0.005
 """Per side: both together give the 99 % interval; 0.5 % matches the rollback rule (statistics.md §4.12)."""
@@ -41,6 +42,7 @@ class StreamHistory:
     _looks: dict[StreamKey, list[tuple[datetime, StreamEvidence]]] = field(default_factory=dict)
     _blamed: frozenset[StreamKey] = frozenset()
     _gauges: set[StreamKey] = field(default_factory=set)
+    _sums: dict[StreamKey, tuple[MinuteSums, ...]] = field(default_factory=dict)
 
     def measured(self, observations: Observations) -> None:
         """Adds minutes; a minute told again replaces the earlier count."""
@@ -48,6 +50,7 @@ class StreamHistory:
             known = self._minutes.setdefault(stream.key, {})
             known.update((counts.minute, counts) for counts in stream.minutes)
         self._gauges.update(gauge.key for gauge in observations.gauges)
+        self._sums.update((one.key, one.minutes) for one in observations.sums if one.minutes)
 
     def judged(self, judgement: Judgement) -> None:
         """Keeps the evidence of a judgement."""
@@ -110,6 +113,7 @@ class StreamHistory:
             status="unhealthy" if key in self._blamed else _status(evidence, points),
             unit=self._unit(key, gate),
             is_dry_run=gate is not None and gate.dry_run,
+            means=_means(self._sums.get(key, ())),
             sentence=evidence.sentence if evidence else "",
             evidence=tuple(
                 EvidencePoint(minutes_between(started_at, at), _log10(look.ln_evidence))
@@ -123,6 +127,28 @@ class StreamHistory:
         if isinstance(gate, MeanGate):
             return "means"
         return "minutes" if key in self._gauges else "requests"
+
+
+def _means(minutes: tuple[MinuteSums, ...]) -> Means | None:
+    """Both means and the interval of their difference; None without users in both arms."""
+    found = difference(
+        [
+            Sums(
+                row.candidate_users,
+                row.candidate_sum,
+                row.candidate_squares,
+                row.baseline_users,
+                row.baseline_sum,
+                row.baseline_squares,
+            )
+            for row in minutes
+        ]
+    )
+    if not all(found.users):
+        return None
+    half = found.half_width(2 * ALPHA)
+    known = half < math.inf
+    return Means(*found.means, *((found.effect - half, found.effect + half) if known else (None, None)))
 
 
 def _limit(evidence: StreamEvidence | None, gate: Gate | None) -> float:

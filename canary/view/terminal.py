@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from canary.core.words import shown
-from canary.view.labels import odds, percent
+from canary.view.labels import odds
 from canary.view.model import CanaryView, Note, StepState, StreamView, Tone
-from canary.view.plain import age_text, clock, interval_text, look_text, rate_texts
+from canary.view.plain import age_text, bounds_text, clock, facts_text, limit_text, look_text, rate_texts
 
 _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.PLAIN: "cyan"}
 _STEP_SIGNS = {
@@ -28,6 +28,8 @@ def live(view: CanaryView) -> RenderableType:
     parts: list[RenderableType] = [_functions(view), Text(), _steps(view)]
     if view.streams:
         parts += [Text(), _streams(view)]
+    if view.flag and view.facts:
+        parts += [Text(), Text(facts_text(view), style="dim")]
     parts += [Text(), Text(view.evidence or view.headline)]
     if view.evidence and view.is_driven is False:
         parts.append(Text(view.headline, style="bold yellow"))
@@ -99,10 +101,10 @@ def _streams(view: CanaryView) -> Table:
             stream.label,
             Text(stream.status, style=_STATUS_STYLES.get(stream.status, "dim")),
             rate_texts(stream)[0],
-            interval_text(stream.candidate),
+            bounds_text(stream),
             spark(stream),
             rate_texts(stream)[1],
-            percent(stream.limit_ratio),
+            limit_text(stream),
             Text(odds(last), style="bold red" if last is not None and last >= view.bound_log10 else ""),
         )
     return table

@@ -72,7 +72,7 @@ def test_a_rollout_that_breaks_users_is_rolled_back_and_shown_by_users(stage: St
     assert "Requests on the new version" not in facts
     assert int(facts["Failed users"].split(" ")[0]) > 0
     assert "users" in plain.rate_texts(orders)[0]
-    assert "baseline" not in plain.stream_text(orders)
+    assert "users), limit 95 % of that" in plain.stream_text(orders)
     assert " users (interval " in describe(view)
 
 

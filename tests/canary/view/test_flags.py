@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from canary import runner
 from canary.core.events import CanaryStarted, FunctionMove
 from canary.core.phases import Phase
 from canary.core.words import words_of
 from canary.view.build import view_of_events
+from canary.view.current import stage_now
 from canary.view.labels import headline
-from canary.view.plain import function_text
+from canary.view.model import Means, Rate, StreamView
+from canary.view.plain import bounds_text, function_text, rate_texts, status_lines, stream_text
+from canary.view.terminal import live
+from tests.canary.cli.flag_desk import FlagDesk
+from tests.canary.core.test_words import OF_FUNCTIONS
 
+KEY = "flag.new_checkout:on"
 NOW = datetime(2027, 1, 5, 9, tzinfo=UTC)
 
 
@@ -33,3 +45,34 @@ def test_a_rollout_names_its_users() -> None:
     )
     assert view.weight_name == "Share of users with new_checkout"
     assert function_text(view.functions[0]) == "new_checkout: 0 % of the users have it"
+
+
+def test_means_are_shown_with_the_interval_of_their_difference() -> None:
+    stream = StreamView(KEY, "orders", "orders per user", 0.9, (), Rate(0, 60), Rate(0, 5940), unit="means")
+    assert (rate_texts(stream)[0], bounds_text(stream)) == ("60 users", "–")
+    known = replace(stream, means=Means(9.19, 10.0, -0.93, -0.33))
+    assert rate_texts(known) == ("9.19 (60 users)", "10 (5,940 users)")
+    assert stream_text(known).endswith("without it 10 (5,940 users), limit 90 % of that, evidence none")
+    assert bounds_text(known) == "difference -0.93 to -0.33"
+    assert bounds_text(replace(known, means=Means(9.19, 10.0))) == "–"
+
+
+def test_a_rollout_in_progress_shows_its_users_with_intervals_and_their_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = FlagDesk(tmp_path, capsys)
+    stage, ports = desk.stage, desk.ports()
+    state = runner.tick(stage, ports, runner.start(stage, ports)).state
+    for _ in range(11):
+        desk.clock.advance(60)
+        state = runner.tick(stage, ports, state).state
+    view = stage_now(stage, ports).canary
+    assert view is not None
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(live(view))
+    for text in (console.export_text(), "\n".join(status_lines(view))):
+        assert re.search(r"1 % of [\d,]+", text), text
+        assert re.search(r"0\.\d+ % to \d\.\d % ", text) or re.search(r"interval 0\.\d+ % to", text), text
+        assert "difference -" in text
+        assert re.search(r"users with and without new_checkout: [\d,]+ and [\d,]+, sample ratio: 5 % of [\d,]+", text)
+        assert not OF_FUNCTIONS.search(text)
