@@ -221,7 +221,7 @@ def _confirm_deletions(cli: CliContext, diff: DocumentDiff, *, assume_yes: bool)
 
 
 def _confirm_conflicts(cli: CliContext, keys: Collection[str], chosen: ChangeOptions) -> None:
-    """Ask before a guarded rollout is stopped; an emergency isn't held up where nobody can answer.
+    """Ask before a guarded rollout is stopped or spoiled; an emergency isn't held up where nobody can answer.
 
     Raises:
         RefusedError: the answer is no, or there is no terminal to ask on.
@@ -230,7 +230,7 @@ def _confirm_conflicts(cli: CliContext, keys: Collection[str], chosen: ChangeOpt
         return
     names = ", ".join(keys)
     if cli.ask is None:
-        what = f"this stops the guarded rollout of {names}"
+        what = f"this stops or spoils the guarded rollout of {names}"
         raise RefusedError(what, hint="Nothing was changed. Confirm on a terminal, or use --yes.")
     if not cli.agrees(f"Change {names} all the same?", assume_yes=False):
         raise RefusedError(f"the change of {names} was not confirmed", hint="Nothing was changed.")

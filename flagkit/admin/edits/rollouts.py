@@ -55,38 +55,51 @@ def changed_rollouts(before: FlagDocument, after: FlagDocument) -> tuple[str, ..
 
 
 def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
-    """Return which rollouts under way a change by hand stops, and what happens then, in sentences by flag.
+    """Return which rollouts under way a change by hand stops or spoils, and what happens then, in sentences by flag.
 
-    canary stops where it finds another percentage than it set, the flag switched off, or no percentage at all. Names,
-    descriptions and users who are targeted by name are no conflict.
+    canary stops where it finds another percentage than it set, the flag switched off, or no percentage at all. Another
+    seed or condition moves users between the arms, which it doesn't see. Names, descriptions and users who are targeted
+    by name are no conflict.
     """
     found = {}
     for key in rollouts_under_way(before):
-        share = shared(before, key)
-        if share is not None and share != shared(after, key):
-            under_way = read_record(rollout_record(before, key) or "")
+        share, then = shared(before, key), shared(after, key)
+        if share is None or share == then:
+            continue
+        under_way = f"{key} is in a guarded rollout: {read_record(rollout_record(before, key) or '').to_text()}."
+        if then is not None and (share.variant, share.percent) == (then.variant, then.percent):
             found[key] = (
-                f"{key} is in a guarded rollout: {under_way.to_text()}. With this change canary stops: it "
-                "neither raises nor lowers the percentage any more, and the flag stays as it was changed. "
-                "`canary rollback STAGE` ends a rollout."
+                f"{under_way} This change moves users between those with it and those without it while they are "
+                "compared: canary goes on, and counts each user where the first exposure was."
+            )
+        else:
+            found[key] = (
+                f"{under_way} With this change canary stops: it neither raises nor lowers the percentage any more, and "
+                "the flag stays as it was changed. `canary rollback STAGE` ends a rollout."
             )
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Who gets a flag by its one percentage of users."""
+    """Who gets a flag by its one percentage of users.
+
+    Attributes:
+        among: what else decides about whom: seeds, conditions, prerequisites.
+    """
 
     variant: str
     percent: Decimal
+    among: tuple[object, ...] = ()
 
 
 def shared(document: FlagDocument, key: str) -> Share | None:
     """Return the share that a guarded rollout finds; None where there is no flag, or no one percentage of users."""
     try:
-        variants = readable(document, key).variants
-        variant = variants[0].name if variants else "on"
-        return Share(variant, exposed_percent(document, key, variant))
+        flag = readable(document, key)
+        variant = flag.variants[0].name if flag.variants else "on"
+        among = (flag.seed or key, flag.percent_seed, flag.among, flag.where, flag.requires, flag.holdout, flag.layer)
+        return Share(variant, exposed_percent(document, key, variant), among)
     except (EditError, UnknownFlagError):
         return None
 

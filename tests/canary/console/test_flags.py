@@ -85,6 +85,7 @@ def test_the_actions_of_the_panel_are_those_of_a_rollout(rollout: RolloutDesk) -
     assert "Keeps new_checkout at 5 % of the users." in rollout.act("pause")
     assert "paused on request of amira (the campaign begins)" in rollout.get("/releases/checkout")
     assert "Gives new_checkout to all users now" in rollout.get("/releases/checkout/promote")
+    assert "nobody says that new_checkout is unhealthy" in rollout.get("/releases/checkout/abort")
     assert "Lowers new_checkout to 0 % of the users now" in rollout.act("rollback")
     assert rollout.desk.percent == 0
     assert "rolled back on request of amira" in rollout.get(f"/e/prod/flags/{KEY}/history")

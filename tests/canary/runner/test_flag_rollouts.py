@@ -229,10 +229,14 @@ def test_a_change_by_hand_says_that_it_stops_the_rollout_and_asks(
 
     rollout.begin()
     assert run("describe", KEY, "--owner", "shop")[1] == "", "it changes no percentage"
+    for option in (("--seed", "again"), ("--where", "country = US")):
+        code, said = run("rollout", KEY, "1", *option)
+        assert code == 5
+        assert "moves users between those with it and those without it" in " ".join(said.split())
     code, said = run("rollout", KEY, "40")
     assert (code, rollout.percent) == (5, Decimal(1)), said
     assert f"{KEY} is in a guarded rollout: 1 % of users, step 1 of 3" in " ".join(said.split())
-    assert "this stops the guarded rollout" in said
+    assert "this stops or spoils the guarded rollout" in said
     code, said = run("rollout", KEY, "40", "--yes")
     assert (code, rollout.percent) == (0, Decimal(40))
     assert "With this change canary stops" in " ".join(said.split())
