@@ -125,6 +125,7 @@ def test_a_rollback_ends_the_rollout_that_is_named_and_no_other(deployed: Deploy
     assert deployed.act("rollback", canary_id=canary_id)["phase"] == "rolled_back", "twice is like once"
 
 
+@pytest.mark.sweep
 def test_the_rollback_machine_ends_with_an_alert_where_the_tick_function_stays_broken(deployed: Deployed) -> None:
     deployed.begin()
     deployed.break_tick_function()
@@ -186,7 +187,7 @@ def test_a_drill_lowers_the_flag(name: str, longest_s: int, tmp_path: Path) -> N
     assert done.failed_requests > 0
 
 
-@pytest.mark.parametrize("has_plan", [True, False])
+@pytest.mark.parametrize("has_plan", [True, pytest.param(False, marks=pytest.mark.sweep)])
 def test_a_rollout_that_nobody_drives_is_found_in_its_document_and_lowered(
     has_plan: bool, deployed: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:

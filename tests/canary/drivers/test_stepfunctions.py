@@ -24,7 +24,16 @@ from tests.canary.stages import stage_of
 TICK = resources.tick_function_arn("dev", account="123456789012", region="us-east-1")
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 STAGE = stage_of("api:live", "worker:live")
-MACHINES = {"drive": definition(STAGE, TICK), "rollback": rollback_definition(STAGE)}
+TOPIC = "arn:aws:sns:us-east-1:123456789012:canary-dev"
+FLAG = StagePlan.model_validate(
+    {"name": "dev", "flag": "appconfig://shop/prod/flags#new_checkout", "outcomes": "dynamodb://outcomes"}
+)
+MACHINES = {
+    "drive": definition(STAGE, TICK),
+    "rollback": rollback_definition(STAGE),
+    "drive a flag": definition(FLAG, TICK, TOPIC),
+    "roll back a flag": rollback_definition(FLAG, TOPIC, TICK),
+}
 
 
 def scopes(machine: Any) -> Iterator[dict[str, Any]]:
@@ -57,6 +66,15 @@ def test_the_rollback_calls_nothing_but_lambdas_own_api() -> None:
         {"function": "api", "alias": "live"},
         {"function": "worker", "alias": "live"},
     ]
+
+
+@pytest.mark.parametrize("name", ["drive a flag", "roll back a flag"])
+def test_a_flag_is_lowered_by_the_tick_function_alone(name: str) -> None:
+    machine: Any = MACHINES[name]
+    tasks = [state for states in scopes(machine) for state in states.values() if state["Type"] == "Task"]
+    assert {task["Resource"].partition(":states:::")[2] for task in tasks} == {"lambda:invoke", "aws-sdk:sns:publish"}
+    item = {"function": "flag.new_checkout", "alias": "on", "flag": str(FLAG.flag)}
+    assert machine["States"]["RollBack"]["Items"] == [item]
 
 
 def test_a_stage_in_another_partition_has_its_integrations_there() -> None:
