@@ -75,7 +75,7 @@ def wrong_arms(stage: StagePlan, scores: Sequence[Score]) -> tuple[Finding, ...]
                     Rule.SHARE,
                     f"sample ratio: {percent(n_c / (n_c + n_b))} % of the {n_c + n_b:,} users first exposed to "
                     f"{shown(function)} at {percent(weight)} % got the variant; the users can't be compared (wrong "
-                    "assignment, bots, or a redirect that loses users)",
+                    "assignment, bots, programs with an old document or a wrong clock, or a redirect that loses users)",
                     blamed=(score.key,),
                 )
             )

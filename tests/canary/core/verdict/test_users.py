@@ -84,7 +84,8 @@ def test_a_wrong_share_of_first_exposures_holds_with_its_own_sentence() -> None:
     assert found.deciding is Rule.SHARE
     assert found.sentence == (
         "sample ratio: 16.7 % of the 2,880 users first exposed to flag:on at 25.0 % got the variant; the users can't "
-        "be compared (wrong assignment, bots, or a redirect that loses users)"
+        "be compared (wrong assignment, bots, programs with an old document or a wrong clock, or a redirect that loses "
+        "users)"
     )
 
 
