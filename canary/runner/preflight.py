@@ -160,6 +160,8 @@ def _dead_man_check(stage: StagePlan, facts: DeadManFacts) -> Check:
         return Check("dead_man", Level.WARNING, facts.problem, hint=again)
     if facts.kind == "workflow":
         text = f"AWS starts {resources.rollback_machine(stage.name)} if every driver ends"
+        if stage.flag is not None:
+            text += f", which lets {resources.tick_function(stage.name)} set the percentage to 0 %"
     else:
         text = "AWS rolls each alias back if every driver ends, except in the seconds after a shift"
     return Check("dead_man", Level.OK, text)

@@ -145,7 +145,8 @@ def test_doctor_says_whether_a_dead_man_switch_can_lower_the_flag(deployed: Depl
         return check.level, check.text
 
     machine, tick = resources.rollback_machine(STAGE), resources.tick_function(STAGE)
-    assert found() == (Level.OK, f"AWS starts {machine} if every driver ends")
+    lowers = f"AWS starts {machine} if every driver ends, which lets {tick} set the percentage to 0 %"
+    assert found() == (Level.OK, lowers)
     deployed.deployed = deployed.folder / "deployed.toml"
     deployed.deployed.write_text(deployed._plan.read_text().replace("bake =", "post_bake = '9m'\nbake ="))
     assert found() == (Level.WARNING, "the tick function has another plan")
