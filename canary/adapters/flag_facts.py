@@ -22,7 +22,7 @@ def flag_facts(target: FlagTarget, store: FlagStore, session: Session | None) ->
 
     newest = store.read()
     flag = readable(newest.document, target.key)
-    found = [*_of_flag(target.key, flag), *_of_approvals(target, store)]
+    found = [*_of_flag(target, flag), *_of_approvals(target, store)]
     if store.deployments is not None:
         found += _of_deployments(target, store)
         if session is not None:
@@ -30,15 +30,18 @@ def flag_facts(target: FlagTarget, store: FlagStore, session: Session | None) ->
     return FunctionFacts(obstacles=tuple(found))
 
 
-def _of_flag(key: str, flag: FlagSource) -> Iterator[Obstacle]:
+def _of_flag(target: FlagTarget, flag: FlagSource) -> Iterator[Obstacle]:
+    key, where = target.key, f"--source {target.source}"
     if flag.archived:
         text = f"{key} is archived, and an archived flag can't be switched on"
-        yield Obstacle("flag_archived", text, f"`flagkit archive {key} --undo`.", refuses=True)
+        yield Obstacle("flag_archived", text, f"`flagkit archive {key} --undo {where}`.", refuses=True)
     if times := [f"{word} {at:%Y-%m-%d %H:%M} UTC" for word, at in (("from", flag.starts), ("until", flag.ends)) if at]:
         text = (
             f"{key} has a schedule ({' '.join(times)}): outside of it nobody has the flag, whatever its percentage is"
         )
-        yield Obstacle("flag_schedule", text, f"Remove it during the rollout: `flagkit schedule {key} --clear`.")
+        yield Obstacle(
+            "flag_schedule", text, f"Remove it during the rollout: `flagkit schedule {key} --clear {where}`."
+        )
 
 
 def _of_approvals(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
@@ -55,20 +58,26 @@ def _of_deployments(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
     from flagkit.admin.entries import changed_keys
 
     assert store.deployments is not None
+    where = f"--source {target.source}"
     status = store.deployments.status()
     if status.is_pending and status.served is not None:
         changed = changed_keys(store.read(status.served).document, store.read().document)
         if target.key in changed:
             text = f"{target.key} has a change that is saved but not deployed"
-            yield Obstacle("flag_deployed", text, "Deploy it (`flagkit deploy`), or undo it (`flagkit revert`).", True)
+            yield Obstacle(
+                "flag_deployed",
+                text,
+                f"Deploy it (`flagkit deploy {where}`), or undo it (`flagkit revert --last {where}`).",
+                True,
+            )
         elif changed:
             text = (
                 f"changes of {', '.join(sorted(changed))} are saved but not deployed: they go live with the first step"
             )
-            yield Obstacle("flag_deployed", text, "Deploy them before (`flagkit deploy`), or undo them.")
+            yield Obstacle("flag_deployed", text, f"Deploy them before (`flagkit deploy {where}`), or undo them.")
     if status.running is not None:
         text = f"deployment {status.running.number} is in progress, and an increase waits until it has ended"
-        yield Obstacle("flag_deployment", text, "Wait for it: `flagkit status`.")
+        yield Obstacle("flag_deployment", text, f"Wait for it: `flagkit status {where}`.")
 
 
 def _of_strategies(target: FlagTarget, session: Session) -> Iterator[Obstacle]:

@@ -275,10 +275,11 @@ class FlagWords(Words):
     reverts = "Lowers the flag of the stage to the percentage before its last canary."
     share_title = "Share of"
 
-    def __init__(self, flag: str) -> None:
+    def __init__(self, flag: str, source: str = "") -> None:
         self.flag, self.key = flag, flag.partition(":")[0]
+        self._where = f" --source {source}" if source else ""
         self.candidate = flag
-        self.taken = f"Lower it to 0 % first: `flagkit rollout {self.key} 0`. A rollout starts with nobody."
+        self.taken = f"Lower it first: `flagkit rollout {self.key} 0{self._where}`. A rollout starts with nobody."
         self.at_candidate = f"with {flag}"
         self.against = f"against {flag}"
         self.counted_title = f"Users with {flag}"
@@ -346,15 +347,15 @@ class FlagWords(Words):
 
     def rest_back(self, stage: str) -> str:
         """What a person does after another writer's change."""
-        return f"`canary rollback {stage}` ends the rollout and keeps the percentage"
+        return f"`canary rollback {stage}` ends the rollout at 0 %"
 
     def clear(self, stage: str) -> str:  # noqa: ARG002
         """What a person does about a percentage without a canary."""
-        return f"`flagkit rollout {self.key} 0`, then a rollout can start"
+        return f"`flagkit rollout {self.key} 0{self._where}`, then a rollout can start"
 
     def by_hand(self, stage: str) -> str:  # noqa: ARG002
         """What a person does where no canary is known."""
-        return f"Set its percentage with `flagkit rollout {self.key} PERCENT`."
+        return f"Set its percentage with `flagkit rollout {self.key} PERCENT{self._where}`."
 
     def kept(self, candidate: str, percent: str) -> str:  # noqa: ARG002
         """What a pause does."""
@@ -408,6 +409,6 @@ _FUNCTIONS: Final = Words()
 
 
 @lru_cache(maxsize=64)
-def words_of(function: str) -> Words:
-    """The words for a function's name or key ("api:live"), or for the name that stands for a flag."""
-    return FlagWords(shown(function)) if function.startswith(FLAG) else _FUNCTIONS
+def words_of(function: str, source: str = "") -> Words:
+    """The words for a function's name or key ("api:live"), or for the name that stands for a flag of a source."""
+    return FlagWords(shown(function), source) if function.startswith(FLAG) else _FUNCTIONS

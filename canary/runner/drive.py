@@ -17,7 +17,15 @@ from canary.core.recover import fingerprint
 from canary.core.schedule import NUDGE, next_look
 from canary.core.state import CanaryState
 from canary.core.verdict import Judgement
-from canary.errors import AwsError, CanaryError, NotFoundError, NotRunningError, StaleRevisionError, UnavailableError
+from canary.errors import (
+    AwsError,
+    CanaryError,
+    ConflictError,
+    NotFoundError,
+    NotRunningError,
+    StaleRevisionError,
+    UnavailableError,
+)
 from canary.runner.aliases import carry_out, rollback_command
 from canary.runner.observe import find, observe, unfinished
 from canary.runner.pairing import stop_probes
@@ -221,11 +229,16 @@ class _Failures:
         self.refused_at = None
 
 
+_KEEPS_SHARES = frozenset({Signal.PAUSE, Signal.RESUME, Signal.PROMOTE})
+"""Requests that write the shares as the canary knows them; a rollback leaves alone what others have changed."""
+
+
 def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: CanaryState | None = None) -> CanaryState:
     """Puts what a person asks for into the aliases; looks again when somebody else writes at the same time.
 
     Raises:
         NotRunningError: no canary in this stage.
+        ConflictError: somebody else changed what is shifted, and the request would write over that.
         RefusedError: it has no meaning in the phase the canary is in.
         StaleRevisionError: somebody writes the alias all the time.
         AwsError: AWS refuses or can't be reached.
@@ -234,6 +247,9 @@ def ask(stage: StagePlan, ports: Ports, signal: Signal, why: str, *, known: Cana
         state, seen, session = find(stage, ports, known)
         if state.phase in FINAL or (signal is Signal.ROLLBACK and state.phase in RETURNING):
             return state  # done already, or in progress
+        if state.foreign and signal in _KEEPS_SHARES:
+            why = "; ".join(change.text for change in state.foreign)
+            raise ConflictError(f"{why}; nothing was written", hint=f"{stage.words.rest_back(stage.name)}.")
         decision = request(state, signal, why, ports.clock.now())
         try:
             carry_out(decision.effects, decision.state, seen, session)

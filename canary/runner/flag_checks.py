@@ -23,11 +23,11 @@ _UNREAD: Final = frozenset({DataState.FAILED, DataState.PARTIAL, DataState.UNKNO
 _REPORTING: Final = "docs/canary/guarded-rollouts.md#reporting"
 
 
-def flag_checks(alias: AliasState, facts: FunctionFacts) -> Iterator[Check]:
+def flag_checks(stage: StagePlan, alias: AliasState, facts: FunctionFacts) -> Iterator[Check]:
     """Whether its percentage can be read and raised."""
     key = alias.function.key
     if alias.version == EVERYBODY:
-        text, hint = alias.function.words.is_done(key, alias.version), alias.function.words.taken
+        text, hint = stage.words.is_done(key, alias.version), stage.words.taken
         yield Check("flag_readable", Level.WARNING, text, key, hint)
     else:
         yield Check("flag_readable", Level.OK, f"{alias.function} {alias.routes_text}", key)

@@ -174,8 +174,8 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
     alias = seen[key] = _read(function, session)
     if function.flag:
         facts = session.call(f"read {function}", partial(aliases.function_facts, function))
-        yield from flag_checks(alias, facts)
-        yield _free(alias)
+        yield from flag_checks(stage, alias, facts)
+        yield _free(stage, alias)
         return
     yield check(
         "alias_published",
@@ -188,7 +188,7 @@ def _alias_checks(function: FunctionRef, seen: dict[str, AliasState], session: S
         text = f"{key} is in account {alias.account or 'unknown'}, the plan says {stage.account}"
         hint = "Use the credentials of the stage's account, or correct `account` in the plan."
         yield check("account", alias.account == stage.account, text, key, hint)
-    yield _free(alias)
+    yield _free(stage, alias)
     facts = session.call(f"read the settings of {function.function}", partial(aliases.function_facts, function))
     yield check(
         "no_unqualified_url",
@@ -228,14 +228,14 @@ def _read(function: FunctionRef, session: Session) -> AliasState:
         raise NotFoundError(error.message, hint=hint) from error
 
 
-def _free(alias: AliasState) -> Check:
+def _free(stage: StagePlan, alias: AliasState) -> Check:
     key, name = alias.function.key, alias.function
     record = decode(alias.description)
     if record is not None and record.phase is not Phase.STARTING:
         text = f"canary {record.canary_id} is in progress on {name}"
         return Check("alias_free", Level.FAILED, text, key, "Wait until it ends, or run `canary rollback STAGE`.")
     if alias.extra_version is not None:
-        return Check("alias_free", Level.FAILED, f"{name} {alias.routes_text}", key, name.words.taken)
+        return Check("alias_free", Level.FAILED, f"{name} {alias.routes_text}", key, stage.words.taken)
     return Check("alias_free", Level.OK, f"no canary in progress on {name}", key)
 
 

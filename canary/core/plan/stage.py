@@ -27,7 +27,7 @@ from canary.core.plan.settings import DeadMan, Evidence, FlagSwitch, Hook, Notif
 from canary.core.plan.shorthand import MOST_STEPS, Growth, expand_stage
 from canary.core.plan.user_gates import MeanGate, OutcomesGate, OutcomeSource, Window
 from canary.core.plan.values import Duration, FunctionRef, Model, Switch, Whole, format_duration
-from canary.core.words import Words
+from canary.core.words import Words, words_of
 from canary.errors import PlanError
 
 Policy = Literal["hold", "promote", "rollback"]
@@ -222,7 +222,7 @@ class StagePlan(Model):
     @property
     def words(self) -> Words:
         """How what it shifts is spoken of."""
-        return self.functions[0].words
+        return words_of(self.functions[0].key, self.flag.source if self.flag else "")
 
     @property
     def is_local(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from canary.core.measurements import MINUTE
 from canary.core.phases import Phase
 from canary.core.plan import FlagTarget, FunctionRef, StagePlan
 from canary.core.state import CanaryState
-from canary.errors import NoChangeError, RefusedError
+from canary.errors import ConflictError, NoChangeError, RefusedError
 from canary.runner import Ports
 from canary.simulator import Simulation
 from canary.simulator.aliases import InMemoryAliases
@@ -275,5 +276,23 @@ def test_lowering_never_waits_for_an_approval(
         rollout.driven_on()
     monkeypatch.setenv("FLAGKIT_CONFIG", str(tmp_path / "flagkit.toml"))
     (tmp_path / "flagkit.toml").write_text("[[approvals]]\ncount = 2\n")
+    runner.rollback(rollout.stage, rollout.ports())
+    assert (rollout.percent, edits.rollout_record(rollout.document, KEY)) == (Decimal(0), None)
+
+
+@pytest.mark.parametrize("request_of", [runner.pause, runner.promote])
+def test_a_request_writes_over_no_change_by_hand(
+    rollout: Rollout, request_of: Callable[[StagePlan, Ports], CanaryState]
+) -> None:
+    rollout.begin()
+    rollout.edit(lambda document: edits.kill(document, KEY))
+    with pytest.raises(ConflictError, match="was changed outside this canary; it is at 0 %; nothing was written"):
+        request_of(rollout.stage, rollout.ports())
+    assert rollout.percent == 0
+
+
+def test_a_rollback_after_a_change_by_hand_lowers_the_flag(rollout: Rollout) -> None:
+    rollout.begin()
+    rollout.edit(lambda document: edits.rollout(document, KEY, 40))
     runner.rollback(rollout.stage, rollout.ports())
     assert (rollout.percent, edits.rollout_record(rollout.document, KEY)) == (Decimal(0), None)
