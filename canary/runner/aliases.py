@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from canary.core.alias import AliasSpec, AliasState
 from canary.core.events import AliasWrite, Announce, CanaryStarted, Effect, Judged, Measured, WriteKind
-from canary.core.plan import FunctionRef, StagePlan
+from canary.core.plan import FunctionRef, StagePlan, format_duration
 from canary.core.record import decode, is_record
 from canary.core.recover import is_draining
 from canary.core.state import CanaryState
@@ -37,6 +38,9 @@ from canary.runner.session import ATTEMPTS, Session, as_aws_error
 
 READINGS = 5
 """Answers about an alias that are compared at most; it is written over its RevisionId all the same."""
+
+ALERT_AFTER = timedelta(minutes=1)
+"""A rollback that gets no answer, or waits for somebody else's deployment, needs a person."""
 
 REFUSALS = 60
 """About ten minutes: credentials may be renewed, and a permission be granted again."""
@@ -156,6 +160,7 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[tuple[str
     foreign: list[str] = []
     sent: set[str] = set()
     attempt = refusals = 0
+    alert_at: datetime | None = session.ports.clock.now() + ALERT_AFTER
     while left:
         attempt += 1
         results = _each(left, lambda write: _roll_back_once(write, sent, session), parallel=session.ports.in_parallel)
@@ -170,6 +175,10 @@ def roll_back(writes: Sequence[AliasWrite], session: Session) -> tuple[tuple[str
                 session.notice(f"the rollback of {write.function} is refused: {error.message}{other}", is_alert=True)
             if refusals >= REFUSALS:
                 raise error
+            if refusals == 0 and alert_at is not None and session.ports.clock.now() >= alert_at:
+                alert_at = None
+                text = f"the rollback of {write.function} has not succeeded for {format_duration(ALERT_AFTER)}"
+                session.notice(f"{text}: {error.message}", is_alert=True)
             session.wait(write.function.words.verb(f"UpdateAlias {write.function} (rollback)"), attempt, error)
     return tuple(foreign), frozenset(write.function.key for write in writes) - sent - frozenset(foreign)
 

@@ -406,6 +406,21 @@ def test_a_rollback_that_aws_refuses_for_good_ends_with_an_alert() -> None:
     assert [text for text in alerts(simulation) if "the rollback of api:live is refused" in text]
 
 
+def test_a_rollback_that_gets_no_answer_for_a_minute_alerts_a_person_once() -> None:
+    simulation = fleet()
+    ports = simulation.ports()
+    begun(simulation, ports)
+    down = down_until(simulation, simulation.clock.now() + timedelta(minutes=10))
+
+    def no_writes(moment: str, call: str, key: str) -> None:
+        if call == "write":
+            down(moment, call, key)
+
+    simulation.aliases.fault = no_writes
+    assert runner.rollback(simulation.stage, ports) is not None
+    assert alerts(simulation) == ["the rollback of api:live has not succeeded for 1m: no network"]
+
+
 def alerts(simulation: Simulation) -> list[str]:
     return [event.text for event in simulation.journal.written if isinstance(event, Noticed) and event.is_alert]
 
