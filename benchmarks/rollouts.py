@@ -1,7 +1,8 @@
 """Rollouts of a flag to synthetic users: one outcome per user beside a test per request and tests of fixed size.
 
 `python -m benchmarks.rollouts [RUNS]` prints the table of docs/benchmarks/rollouts.md; with its 500 runs (300 of those
-with a regression) it takes about twenty minutes of one core.
+with a regression) it takes about twenty minutes of one core. `python -m benchmarks.rollouts processes [RUNS]` counts users
+once in each process, as `EmfStore` does, and prints the false rollbacks (statistics.md §4.18).
 """
 
 from __future__ import annotations
@@ -125,6 +126,36 @@ def table(runs: int) -> Iterator[str]:
         yield f"| {cell.title} | {' | '.join(texts)} |"
 
 
+def by_process(runs: int) -> Iterator[str]:
+    """Healthy rollouts whose users are counted once in each process that they meet."""
+    for processes in (1, 4, 20):
+        for title, users in (("2 % broken", Users()), ("5 % broken", Users(broken=0.05))):
+            found = sum(_rolled_back(users, processes, f"emf/{title}/{number}") for number in range(runs))
+            yield f"{processes} processes, {title}: {found}/{runs} rolled back"
+
+
+def _rolled_back(users: Users, processes: int, seed: str) -> bool:
+    arrivals, share = Random(seed), 0.25
+    met = [UserTraffic(users, seed) for _ in range(processes)]
+    for number, traffic in enumerate(met):  # the same users, other requests
+        traffic._rng = Random(f"{seed}/requests/{number}")
+    for _ in range(MINUTES):
+        for traffic in met:
+            traffic.serve(poisson(600.0 / processes, arrivals), share, (0.0, 0.0), (0.0, 0.0))
+    rows: list[Row] = []
+    for minute in range(MINUTES):
+        arms = [traffic.closed(minute) for traffic in met]
+        on, off = [on for on, _ in arms], [off for _, off in arms]
+        users_on, users_off = sum(arm.requests for arm in on), sum(arm.requests for arm in off)
+        rows.append((users_on, sum(arm.failed for arm in on), users_off, sum(arm.failed for arm in off)))
+    seen, _ = _judged(_stage({"outcomes": {}}, (share,)), rows, [WeightChange(START, Decimal(25))])
+    return seen is not None
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["processes"]:
+        for line in by_process(int(sys.argv[2]) if len(sys.argv) > 2 else 200):
+            print(line, flush=True)
+        sys.exit()
     for line in table(int(sys.argv[1]) if len(sys.argv) > 1 else 500):
         print(line, flush=True)
