@@ -5,8 +5,8 @@ from __future__ import annotations
 from flagkit.cli.shell import Command, Program, Report
 
 _SUMMARY = """\
-Release AWS Lambda versions step by step: each step is evaluated statistically, and an unhealthy version is rolled
-back automatically. Stages and their rules are in canary.toml."""
+Release AWS Lambda versions, or roll out feature flags, step by step: each step is evaluated statistically, and a
+regression is rolled back automatically. Stages and their rules are in canary.toml."""
 
 _SECTIONS = {
     "Release": (
@@ -43,7 +43,7 @@ _SECTIONS = {
             "canary.cli.sandbox:SANDBOX",
             "Start a local AWS with functions, flags, alarms and synthetic traffic.",
         ),
-        Command("init", "canary.cli.setup:init", "Write a commented plan for functions that exist."),
+        Command("init", "canary.cli.setup:init", "Write a commented plan for functions or a flag."),
         Command("schema", "canary.cli.setup:schema", "Print the JSON Schema of canary.toml, for editors."),
         Command("iam", "canary.cli.setup:iam", "Print the IAM policy that a stage needs."),
         Command("infra", "canary.cli.infra:infra", "Print the CloudFormation template of a stage."),

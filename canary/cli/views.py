@@ -25,7 +25,7 @@ from canary.errors import NotFoundError, PlanError, UnavailableError, UsageError
 from canary.ports import Target
 from canary.view.current import StageNow, past_view, stage_now
 from canary.view.html import canary_report, page
-from canary.view.model import CanaryView, data
+from canary.view.model import CanaryView, JsonValue, data
 from canary.view.plain import note_line, status_lines
 from canary.view.planned import cost_line, cost_of_looks, picture, plan_lines
 from canary.view.terminal import live
@@ -96,11 +96,21 @@ def _show_no_canary(now: StageNow, *, as_json: bool) -> None:
     click.echo(f"  next: {words.clear(name)}")
 
 
+def view_data(view: CanaryView) -> JsonValue:
+    """A view for programs: of a flag its percentage of users takes the place of functions with versions."""
+    found = data(view)
+    if not view.flag or not isinstance(found, dict):
+        return found
+    function = view.functions[0]
+    flag: JsonValue = {"key": view.flag, "variant": function.alias, "percent": function.weight_percent}
+    return {key: value for key, value in found.items() if key != "functions"} | {"flag": flag}
+
+
 def _live_now(now: StageNow) -> dict[str, object]:
     """What is live, for programs."""
     if now.stage.flag is not None:
         percent = now.aliases[0].percent
-        return {"flag": {"source": now.stage.flag.source, "key": now.stage.flag.key, "percent": percent}}
+        return {"flag": {"key": now.stage.flag.key, "variant": now.stage.variant, "percent": percent}}
     return {
         "functions": [
             {"function": alias.key, "version": alias.routes[0].version, "serves": alias.text} for alias in now.aliases
@@ -112,7 +122,7 @@ def _live_now(now: StageNow) -> dict[str, object]:
 def _canvas(*, as_json: bool, no_color: bool) -> Iterator[Callable[[CanaryView], None]]:
     """Where views are drawn: one line of JSON each, in place on a terminal, or one block of lines each."""
     if as_json:
-        yield lambda view: write_json(data(view))
+        yield lambda view: write_json(view_data(view))
     elif sys.stdout.isatty():
         from rich.live import Live
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -87,6 +88,9 @@ def test_a_rollout_without_outcomes_holds_and_speaks_of_users(desk: FlagDesk) ->
     done = desk("deploy", "checkout")
     said = speaks_of_users(done)
     assert (done.code, desk.percent) == (4, 5)
+    shown = json.loads(desk("status", "checkout", "--json").out)
+    assert shown["flag"] == {"key": "new_checkout", "variant": "on", "percent": 5.0}
+    assert "functions" not in shown
     assert "has counted no user with new_checkout at the present percentage" in said
     for words, code in (
         (("status", "checkout"), 0),
