@@ -100,6 +100,7 @@ class FlagAliases:
         A decrease replaces a deployment of the same profile that is in progress. Everything else waits for it, and
         for a change of the flag that somebody saved and didn't deploy yet.
         """
+        from flagkit import errors
         from flagkit.admin.stores import Note
 
         wanted_bp = _wanted_bp(spec)
@@ -116,8 +117,21 @@ class FlagAliases:
             receipt = self._store.save(seen.newest, document, Note(reason=reason))
             if (deployments := self._store.deployments) is not None:
                 when_busy: WhenBusy = "replace" if is_urgent or seen.only_bakes else "refuse"
-                deployments.deploy(receipt.version.number, pace="immediate", when_busy=when_busy, reason=reason)
+                try:
+                    deployments.deploy(receipt.version.number, pace="immediate", when_busy=when_busy, reason=reason)
+                except errors.AccessDeniedError:
+                    if not is_urgent:  # whoever may deploy completes a decrease, and would deploy an increase unasked
+                        self._undo(receipt.version.number, seen.newest.document)
+                    raise
         return self.read(function)
+
+    def _undo(self, number: int, before: FlagDocument) -> None:
+        """Saves the document as it was, unless somebody has saved since."""
+        from flagkit.admin.stores import Note
+
+        saved = self._store.read()
+        if saved.version.number == number:
+            self._store.save(saved, before, Note(reason="guarded rollout: undone, for it can't be deployed"))
 
     def live_document(self) -> FlagDocument:
         """The document that is live.
@@ -288,7 +302,7 @@ class FlagAliases:
         except (errors.SourceUnavailableError, errors.SourceBusyError, errors.DeploymentBusyError) as error:
             raise UnavailableError(error.message, hint=error.hint) from error
         except errors.AccessDeniedError as error:
-            raise AccessDeniedError(error.message, hint=error.hint) from error
+            raise AccessDeniedError(error.message) from error  # flagkit's hint is about reading
         except (errors.UnknownFlagError, errors.SourceNotFoundError, errors.NotDeployedError) as error:
             raise FlagNotFoundError(error.message, hint=error.hint) from error
         except errors.EditError as error:

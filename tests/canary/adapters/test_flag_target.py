@@ -13,11 +13,14 @@ import pytest
 from canary.adapters.flag_target import FlagAliases, no_dead_man
 from canary.core.alias import AliasSpec, AliasState
 from canary.core.plan import FlagTarget
-from canary.errors import AwsError, NotFoundError, StaleRevisionError, UnavailableError
+from canary.errors import AccessDeniedError, AwsError, NotFoundError, StaleRevisionError, UnavailableError
 from canary.testing import AwsStandIn
 from flagkit.admin import edits
+from flagkit.admin.entries import changed_keys
 from flagkit.admin.stores import Note, Receipt, open_store
+from flagkit.admin.stores.deployments import AppConfigDeployments
 from flagkit.core.documents import FlagDocument
+from flagkit.errors import AccessDeniedError as FlagAccessDeniedError
 from flagkit.testing import AppConfigFlags
 
 KEY = "new_checkout"
@@ -165,3 +168,18 @@ def test_a_version_keeps_why_it_was_saved_and_where_rollouts_are_exempt_needs_no
     assert began == "guarded rollout: 0 % → 10 % of users"
     assert ended.startswith("guarded rollout ended at 0 % of users; 8 % of 412 users failed")
     assert ended.endswith(" …")
+
+
+def test_an_increase_that_may_not_be_deployed_is_not_left_saved(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise FlagAccessDeniedError("appconfig:StartDeployment: AccessDeniedException")
+
+    before = open_store(profile.flags.url).read().document
+    with monkeypatch.context() as patched:
+        patched.setattr(AppConfigDeployments, "deploy", denied)
+        with pytest.raises(AccessDeniedError, match="StartDeployment"):
+            profile.write(TEN)
+    assert changed_keys(before, open_store(profile.flags.url).read().document) == {}
+    assert profile.write(TEN).says(TEN), "with the permission the rollout starts"
