@@ -91,7 +91,7 @@ screenshots: $(VENV)/.dev  ## the pictures of the console in docs/assets/console
 	@SCREENSHOTS=1 $(BIN)/python -m pytest -q -m browser tests/browser/test_morning.py tests/browser/test_releases.py
 
 test-lowest: $(LOWEST)/.dev  ## the tests against the lowest versions that pyproject.toml allows
-	@$(LOWEST)/bin/python -m pytest -n auto -m "not sweep" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
+	@$(LOWEST)/bin/python -m pytest -n auto -W ignore::DeprecationWarning -m "not sweep and not browser" $(or $(ARGS),tests/canary tests/contracts tests/flagkit)
 
 quick: $(VENV)/.dev  ## the quick loop: what takes less than a second a test (under a fifth of the whole)
 	@$(BIN)/python -m pytest -n auto -m "not slow" tests $(ARGS)

@@ -83,7 +83,7 @@ class _Telemetry:
 
     def __call__(self, evaluation: Evaluation, user_id: object) -> None:
         attributes = self._common(evaluation)
-        self._counter.add(1, attributes)
+        self._counter.add(1, dict(attributes))  # a copy: some versions of the SDK keep what they are given
         if evaluation.version is not None:
             attributes["feature_flag.version"] = evaluation.version
         if self._record_user and user_id is not None:
