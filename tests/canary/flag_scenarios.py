@@ -195,16 +195,14 @@ class Scenario:
 
     @property
     def turns(self) -> list[tuple[object, ...]]:
-        """Everything in the journal that a canary does once; a shift to the present percentage counts twice."""
-        found: list[tuple[object, ...]] = []
-        share_bp = 0
-        for event in self.simulation.journal.written:
-            if isinstance(event, TrafficShifted):
-                found += [(share_bp, event.weight_bp)] * (1 + (share_bp == event.weight_bp))
-                share_bp = event.weight_bp
-            elif isinstance(event, PhaseChanged):
-                found.append((event.before, event.after))
-        return found
+        """Everything in the journal that a canary does once: each step, each change of phase, one rollback."""
+        return [
+            (event.weight_bp, event.why.startswith(("canary started", "advanced")))
+            if isinstance(event, TrafficShifted)
+            else (event.before, event.after)
+            for event in self.simulation.journal.written
+            if isinstance(event, (TrafficShifted, PhaseChanged))
+        ]
 
 
 class Seen(FlagAliases):
