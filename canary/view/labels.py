@@ -109,8 +109,9 @@ def _minutes_left(due: datetime, now: datetime) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    """With a capital and a full stop; a name such as `new_checkout` or `api:live` at its beginning stays as it is."""
+    is_name = not {"_", ":"}.isdisjoint(text.partition(" ")[0].rstrip(":"))
+    return f"{text[:1] if is_name else text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def gate_title(name: str, gate: Gate | None) -> str:

@@ -61,7 +61,7 @@ def _rate_text(rate: Rate, unit: str) -> str:
 
 
 def _mean_text(mean: float | None, users: int) -> str:
-    return f"{users:,} users" if mean is None else f"{mean:.3g} ({users:,} users)"
+    return f"{users:,} users" if mean is None or not users else f"{mean:.3g} ({users:,} users)"
 
 
 def bounds_text(stream: StreamView) -> str:

@@ -17,7 +17,7 @@ from canary.core.phases import Phase
 from canary.core.words import words_of
 from canary.view.build import view_of_events
 from canary.view.current import stage_now
-from canary.view.labels import headline
+from canary.view.labels import as_sentence, headline
 from canary.view.model import Means, Rate, StreamView
 from canary.view.plain import bounds_text, function_text, rate_texts, status_lines, stream_text
 from canary.view.terminal import live
@@ -47,9 +47,25 @@ def test_a_rollout_names_its_users() -> None:
     assert function_text(view.functions[0]) == "new_checkout: 0 % of the users have it"
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("new_checkout was changed", "new_checkout was changed."),
+        ("api:live was changed.", "api:live was changed."),
+        ("paused on request", "Paused on request."),
+        ("post-promotion watch", "Post-promotion watch."),
+        ("interrupted: it was ended", "Interrupted: it was ended."),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_or_a_name(text: str, sentence: str) -> None:
+    assert as_sentence(text) == sentence
+
+
 def test_means_are_shown_with_the_interval_of_their_difference() -> None:
     stream = StreamView(KEY, "orders", "orders per user", 0.9, (), Rate(0, 60), Rate(0, 5940), unit="means")
     assert (rate_texts(stream)[0], bounds_text(stream)) == ("60 users", "–")
+    assert rate_texts(replace(stream, candidate=Rate(0, 0), means=Means(9.19, 10.0)))[0] == "0 users"
     known = replace(stream, means=Means(9.19, 10.0, -0.93, -0.33))
     assert rate_texts(known) == ("9.19 (60 users)", "10 (5,940 users)")
     assert stream_text(known).endswith("without it 10 (5,940 users), limit 90 % of that, evidence none")
