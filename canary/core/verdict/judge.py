@@ -250,7 +250,8 @@ class _Case:
             more = ""
             if said.requests_needed is not None and said.minutes_needed is not None:
                 wait = math.ceil(said.minutes_needed)
-                more = f"; about {said.requests_needed:,} more {unit_of(score.gate)} ({wait} min) would show it healthy"
+                units = unit_of(score.gate).removesuffix("s" if said.requests_needed == 1 else "")
+                more = f"; about {said.requests_needed:,} more {units} ({wait} min) would show it healthy"
             elif asks_for_proof(score):
                 more = f"; at this rate it can't be shown to stay below {limit(score.limit)} %"
             slowness = math.inf if said.minutes_needed is None else said.minutes_needed

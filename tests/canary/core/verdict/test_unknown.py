@@ -98,6 +98,8 @@ def test_what_is_still_needed_is_reported_in_requests_and_minutes(case: Make) ->
     assert evidence.minutes_needed == pytest.approx(5 / 60)
     assert found.minutes_to_decision == evidence.minutes_needed
     assert found.sentence.endswith("; about 5 more requests (1 min) would show it healthy")
+    one_left = case(errors=[(64, 0, 540, 5)], text="gates.latency = false").judged()
+    assert one_left.sentence.endswith("; about 1 more request (1 min) would show it healthy")
 
 
 def test_a_rate_too_near_the_limit_can_not_be_shown_safe(case: Make) -> None:
