@@ -55,14 +55,18 @@ def _of_approvals(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
 
 
 def _of_deployments(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
+    from flagkit.admin.edits import rollout_record
     from flagkit.admin.entries import changed_keys
 
     assert store.deployments is not None
     where = f"--source {target.source}"
     status = store.deployments.status()
     if status.is_pending and status.served is not None:
-        changed = changed_keys(store.read(status.served).document, store.read().document)
-        if target.key in changed:
+        live, newest = store.read(status.served).document, store.read().document
+        changed = changed_keys(live, newest)
+        # A driver that ended between save and deployment: the next write decides about it.
+        is_of_rollout = rollout_record(live, target.key) != rollout_record(newest, target.key)
+        if target.key in changed and not is_of_rollout:
             text = f"{target.key} has a change that is saved but not deployed"
             yield Obstacle(
                 "flag_deployed",
@@ -70,10 +74,8 @@ def _of_deployments(target: FlagTarget, store: FlagStore) -> Iterator[Obstacle]:
                 f"Deploy it (`flagkit deploy {where}`), or undo it (`flagkit revert --last {where}`).",
                 True,
             )
-        elif changed:
-            text = (
-                f"changes of {', '.join(sorted(changed))} are saved but not deployed: they go live with the first step"
-            )
+        elif others := sorted(changed.keys() - {target.key}):
+            text = f"changes of {', '.join(others)} are saved but not deployed: they go live with the first step"
             yield Obstacle("flag_deployed", text, f"Deploy them before (`flagkit deploy {where}`), or undo them.")
     if status.running is not None:
         text = f"deployment {status.running.number} is in progress, and an increase waits until it has ended"

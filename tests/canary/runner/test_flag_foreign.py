@@ -201,6 +201,27 @@ def test_a_change_that_is_saved_only_keeps_no_unhealthy_variant_live(profile: Pr
     assert (done.phase, profile.percent) == (Phase.ROLLED_BACK, 0)
 
 
+def test_a_first_step_that_was_saved_only_keeps_nobody_from_deploying_again(profile: Profile) -> None:
+    """The start is live, its driver ended between the save of the first step and its deployment."""
+    ports = profile.ports()
+    state = runner.start(profile.stage, ports, canary_id="k3f9a2c1")
+
+    def kill(number: int) -> None:
+        if profile.moments[-1].endswith("CreateHostedConfigurationVersion"):
+            raise KeyboardInterrupt
+
+    profile.act, profile.is_driven = kill, True
+    with pytest.raises(KeyboardInterrupt):
+        runner.tick(profile.stage, ports, state)
+    profile.is_driven = False
+    profile.simulation.clock.sleep(150)
+    ports = profile.ports()
+    again = runner.start(profile.stage, ports)
+    assert again.canary_id == "k3f9a2c1"
+    runner.tick(profile.stage, ports, again)
+    assert profile.percent == 1
+
+
 def test_a_rollback_that_was_saved_only_is_completed_by_whoever_looks_next(profile: Profile) -> None:
     """Its driver ended before the deployment; nothing is unhealthy for the next one."""
     profile.begin()
