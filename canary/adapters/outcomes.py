@@ -49,12 +49,14 @@ class Asked:
         variant: the arm that is the candidate; all others are the baseline.
         metrics: the metrics of the gates.
         since: the first minute in which a window ended, in minutes since 1970.
+        columns: that a table must have, or nothing is known: `failed`, `orders.sum`.
     """
 
     experiment: str
     variant: str
     metrics: tuple[str, ...]
     since: int
+    columns: tuple[str, ...] = ()
 
 
 Source = Callable[[Asked], Sequence[Row]]
@@ -115,8 +117,9 @@ class UserMetrics:
         notes, doubts = [*found.notes, *self._notes(window.canary_id)], list(found.doubts)
         for target in targets:
             metrics = tuple(dict.fromkeys(gate.metric for gate in gates.values()))
+            columns = tuple(dict.fromkeys(map(_column, gates.values())))
             experiment = counted_under(target.function, window.canary_id)
-            asked = Asked(experiment, self._variant, metrics, _minute(window.start))
+            asked = Asked(experiment, self._variant, metrics, _minute(window.start), columns)
             end = _minute(window.end)
             read, state, detail = self._rows(asked, end)
             rows = read.rows
@@ -184,6 +187,11 @@ def _misdated(experiment: str, rows: Sequence[Row], latest: int, late: int) -> t
     return text, ahead + late >= _MISDATED_RATIO * sum(row.users for row in rows)
 
 
+def _column(gate: OutcomesGate | MeanGate) -> str:
+    """The column of a table that the gate is about."""
+    return f"{gate.metric}.sum" if isinstance(gate, MeanGate) else gate.metric
+
+
 def counted_under(function: FunctionRef, canary_id: str) -> str:
     """The experiment of a canary: that of a flag's rollout, or what a function is called."""
     return experiment_of(function.flag, canary_id) if function.flag else function.name
@@ -231,8 +239,8 @@ def source_of(where: str, session: Session, clock: Clock, base: Path = Path()) -
         reader = SeriesReader(Api(session, "cloudwatch"), clock)
         return lambda asked: _from_metrics(reader, rest.strip("/"), asked, clock.now())
     if kind == "csv":
-        return lambda asked: from_file(base / rest, asked.experiment)
-    return lambda asked: from_command(rest, base, asked.experiment, asked.since)
+        return lambda asked: from_file(base / rest, asked.experiment, asked.columns)
+    return lambda asked: from_command(rest, base, asked.experiment, asked.since, asked.columns)
 
 
 def _from_table(store: DynamoStore, asked: Asked) -> tuple[Row, ...]:

@@ -94,7 +94,7 @@ def test_the_variant_is_the_candidate_and_all_other_arms_the_baseline() -> None:
 
     metrics = UserMetrics(Other(), source)
     found = metrics.measure(stage(orders=ORDERS), [TARGET], WINDOW)
-    assert asked == [Asked("shop", "on", ("failed", "orders"), M0)]
+    assert asked == [Asked("shop", "on", ("failed", "orders"), M0, ("failed", "orders.sum"))]
     (stream,), (sums,) = found.streams, found.sums
     assert stream.key == StreamKey("shop:live", "outcomes")
     assert stream.minutes == (MinuteCounts(T0, 10, 1, 25, 3), MinuteCounts(T0 + 2 * MINUTE, 0, 0, 3, 0))
@@ -218,6 +218,14 @@ def test_a_table_of_a_warehouse_is_read(csv_file: Path) -> None:
         ("minute,arm,users,v.sum\n1,on,1,2\n", "line 2: v needs both"),
         ("minute,arm,users,v.sum,v.squares\n1,on,1,nan,1\n", "line 2: v.sum is not a finite number"),
         ('minute,arm,users\n1,"on,1\n', "line 1: unexpected end of data"),
+        ("minute,arm,users\n1,on,\n", "line 2: users is empty"),
+        ("minute,arm,users\n1,on,1_0\n", "line 2: '1_0' is not written in the digits 0 to 9"),
+        (f"minute,arm,users\n1,on,1{'0' * 400}\n", "line 2: users is more than 1,000,000,000,000"),
+        ("minute,arm,users,failed,failed\n1,on,9,8,0\n", "the column failed is there twice"),
+        ("minute,arm,users\n1,on,9\n1,off,9\n1,on,9\n", "line 4: line 2 has the same minute and arm"),
+        ("minute,arm,users,v.sum,v.squares\n1,on,1,1e308,1e308\n", "line 2: v.sum is beyond"),
+        ("minute,arm,users,v.sum,v.squares\n1,on,2,0,-1\n", "line 2: v.squares is -1, too little"),
+        ("minute,arm,users,v.sum,v.squares\n1,on,2,10,49\n", "line 2: v.squares is 49, too little"),
     ],
 )
 def test_a_table_that_is_not_one_names_its_line(tmp_path: Path, text: str, problem: str) -> None:
@@ -225,6 +233,28 @@ def test_a_table_that_is_not_one_names_its_line(tmp_path: Path, text: str, probl
     path.write_text(text)
     with pytest.raises(OutcomesError, match=problem):
         from_file(path, "shop")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("minute,arm,users,Failed,orders.sum,orders.squares\n", "there is no column failed"),
+        ("minute,arm,users,failed,order.sum,order.squares\n", "there is no column orders.sum"),
+        ("minute,arm,users,failed,orders.sum,orders.squares\n1,on,9,,5,25\n", "line 2: failed is empty"),
+    ],
+)
+def test_what_a_gate_needs_and_a_table_has_not_is_no_success(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "outcomes.csv").write_text(text)
+    read = source_of("csv:outcomes.csv", boto3.Session(), VirtualClock(), tmp_path)
+    found = UserMetrics(Other(), read).measure(stage(orders=ORDERS), [TARGET], WINDOW)
+    assert (found.streams[0].state, found.sums[0].state) == (DataState.FAILED, DataState.FAILED)
+    assert problem in found.streams[0].detail
+
+
+def test_a_table_that_excel_wrote_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes.csv"
+    path.write_bytes(b"\xef\xbb\xbfminute,arm,users,failed,\r\n1,on,9,1,\r\n")
+    assert from_file(path, "shop", ["failed"]) == (Row(1, "on", 9, {"failed": 1}),)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
