@@ -48,7 +48,7 @@ def invoke_tick(tick_arn: str, event: State | None = None) -> State:
 
 def one_flag(stage: StagePlan, tick_arn: str) -> dict[str, object]:
     """Lets the tick function lower the flag, again and again until it answers that no rollout is under way."""
-    event = {
+    event: dict[str, object] = {
         "action": "rollback", "stage": stage.name, "canary_id": "{% $canary_id %}", "flag": "{% $flag %}",
     }  # fmt: skip
     return {
