@@ -87,7 +87,8 @@ class Comparison:
     """Adds minutes up. Minutes with users of one arm only say nothing: a day's course is no effect.
 
     Args:
-        share: the candidate's mean is compared with so many times the baseline's.
+        share: the candidate's mean is compared with so many times the baseline's: 0.9 leaves a tenth of its size, also
+            below 0, where it is compared with 1.1 times.
     """
 
     def __init__(self, share: float = 1.0) -> None:
@@ -103,10 +104,11 @@ class Comparison:
         self._candidate.add(n_c, s_c, q_c)
         self._baseline.add(n_b, s_b, q_b)
         weight = n_c * n_b / (n_c + n_b)
-        self._effect += weight * (s_c / n_c - self._share * s_b / n_b)
+        share = self._share if s_b >= 0.0 else 2.0 - self._share
+        self._effect += weight * (s_c / n_c - share * s_b / n_b)
         self._weight += weight
         self._candidate_part += weight * weight / n_c
-        self._baseline_part += weight * weight / n_b
+        self._baseline_part += share * share * weight * weight / n_b
 
     def difference(self) -> Difference:
         """What the minutes so far say."""
@@ -118,7 +120,7 @@ class Comparison:
         if min(users) >= LEAST_USERS:
             # The larger one for both: few users without a single order have no variance by luck.
             of_users = max(candidate.variance, baseline.variance)
-            variance = of_users * (self._candidate_part + self._share**2 * self._baseline_part) / self._weight**2
+            variance = of_users * (self._candidate_part + self._baseline_part) / self._weight**2
         means = candidate.s / candidate.n, baseline.s / baseline.n
         return Difference(users, means, self._effect / self._weight, variance, self._weight)
 

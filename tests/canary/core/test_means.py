@@ -52,6 +52,16 @@ def test_values_without_any_spread_are_no_evidence() -> None:
     assert difference([minute([1.0] * 30, [2.0] * 30)] * 10).ln_e(lower_is_bad=True) == 0.0
 
 
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_a_mean_below_zero_leaves_room_on_the_side_that_is_bad(share: float) -> None:
+    is_lower = share < 1.0
+    equal = [minute([-1.0, -3.0] * 50, [-1.0, -3.0] * 50)] * 60
+    assert mean_path(equal, share, lower_is_bad=is_lower)[-1] < 0.0
+    worse = -4.0 if is_lower else -2.0
+    bad = [minute([worse + 1.0, worse - 1.0] * 50, [-2.0, -4.0] * 50)] * 60
+    assert mean_path(bad, share, lower_is_bad=is_lower)[-1] > math.log(100.0)
+
+
 def test_minutes_with_users_of_one_arm_only_say_nothing() -> None:
     both = [minute([1.0, 2.0], [2.0, 4.0])] * 200
     assert difference([*both, minute([], [100.0] * 50), minute([100.0] * 50, [])]) == difference(both)
