@@ -120,12 +120,18 @@ class Row:
 
 
 def is_usable(event: Exposed | Outcome) -> bool:
-    """Whether a store may take it: short names without `#`, a time, a finite number below 10^15."""
+    """Whether a store may take it: names of at most 256 bytes without `#`, a time, a finite number below 10^15.
+
+    A store that refuses one event refuses its whole batch, and that is sent again.
+    """
     names = (event.experiment, event.user, event.metric if isinstance(event, Outcome) else event.arm)
     value = event.value or 0.0 if isinstance(event, Outcome) else 0.0
-    return (
-        all(0 < len(name) <= 256 and "#" not in name for name in names) and 0 < event.at_s < 1e11 and abs(value) < 1e15
-    )
+    return all(map(_is_name, names)) and 0 < event.at_s < 1e11 and abs(value) < 1e15
+
+
+def _is_name(text: str) -> bool:
+    size = len(text.encode(errors="surrogatepass"))
+    return 0 < size <= 256 and "#" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def expose(unit: Unit | None, event: Exposed, window_s: float) -> tuple[Unit, Row | None]:

@@ -22,6 +22,7 @@ _READ = 100
 """Keys of a BatchGetItem."""
 _ATTEMPTS = 5
 _WAIT_S = 0.05
+_SMALLEST = 1e-129
 KEPT_S = 14 * 86400.0
 _FOREVER = 9_999_999_999
 _AGAIN = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -267,8 +268,8 @@ def _is_hex(text: str) -> bool:
 
 
 def _number(value: float) -> str:
-    """As DynamoDB takes it: at most 38 digits."""
-    return f"{value:.15g}"
+    """As DynamoDB takes it: at most 38 digits, and 0 for what is nearer to it than 1e-130."""
+    return "0" if abs(value) < _SMALLEST else f"{value:.15g}"
 
 
 def _key(user: User) -> Item:

@@ -205,11 +205,11 @@ class Outcomes:
 
     def report(self, user_id: object, **happened: Unpack[Happened]) -> None:
         """Record what happened to a user; see `Happened`. It never raises and never waits."""
-        failed, slow = happened.get("failed", False), happened.get("slow", False)
-        value, metric = happened.get("value"), happened.get("metric")
-        if user_id is None or not (failed or slow or value is not None):
-            return
         try:
+            failed, slow = happened.get("failed", False), happened.get("slow", False)
+            value, metric = happened.get("value"), happened.get("metric")
+            if user_id is None or not (failed or slow or value is not None):
+                return
             now_s, plain = self.clock.now().timestamp(), str(user_id)
             user = self._pseudonyms.of(plain)
             events: list[tuple[str, float | None]] = []

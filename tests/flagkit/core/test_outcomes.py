@@ -68,6 +68,9 @@ def test_the_largest_value_counts() -> None:
         (outcome(at_s=1e12), False),
         (exposed(arm="a#b"), False),
         (outcome(value=1e15), False),
+        (exposed(arm="é" * 128), True),
+        (exposed(arm="é" * 129), False),
+        (outcome(metric="a\ud800"), False),
     ],
 )
 def test_what_a_store_may_take(event: Exposed | Outcome, usable: bool) -> None:

@@ -98,6 +98,14 @@ def test_it_counts_as_the_store_in_memory(client: Any) -> None:
     assert {row.minute for row in store.rows("checkout", middle, middle + 1)} == {middle}
 
 
+def test_a_number_that_dynamodb_cannot_keep_is_0_and_holds_nobody_up(client: Any) -> None:
+    store = store_of(client)
+    tiny = Outcome("checkout", "u", "orders", 600.0, 1.5e-70)
+    assert store.record([Exposed("checkout", "u", "on", 600.0)], [tiny]) == []
+    (row,) = store.rows("checkout")
+    assert (row.users, row.sums, row.squares) == (1, {"orders": 1.5e-70}, {"orders": 0.0})
+
+
 @pytest.mark.slow
 def test_nobody_is_counted_twice_with_a_fifth_of_the_calls_failing(client: Any) -> None:
     rng = Random(7)

@@ -255,8 +255,12 @@ def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.L
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
+        def __bool__(self) -> bool:
+            raise RuntimeError("neither")
+
     outcomes, store = recording(flags, clock)
     flags.report(Unprintable(), failed=True)  # type: ignore[arg-type]
+    flags.report("u", failed=Unprintable())  # type: ignore[typeddict-item]
     flags.report("u", value="many")  # type: ignore[arg-type]
     flags.is_enabled("checkout", "u")
     flags._flags["checkout"](Unprintable(), None)
