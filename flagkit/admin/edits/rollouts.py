@@ -58,8 +58,8 @@ def conflicts(before: FlagDocument, after: FlagDocument) -> dict[str, str]:
     """Return which rollouts under way a change by hand stops or spoils, and what happens then, in sentences by flag.
 
     canary stops where it finds another percentage than it set, the flag switched off, or no percentage at all. Another
-    seed or condition moves users between the arms, which it doesn't see. Names, descriptions and users who are targeted
-    by name are no conflict.
+    seed, condition or schedule moves users between the arms, which it doesn't see. Names, descriptions and users who
+    are targeted by name are no conflict.
     """
     found = {}
     for key in rollouts_under_way(before):
@@ -85,7 +85,7 @@ class Share:
     """Who gets a flag by its one percentage of users.
 
     Attributes:
-        among: what else decides about whom: seeds, conditions, prerequisites.
+        among: what else decides about whom and when: seeds, conditions, prerequisites, a schedule.
     """
 
     variant: str
@@ -99,7 +99,8 @@ def shared(document: FlagDocument, key: str) -> Share | None:
         flag = readable(document, key)
         variant = flag.variants[0].name if flag.variants else "on"
         among = (flag.seed or key, flag.percent_seed, flag.among, flag.where, flag.requires, flag.holdout, flag.layer)
-        return Share(variant, exposed_percent(document, key, variant), among)
+        times = (flag.starts, flag.ends)
+        return Share(variant, exposed_percent(document, key, variant), (*among, *times))
     except (EditError, UnknownFlagError):
         return None
 

@@ -230,8 +230,12 @@ def test_a_change_by_hand_says_that_it_stops_the_rollout_and_asks(
 
     rollout.begin()
     assert run("describe", KEY, "--owner", "shop")[1] == "", "it changes no percentage"
-    for option in (("--seed", "again"), ("--where", "country = US")):
-        code, said = run("rollout", KEY, "1", *option)
+    for words in (
+        ("rollout", KEY, "1", "--seed", "again"),
+        ("rollout", KEY, "1", "--where", "country = US"),
+        ("schedule", KEY, "--from", "2030-01-01"),
+    ):
+        code, said = run(*words)
         assert code == 5
         assert "moves users between those with it and those without it" in " ".join(said.split())
     code, said = run("rollout", KEY, "40")
