@@ -94,7 +94,7 @@ class Comparison:
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
         self._candidate, self._baseline = _Arm(), _Arm()
-        self._effect = self._weight = self._candidate_part = self._baseline_part = 0.0
+        self._of_candidate = self._of_baseline = self._weight = self._candidate_part = self._baseline_part = 0.0
 
     def add(self, minute: Sums) -> None:
         """Adds a minute."""
@@ -104,11 +104,11 @@ class Comparison:
         self._candidate.add(n_c, s_c, q_c)
         self._baseline.add(n_b, s_b, q_b)
         weight = n_c * n_b / (n_c + n_b)
-        share = self._share if s_b >= 0.0 else 2.0 - self._share
-        self._effect += weight * (s_c / n_c - share * s_b / n_b)
+        self._of_candidate += weight * s_c / n_c
+        self._of_baseline += weight * s_b / n_b
         self._weight += weight
         self._candidate_part += weight * weight / n_c
-        self._baseline_part += share * share * weight * weight / n_b
+        self._baseline_part += weight * weight / n_b
 
     def difference(self) -> Difference:
         """What the minutes so far say."""
@@ -116,13 +116,16 @@ class Comparison:
         users = candidate.n, baseline.n
         if not all(users):
             return Difference(users, (0.0, 0.0), 0.0, math.inf, 0.0)
+        # By the sign of all minutes: by each minute's own, the noise around 0 would be room.
+        share = self._share if self._of_baseline >= 0.0 else 2.0 - self._share
         variance = math.inf
         if min(users) >= LEAST_USERS:
             # The larger one for both: few users without a single order have no variance by luck.
             of_users = max(candidate.variance, baseline.variance)
-            variance = of_users * (self._candidate_part + self._baseline_part) / self._weight**2
+            variance = of_users * (self._candidate_part + share**2 * self._baseline_part) / self._weight**2
         means = candidate.s / candidate.n, baseline.s / baseline.n
-        return Difference(users, means, self._effect / self._weight, variance, self._weight)
+        effect = (self._of_candidate - share * self._of_baseline) / self._weight
+        return Difference(users, means, effect, variance, self._weight)
 
 
 def difference(minutes: Sequence[Sums], share: float = 1.0) -> Difference:
