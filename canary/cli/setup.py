@@ -111,7 +111,7 @@ def init(
     profile: Profile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Write a commented plan for functions that exist, or for a flag.
+    """Write a commented plan for functions or a flag.
 
     Without arguments it asks AWS for the functions that have an alias, and how much traffic they had in the last day:
     at little traffic the first step is larger. An existing file is never replaced.

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from canary.sandbox import SandboxServer, serve
@@ -254,10 +254,10 @@ def test_an_answer_that_is_cut_is_refused_where_boto3_takes_it_for_an_empty_one(
 ) -> None:
     functions = client(server, "lambda")
     rule = server.aws.faults.add(Fault.CUT, "lambda.GetAlias")
-    with suppress(ConnectionClosedError):  # as botocore refuses it, too, before 1.43.56 or so
+    with suppress(BotoCoreError):  # as botocore refuses it, too, before 1.43.56 or so
         assert set(functions.get_alias(FunctionName="api", Name="live")) == {"ResponseMetadata"}
     refuse_odd_answers(functions)
-    with pytest.raises((ResponseParserError, ConnectionClosedError), match=r"ended early|Connection was closed"):
+    with pytest.raises((ResponseParserError, BotoCoreError)):
         functions.get_alias(FunctionName="api", Name="live")
     server.aws.faults.remove(rule)
     assert functions.get_alias(FunctionName="api", Name="live")["FunctionVersion"] == "1"
