@@ -101,7 +101,9 @@ class FlagAliases:
         for a change of the flag that somebody saved and didn't deploy yet.
         """
         from flagkit import errors
+        from flagkit.admin.edits import put_rollout
         from flagkit.admin.stores import Note
+        from flagkit.errors import DocumentError
 
         wanted_bp = _wanted_bp(spec)
         with self._translated():
@@ -114,7 +116,14 @@ class FlagAliases:
                 self._refuse_while_busy(seen, spec)
             document = self._changed(seen, Decimal(wanted_bp) / 100, spec.description)
             reason = flag_note(before_bp, wanted_bp, seen.record, spec)
-            receipt = self._store.save(seen.newest, document, Note(reason=reason))
+            try:
+                receipt = self._store.save(seen.newest, document, Note(reason=reason))
+            except DocumentError:
+                if not is_urgent:
+                    raise
+                # Others filled the document up to what AWS takes: the record gives way to the users.
+                bare = put_rollout(document, self._target.key, None)
+                receipt = self._store.save(seen.newest, bare, Note(reason=reason))
             if (deployments := self._store.deployments) is not None:
                 when_busy: WhenBusy = "replace" if is_urgent or seen.only_bakes else "refuse"
                 try:

@@ -206,6 +206,23 @@ def test_a_promotion_that_is_reverted_is_a_version_of_its_own(rollout: Rollout) 
     assert rollout.reasons()[-1].startswith("guarded rollout: 100 % → 0 % of users; reverted promotion ")
 
 
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_a_document_that_others_filled_up_is_lowered_all_the_same(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch, is_asked: bool
+) -> None:
+    rollout.begin()
+    size = len(json.dumps(rollout.document.to_dict(), separators=(",", ":")))
+    monkeypatch.setattr("flagkit.admin.entries.MAX_BYTES", size)
+    if is_asked:
+        state: CanaryState | None = runner.rollback(rollout.stage, rollout.ports())
+    else:
+        rollout.users.failing["2"] = 0.3
+        state = rollout.driven_on()
+    assert state is not None
+    assert (state.phase, rollout.percent) == (Phase.ROLLED_BACK, Decimal(0))
+    assert edits.rollout_record(rollout.document, KEY) is None
+
+
 def test_show_and_list_say_that_a_rollout_is_under_way(rollout: Rollout, capsys: pytest.CaptureFixture[str]) -> None:
     def said(*arguments: str) -> str:
         with suppress(SystemExit):
