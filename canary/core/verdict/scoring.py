@@ -391,11 +391,16 @@ def _score_gauge(stage: StagePlan, gate: GaugeGate, gauge: Gauge, line: Timeline
 
 def _score_sums(gate: MeanGate, stream: SumStream, line: Timeline, plan: Schedule) -> Score:
     sums = sums_of(stream, line.minutes)
+    state, detail = stream.state, stream.detail
+    # Equal because nothing reports the metric is not known to be equal.
+    users, values = any(minute.n_c for minute in sums), any(minute.q_c or minute.q_b for minute in sums)
+    if state is DataState.COMPLETE and users and not values:
+        state, detail = DataState.NO_DATA, f"nobody has a value of {gate.metric}"
     return Score(
         key=stream.key,
         gate=gate,
-        state=stream.state,
-        detail=stream.detail,
+        state=state,
+        detail=detail,
         limit=gate.share,
         regression_limit=gate.share,
         kappa=1.0,

@@ -156,6 +156,14 @@ def test_an_equal_mean_only_objects() -> None:
     )
 
 
+def test_a_metric_that_nobody_reports_is_not_shown_to_be_equal() -> None:
+    rows = tuple(MinuteSums(T0 + MINUTE * index, 100, 0.0, 0.0, 300, 0.0, 0.0) for index in range(4, 20))
+    plan = stage(orders={"kind": "value", "metric": "orders"})
+    found = judged([*NONE_YET, *[(100, 0, 300, 0)] * 16], plan, [SumStream(StreamKey(KEY, "orders"), rows)])
+    assert found.verdict is Verdict.NO_DATA
+    assert "nobody has a value of orders" in found.sentence
+
+
 def test_means_that_were_not_measured_hold() -> None:
     plan = stage(orders={"kind": "value", "metric": "orders", "bad_when": "higher", "percent_of_baseline": 105})
     rows = [*NONE_YET, *[(100, 0, 300, 0)] * 6]
