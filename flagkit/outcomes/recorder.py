@@ -154,8 +154,10 @@ class Outcomes:
         """What users of a flag are counted under; what they were counted under before is forgotten after a while."""
         try:
             plain = self._name_of(key)
-        except Exception:
-            logger.warning("flagkit: whether %s is an experiment could not be found out", key, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - as below
+            logger.warning(
+                "flagkit: whether %s is an experiment could not be found out (%s)", key, type(error).__name__
+            )
             return None
         if plain is None:
             return None
@@ -200,8 +202,8 @@ class Outcomes:
                     self._until[name] = self._leaving()
                 self._seen[pair] = at_s
                 self._keep(event)
-        except Exception:
-            logger.warning("flagkit: an exposure was lost", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - as below
+            logger.warning("flagkit: an exposure was lost (%s)", type(error).__name__)
 
     def report(self, user_id: object, **happened: Unpack[Happened]) -> None:
         """Record what happened to a user; see `Happened`. It never raises and never waits."""
@@ -231,8 +233,8 @@ class Outcomes:
                         continue  # the window is over
                     for what, number in events:
                         self._keep(Outcome(name, user, what, now_s, number))
-        except Exception:
-            logger.warning("flagkit: an outcome was lost", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - reads and reports never raise; a message can name a user or a value
+            logger.warning("flagkit: an outcome was lost (%s)", type(error).__name__)
 
     def observe(self, user_id: Callable[[], object], status: int, duration_s: float) -> None:
         """Record a request as frameworks see it: failed from status 500 on, slow beyond `slow_s`.
@@ -242,13 +244,13 @@ class Outcomes:
             status: of the answer.
             duration_s: how long it took.
         """
-        failed, slow = status >= 500, duration_s > self._slow_s
-        if not (failed or slow):
-            return
         try:
+            failed, slow = status >= 500, duration_s > self._slow_s
+            if not (failed or slow):
+                return
             user = user_id()
-        except Exception:
-            logger.warning("flagkit: the user of a failed request could not be read", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.warning("flagkit: the user of a failed request could not be read (%s)", type(error).__name__)
             return
         self.report(user, failed=failed, slow=slow)
 

@@ -261,7 +261,8 @@ def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.L
     outcomes, store = recording(flags, clock)
     flags.report(Unprintable(), failed=True)  # type: ignore[arg-type]
     flags.report("u", failed=Unprintable())  # type: ignore[typeddict-item]
-    flags.report("u", value="many")  # type: ignore[arg-type]
+    flags.report("u", value="alice@example.com")  # type: ignore[arg-type]
+    outcomes.observe(lambda: "u", None, 0.0)  # type: ignore[arg-type]
     flags.is_enabled("checkout", "u")
     flags._flags["checkout"](Unprintable(), None)
     outcomes.observe(lambda: Unprintable().__str__(), 500, 0.0)
@@ -271,6 +272,7 @@ def test_reports_never_raise(flags: Flags, clock: VirtualClock, caplog: pytest.L
     outcomes.flush()
     assert sum(row.users for row in store.rows("checkout")) == 2
     assert "lost" in caplog.text
+    assert "alice" not in caplog.text
 
 
 def test_errors_and_reads_without_a_user_are_no_exposure(
