@@ -136,13 +136,13 @@ def decode(text: str) -> Record | None:
     """
     if not text.startswith(MARK):
         if is_record(text):
-            raise RecordError(f"the alias has a canary record of another format: {text!r}")
+            raise RecordError(f"there is a canary record of another format: {text!r}")
         return None
     match = _FORM.match(text)
     record = _read(match) if match else None
     # Only what this module writes is a record: whatever reads differently when it is written again is damaged.
     if match is None or record is None or not _is_possible(record) or _head(record) != match["head"]:
-        raise RecordError(f"the alias has a damaged canary record: {text!r}")
+        raise RecordError(f"there is a damaged canary record: {text!r}")
     return replace(record, description=text[match.end() :], shortened=match["bar"] == "~")
 
 
