@@ -46,6 +46,7 @@ def test_a_lambda_function_is_never_taken_for_a_flag() -> None:
         ({"gates": {"latency": {"source": "alb", "target": "app/a/b"}}}, "latency: counts requests"),
         ({**FILE, "engine": "lambda"}, 'engine = "lambda" needs a flag in AppConfig.*your file file:flags.json'),
         ({**FILE, "dead_man": {"role_arn": ROLE}}, "dead_man needs a flag in AppConfig"),
+        ({"flags_off": [{"source": "file:flags.json", "key": "other"}]}, "flags_off is not available for a flag"),
         ({"variant": "two words"}, "variant"),
     ],
 )
