@@ -3,7 +3,7 @@
 The record is the truth about a running canary (decision 0008). It is written in the same `UpdateAlias` as the weights,
 so state and traffic can't disagree, and any process that can read the alias can resume or roll back:
 
-    canary1 k3f9a2c1 41>42 b tn1f0a0 10@0,25@go,50@10o 1xk 9f3a2b1c|Live traffic of the API
+    canary1 k3f9a2c1 41>42 b tn1f0a 10@0,25@go,50@10o 1xk 9f3a2b1c|Live traffic of the API
     |       |        |     | |       |                 |   |        `- the operator's own description
     |       |        |     | |       |                 |   `- fingerprint of the stage's plan
     |       |        |     | |       |                 `- deadline of the present hold (`-`: none)

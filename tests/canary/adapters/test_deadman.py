@@ -307,7 +307,7 @@ def test_the_workflow_guards_a_canary_from_before_its_first_shift(
     [
         {"FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": {}}},
         {"RoutingConfig": {"AdditionalVersionWeights": {"2": 0.9}}},
-        {"Description": "canary1 another1 1>2 b tn1f0a0 10@0,50 - 9f3a2b1c|The operator's words"},
+        {"Description": "canary1 another1 1>2 b tn1f0a 10@0,50 - 9f3a2b1c|The operator's words"},
     ],
 )
 def test_the_workflow_leaves_an_alias_that_somebody_has_moved_since(

@@ -24,7 +24,7 @@ from flagkit.errors import AccessDeniedError as FlagAccessDeniedError
 from flagkit.testing import AppConfigFlags
 
 KEY = "new_checkout"
-RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a0 10@0,25 - 9f3a2b1c|"
+RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a 10@0,25 - 9f3a2b1c|"
 TEN = AliasSpec("1", "2", 1000, RECORD)
 NONE = AliasSpec("1", None, 0, "")
 

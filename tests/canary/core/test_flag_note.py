@@ -9,7 +9,7 @@ import pytest
 from canary.core.alias import AliasSpec
 from canary.core.flag_note import ROOM, flag_note
 
-RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a0 10@0,25 - 9f3a2b1c|"
+RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a 10@0,25 - 9f3a2b1c|"
 
 
 def spec(why: str, record: str = RECORD) -> AliasSpec:

@@ -32,12 +32,12 @@ def record(phase: Phase, *shifts: int, planned: tuple[int, ...] = ()) -> str:
         ),
         (record(Phase.ROLLING_BACK, 100, 550, 0), "0 % of users, since 2027-01-31 09:24 UTC, rolling back"),
         (
-            "canary1 k3f9a2c1 1>2 r tn1f0a0 1@0,5?@go,25@lo,5@xc - 9f3a2b1c|",  # back at the last safe percentage
-            "5 % of users, since 4014-07-20 20:06 UTC, rolling back",
+            "canary1 k3f9a2c1 1>2 r tn1f0a 1@0,5?@go,25@lo,5@xc - 9f3a2b1c|",  # back at the last safe percentage
+            "5 % of users, since 2026-10-17 06:12 UTC, rolling back",
         ),
         ("canary9 k3f9a2c1 something else", "under way"),
-        ("canary1 k3f9a2c1 1>2 b tn1f0a0 x@y - 9f3a2b1c|", "under way, since 4014-07-20 19:46 UTC, baking"),
-        (f"canary1 k3f9a2c1 1>2 b tn1f0a0 10@{'z' * 30} - 9f3a2b1c|", "under way, since 4014-07-20 19:46 UTC, baking"),
+        ("canary1 k3f9a2c1 1>2 b tn1f0a x@y - 9f3a2b1c|", "under way, since 2026-10-17 05:52 UTC, baking"),
+        (f"canary1 k3f9a2c1 1>2 b tn1f0a 10@{'z' * 30} - 9f3a2b1c|", "under way, since 2026-10-17 05:52 UTC, baking"),
     ],
 )
 def test_a_record_says_percentage_step_and_since_when(text: str, shown: str) -> None:

@@ -14,7 +14,7 @@ from flagkit.authoring.editor import apply_source
 from flagkit.core.documents import FlagDocument
 from flagkit.errors import EditError
 
-RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a0 10@0,25 - 9f3a2b1c|"
+RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a 10@0,25 - 9f3a2b1c|"
 
 
 def flag(**settings: object) -> FlagDocument:

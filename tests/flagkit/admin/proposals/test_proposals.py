@@ -376,7 +376,7 @@ def test_a_source_given_by_ids_is_the_same_source(on_aws: Place) -> None:
 
 # What needs no approval
 
-RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a0 25@0,50 - 9f3a2b1c|"
+RECORD = "canary1 k3f9a2c1 1>2 b tn1f0a 25@0,50 - 9f3a2b1c|"
 
 
 def rolled_out(percent: int, record: str | None = RECORD) -> FlagDocument:
