@@ -71,7 +71,7 @@ class _TextScreen(_BaseScreen):
     """A screen for people."""
 
     def write_line(self, text: str) -> None:
-        """Shows a line."""
+        """Shows a line; every screen for people has its own way, and this class is none by itself."""
         raise NotImplementedError
 
     def finish(self) -> None:
